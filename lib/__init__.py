@@ -1,0 +1,1 @@
+"""Code shared by the functions in `api/`; the repository's root is on `sys.path`."""

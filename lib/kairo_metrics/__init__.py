@@ -1,0 +1,113 @@
+"""Prometheus metrics for functions that live for seconds.
+
+    from prometheus_client import Counter
+    from lib.kairo_metrics import instrument
+
+    PUBLISHED = Counter("content_published_total", "Entries published", ["kind"])
+    app = instrument(app)
+
+Instruments are `prometheus_client`'s own. What they count is sent to Redis after each response, as one
+atomic batch; `metrics_app` serves the sum of all instances.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from .asgi import Instrumented
+from .config import Settings
+from .endpoint import MetricsEndpoint
+from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable
+from .pipeline import open_pipeline
+from .store.base import Store
+
+__all__ = [
+    "KairoError",
+    "Settings",
+    "SettingsError",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnavailable",
+    "aflush",
+    "flush",
+    "install",
+    "instrument",
+    "metrics_app",
+]
+
+
+def instrument(app: Any, *, settings: Settings | None = None, store: Store | None = None) -> Any:
+    """Measure every request of an ASGI app, and send what its instruments counted after each response.
+
+    While metrics are not enabled the app is returned as it is.
+
+    Args:
+        app: any ASGI app: Starlette, FastAPI, Litestar, Quart, or a plain callable.
+        settings: by default read from the environment.
+        store: by default Redis, as the settings say.
+
+    Raises:
+        SettingsError: a variable of the environment is malformed.
+        NotImplementedError: an instrument of the default registry can't be shared between instances yet.
+
+    Example:
+        >>> async def hello(scope, receive, send): ...
+        >>> instrument(hello, settings=Settings(enabled=False)) is hello
+        True
+    """
+    pipeline = open_pipeline(settings, store)
+    return app if pipeline is None else Instrumented(app, pipeline.flusher)
+
+
+def metrics_app(*, settings: Settings | None = None, store: Store | None = None) -> MetricsEndpoint:
+    """Build the endpoint that Prometheus scrapes.
+
+    Args:
+        settings: by default read from the environment.
+        store: by default Redis, as the settings say.
+
+    Raises:
+        SettingsError: a variable of the environment is malformed.
+
+    Example:
+        >>> app = metrics_app(settings=Settings(enabled=False))
+    """
+    settings = settings or Settings.from_env()
+    return MetricsEndpoint(open_pipeline(settings, store), settings)
+
+
+def install(*registries: CollectorRegistry) -> None:
+    """Record what instruments count from now on, and adopt those that exist already.
+
+    `instrument` and `metrics_app` call it; a script that has no app calls it, and `flush` at its end.
+
+    Args:
+        registries: registries of your own; the default one is always included.
+
+    Raises:
+        SettingsError: a variable of the environment is malformed.
+        NotImplementedError: an instrument there can't be shared between instances yet; it is named.
+    """
+    open_pipeline(registries=registries)
+
+
+def flush() -> None:
+    """Send what is pending now, blocking; nothing happens while metrics are not enabled.
+
+    Raises:
+        StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
+    """
+    if pipeline := open_pipeline():
+        pipeline.flusher.flush()
+
+
+async def aflush() -> None:
+    """Send what is pending now; nothing happens while metrics are not enabled.
+
+    Raises:
+        StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
+    """
+    if pipeline := open_pipeline():
+        await pipeline.flusher.aflush()

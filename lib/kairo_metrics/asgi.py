@@ -1,0 +1,139 @@
+"""Measuring one HTTP request of an ASGI app, and flushing once it has its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from .errors import StoreError
+from .flusher import Flusher
+from .metrics import API_ERRORS, HTTP_REQUEST_DURATION, HTTP_REQUESTS
+from .routes import route_template
+
+__all__ = ["ASGIApp", "Instrumented"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+UNKNOWN_METHOD = "__unknown__"
+# RFC 9110 and RFC 5789. A client may send any word; the others are one label value.
+_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+_SERVER_ERROR = 500
+# What nginx logs for a client that left before its answer.
+_CLIENT_LEFT = 499
+
+
+class Instrumented:
+    """An ASGI app whose requests are counted, timed, and flushed after their answer.
+
+    The flush runs inside the same call, after the app has returned: the platform keeps an instance awake
+    until then, while the client has long had its response.
+    """
+
+    def __init__(self, app: ASGIApp, flusher: Flusher) -> None:
+        self.app = app
+        self._flusher = flusher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, websocket or lifespan."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, self._flushing_at_shutdown(send))
+            return
+        try:
+            if scope["type"] == "http":
+                await _Request(self.app, scope, send).run(receive)
+            else:
+                await self.app(scope, receive, send)
+        finally:
+            await _uncancelled(self._flusher.after_response())
+
+    def _flushing_at_shutdown(self, send: Send) -> Send:
+        async def send_and_flush(message: Message) -> None:
+            # Once the server has this message, it may be gone.
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                with suppress(StoreError):  # logged by the flusher
+                    await self._flusher.aflush()
+            await send(message)
+
+        return send_and_flush
+
+    def __getattr__(self, name: str) -> Any:
+        """Let the wrapped app's own attributes through: `app.state`, `app.routes`, `app.url_path_for`."""
+        return getattr(self.app, name)
+
+
+class _Request:
+    """What is learnt of one request while it is served."""
+
+    def __init__(self, app: ASGIApp, scope: Scope, send: Send) -> None:
+        self._app = app
+        self._scope = scope
+        self._before = dict(scope)
+        self._send = send
+        self._started_s = time.perf_counter()
+        self._status: int | None = None
+        self._measured = False
+
+    async def run(self, receive: Receive) -> None:
+        try:
+            await self._app(self._scope, receive, self._watch)
+        except asyncio.CancelledError:
+            self._measure(_CLIENT_LEFT)
+            raise
+        except Exception as err:
+            self._measure(_SERVER_ERROR)
+            self._errors(type(err).__name__).inc()
+            raise
+        self._measure(_SERVER_ERROR)
+        if self._status is None or self._status >= _SERVER_ERROR:
+            self._errors(f"http_{self._status or _SERVER_ERROR}").inc()
+
+    async def _watch(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            # The last byte is out. What the app still does, background tasks, is not the client's time.
+            self._measure(_SERVER_ERROR)
+
+    def _measure(self, status_if_unanswered: int) -> None:
+        if self._measured:
+            return
+        self._measured = True
+        seconds = time.perf_counter() - self._started_s
+        method, route = self._method_and_route()
+        HTTP_REQUESTS.labels(method, route, str(self._status or status_if_unanswered)).inc()
+        HTTP_REQUEST_DURATION.labels(method, route).observe(seconds)
+        # Exists at zero from a route's first request on, so that an error rate can be computed before
+        # the first error.
+        self._errors("http_500")
+
+    def _errors(self, kind: str) -> Any:
+        return API_ERRORS.labels(*self._method_and_route(), kind)
+
+    def _method_and_route(self) -> tuple[str, str]:
+        method = self._before["method"]
+        return (
+            method if method in _METHODS else UNKNOWN_METHOD,
+            route_template(self._app, self._before, self._scope),
+        )
+
+
+async def _uncancelled(flush: Awaitable[None]) -> None:
+    """Finish the flush even if the request's task is cancelled meanwhile; it is bounded by its budget."""
+    task = asyncio.ensure_future(flush)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as err:
+            cancelled = err
+    if cancelled is not None:
+        raise cancelled
+    task.result()

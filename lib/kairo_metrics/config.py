@@ -1,0 +1,170 @@
+"""Settings: the one place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from .errors import SettingsError
+
+__all__ = ["DevSettings", "Settings"]
+
+_YES = frozenset({"1", "on", "true", "yes"})
+_NO = frozenset({"", "0", "false", "no", "off"})
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, with its default.
+
+    Args:
+        enabled: whether anything is recorded or served (`ENABLE_METRICS`).
+        auth_tokens: the accepted bearer tokens; two while rotating (`METRICS_AUTH_TOKEN`).
+        redis_url: `redis://`, `rediss://` or `unix://` (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
+        namespace: keeps production, preview and development apart (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
+        shards: over how many hash slots the writers are spread (`METRICS_SHARDS`).
+        max_series: series per family before the overflow series takes the rest (`METRICS_MAX_SERIES`).
+        series_ttl_s: seconds after which an untouched series is gone (`METRICS_SERIES_TTL`).
+        flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
+        scrape_timeout_ms: milliseconds that one scrape may take (`METRICS_SCRAPE_TIMEOUT_MS`).
+
+    Example:
+        >>> Settings.from_env({"ENABLE_METRICS": "true", "VERCEL_ENV": "preview"}).namespace
+        'preview'
+    """
+
+    enabled: bool = False
+    auth_tokens: tuple[str, ...] = field(default=(), repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    namespace: str = "development"
+    shards: int = 1
+    max_series: int = 10_000
+    series_ttl_s: int = 7 * 24 * 3600
+    flush_budget_ms: int = 1_000
+    scrape_timeout_ms: int = 10_000
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from `environ`, by default the process environment.
+
+        Raises:
+            SettingsError: a variable is malformed; the error names it.
+        """
+        env = _Environment(os.environ if environ is None else environ)
+        default = cls()
+        return cls(
+            enabled=env.flag("ENABLE_METRICS"),
+            auth_tokens=env.tokens("METRICS_AUTH_TOKEN"),
+            redis_url=env.redis_url(),
+            namespace=env.namespace(),
+            shards=env.whole("METRICS_SHARDS", default.shards, 1, 1024),
+            max_series=env.whole("METRICS_MAX_SERIES", default.max_series, 1, 10_000_000),
+            series_ttl_s=env.whole("METRICS_SERIES_TTL", default.series_ttl_s, 60, 400 * 24 * 3600),
+            flush_budget_ms=env.whole("METRICS_FLUSH_BUDGET_MS", default.flush_budget_ms, 1, 60_000),
+            scrape_timeout_ms=env.whole("METRICS_SCRAPE_TIMEOUT_MS", default.scrape_timeout_ms, 1, 300_000),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevSettings:
+    """What the dev server looks for before it fills in the rest; None is what nobody has set.
+
+    Args:
+        port: the TCP port of the dev server on the loopback address (`PORT`).
+        enabled: whether metrics are on (`ENABLE_METRICS`); the dev server turns them on unless this says no.
+        auth_token: the first accepted bearer token (`METRICS_AUTH_TOKEN`).
+        redis_url: the Redis to use instead of a private one, looked up as `Settings` does.
+        database_url: the content's database (`DATABASE_URL`), by default a fresh SQLite file.
+
+    Example:
+        >>> DevSettings.from_env({"PORT": "4000"}).port
+        4000
+    """
+
+    port: int = 3000
+    enabled: bool | None = None
+    auth_token: str | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> DevSettings:
+        """Read the settings from `environ`, by default the process environment.
+
+        Raises:
+            SettingsError: a variable is malformed; the error names it.
+        """
+        env = _Environment(os.environ if environ is None else environ)
+        tokens = env.tokens("METRICS_AUTH_TOKEN")
+        return cls(
+            port=env.whole("PORT", cls().port, 1, 65_535),
+            enabled=env.flag("ENABLE_METRICS") if env.text("ENABLE_METRICS") else None,
+            auth_token=tokens[0] if tokens else None,
+            redis_url=env.redis_url(),
+            database_url=env.text("DATABASE_URL") or None,
+        )
+
+
+class _Environment:
+    """Typed look-ups that name the variable when its value is no good."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, variable: str) -> str:
+        """Return the stripped value, or the empty string: `vercel env add` keeps a pasted newline."""
+        return self._environ.get(variable, "").strip()
+
+    def flag(self, variable: str) -> bool:
+        value = self.text(variable).lower()
+        if value in _YES:
+            return True
+        if value in _NO:
+            return False
+        raise SettingsError(variable, f"must be true or false, not {value!r}")
+
+    def whole(self, variable: str, default: int, low: int, high: int) -> int:
+        value = self.text(variable)
+        if not value:
+            return default
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
+            raise SettingsError(variable, f"must be a whole number from {low} to {high}, not {value!r}")
+        return int(value)
+
+    def tokens(self, variable: str) -> tuple[str, ...]:
+        value = self.text(variable)
+        if not value:
+            return ()
+        tokens = tuple(token.strip() for token in value.split(","))
+        if not all(tokens):
+            raise SettingsError(variable, "has an empty token: put one token, or two with a comma between them")
+        return tokens
+
+    def redis_url(self) -> str | None:
+        for variable in _REDIS_URL_VARIABLES:
+            value = self.text(variable)
+            if value and not value.startswith(_REDIS_SCHEMES):
+                # The value holds a password: it must not be repeated in an error.
+                raise SettingsError(variable, "must start with redis://, rediss:// or unix://")
+            try:
+                urlsplit(value).port  # noqa: B018  reading it is the check
+            except ValueError:
+                raise SettingsError(variable, "is no URL: percent-encode what is special in its password") from None
+            if value:
+                return value
+        return None
+
+    def namespace(self) -> str:
+        for variable in ("METRICS_NAMESPACE", "VERCEL_ENV"):
+            value = self.text(variable)
+            if value and not _NAMESPACE.fullmatch(value):
+                raise SettingsError(variable, f"may hold letters, digits, '_', '.' and '-' (64 at most), not {value!r}")
+            if value:
+                return value
+        return "development"

@@ -1,0 +1,137 @@
+"""The `/api/metrics` ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
+
+from .auth import BearerAuth
+from .collector import Scrape, collect
+from .config import Settings
+from .errors import StoreError
+from .exposition.negotiate import accepts_gzip, choose_format
+from .pipeline import Pipeline
+
+__all__ = ["MetricsEndpoint"]
+
+_log = logging.getLogger("kairo_metrics")
+_NOT_CACHED = {"Cache-Control": "private, no-store"}
+# Of the scraper's own patience, what is kept to say 503 with a reason before it hangs up.
+_SHARE_OF_PATIENCE = 0.9
+_GZIP_LEVEL = 1
+_GZIP_WINDOW = zlib.MAX_WBITS | 16
+
+
+class MetricsEndpoint:
+    """Serves the shared state to whoever holds a token, on whatever path it is called.
+
+    Args:
+        pipeline: None while metrics are not enabled.
+        settings: tokens and time limits.
+    """
+
+    def __init__(self, pipeline: Pipeline | None, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self._settings = settings
+        self._auth = BearerAuth(settings.auth_tokens)
+        self._warned = False
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        response = await self._respond(Request(scope))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return _text(404, "metrics are off: set ENABLE_METRICS=true")
+        if not self._auth.configured:
+            self._warn_once()
+            return _text(503, "no token is configured: set METRICS_AUTH_TOKEN")
+        authorization = [value for name, value in request.scope["headers"] if name.lower() == b"authorization"]
+        if not self._auth.accepts(authorization):
+            return _text(401, "send the header 'Authorization: Bearer <token>'", {"WWW-Authenticate": "Bearer"})
+        if request.method not in {"GET", "HEAD"}:
+            return _text(405, "a scrape is a GET", {"Allow": "GET, HEAD"})
+        return await self._scrape(pipeline, request)
+
+    async def _scrape(self, pipeline: Pipeline, request: Request) -> Response:
+        started_s = time.perf_counter()
+        patience_s = self._patience_s(request)
+        names = frozenset(request.query_params.getlist("name[]"))
+        try:
+            async with asyncio.timeout(patience_s):
+                # What this very process has not sent yet belongs on its own page.
+                await pipeline.flusher.after_response()
+                scrape = await collect(pipeline.store, self._settings.series_ttl_s, names)
+        except TimeoutError:
+            return _text(503, f"the store did not answer within {patience_s:.3g} s")
+        except StoreError as err:
+            return _text(503, f"the store could not be read: {err}")
+        scrape = scrape.with_duration(time.perf_counter() - started_s).named(names)
+        return _page(request, scrape)
+
+    def _patience_s(self, request: Request) -> float:
+        """Return the seconds this scrape may take: the scraper's time limit, below our own."""
+        limit_s = self._settings.scrape_timeout_ms / 1000
+        try:
+            asked_s = float(request.headers.get("X-Prometheus-Scrape-Timeout-Seconds", "inf"))
+        except ValueError:
+            return limit_s
+        return min(limit_s, asked_s * _SHARE_OF_PATIENCE) if asked_s > 0 and not math.isnan(asked_s) else limit_s
+
+    def _warn_once(self) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.error("METRICS_AUTH_TOKEN is not set: the metrics endpoint answers 503 until it is")
+
+
+def _page(request: Request, scrape: Scrape) -> Response:
+    form = choose_format(",".join(request.headers.getlist("Accept")))
+    headers = {**_NOT_CACHED, "Content-Type": form.CONTENT_TYPE, "Vary": "Accept, Accept-Encoding"}
+    body: Iterator[bytes] = form.render(scrape.families)
+    if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
+        headers["Content-Encoding"] = "gzip"
+        body = _gzipped(body)
+    if request.method == "HEAD":
+        body = iter(())
+    # Streamed: the platform refuses a buffered body above 4.5 MB.
+    return StreamingResponse(_stream(body), headers=headers)
+
+
+async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Let other requests in between the pieces."""
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WINDOW)
+    for piece in pieces:
+        if compressed := compressor.compress(piece):
+            yield compressed
+    yield compressor.flush()
+
+
+def _text(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(f"{reason}\n", status, headers={**_NOT_CACHED, **(headers or {})})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Start and stop at once: nothing is connected before the first scrape."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})

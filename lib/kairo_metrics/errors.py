@@ -1,0 +1,66 @@
+"""What can go wrong, as one tree.
+
+KairoError
+├── SettingsError            a setting is missing or malformed; names the variable
+└── StoreError               the state in Redis could not be reached or read
+    ├── StoreUnavailable     refused, cut off, too slow, or not configured
+    ├── UnknownScript        the server has forgotten the script; send it again
+    └── StoreRefused         the server answered the command with an error
+"""
+
+from __future__ import annotations
+
+__all__ = ["KairoError", "SettingsError", "StoreError", "StoreRefused", "StoreUnavailable", "UnknownScript"]
+
+
+class KairoError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class SettingsError(KairoError, ValueError):
+    """A setting is missing or malformed.
+
+    Args:
+        variable: the environment variable to correct.
+        reason: what is wrong with it and what it takes, without the value where that is a secret.
+
+    Example:
+        >>> str(SettingsError("METRICS_SHARDS", "must be a whole number from 1 to 1024, not 'many'"))
+        "METRICS_SHARDS must be a whole number from 1 to 1024, not 'many'"
+    """
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable} {reason}")
+        self.variable = variable
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[SettingsError], tuple[str, str]]:
+        """Rebuild from both parts, so that the error survives a process boundary."""
+        return type(self), (self.variable, self.reason)
+
+
+class StoreError(KairoError):
+    """The state in Redis could not be reached or read."""
+
+
+class StoreUnavailable(StoreError):
+    """The store refused the connection, cut it or outlasted the call.
+
+    Args:
+        reason: one sentence, without the address's password.
+        sent: whether the server may have run what was asked of it.
+        broken: whether the connection was cut, so that a new one may do.
+    """
+
+    def __init__(self, reason: str, *, sent: bool = False, broken: bool = False) -> None:
+        super().__init__(reason)
+        self.sent = sent
+        self.broken = broken
+
+
+class UnknownScript(StoreError):
+    """The server does not hold the script that EVALSHA named (NOSCRIPT)."""
+
+
+class StoreRefused(StoreError):
+    """The server answered a command with an error; nothing was written by it."""

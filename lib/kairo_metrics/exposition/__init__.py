@@ -1,0 +1,1 @@
+"""Merged families as text that Prometheus reads."""

@@ -1,0 +1,35 @@
+"""OpenMetrics text, version 1.0.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .family import Family
+from .samples import sample_lines
+
+__all__ = ["CONTENT_TYPE", "render"]
+
+CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+
+def render(families: Iterable[Family]) -> Iterator[bytes]:
+    r"""Print families in pieces, the last of which is `# EOF`.
+
+    Source: OpenMetrics 1.0, section "Text Format".
+
+    Example:
+        >>> from lib.kairo_metrics.store.schema import Schema
+        >>> jobs = Family(Schema("jobs", "counter", help="Jobs done."), {b"": b"3"})
+        >>> b"".join(render([jobs]))
+        b'# HELP jobs Jobs done.\n# TYPE jobs counter\njobs_total 3\n# EOF\n'
+    """
+    for family in families:
+        schema = family.schema
+        unit = f"# UNIT {schema.name} {schema.unit}\n" if schema.unit else ""
+        yield (
+            f"# HELP {schema.name} {schema.help.translate(_ESCAPES)}\n# TYPE {schema.name} {schema.type}\n{unit}"
+        ).encode()
+        yield from sample_lines(family, strict=True)
+    yield b"# EOF\n"

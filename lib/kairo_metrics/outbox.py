@@ -1,0 +1,164 @@
+"""An instance's batches: numbered, in order, kept until the store has them, and a while longer."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from .adoption import unit_of
+from .errors import StoreRefused
+from .metrics import BATCHES, OVERFLOW_SCHEMA, SAMPLES_LOST
+from .recorder import Recorder
+from .store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, Unannounced, Verdict, Writer
+from .store.script import WRITER_LEASE_S
+
+__all__ = ["Outbox"]
+
+# Acknowledged batches kept for a store that turns out to have lost them.
+_KEPT = 64
+# A writer that was silent for half its lease takes a new id: the server's clock may be ahead of ours.
+_LONGEST_SILENCE_S = WRITER_LEASE_S / 2
+
+
+class Outbox:
+    """Seals batches, hands out the next one to send, and learns from the store's verdict.
+
+    Args:
+        recorder: where the deltas come from.
+        shards: a new writer picks one of so many.
+        clocks: monotonic and wall clock; a frozen instance may miss time on the first.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        shards: int,
+        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+    ) -> None:
+        self._recorder = recorder
+        self._shards = shards
+        self._clocks = clocks
+        self._unsettled: deque[Batch] = deque()
+        self._kept: deque[Batch] = deque(maxlen=_KEPT)
+        self._announced: set[str] = set()
+        self._start_writer()
+
+    def _start_writer(self) -> None:
+        self.writer = Writer(secrets.token_hex(8), secrets.randbelow(self._shards))
+        self._last_seq = 0
+        self._sent_seq = 0
+        self._heard_at = self._now()
+        self._kept.clear()
+        self._announced.clear()
+
+    def _now(self) -> tuple[float, float]:
+        monotonic, wall = self._clocks
+        return monotonic(), wall()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a sealed batch waits for its verdict."""
+        return bool(self._unsettled)
+
+    def next(self) -> Batch | None:
+        """Return the batch to send next: an unsettled one, else a new one, else None."""
+        self._replace_expired_writer()
+        if not self._unsettled:
+            self._seal()
+        return self._unsettled[0] if self._unsettled else None
+
+    def mark_sent(self, batch: Batch) -> None:
+        """Remember that the store may have applied the batch."""
+        self._sent_seq = max(self._sent_seq, batch.seq)
+
+    def settle(self, batch: Batch, verdict: Verdict) -> None:
+        """Take in what the store said of the first unsettled batch.
+
+        Raises:
+            StoreRefused: the store's numbering can't be followed.
+        """
+        self._heard_at = self._now()
+        match verdict:
+            case Applied() | Duplicate():
+                self._unsettled.popleft()
+                self._kept.append(batch)
+                self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
+                if isinstance(verdict, Duplicate):
+                    BATCHES.labels("duplicate").inc()
+            case Gap(expected):
+                self._close_gap(expected)
+            case Unannounced(positions):
+                self._announced.difference_update(batch.families[position].schema.index_field for position in positions)
+                self._unsettled[0] = self._described(batch)
+            case Refused(positions):
+                self._count_lost([batch.families[position] for position in positions])
+                kept = (delta for position, delta in enumerate(batch.families) if position not in positions)
+                self._unsettled[0] = replace(batch, families=tuple(kept))
+
+    def _seal(self) -> None:
+        for family, weight in self._recorder.take_lost().items():
+            SAMPLES_LOST.labels(family).inc(weight)
+        if not self._recorder.pending:
+            return
+        # A batch carries its own acknowledgement: it is counted exactly when it is applied.
+        BATCHES.labels("applied").inc()
+        self._last_seq += 1
+        self._unsettled.append(self._described(self._recorder.seal(self._last_seq)))
+
+    def _described(self, batch: Batch) -> Batch:
+        """Announce the families that the store has not been told of by this writer."""
+        families = list(batch.families)
+        if not any(delta.schema == OVERFLOW_SCHEMA for delta in families):
+            families.append(FamilyDelta(OVERFLOW_SCHEMA, (), 0.0))
+        return replace(
+            batch,
+            families=tuple(
+                replace(delta, metadata=replace(delta.schema, unit=unit_of(delta.schema.name)).metadata())
+                if delta.schema.index_field not in self._announced
+                else delta
+                for delta in families
+                if delta.series or delta.schema.index_field not in self._announced
+            ),
+        )
+
+    def _close_gap(self, expected: int) -> None:
+        """The store has lost acknowledged batches: send again those that are still here."""
+        held = [*self._kept, *self._unsettled]
+        if expected > held[-1].seq:
+            raise StoreRefused(f"the store expects batch {expected} of a writer that has sealed {held[-1].seq}")
+        missing = held[0].seq - expected
+        replayed = sum(batch.seq >= expected for batch in self._kept)
+        BATCHES.labels("replayed").inc(replayed)
+        if missing > 0:
+            BATCHES.labels("lost").inc(missing)
+            self._start_writer()
+            self._renumber(held)
+            return
+        self._kept = deque((batch for batch in held if batch.seq < expected), maxlen=_KEPT)
+        self._unsettled = deque(batch for batch in held if batch.seq >= expected)
+
+    def _replace_expired_writer(self) -> None:
+        """Start anew when the store may have forgotten our number: it could no longer tell a duplicate."""
+        silence_s = max(now - heard for now, heard in zip(self._now(), self._heard_at, strict=True))
+        if silence_s < _LONGEST_SILENCE_S:
+            return
+        unsent = [batch for batch in self._unsettled if batch.seq > self._sent_seq]
+        for batch in self._unsettled:
+            if batch.seq <= self._sent_seq:
+                # It may have been applied. Sent under a new number it would count twice.
+                BATCHES.labels("lost").inc()
+                self._count_lost(batch.families)
+        self._start_writer()
+        self._renumber(unsent)
+
+    def _renumber(self, batches: list[Batch]) -> None:
+        self._unsettled = deque(self._described(replace(batch, seq=seq)) for seq, batch in enumerate(batches, start=1))
+        self._last_seq = len(batches)
+
+    def _count_lost(self, deltas: list[FamilyDelta] | tuple[FamilyDelta, ...]) -> None:
+        for delta in deltas:
+            if delta.weight:
+                SAMPLES_LOST.labels(delta.schema.name).inc(delta.weight)

@@ -1,0 +1,75 @@
+"""The process's one way from its instruments to the store."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from .adoption import adopt
+from .config import Settings
+from .errors import KairoError
+from .flusher import Flusher
+from .metrics import OVERFLOW_SCHEMA, SELF_REGISTRY
+from .store.base import Store
+from .store.redis import RedisStore
+from .values import RECORDER
+
+__all__ = ["Pipeline", "open_pipeline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A store, and the flusher that brings this process's deltas there."""
+
+    settings: Settings
+    store: Store
+    flusher: Flusher
+
+
+_opened: dict[str, Pipeline] = {}
+
+
+def open_pipeline(
+    settings: Settings | None = None, store: Store | None = None, registries: tuple[CollectorRegistry, ...] = ()
+) -> Pipeline | None:
+    """Return the process's pipeline, opened on first use; None while metrics are not enabled.
+
+    A process has one set of instruments, so it has one pipeline: asking again with the same settings gives
+    the same one. Nothing is sent or connected here.
+
+    Args:
+        settings: by default read from the environment, or those of the open pipeline.
+        store: by default Redis, as the settings say.
+        registries: whose instruments are adopted, beside the default registry's.
+
+    Raises:
+        KairoError: another pipeline is open in this process.
+        SettingsError: a variable of the environment is malformed.
+    """
+    opened = _opened.get("pipeline")
+    if settings is None:
+        settings = opened.settings if opened else Settings.from_env()
+    if not settings.enabled:
+        return None
+    if opened is None:
+        store = store or RedisStore(settings, OVERFLOW_SCHEMA)
+        opened = _opened["pipeline"] = Pipeline(settings, store, Flusher(RECORDER, store, settings))
+        _restart_after_fork(opened)
+    elif opened.settings != settings or store not in {None, opened.store}:
+        raise KairoError("metrics are already recorded in this process with other settings; give the same ones")
+    adopt(REGISTRY, SELF_REGISTRY, *registries)
+    return opened
+
+
+def _restart_after_fork(pipeline: Pipeline) -> None:
+    """Make a forked child a writer of its own: what its parent has not sent is the parent's to send."""
+
+    def restart() -> None:
+        RECORDER.forget()
+        pipeline.flusher.forget()
+        if isinstance(pipeline.store, RedisStore):
+            pipeline.store.forget_connections()
+
+    os.register_at_fork(after_in_child=restart)

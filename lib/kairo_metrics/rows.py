@@ -1,0 +1,134 @@
+"""Series as they come from the store: checked, freed of their times, merged.
+
+Checking is done a chunk at a time by one regular expression over all its lines; only a chunk that fails
+is looked at line by line, to find the damaged ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import accumulate
+
+from .store.schema import TIMES_WIDTH, Schema, number_text
+
+__all__ = ["Rows", "Sieve", "merge", "rebin"]
+
+# label text -> the numbers of the packed line
+Rows = dict[bytes, bytes]
+
+_FINITE = rb"[0-9]++(?:\.[0-9]++)?+(?:e[+-]?[0-9]++)?+"
+_GROWING = rb"(?:" + _FINITE + rb"|\+Inf)"
+_SIGNED = rb"(?:-?" + _FINITE + rb"|[+-]Inf)"
+_ANY = rb"(?:" + _SIGNED + rb"|NaN)"
+_TIMES = rb" [0-9]{13} [0-9]{13}\n"
+# No raw newline or quote, no NUL (Prometheus takes it for the end), no escape but the three of the format.
+_LABEL_VALUE = rb'"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+"'
+
+
+class Sieve:
+    """Takes the good series out of a family's chunks, and counts the damaged ones.
+
+    Args:
+        schema: what the lines must look like.
+        oldest_ms: a series last touched before that is stale, and left out.
+    """
+
+    def __init__(self, schema: Schema, oldest_ms: int) -> None:
+        self.rows: Rows = {}
+        self.damaged = 0
+        self._text, self._line = _patterns(schema)
+        self._oldest = b"%013d" % max(0, oldest_ms)
+
+    def take(self, items: list[bytes]) -> None:
+        """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
+        texts, lines = items[::2], items[1::2]
+        if _all_match(self._text, texts) and _all_match(self._line, lines):
+            good: Iterable[tuple[bytes, bytes]] = zip(texts, lines, strict=True)
+        else:
+            pairs = list(zip(texts, lines, strict=True))
+            good = [
+                (text, line)
+                for text, line in pairs
+                if _all_match(self._text, [text]) and _all_match(self._line, [line])
+            ]
+            self.damaged += len(pairs) - len(good)
+        oldest = self._oldest
+        # Both times are 13 digits, so that as text they compare as numbers do.
+        self.rows.update({text: line[:-TIMES_WIDTH] for text, line in good if line[-13:] >= oldest})
+
+
+@lru_cache(maxsize=1024)
+def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Compile what a run of label texts and a run of packed lines of the family look like."""
+    text = b",".join([name.encode() + b"=" + _LABEL_VALUE for name in schema.labelnames])
+    if schema.type == "histogram":
+        numbers = _SIGNED + rb"(?: [0-9]++){%d}" % len(schema.bounds)
+    elif schema.type == "summary":
+        numbers = rb"[0-9]++ " + _SIGNED
+    elif schema.type == "counter":
+        numbers = _GROWING
+    else:
+        numbers = _ANY + rb" -?[0-9]++" * (schema.rule == "latest")
+    return re.compile(rb"(?:" + text + rb"\n)*+"), re.compile(rb"(?:" + numbers + _TIMES + rb")*+")
+
+
+def _all_match(pattern: re.Pattern[bytes], lines: list[bytes]) -> bool:
+    run = b"\n".join([*lines, b""])
+    if pattern.fullmatch(run) is None or run.count(b"\n") != len(lines):
+        return False
+    try:
+        run.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def merge(schema: Schema, parts: Iterable[Rows]) -> Rows:
+    """Join the rows of one family from several places into the first of them.
+
+    Example:
+        >>> merge(Schema("jobs", "counter"), [{b"": b"1"}, {b"": b"2.5"}])
+        {b'': b'3.5'}
+    """
+    merged: Rows = {}
+    for rows in parts:
+        if not merged:
+            merged = rows
+            continue
+        for text, numbers in rows.items():
+            held = merged.get(text)
+            merged[text] = numbers if held is None else _join(schema, held, numbers)
+    return merged
+
+
+def _join(schema: Schema, one: bytes, other: bytes) -> bytes:
+    if schema.rule == "latest":
+        return max(one, other, key=lambda numbers: int(numbers.split()[1]))
+    summed = (float(a) + float(b) for a, b in zip(one.split(), other.split(), strict=True))
+    return " ".join(map(number_text, summed)).encode()
+
+
+def rebin(rows: Rows, old: Schema, new: Schema) -> Rows:
+    """Put a histogram's counts under other bounds; the count and the sum stay what they are.
+
+    The cumulative count at a bound is the old one at the largest old bound that is not above it.
+
+    Example:
+        >>> old = Schema("wait", "histogram", (), ("1.0", "2.0", "+Inf"))
+        >>> new = Schema("wait", "histogram", (), ("1.5", "+Inf"))
+        >>> rebin({b"": b"9.5 1 2 3"}, old, new)
+        {b'': b'9.5 1 5'}
+    """
+    old_bounds = [float(bound) for bound in old.bounds]
+    # For each new bound, how many of the old buckets lie wholly at or below it.
+    below = [sum(bound <= float(limit) for bound in old_bounds) for limit in new.bounds]
+    rebinned: Rows = {}
+    for text, numbers in rows.items():
+        observed, *counts = numbers.split()
+        cumulative = [0, *accumulate(map(int, counts))]
+        at_bounds = [cumulative[buckets] for buckets in below]
+        fresh = [upper - lower for lower, upper in zip([0, *at_bounds], at_bounds, strict=False)]
+        rebinned[text] = b" ".join([observed, *(b"%d" % count for count in fresh)])
+    return rebinned

@@ -1,0 +1,1 @@
+"""Where the two streets meet: the state that all instances share."""

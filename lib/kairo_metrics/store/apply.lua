@@ -1,0 +1,194 @@
+-- Applies one sealed batch: all of it, or none of it.
+--
+-- KEYS[1]   string  the writer's last applied sequence number
+-- KEYS[2]   hash    families index: index field -> "<created ms> <metadata>"
+-- KEYS[3]   hash    series of the family that counts overflowed updates
+-- KEYS[4..] hash    one per family of the batch: label text -> packed line (see schema.py)
+--
+-- ARGV[1] sequence number of the batch: 1, 2, 3, ...
+-- ARGV[2] lease of the writer's record, ms
+-- ARGV[3] life of an untouched series, and of every key that holds series, ms
+-- ARGV[4] series per family
+-- ARGV[5] age of the batch since it was sealed, ms
+-- then for each family:
+--   header, five lines: index field, rule, numbers per packed line, label text of its overflow series,
+--     label text of its count in KEYS[3]
+--   metadata, or "" once announced
+--   n, then n times: label text, delta
+--     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
+--     delta of rule "latest": "<value> <age when sealed, ms>"
+--
+-- Answers {"applied"}, {"duplicate"}, {"gap", the sequence number expected},
+--         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
+-- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
+-- an argument ends the script while nothing is written.
+
+local FIRST_FAMILY = 3 -- keys before it
+local FIRST_HEADER = 6
+local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
+
+local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local max_series, batch_age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now_text = string.format('%013.0f', now)
+
+local function number_text(number)
+  if number ~= number then return 'NaN' end
+  if number == math.huge then return '+Inf' end
+  if number == -math.huge then return '-Inf' end
+  local short = string.format('%.15g', number)
+  if tonumber(short) == number then return short end
+  return string.format('%.17g', number)
+end
+
+-- A stored line taken apart; one of zeros where the line is absent, stale or damaged.
+local function unpack_line(line, width)
+  local numbers = {}
+  if line then
+    local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
+    if created and now - touched <= life_ms then
+      for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH), '%S+') do
+        numbers[#numbers + 1] = tonumber(word)
+      end
+      if #numbers == width then
+        numbers.created = created
+        return numbers
+      end
+    end
+  end
+  for index = 1, width do numbers[index] = 0 end
+  for index = width + 1, #numbers do numbers[index] = nil end
+  numbers.created = now_text
+  return numbers
+end
+
+local function pack_line(numbers)
+  local words = {}
+  for index, number in ipairs(numbers) do words[index] = number_text(number) end
+  return table.concat(words, ' ') .. ' ' .. numbers.created .. ' ' .. now_text
+end
+
+local merge = {}
+
+function merge.sum(numbers, delta)
+  local index
+  for word in string.gmatch(delta, '%S+') do
+    if index then
+      numbers[index] = numbers[index] + tonumber(word)
+      index = nil
+    else
+      index = tonumber(word)
+    end
+  end
+  if index then error('kairo: malformed delta: ' .. delta) end
+end
+
+function merge.latest(numbers, delta)
+  local value, age = string.match(delta, '^(%S+) (%S+)$')
+  local set_at = now - batch_age_ms - tonumber(age)
+  if set_at >= numbers[2] then numbers[1], numbers[2] = tonumber(value), set_at end
+end
+
+-- The order of batches.
+
+local applied = tonumber(redis.call('GET', KEYS[1]) or '0')
+if sequence <= applied then return { 'duplicate' } end
+if sequence > applied + 1 then return { 'gap', applied + 1 } end
+
+-- Read.
+
+local families, index_fields = {}, {}
+local at = FIRST_HEADER
+for position = 1, #KEYS - FIRST_FAMILY do
+  local index_field, rule, width, overflow, overflow_count =
+    string.match(ARGV[at], '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
+  local family = {
+    key = KEYS[FIRST_FAMILY + position],
+    index_field = index_field,
+    metadata = ARGV[at + 1],
+    merge = merge[rule],
+    width = tonumber(width),
+    overflow = overflow,
+    overflow_count = overflow_count,
+    first = at + 3,
+    last = at + 2 + 2 * tonumber(ARGV[at + 2]),
+    overflowed = 0,
+  }
+  families[position], index_fields[position] = family, index_field
+  at = family.last + 1
+end
+if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
+
+local known = redis.call('HMGET', KEYS[2], unpack(index_fields))
+local unannounced, refused = { 'unannounced' }, { 'refused' }
+for position, family in ipairs(families) do
+  family.known = known[position]
+  if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
+  local fields = {}
+  for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
+  -- A family without series is asked for one all the same, to learn whether its key is a hash.
+  local lines = redis.pcall('HMGET', family.key, family.overflow, unpack(fields))
+  if lines.err then
+    refused[#refused + 1] = position
+  else
+    family.stored = { [family.overflow] = lines[1] or nil }
+    for i, field in ipairs(fields) do family.stored[field] = lines[i + 1] or nil end
+  end
+end
+if #refused > 1 then return refused end
+if #unannounced > 1 then return unannounced end
+
+-- Compute.
+
+local overflowed = {}
+for _, family in ipairs(families) do
+  family.lines = {}
+  local room
+  for i = family.first, family.last, 2 do
+    local field = ARGV[i]
+    if not family.stored[field] and not family.lines[field] and field ~= family.overflow then
+      -- The overflow series itself takes no room.
+      room = room or max_series - redis.call('HLEN', family.key) + (family.stored[family.overflow] and 1 or 0)
+      if room > 0 then
+        room = room - 1
+      else
+        field, family.overflowed = family.overflow, family.overflowed + 1
+      end
+    end
+    local numbers = family.lines[field] or unpack_line(family.stored[field], family.width)
+    family.merge(numbers, ARGV[i + 1])
+    family.lines[field] = numbers
+  end
+  if family.overflowed > 0 then
+    local line = redis.call('HGET', KEYS[3], family.overflow_count)
+    overflowed[family.overflow_count] = unpack_line(line, 1)
+    merge.sum(overflowed[family.overflow_count], '1 ' .. family.overflowed)
+  end
+end
+
+local function write(key, lines)
+  local pairs_of_hset = {}
+  for field, numbers in pairs(lines) do
+    pairs_of_hset[#pairs_of_hset + 1] = field
+    pairs_of_hset[#pairs_of_hset + 1] = pack_line(numbers)
+  end
+  if #pairs_of_hset == 0 then return end
+  redis.call('HSET', key, unpack(pairs_of_hset))
+  redis.call('PEXPIRE', key, life_ms)
+end
+
+-- Write.
+
+for _, family in ipairs(families) do
+  if family.metadata ~= '' then
+    local created = family.known and string.match(family.known, '^%d%d%d%d%d%d%d%d%d%d%d%d%d ') or now_text .. ' '
+    redis.call('HSET', KEYS[2], family.index_field, created .. family.metadata)
+  end
+  write(family.key, family.lines)
+end
+write(KEYS[3], overflowed)
+redis.call('PEXPIRE', KEYS[2], life_ms)
+redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)
+return { 'applied' }

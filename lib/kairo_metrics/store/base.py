@@ -1,0 +1,180 @@
+"""What every store can do, and the data that passes through it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from .schema import Schema
+
+__all__ = [
+    "Applied",
+    "AsyncLink",
+    "Batch",
+    "Command",
+    "Duplicate",
+    "FamilyDelta",
+    "Gap",
+    "IndexEntry",
+    "Refused",
+    "Snapshot",
+    "Steps",
+    "Store",
+    "SyncLink",
+    "Unannounced",
+    "Verdict",
+    "Writer",
+]
+
+T = TypeVar("T")
+Command = tuple[str | bytes | int, ...]
+# A conversation with the server that does no input or output of its own: it yields a command, is sent
+# the reply (or is thrown the StoreError), and returns its result. Sync and async callers drive the same one.
+Steps = Generator[Command, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One instance's identity towards the store: a random id, and the shard that it writes to."""
+
+    id: str
+    shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyDelta:
+    """What one batch adds to one family.
+
+    Args:
+        schema: the family.
+        series: (label text, delta) pairs; the delta's form is that of `apply.lua`.
+        weight: increments, observations or settings in it: what is lost if it can't be delivered.
+        metadata: the schema's announcement, or the empty string once the store has it.
+    """
+
+    schema: Schema
+    series: tuple[tuple[str, str], ...]
+    weight: float
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A sealed set of deltas, applied as a whole or not at all.
+
+    Args:
+        seq: 1, 2, 3, ... per writer, without gaps.
+        families: the deltas.
+        sealed_at_s: the sealing instance's monotonic clock.
+    """
+
+    seq: int
+    families: tuple[FamilyDelta, ...]
+    sealed_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The batch was applied now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The batch had been applied before; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The store expects an earlier batch: it has lost some that it had acknowledged."""
+
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unannounced:
+    """The store does not know these families of the batch (by position); nothing was written."""
+
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The keys of these families of the batch (by position) hold something foreign; nothing was written."""
+
+    positions: tuple[int, ...]
+
+
+Verdict = Applied | Duplicate | Gap | Unannounced | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One family under one schema in one shard."""
+
+    shard: int
+    schema: Schema
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a scrape learns before it reads series.
+
+    Args:
+        now_ms: the server's clock.
+        entries: the families index of every shard.
+        damaged: index entries that could not be read.
+        facts: `version` and `eviction_policy`, where the server tells.
+    """
+
+    now_ms: int
+    entries: tuple[IndexEntry, ...]
+    damaged: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class AsyncLink(Protocol):
+    """One connection in use by one task."""
+
+    async def call(self, *commands: Command) -> list[Any]:
+        """Send the commands in one trip; a refused one's reply is a `StoreRefused`, not raised."""
+
+
+class SyncLink(Protocol):
+    """One connection in use by one thread."""
+
+    def call(self, *commands: Command) -> list[Any]:
+        """Send the commands in one trip; a refused one's reply is a `StoreRefused`, not raised."""
+
+
+class Store(Protocol):
+    """The shared state. `memory` and `redis` pass the same tests."""
+
+    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+        """Apply a batch exactly once, in the order of its writer's numbers."""
+
+    def link(self) -> AbstractAsyncContextManager[AsyncLink]:
+        """Borrow a connection of the running event loop."""
+
+    def sync_link(self) -> AbstractContextManager[SyncLink]:
+        """Borrow a connection for this thread."""
+
+    async def ping(self) -> None:
+        """Return when the store answers.
+
+        Raises:
+            StoreError: it does not.
+        """
+
+    async def snapshot(self) -> Snapshot:
+        """Read the families index of all shards."""
+
+    def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
+        """Read the series of the entries, a chunk at a time.
+
+        Yields:
+            the entry with [label text, packed line, label text, packed line, ...], or with None where
+            its key holds something foreign. One series may come twice.
+        """

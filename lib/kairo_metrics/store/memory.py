@@ -1,0 +1,171 @@
+"""The store in one process's memory: `apply.lua` said again in Python, to hold the script against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config import Settings
+from .base import (
+    Applied,
+    Batch,
+    Command,
+    Duplicate,
+    FamilyDelta,
+    Gap,
+    IndexEntry,
+    Snapshot,
+    Steps,
+    Unannounced,
+    Verdict,
+    Writer,
+)
+from .schema import Schema, label_text, pack_line
+
+__all__ = ["MemoryStore"]
+
+
+@dataclass(slots=True)
+class _Line:
+    numbers: list[float]
+    created_ms: int
+    touched_ms: int
+
+
+@dataclass(slots=True)
+class _Family:
+    schema: Schema
+    created_ms: int
+    lines: dict[str, _Line] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Shard:
+    writers: dict[str, int] = field(default_factory=dict)
+    families: dict[str, _Family] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """State shared by the instances of one process, with the semantics of the Redis store.
+
+    Args:
+        settings: shards, the cap of series and their life.
+        overflow_schema: the family that counts overflowed updates.
+        clock_ms: the store's clock.
+
+    Example:
+        >>> import asyncio
+        >>> asyncio.run(MemoryStore(Settings(), Schema("kairo_samples_overflowed", "counter", ("family",))).ping())
+    """
+
+    def __init__(
+        self, settings: Settings, overflow_schema: Schema, clock_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+    ) -> None:
+        self._settings = settings
+        self._overflow_schema = overflow_schema
+        self._clock_ms = clock_ms
+        self._shards = [_Shard() for _ in range(settings.shards)]
+
+    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+        """See `Store.apply`."""
+        yield from ()  # it has nobody to ask, and yet is a conversation like the other store's
+        shard = self._shards[writer.shard]
+        applied = shard.writers.get(writer.id, 0)
+        if batch.seq <= applied:
+            return Duplicate()
+        if batch.seq > applied + 1:
+            return Gap(applied + 1)
+        unannounced = tuple(
+            position
+            for position, delta in enumerate(batch.families)
+            if not delta.metadata and delta.schema.index_field not in shard.families
+        )
+        if unannounced:
+            return Unannounced(unannounced)
+        now_ms = self._clock_ms()
+        age_ms = int((time.monotonic() - batch.sealed_at_s) * 1000)
+        for delta in batch.families:
+            self._apply_family(shard, delta, now_ms, age_ms)
+        shard.writers[writer.id] = batch.seq
+        return Applied()
+
+    def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> None:
+        family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms))
+        if delta.metadata:
+            family.schema = delta.schema
+        overflow = delta.schema.overflow_text
+        for text, amounts in delta.series:
+            field_text = text
+            if text not in family.lines and text != overflow:
+                room = self._settings.max_series - len(family.lines) + (overflow in family.lines)
+                if room < 1:
+                    field_text = overflow
+                    self._count_overflow(shard, delta.schema, now_ms)
+            line = self._line(family, field_text, now_ms)
+            _merge(delta.schema, line, amounts.split(), now_ms - age_ms)
+
+    def _line(self, family: _Family, text: str, now_ms: int) -> _Line:
+        line = family.lines.get(text)
+        if line is None or now_ms - line.touched_ms > self._settings.series_ttl_s * 1000:
+            line = family.lines[text] = _Line([0.0] * family.schema.width, now_ms, now_ms)
+        line.touched_ms = now_ms
+        return line
+
+    def _count_overflow(self, shard: _Shard, schema: Schema, now_ms: int) -> None:
+        counting = self._overflow_schema
+        family = shard.families.setdefault(counting.index_field, _Family(counting, now_ms))
+        self._line(family, label_text(counting.labelnames, [schema.name]), now_ms).numbers[0] += 1
+
+    @asynccontextmanager
+    async def link(self) -> AsyncIterator[_NoLink]:
+        """See `Store.link`."""
+        yield _NoLink()
+
+    @contextmanager
+    def sync_link(self) -> Iterator[_NoSyncLink]:
+        """See `Store.sync_link`."""
+        yield _NoSyncLink()
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+
+    async def snapshot(self) -> Snapshot:
+        """See `Store.snapshot`."""
+        entries = [
+            IndexEntry(number, family.schema, family.created_ms)
+            for number, shard in enumerate(self._shards)
+            for family in shard.families.values()
+        ]
+        return Snapshot(self._clock_ms(), tuple(entries))
+
+    async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
+        """See `Store.scan`."""
+        for entry in entries:
+            family = self._shards[entry.shard].families[entry.schema.index_field]
+            items: list[bytes] = []
+            for text, line in family.lines.items():
+                items += (text.encode(), pack_line(line.numbers, line.created_ms, line.touched_ms))
+            yield entry, items
+
+
+class _NoLink:
+    async def call(self, *commands: Command) -> list[Any]:
+        raise AssertionError(f"the memory store sends no commands: {commands}")
+
+
+class _NoSyncLink:
+    def call(self, *commands: Command) -> list[Any]:
+        raise AssertionError(f"the memory store sends no commands: {commands}")
+
+
+def _merge(schema: Schema, line: _Line, words: list[str], sealed_at_ms: int) -> None:
+    if schema.rule == "latest":
+        set_at_ms = sealed_at_ms - int(words[1])
+        if set_at_ms >= line.numbers[1]:
+            line.numbers[:] = float(words[0]), set_at_ms
+        return
+    for index, amount in zip(words[::2], words[1::2], strict=True):
+        line.numbers[int(index) - 1] += float(amount)

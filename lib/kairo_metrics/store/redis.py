@@ -1,0 +1,296 @@
+"""The store in Redis: the only place that imports redis, and that translates its errors.
+
+redis is imported when the first connection is made: it is the dearest import of a cold start.
+Connections are redis-py's own, without its client on top: the client retries by itself, and a blind
+retry would hide from us whether a batch was sent once or ten times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from ..config import Settings
+from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
+from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
+from .schema import Keys, Schema
+from .script import apply
+
+__all__ = ["RedisStore"]
+
+# Series per trip of a scrape: what keeps Redis for about a millisecond.
+_CHUNK = 1_000
+_KEYS_PER_TRIP = 8
+_FRUGAL = {
+    "protocol": 2,  # version 3 costs a HELLO on each new connection, and nothing here needs it
+    "driver_info": None,  # nor a CLIENT SETINFO
+    "socket_connect_timeout": 10.0,  # where no flush budget or scrape deadline ends the attempt earlier
+}
+
+
+class RedisStore:
+    """Shared state in Redis, Valkey, or whatever speaks their protocol and runs Lua.
+
+    Args:
+        settings: the address, the namespace and the bounds.
+        overflow_schema: the family that counts overflowed updates.
+    """
+
+    def __init__(self, settings: Settings, overflow_schema: Schema) -> None:
+        self._settings = settings
+        self._overflow_schema = overflow_schema
+        self._idle: list[_AsyncLink] = []
+        self._sync_idle: list[_SyncLink] = []
+
+    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+        """See `Store.apply`."""
+        return apply(self._settings, self._overflow_schema, writer, batch)
+
+    @asynccontextmanager
+    async def link(self) -> AsyncIterator[_AsyncLink]:
+        """See `Store.link`."""
+        loop = asyncio.get_running_loop()
+        # A connection belongs to the event loop that opened it; one of a loop that is gone is left to it.
+        self._idle = [link for link in self._idle if link.loop is loop]
+        link = self._idle.pop() if self._idle else _AsyncLink(self._url(), loop)
+        try:
+            yield link
+        finally:
+            await link.settle()
+            self._idle.append(link)
+
+    @contextmanager
+    def sync_link(self) -> Iterator[_SyncLink]:
+        """See `Store.sync_link`."""
+        try:
+            link = self._sync_idle.pop()
+        except IndexError:
+            link = _SyncLink(self._url(), self._settings.flush_budget_ms / 1000)
+        try:
+            yield link
+        finally:
+            self._sync_idle.append(link)
+
+    async def aclose(self) -> None:
+        """Close the connections that nobody uses."""
+        for link in self._idle:
+            await link.close()
+        for sync_link in self._sync_idle:
+            sync_link.close()
+        self._idle, self._sync_idle = [], []
+
+    def forget_connections(self) -> None:
+        """Let go of the connections without a word to the server: after a fork they are the parent's."""
+        self._idle, self._sync_idle = [], []
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+        async with self.link() as link:
+            _raise_refusal(await link.call(("PING",)))
+
+    async def snapshot(self) -> Snapshot:
+        """See `Store.snapshot`."""
+        shards = range(self._settings.shards)
+        questions: list[Command] = [("HGETALL", Keys(self._settings.namespace, shard).families) for shard in shards]
+        async with self.link() as link:
+            clock, server, memory, *indexes = await link.call(
+                ("TIME",), ("INFO", "server"), ("INFO", "memory"), *questions
+            )
+        _raise_refusal([clock, *indexes])
+        entries, damaged = [], 0
+        for shard, index in zip(shards, indexes, strict=True):
+            for value in index[1::2]:
+                try:
+                    created, _, metadata = value.partition(b" ")
+                    entries.append(IndexEntry(shard, Schema.from_metadata(metadata), int(created)))
+                except ValueError:
+                    damaged += 1
+        facts = {
+            "version": _fact(server, b"redis_version"),
+            "eviction_policy": _fact(memory, b"maxmemory_policy"),
+        }
+        return Snapshot(int(clock[0]) * 1000 + int(clock[1]) // 1000, tuple(entries), damaged, facts)
+
+    async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
+        """See `Store.scan`.
+
+        The next trip is under way while the caller works on what this one brought.
+        """
+        waiting = deque((entry, b"0") for entry in entries)
+        async with self.link() as link:
+            trip = await self._send_scans(link, waiting)
+            while trip:
+                found = []
+                for entry in trip:
+                    reply = await link.receive()
+                    cursor, items = (b"0", None) if isinstance(reply, StoreError) else reply
+                    if cursor != b"0":
+                        waiting.append((entry, cursor))
+                    found.append((entry, items))
+                trip = await self._send_scans(link, waiting)
+                for entry, items in found:
+                    yield entry, items
+
+    async def _send_scans(self, link: _AsyncLink, waiting: deque[tuple[IndexEntry, bytes]]) -> list[IndexEntry]:
+        taken = [waiting.popleft() for _ in range(min(len(waiting), _KEYS_PER_TRIP))]
+        if not taken:
+            return []
+        # Redis works off one client's pipeline in one go, so the chunk is shared by the keys of a trip.
+        count = _CHUNK // len(taken)
+        await link.send(
+            *[
+                ("HSCAN", Keys(self._settings.namespace, entry.shard).series(entry.schema), cursor, "COUNT", count)
+                for entry, cursor in taken
+            ]
+        )
+        return [entry for entry, _ in taken]
+
+    def _url(self) -> str:
+        if self._settings.redis_url is None:
+            raise StoreUnavailable("REDIS_URL is not set (nor KV_URL, nor REDIS_TLS_URL): there is no store to reach")
+        return self._settings.redis_url
+
+
+class _AsyncLink:
+    """A connection that opens itself when used, and again once when it turns out to be broken."""
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        from redis.asyncio.connection import Connection, parse_url
+        from redis.exceptions import RedisError
+
+        self.loop = loop
+        arguments: dict[str, Any] = {**_FRUGAL, **parse_url(url), "socket_timeout": None}
+        self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
+        self._errors = (RedisError, OSError)
+        self._unanswered = 0
+
+    async def call(self, *commands: Command) -> list[Any]:
+        """See `AsyncLink.call`. What is sent must be safe to send twice."""
+        try:
+            return await self._call(commands)
+        except StoreUnavailable as err:
+            await self.settle()
+            if not err.broken:
+                raise
+            # The server closes sockets that idle, and a frozen instance does not notice.
+            return await self._call(commands)
+
+    async def _call(self, commands: Sequence[Command]) -> list[Any]:
+        await self.send(*commands)
+        return [await self.receive() for _ in commands]
+
+    async def send(self, *commands: Command) -> None:
+        """Send the commands, to be answered by one `receive` each."""
+        try:
+            await self._connection.connect()
+            self._unanswered += len(commands)
+            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        except self._errors as err:
+            raise _translated(err, sent=self._unanswered > 0) from err
+
+    async def receive(self) -> Any:
+        """Return the next reply, or the `StoreRefused` that the server answered with."""
+        try:
+            reply = await self._connection.read_response()
+        except self._errors as err:
+            reply = _translated(err, sent=True)
+            if isinstance(reply, StoreUnavailable):
+                raise reply from err
+        self._unanswered -= 1
+        return reply
+
+    async def settle(self) -> None:
+        """Close the connection if replies are due on it: the next user would take them for its own."""
+        if self._unanswered:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close without waiting; the next use opens it again."""
+        self._unanswered = 0
+        await self._connection.disconnect(nowait=True)
+
+
+class _SyncLink:
+    """The same for a thread: only the transport differs."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        from redis.connection import Connection, parse_url
+        from redis.exceptions import RedisError
+
+        parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
+        arguments: dict[str, Any] = {**_FRUGAL, **parsed, "socket_timeout": timeout_s}
+        self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
+        self._errors = (RedisError, OSError)
+
+    def call(self, *commands: Command) -> list[Any]:
+        """See `SyncLink.call`. What is sent must be safe to send twice."""
+        try:
+            return self._call(commands)
+        except StoreUnavailable as err:
+            self.close()
+            if not err.broken:
+                raise
+            return self._call(commands)
+
+    def _call(self, commands: Sequence[Command]) -> list[Any]:
+        connected = False
+        try:
+            self._connection.connect()
+            connected = True
+            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        except self._errors as err:
+            raise _translated(err, sent=connected) from err
+        return [self._receive() for _ in commands]
+
+    def _receive(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except self._errors as err:
+            reply = _translated(err, sent=True)
+            if isinstance(reply, StoreUnavailable):
+                raise reply from err
+            return reply
+
+    def close(self) -> None:
+        """Close; the next use opens it again."""
+        self._connection.disconnect()
+
+
+def _translated(err: Exception, *, sent: bool) -> StoreError:
+    """Turn redis-py's error into ours.
+
+    Args:
+        err: what it raised.
+        sent: whether the server may have run what was asked of it.
+    """
+    from redis import exceptions
+
+    match err:
+        case exceptions.NoScriptError():
+            return UnknownScript(str(err))
+        case exceptions.ResponseError():
+            return StoreRefused(f"Redis: {err}")
+        case exceptions.TimeoutError():
+            return StoreUnavailable("Redis did not answer in time", sent=sent)
+        case exceptions.ConnectionError() if sent:
+            return StoreUnavailable("the connection to Redis broke", sent=True, broken=True)
+    return StoreUnavailable(f"Redis: {err}", sent=sent)
+
+
+def _raise_refusal(replies: Sequence[Any]) -> None:
+    for reply in replies:
+        if isinstance(reply, StoreError):
+            raise reply
+
+
+def _fact(info: Any, name: bytes) -> str:
+    """Find a line of INFO; hosted servers leave some out, or refuse the command."""
+    if isinstance(info, bytes):
+        for line in info.splitlines():
+            key, _, value = line.partition(b":")
+            if key == name:
+                return value.decode(errors="replace")
+    return "unknown"

@@ -1,0 +1,206 @@
+"""What stands in the store: key names, a family's schema, label text and packed lines.
+
+A series is one hash field. Its name is the label text, ready to print; its value is a packed line:
+
+    <number> ... <number> <created ms> <touched ms>
+
+A counter or gauge has one number, a summary two (count, sum), a histogram its sum and its buckets (not
+cumulative); a "latest" gauge has its value and the time it was set, in ms. Both times are
+the server's and always 13 digits, so that they can be cut off and compared without parsing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal
+
+__all__ = ["TIMES_WIDTH", "Keys", "Rule", "Schema", "label_text", "number_text", "pack_line"]
+
+Rule = Literal["sum", "latest"]
+
+# " 1764000000000 1764000000001" at the end of every packed line
+TIMES_WIDTH = 28
+
+_OVERFLOW = "__overflow__"
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+# Prometheus takes a NUL for the end of the page; a lone surrogate has no UTF-8 form.
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key names of one shard; one hash tag, so that a batch touches one cluster slot.
+
+    Example:
+        >>> Keys("production", 0).families
+        'kairo:v1:{production/0}:families'
+    """
+
+    namespace: str
+    shard: int
+
+    @property
+    def _prefix(self) -> str:
+        return f"kairo:v1:{{{self.namespace}/{self.shard}}}"
+
+    @property
+    def families(self) -> str:
+        return f"{self._prefix}:families"
+
+    def writer(self, writer_id: str) -> str:
+        return f"{self._prefix}:writer:{writer_id}"
+
+    def series(self, schema: Schema) -> str:
+        return f"{self._prefix}:series:{schema.name}:{schema.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a family's numbers mean; two schemas of one name never share a hash.
+
+    Args:
+        name: the family's name, a counter's without `_total`.
+        type: counter, gauge, histogram or summary.
+        labelnames: sorted.
+        bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`.
+        mode: a gauge's `multiprocess_mode`.
+        help: the documentation line; not part of the identity.
+        unit: not part of the identity.
+
+    Example:
+        >>> Schema("jobs", "counter", ("queue",)).overflow_text
+        'queue="__overflow__"'
+    """
+
+    name: str
+    type: str
+    labelnames: tuple[str, ...] = ()
+    bounds: tuple[str, ...] = ()
+    mode: str = ""
+    help: str = field(default="", compare=False)
+    unit: str = field(default="", compare=False)
+    id: str = field(init=False, compare=False)
+    rule: Rule = field(init=False, compare=False)
+    width: int = field(init=False, compare=False)
+    index_field: str = field(init=False, compare=False)
+    overflow_text: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive once what every batch and scrape asks for.
+
+        `id` is a digest of what gives the numbers their meaning; `rule` says how two lines of one series
+        become one, `width` how many numbers a line holds; `index_field` is the family's place in the index,
+        `overflow_text` the label text that takes what is past the cap.
+        """
+        identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode]).encode()
+        digest = blake2b(identity, digest_size=8).hexdigest()
+        rule: Rule = "latest" if self.mode == "mostrecent" else "sum"
+        width = 2 if self.type == "summary" or rule == "latest" else 1
+        derived = {
+            "id": digest,
+            "rule": rule,
+            "width": len(self.bounds) + 1 if self.type == "histogram" else width,
+            "index_field": f"{self.name} {digest}",
+            "overflow_text": label_text(self.labelnames, [_OVERFLOW] * len(self.labelnames)),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    def metadata(self) -> str:
+        """The schema as JSON, for the families index."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "type": self.type,
+                "labels": self.labelnames,
+                "bounds": self.bounds,
+                "mode": self.mode,
+                "help": self.help,
+                "unit": self.unit,
+            }
+        )
+
+    @classmethod
+    def from_metadata(cls, text: str | bytes) -> Schema:
+        """Read what `metadata` wrote.
+
+        Raises:
+            ValueError: the text is not a schema.
+        """
+        try:
+            read = json.loads(text)
+            schema = cls(
+                name=_text(read["name"]),
+                type=_text(read["type"]),
+                labelnames=tuple(map(_text, read["labels"])),
+                bounds=tuple(map(_text, read["bounds"])),
+                mode=_text(read["mode"]),
+                help=_text(read["help"]),
+                unit=_text(read["unit"]),
+            )
+            for bound in schema.bounds:
+                float(bound)
+        except (KeyError, TypeError) as err:
+            raise ValueError(f"not a schema: {err!r}") from err
+        if schema.type not in {"counter", "gauge", "histogram", "summary"}:
+            raise ValueError(f"not a metric type: {schema.type!r}")
+        if not _NAME.fullmatch(schema.name) or not all(map(_LABEL_NAME.fullmatch, schema.labelnames)):
+            raise ValueError(f"not a metric name with label names: {schema.name!r} {schema.labelnames!r}")
+        return schema
+
+
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def label_text(names: Sequence[str], values: Iterable[str]) -> str:
+    r"""Print labels as they stand between the braces of an exposition line.
+
+    Args:
+        names: label names, sorted.
+        values: one for each name.
+
+    Example:
+        >>> label_text(["path"], ['say "hi"\n'])
+        'path="say \\"hi\\"\\n"'
+    """
+    return ",".join([f'{name}="{_printable(value)}"' for name, value in zip(names, values, strict=True)])
+
+
+def _printable(value: str) -> str:
+    return _UNPRINTABLE.sub("\ufffd", value).translate(_ESCAPES)
+
+
+def number_text(number: float) -> str:
+    """Print a float so that it reads back exactly, as short as 15 or 17 digits allow.
+
+    Example:
+        >>> number_text(0.1), number_text(3.0), number_text(float("inf"))
+        ('0.1', '3', '+Inf')
+    """
+    if number != number:  # noqa: PLR0124  the one test for NaN that needs no import
+        return "NaN"
+    if number in (float("inf"), float("-inf")):
+        return "+Inf" if number > 0 else "-Inf"
+    short = f"{number:.15g}"
+    return short if float(short) == number else f"{number:.17g}"
+
+
+def pack_line(numbers: Iterable[float], created_ms: int, touched_ms: int) -> bytes:
+    """Build a packed line.
+
+    Example:
+        >>> pack_line([3, 0.25], 1764000000000, 1764000000001)
+        b'3 0.25 1764000000000 1764000000001'
+    """
+    return f"{' '.join(map(number_text, numbers))} {created_ms:013d} {touched_ms:013d}".encode()

@@ -1,0 +1,84 @@
+"""`apply.lua` as a typed function: a batch to its command, a reply to its verdict."""
+
+from __future__ import annotations
+
+import time
+from functools import cache, lru_cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+from ..config import Settings
+from ..errors import StoreRefused, UnknownScript
+from .base import Applied, Batch, Command, Duplicate, Gap, Refused, Steps, Unannounced, Verdict, Writer
+from .schema import Keys, Schema, label_text
+
+__all__ = ["WRITER_LEASE_S", "apply"]
+
+# How long the store remembers a silent writer's last number.
+WRITER_LEASE_S = 3600
+
+
+def apply(settings: Settings, overflow_schema: Schema, writer: Writer, batch: Batch) -> Steps[Verdict]:
+    """Apply a batch in one command; one more if the server has forgotten the script.
+
+    Raises:
+        StoreRefused: the server answered with an error; nothing was written.
+    """
+    source, digest = _source()
+    rest = _arguments(settings, overflow_schema, writer, batch)
+    try:
+        reply = yield ("EVALSHA", digest, *rest)
+    except UnknownScript:
+        reply = yield ("EVAL", source, *rest)
+    return _verdict(reply)
+
+
+@cache
+def _source() -> tuple[bytes, str]:
+    source = files(__package__).joinpath("apply.lua").read_bytes()
+    return source, sha1(source, usedforsecurity=False).hexdigest()
+
+
+def _arguments(settings: Settings, overflow_schema: Schema, writer: Writer, batch: Batch) -> Command:
+    """Lay out keys and arguments as the script's header says."""
+    keys = Keys(settings.namespace, writer.shard)
+    arguments: list[str | int] = [
+        3 + len(batch.families),
+        keys.writer(writer.id),
+        keys.families,
+        keys.series(overflow_schema),
+        *[keys.series(delta.schema) for delta in batch.families],
+        batch.seq,
+        WRITER_LEASE_S * 1000,
+        settings.series_ttl_s * 1000,
+        settings.max_series,
+        int((time.monotonic() - batch.sealed_at_s) * 1000),
+    ]
+    for delta in batch.families:
+        arguments += (_header(delta.schema, overflow_schema), delta.metadata, len(delta.series))
+        for series in delta.series:
+            arguments += series
+    return tuple(arguments)
+
+
+@lru_cache(maxsize=4096)
+def _header(schema: Schema, overflow_schema: Schema) -> str:
+    """Print what does not change from batch to batch; label text holds no raw newline."""
+    counted_as = label_text(overflow_schema.labelnames, [schema.name])
+    return "\n".join([schema.index_field, schema.rule, str(schema.width), schema.overflow_text, counted_as])
+
+
+def _verdict(reply: Any) -> Verdict:
+    match reply:
+        case [b"applied"]:
+            return Applied()
+        case [b"duplicate"]:
+            return Duplicate()
+        case [b"gap", int(expected)]:
+            return Gap(expected)
+        case [b"unannounced", *positions]:
+            return Unannounced(tuple(int(position) - 1 for position in positions))
+        case [b"refused", *positions]:
+            return Refused(tuple(int(position) - 1 for position in positions))
+    raise StoreRefused(f"the script answered {reply!r}, which this version does not know")
