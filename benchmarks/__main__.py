@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
-from collections.abc import Callable
 
 from benchmarks.flush import bench_flush
+from benchmarks.response import bench_response
 from benchmarks.scrape import bench_scrape
 from lib.kairo_metrics.dev.redis_server import private_redis
 
@@ -15,8 +14,7 @@ from lib.kairo_metrics.dev.redis_server import private_redis
 def main() -> None:
     """Run every benchmark against a Redis of its own."""
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, times are medians\n")
-    benches: tuple[Callable[[str], object], ...] = (bench_flush, lambda url: asyncio.run(bench_scrape(url)))
-    for bench in benches:
+    for bench in (bench_flush, bench_scrape, bench_response):
         with private_redis() as url:
             bench(url)
         print()

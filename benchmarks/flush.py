@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.metrics import OVERFLOW_SCHEMA
 from lib.kairo_metrics.pipeline import open_pipeline
 from lib.kairo_metrics.store.redis import RedisStore
 
@@ -38,7 +37,7 @@ def bench_flush(url: str) -> None:
     requests = Counter("bench_requests", "", ["route"], registry=registry).labels("/items/{id}")
     latency = Histogram("bench_latency", "", ["route"], registry=registry).labels("/items/{id}")
     errors = Counter("bench_errors", "", ["route"], registry=registry).labels("/items/{id}")
-    store = RedisStore(settings, OVERFLOW_SCHEMA)
+    store = RedisStore(settings)
     pipeline = open_pipeline(settings, store, (registry,))
     if pipeline is None:
         raise AssertionError("metrics are enabled above")

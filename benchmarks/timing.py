@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 __all__ = ["median_s", "row"]
 
+_MILLISECOND_S = 1e-3
+
 
 def median_s(work: Callable[[], object], rounds: int) -> float:
     """Return the median duration of a call, in seconds, after a tenth of the rounds to warm up."""
@@ -23,5 +25,5 @@ def median_s(work: Callable[[], object], rounds: int) -> float:
 
 def row(what: str, seconds: float, floor_s: float | None = None) -> None:
     """Print one measurement, and how it compares with its floor."""
-    amount = f"{seconds * 1e6:9.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:9.1f} ms"
+    amount = f"{seconds * 1e6:9.0f} µs" if seconds < _MILLISECOND_S else f"{seconds * 1e3:9.1f} ms"
     print(f"  {what:<52}{amount}" + (f"{seconds / floor_s:7.2f} x floor" if floor_s else ""))

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import TimeoutError as WaitedTooLong
-from contextlib import closing, suppress
-from typing import Any, TypeVar
+from contextlib import suppress
 
 from .breaker import Breaker
 from .config import Settings
 from .errors import StoreError, StoreUnavailable
 from .outbox import Outbox
 from .recorder import Recorder
-from .store.base import AsyncLink, Command, Steps, Store, SyncLink
+from .store.base import Steps, Store
+from .store.conversation import adrive, drive
 from .turnstile import Turnstile
 
 __all__ = ["Flusher"]
 
-T = TypeVar("T")
 _log = logging.getLogger("kairo_metrics")
 
 
@@ -63,14 +62,14 @@ class Flusher:
         Raises:
             StoreError: it could not be sent; it stays pending.
         """
-        if not self._pending():
+        if not self.pending:
             return
         epoch = self._epoch_to_settle()
         if not self._blocking_turn(epoch):
             return
         try:
             with self._store.sync_link() as link:
-                _drive(self._deliver(epoch), link)
+                drive(self._deliver(epoch), link)
         except StoreError as err:
             self._fail(err)
             raise
@@ -87,11 +86,11 @@ class Flusher:
         if not self._breaker.pause_s():
             with suppress(StoreError):  # it is logged, and what could not be sent stays pending
                 await self._aflush(patient=True)
-        if self._breaker.pause_s() and self._pending():
+        if self._breaker.pause_s() and self.pending:
             self._retry_later()
 
     async def _aflush(self, *, patient: bool) -> None:
-        if not self._pending():
+        if not self.pending:
             return
         epoch = self._epoch_to_settle()
         try:
@@ -102,7 +101,7 @@ class Flusher:
                     if patient and self._breaker.pause_s():
                         return
                     async with self._store.link() as link:
-                        await _adrive(self._deliver(epoch), link)
+                        await adrive(self._deliver(epoch), link)
                 finally:
                     self._turnstile.leave(self._settled_epoch)
         except TimeoutError as err:
@@ -134,7 +133,9 @@ class Flusher:
             self._turnstile.give_up(turn, self._settled_epoch)
             raise self._too_slow() from err
 
-    def _pending(self) -> bool:
+    @property
+    def pending(self) -> bool:
+        """Whether anything is still to be delivered."""
         return self._recorder.pending or self._outbox.unsettled
 
     def _epoch_to_settle(self) -> int:
@@ -174,39 +175,3 @@ class Flusher:
     def _try_again(self) -> None:
         self._retry = None
         self._retrying = asyncio.ensure_future(self.after_response())
-
-
-async def _adrive(steps: Steps[T], link: AsyncLink) -> T:
-    """Hold a conversation over an async link."""
-    with closing(steps):
-        try:
-            command = next(steps)
-            while True:
-                try:
-                    [reply] = await link.call(command)
-                except StoreError as err:
-                    reply = err
-                command = _answer(steps, reply)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-
-
-def _drive(steps: Steps[T], link: SyncLink) -> T:
-    """Hold the same conversation over a blocking link."""
-    with closing(steps):
-        try:
-            command = next(steps)
-            while True:
-                try:
-                    [reply] = link.call(command)
-                except StoreError as err:
-                    reply = err
-                command = _answer(steps, reply)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-
-
-def _answer(steps: Steps[T], reply: Any) -> Command:
-    return steps.throw(reply) if isinstance(reply, StoreError) else steps.send(reply)

@@ -11,7 +11,6 @@ from starlette.routing import Route
 
 from .config import Settings
 from .errors import StoreError
-from .metrics import OVERFLOW_SCHEMA
 from .store.redis import RedisStore
 
 __all__ = ["health_app"]
@@ -27,7 +26,7 @@ def health_app(settings: Settings | None = None) -> Starlette:
         SettingsError: a variable of the environment is malformed.
     """
     settings = settings or Settings.from_env()
-    store = RedisStore(settings, OVERFLOW_SCHEMA)
+    store = RedisStore(settings)
 
     async def health(request: Request) -> JSONResponse:
         if request.query_params.get("ready", "") in {"", "0", "false"}:

@@ -1,23 +1,14 @@
-"""The catalogue: the four metrics of the watched system, and what the pipeline tells of itself.
-
-All of them are ordinary `prometheus_client` instruments.
-"""
+"""The catalogue: the metrics of the watched system, as ordinary `prometheus_client` instruments."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
-from .store.schema import Schema
+from prometheus_client import Counter, Histogram
 
 __all__ = [
     "API_ERRORS",
-    "BATCHES",
     "DB_QUERY_DURATION",
     "HTTP_REQUESTS",
     "HTTP_REQUEST_DURATION",
-    "OVERFLOW_SCHEMA",
-    "SAMPLES_LOST",
-    "SELF_REGISTRY",
 ]
 
 # Both lists have a bound at exactly 0.2 (the operator's line for a slow query) and several above 1,
@@ -42,26 +33,4 @@ DB_QUERY_DURATION = Histogram(
     "Seconds that a database query took.",
     ["model", "operation"],
     buckets=_QUERY_BUCKETS,
-)
-
-# Kept out of the default registry: a program's own /metrics page must not grow by our bookkeeping.
-SELF_REGISTRY = CollectorRegistry()
-BATCHES = Counter(
-    "kairo_batches_total",
-    "Batches by what became of them.",
-    ["outcome"],
-    registry=SELF_REGISTRY,
-)
-SAMPLES_LOST = Counter(
-    "kairo_samples_lost_total",
-    "Increments, observations and settings that could not be delivered, by family.",
-    ["family"],
-    registry=SELF_REGISTRY,
-)
-# Counted by the store itself, which alone knows when a family is full.
-OVERFLOW_SCHEMA = Schema(
-    "kairo_samples_overflowed",
-    "counter",
-    ("family",),
-    help="Series updates that went to the overflow series because the family was full, by family.",
 )

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from .adoption import unit_of
 from .errors import StoreRefused
-from .metrics import BATCHES, OVERFLOW_SCHEMA, SAMPLES_LOST
-from .recorder import Recorder
+from .recorder import Recorder, Series
 from .store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, Unannounced, Verdict, Writer
+from .store.bookkeeping import BATCHES, OVERFLOWED
+from .store.schema import label_text
 from .store.script import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
@@ -87,7 +88,7 @@ class Outbox:
                 self._kept.append(batch)
                 self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
                 if isinstance(verdict, Duplicate):
-                    BATCHES.labels("duplicate").inc()
+                    self._count("duplicate")
             case Gap(expected):
                 self._close_gap(expected)
             case Unannounced(positions):
@@ -99,20 +100,18 @@ class Outbox:
                 self._unsettled[0] = replace(batch, families=tuple(kept))
 
     def _seal(self) -> None:
-        for family, weight in self._recorder.take_lost().items():
-            SAMPLES_LOST.labels(family).inc(weight)
         if not self._recorder.pending:
             return
         # A batch carries its own acknowledgement: it is counted exactly when it is applied.
-        BATCHES.labels("applied").inc()
+        self._count("applied")
         self._last_seq += 1
         self._unsettled.append(self._described(self._recorder.seal(self._last_seq)))
 
     def _described(self, batch: Batch) -> Batch:
         """Announce the families that the store has not been told of by this writer."""
         families = list(batch.families)
-        if not any(delta.schema == OVERFLOW_SCHEMA for delta in families):
-            families.append(FamilyDelta(OVERFLOW_SCHEMA, (), 0.0))
+        if not any(delta.schema == OVERFLOWED for delta in families):
+            families.append(FamilyDelta(OVERFLOWED, (), 0.0))
         return replace(
             batch,
             families=tuple(
@@ -131,9 +130,9 @@ class Outbox:
             raise StoreRefused(f"the store expects batch {expected} of a writer that has sealed {held[-1].seq}")
         missing = held[0].seq - expected
         replayed = sum(batch.seq >= expected for batch in self._kept)
-        BATCHES.labels("replayed").inc(replayed)
+        self._count("replayed", replayed)
         if missing > 0:
-            BATCHES.labels("lost").inc(missing)
+            self._count("lost", missing)
             self._start_writer()
             self._renumber(held)
             return
@@ -149,7 +148,7 @@ class Outbox:
         for batch in self._unsettled:
             if batch.seq <= self._sent_seq:
                 # It may have been applied. Sent under a new number it would count twice.
-                BATCHES.labels("lost").inc()
+                self._count("lost")
                 self._count_lost(batch.families)
         self._start_writer()
         self._renumber(unsent)
@@ -159,6 +158,11 @@ class Outbox:
         self._last_seq = len(batches)
 
     def _count_lost(self, deltas: list[FamilyDelta] | tuple[FamilyDelta, ...]) -> None:
-        for delta in deltas:
-            if delta.weight:
-                SAMPLES_LOST.labels(delta.schema.name).inc(delta.weight)
+        with self._recorder.lock:
+            for delta in deltas:
+                if delta.weight:
+                    self._recorder.lose(delta.schema.name, delta.weight)
+
+    def _count(self, outcome: str, batches: int = 1) -> None:
+        with self._recorder.lock:
+            self._recorder.add(Series(BATCHES, label_text(BATCHES.labelnames, [outcome])), 1, batches)

@@ -11,12 +11,11 @@ from .adoption import adopt
 from .config import Settings
 from .errors import KairoError
 from .flusher import Flusher
-from .metrics import OVERFLOW_SCHEMA, SELF_REGISTRY
 from .store.base import Store
 from .store.redis import RedisStore
 from .values import RECORDER
 
-__all__ = ["Pipeline", "open_pipeline"]
+__all__ = ["Pipeline", "close_pipeline", "open_pipeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +53,18 @@ def open_pipeline(
     if not settings.enabled:
         return None
     if opened is None:
-        store = store or RedisStore(settings, OVERFLOW_SCHEMA)
+        store = store or RedisStore(settings)
         opened = _opened["pipeline"] = Pipeline(settings, store, Flusher(RECORDER, store, settings))
         _restart_after_fork(opened)
     elif opened.settings != settings or store not in {None, opened.store}:
         raise KairoError("metrics are already recorded in this process with other settings; give the same ones")
-    adopt(REGISTRY, SELF_REGISTRY, *registries)
+    adopt(REGISTRY, *registries)
     return opened
+
+
+def close_pipeline() -> None:
+    """Forget the pipeline, so that the next one may have other settings; what is pending stays recorded."""
+    _opened.clear()
 
 
 def _restart_after_fork(pipeline: Pipeline) -> None:

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 
 from .store.base import Batch, FamilyDelta
-from .store.schema import Schema
+from .store.bookkeeping import LOST
+from .store.schema import Schema, label_text
 
 __all__ = ["Recorder", "Series"]
 
@@ -59,7 +60,6 @@ class Recorder:
         self.lock = threading.Lock()
         self.epoch = 1
         self._touched: list[Series] = []
-        self._lost: dict[str, float] = {}
 
     @property
     def pending(self) -> bool:
@@ -87,13 +87,7 @@ class Recorder:
 
     def lose(self, family: str, weight: float) -> None:
         """Count what will never be delivered; the caller holds `lock`."""
-        self._lost[family] = self._lost.get(family, 0.0) + weight
-
-    def take_lost(self) -> dict[str, float]:
-        """Hand over the counted losses, by family."""
-        with self.lock:
-            lost, self._lost = self._lost, {}
-        return lost
+        self.add(Series(LOST, label_text(LOST.labelnames, [family])), 1, weight)
 
     def seal(self, seq: int, limit: int = 1_000) -> Batch:
         """Take up to `limit` touched series, oldest first, into a batch."""
@@ -121,7 +115,7 @@ class Recorder:
         self.lock = threading.Lock()
         for series in self._touched:
             series.amounts, series.weight, series.touched = {}, 0.0, False
-        self._touched, self._lost = [], {}
+        self._touched = []
 
 
 def _take(taken: list[Series]) -> list[tuple[Schema, dict[str, _Merged]]]:

@@ -121,7 +121,7 @@ for position = 1, #KEYS - FIRST_FAMILY do
 end
 if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
 
-local known = redis.call('HMGET', KEYS[2], unpack(index_fields))
+local known = #families > 0 and redis.call('HMGET', KEYS[2], unpack(index_fields))
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
   family.known = known[position]

@@ -23,6 +23,7 @@ from .base import (
     Verdict,
     Writer,
 )
+from .bookkeeping import OVERFLOWED
 from .schema import Schema, label_text, pack_line
 
 __all__ = ["MemoryStore"]
@@ -53,19 +54,15 @@ class MemoryStore:
 
     Args:
         settings: shards, the cap of series and their life.
-        overflow_schema: the family that counts overflowed updates.
         clock_ms: the store's clock.
 
     Example:
         >>> import asyncio
-        >>> asyncio.run(MemoryStore(Settings(), Schema("kairo_samples_overflowed", "counter", ("family",))).ping())
+        >>> asyncio.run(MemoryStore(Settings()).ping())
     """
 
-    def __init__(
-        self, settings: Settings, overflow_schema: Schema, clock_ms: Callable[[], int] = lambda: int(time.time() * 1000)
-    ) -> None:
+    def __init__(self, settings: Settings, clock_ms: Callable[[], int] = lambda: int(time.time() * 1000)) -> None:
         self._settings = settings
-        self._overflow_schema = overflow_schema
         self._clock_ms = clock_ms
         self._shards = [_Shard() for _ in range(settings.shards)]
 
@@ -95,7 +92,7 @@ class MemoryStore:
     def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> None:
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms))
         if delta.metadata:
-            family.schema = delta.schema
+            family.schema = Schema.from_metadata(delta.metadata)
         overflow = delta.schema.overflow_text
         for text, amounts in delta.series:
             field_text = text
@@ -115,9 +112,8 @@ class MemoryStore:
         return line
 
     def _count_overflow(self, shard: _Shard, schema: Schema, now_ms: int) -> None:
-        counting = self._overflow_schema
-        family = shard.families.setdefault(counting.index_field, _Family(counting, now_ms))
-        self._line(family, label_text(counting.labelnames, [schema.name]), now_ms).numbers[0] += 1
+        family = shard.families.setdefault(OVERFLOWED.index_field, _Family(OVERFLOWED, now_ms))
+        self._line(family, label_text(OVERFLOWED.labelnames, [schema.name]), now_ms).numbers[0] += 1
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[_NoLink]:
@@ -144,9 +140,9 @@ class MemoryStore:
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
         """See `Store.scan`."""
         for entry in entries:
-            family = self._shards[entry.shard].families[entry.schema.index_field]
+            family = self._shards[entry.shard].families.get(entry.schema.index_field)
             items: list[bytes] = []
-            for text, line in family.lines.items():
+            for text, line in family.lines.items() if family else ():
                 items += (text.encode(), pack_line(line.numbers, line.created_ms, line.touched_ms))
             yield entry, items
 

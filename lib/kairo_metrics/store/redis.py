@@ -36,18 +36,16 @@ class RedisStore:
 
     Args:
         settings: the address, the namespace and the bounds.
-        overflow_schema: the family that counts overflowed updates.
     """
 
-    def __init__(self, settings: Settings, overflow_schema: Schema) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._overflow_schema = overflow_schema
         self._idle: list[_AsyncLink] = []
         self._sync_idle: list[_SyncLink] = []
 
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`."""
-        return apply(self._settings, self._overflow_schema, writer, batch)
+        return apply(self._settings, writer, batch)
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[_AsyncLink]:

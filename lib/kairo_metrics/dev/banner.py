@@ -1,0 +1,83 @@
+"""What the dev server prints when it is up: the addresses, the token, and lines ready to paste."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+
+from ..config import DevSettings
+from .functions import Function
+from .rewrites import VercelJson
+
+__all__ = ["banner", "scrape_config", "without_password"]
+
+_METRICS_PATH = "/api/metrics"
+_PRIVATE = " (private: it ends with this server)"
+_REDIS_URL = re.compile(
+    r"(?P<scheme>rediss?://|unix://)(?:[^/?#]*@)?(?P<place>[A-Za-z0-9.-]*(?::\d+)?(?:/[^?#@]*)?)(?:[?#].*)?"
+)
+
+
+def banner(settings: DevSettings, functions: Iterable[Function], vercel: VercelJson, *, own_redis: bool) -> str:
+    """Return the text; it shows the token, which is there to be pasted, and never a password of Redis.
+
+    Args:
+        settings: the complete settings: nothing in them is None.
+        functions: what is served.
+        vercel: the rewrites that lead to them.
+        own_redis: whether the Redis is private to this server.
+    """
+    base = f"http://127.0.0.1:{settings.port}"
+    served = [(function.path, str(function.file)) for function in functions]
+    addresses = served + [(rule.source, f"-> {rule.destination}") for rule in vercel.rewrites]
+    width = max((len(address) for address, _ in addresses), default=0)
+    lines = [
+        "",
+        *(f"  {base}{address:<{width}}  {target}" for address, target in addresses),
+        "",
+        f"  Redis  {without_password(settings.redis_url or '')}{_PRIVATE if own_redis else ''}",
+    ]
+    if not settings.enabled:
+        lines += ["  Metrics are off: ENABLE_METRICS says so."]
+    elif any(path == _METRICS_PATH for path, _ in served):
+        token = settings.auth_token or ""
+        header = shlex.quote(f"Authorization: Bearer {token}")
+        lines += [
+            f"  Token  {token}",
+            "",
+            f"curl -H {header} {base}{_METRICS_PATH}",
+            "",
+            "# For prometheus.yml, below the line `scrape_configs:`",
+            scrape_config(settings.port, token),
+        ]
+    return "\n".join([*lines, ""])
+
+
+def scrape_config(port: int, token: str) -> str:
+    """Return the entry for `scrape_configs` that makes Prometheus scrape this server."""
+    # A string of JSON is one of YAML too, whatever is in the token.
+    return f"""\
+  - job_name: kairo-cms-development
+    metrics_path: {_METRICS_PATH}
+    scheme: http
+    static_configs:
+      - targets: ["127.0.0.1:{port}"]
+    authorization:
+      type: Bearer
+      credentials: {json.dumps(token)}
+    scrape_interval: 30s
+    scrape_timeout: 10s"""
+
+
+def without_password(redis_url: str) -> str:
+    """Return `redis_url` without its user, password and options.
+
+    Example:
+        >>> without_password("rediss://default:secret@example.com:6379/0")
+        'rediss://example.com:6379/0'
+    """
+    shown = _REDIS_URL.fullmatch(redis_url)
+    # A URL of an unknown shape may hold its password anywhere.
+    return f"{shown['scheme']}{shown['place']}" if shown else "at the address that is set (not shown)"

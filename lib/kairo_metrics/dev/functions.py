@@ -1,0 +1,79 @@
+"""The functions of a project: which files of `api/` they are, on which path, and the app in each."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from .errors import DevError
+
+__all__ = ["Function", "discover", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One file of `api/` and its ASGI app.
+
+    Args:
+        path: where it answers, such as `/api/content`.
+        file: the file, relative to the project's root.
+        app: the ASGI app in it.
+        state: what the app's lifespan hands to its requests.
+    """
+
+    path: str
+    file: Path
+    app: ASGIApp
+    state: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that leads here without a rewrite: Vercel also serves a function under its file's name."""
+        file = f"/{self.file.as_posix()}"
+        return tuple(dict.fromkeys((self.path, file.removesuffix(".py"), file)))
+
+
+def discover(root: Path) -> Iterator[tuple[str, Path]]:
+    """Give path and file (relative to `root`) of everything in `api/` that may be a function, in order.
+
+    As on Vercel, files and folders whose name begins with `_` or `.` are none, and `index.py` stands for its folder.
+
+    Raises:
+        DevError: a file name has a dynamic segment, `[id].py`: the dev server does not route those.
+    """
+    for file in sorted(root.glob("api/**/*.py")):
+        relative = file.relative_to(root)
+        if any(part.startswith(("_", ".")) for part in relative.parts):
+            continue
+        if "[" in relative.as_posix():
+            raise DevError(f"{relative}: the dev server does not know dynamic segments; use a rewrite in vercel.json")
+        module = relative.with_suffix("")
+        yield "/" + (module.parent if module.name == "index" else module).as_posix(), relative
+
+
+def load(root: Path, path: str, file: Path) -> Function | None:
+    """Import `file` as the module `api.<name>`, and return its function, or None when it defines no app.
+
+    Raises:
+        DevError: the import failed; the error holds the traceback.
+    """
+    name = ".".join(file.with_suffix("").parts)
+    spec = importlib.util.spec_from_file_location(name, root / file)
+    if spec is None or spec.loader is None:
+        raise DevError(f"{file} is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    # Registered first, as the import system does: dataclasses and pickling look their module up there.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as err:
+        raise DevError(f"{file} can't be imported:\n\n{''.join(traceback.format_exception(err))}") from err
+    app = getattr(module, "app", getattr(module, "application", None))
+    return None if app is None else Function(path, file, app)

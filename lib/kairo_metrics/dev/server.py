@@ -1,0 +1,162 @@
+"""The dev server's process: its Redis, its functions, uvicorn, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import importlib.util
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config import DevSettings, Settings
+from .app import DevApp
+from .banner import banner
+from .errors import DevError
+from .functions import Function, discover, load
+from .lifespan import lifespans
+from .parent import Parent
+from .redis_server import private_redis
+from .rewrites import VercelJson
+
+__all__ = ["run"]
+
+_HOST = "127.0.0.1"
+_GRACE_S = 5
+
+
+def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> None:
+    """Serve the functions of the project in `root` until SIGINT, SIGTERM or SIGHUP, then exit with code 0.
+
+    Args:
+        root: the project's folder, with `api/` and perhaps `vercel.json`.
+        port: the TCP port on 127.0.0.1; None takes it from `PORT`.
+        with_parent: also end with the process that started this one.
+
+    Raises:
+        SettingsError: an environment variable is malformed.
+        DevError: the port is taken, there is no Redis or uvicorn to start, or a function can't be imported.
+        SystemExit: a signal asked for the end.
+    """
+    if importlib.util.find_spec("uvicorn") is None:
+        raise DevError("The dev server needs uvicorn: pip install 'kairo-metrics[dev]'.")
+    parent = Parent() if with_parent else None
+    if port is not None:
+        os.environ["PORT"] = str(port)
+    Settings.from_env()  # refused now, rather than by each function in its own words
+    _end_on_signals()
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_listen(DevSettings.from_env().port))
+        own_redis = _complete_environment(stack)
+        vercel, functions = _load_project(root)
+        app = DevApp(functions, vercel)
+        _say(banner(DevSettings.from_env(), functions, vercel, own_redis=own_redis))
+        asyncio.run(_serve(app, functions, listener, parent))
+
+
+def _end_on_signals() -> None:
+    """Let every ending signal unwind the stack, so that Redis and the folders go."""
+
+    def end(_signal: int, _frame: object) -> None:
+        # A second signal must not interrupt the cleaning up, which takes bounded time.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup: then it stays so
+        # uvicorn knows how to end on SIGTERM while requests are running; it does not listen to SIGHUP.
+        signal.signal(signal.SIGHUP, lambda _signal, _frame: signal.raise_signal(signal.SIGTERM))
+
+
+def _listen(port: int) -> socket.socket:
+    # Naming the protocol lets asyncio switch off Nagle's delay, which costs a kept-alive request 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+        listener.listen()
+    except OSError as err:
+        listener.close()
+        raise DevError(f"Can't listen on {_HOST}:{port} ({err.strerror}): set PORT to a free port.") from err
+    return listener
+
+
+def _complete_environment(stack: contextlib.ExitStack) -> bool:
+    """Set what the functions need and nobody has set; tell whether that took a Redis of our own."""
+    settings = DevSettings.from_env()
+    if settings.enabled is None:
+        os.environ["ENABLE_METRICS"] = "true"
+    if settings.auth_token is None:
+        os.environ["METRICS_AUTH_TOKEN"] = secrets.token_hex(32)
+    if settings.database_url is None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kairo-data-"))
+        os.environ["DATABASE_URL"] = f"sqlite:///{folder}/content.sqlite3"
+    if settings.redis_url is None:
+        os.environ["REDIS_URL"] = stack.enter_context(private_redis())
+    return settings.redis_url is None
+
+
+def _load_project(root: Path) -> tuple[VercelJson, list[Function]]:
+    # On Vercel the root is the working directory and the first place to import from.
+    root = root.resolve()
+    os.chdir(root)
+    sys.path.insert(0, str(root))
+    functions = []
+    for path, file in discover(root):
+        if function := load(root, path, file):
+            functions.append(function)
+        else:
+            _say(f"{file} defines neither app nor application: it is no function.")
+    if not functions:
+        raise DevError(f"There is no function in {root / 'api'}: a function is a file there that defines app.")
+    return VercelJson.read(root / "vercel.json"), functions
+
+
+async def _serve(app: DevApp, functions: Sequence[Function], listener: socket.socket, parent: Parent | None) -> None:
+    import uvicorn
+
+    ready = False
+
+    async def every_second() -> None:
+        # uvicorn calls this once it serves, and then every second.
+        nonlocal ready
+        if not ready:
+            _say("Ready. Ctrl-C ends it.")
+            ready = True
+        if parent is not None and parent.is_leaving():
+            server.should_exit = True
+
+    config = uvicorn.Config(
+        app,
+        lifespan="off",  # `lifespans` runs one for each function
+        ws="none",  # as on Vercel
+        log_config=_log_config(uvicorn.config.LOGGING_CONFIG),
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_notify=1,
+        callback_notify=every_second,
+    )
+    server = uvicorn.Server(config)
+    async with lifespans(functions):
+        await server.serve(sockets=[listener])
+
+
+def _log_config(default: dict[str, Any]) -> dict[str, Any]:
+    """Return uvicorn's logging without its notes on starting and stopping: requests and errors remain."""
+    config = copy.deepcopy(default)
+    config["loggers"]["uvicorn.error"]["level"] = "WARNING"
+    return config
+
+
+def _say(text: str) -> None:
+    # Flushed at once: who reads us through a pipe waits for these lines.
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,22 @@
+"""What the pipeline tells of itself; it travels in the batches and stands in the store like any family."""
+
+from __future__ import annotations
+
+from .schema import Schema
+
+__all__ = ["BATCHES", "LOST", "OVERFLOWED"]
+
+BATCHES = Schema("kairo_batches", "counter", ("outcome",), help="Batches by what became of them.")
+LOST = Schema(
+    "kairo_samples_lost",
+    "counter",
+    ("family",),
+    help="Increments, observations and settings that could not be delivered, by family.",
+)
+# Counted by the store, which alone knows when a family is full.
+OVERFLOWED = Schema(
+    "kairo_samples_overflowed",
+    "counter",
+    ("family",),
+    help="Series updates that went to the overflow series because the family was full, by family.",
+)

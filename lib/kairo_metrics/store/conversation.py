@@ -1,0 +1,49 @@
+"""Holding a conversation with the server: the steps are the same, only the link differs."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any, TypeVar
+
+from ..errors import StoreError
+from .base import AsyncLink, Command, Steps, SyncLink
+
+__all__ = ["adrive", "drive"]
+
+T = TypeVar("T")
+
+
+async def adrive(steps: Steps[T], link: AsyncLink) -> T:
+    """Hold a conversation over an async link."""
+    with closing(steps):
+        try:
+            command = next(steps)
+            while True:
+                try:
+                    [reply] = await link.call(command)
+                except StoreError as err:
+                    reply = err
+                command = _answer(steps, reply)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+def drive(steps: Steps[T], link: SyncLink) -> T:
+    """Hold the same conversation over a blocking link."""
+    with closing(steps):
+        try:
+            command = next(steps)
+            while True:
+                try:
+                    [reply] = link.call(command)
+                except StoreError as err:
+                    reply = err
+                command = _answer(steps, reply)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+def _answer(steps: Steps[T], reply: Any) -> Command:
+    return steps.throw(reply) if isinstance(reply, StoreError) else steps.send(reply)

@@ -1,0 +1,84 @@
+"""What every test may ask for: a real, empty Redis, a client to look inside, a proxy in front of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from lib.kairo_metrics.dev.redis_server import free_port, private_redis
+from tests.instance import Instance, Start, redis_instance
+from tests.proxy import Proxy
+from tests.recording import recording
+
+__all__ = ["recording"]
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """Give the URL of one real Redis for the whole run; tests use `redis_url`, which empties it first."""
+    with private_redis(free_port()) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """Give the URL of a real Redis that is empty, knows no script and counts commands from zero."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+        client.script_flush()
+        client.config_resetstat()
+    return redis_server
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """Give a client that looks inside the Redis of this test."""
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def proxy(redis_url: str) -> Iterator[Proxy]:
+    """Give a proxy in front of the Redis of this test; its `url` is for the client."""
+    with Proxy(redis_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Give a function that starts an instance against a Redis URL; all are closed after the test."""
+    instances: list[Instance] = []
+
+    def start_one(redis_url: str, **changes: Any) -> Instance:
+        instances.append(redis_instance(redis_url, **changes))
+        return instances[-1]
+
+    yield start_one
+    for instance in instances:
+        await instance.close()
+
+
+def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    # An expected failure is reported as a skip too; it is none.
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} may not be skipped when CI=true: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _forbid_skip(report)
+    return report

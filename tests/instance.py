@@ -1,0 +1,75 @@
+"""One function instance inside the test's process: a recorder, a flusher and a store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lib.kairo_metrics.collector import collect
+from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.exposition import text
+from lib.kairo_metrics.flusher import Flusher
+from lib.kairo_metrics.recorder import Recorder, Series
+from lib.kairo_metrics.store.base import Store
+from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.schema import Schema
+
+JOBS = Schema("jobs", "counter", ("queue",), help="Jobs done.")
+WAIT = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "+Inf"), help="Seconds waited.")
+
+
+@dataclass
+class Instance:
+    """Counts and flushes as a function instance would, without prometheus_client on top."""
+
+    store: Store
+    recorder: Recorder
+    flusher: Flusher
+
+    def add(self, text: str, amount: float = 1.0, *, schema: Schema = JOBS, index: int = 1) -> None:
+        """Add to one number of one series."""
+        with self.recorder.lock:
+            self.recorder.add(Series(schema, text), index, amount, weight=amount)
+
+    async def close(self) -> None:
+        """Close what it has opened."""
+        if isinstance(self.store, RedisStore):
+            await self.store.aclose()
+
+
+Start = Callable[..., Instance]
+
+
+def settings(redis_url: str | None = None, **changes: Any) -> Settings:
+    """Give settings for a test: metrics on, and a budget that a loaded machine keeps."""
+    return Settings(**{"enabled": True, "redis_url": redis_url, "flush_budget_ms": 3_000, **changes})
+
+
+def redis_instance(redis_url: str, **changes: Any) -> Instance:
+    """Start an instance against a real Redis."""
+    chosen = settings(redis_url, **changes)
+    store = RedisStore(chosen)
+    recorder = Recorder()
+    return Instance(store, recorder, Flusher(recorder, store, chosen))
+
+
+def memory_instance(**changes: Any) -> Instance:
+    """Start an instance against a store of its own."""
+    chosen = settings(**changes)
+    store = MemoryStore(chosen)
+    recorder = Recorder()
+    return Instance(store, recorder, Flusher(recorder, store, chosen))
+
+
+async def page(store: Store, series_ttl_s: int = 3600) -> str:
+    """Render what a scrape would see."""
+    scrape = await collect(store, series_ttl_s)
+    return b"".join(text.render(scrape.families)).decode()
+
+
+async def samples(store: Store, prefix: str) -> dict[str, float]:
+    """Give the samples whose line begins so, by everything before the value."""
+    lines = (line for line in (await page(store)).splitlines() if line.startswith(prefix) and line[0] != "#")
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}

@@ -1,0 +1,107 @@
+"""The real Prometheus and promtool; tests that use them are skipped where they are not installed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from lib.kairo_metrics.dev.redis_server import free_port
+
+
+def require(program: str) -> str:
+    """Return the path of `prometheus` or `promtool`, or skip the test."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip("install Debian's package prometheus")
+    return found
+
+
+class PrometheusServer:
+    """A running Prometheus, asked through its HTTP API.
+
+    Args:
+        url: its base address.
+        log: the file that takes what it prints.
+    """
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self._log = log
+
+    def query(self, promql: str) -> list[dict[str, Any]]:
+        """Return the result of an instant query: `[{"metric": {...}, "value": [time, text]}, ...]`."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": promql})
+        answer.raise_for_status()
+        result: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return result
+
+    def value(self, promql: str) -> float | None:
+        """Return the number that a query with one result gives, or None while there is none."""
+        result = self.query(promql)
+        assert len(result) <= 1, result
+        return float(result[0]["value"][1]) if result else None
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Return the active targets, each with its `health` and `lastError`."""
+        targets: list[dict[str, Any]] = httpx.get(f"{self.url}/api/v1/targets").json()["data"]["activeTargets"]
+        return targets
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
+        """Wait until `condition` holds, such as that a scrape has brought the last request."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"targets: {self.targets()}\n{self._log.read_text()[-2000:]}"
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def prometheus_server(folder: Path, scrape_configs: str, interval: str = "1s") -> Iterator[PrometheusServer]:
+    """Run Prometheus on a free port of the loopback address until the block ends.
+
+    Args:
+        folder: takes its configuration, storage and log.
+        scrape_configs: a YAML list, as it stands below `scrape_configs:`.
+        interval: takes the place of every scrape interval and timeout in it, so that a test need not wait.
+    """
+    program = require("prometheus")
+    jobs = [{**job, "scrape_interval": interval, "scrape_timeout": interval} for job in yaml.safe_load(scrape_configs)]
+    config, log = folder / "prometheus.yml", folder / "prometheus.log"
+    config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
+    address = f"127.0.0.1:{free_port()}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                program,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'prometheus-data'}",
+                f"--web.listen-address={address}",
+            ],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_until_ready(process, f"http://{address}", log)
+        yield PrometheusServer(f"http://{address}", log)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        assert process.poll() is None, f"Prometheus ended:\n{log.read_text()[-2000:]}"
+        assert time.monotonic() < deadline, f"Prometheus is not ready:\n{log.read_text()[-2000:]}"
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/-/ready").is_success:
+                return
+        time.sleep(0.05)

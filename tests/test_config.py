@@ -1,0 +1,94 @@
+"""What the environment may say, and what is said back when it is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib.kairo_metrics import Settings, SettingsError
+
+
+def test_an_empty_environment_is_off_and_safe() -> None:
+    """Without a variable set nothing is recorded, and nobody gets in."""
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert not settings.enabled
+    assert settings.auth_tokens == ()
+
+
+def test_every_variable_is_read() -> None:
+    """Each documented variable has its effect."""
+    settings = Settings.from_env(
+        {
+            "ENABLE_METRICS": " True\n",
+            "METRICS_AUTH_TOKEN": "new, old\n",
+            "REDIS_URL": "rediss://:p@redis.example.org:6380/2",
+            "METRICS_NAMESPACE": "blue",
+            "VERCEL_ENV": "production",
+            "METRICS_SHARDS": "4",
+            "METRICS_MAX_SERIES": "50",
+            "METRICS_SERIES_TTL": "3600",
+            "METRICS_FLUSH_BUDGET_MS": "250",
+            "METRICS_SCRAPE_TIMEOUT_MS": "5000",
+        }
+    )
+    assert settings == Settings(
+        enabled=True,
+        auth_tokens=("new", "old"),
+        redis_url="rediss://:p@redis.example.org:6380/2",
+        namespace="blue",
+        shards=4,
+        max_series=50,
+        series_ttl_s=3600,
+        flush_budget_ms=250,
+        scrape_timeout_ms=5000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({"KV_URL": "redis://kv", "REDIS_TLS_URL": "rediss://tls"}, "redis://kv"),
+        ({"REDIS_TLS_URL": "rediss://tls"}, "rediss://tls"),
+        ({"REDIS_URL": "", "KV_URL": "redis://kv"}, "redis://kv"),
+    ],
+)
+def test_the_marketplace_names_of_the_redis_url_work(variables: dict[str, str], url: str) -> None:
+    """Whatever name the host gives the address, it is found."""
+    assert Settings.from_env(variables).redis_url == url
+
+
+@pytest.mark.parametrize(("variable", "namespace"), [("METRICS_NAMESPACE", "x"), ("VERCEL_ENV", "preview")])
+def test_deployments_are_kept_apart(variable: str, namespace: str) -> None:
+    """Preview deployments do not count into production."""
+    assert Settings.from_env({variable: namespace}).namespace == namespace
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ENABLE_METRICS", "maybe"),
+        ("METRICS_AUTH_TOKEN", "secret,"),
+        ("METRICS_AUTH_TOKEN", ","),
+        ("REDIS_URL", "https://secret.example.org"),
+        ("KV_URL", "redis://:secret@host:port"),
+        ("METRICS_NAMESPACE", "a{b}"),
+        ("METRICS_SHARDS", "0"),
+        ("METRICS_SHARDS", "many"),
+        ("METRICS_MAX_SERIES", "-1"),
+        ("METRICS_SERIES_TTL", "1.5"),
+        ("METRICS_FLUSH_BUDGET_MS", "1e3"),
+        ("METRICS_SCRAPE_TIMEOUT_MS", "٣"),
+    ],
+)
+def test_a_bad_value_names_its_variable_and_tells_no_secret(variable: str, value: str) -> None:
+    """A typo stops the deployment with a sentence that says where it is, without repeating a password."""
+    with pytest.raises(SettingsError, match=variable) as caught:
+        Settings.from_env({variable: value})
+    assert caught.value.variable == variable
+    assert "secret" not in str(caught.value)
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    """Settings can be logged."""
+    shown = repr(Settings(auth_tokens=("hush",), redis_url="redis://:hush@host"))
+    assert "hush" not in shown

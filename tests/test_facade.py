@@ -1,0 +1,70 @@
+"""The public names, and the errors behind them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+
+import lib.kairo_metrics as package
+from lib.kairo_metrics import KairoError, Settings, SettingsError, StoreError, StoreUnavailable, errors, instrument
+
+
+def test_the_facade_names_what_is_public() -> None:
+    """What is listed exists, in order, and nothing else is promised."""
+    assert package.__all__ == sorted(package.__all__)
+    assert set(package.__all__) >= {"aflush", "flush", "install", "instrument", "metrics_app", "Settings", "KairoError"}
+    assert all(getattr(package, name) for name in package.__all__)
+
+
+def test_every_error_has_one_base_and_stands_in_the_tree() -> None:
+    """One `except` catches all; the docstring shows them all."""
+    for name in errors.__all__:
+        assert issubclass(getattr(errors, name), KairoError)
+        assert name in (errors.__doc__ or "")
+    assert issubclass(StoreUnavailable, StoreError)
+
+
+def test_an_error_survives_a_process_boundary() -> None:
+    """A pool of workers can hand an error back."""
+    copied = pickle.loads(pickle.dumps(SettingsError("METRICS_SHARDS", "must be a number")))
+    assert (copied.variable, str(copied)) == ("METRICS_SHARDS", "METRICS_SHARDS must be a number")
+
+
+def test_an_app_is_left_alone_while_metrics_are_off() -> None:
+    """Without ENABLE_METRICS nothing wraps the app."""
+
+    async def app(*_: object) -> None: ...
+
+    assert instrument(app, settings=Settings()) is app
+
+
+SCRIPT = """
+from prometheus_client import Counter
+from lib.kairo_metrics import StoreError, flush, install
+
+install()
+jobs = Counter("jobs", "Jobs.")
+jobs.inc()
+try:
+    flush()
+except StoreError as err:
+    print(type(err).__name__, err)
+"""
+
+
+def _run(**environment: str) -> str:
+    cleared = {name: value for name, value in os.environ.items() if "REDIS" not in name and "METRICS" not in name}
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env={**cleared, **environment}, capture_output=True, text=True, check=True
+    )
+    return ran.stdout
+
+
+def test_a_script_flushes_or_learns_why_not(redis_url: str) -> None:
+    """`flush` delivers, or raises with a reason that names what to set; while metrics are off it does nothing."""
+    assert _run(ENABLE_METRICS="true", REDIS_URL=redis_url) == ""
+    assert _run() == ""
+    assert _run(ENABLE_METRICS="true").startswith("StoreUnavailable REDIS_URL is not set")
+    assert _run(ENABLE_METRICS="true", REDIS_URL="redis://127.0.0.1:1").startswith("StoreUnavailable Redis: ")

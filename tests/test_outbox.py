@@ -1,0 +1,168 @@
+"""What an instance remembers of its batches: numbering, leases, gaps."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib.kairo_metrics.errors import StoreRefused
+from lib.kairo_metrics.outbox import Outbox
+from lib.kairo_metrics.recorder import Recorder, Series
+from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, Unannounced
+from lib.kairo_metrics.store.bookkeeping import BATCHES, LOST, OVERFLOWED
+from lib.kairo_metrics.store.script import WRITER_LEASE_S
+from tests.instance import JOBS, WAIT
+
+
+class Clock:
+    """Both clocks of an instance, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Desk:
+    """An outbox with its recorder and its clock."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.recorder = Recorder()
+        self.outbox = Outbox(self.recorder, shards=1, clocks=(lambda: 0.0, self.clock))
+
+    def add(self, amount: float = 1.0) -> None:
+        with self.recorder.lock:
+            self.recorder.add(Series(JOBS, 'queue="a"'), 1, amount, weight=amount)
+
+    def next(self) -> Batch:
+        """Record one increment and return what is to be sent."""
+        self.add()
+        batch = self.outbox.next()
+        assert batch is not None
+        return batch
+
+    def deliver(self) -> Batch:
+        """Send one increment to a store that applies it."""
+        batch = self.next()
+        self.outbox.settle(batch, Applied())
+        return batch
+
+
+def told(desk: Desk) -> dict[str, float]:
+    """Give what the next batch will tell of losses and outcomes."""
+    return {
+        text: float(amounts.split()[1])
+        for family in desk.recorder.seal(1).families
+        if family.schema in {BATCHES, LOST}
+        for text, amounts in family.series
+    }
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_batches_are_numbered_without_gaps_and_announce_once(desk: Desk) -> None:
+    """A family's metadata travels with its first batch only."""
+    first, second = desk.deliver(), desk.deliver()
+    assert [first.seq, second.seq] == [1, 2]
+    assert {family.schema for family in first.families if family.metadata} == {BATCHES, JOBS, OVERFLOWED}
+    assert [family.metadata for family in second.families] == ["", ""]
+
+
+def test_an_unsettled_batch_is_handed_out_again_before_a_new_one(desk: Desk) -> None:
+    """What has no verdict yet goes first, unchanged, however much is recorded meanwhile."""
+    batch = desk.next()
+    desk.add()
+    assert desk.outbox.next() == batch
+    desk.outbox.settle(batch, Duplicate())
+    following = desk.outbox.next()
+    assert following is not None
+    assert following.seq == 2
+
+
+def test_an_unannounced_family_is_announced_under_the_same_number(desk: Desk) -> None:
+    """A store that has lost its index gets the metadata again."""
+    desk.deliver()
+    batch = desk.next()
+    desk.outbox.settle(batch, Unannounced((0,)))
+    again = desk.outbox.next()
+    assert again is not None
+    assert again.seq == batch.seq
+    assert again.families[0].metadata == JOBS.metadata()
+
+
+def test_a_refused_family_is_counted_as_lost_and_the_batch_goes_on(desk: Desk) -> None:
+    """Only the family whose key is foreign loses, and the page will say how much."""
+    with desk.recorder.lock:
+        desk.recorder.add(Series(WAIT, 'queue="a"'), 1, 0.5, weight=3.0)
+    batch = desk.next()
+    desk.outbox.settle(batch, Refused((0,)))
+    rest = desk.outbox.next()
+    assert rest is not None
+    assert JOBS in {family.schema for family in rest.families}
+    assert WAIT not in {family.schema for family in rest.families}
+    assert told(desk) == {'family="wait_seconds"': 3.0}
+
+
+def test_acknowledged_batches_are_sent_again_from_the_gap_on(desk: Desk) -> None:
+    """A store that went back to a snapshot gets, in order, what it has lost."""
+    sent = [desk.deliver() for _ in range(5)]
+    batch = desk.next()
+    desk.outbox.settle(batch, Gap(4))
+    again = []
+    while desk.outbox.unsettled:
+        batch = desk.outbox.next() or pytest.fail("there is a batch")
+        again.append(batch)
+        desk.outbox.settle(batch, Applied())
+    assert [batch.seq for batch in again] == [4, 5, 6]
+    assert again[:2] == sent[3:]
+
+
+def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
+    """When older batches than those still held are missing, the rest goes under a new id, and the loss is counted."""
+    for _ in range(70):
+        desk.deliver()
+    writer = desk.outbox.writer
+    desk.outbox.settle(desk.next(), Gap(1))
+    first = desk.outbox.next()
+    assert first is not None
+    assert first.seq == 1
+    assert first.families[0].metadata
+    assert desk.outbox.writer != writer
+    assert told(desk)['outcome="lost"'] == 6
+
+
+def test_a_store_that_expects_what_was_never_sealed_is_an_error(desk: Desk) -> None:
+    """Numbers from the future can't be followed."""
+    with pytest.raises(StoreRefused, match="expects batch 9"):
+        desk.outbox.settle(desk.next(), Gap(9))
+
+
+def test_a_writer_silent_for_half_its_lease_takes_a_new_id(desk: Desk) -> None:
+    """A frozen instance does not speak under a number that the store may have forgotten."""
+    desk.deliver()
+    writer = desk.outbox.writer
+    desk.clock.now_s += WRITER_LEASE_S / 2
+    batch = desk.next()
+    assert desk.outbox.writer != writer
+    assert batch.seq == 1
+
+
+def test_after_the_lease_an_unsent_batch_is_kept_and_a_doubtful_one_is_lost(desk: Desk) -> None:
+    """What certainly never left is sent under the new id; what may have been applied is not sent twice."""
+    batch = desk.next()
+    desk.clock.now_s += WRITER_LEASE_S
+    kept = desk.outbox.next()
+    assert kept is not None
+    assert (kept.seq, kept.families) == (1, batch.families)
+    desk.outbox.mark_sent(kept)
+    desk.clock.now_s += WRITER_LEASE_S
+    following = desk.outbox.next()
+    assert following is not None
+    assert {family.schema.name: family.series for family in following.families if family.series} == {
+        "kairo_batches": (('outcome="lost"', "1 1.0"), ('outcome="applied"', "1 1.0")),
+        "kairo_samples_lost": (('family="jobs"', "1 1.0"),),
+    }

@@ -1,0 +1,202 @@
+"""prometheus_client's instruments over shared values: what they record, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
+
+from lib.kairo_metrics import install
+from tests.recording import Recording
+
+
+@pytest.fixture
+def registry(recording: Recording) -> CollectorRegistry:
+    """Give a registry of the test's own, while the pipeline is open."""
+    assert recording
+    return CollectorRegistry()
+
+
+async def test_a_counter_keeps_its_meaning(recording: Recording, registry: CollectorRegistry) -> None:
+    """Increments reach the page, and the program's own registry reads as it always did."""
+    sent = Counter("mails", "Mails sent.", ["to", "by"], registry=registry)
+    sent.labels("a", by := "x").inc()
+    sent.labels(by=by, to="a").inc(2.5)
+    with pytest.raises(ValueError, match="non-negative"):
+        sent.labels("a", "x").inc(-1)
+    assert await recording.samples("mails") == {'mails_total{by="x",to="a"}': 3.5}
+    assert registry.get_sample_value("mails_total", {"to": "a", "by": "x"}) == 3.5
+
+
+async def test_a_histogram_keeps_its_meaning(recording: Recording, registry: CollectorRegistry) -> None:
+    """Buckets are cumulative, `+Inf` equals the count, and the sum is the sum."""
+    size = Histogram("mail_bytes", "Size.", buckets=(1, 10, 100), registry=registry)
+    for amount in (0.5, 1, 7, 1000):
+        size.observe(amount)
+    assert await recording.samples("mail_bytes") == {
+        'mail_bytes_bucket{le="1.0"}': 2,
+        'mail_bytes_bucket{le="10.0"}': 3,
+        'mail_bytes_bucket{le="100.0"}': 3,
+        'mail_bytes_bucket{le="+Inf"}': 4,
+        "mail_bytes_count": 4,
+        "mail_bytes_sum": 1008.5,
+    }
+    assert registry.get_sample_value("mail_bytes_bucket", {"le": "10.0"}) == 3
+
+
+async def test_a_summary_keeps_its_meaning(recording: Recording, registry: CollectorRegistry) -> None:
+    """Count and sum of what was observed."""
+    wait = Summary("mail_wait", "Wait.", ["to"], registry=registry)
+    wait.labels("a").observe(2)
+    wait.labels("a").observe(0.5)
+    assert await recording.samples("mail_wait") == {'mail_wait_count{to="a"}': 2, 'mail_wait_sum{to="a"}': 2.5}
+
+
+async def test_gauges_sum_or_show_the_most_recent(recording: Recording, registry: CollectorRegistry) -> None:
+    """Mode sum adds and takes back; mode mostrecent shows what was set last."""
+    open_mails = Gauge("mails_open", "Open.", multiprocess_mode="sum", registry=registry)
+    latest = Gauge("mail_size", "Size.", multiprocess_mode="mostrecent", registry=registry)
+    open_mails.set(10)
+    open_mails.dec(3)
+    latest.set(7)
+    latest.set(3)
+    with open_mails.track_inprogress():
+        assert await recording.samples("mails_open") == {"mails_open": 8}
+    assert await recording.samples("mail") == {"mails_open": 7, "mail_size": 3}
+
+
+async def test_a_new_series_is_announced_at_zero(recording: Recording, registry: CollectorRegistry) -> None:
+    """A counter without labels is on the page before its first increment, as with prometheus_client."""
+    Counter("mails_lost", "Lost.", registry=registry)
+    Counter("mails_found", "Found.", ["by"], registry=registry)
+    assert await recording.samples("mails") == {"mails_lost_total": 0}
+
+
+async def test_the_unit_reaches_the_store(recording: Recording) -> None:
+    """A unit given to an instrument is announced with its family."""
+    registry = CollectorRegistry()
+    Counter("mail_traffic", "Traffic.", unit="bytes", registry=registry).inc()
+    install(registry)
+    await recording.samples("mail")
+    snapshot = await recording.store.snapshot()
+    assert [entry.schema.unit for entry in snapshot.entries if entry.schema.name == "mail_traffic_bytes"] == ["bytes"]
+
+
+async def test_not_a_number_is_counted_as_lost(recording: Recording, registry: CollectorRegistry) -> None:
+    """One NaN does not turn a shared total into NaN for ever; it is shown as a loss."""
+    sent = Counter("mails_sent", "Sent.", registry=registry)
+    size = Histogram("mails_size", "Size.", registry=registry)
+    sent.inc(1)
+    sent.inc(math.nan)
+    size.observe(math.nan)
+    size.observe(2)
+    assert await recording.samples("mails_sent_total") == {"mails_sent_total": 1}
+    assert await recording.samples("mails_size_sum") == {"mails_size_sum": 2}
+    assert await recording.samples("kairo_samples_lost_total") == {
+        'kairo_samples_lost_total{family="mails_sent"}': 1,
+        'kairo_samples_lost_total{family="mails_size"}': 1,
+    }
+
+
+async def test_threads_never_make_half_an_observation(recording: Recording, registry: CollectorRegistry) -> None:
+    """However threads interleave with flushes, each observation is in the buckets and in the sum."""
+    size = Histogram("mail_parts", "Parts.", buckets=(1, 2, 3), registry=registry)
+    done = threading.Event()
+
+    def observe(amount: int) -> None:
+        for _ in range(2_000):
+            size.observe(amount)
+
+    def flush() -> None:
+        while not done.is_set():
+            recording.pipeline.flusher.flush()
+
+    flushing = threading.Thread(target=flush)
+    flushing.start()
+    threads = [threading.Thread(target=observe, args=(amount,)) for amount in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    flushing.join()
+    parts = await recording.samples("mail_parts")
+    assert (parts["mail_parts_count"], parts["mail_parts_sum"]) == (6_000, 12_000)
+    assert [parts[f'mail_parts_bucket{{le="{bound}.0"}}'] for bound in (1, 2, 3)] == [2_000, 4_000, 6_000]
+
+
+REFUSED: dict[str, tuple[str, Callable[[CollectorRegistry], Any]]] = {
+    "gauge mode": ("multiprocess_mode='all'", lambda registry: Gauge("g", "", registry=registry)),
+    "info": ("Info", lambda registry: Info("i", "", registry=registry)),
+    "enum": ("Enum", lambda registry: Enum("e", "", states=["a"], registry=registry)),
+    "reset": ("reset", lambda registry: Counter("c", "", registry=registry).reset()),
+    "remove": ("remove", lambda registry: Counter("c", "", ["a"], registry=registry).remove("x")),
+    "clear": ("clear", lambda registry: Counter("c", "", ["a"], registry=registry).clear()),
+    "counter exemplar": ("exemplars", lambda registry: Counter("c", "", registry=registry).inc(1, {"a": "b"})),
+    "bucket exemplar": ("exemplars", lambda registry: Histogram("h", "", registry=registry).observe(1, {"a": "b"})),
+    "set_function": (
+        "set_function",
+        lambda registry: Gauge("g", "", multiprocess_mode="sum", registry=registry).set_function(lambda: 1),
+    ),
+    "infinite sum": ("inf", lambda registry: Gauge("g", "", multiprocess_mode="sum", registry=registry).set(math.inf)),
+}
+
+
+@pytest.mark.parametrize("use", REFUSED)
+def test_what_is_not_shared_yet_says_so(registry: CollectorRegistry, use: str) -> None:
+    """A use that would silently stay in one instance raises, and names what is missing."""
+    named, attempt = REFUSED[use]
+    with pytest.raises(NotImplementedError, match=named):
+        attempt(registry)
+
+
+ADOPTION = """
+import asyncio
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+
+registry = CollectorRegistry()
+early = Counter("early", "Made and counted before the package was imported.", ["kind"])
+early.labels("a").inc(3)
+size = Histogram("early_size", "Size.", buckets=(1, 2), registry=registry)
+size.observe(1.5)
+Summary("early_wait", "Wait.", registry=registry).observe(4)
+Gauge("early_open", "Open.", multiprocess_mode="sum", registry=registry).set(5)
+
+from lib.kairo_metrics import Settings, aflush, flush
+from lib.kairo_metrics.pipeline import open_pipeline
+from lib.kairo_metrics.store.memory import MemoryStore
+from tests.instance import page
+
+settings = Settings(enabled=True)
+store = MemoryStore(settings)
+for _ in range(2):
+    open_pipeline(settings, store, (registry,))
+early.labels("a").inc()
+early.labels("b").inc()
+size.observe(0.5)
+flush()
+print("\\n".join(line for line in asyncio.run(page(store)).splitlines() if line.startswith("early")))
+"""
+
+
+def test_instruments_made_before_are_adopted_with_what_they_counted() -> None:
+    """Third-party libraries that were imported first lose nothing."""
+    ran = subprocess.run([sys.executable, "-c", ADOPTION], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == [
+        'early_total{kind="a"} 4',
+        'early_total{kind="b"} 1',
+        "early_open 5",
+        'early_size_bucket{le="1.0"} 1',
+        'early_size_bucket{le="2.0"} 2',
+        'early_size_bucket{le="+Inf"} 2',
+        "early_size_count 2",
+        "early_size_sum 2",
+        "early_wait_count 1",
+        "early_wait_sum 4",
+    ]
