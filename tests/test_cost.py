@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from lib.kairo_metrics.pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.values import RECORDER
-from tests.dev_server import DevServer, dev_server
+from tests.dev_server import REPOSITORY, DevServer, dev_server
 from tests.instance import settings
 from tests.proxy import Proxy
 
@@ -99,6 +100,37 @@ def _wait_for(server: DevServer, count: int) -> None:
     while sample not in httpx.get(f"{server.url}/metrics", headers={"Authorization": "Bearer t"}, timeout=30).text:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+RAISING = """
+import asyncio
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from lib.kairo_metrics import instrument
+
+async def raising(request):
+    raise RuntimeError("on purpose")
+
+async def answer(request):
+    await asyncio.sleep(0.1)
+    return PlainTextResponse("fine")
+
+app = instrument(Starlette(routes=[Route("/api/raising", answer), Route("/api/raising.py", raising)]))
+"""
+
+
+def test_an_exception_costs_no_other_request(proxy: Proxy, tmp_path: Path) -> None:
+    """The server closes a connection on which an app raised; no request is on it by then, however slow the flush."""
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "raising.py").write_text(RAISING)
+    (tmp_path / "lib").symlink_to(REPOSITORY / "lib")
+    proxy.reply_delay_ms = 50
+    with dev_server(tmp_path, {"REDIS_URL": proxy.url}) as server, httpx.Client(base_url=server.url) as client:
+        for _ in range(5):
+            assert client.get("/api/raising.py").status_code == 500
+            assert client.get("/api/raising").status_code == 200
+        proxy.reply_delay_ms = 0
 
 
 def test_an_outage_costs_no_request_and_no_increment() -> None:

@@ -13,7 +13,9 @@ from lib.kairo_cms.database import Database
 from lib.kairo_cms.database_url import DatabaseUrl
 from lib.kairo_cms.errors import DatabaseUnavailable
 from tests.content_client import ACME, connected, unavailable
-from tests.postgres_server import LEAVES_SOCKETS, PASSWORD, PostgresServer, postgres_server  # noqa: F401 - a fixture
+from tests.postgres_server import LEAVES_SOCKETS, PASSWORD, PostgresServer, postgres_server, running_postgres  # noqa: F401 - fixtures, too
+
+pytestmark = LEAVES_SOCKETS
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+pg8000"])
@@ -95,7 +97,6 @@ def test_encryption(postgres: PostgresServer, query: str, encrypted: bool) -> No
 
 
 @pytest.mark.postgres
-@LEAVES_SOCKETS
 @pytest.mark.parametrize(
     ("mode", "host", "trusted", "accepted"),
     [

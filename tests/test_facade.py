@@ -7,8 +7,11 @@ import pickle
 import subprocess
 import sys
 
+import pytest
+
 import lib.kairo_metrics as package
 from lib.kairo_metrics import KairoError, Settings, SettingsError, StoreError, StoreUnavailable, errors, instrument
+from tests.recording import Recording
 
 
 def test_the_facade_names_what_is_public() -> None:
@@ -38,6 +41,25 @@ def test_an_app_is_left_alone_while_metrics_are_off() -> None:
     async def app(*_: object) -> None: ...
 
     assert instrument(app, settings=Settings()) is app
+
+
+def test_a_wsgi_app_is_refused_with_a_way_out() -> None:
+    """An app that could not be measured is not wrapped silently."""
+
+    def app(environ: object, start_response: object) -> None: ...
+
+    with pytest.raises(NotImplementedError, match="WSGI"):
+        instrument(app)
+
+
+async def test_instrumenting_twice_counts_once(recording: Recording) -> None:
+    """A wrapped app is not wrapped again."""
+
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    once = instrument(app)
+    assert recording
+    assert instrument(once) is once
 
 
 SCRIPT = """

@@ -50,7 +50,6 @@ def expected(requests: int, processes: int) -> dict[str, float]:
         f'api_errors_total{{{labels},type="http_503"}}': failed,
         f"http_request_duration_seconds_count{{{labels}}}": requests,
         f'http_request_duration_seconds_bucket{{{labels},le="+Inf"}}': requests,
-        'kairo_batches_total{outcome="applied"}': requests,
     }
     return {sample: processes * count for sample, count in per_process.items()}
 
@@ -63,6 +62,7 @@ async def test_eight_processes_count_exactly(start: Start, redis_url: str) -> No
     found = await samples(start(redis_url).store, "")
     wanted = expected(REQUESTS, PROCESSES)
     assert {sample: found.get(sample) for sample in wanted} == wanted
+    assert 0 < found['kairo_batches_total{outcome="applied"}'] <= PROCESSES * REQUESTS
 
 
 async def test_killed_processes_leave_nothing_half_applied(
@@ -88,7 +88,6 @@ async def test_killed_processes_leave_nothing_half_applied(
     assert found["piece_size_bytes_count"] == found['piece_size_bytes_bucket{le="+Inf"}'] == requests
     assert found['pieces_total{kind="even"}'] + found['pieces_total{kind="odd"}'] == requests
     assert sum(count for sample, count in found.items() if sample.startswith("http_requests_total")) == requests
-    assert found['kairo_batches_total{outcome="applied"}'] == requests
 
 
 async def test_processes_behind_a_lossy_network_count_exactly(start: Start, redis_url: str, proxy: Proxy) -> None:
@@ -106,7 +105,6 @@ async def test_processes_behind_a_lossy_network_count_exactly(start: Start, redi
     assert faults > 5
     found = await samples(start(redis_url).store, "")
     wanted = expected(1_000, 4)
-    del wanted['kairo_batches_total{outcome="applied"}']  # two requests may share a batch after a fault
     assert {sample: found.get(sample) for sample in wanted} == wanted
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from .asgi import Instrumented
+from .asgi import Instrumented, is_wsgi
 from .config import Settings
 from .endpoint import MetricsEndpoint
 from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable
@@ -50,15 +50,22 @@ def instrument(app: Any, *, settings: Settings | None = None, store: Store | Non
 
     Raises:
         SettingsError: a variable of the environment is malformed.
-        NotImplementedError: an instrument of the default registry can't be shared between instances yet.
+        NotImplementedError: an instrument of the default registry can't be shared between instances yet, or the
+            app is a WSGI app.
 
     Example:
         >>> async def hello(scope, receive, send): ...
         >>> instrument(hello, settings=Settings(enabled=False)) is hello
         True
     """
+    if is_wsgi(app):
+        raise NotImplementedError(
+            "WSGI apps are not measured yet; an adapter such as asgiref's WsgiToAsgi makes them ASGI"
+        )
     pipeline = open_pipeline(settings, store)
-    return app if pipeline is None else Instrumented(app, pipeline.flusher)
+    if pipeline is None or isinstance(app, Instrumented):
+        return app
+    return Instrumented(app, pipeline.flusher)
 
 
 def metrics_app(*, settings: Settings | None = None, store: Store | None = None) -> MetricsEndpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
@@ -13,7 +14,7 @@ from .flusher import Flusher
 from .metrics import API_ERRORS, HTTP_REQUEST_DURATION, HTTP_REQUESTS
 from .routes import route_template
 
-__all__ = ["ASGIApp", "Instrumented"]
+__all__ = ["ASGIApp", "Instrumented", "is_wsgi"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,6 +28,14 @@ _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "P
 _SERVER_ERROR = 500
 # What nginx logs for a client that left before its answer.
 _CLIENT_LEFT = 499
+
+
+def is_wsgi(app: Any) -> bool:
+    """Tell a WSGI app by its two parameters, `environ` and `start_response`; an ASGI app has three."""
+    try:
+        return len(inspect.signature(app).parameters) == len(("environ", "start_response"))
+    except (TypeError, ValueError):  # not every callable shows its parameters
+        return False
 
 
 class Instrumented:
@@ -97,6 +106,8 @@ class _Request:
     async def _watch(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
+            if self._status == _SERVER_ERROR and self._scope.get("http_version", "").startswith("1"):
+                message = _closing(message)
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             # The last byte is out. What the app still does, background tasks, is not the client's time.
@@ -123,6 +134,18 @@ class _Request:
             method if method in _METHODS else UNKNOWN_METHOD,
             route_template(self._app, self._before, self._scope),
         )
+
+
+def _closing(message: Message) -> Message:
+    """Tell the client that its connection ends with this answer.
+
+    Starlette answers 500 and then raises, and on that uvicorn closes the connection. Without us that happens
+    at once; behind us only after the flush, when the client may have sent its next request on it.
+    """
+    headers = list(message.get("headers", ()))
+    if not any(name.lower() == b"connection" for name, _ in headers):
+        headers.append((b"connection", b"close"))
+    return {**message, "headers": headers}
 
 
 async def _uncancelled(flush: Awaitable[None]) -> None:

@@ -19,6 +19,7 @@ class Breaker:
     Example:
         >>> breaker = Breaker(clock=lambda: 100.0)
         >>> breaker.fail()
+        True
         >>> breaker.pause_s()
         0.25
     """

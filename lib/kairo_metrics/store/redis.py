@@ -40,7 +40,7 @@ class RedisStore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._idle: list[_AsyncLink] = []
+        self._idle: dict[asyncio.AbstractEventLoop, list[_AsyncLink]] = {}
         self._sync_idle: list[_SyncLink] = []
 
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
@@ -50,15 +50,17 @@ class RedisStore:
     @asynccontextmanager
     async def link(self) -> AsyncIterator[_AsyncLink]:
         """See `Store.link`."""
+        # A connection belongs to the event loop that opened it, and is gone with it.
         loop = asyncio.get_running_loop()
-        # A connection belongs to the event loop that opened it; one of a loop that is gone is left to it.
-        self._idle = [link for link in self._idle if link.loop is loop]
-        link = self._idle.pop() if self._idle else _AsyncLink(self._url(), loop)
+        if loop not in self._idle:
+            self._idle = {known: links for known, links in self._idle.items() if not known.is_closed()}
+        idle = self._idle.setdefault(loop, [])
+        link = idle.pop() if idle else _AsyncLink(self._url())
         try:
             yield link
         finally:
             await link.settle()
-            self._idle.append(link)
+            idle.append(link)
 
     @contextmanager
     def sync_link(self) -> Iterator[_SyncLink]:
@@ -73,16 +75,15 @@ class RedisStore:
             self._sync_idle.append(link)
 
     async def aclose(self) -> None:
-        """Close the connections that nobody uses."""
-        for link in self._idle:
+        """Close the connections of this event loop and of threads that nobody uses."""
+        for link in self._idle.pop(asyncio.get_running_loop(), []):
             await link.close()
-        for sync_link in self._sync_idle:
-            sync_link.close()
-        self._idle, self._sync_idle = [], []
+        while self._sync_idle:
+            self._sync_idle.pop().close()
 
     def forget_connections(self) -> None:
         """Let go of the connections without a word to the server: after a fork they are the parent's."""
-        self._idle, self._sync_idle = [], []
+        self._idle, self._sync_idle = {}, []
 
     async def ping(self) -> None:
         """See `Store.ping`."""
@@ -155,11 +156,10 @@ class RedisStore:
 class _AsyncLink:
     """A connection that opens itself when used, and again once when it turns out to be broken."""
 
-    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: str) -> None:
         from redis.asyncio.connection import Connection, parse_url
         from redis.exceptions import RedisError
 
-        self.loop = loop
         arguments: dict[str, Any] = {**_FRUGAL, **parse_url(url), "socket_timeout": None}
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
@@ -219,7 +219,12 @@ class _SyncLink:
         from redis.exceptions import RedisError
 
         parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
-        arguments: dict[str, Any] = {**_FRUGAL, **parsed, "socket_timeout": timeout_s}
+        arguments: dict[str, Any] = {
+            **_FRUGAL,
+            **parsed,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+        }
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
 
@@ -269,6 +274,9 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:
     match err:
         case exceptions.NoScriptError():
             return UnknownScript(str(err))
+        case exceptions.ReadOnlyError():
+            # A replica since a failover: a new connection may lead to the new master.
+            return StoreUnavailable(f"Redis: {err}", broken=True)
         case exceptions.ResponseError():
             return StoreRefused(f"Redis: {err}")
         case exceptions.TimeoutError():

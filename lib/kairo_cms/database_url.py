@@ -1,0 +1,98 @@
+"""The database URL: from the text that a host hands out to what SQLAlchemy and the driver take."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from .errors import DatabaseUnavailable
+
+__all__ = ["DatabaseUrl"]
+
+_POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+pg8000"})
+_FORM = "postgresql://user:password@host/database or sqlite:///file"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """Where the database is, and what its driver needs to know besides.
+
+    Args:
+        url: SQLAlchemy's URL, without query parameters.
+        connect_args: keyword arguments of the driver's `connect`.
+    """
+
+    url: URL
+    connect_args: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, text: str, timeout_s: float) -> DatabaseUrl:
+        """Read `text`, the value of `DATABASE_URL`.
+
+        Args:
+            text: a `postgres://`, `postgresql://` or `sqlite:///` URL.
+            timeout_s: seconds to wait for a connection, an answer or a lock.
+
+        Raises:
+            DatabaseUnavailable: the URL is malformed, or asks for what the driver does not know.
+
+        Example:
+            >>> DatabaseUrl.parse("postgres://me@db.example/cms?sslmode=require", 5.0).connect_args
+            {'timeout': 5.0, 'ssl_context': True}
+        """
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError):
+            # "from None": the cause may repeat a part of the password, and causes are logged.
+            raise DatabaseUnavailable(f"DATABASE_URL is malformed; it must look like {_FORM}.") from None
+        if url.drivername == "sqlite":
+            return cls(_sqlite_url(url), {"timeout": timeout_s})
+        if url.drivername in _POSTGRES_SCHEMES:
+            return cls(_postgres_url(url), {"timeout": timeout_s, "ssl_context": _ssl_context(url)})
+        raise DatabaseUnavailable(f"DATABASE_URL names an unsupported database; it must look like {_FORM}.")
+
+
+def _sqlite_url(url: URL) -> URL:
+    if not url.database or url.database == ":memory:":
+        # Every pooled connection would open an empty database of its own.
+        raise DatabaseUnavailable("DATABASE_URL must name a file: sqlite:////tmp/cms.sqlite3.")
+    _refuse_unknown(url, known=frozenset())
+    return url
+
+
+def _postgres_url(url: URL) -> URL:
+    if not url.username:
+        raise DatabaseUnavailable(f"DATABASE_URL names no user; it must look like {_FORM}.")
+    # pg8000 binds the channel by itself wherever the server offers it, so the parameter has nothing to add.
+    _refuse_unknown(url, known=frozenset({"sslmode", "channel_binding"}))
+    return url.set(drivername="postgresql+pg8000", query={})
+
+
+def _refuse_unknown(url: URL, known: frozenset[str]) -> None:
+    for name in url.query.keys() - known:
+        raise DatabaseUnavailable(f"DATABASE_URL has the query parameter {name!r:.40}, which is unknown; remove it.")
+
+
+def _ssl_context(url: URL) -> ssl.SSLContext | bool | None:
+    """Say in pg8000's words what `sslmode` says in libpq's."""
+    match url.query.get("sslmode", "prefer"):
+        case "disable":
+            return False
+        case "prefer":
+            return None
+        case "require":
+            return True
+        case "verify-ca":
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            return context
+        case "verify-full":
+            return ssl.create_default_context()
+    raise DatabaseUnavailable(
+        "DATABASE_URL has an unknown sslmode; use disable, prefer, require, verify-ca or verify-full."
+    )

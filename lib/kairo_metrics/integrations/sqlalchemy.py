@@ -1,0 +1,135 @@
+"""SQLAlchemy: how long each query takes, by model and operation.
+
+Every statement that a cursor executes is observed in `tenant_db_query_duration_seconds`, failed ones too:
+
+| statement                                | `model`               | `operation`                              |
+|------------------------------------------|-----------------------|------------------------------------------|
+| on a mapped table                        | the mapped class      | `select`, `insert`, `update` or `delete` |
+| on another table                         | the table             | the same                                 |
+| on a join                                | the first table named | the same                                 |
+| textual SQL, or one that names no table  | `raw`                 | by its first word, else `other`          |
+| DDL, `PRAGMA`, `SET`, ...                | `raw`                 | `other`                                  |
+
+`BEGIN`, `COMMIT` and `ROLLBACK` go from SQLAlchemy to the driver without a cursor and are not observed.
+The time is that of the execution; rows fetched later, one by one, are not part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from threading import Lock
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from ..metrics import DB_QUERY_DURATION
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Table
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["observe"]
+
+# A program that makes up tables as it runs, one per customer say, must not make up series as well.
+_MAX_MODELS = 200
+_OVERFLOW = "__overflow__"
+_RAW = "raw"
+_OTHER = "other"
+_FIRST_WORD = re.compile(r"[\s(]*(select|insert|update|delete)\b", re.IGNORECASE)
+
+# SQLAlchemy caches compiled statements; what they are about is found out once for each of them.
+_labels_of: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
+_models: set[str] = set()
+_listening = Lock()
+
+
+def observe(engine: Engine | AsyncEngine) -> None:
+    """Observe the queries of `engine`; doing so twice counts them once.
+
+    Args:
+        engine: an engine, or an asynchronous one.
+
+    Example:
+        >>> from sqlalchemy import create_engine
+        >>> observe(create_engine("sqlite:///cms.sqlite3"))
+    """
+    from sqlalchemy import event
+
+    target = getattr(engine, "sync_engine", engine)
+    # SQLAlchemy registers a function on an engine once, but two threads could both be the first.
+    with _listening:
+        event.listen(target, "before_cursor_execute", _start)
+        event.listen(target, "after_cursor_execute", _succeed)
+        event.listen(target, "handle_error", _fail)
+
+
+def _start(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
+    execution.kairo_started_at = perf_counter()
+
+
+def _succeed(_connection: Any, _cursor: Any, sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
+    _finish(execution, sql)
+
+
+def _fail(error: Any) -> None:
+    # A refused connection is an error as well, but one without a query.
+    if error.execution_context is not None:
+        _finish(error.execution_context, error.statement or "")
+
+
+def _finish(execution: Any, sql: str) -> None:
+    # Taken away, because an error may still follow while the rows of this query are fetched.
+    started_at = vars(execution).pop("kairo_started_at", None)
+    if started_at is not None:
+        duration_s = perf_counter() - started_at
+        model, operation = _labels(execution.compiled, sql)
+        DB_QUERY_DURATION.labels(model, operation).observe(duration_s)
+
+
+def _labels(compiled: Any, sql: str) -> tuple[str, str]:
+    if compiled is None:
+        return _RAW, _first_word(sql)
+    labels = _labels_of.get(compiled)
+    if labels is None:
+        labels = _labels_of[compiled] = _describe(compiled.statement, sql)
+    return labels
+
+
+def _describe(statement: Any, sql: str) -> tuple[str, str]:
+    from sqlalchemy import Delete, Insert, SelectBase, Table, Update
+    from sqlalchemy.sql import visitors
+
+    # By class first: the text of a construct may begin with WITH or a bracket.
+    kinds = {SelectBase: "select", Insert: "insert", Update: "update", Delete: "delete"}
+    operation = next((name for kind, name in kinds.items() if isinstance(statement, kind)), None) or _first_word(sql)
+    if operation == _OTHER:
+        return _RAW, _OTHER
+    table = next((element for element in visitors.iterate(statement) if isinstance(element, Table)), None)
+    if table is None:
+        return _RAW, operation
+    return _bounded(_class_name(table) or table.name), operation
+
+
+def _first_word(sql: str) -> str:
+    match = _FIRST_WORD.match(sql)
+    return match[1].lower() if match else _OTHER
+
+
+def _class_name(table: Table) -> str | None:
+    # The way from a table to its class leads over the registries, which have no public list.
+    from sqlalchemy.orm.mapper import _all_registries
+
+    for registry in _all_registries():
+        for mapper in registry.mappers:
+            # "==": an ORM statement holds an annotated copy, equal to its table. Subclasses without a table
+            # of their own ("single") share their parent's, and its name.
+            if mapper.local_table == table and not mapper.single:
+                return mapper.class_.__name__
+    return None
+
+
+def _bounded(model: str) -> str:
+    if model not in _models and len(_models) >= _MAX_MODELS:
+        return _OVERFLOW
+    _models.add(model)
+    return model
