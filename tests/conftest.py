@@ -11,10 +11,12 @@ import redis
 
 from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from tests.instance import Instance, Start, redis_instance
+from tests.postgres_server import postgres_server, running_postgres
 from tests.proxy import Proxy
 from tests.recording import recording
 
-__all__ = ["recording"]
+# Fixtures that live beside what they start.
+__all__ = ["postgres_server", "recording", "running_postgres"]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 # pytest finds the fixtures by these imports.
 from tests.content_client import ACME, GLOBEX, acme_client, any_database_url  # noqa: F401
-from tests.postgres_server import LEAVES_SOCKETS, postgres_server, running_postgres  # noqa: F401
+from tests.postgres_server import LEAVES_SOCKETS
 
 pytestmark = LEAVES_SOCKETS
 HELLO = {"slug": "hello", "title": "Hello", "body": "World"}

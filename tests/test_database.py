@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from lib.kairo_cms.database import Database
 from tests.content_client import ACME, any_database_url, connected, unavailable  # noqa: F401 - fixtures, too
-from tests.postgres_server import LEAVES_SOCKETS, PASSWORD, PostgresServer, postgres_server, running_postgres  # noqa: F401 - fixtures, too
+from tests.postgres_server import LEAVES_SOCKETS, PASSWORD, PostgresServer
 
 pytestmark = LEAVES_SOCKETS
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from lib.kairo_cms.database import Database
 from lib.kairo_cms.database_url import DatabaseUrl
 from lib.kairo_cms.errors import DatabaseUnavailable
 from tests.content_client import ACME, connected, unavailable
-from tests.postgres_server import LEAVES_SOCKETS, PASSWORD, PostgresServer, postgres_server, running_postgres  # noqa: F401 - fixtures, too
+from tests.postgres_server import LEAVES_SOCKETS, PASSWORD, PostgresServer
 
 pytestmark = LEAVES_SOCKETS
 

@@ -30,36 +30,44 @@ def route_template(app: Any, before: Mapping[str, Any], after: Mapping[str, Any]
         return after["path_template"] or UNMATCHED
     if hasattr(app, "url_map"):  # Quart
         return _werkzeug_template(app.url_map, before)
-    leaf = _leaf(after)
-    if after.get("root_path", "") == before.get("root_path", ""):
-        return leaf or UNMATCHED
-    # Mounts have eaten the path's beginning; their templates are found by asking them again.
-    prefix, opaque = _mounts(getattr(after.get("router"), "routes", ()), before)
-    if opaque:
-        return f"{prefix}/{{path}}"
-    return prefix + leaf if leaf else UNMATCHED
+    route = after.get("route")
+    if route is not None and not _is_mount(route) and after.get("root_path") == before.get("root_path"):
+        return _leaf(route, after)
+    # Mounts have eaten the path's beginning, or Starlette is older than 1.9: the routes are asked again.
+    return _walk(getattr(after.get("router"), "routes", ()), before, after) or UNMATCHED
 
 
-def _leaf(scope: Mapping[str, Any]) -> str | None:
-    """Return the innermost route's own template: Starlette's, or FastAPI's with its routers' prefixes."""
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    route = scope.get("route") if context is None else context
-    if route is None or hasattr(route, "routes"):  # a mount or host whose inner router matched nothing
-        return None
-    return getattr(route, "path_format", None) or getattr(route, "path", None)
-
-
-def _mounts(routes: Sequence[Any], scope: Mapping[str, Any]) -> tuple[str, bool]:
-    """Return the joined templates of the mounts on the way, and whether the last one holds an opaque app."""
+def _walk(routes: Sequence[Any], scope: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """Return the template of the route that matches, as Starlette chooses it: a partial match is second best."""
+    second_best: tuple[Any, Mapping[str, Any]] | None = None
     for route in routes:
         match, child = route.matches(scope)
-        if not match.value:
-            continue
-        if not hasattr(route, "routes"):
-            return "", False
-        inner, opaque = _mounts(route.routes or (), {**scope, **child})
-        return getattr(route, "path", "") + inner, opaque or not route.routes
-    return "", False
+        if match.name == "FULL":
+            return _template(route, {**scope, **child}, after)
+        if match.name == "PARTIAL" and second_best is None:
+            second_best = route, child
+    return _template(second_best[0], {**scope, **second_best[1]}, after) if second_best else None
+
+
+def _template(route: Any, scope: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    if not _is_mount(route):
+        return _leaf(route, after)
+    prefix = getattr(route, "path", "")  # a host has none
+    if not route.routes:
+        return f"{prefix}/{{path}}"  # an app that shows no routes, such as static files
+    inner = _walk(route.routes, scope, after)
+    return None if inner is None else prefix + inner
+
+
+def _leaf(route: Any, after: Mapping[str, Any]) -> str:
+    """Return a route's own template; FastAPI knows that of an included router with its prefixes."""
+    included = after.get("fastapi", {}).get("effective_route_context")
+    template: str = getattr(route if included is None else included, "path_format", UNMATCHED)
+    return template
+
+
+def _is_mount(route: Any) -> bool:
+    return hasattr(route, "routes")
 
 
 def _werkzeug_template(url_map: Any, scope: Mapping[str, Any]) -> str:
