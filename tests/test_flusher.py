@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 
 import pytest
 import redis
@@ -69,6 +70,41 @@ async def test_a_connection_closed_while_idle_is_not_noticed(start: Start, proxy
     instance.add('queue="a"')
     await instance.flusher.aflush()
     assert await total(instance) == 2
+
+
+@pytest.fixture
+def login(redis_client: redis.Redis) -> Iterator[str]:
+    """Give the user and password of an account that exists during the test."""
+    redis_client.acl_setuser("kairo", enabled=True, passwords=["+hush"], keys=["kairo:*"], categories=["+@all"])
+    yield "kairo:hush@"
+    redis_client.acl_deluser("kairo")
+
+
+async def test_a_login_costs_no_round_trip_of_its_own(start: Start, proxy: Proxy, login: str) -> None:
+    """Password and database number travel with the first command."""
+    start_with = proxy.url.replace("//", f"//{login}").replace("/0", "/3")
+    for _ in range(2):
+        instance = start(start_with)
+        instance.add('queue="a"')
+        proxy.reset_counts()
+        await instance.flusher.aflush()
+    assert (proxy.connections, proxy.round_trips) == (1, 1)
+    await asyncio.to_thread(instance.flusher.flush)
+    instance.add('queue="a"')
+    proxy.reset_counts()
+    await asyncio.to_thread(instance.flusher.flush)
+    assert (proxy.connections, proxy.round_trips) == (1, 1)
+    assert await total(instance) == 3
+
+
+async def test_a_refused_login_is_an_error_without_the_password(start: Start, proxy: Proxy, login: str) -> None:
+    """A wrong password says so, and is not repeated."""
+    instance = start(proxy.url.replace("//", f"//{login.replace('hush', 'whisper')}"))
+    instance.add('queue="a"')
+    for flush in (instance.flusher.aflush(), asyncio.to_thread(instance.flusher.flush)):
+        with pytest.raises(StoreUnavailable, match="the login was refused: ") as caught:
+            await flush
+        assert "whisper" not in str(caught.value)
 
 
 async def test_an_unreachable_store_is_an_error_and_nothing_is_lost(start: Start, proxy: Proxy) -> None:

@@ -161,6 +161,7 @@ class _AsyncLink:
         from redis.exceptions import RedisError
 
         arguments: dict[str, Any] = {**_FRUGAL, **parse_url(url), "socket_timeout": None}
+        self._greeting = _take_greeting(arguments)
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
         self._unanswered = 0
@@ -182,12 +183,16 @@ class _AsyncLink:
 
     async def send(self, *commands: Command) -> None:
         """Send the commands, to be answered by one `receive` each."""
+        greeting = () if self._connection.is_connected else self._greeting
         try:
             await self._connection.connect()
-            self._unanswered += len(commands)
-            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            self._unanswered += len(greeting) + len(commands)
+            packed = self._connection.pack_commands((*greeting, *commands))
+            await self._connection.send_packed_command(packed, check_health=False)
         except self._errors as err:
             raise _translated(err, sent=self._unanswered > 0) from err
+        for _ in greeting:
+            _check_greeted(await self.receive())
 
     async def receive(self) -> Any:
         """Return the next reply, or the `StoreRefused` that the server answered with."""
@@ -225,6 +230,7 @@ class _SyncLink:
             "socket_timeout": timeout_s,
             "socket_connect_timeout": timeout_s,
         }
+        self._greeting = _take_greeting(arguments)
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
 
@@ -239,13 +245,17 @@ class _SyncLink:
             return self._call(commands)
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
+        greeting = () if self._connection.is_connected else self._greeting
         connected = False
         try:
             self._connection.connect()
             connected = True
-            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            packed = self._connection.pack_commands((*greeting, *commands))
+            self._connection.send_packed_command(packed, check_health=False)
         except self._errors as err:
             raise _translated(err, sent=connected) from err
+        for _ in greeting:
+            _check_greeted(self._receive())
         return [self._receive() for _ in commands]
 
     def _receive(self) -> Any:
@@ -260,6 +270,25 @@ class _SyncLink:
     def close(self) -> None:
         """Close; the next use opens it again."""
         self._connection.disconnect()
+
+
+def _take_greeting(arguments: dict[str, Any]) -> tuple[Command, ...]:
+    """Take the login and the database number out of a connection's arguments, to send them with its first command.
+
+    redis-py would wait for the answer to each before it sends anything else: a round trip of every cold start.
+    """
+    username, password, database = (arguments.pop(name, None) for name in ("username", "password", "db"))
+    greeting: list[Command] = []
+    if username or password:
+        greeting.append(("AUTH", *filter(None, (username,)), password or ""))
+    if database:
+        greeting.append(("SELECT", database))
+    return tuple(greeting)
+
+
+def _check_greeted(reply: Any) -> None:
+    if isinstance(reply, StoreError):
+        raise StoreUnavailable(f"the login was refused: {reply}")
 
 
 def _translated(err: Exception, *, sent: bool) -> StoreError:
@@ -277,7 +306,7 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:
         case exceptions.ReadOnlyError():
             # A replica since a failover: a new connection may lead to the new master.
             return StoreUnavailable(f"Redis: {err}", broken=True)
-        case exceptions.ResponseError():
+        case exceptions.ResponseError() | exceptions.AuthenticationError():
             return StoreRefused(f"Redis: {err}")
         case exceptions.TimeoutError():
             return StoreUnavailable("Redis did not answer in time", sent=sent)
