@@ -43,14 +43,15 @@ local function number_text(number)
   return string.format('%.17g', number)
 end
 
--- A stored line taken apart; one of zeros where the line is absent, stale or damaged.
+-- A stored line taken apart, its numbers as text: those that a delta leaves alone are never converted.
+-- One of zeros where the line is absent, stale or damaged.
 local function unpack_line(line, width)
   local numbers = {}
   if line then
     local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
     if created and now - touched <= life_ms then
       for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH), '%S+') do
-        numbers[#numbers + 1] = tonumber(word)
+        numbers[#numbers + 1] = tonumber(word) and word
       end
       if #numbers == width then
         numbers.created = created
@@ -58,16 +59,10 @@ local function unpack_line(line, width)
       end
     end
   end
-  for index = 1, width do numbers[index] = 0 end
+  for index = 1, width do numbers[index] = '0' end
   for index = width + 1, #numbers do numbers[index] = nil end
   numbers.created = now_text
   return numbers
-end
-
-local function pack_line(numbers)
-  local words = {}
-  for index, number in ipairs(numbers) do words[index] = number_text(number) end
-  return table.concat(words, ' ') .. ' ' .. numbers.created .. ' ' .. now_text
 end
 
 local merge = {}
@@ -76,7 +71,7 @@ function merge.sum(numbers, delta)
   local index
   for word in string.gmatch(delta, '%S+') do
     if index then
-      numbers[index] = numbers[index] + tonumber(word)
+      numbers[index] = number_text(numbers[index] + tonumber(word))
       index = nil
     else
       index = tonumber(word)
@@ -88,7 +83,9 @@ end
 function merge.latest(numbers, delta)
   local value, age = string.match(delta, '^(%S+) (%S+)$')
   local set_at = now - batch_age_ms - tonumber(age)
-  if set_at >= numbers[2] then numbers[1], numbers[2] = tonumber(value), set_at end
+  if set_at >= tonumber(numbers[2]) then
+    numbers[1], numbers[2] = number_text(tonumber(value)), number_text(set_at)
+  end
 end
 
 -- The order of batches.
@@ -171,8 +168,10 @@ end
 local function write(key, lines)
   local pairs_of_hset = {}
   for field, numbers in pairs(lines) do
+    numbers[#numbers + 1] = numbers.created
+    numbers[#numbers + 1] = now_text
     pairs_of_hset[#pairs_of_hset + 1] = field
-    pairs_of_hset[#pairs_of_hset + 1] = pack_line(numbers)
+    pairs_of_hset[#pairs_of_hset + 1] = table.concat(numbers, ' ')
   end
   if #pairs_of_hset == 0 then return end
   redis.call('HSET', key, unpack(pairs_of_hset))
