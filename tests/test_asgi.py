@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Host, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
@@ -165,6 +165,34 @@ async def test_a_cancelled_request_is_flushed(recording: Recording) -> None:
         await request
     assert not recording.pipeline.flusher.pending
     assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="/hang",status="499"}}': 1}
+
+
+async def test_a_client_that_leaves_during_its_upload_is_no_error(recording: Recording) -> None:
+    """Whoever hangs up early is counted as 499 and can't spend the error budget."""
+
+    async def upload(request: Request) -> Response:
+        await request.body()
+        return PlainTextResponse("never")
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Any) -> None:
+        pass
+
+    app = instrument(Starlette(routes=[Route("/upload", upload, methods=["POST"])]))
+    scope = {"type": "http", "method": "POST", "path": "/upload", "headers": [], "query_string": b""}
+    with pytest.raises(ClientDisconnect):
+        await app(scope, receive, send)
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="POST",route="/upload",status="499"}}': 1}
+    assert not any((await recording.samples("api_errors_total")).values())
+
+
+async def test_an_instrumented_app_inside_another_is_counted_once(recording: Recording) -> None:
+    """Mounting an app that is instrumented itself does not double its requests."""
+    inner = instrument(Starlette(routes=[Route("/x/{id}", plain)]))
+    await call(instrument(Starlette(routes=[Mount("/a", app=inner)])), "GET", "/a/x/1")
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="/a/x/{{id}}",status="200"}}': 1}
 
 
 async def test_the_answer_leaves_before_the_flush(recording: Recording) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from lib.kairo_metrics.collector import collect
 from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.outbox import Outbox
 from lib.kairo_metrics.recorder import Recorder, Series
 from lib.kairo_metrics.rows import Sieve, rebin
@@ -19,7 +22,7 @@ from lib.kairo_metrics.store.base import Writer
 from lib.kairo_metrics.store.conversation import drive
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.schema import Schema, pack_line
-from tests.instance import JOBS, samples, settings
+from tests.instance import JOBS, page, samples, settings
 
 OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")
 NEW = Schema("wait_seconds", "histogram", ("queue",), ("0.2", "1.0", "+Inf"), help="New.")
@@ -100,6 +103,62 @@ async def test_another_type_serves_the_newest() -> None:
     cms.count(JOBS, 'queue="a"', (1, 2))
     cms.count(Schema("jobs", "gauge", ("queue",), mode="sum", help="Now a gauge."), 'queue="a"', (1, 3))
     assert await samples(cms.store, "jobs") == {'jobs{queue="a"}': 3}
+
+
+async def test_a_type_that_was_taken_back_is_served_again() -> None:
+    """After a rollback the family comes back, once the wrong version is no longer started."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="a"', (1, 2))
+    cms.count(Schema("jobs", "gauge", ("queue",), mode="sum", help="A mistake."), 'queue="a"', (1, 3))
+    cms.now_ms += 10 * 60 * 1000
+    cms.count(JOBS, 'queue="a"', (1, 1))
+    assert await samples(cms.store, "jobs") == {'jobs_total{queue="a"}': 3}
+
+
+BARE = Schema("wait_seconds", "histogram", (), OLD.bounds, help="Bare.")
+
+
+@pytest.mark.parametrize(("first", "second"), [(OLD, BARE), (BARE, OLD)])
+async def test_labels_that_come_or_go_leave_the_page_valid(first: Schema, second: Schema) -> None:
+    """A metric that gets its first label, or loses its last, is on the page in both forms."""
+    cms = Deployment()
+    for schema in (first, second):
+        cms.count(schema, 'queue="a"' if schema.labelnames else "", (1, 0.5), (3, 1))
+    kinds = ("counter", ("kind",)), ("counter", ())
+    for kind, names in kinds if first is OLD else reversed(kinds):
+        cms.count(Schema("boots", kind, names, help="Boots."), 'kind="x"' if names else "", (1, 2))
+    scrape = await collect(cms.store, 3600)
+    for form, parse in ((text, parse_text), (openmetrics, parse_openmetrics)):
+        families = {family.name: family for family in parse(b"".join(form.render(scrape.families)).decode())}
+        assert [sample.value for sample in families["boots"].samples] == [2, 2]
+        assert sorted(len(sample.labels) for sample in families["wait_seconds"].samples) == [
+            0,
+            0,
+            1,
+            1,
+            *[1] * 4,
+            *[2] * 4,
+        ]
+
+
+async def test_names_that_clash_cost_the_later_family_only() -> None:
+    """Two deployments that use one sample name in two families do not spoil the page."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="a"', (1, 2))
+    cms.count(Schema("jobs_total", "gauge", ("queue",), mode="sum", help="Clash."), 'queue="a"', (1, 3))
+    cms.count(Schema("kairo_series", "gauge", (), mode="sum", help="Ours."), "", (1, 3))
+    scrape = await collect(cms.store, 3600)
+    page = b"".join(openmetrics.render(scrape.families)).decode()
+    assert list(parse_openmetrics(page))
+    assert 'jobs_total{queue="a"} 2' in page
+    assert 'kairo_quarantined_fields{family="jobs_total"} 1' in page
+
+
+async def test_a_help_text_that_is_no_unicode_does_not_spoil_the_page() -> None:
+    """A lone surrogate in a documentation string is replaced."""
+    cms = Deployment()
+    cms.count(Schema("odd", "counter", (), help="h\ud800"), "", (1, 1))
+    assert "# HELP odd_total h\ufffd" in await page(cms.store)
 
 
 async def test_stale_series_leave_the_page() -> None:

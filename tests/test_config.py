@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lib.kairo_metrics import Settings, SettingsError
@@ -71,6 +73,10 @@ def test_deployments_are_kept_apart(variable: str, namespace: str) -> None:
         ("METRICS_AUTH_TOKEN", ","),
         ("REDIS_URL", "https://secret.example.org"),
         ("KV_URL", "redis://:secret@host:port"),
+        ("REDIS_URL", "redis://:secret@host/many"),
+        ("REDIS_URL", "redis://:secret@host?db=many"),
+        ("REDIS_URL", "redis://:secret@host?max_connections=10"),
+        ("REDIS_URL", "redis://:secret@host?ssl_cert_reqs=none"),
         ("METRICS_NAMESPACE", "a{b}"),
         ("METRICS_SHARDS", "0"),
         ("METRICS_SHARDS", "many"),
@@ -92,3 +98,35 @@ def test_secrets_are_not_in_the_repr() -> None:
     """Settings can be logged."""
     shown = repr(Settings(auth_tokens=("hush",), redis_url="redis://:hush@host"))
     assert "hush" not in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "redis://user:p%40ss@host:6380/2",
+        "redis://host?db=3",
+        "rediss://host?ssl_cert_reqs=none&ssl_ca_certs=/etc/ca.pem",
+        "unix:///tmp/redis.sock?db=1",
+    ],
+)
+def test_the_usual_addresses_work(url: str) -> None:
+    """Login, database, TLS options and sockets are taken as they come."""
+    assert Settings(redis_url=url).redis_url == url
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"auth_tokens": ("",)},
+        {"auth_tokens": "secret"},
+        {"namespace": "a}b"},
+        {"shards": 0},
+        {"flush_budget_ms": -1},
+        {"redis_url": "http://host"},
+    ],
+)
+def test_what_is_said_in_code_is_checked_as_well(wrong: dict[str, Any]) -> None:
+    """An explicit argument that can't work is refused like a variable; an empty token never opens the door."""
+    with pytest.raises(SettingsError):
+        Settings(**wrong)

@@ -239,6 +239,7 @@ def test_head_has_the_headers_and_no_body(server: DevServer) -> None:
         ("name[]=http_requests_total", {"http_requests_total"}),
         ("name[]=http_request_duration_seconds_bucket", {"http_request_duration_seconds"}),
         ("name[]=http_requests_total&name[]=kairo_series", {"http_requests_total", "kairo_series"}),
+        ("name[]=kairo_series", {"kairo_series"}),
         ("name[]=nothing", set()),
     ],
 )

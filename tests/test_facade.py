@@ -7,10 +7,20 @@ import pickle
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 import lib.kairo_metrics as package
-from lib.kairo_metrics import KairoError, Settings, SettingsError, StoreError, StoreUnavailable, errors, instrument
+from lib.kairo_metrics import (
+    KairoError,
+    Settings,
+    SettingsError,
+    StoreError,
+    StoreUnavailable,
+    errors,
+    instrument,
+    metrics_app,
+)
 from tests.recording import Recording
 
 
@@ -43,11 +53,13 @@ def test_an_app_is_left_alone_while_metrics_are_off() -> None:
     assert instrument(app, settings=Settings()) is app
 
 
-def test_a_wsgi_app_is_refused_with_a_way_out() -> None:
+def test_a_wsgi_app_is_refused_with_a_way_out(recording: Recording) -> None:
     """An app that could not be measured is not wrapped silently."""
 
     def app(environ: object, start_response: object) -> None: ...
 
+    assert instrument(app, settings=Settings()) is app
+    assert recording
     with pytest.raises(NotImplementedError, match="WSGI"):
         instrument(app)
 
@@ -60,6 +72,13 @@ async def test_instrumenting_twice_counts_once(recording: Recording) -> None:
     once = instrument(app)
     assert recording
     assert instrument(once) is once
+
+
+async def test_the_endpoint_knows_the_settings_that_the_app_was_given(recording: Recording) -> None:
+    """Settings given to `instrument` alone are those of `metrics_app` in the same process."""
+    app = metrics_app(store=recording.store)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cms.example.org") as client:
+        assert (await client.get("/api/metrics")).status_code == 503
 
 
 SCRIPT = """

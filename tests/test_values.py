@@ -98,8 +98,12 @@ async def test_not_a_number_is_counted_as_lost(recording: Recording, registry: C
     size.observe(2)
     assert await recording.samples("mails_sent_total") == {"mails_sent_total": 1}
     assert await recording.samples("mails_size_sum") == {"mails_size_sum": 2}
+    for _ in range(5_000):
+        sent.inc(math.nan)
+    await recording.pipeline.flusher.aflush()
+    assert await recording.samples("kairo_batches") == {'kairo_batches_total{outcome="applied"}': 2}
     assert await recording.samples("kairo_samples_lost_total") == {
-        'kairo_samples_lost_total{family="mails_sent"}': 1,
+        'kairo_samples_lost_total{family="mails_sent"}': 5_001,
         'kairo_samples_lost_total{family="mails_size"}': 1,
     }
 
@@ -144,6 +148,8 @@ REFUSED: dict[str, tuple[str, Callable[[CollectorRegistry], Any]]] = {
         "set_function",
         lambda registry: Gauge("g", "", multiprocess_mode="sum", registry=registry).set_function(lambda: 1),
     ),
+    "UTF-8 name": ("UTF-8", lambda registry: Counter("mails.sent", "", registry=registry)),
+    "UTF-8 label": ("UTF-8", lambda registry: Counter("c", "", ["mail.to"], registry=registry).labels("a")),
     "infinite sum": ("inf", lambda registry: Gauge("g", "", multiprocess_mode="sum", registry=registry).set(math.inf)),
 }
 
@@ -200,3 +206,74 @@ def test_instruments_made_before_are_adopted_with_what_they_counted() -> None:
         "early_wait_count 1",
         "early_wait_sum 4",
     ]
+
+
+FINALIZER = """
+import gc
+from prometheus_client import Counter
+from lib.kairo_metrics import Settings
+from lib.kairo_metrics.pipeline import open_pipeline
+from lib.kairo_metrics.store.memory import MemoryStore
+
+settings = Settings(enabled=True)
+pipeline = open_pipeline(settings, MemoryStore(settings))
+dead = Counter("dead", "Objects that are no more.")
+made = Counter("made", "Objects that were.", ["kind"])
+
+class Cycle:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        dead.inc()
+
+gc.set_threshold(20)
+for number in range(20_000):
+    Cycle()
+    made.labels(str(number % 50)).inc()
+    if number % 100 == 0:
+        pipeline.flusher.flush()
+gc.collect()
+pipeline.flusher.flush()
+assert dead._value.get() == 20_000
+"""
+
+
+def test_a_finalizer_may_increment_at_any_moment() -> None:
+    """An object that counts its own end can't stop the process, whatever is locked when it ends."""
+    subprocess.run([sys.executable, "-c", FINALIZER], check=True, timeout=60)
+
+
+RACE = """
+import threading
+from prometheus_client import CollectorRegistry, Histogram
+from lib.kairo_metrics import Settings
+from lib.kairo_metrics.pipeline import open_pipeline
+from lib.kairo_metrics.store.memory import MemoryStore
+
+settings = Settings(enabled=True)
+registry = CollectorRegistry()
+histograms = [Histogram(f"h{number}", "Size.", registry=registry) for number in range(300)]
+failures, done = [], threading.Event()
+
+def observe():
+    while not done.is_set():
+        for histogram in histograms:
+            try:
+                histogram.observe(1)
+            except Exception as err:
+                failures.append(err)
+
+threads = [threading.Thread(target=observe) for _ in range(4)]
+for thread in threads:
+    thread.start()
+open_pipeline(settings, MemoryStore(settings), (registry,))
+done.set()
+for thread in threads:
+    thread.join()
+assert not failures, failures[:3]
+"""
+
+
+def test_instruments_in_use_are_adopted_without_a_stumble() -> None:
+    """Threads that observe while an instrument is adopted meet no half-made one."""
+    subprocess.run([sys.executable, "-c", RACE], check=True, timeout=60)

@@ -46,9 +46,6 @@ async def serve(requests: int) -> None:
     for number in range(requests):
         scope = {"type": "http", "method": "GET", "path": f"/work/{number}", "headers": [], "query_string": b""}
         await app(scope, receive, send)
-        if number == 0:
-            sys.stdout.write("serving\n")
-            sys.stdout.flush()
     pipeline = open_pipeline()
     assert pipeline is not None
     while pipeline.flusher.pending:

@@ -20,7 +20,7 @@ from .asgi import Instrumented, is_wsgi
 from .config import Settings
 from .endpoint import MetricsEndpoint
 from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable
-from .pipeline import open_pipeline
+from .pipeline import current_pipeline, current_settings, open_pipeline
 from .store.base import Store
 
 __all__ = [
@@ -58,13 +58,13 @@ def instrument(app: Any, *, settings: Settings | None = None, store: Store | Non
         >>> instrument(hello, settings=Settings(enabled=False)) is hello
         True
     """
+    pipeline = open_pipeline(settings, store)
+    if pipeline is None or isinstance(app, Instrumented):
+        return app
     if is_wsgi(app):
         raise NotImplementedError(
             "WSGI apps are not measured yet; an adapter such as asgiref's WsgiToAsgi makes them ASGI"
         )
-    pipeline = open_pipeline(settings, store)
-    if pipeline is None or isinstance(app, Instrumented):
-        return app
     return Instrumented(app, pipeline.flusher)
 
 
@@ -72,7 +72,7 @@ def metrics_app(*, settings: Settings | None = None, store: Store | None = None)
     """Build the endpoint that Prometheus scrapes.
 
     Args:
-        settings: by default read from the environment.
+        settings: by default those that `instrument` was given, else read from the environment.
         store: by default Redis, as the settings say.
 
     Raises:
@@ -81,7 +81,7 @@ def metrics_app(*, settings: Settings | None = None, store: Store | None = None)
     Example:
         >>> app = metrics_app(settings=Settings(enabled=False))
     """
-    settings = settings or Settings.from_env()
+    settings = settings or current_settings()
     return MetricsEndpoint(open_pipeline(settings, store), settings)
 
 
@@ -106,7 +106,7 @@ def flush() -> None:
     Raises:
         StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
     """
-    if pipeline := open_pipeline():
+    if pipeline := current_pipeline():
         pipeline.flusher.flush()
 
 
@@ -116,5 +116,5 @@ async def aflush() -> None:
     Raises:
         StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
     """
-    if pipeline := open_pipeline():
+    if pipeline := current_pipeline():
         await pipeline.flusher.aflush()

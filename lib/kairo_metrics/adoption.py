@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry, values
@@ -74,16 +75,20 @@ def _children(instrument: Any) -> list[Any]:
 
 
 def _carry_over(child: Any) -> None:
-    """Let the child build its values anew, now ours, and add what the old ones held."""
+    """Give the child values of ours, and add what the old ones held.
+
+    They are built on a twin and then put in place, so that a thread that observes meanwhile never meets a
+    child that is half made.
+    """
     old = _values(child)
     if old and all(map(is_shared, old)):
         return
-    held = [value.get() for value in old]
-    created = getattr(child, "_created", None)
-    child._metric_init()  # noqa: SLF001
-    if created is not None:
-        child._created = created  # noqa: SLF001
-    for value, amount in zip(_values(child), held, strict=True):
+    twin = copy(child)
+    twin._metric_init()  # noqa: SLF001
+    for name in ("_value", "_sum", "_count", "_buckets"):
+        if hasattr(twin, name):
+            setattr(child, name, getattr(twin, name))
+    for value, amount in zip(_values(child), (value.get() for value in old), strict=True):
         if amount and isinstance(child, Gauge):
             value.set(amount)
         elif amount:

@@ -23,6 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UNKNOWN_METHOD = "__unknown__"
+_MEASURED = "kairo_metrics.measured"
 # RFC 9110 and RFC 5789. A client may send any word; the others are one label value.
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 _SERVER_ERROR = 500
@@ -54,13 +55,18 @@ class Instrumented:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._flushing_at_shutdown(send))
             return
+        if _MEASURED in scope:
+            # An outer app is instrumented, too: it has the whole route, and it flushes.
+            await self.app(scope, receive, send)
+            return
+        scope[_MEASURED] = True
         try:
             if scope["type"] == "http":
-                await _Request(self.app, scope, send).run(receive)
+                await _Request(self.app, scope, receive, send).run()
             else:
                 await self.app(scope, receive, send)
         finally:
-            await _uncancelled(self._flusher.after_response())
+            await self._flusher.after_response()
 
     def _flushing_at_shutdown(self, send: Send) -> Send:
         async def send_and_flush(message: Message) -> None:
@@ -74,52 +80,65 @@ class Instrumented:
 
     def __getattr__(self, name: str) -> Any:
         """Let the wrapped app's own attributes through: `app.state`, `app.routes`, `app.url_path_for`."""
+        if name == "app":  # a copy under construction has none yet
+            raise AttributeError(name)
         return getattr(self.app, name)
 
 
 class _Request:
     """What is learnt of one request while it is served."""
 
-    def __init__(self, app: ASGIApp, scope: Scope, send: Send) -> None:
+    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         self._app = app
+        self._receive = receive
         self._scope = scope
         self._before = dict(scope)
         self._send = send
         self._started_s = time.perf_counter()
         self._status: int | None = None
+        self._client_left = False
         self._measured = False
 
-    async def run(self, receive: Receive) -> None:
+    async def run(self) -> None:
         try:
-            await self._app(self._scope, receive, self._watch)
+            await self._app(self._scope, self._hear, self._watch)
         except asyncio.CancelledError:
-            self._measure(_CLIENT_LEFT)
+            self._status = self._status or _CLIENT_LEFT
+            self._measure()
             raise
         except Exception as err:
-            self._measure(_SERVER_ERROR)
-            self._errors(type(err).__name__).inc()
+            self._measure()
+            if self._status != _CLIENT_LEFT:
+                self._errors(type(err).__name__).inc()
             raise
-        self._measure(_SERVER_ERROR)
+        self._measure()
         if self._status is None or self._status >= _SERVER_ERROR:
             self._errors(f"http_{self._status or _SERVER_ERROR}").inc()
 
+    async def _hear(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._status is None:
+            self._client_left = True
+        return message
+
     async def _watch(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            # Whatever the app says to a client that has left: nobody hears it, and it is no error of ours.
+            self._status = _CLIENT_LEFT if self._client_left else message["status"]
             if self._status == _SERVER_ERROR and self._scope.get("http_version", "").startswith("1"):
                 message = _closing(message)
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             # The last byte is out. What the app still does, background tasks, is not the client's time.
-            self._measure(_SERVER_ERROR)
+            self._measure()
 
-    def _measure(self, status_if_unanswered: int) -> None:
+    def _measure(self) -> None:
         if self._measured:
             return
         self._measured = True
         seconds = time.perf_counter() - self._started_s
         method, route = self._method_and_route()
-        HTTP_REQUESTS.labels(method, route, str(self._status or status_if_unanswered)).inc()
+        HTTP_REQUESTS.labels(method, route, str(self._status or _SERVER_ERROR)).inc()
         HTTP_REQUEST_DURATION.labels(method, route).observe(seconds)
         # Exists at zero from a route's first request on, so that an error rate can be computed before
         # the first error.
@@ -146,17 +165,3 @@ def _closing(message: Message) -> Message:
     if not any(name.lower() == b"connection" for name, _ in headers):
         headers.append((b"connection", b"close"))
     return {**message, "headers": headers}
-
-
-async def _uncancelled(flush: Awaitable[None]) -> None:
-    """Finish the flush even if the request's task is cancelled meanwhile; it is bounded by its budget."""
-    task = asyncio.ensure_future(flush)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as err:
-            cancelled = err
-    if cancelled is not None:
-        raise cancelled
-    task.result()

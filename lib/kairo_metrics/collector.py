@@ -13,12 +13,15 @@ from .store.schema import Schema, label_text
 
 __all__ = ["Scrape", "collect"]
 
+# An instance announces its families when it starts; of a deployment in use some have started lately.
+_STILL_DEPLOYED_MS = 10 * 60 * 1000
+
 _SERIES = Schema("kairo_series", "gauge", ("family",), help="Series of a family on this page.")
 _QUARANTINED = Schema(
     "kairo_quarantined_fields",
     "gauge",
     ("family",),
-    help="Series left out because what is stored of them is damaged; the family is empty where its name is, too.",
+    help="Series left out because what is stored of them is damaged or clashes; no family where its name is lost.",
 )
 _STORE = Schema(
     "kairo_store_info", "gauge", ("eviction_policy", "version"), help="The server that holds the state; always 1."
@@ -50,8 +53,8 @@ class Scrape:
 async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = frozenset()) -> Scrape:
     """Read the store and merge what it holds.
 
-    A family stands under its newest schema. What older instances recorded under other bounds is put into
-    the newest ones, under other label names it is kept as it is; another type is left out.
+    A family stands under one schema. What was recorded under other bounds is put into its own, under other label
+    names it is kept as it is; another type is left out.
 
     Args:
         store: what to read.
@@ -62,21 +65,25 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
         StoreError: the store could not be read.
     """
     snapshot = await store.snapshot()
-    wanted = [entry for entry in snapshot.entries if not names or Family(entry.schema, {}).answers_to(names)]
-    newest = _newest_schemas(wanted)
-    readable = [entry for entry in wanted if entry.schema.type == newest[entry.schema.name].type]
+    about_all = not names.isdisjoint({_SERIES.name, _QUARANTINED.name})
+    schemas: defaultdict[str, list[IndexEntry]] = defaultdict(list)
+    for entry in snapshot.entries:
+        if not names or about_all or Family(entry.schema, {}).answers_to(names):
+            schemas[entry.schema.name].append(entry)
+    served = {name: _served_schema(entries, snapshot.now_ms) for name, entries in sorted(schemas.items())}
+    readable = [
+        entry for name, entries in schemas.items() for entry in entries if entry.schema.type == served[name].type
+    ]
     sieves, foreign = await _read(store, readable, snapshot.now_ms - series_ttl_s * 1000)
-    rows: dict[str, Rows] = {
-        name: _merged(schema, {entry: sieve for entry, sieve in sieves.items() if entry.schema.name == name})
-        for name, schema in newest.items()
+    rows = {
+        name: _merged(served[name], {entry: sieves[entry] for entry in entries if entry in sieves})
+        for name, entries in schemas.items()
     }
-    damaged = {name: foreign[name] for name in newest}
-    for entry, sieve in sieves.items():
-        damaged[entry.schema.name] += sieve.damaged
+    damaged = {name: foreign[name] + sum(sieves[e].damaged for e in schemas[name] if e in sieves) for name in served}
     if snapshot.damaged:
         damaged[""] = snapshot.damaged
-    families = [Family(schema, rows[name]) for name, schema in newest.items() if rows[name]]
-    families += _own(snapshot, rows, damaged)
+    families = _unclashing([Family(schema, rows[name]) for name, schema in served.items() if rows[name]], damaged)
+    families += _own(snapshot, families, damaged)
     return Scrape(tuple(sorted(families, key=lambda family: family.schema.name)))
 
 
@@ -94,13 +101,32 @@ async def _read(
     return sieves, foreign
 
 
-def _newest_schemas(entries: list[IndexEntry]) -> dict[str, Schema]:
-    newest: dict[str, IndexEntry] = {}
-    for entry in entries:
-        held = newest.get(entry.schema.name)
-        if held is None or (held.created_ms, held.schema.id) < (entry.created_ms, entry.schema.id):
-            newest[entry.schema.name] = entry
-    return {name: newest[name].schema for name in sorted(newest)}
+def _served_schema(entries: list[IndexEntry], now_ms: int) -> Schema:
+    """Choose the schema that a family is served under.
+
+    It is the youngest of those that instances still announce, so that it does not change to and fro while two
+    deployments run side by side, and goes back when the younger one was taken back. On a quiet system it is the
+    one announced last.
+    """
+
+    def rank(entry: IndexEntry) -> tuple[bool, int, str]:
+        current = now_ms - entry.announced_ms < _STILL_DEPLOYED_MS
+        return current, entry.created_ms if current else entry.announced_ms, entry.schema.id
+
+    return max(entries, key=rank).schema
+
+
+def _unclashing(families: list[Family], damaged: dict[str, int]) -> list[Family]:
+    """Leave out a family whose sample names another one uses; a page that has both is refused whole."""
+    claimed = {schema.name for schema in (_SERIES, _QUARANTINED, _STORE, _DURATION)}
+    kept = []
+    for family in families:
+        if claimed.isdisjoint(family.sample_names):
+            claimed |= family.sample_names
+            kept.append(family)
+        else:
+            damaged[family.schema.name] += len(family.rows)
+    return kept
 
 
 def _merged(newest: Schema, sieves: Mapping[IndexEntry, Sieve]) -> Rows:
@@ -115,10 +141,10 @@ def _merged(newest: Schema, sieves: Mapping[IndexEntry, Sieve]) -> Rows:
     return rows
 
 
-def _own(snapshot: Snapshot, rows: Mapping[str, Rows], damaged: Mapping[str, int]) -> list[Family]:
+def _own(snapshot: Snapshot, served: list[Family], damaged: Mapping[str, int]) -> list[Family]:
     """What the page tells of itself."""
     families = [
-        Family(_SERIES, {_text(_SERIES, name): b"%d" % len(held) for name, held in rows.items()}),
+        Family(_SERIES, {_text(_SERIES, family.schema.name): b"%d" % len(family.rows) for family in served}),
         Family(_QUARANTINED, {_text(_QUARANTINED, name): b"%d" % count for name, count in damaged.items()}),
     ]
     if snapshot.facts:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from .errors import SettingsError
 
@@ -17,6 +17,16 @@ _NO = frozenset({"", "0", "false", "no", "off"})
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+# What may follow the `?` of the address; the rest of redis-py's options are ours to choose.
+_REDIS_OPTIONS = frozenset({"db"})
+_TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
+_RANGES = {
+    "shards": ("METRICS_SHARDS", 1, 1024),
+    "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
+    "series_ttl_s": ("METRICS_SERIES_TTL", 60, 400 * 24 * 3600),
+    "flush_budget_ms": ("METRICS_FLUSH_BUDGET_MS", 1, 60_000),
+    "scrape_timeout_ms": ("METRICS_SCRAPE_TIMEOUT_MS", 1, 300_000),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +59,27 @@ class Settings:
     flush_budget_ms: int = 1_000
     scrape_timeout_ms: int = 10_000
 
+    def __post_init__(self) -> None:
+        """Refuse what can't work, whoever said it.
+
+        Raises:
+            SettingsError: a value is malformed; the error names its variable.
+        """
+        if not all(isinstance(token, str) and token for token in self.auth_tokens) or not isinstance(
+            self.auth_tokens, tuple
+        ):
+            raise SettingsError(
+                "METRICS_AUTH_TOKEN", "has an empty token: put one token, or two with a comma between them"
+            )
+        _check_namespace("METRICS_NAMESPACE", self.namespace)
+        for name, (variable, low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise SettingsError(
+                    variable, f"must be a whole number from {low} to {high}, not {getattr(self, name)!r}"
+                )
+        if self.redis_url is not None:
+            _check_redis_url("REDIS_URL", self.redis_url)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings from `environ`, by default the process environment.
@@ -63,11 +94,15 @@ class Settings:
             auth_tokens=env.tokens("METRICS_AUTH_TOKEN"),
             redis_url=env.redis_url(),
             namespace=env.namespace(),
-            shards=env.whole("METRICS_SHARDS", default.shards, 1, 1024),
-            max_series=env.whole("METRICS_MAX_SERIES", default.max_series, 1, 10_000_000),
-            series_ttl_s=env.whole("METRICS_SERIES_TTL", default.series_ttl_s, 60, 400 * 24 * 3600),
-            flush_budget_ms=env.whole("METRICS_FLUSH_BUDGET_MS", default.flush_budget_ms, 1, 60_000),
-            scrape_timeout_ms=env.whole("METRICS_SCRAPE_TIMEOUT_MS", default.scrape_timeout_ms, 1, 300_000),
+            shards=env.whole("METRICS_SHARDS", default.shards, *_RANGES["shards"][1:]),
+            max_series=env.whole("METRICS_MAX_SERIES", default.max_series, *_RANGES["max_series"][1:]),
+            series_ttl_s=env.whole("METRICS_SERIES_TTL", default.series_ttl_s, *_RANGES["series_ttl_s"][1:]),
+            flush_budget_ms=env.whole(
+                "METRICS_FLUSH_BUDGET_MS", default.flush_budget_ms, *_RANGES["flush_budget_ms"][1:]
+            ),
+            scrape_timeout_ms=env.whole(
+                "METRICS_SCRAPE_TIMEOUT_MS", default.scrape_timeout_ms, *_RANGES["scrape_timeout_ms"][1:]
+            ),
         )
 
 
@@ -111,6 +146,32 @@ class DevSettings:
         )
 
 
+def _check_namespace(variable: str, namespace: str) -> None:
+    if not _NAMESPACE.fullmatch(namespace):
+        raise SettingsError(variable, f"may hold letters, digits, '_', '.' and '-' (64 at most), not {namespace!r}")
+
+
+def _check_redis_url(variable: str, url: str) -> None:
+    """Refuse an address that can't work, without repeating it: it holds a password."""
+    if not url.startswith(_REDIS_SCHEMES):
+        raise SettingsError(variable, "must start with redis://, rediss:// or unix://")
+    try:
+        parts = urlsplit(url)
+        database = parts.path.strip("/") if parts.scheme != "unix" else ""
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        for number in filter(None, (str(parts.port or ""), database, options.get("db", ""))):
+            int(number)
+    except ValueError:
+        raise SettingsError(
+            variable, "is no URL with a number for port and database: percent-encode what is special in its password"
+        ) from None
+    known = _REDIS_OPTIONS | (_TLS_OPTIONS if parts.scheme == "rediss" else frozenset())
+    if unknown := sorted(options.keys() - known):
+        raise SettingsError(
+            variable, f"has an option that is not known here: {unknown[0]!r}; known are {sorted(known)}"
+        )
+
+
 class _Environment:
     """Typed look-ups that name the variable when its value is no good."""
 
@@ -141,30 +202,18 @@ class _Environment:
         value = self.text(variable)
         if not value:
             return ()
-        tokens = tuple(token.strip() for token in value.split(","))
-        if not all(tokens):
-            raise SettingsError(variable, "has an empty token: put one token, or two with a comma between them")
-        return tokens
+        return tuple(token.strip() for token in value.split(","))
 
     def redis_url(self) -> str | None:
         for variable in _REDIS_URL_VARIABLES:
-            value = self.text(variable)
-            if value and not value.startswith(_REDIS_SCHEMES):
-                # The value holds a password: it must not be repeated in an error.
-                raise SettingsError(variable, "must start with redis://, rediss:// or unix://")
-            try:
-                urlsplit(value).port  # noqa: B018  reading it is the check
-            except ValueError:
-                raise SettingsError(variable, "is no URL: percent-encode what is special in its password") from None
-            if value:
+            if value := self.text(variable):
+                _check_redis_url(variable, value)
                 return value
         return None
 
     def namespace(self) -> str:
         for variable in ("METRICS_NAMESPACE", "VERCEL_ENV"):
-            value = self.text(variable)
-            if value and not _NAMESPACE.fullmatch(value):
-                raise SettingsError(variable, f"may hold letters, digits, '_', '.' and '-' (64 at most), not {value!r}")
-            if value:
+            if value := self.text(variable):
+                _check_namespace(variable, value)
                 return value
         return "development"

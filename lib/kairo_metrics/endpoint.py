@@ -50,6 +50,10 @@ class MetricsEndpoint:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+            return
         response = await self._respond(Request(scope))
         await response(scope, receive, send)
 

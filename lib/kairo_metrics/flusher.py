@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import TimeoutError as WaitedTooLong
-from contextlib import suppress
+import time
 
 from .breaker import Breaker
 from .config import Settings
@@ -14,15 +13,20 @@ from .outbox import Outbox
 from .recorder import Recorder
 from .store.base import Steps, Store
 from .store.conversation import adrive, drive
-from .turnstile import Turnstile
+from .turn import Turn
 
 __all__ = ["Flusher"]
 
 _log = logging.getLogger("kairo_metrics")
+# How often a thread or an event loop asks whether the other one's flush is over. Two of a kind never ask.
+_POLL_S = 0.002
 
 
 class Flusher:
     """Delivers the recorder's deltas to the store.
+
+    In an event loop a flush is a task of its own, with its own budget. Requests wait for it, together, for as
+    long as their budgets last; one that is cancelled or has waited long enough does not cut it short.
 
     Args:
         recorder: the deltas.
@@ -36,74 +40,104 @@ class Flusher:
         self._settings = settings
         self._budget_s = settings.flush_budget_ms / 1000
         self._breaker = Breaker()
-        self._retry: asyncio.TimerHandle | None = None
-        self._retry_loop: asyncio.AbstractEventLoop | None = None
-        self._retrying: asyncio.Future[None] | None = None
         self.forget()
 
     def forget(self) -> None:
         """Start as a new writer: after a fork, what is unsent or under way is the parent's."""
         self._outbox = Outbox(self._recorder, self._settings.shards)
-        self._turnstile = Turnstile()
+        self._turn = Turn()
         self._settled_epoch = self._recorder.epoch - 1
-        self._retry = None
+        self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+        self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is still to be delivered."""
+        return self._recorder.pending or self._outbox.unsettled
 
     async def aflush(self) -> None:
         """Return when everything recorded before the call is in the store.
 
         Raises:
-            StoreError: it could not be sent; it stays pending.
+            StoreError: it could not be sent within the budget; it stays pending.
         """
-        await self._aflush(patient=False)
-
-    def flush(self) -> None:
-        """Do the same, blocking the thread; in async code `aflush` is the one to use.
-
-        Raises:
-            StoreError: it could not be sent; it stays pending.
-        """
-        if not self.pending:
-            return
-        epoch = self._epoch_to_settle()
-        if not self._blocking_turn(epoch):
-            return
-        try:
-            with self._store.sync_link() as link:
-                drive(self._deliver(epoch), link)
-        except StoreError as err:
-            self._fail(err)
-            raise
-        finally:
-            self._turnstile.leave(self._settled_epoch)
-        self._breaker.succeed()
+        epoch, deadline_s = self._epoch_to_settle(), time.monotonic() + self._budget_s
+        while self._settled_epoch < epoch:
+            under_way = self._under_way()
+            flight = under_way or self._start(epoch)
+            landed, _ = await asyncio.wait({flight}, timeout=deadline_s - time.monotonic())
+            if not landed:
+                raise self._too_slow()
+            if under_way is None:  # the failure of one that others had begun says nothing of ours
+                flight.result()
 
     async def after_response(self) -> None:
         """Flush for a request that has its answer: within the budget, and without raising.
 
         While the store is away requests do not try it one by one: the breaker decides when one may, and a
-        timer stands in for the request that may never come.
+        timer stands in for the request that may never come. A request that is cancelled is flushed, too.
         """
-        if not self._breaker.pause_s():
-            with suppress(StoreError):  # it is logged, and what could not be sent stays pending
-                await self._aflush(patient=True)
+        cancelled: asyncio.CancelledError | None = None
+        epoch, deadline_s = self._epoch_to_settle(), time.monotonic() + self._budget_s
+        while self._settled_epoch < epoch and not self._breaker.pause_s() and time.monotonic() < deadline_s:
+            try:
+                flight = self._under_way() or self._start(epoch)
+                await asyncio.wait({flight}, timeout=deadline_s - time.monotonic())
+            except asyncio.CancelledError as err:
+                cancelled = err
         if self._breaker.pause_s() and self.pending:
             self._retry_later()
+        if cancelled is not None:
+            raise cancelled
 
-    async def _aflush(self, *, patient: bool) -> None:
-        if not self.pending:
-            return
-        epoch = self._epoch_to_settle()
+    def flush(self) -> None:
+        """Do as `aflush`, blocking the thread; in async code `aflush` is the one to use.
+
+        Raises:
+            StoreError: it could not be sent within the budget; it stays pending.
+        """
+        epoch, deadline_s = self._epoch_to_settle(), time.monotonic() + self._budget_s
+        while self._settled_epoch < epoch:
+            if time.monotonic() >= deadline_s:
+                raise self._too_slow()
+            taken = self._turn.take()
+            if taken is None:
+                time.sleep(_POLL_S)
+                continue
+            try:
+                with self._store.sync_link() as link:
+                    drive(self._deliver(epoch), link, deadline_s)
+                self._breaker.succeed()
+            except StoreError as err:
+                self._fail(err)
+                raise
+            finally:
+                self._turn.give_back(taken)
+
+    def _epoch_to_settle(self) -> int:
+        """Return the seal that takes, or took, what is recorded by now."""
+        return self._recorder.epoch if self._recorder.pending else self._recorder.epoch - 1
+
+    def _under_way(self) -> asyncio.Task[None] | None:
+        """Return the flush of this event loop that is under way."""
+        flight = self._flights.get(asyncio.get_running_loop())
+        return None if flight is None or flight.done() else flight
+
+    def _start(self, epoch: int) -> asyncio.Task[None]:
+        loop = asyncio.get_running_loop()
+        self._flights = {known: task for known, task in self._flights.items() if not known.is_closed()}
+        flight = self._flights[loop] = loop.create_task(self._fly(loop, epoch))
+        # Everybody may have stopped waiting when it fails; the breaker and the log know.
+        flight.add_done_callback(_look_at)
+        return flight
+
+    async def _fly(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
+        while (taken := self._turn.take(loop)) is None:  # noqa: ASYNC110  an event would belong to one loop
+            await asyncio.sleep(_POLL_S)
         try:
-            async with asyncio.timeout(self._budget_s):
-                if not await self._turn(epoch):
-                    return
-                try:
-                    if patient and self._breaker.pause_s():
-                        return
-                    async with self._store.link() as link:
-                        await adrive(self._deliver(epoch), link)
-                finally:
-                    self._turnstile.leave(self._settled_epoch)
+            async with asyncio.timeout(self._budget_s), self._store.link() as link:
+                await adrive(self._deliver(epoch), link)
+            self._breaker.succeed()
         except TimeoutError as err:
             slow = self._too_slow()
             self._fail(slow)
@@ -111,39 +145,23 @@ class Flusher:
         except StoreError as err:
             self._fail(err)
             raise
-        self._breaker.succeed()
-
-    async def _turn(self, epoch: int) -> bool:
-        turn = self._turnstile.enter(epoch)
-        if turn is None:
-            return True
-        try:
-            return await asyncio.wrap_future(turn)
-        except asyncio.CancelledError:
-            self._turnstile.give_up(turn, self._settled_epoch)
-            raise
-
-    def _blocking_turn(self, epoch: int) -> bool:
-        turn = self._turnstile.enter(epoch)
-        if turn is None:
-            return True
-        try:
-            return turn.result(self._budget_s)
-        except WaitedTooLong as err:
-            self._turnstile.give_up(turn, self._settled_epoch)
-            raise self._too_slow() from err
-
-    @property
-    def pending(self) -> bool:
-        """Whether anything is still to be delivered."""
-        return self._recorder.pending or self._outbox.unsettled
-
-    def _epoch_to_settle(self) -> int:
-        return self._recorder.epoch if self._recorder.pending else self._recorder.epoch - 1
+        except Exception as err:
+            if loop.is_closed():
+                return  # it was closed in the midst of this, and there is nobody left to tell
+            # Whatever it is, it must not reach the request that has had its answer.
+            _log.exception("the flush failed in a way that it should not")
+            self._breaker.fail()
+            raise StoreUnavailable(f"the flush failed: {err!r}") from err
+        finally:
+            self._turn.give_back(taken)
 
     def _deliver(self, epoch: int) -> Steps[None]:
-        """Send batch after batch until the epoch is settled; what comes in meanwhile is the next turn's."""
-        while self._settled_epoch < epoch and (batch := self._outbox.next()):
+        """Send batch after batch until the epoch is settled; what comes in meanwhile is the next flush's."""
+        while self._settled_epoch < epoch:
+            batch = self._outbox.next()
+            if batch is None:
+                self._settled_epoch = self._recorder.epoch - 1
+                return
             try:
                 verdict = yield from self._store.apply(self._outbox.writer, batch)
             except StoreUnavailable as err:
@@ -151,7 +169,7 @@ class Flusher:
                     self._outbox.mark_sent(batch)
                 raise
             except GeneratorExit:
-                # The budget ran out, or the task was cancelled, while the reply was due.
+                # The budget ran out, or the loop was closed, while the reply was due.
                 self._outbox.mark_sent(batch)
                 raise
             self._outbox.settle(batch, verdict)
@@ -167,11 +185,22 @@ class Flusher:
 
     def _retry_later(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._retry is not None and self._retry_loop is loop:
-            return
-        self._retry_loop = loop
-        self._retry = loop.call_later(self._breaker.pause_s(), self._try_again)
+        retry = self._retries.get(loop)
+        if retry is None or retry.when() < loop.time():
+            self._retries = {known: timer for known, timer in self._retries.items() if not known.is_closed()}
+            self._retries[loop] = loop.call_later(self._breaker.pause_s(), self._retry, loop)
 
-    def _try_again(self) -> None:
-        self._retry = None
-        self._retrying = asyncio.ensure_future(self.after_response())
+    def _retry(self, loop: asyncio.AbstractEventLoop) -> None:
+        del self._retries[loop]
+        if self.pending:
+            flight = self._under_way() or self._start(self._epoch_to_settle())
+            flight.add_done_callback(self._retry_again)
+
+    def _retry_again(self, _flight: asyncio.Task[None]) -> None:
+        if self._breaker.pause_s() and self.pending:
+            self._retry_later()
+
+
+def _look_at(flight: asyncio.Task[None]) -> None:
+    if not flight.cancelled():
+        flight.exception()

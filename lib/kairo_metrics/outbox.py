@@ -5,21 +5,23 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
+from typing import cast
 
 from .adoption import unit_of
-from .errors import StoreRefused
-from .recorder import Recorder, Series
+from .recorder import Recorder
 from .store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, Unannounced, Verdict, Writer
 from .store.bookkeeping import BATCHES, OVERFLOWED
-from .store.schema import label_text
 from .store.script import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
 
 # Acknowledged batches kept for a store that turns out to have lost them.
 _KEPT = 64
+# And of so many before them, how much was in them.
+_FORGOTTEN = 1_024
 # A writer that was silent for half its lease takes a new id: the server's clock may be ahead of ours.
 _LONGEST_SILENCE_S = WRITER_LEASE_S / 2
 
@@ -44,15 +46,29 @@ class Outbox:
         self._clocks = clocks
         self._unsettled: deque[Batch] = deque()
         self._kept: deque[Batch] = deque(maxlen=_KEPT)
+        # Weights by family of what is kept no longer: if the store loses it, so much is lost.
+        self._forgotten: deque[tuple[int, dict[str, float]]] = deque(maxlen=_FORGOTTEN)
         self._announced: set[str] = set()
-        self._start_writer()
+        self._writer: Writer | None = None
+        self._incarnation = ""
+
+    @property
+    def writer(self) -> Writer:
+        """The identity under which batches are sent.
+
+        It is drawn when the first batch is: a snapshot of a loaded instance may be started many times.
+        """
+        if self._writer is None:
+            self._start_writer()
+        return cast(Writer, self._writer)
 
     def _start_writer(self) -> None:
-        self.writer = Writer(secrets.token_hex(8), secrets.randbelow(self._shards))
+        self._writer = Writer(secrets.token_hex(8), secrets.randbelow(self._shards))
         self._last_seq = 0
         self._sent_seq = 0
         self._heard_at = self._now()
         self._kept.clear()
+        self._forgotten.clear()
         self._announced.clear()
 
     def _now(self) -> tuple[float, float]:
@@ -66,6 +82,8 @@ class Outbox:
 
     def next(self) -> Batch | None:
         """Return the batch to send next: an unsettled one, else a new one, else None."""
+        if self._writer is None:
+            self._start_writer()
         self._replace_expired_writer()
         if not self._unsettled:
             self._seal()
@@ -76,26 +94,27 @@ class Outbox:
         self._sent_seq = max(self._sent_seq, batch.seq)
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
-        """Take in what the store said of the first unsettled batch.
-
-        Raises:
-            StoreRefused: the store's numbering can't be followed.
-        """
+        """Take in what the store said of the first unsettled batch."""
         self._heard_at = self._now()
         match verdict:
             case Applied() | Duplicate():
                 self._unsettled.popleft()
-                self._kept.append(batch)
+                self._keep(batch)
                 self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
-                if isinstance(verdict, Duplicate):
+                if isinstance(verdict, Applied):
+                    self._incarnation = verdict.incarnation
+                else:
                     self._count("duplicate")
+            case Gap(1, incarnation) if incarnation and incarnation == self._incarnation:
+                # Our record is gone and the state is not: it was evicted. Sent again, batches would count twice.
+                self._change_writer()
             case Gap(expected):
                 self._close_gap(expected)
             case Unannounced(positions):
                 self._announced.difference_update(batch.families[position].schema.index_field for position in positions)
                 self._unsettled[0] = self._described(batch)
             case Refused(positions):
-                self._count_lost([batch.families[position] for position in positions])
+                self._count_lost([_weights(batch.families[position] for position in positions)])
                 kept = (delta for position, delta in enumerate(batch.families) if position not in positions)
                 self._unsettled[0] = replace(batch, families=tuple(kept))
 
@@ -123,16 +142,20 @@ class Outbox:
             ),
         )
 
+    def _keep(self, batch: Batch) -> None:
+        if len(self._kept) == _KEPT:
+            oldest = self._kept[0]
+            self._forgotten.append((oldest.seq, dict(_weights(oldest.families))))
+        self._kept.append(batch)
+
     def _close_gap(self, expected: int) -> None:
         """The store has lost acknowledged batches: send again those that are still here."""
         held = [*self._kept, *self._unsettled]
-        if expected > held[-1].seq:
-            raise StoreRefused(f"the store expects batch {expected} of a writer that has sealed {held[-1].seq}")
+        self._count("replayed", sum(batch.seq >= expected for batch in self._kept))
         missing = held[0].seq - expected
-        replayed = sum(batch.seq >= expected for batch in self._kept)
-        self._count("replayed", replayed)
         if missing > 0:
             self._count("lost", missing)
+            self._count_lost(weights.items() for seq, weights in self._forgotten if seq >= expected)
             self._start_writer()
             self._renumber(held)
             return
@@ -142,14 +165,17 @@ class Outbox:
     def _replace_expired_writer(self) -> None:
         """Start anew when the store may have forgotten our number: it could no longer tell a duplicate."""
         silence_s = max(now - heard for now, heard in zip(self._now(), self._heard_at, strict=True))
-        if silence_s < _LONGEST_SILENCE_S:
-            return
+        if silence_s >= _LONGEST_SILENCE_S:
+            self._change_writer()
+
+    def _change_writer(self) -> None:
+        """Go on under a new id with what certainly was never applied."""
         unsent = [batch for batch in self._unsettled if batch.seq > self._sent_seq]
-        for batch in self._unsettled:
-            if batch.seq <= self._sent_seq:
-                # It may have been applied. Sent under a new number it would count twice.
-                self._count("lost")
-                self._count_lost(batch.families)
+        doubtful = [batch for batch in self._unsettled if batch.seq <= self._sent_seq]
+        if doubtful:
+            # They may have been applied. Sent under a new number they would count twice.
+            self._count("lost", len(doubtful))
+            self._count_lost(_weights(batch.families) for batch in doubtful)
         self._start_writer()
         self._renumber(unsent)
 
@@ -157,12 +183,17 @@ class Outbox:
         self._unsettled = deque(self._described(replace(batch, seq=seq)) for seq, batch in enumerate(batches, start=1))
         self._last_seq = len(batches)
 
-    def _count_lost(self, deltas: list[FamilyDelta] | tuple[FamilyDelta, ...]) -> None:
+    def _count_lost(self, losses: Iterable[Iterable[tuple[str, float]]]) -> None:
         with self._recorder.lock:
-            for delta in deltas:
-                if delta.weight:
-                    self._recorder.lose(delta.schema.name, delta.weight)
+            for family, weight in chain.from_iterable(losses):
+                if weight:
+                    self._recorder.lose(family, weight)
 
     def _count(self, outcome: str, batches: int = 1) -> None:
-        with self._recorder.lock:
-            self._recorder.add(Series(BATCHES, label_text(BATCHES.labelnames, [outcome])), 1, batches)
+        if batches:
+            with self._recorder.lock:
+                self._recorder.count(BATCHES, outcome, batches)
+
+
+def _weights(families: Iterable[FamilyDelta]) -> Iterable[tuple[str, float]]:
+    return ((delta.schema.name, delta.weight) for delta in families)

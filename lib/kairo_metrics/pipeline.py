@@ -15,7 +15,7 @@ from .store.base import Store
 from .store.redis import RedisStore
 from .values import RECORDER
 
-__all__ = ["Pipeline", "close_pipeline", "open_pipeline"]
+__all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "open_pipeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def open_pipeline(
     """Return the process's pipeline, opened on first use; None while metrics are not enabled.
 
     A process has one set of instruments, so it has one pipeline: asking again with the same settings gives
-    the same one. Nothing is sent or connected here.
+    the same one. Instruments that exist are adopted. Nothing is sent or connected here.
 
     Args:
         settings: by default read from the environment, or those of the open pipeline.
@@ -48,8 +48,7 @@ def open_pipeline(
         SettingsError: a variable of the environment is malformed.
     """
     opened = _opened.get("pipeline")
-    if settings is None:
-        settings = opened.settings if opened else Settings.from_env()
+    settings = settings or current_settings()
     if not settings.enabled:
         return None
     if opened is None:
@@ -60,6 +59,21 @@ def open_pipeline(
         raise KairoError("metrics are already recorded in this process with other settings; give the same ones")
     adopt(REGISTRY, *registries)
     return opened
+
+
+def current_settings() -> Settings:
+    """Return the settings of the open pipeline, else those of the environment.
+
+    Raises:
+        SettingsError: a variable of the environment is malformed.
+    """
+    opened = _opened.get("pipeline")
+    return opened.settings if opened else Settings.from_env()
+
+
+def current_pipeline() -> Pipeline | None:
+    """Return the open pipeline, opening it on first use; None while metrics are not enabled."""
+    return _opened.get("pipeline") or open_pipeline()
 
 
 def close_pipeline() -> None:

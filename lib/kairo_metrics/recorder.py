@@ -57,8 +57,10 @@ class Recorder:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # Reentrant: a signal handler or a finalizer may increment while its own thread holds it.
+        self.lock = threading.RLock()
         self.epoch = 1
+        self._own: dict[str, Series] = {}
         self._touched: list[Series] = []
 
     @property
@@ -87,7 +89,13 @@ class Recorder:
 
     def lose(self, family: str, weight: float) -> None:
         """Count what will never be delivered; the caller holds `lock`."""
-        self.add(Series(LOST, label_text(LOST.labelnames, [family])), 1, weight)
+        self.count(LOST, family, weight)
+
+    def count(self, schema: Schema, value: str, amount: float = 1.0) -> None:
+        """Count something of our own, in a family with one label; the caller holds `lock`."""
+        text = label_text(schema.labelnames, [value])
+        series = self._own.setdefault(f"{schema.name}{text}", Series(schema, text))
+        self.add(series, 1, amount)
 
     def seal(self, seq: int, limit: int = 1_000) -> Batch:
         """Take up to `limit` touched series, oldest first, into a batch."""
@@ -112,7 +120,8 @@ class Recorder:
 
     def forget(self) -> None:
         """Drop everything unsent: after a fork the deltas are the parent's to send."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.epoch += 1
         for series in self._touched:
             series.amounts, series.weight, series.touched = {}, 0.0, False
         self._touched = []
@@ -122,18 +131,21 @@ def _take(taken: list[Series]) -> list[tuple[Schema, dict[str, _Merged]]]:
     """Empty the series, joining those that print the same labels: two instruments may share a name."""
     families: dict[str, tuple[Schema, dict[str, _Merged]]] = {}
     for series in taken:
+        # In this order, an increment out of a finalizer between two lines is in this batch or in the next.
+        series.touched = False
+        amounts, series.amounts = series.amounts, {}
+        weight, series.weight = series.weight, 0.0
         _, rows = families.setdefault(series.schema.index_field, (series.schema, {}))
         known = rows.get(series.text)
         if known is None:
-            rows[series.text] = _Merged(series.amounts, series.weight, series.set_at_s)
+            rows[series.text] = _Merged(amounts, weight, series.set_at_s)
         elif series.schema.rule == "latest":
             if series.set_at_s >= known.set_at_s:
-                rows[series.text] = _Merged(series.amounts, 1.0, series.set_at_s)
+                rows[series.text] = _Merged(amounts, weight, series.set_at_s)
         else:
-            known.weight += series.weight
-            for index, amount in series.amounts.items():
+            known.weight += weight
+            for index, amount in amounts.items():
                 known.amounts[index] = known.amounts.get(index, 0.0) + amount
-        series.amounts, series.weight, series.touched = {}, 0.0, False
     return list(families.values())
 
 

@@ -75,10 +75,11 @@ def _werkzeug_template(url_map: Any, scope: Mapping[str, Any]) -> str:
     from werkzeug.routing import RequestRedirect
 
     adapter = url_map.bind("localhost")
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
     try:
-        rule, _ = adapter.match(scope["path"], method=scope["method"], return_rule=True)
+        rule, _ = adapter.match(path, method=scope["method"], return_rule=True)
     except MethodNotAllowed as err:
-        rule, _ = adapter.match(scope["path"], method=next(iter(err.valid_methods or ["GET"])), return_rule=True)
+        rule, _ = adapter.match(path, method=next(iter(err.valid_methods or ["GET"])), return_rule=True)
     except (HTTPException, RequestRedirect):
         return UNMATCHED
     template: str = rule.rule

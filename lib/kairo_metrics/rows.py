@@ -20,8 +20,7 @@ Rows = dict[bytes, bytes]
 
 _FINITE = rb"[0-9]++(?:\.[0-9]++)?+(?:e[+-]?[0-9]++)?+"
 _GROWING = rb"(?:" + _FINITE + rb"|\+Inf)"
-_SIGNED = rb"(?:-?" + _FINITE + rb"|[+-]Inf)"
-_ANY = rb"(?:" + _SIGNED + rb"|NaN)"
+_ANY = rb"(?:-?" + _FINITE + rb"|[+-]Inf|NaN)"
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 # No raw newline or quote, no NUL (Prometheus takes it for the end), no escape but the three of the format.
 _LABEL_VALUE = rb'"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+"'
@@ -64,9 +63,9 @@ def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """Compile what a run of label texts and a run of packed lines of the family look like."""
     text = b",".join([name.encode() + b"=" + _LABEL_VALUE for name in schema.labelnames])
     if schema.type == "histogram":
-        numbers = _SIGNED + rb"(?: [0-9]++){%d}" % len(schema.bounds)
+        numbers = _ANY + rb"(?: [0-9]++){%d}" % len(schema.bounds)
     elif schema.type == "summary":
-        numbers = rb"[0-9]++ " + _SIGNED
+        numbers = rb"[0-9]++ " + _ANY
     elif schema.type == "counter":
         numbers = _GROWING
     else:

@@ -11,12 +11,13 @@ step waits, per thread, for the second, so that no batch ever holds half an obse
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from .recorder import Recorder, Series
-from .store.schema import Schema, label_text
+from .store.schema import Schema, is_classic, label_text
 
 __all__ = ["RECORDER", "Value", "is_shared", "make_value"]
 
@@ -29,10 +30,7 @@ _drafts = threading.local()
 
 
 class Value(Protocol):
-    """What prometheus_client's instruments call."""
-
-    def inc(self, amount: float) -> None:
-        """Add."""
+    """What all instruments of prometheus_client call."""
 
     def get(self) -> float:
         """Return what this process has added up."""
@@ -50,8 +48,10 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
     """Stand in for `prometheus_client.values.ValueClass`.
 
     Raises:
-        NotImplementedError: a gauge mode that shared state does not know yet.
+        NotImplementedError: a gauge mode, or a name beyond the classic letters, that is not shared yet.
     """
+    if not is_classic(metric_name, labelnames):
+        raise NotImplementedError(f"{typ} {metric_name!r}: UTF-8 names are not shared between instances yet")
     if typ == "histogram":
         if name.endswith("_sum"):
             _drafts.histogram = _HistogramDraft(metric_name, labelnames, labelvalues, help_text)
@@ -148,19 +148,30 @@ class _Counter(_Plain):
 class _SumGauge(_Plain):
     """The shared value is the sum of what each instance holds."""
 
-    __slots__ = ()
+    __slots__ = ("_process",)
+
+    def __init__(self, series: Series) -> None:
+        super().__init__(series)
+        self._process = os.getpid()
 
     def inc(self, amount: float) -> None:
         self._require_finite(amount)
         with RECORDER.lock:
+            self._start_anew_after_fork()
             self._total += amount
             RECORDER.add(self._series, 1, amount, weight=1.0)
 
     def set(self, value: float) -> None:
         self._require_finite(value)
         with RECORDER.lock:
+            self._start_anew_after_fork()
             RECORDER.add(self._series, 1, value - self._total, weight=1.0)
             self._total = value
+
+    def _start_anew_after_fork(self) -> None:
+        # What the parent holds is the parent's share of the sum.
+        if self._process != os.getpid():
+            self._process, self._total = os.getpid(), 0.0
 
     def _require_finite(self, number: float) -> None:
         if not math.isfinite(number):
@@ -169,12 +180,9 @@ class _SumGauge(_Plain):
 
 
 class _LatestGauge(_Plain):
-    """The shared value is the one set last, by whichever instance."""
+    """The shared value is the one set last, by whichever instance; prometheus_client lets nobody add to it."""
 
     __slots__ = ()
-
-    def inc(self, amount: float) -> None:
-        self.set(self._total + amount)
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         del timestamp  # a client's clock; the store has its own and is told the setting's age

@@ -9,6 +9,13 @@ from ..store.schema import Schema
 
 __all__ = ["Family"]
 
+_SUFFIXES = {
+    "counter": ("", "_total", "_created"),
+    "gauge": ("",),
+    "histogram": ("", "_bucket", "_count", "_sum", "_created"),
+    "summary": ("", "_count", "_sum", "_created"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -22,7 +29,11 @@ class Family:
     schema: Schema
     rows: Mapping[bytes, bytes]
 
+    @property
+    def sample_names(self) -> frozenset[str]:
+        """The names under which its samples may stand, and which no other family of a page may use."""
+        return frozenset(f"{self.schema.name}{suffix}" for suffix in _SUFFIXES[self.schema.type])
+
     def answers_to(self, names: frozenset[str]) -> bool:
         """Tell whether a `name[]` parameter means this family, by its own name or a sample's."""
-        name = self.schema.name
-        return not names.isdisjoint({name, *(f"{name}_{suffix}" for suffix in ("total", "bucket", "count", "sum"))})
+        return not names.isdisjoint(self.sample_names)

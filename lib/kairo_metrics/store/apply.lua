@@ -1,7 +1,8 @@
 -- Applies one sealed batch: all of it, or none of it.
 --
 -- KEYS[1]   string  the writer's last applied sequence number
--- KEYS[2]   hash    families index: index field -> "<created ms> <metadata>"
+-- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
+--                   "incarnation" -> the name of this state
 -- KEYS[3]   hash    series of the family that counts overflowed updates
 -- KEYS[4..] hash    one per family of the batch: label text -> packed line (see schema.py)
 --
@@ -10,6 +11,7 @@
 -- ARGV[3] life of an untouched series, and of every key that holds series, ms
 -- ARGV[4] series per family
 -- ARGV[5] age of the batch since it was sealed, ms
+-- ARGV[6] name for this state if it has none: it is new, or was emptied
 -- then for each family:
 --   header, five lines: index field, rule, numbers per packed line, label text of its overflow series,
 --     label text of its count in KEYS[3]
@@ -18,13 +20,14 @@
 --     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
 --     delta of rule "latest": "<value> <age when sealed, ms>"
 --
--- Answers {"applied"}, {"duplicate"}, {"gap", the sequence number expected},
+-- Answers {"applied", incarnation}, {"duplicate"}, {"gap", the sequence number expected, incarnation or ""},
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
 -- an argument ends the script while nothing is written.
 
 local FIRST_FAMILY = 3 -- keys before it
-local FIRST_HEADER = 6
+local FIRST_HEADER = 7
+local INCARNATION = 'incarnation'
 local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
 
 local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -92,11 +95,13 @@ end
 
 local applied = tonumber(redis.call('GET', KEYS[1]) or '0')
 if sequence <= applied then return { 'duplicate' } end
-if sequence > applied + 1 then return { 'gap', applied + 1 } end
+if sequence > applied + 1 then
+  return { 'gap', applied + 1, redis.call('HGET', KEYS[2], INCARNATION) or '' }
+end
 
 -- Read.
 
-local families, index_fields = {}, {}
+local families, index_fields = {}, { INCARNATION }
 local at = FIRST_HEADER
 for position = 1, #KEYS - FIRST_FAMILY do
   local index_field, rule, width, overflow, overflow_count =
@@ -113,15 +118,16 @@ for position = 1, #KEYS - FIRST_FAMILY do
     last = at + 2 + 2 * tonumber(ARGV[at + 2]),
     overflowed = 0,
   }
-  families[position], index_fields[position] = family, index_field
+  families[position], index_fields[position + 1] = family, index_field
   at = family.last + 1
 end
 if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
 
-local known = #families > 0 and redis.call('HMGET', KEYS[2], unpack(index_fields))
+local known = redis.call('HMGET', KEYS[2], unpack(index_fields))
+local incarnation = known[1]
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
-  family.known = known[position]
+  family.known = known[position + 1]
   if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
   local fields = {}
   for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
@@ -182,12 +188,16 @@ end
 
 for _, family in ipairs(families) do
   if family.metadata ~= '' then
-    local created = family.known and string.match(family.known, '^%d%d%d%d%d%d%d%d%d%d%d%d%d ') or now_text .. ' '
-    redis.call('HSET', KEYS[2], family.index_field, created .. family.metadata)
+    local created = family.known and string.match(family.known, '^%d+ ') or now_text .. ' '
+    redis.call('HSET', KEYS[2], family.index_field, created .. now_text .. ' ' .. family.metadata)
   end
   write(family.key, family.lines)
 end
 write(KEYS[3], overflowed)
+if not incarnation then
+  incarnation = ARGV[6]
+  redis.call('HSET', KEYS[2], INCARNATION, incarnation)
+end
 redis.call('PEXPIRE', KEYS[2], life_ms)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)
-return { 'applied' }
+return { 'applied', incarnation }

@@ -77,7 +77,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The batch was applied now."""
+    """The batch was applied now.
+
+    Args:
+        incarnation: the name of the state that took it; a store that was emptied has another one.
+    """
+
+    incarnation: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +93,15 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The store expects an earlier batch: it has lost some that it had acknowledged."""
+    """The store expects an earlier batch: it has lost some that it had acknowledged, or our record.
+
+    Args:
+        expected: the number of that batch.
+        incarnation: as in `Applied`; empty where the store is.
+    """
 
     expected: int
+    incarnation: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +123,19 @@ Verdict = Applied | Duplicate | Gap | Unannounced | Refused
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One family under one schema in one shard."""
+    """One family under one schema in one shard.
+
+    Args:
+        shard: where its series are.
+        schema: what they mean.
+        created_ms: when an instance announced it first, by the server's clock.
+        announced_ms: when one did last.
+    """
 
     shard: int
     schema: Schema
     created_ms: int
+    announced_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

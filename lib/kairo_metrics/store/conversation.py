@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import closing
 from typing import Any, TypeVar
 
-from ..errors import StoreError
+from ..errors import StoreError, StoreUnavailable
 from .base import AsyncLink, Command, Steps, SyncLink
 
 __all__ = ["adrive", "drive"]
@@ -29,13 +31,21 @@ async def adrive(steps: Steps[T], link: AsyncLink) -> T:
             return result
 
 
-def drive(steps: Steps[T], link: SyncLink) -> T:
-    """Hold the same conversation over a blocking link."""
+def drive(steps: Steps[T], link: SyncLink, deadline_s: float = math.inf) -> T:
+    """Hold the same conversation over a blocking link.
+
+    Args:
+        steps: what is said.
+        link: over which.
+        deadline_s: the monotonic time after which nothing more is sent.
+    """
     with closing(steps):
         try:
             command = next(steps)
             while True:
                 try:
+                    if time.monotonic() > deadline_s:
+                        raise StoreUnavailable("there was no time left to send it")
                     [reply] = link.call(command)
                 except StoreError as err:
                     reply = err

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 
 from ..config import Settings
@@ -40,11 +41,13 @@ class _Line:
 class _Family:
     schema: Schema
     created_ms: int
+    announced_ms: int
     lines: dict[str, _Line] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Shard:
+    incarnation: str = field(default_factory=lambda: token_hex(8))
     writers: dict[str, int] = field(default_factory=dict)
     families: dict[str, _Family] = field(default_factory=dict)
 
@@ -74,7 +77,7 @@ class MemoryStore:
         if batch.seq <= applied:
             return Duplicate()
         if batch.seq > applied + 1:
-            return Gap(applied + 1)
+            return Gap(applied + 1, shard.incarnation)
         unannounced = tuple(
             position
             for position, delta in enumerate(batch.families)
@@ -87,12 +90,12 @@ class MemoryStore:
         for delta in batch.families:
             self._apply_family(shard, delta, now_ms, age_ms)
         shard.writers[writer.id] = batch.seq
-        return Applied()
+        return Applied(shard.incarnation)
 
     def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> None:
-        family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms))
+        family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))
         if delta.metadata:
-            family.schema = Schema.from_metadata(delta.metadata)
+            family.schema, family.announced_ms = Schema.from_metadata(delta.metadata), now_ms
         overflow = delta.schema.overflow_text
         for text, amounts in delta.series:
             field_text = text
@@ -112,7 +115,7 @@ class MemoryStore:
         return line
 
     def _count_overflow(self, shard: _Shard, schema: Schema, now_ms: int) -> None:
-        family = shard.families.setdefault(OVERFLOWED.index_field, _Family(OVERFLOWED, now_ms))
+        family = shard.families.setdefault(OVERFLOWED.index_field, _Family(OVERFLOWED, now_ms, now_ms))
         self._line(family, label_text(OVERFLOWED.labelnames, [schema.name]), now_ms).numbers[0] += 1
 
     @asynccontextmanager
@@ -131,7 +134,7 @@ class MemoryStore:
     async def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""
         entries = [
-            IndexEntry(number, family.schema, family.created_ms)
+            IndexEntry(number, family.schema, family.created_ms, family.announced_ms)
             for number, shard in enumerate(self._shards)
             for family in shard.families.values()
         ]

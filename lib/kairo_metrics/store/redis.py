@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
-from .schema import Keys, Schema
+from .schema import INCARNATION, Keys, Schema
 from .script import apply
 
 __all__ = ["RedisStore"]
@@ -42,6 +42,7 @@ class RedisStore:
         self._settings = settings
         self._idle: dict[asyncio.AbstractEventLoop, list[_AsyncLink]] = {}
         self._sync_idle: list[_SyncLink] = []
+        self._inherited: list[object] = []
 
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`."""
@@ -59,8 +60,9 @@ class RedisStore:
         try:
             yield link
         finally:
-            await link.settle()
-            idle.append(link)
+            with suppress(RuntimeError):  # the event loop was closed in the midst of it; so is the connection
+                await link.settle()
+                idle.append(link)
 
     @contextmanager
     def sync_link(self) -> Iterator[_SyncLink]:
@@ -82,7 +84,11 @@ class RedisStore:
             self._sync_idle.pop().close()
 
     def forget_connections(self) -> None:
-        """Let go of the connections without a word to the server: after a fork they are the parent's."""
+        """Leave the connections alone after a fork: they are the parent's, and so is the place where it waits for them.
+
+        They are kept for ever, because a connection that is collected closes itself.
+        """
+        self._inherited.append((self._idle, self._sync_idle))
         self._idle, self._sync_idle = {}, []
 
     async def ping(self) -> None:
@@ -101,10 +107,12 @@ class RedisStore:
         _raise_refusal([clock, *indexes])
         entries, damaged = [], 0
         for shard, index in zip(shards, indexes, strict=True):
-            for value in index[1::2]:
+            for name, value in zip(index[::2], index[1::2], strict=True):
+                if name == INCARNATION.encode():
+                    continue
                 try:
-                    created, _, metadata = value.partition(b" ")
-                    entries.append(IndexEntry(shard, Schema.from_metadata(metadata), int(created)))
+                    created, announced, metadata = value.split(b" ", 2)
+                    entries.append(IndexEntry(shard, Schema.from_metadata(metadata), int(created), int(announced)))
                 except ValueError:
                     damaged += 1
         facts = {
@@ -125,7 +133,7 @@ class RedisStore:
                 found = []
                 for entry in trip:
                     reply = await link.receive()
-                    cursor, items = (b"0", None) if isinstance(reply, StoreError) else reply
+                    cursor, items = (b"0", None) if _is_foreign(reply) else reply
                     if cursor != b"0":
                         waiting.append((entry, cursor))
                     found.append((entry, items))
@@ -160,8 +168,7 @@ class _AsyncLink:
         from redis.asyncio.connection import Connection, parse_url
         from redis.exceptions import RedisError
 
-        arguments: dict[str, Any] = {**_FRUGAL, **parse_url(url), "socket_timeout": None}
-        self._greeting = _take_greeting(arguments)
+        arguments, self._greeting = _arguments(parse_url(url), socket_timeout=None)
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
         self._unanswered = 0
@@ -175,7 +182,8 @@ class _AsyncLink:
             if not err.broken:
                 raise
             # The server closes sockets that idle, and a frozen instance does not notice.
-            return await self._call(commands)
+            with _remembering(err):
+                return await self._call(commands)
 
     async def _call(self, commands: Sequence[Command]) -> list[Any]:
         await self.send(*commands)
@@ -183,16 +191,22 @@ class _AsyncLink:
 
     async def send(self, *commands: Command) -> None:
         """Send the commands, to be answered by one `receive` each."""
-        greeting = () if self._connection.is_connected else self._greeting
+        if not self._connection.is_connected and self._greeting:
+            await self._send(self._greeting)
+            replies = [await self.receive() for _ in self._greeting]
+            if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
+                # Whatever is said on this connection now is said to the wrong database.
+                await self.close()
+                raise refusals[0]
+        await self._send(commands)
+
+    async def _send(self, commands: Sequence[Command]) -> None:
         try:
             await self._connection.connect()
-            self._unanswered += len(greeting) + len(commands)
-            packed = self._connection.pack_commands((*greeting, *commands))
-            await self._connection.send_packed_command(packed, check_health=False)
+            self._unanswered += len(commands)
+            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except self._errors as err:
             raise _translated(err, sent=self._unanswered > 0) from err
-        for _ in greeting:
-            _check_greeted(await self.receive())
 
     async def receive(self) -> Any:
         """Return the next reply, or the `StoreRefused` that the server answered with."""
@@ -224,13 +238,7 @@ class _SyncLink:
         from redis.exceptions import RedisError
 
         parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
-        arguments: dict[str, Any] = {
-            **_FRUGAL,
-            **parsed,
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": timeout_s,
-        }
-        self._greeting = _take_greeting(arguments)
+        arguments, self._greeting = _arguments(parsed, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
 
@@ -242,20 +250,25 @@ class _SyncLink:
             self.close()
             if not err.broken:
                 raise
-            return self._call(commands)
+            with _remembering(err):
+                return self._call(commands)
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
-        greeting = () if self._connection.is_connected else self._greeting
+        if not self._connection.is_connected and self._greeting:
+            refusals = [reply for reply in self._exchange(self._greeting) if isinstance(reply, StoreError)]
+            if refusals:
+                self.close()
+                raise refusals[0]
+        return self._exchange(commands)
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         connected = False
         try:
             self._connection.connect()
             connected = True
-            packed = self._connection.pack_commands((*greeting, *commands))
-            self._connection.send_packed_command(packed, check_health=False)
+            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except self._errors as err:
             raise _translated(err, sent=connected) from err
-        for _ in greeting:
-            _check_greeted(self._receive())
         return [self._receive() for _ in commands]
 
     def _receive(self) -> Any:
@@ -272,26 +285,32 @@ class _SyncLink:
         self._connection.disconnect()
 
 
-def _take_greeting(arguments: dict[str, Any]) -> tuple[Command, ...]:
-    """Take the login and the database number out of a connection's arguments, to send them with its first command.
+def _arguments(parsed: Any, **timeouts: float | None) -> tuple[dict[str, Any], tuple[Command, ...]]:
+    """Return a connection's arguments, and apart from them the greeting: login and choice of a database.
 
-    redis-py would wait for the answer to each before it sends anything else: a round trip of every cold start.
+    redis-py would wait for the answer to each of the two; together they cost a cold start one round trip.
     """
+    arguments = {**parsed, **_FRUGAL, **timeouts}
     username, password, database = (arguments.pop(name, None) for name in ("username", "password", "db"))
     greeting: list[Command] = []
     if username or password:
         greeting.append(("AUTH", *filter(None, (username,)), password or ""))
     if database:
         greeting.append(("SELECT", database))
-    return tuple(greeting)
+    return arguments, tuple(greeting)
 
 
-def _check_greeted(reply: Any) -> None:
-    if isinstance(reply, StoreError):
-        raise StoreUnavailable(f"the login was refused: {reply}")
+@contextmanager
+def _remembering(first: StoreUnavailable) -> Iterator[None]:
+    """Let the error of a second attempt say that the first one may have been run."""
+    try:
+        yield
+    except StoreUnavailable as err:
+        err.sent = err.sent or first.sent
+        raise
 
 
-def _translated(err: Exception, *, sent: bool) -> StoreError:
+def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  one for each kind of error
     """Turn redis-py's error into ours.
 
     Args:
@@ -303,16 +322,25 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:
     match err:
         case exceptions.NoScriptError():
             return UnknownScript(str(err))
-        case exceptions.ReadOnlyError():
+        case exceptions.ResponseError() if "READONLY" in str(err):
             # A replica since a failover: a new connection may lead to the new master.
             return StoreUnavailable(f"Redis: {err}", broken=True)
-        case exceptions.ResponseError() | exceptions.AuthenticationError():
+        case exceptions.AuthenticationError():
+            return StoreUnavailable(f"Redis: {err}")
+        case exceptions.ResponseError():
             return StoreRefused(f"Redis: {err}")
         case exceptions.TimeoutError():
             return StoreUnavailable("Redis did not answer in time", sent=sent)
         case exceptions.ConnectionError() if sent:
             return StoreUnavailable("the connection to Redis broke", sent=True, broken=True)
     return StoreUnavailable(f"Redis: {err}", sent=sent)
+
+
+def _is_foreign(reply: Any) -> bool:
+    """Tell whether a key turned out to hold something else; any other error fails the whole scrape."""
+    if isinstance(reply, StoreError) and "WRONGTYPE" not in str(reply):
+        raise reply
+    return isinstance(reply, StoreError)
 
 
 def _raise_refusal(replies: Sequence[Any]) -> None:

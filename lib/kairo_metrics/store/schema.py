@@ -18,10 +18,22 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
-__all__ = ["TIMES_WIDTH", "Keys", "Rule", "Schema", "label_text", "number_text", "pack_line"]
+__all__ = [
+    "INCARNATION",
+    "TIMES_WIDTH",
+    "Keys",
+    "Rule",
+    "Schema",
+    "is_classic",
+    "label_text",
+    "number_text",
+    "pack_line",
+]
 
 Rule = Literal["sum", "latest"]
 
+# The field of the families index that names this state: a store that was emptied has another one.
+INCARNATION = "incarnation"
 # " 1764000000000 1764000000001" at the end of every packed line
 TIMES_WIDTH = 28
 
@@ -96,6 +108,8 @@ class Schema:
         become one, `width` how many numbers a line holds; `index_field` is the family's place in the index,
         `overflow_text` the label text that takes what is past the cap.
         """
+        # A lone surrogate would be in the way of every page from then on.
+        object.__setattr__(self, "help", _UNPRINTABLE.sub("\ufffd", self.help))
         identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode]).encode()
         digest = blake2b(identity, digest_size=8).hexdigest()
         rule: Rule = "latest" if self.mode == "mostrecent" else "sum"
@@ -142,19 +156,25 @@ class Schema:
                 help=_text(read["help"]),
                 unit=_text(read["unit"]),
             )
-            for bound in schema.bounds:
-                float(bound)
+            bounds = [float(bound) for bound in schema.bounds]
         except (KeyError, TypeError) as err:
             raise ValueError(f"not a schema: {err!r}") from err
         if schema.type not in {"counter", "gauge", "histogram", "summary"}:
             raise ValueError(f"not a metric type: {schema.type!r}")
-        if not _NAME.fullmatch(schema.name) or not all(map(_LABEL_NAME.fullmatch, schema.labelnames)):
+        if not is_classic(schema.name, schema.labelnames):
             raise ValueError(f"not a metric name with label names: {schema.name!r} {schema.labelnames!r}")
+        if schema.type == "histogram" and (bounds != sorted(set(bounds)) or schema.bounds[-1:] != ("+Inf",)):
+            raise ValueError(f"not the bounds of a histogram: {schema.bounds!r}")
         return schema
 
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def is_classic(name: str, labelnames: Iterable[str]) -> bool:
+    """Tell whether names are of the letters that every Prometheus takes."""
+    return bool(_NAME.fullmatch(name)) and all(map(_LABEL_NAME.fullmatch, labelnames))
 
 
 def _text(value: object) -> str:

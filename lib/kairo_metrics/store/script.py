@@ -55,6 +55,7 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
         settings.series_ttl_s * 1000,
         settings.max_series,
         int((time.monotonic() - batch.sealed_at_s) * 1000),
+        writer.id,
     ]
     for delta in batch.families:
         arguments += (_header(delta.schema), delta.metadata, len(delta.series))
@@ -72,12 +73,12 @@ def _header(schema: Schema) -> str:
 
 def _verdict(reply: Any) -> Verdict:
     match reply:
-        case [b"applied"]:
-            return Applied()
+        case [b"applied", bytes(incarnation)]:
+            return Applied(incarnation.decode())
         case [b"duplicate"]:
             return Duplicate()
-        case [b"gap", int(expected)]:
-            return Gap(expected)
+        case [b"gap", int(expected), bytes(incarnation)]:
+            return Gap(expected, incarnation.decode())
         case [b"unannounced", *positions]:
             return Unannounced(tuple(int(position) - 1 for position in positions))
         case [b"refused", *positions]:
