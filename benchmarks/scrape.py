@@ -44,7 +44,7 @@ def bench_scrape(url: str) -> None:
 def _fill(client: redis.Redis, schema: Schema, count: int, numbers: list[float]) -> None:
     client.flushall()
     now_ms = int(time.time() * 1000)
-    client.hset(_KEYS.families, schema.index_field, f"{now_ms} {schema.metadata()}")
+    client.hset(_KEYS.families, schema.index_field, f"{now_ms} {now_ms} {schema.metadata()}")
     line = pack_line(numbers, now_ms, now_ms)
     with client.pipeline(transaction=False) as pipeline:
         for number in range(count):
