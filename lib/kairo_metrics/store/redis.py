@@ -16,8 +16,9 @@ from typing import Any
 from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
-from .schema import INCARNATION, Keys, Schema
+from .schema import Keys
 from .script import apply
+from .snapshot import read_snapshot
 
 __all__ = ["RedisStore"]
 
@@ -105,21 +106,7 @@ class RedisStore:
                 ("TIME",), ("INFO", "server"), ("INFO", "memory"), *questions
             )
         _raise_refusal([clock, *indexes])
-        entries, damaged = [], 0
-        for shard, index in zip(shards, indexes, strict=True):
-            for name, value in zip(index[::2], index[1::2], strict=True):
-                if name == INCARNATION.encode():
-                    continue
-                try:
-                    created, announced, metadata = value.split(b" ", 2)
-                    entries.append(IndexEntry(shard, Schema.from_metadata(metadata), int(created), int(announced)))
-                except ValueError:
-                    damaged += 1
-        facts = {
-            "version": _fact(server, b"redis_version"),
-            "eviction_policy": _fact(memory, b"maxmemory_policy"),
-        }
-        return Snapshot(int(clock[0]) * 1000 + int(clock[1]) // 1000, tuple(entries), damaged, facts)
+        return read_snapshot(clock, server, memory, indexes)
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
         """See `Store.scan`.
@@ -347,13 +334,3 @@ def _raise_refusal(replies: Sequence[Any]) -> None:
     for reply in replies:
         if isinstance(reply, StoreError):
             raise reply
-
-
-def _fact(info: Any, name: bytes) -> str:
-    """Find a line of INFO; hosted servers leave some out, or refuse the command."""
-    if isinstance(info, bytes):
-        for line in info.splitlines():
-            key, _, value = line.partition(b":")
-            if key == name:
-                return value.decode(errors="replace")
-    return "unknown"
