@@ -73,3 +73,8 @@ async def samples(store: Store, prefix: str) -> dict[str, float]:
     """Give the samples whose line begins so, by everything before the value."""
     lines = (line for line in (await page(store)).splitlines() if line.startswith(prefix) and line[0] != "#")
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+async def jobs_total(instance: Instance) -> float:
+    """Read from the store itself what the queue `a` has added up to."""
+    return (await samples(instance.store, "jobs_total")).get('jobs_total{queue="a"}', 0.0)

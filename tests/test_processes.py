@@ -35,7 +35,7 @@ def finish(worker: subprocess.Popen[bytes]) -> None:
 def expected(requests: int, processes: int) -> dict[str, float]:
     """Count what so many requests of so many workers must add up to."""
     quarter, half, failed = requests // 4, requests // 2, requests // 10
-    labels = 'method="GET",route="/work/{number}"'
+    labels = 'method="GET",route="/pieces/{number}"'
     per_process = {
         'pieces_total{kind="even"}': half,
         'pieces_total{kind="odd"}': half,
@@ -80,7 +80,7 @@ async def test_killed_processes_leave_nothing_half_applied(
     for worker in survivors:
         finish(worker)
     found = await samples(start(redis_url).store, "")
-    labels = 'method="GET",route="/work/{number}"'
+    labels = 'method="GET",route="/pieces/{number}"'
     requests = found[f"http_request_duration_seconds_count{{{labels}}}"]
     assert requests > 4_000
     assert found[f'http_request_duration_seconds_bucket{{{labels},le="+Inf"}}'] == requests

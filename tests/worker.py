@@ -35,7 +35,7 @@ async def work(request: Request) -> Response:
 
 async def serve(requests: int) -> None:
     """Call the instrumented app as a server would."""
-    app = instrument(Starlette(routes=[Route("/work/{number}", work)]))
+    app = instrument(Starlette(routes=[Route("/pieces/{number}", work)]))
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -44,7 +44,7 @@ async def serve(requests: int) -> None:
         pass
 
     for number in range(requests):
-        scope = {"type": "http", "method": "GET", "path": f"/work/{number}", "headers": [], "query_string": b""}
+        scope = {"type": "http", "method": "GET", "path": f"/pieces/{number}", "headers": [], "query_string": b""}
         await app(scope, receive, send)
     pipeline = open_pipeline()
     assert pipeline is not None

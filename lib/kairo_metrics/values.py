@@ -78,7 +78,7 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
 
 def is_shared(value: object) -> bool:
     """Tell whether `make_value` made it."""
-    return isinstance(value, _Plain | _Part)
+    return isinstance(value, _Local)
 
 
 def _schema(  # noqa: PLR0913  a schema has that many parts
@@ -110,13 +110,12 @@ def _series(schema: Schema, labelnames: Sequence[str], labelvalues: Sequence[str
     return series
 
 
-class _Plain:
-    """A value with a series of its own."""
+class _Local:
+    """What all values have: a total of this process, and no exemplar."""
 
-    __slots__ = ("_series", "_total")
+    __slots__ = ("_total",)
 
-    def __init__(self, series: Series) -> None:
-        self._series = series
+    def __init__(self) -> None:
         self._total = 0.0
 
     def get(self) -> float:
@@ -126,7 +125,17 @@ class _Plain:
         return None
 
     def set_exemplar(self, _exemplar: object) -> None:
-        _refuse_exemplar(self._series.schema)
+        raise NotImplementedError("exemplars are not shared between instances yet")
+
+
+class _Plain(_Local):
+    """A value with a series of its own."""
+
+    __slots__ = ("_series",)
+
+    def __init__(self, series: Series) -> None:
+        super().__init__()
+        self._series = series
 
 
 class _Counter(_Plain):
@@ -202,7 +211,7 @@ class _Observed:
         self.opened: dict[int, tuple[int, float, float]] = {}
 
 
-class _Part:
+class _Part(_Local):
     """One number of an observed series.
 
     Args:
@@ -211,22 +220,13 @@ class _Part:
         counts: whether its amount is a number of observations.
     """
 
-    __slots__ = ("_counts", "_index", "_observed", "_total")
+    __slots__ = ("_counts", "_index", "_observed")
 
     def __init__(self, observed: _Observed, index: int, *, counts: bool = False) -> None:
+        super().__init__()
         self._observed = observed
         self._index = index
         self._counts = counts
-        self._total = 0.0
-
-    def get(self) -> float:
-        return self._total
-
-    def get_exemplar(self) -> None:
-        return None
-
-    def set_exemplar(self, _exemplar: object) -> None:
-        _refuse_exemplar(self._observed.series.schema)
 
     def _step(self, amount: float) -> tuple[int, float, float]:
         self._total += amount
@@ -278,7 +278,3 @@ class _HistogramDraft:
         if bound == "+Inf":
             self.observed.series = _series(_schema(*self._family, bounds=tuple(self._bounds)), *self._labels)
         return len(self._bounds) + 1
-
-
-def _refuse_exemplar(schema: Schema) -> None:
-    raise NotImplementedError(f"{schema.type} {schema.name}: exemplars are not shared between instances yet")
