@@ -105,6 +105,16 @@ async def test_another_type_serves_the_newest() -> None:
     assert await samples(cms.store, "jobs") == {'jobs{queue="a"}': 3}
 
 
+async def test_a_gauge_that_is_merged_in_another_way_serves_the_newest() -> None:
+    """Changing `multiprocess_mode` spoils neither the page nor the new numbers."""
+    for before, after in (("sum", "mostrecent"), ("mostrecent", "sum")):
+        cms = Deployment()
+        for mode in (before, after):
+            for labels in ('room="a"', f'room="{mode}"'):
+                cms.count(Schema("heat", "gauge", ("room",), mode=mode, help="Heat."), labels, (1, 5.0))
+        assert await samples(cms.store, "heat") == {'heat{room="a"}': 5, f'heat{{room="{after}"}}': 5}
+
+
 async def test_a_type_that_was_taken_back_is_served_again() -> None:
     """After a rollback the family comes back, once the wrong version is no longer started."""
     cms = Deployment()

@@ -77,6 +77,7 @@ def test_deployments_are_kept_apart(variable: str, namespace: str) -> None:
         ("REDIS_URL", "redis://:secret@host?db=many"),
         ("REDIS_URL", "redis://:secret@host?max_connections=10"),
         ("REDIS_URL", "redis://:secret@host?ssl_cert_reqs=none"),
+        ("REDIS_URL", "rediss://:secret@host?ssl_cert_reqs=CERT_NONE"),
         ("METRICS_NAMESPACE", "a{b}"),
         ("METRICS_SHARDS", "0"),
         ("METRICS_SHARDS", "many"),

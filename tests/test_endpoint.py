@@ -115,8 +115,10 @@ def test_an_unreachable_store_is_a_failed_scrape() -> None:
 def test_a_silent_store_fails_the_scrape_before_the_scraper_gives_up(proxy: Proxy) -> None:
     """The scraper's own time limit is kept, so that it learns the reason instead of a broken connection."""
     environment = {"REDIS_URL": proxy.url, "METRICS_AUTH_TOKEN": "t", "METRICS_SCRAPE_TIMEOUT_MS": "400"}
+    environment["METRICS_FLUSH_BUDGET_MS"] = "60000"  # the client here gives up after five seconds
     with dev_server(env=environment) as server:
         proxy.black_hole = True
+        assert httpx.get(f"{server.url}/api/content", headers=TENANT).status_code == 200
         for limit_s, patience_s in (("0.2", "0.18"), ("10", "0.4"), ("nonsense", "0.4"), ("-1", "0.4")):
             headers = {"Authorization": "Bearer t", "X-Prometheus-Scrape-Timeout-Seconds": limit_s}
             answer = httpx.get(f"{server.url}/api/metrics", headers=headers)

@@ -63,6 +63,7 @@ def quart_app() -> Quart:
         (litestar_app(), "/nothing", "__unmatched__"),
         (quart_app(), "/items/3", "/items/<int:item>"),
         (quart_app(), "/nothing", "__unmatched__"),
+        (quart_app(), "//items//3", "__unmatched__"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
 
+import anyio
 import pytest
+import redis
 
+from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from lib.kairo_metrics.errors import StoreUnavailable
 from tests.instance import Start, jobs_total, redis_instance, samples
 from tests.proxy import Proxy
@@ -158,3 +163,63 @@ def test_a_blocking_flush_ends_with_its_budget(proxy: Proxy) -> None:
     proxy.reply_delay_ms = 0
     while instance.flusher.pending:
         instance.flusher.flush()
+
+
+def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Proxy) -> None:
+    """An event loop that is never run again holds up others for a bounded time."""
+    instance = redis_instance(proxy.url, flush_budget_ms=100)
+    instance.add('queue="a"')
+    instance.flusher.flush()
+    proxy.black_hole = True
+
+    async def begin() -> None:
+        instance.add('queue="a"')
+        instance.flusher._start(instance.recorder.epoch)
+        await asyncio.sleep(0.01)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    proxy.black_hole = False
+    deadline_s = time.monotonic() + 30
+    while instance.flusher.pending:
+        assert time.monotonic() < deadline_s
+        with suppress(StoreUnavailable):
+            instance.flusher.flush()
+
+    async def end() -> None:
+        await asyncio.wait(instance.flusher._flights.values())
+        assert await jobs_total(instance) == 2
+        await instance.close()
+
+    loop.run_until_complete(end())
+    loop.close()
+
+
+async def test_whoever_insists_on_leaving_may(start: Start, proxy: Proxy) -> None:
+    """A request in a cancelled scope does not spin until its budget is spent; its increments arrive all the same."""
+    instance = start(proxy.url)
+    instance.add('queue="a"')
+    proxy.reply_delay_ms = 200
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await instance.flusher.after_response()
+    assert instance.flusher.pending
+    await instance.flusher.aflush()
+    proxy.reply_delay_ms = 0
+    assert await jobs_total(instance) == 1
+
+
+async def test_a_replica_is_left_for_the_new_master(start: Start, redis_url: str, redis_client: redis.Redis) -> None:
+    """An instance that finds its Redis turned into a replica asks for a new connection, and goes on."""
+    with private_redis(free_port()) as master_url, redis.Redis.from_url(master_url) as master:
+        instance = start(redis_url)
+        instance.add('queue="a"')
+        await instance.flusher.aflush()
+        address = master.get_connection_kwargs()
+        redis_client.replicaof(address["host"], address["port"])
+        instance.add('queue="a"')
+        with pytest.raises(StoreUnavailable, match="read only"):
+            await instance.flusher.aflush()
+        redis_client.replicaof("NO", "ONE")
+        await instance.flusher.aflush()
+    assert await jobs_total(instance) >= 1

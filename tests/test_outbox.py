@@ -6,7 +6,7 @@ import pytest
 
 from lib.kairo_metrics.outbox import Outbox
 from lib.kairo_metrics.recorder import Recorder, Series
-from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, Unannounced
+from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
 from lib.kairo_metrics.store.bookkeeping import BATCHES, LOST, OVERFLOWED
 from lib.kairo_metrics.store.script import WRITER_LEASE_S
 from tests.instance import JOBS, WAIT
@@ -117,7 +117,8 @@ def test_acknowledged_batches_are_sent_again_from_the_gap_on(desk: Desk) -> None
         again.append(batch)
         desk.outbox.settle(batch, Applied())
     assert [batch.seq for batch in again] == [4, 5, 6]
-    assert again[:2] == sent[3:]
+    assert [batch.families for batch in again[:2]] == [batch.families for batch in sent[3:]]
+    assert [batch.replayed for batch in again] == [True, False, False]
 
 
 def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
@@ -132,6 +133,39 @@ def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
     assert first.families[0].metadata
     assert desk.outbox.writer != writer
     assert told(desk) == {'outcome="replayed"': 64, 'outcome="lost"': 6, 'family="jobs"': 6}
+
+
+@pytest.mark.parametrize(
+    ("state", "replayed"),
+    [
+        (State("blue", 5), False),  # as it was: the record was evicted
+        (State("blue", 9), False),  # and others have gone on
+        (State("blue", 4), True),  # a snapshot from before our last batch
+        (State("green", 9), True),  # emptied, and others have begun
+        (State(), True),  # emptied
+    ],
+)
+def test_a_missing_record_is_told_from_a_lost_state(desk: Desk, state: State, replayed: bool) -> None:
+    """Batches are sent again when the state went back or away, and only then."""
+    sent = []
+    for batches in (3, 4, 5):
+        sent.append(desk.next())
+        desk.outbox.settle(sent[-1], Applied(State("blue", batches)))
+    batch = desk.next()
+    desk.outbox.settle(batch, Gap(1, state))
+    first = desk.outbox.next()
+    assert first is not None
+    assert first.seq == 1
+    assert first.families[0].series == (sent[0] if replayed else batch).families[0].series
+    assert first.replayed is replayed
+
+
+def test_a_verdict_on_a_batch_that_is_settled_is_no_news(desk: Desk) -> None:
+    """A flush that was given up and comes back late changes nothing."""
+    batch = desk.deliver()
+    following = desk.next()
+    desk.outbox.settle(batch, Applied())
+    assert desk.outbox.next() == following
 
 
 def test_a_loaded_instance_has_no_identity_before_its_first_batch() -> None:

@@ -126,3 +126,32 @@ async def test_a_damaged_family_does_not_hold_up_the_others(
     instance.add('queue="a"')
     await instance.flusher.aflush()
     assert redis_client.get(key) == b"mine"
+
+
+async def test_two_instances_both_notice_an_emptied_store(
+    start: Start, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """What one instance sends again does not hide the loss from the other."""
+    one, other = start(redis_url), start(redis_url)
+    for instance in (one, other, one):
+        instance.add('queue="a"', 10)
+        await instance.flusher.aflush()
+    redis_client.flushall()
+    for instance in (one, other):
+        instance.add('queue="a"')
+        await instance.flusher.aflush()
+    assert await jobs_total(one) == 32
+
+
+async def test_an_eviction_after_a_lost_reply_counts_once(
+    start: Start, proxy: Proxy, redis_client: redis.Redis
+) -> None:
+    """A duplicate tells which state it stands in, too."""
+    instance = start(proxy.url)
+    proxy.lose_reply(to=b"EVAL")
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    redis_client.delete(*redis_client.keys("*:writer:*"))
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 2

@@ -243,6 +243,51 @@ def test_a_finalizer_may_increment_at_any_moment() -> None:
     subprocess.run([sys.executable, "-c", FINALIZER], check=True, timeout=60)
 
 
+SIGNALS = """
+import signal
+from prometheus_client import Counter, Histogram
+from lib.kairo_metrics import Settings
+from lib.kairo_metrics.pipeline import open_pipeline
+from lib.kairo_metrics.store.memory import MemoryStore
+
+settings = Settings(enabled=True)
+store = MemoryStore(settings)
+pipeline = open_pipeline(settings, store)
+ticks = Counter("ticks", "Ticks.")
+sizes = Histogram("sizes", "Sizes.")
+handled = 0
+
+def tick(*_):
+    global handled
+    handled += 1
+    ticks.inc()
+    sizes.observe(1)
+
+signal.signal(signal.SIGALRM, tick)
+signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+for number in range(100_000):
+    ticks.inc()
+    sizes.observe(1)
+    if number % 1_000 == 0:
+        pipeline.flusher.flush()
+signal.setitimer(signal.ITIMER_REAL, 0)
+pipeline.flusher.flush()
+assert handled > 100
+families = {
+    family.schema.name: family.lines[""].numbers
+    for family in store._shards[0].families.values()
+    if "" in family.lines
+}
+assert families["ticks"] == [100_000 + handled], (families["ticks"], handled)
+assert families["sizes"][0] == sum(families["sizes"][1:]) == 100_000 + handled, (families["sizes"], handled)
+"""
+
+
+def test_a_signal_handler_may_increment_at_any_moment() -> None:
+    """What a handler counts in the midst of another increment is neither lost nor takes the other with it."""
+    subprocess.run([sys.executable, "-c", SIGNALS], check=True, timeout=60)
+
+
 RACE = """
 import threading
 from prometheus_client import CollectorRegistry, Histogram

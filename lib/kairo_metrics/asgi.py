@@ -12,7 +12,7 @@ from typing import Any
 from .errors import StoreError
 from .flusher import Flusher
 from .metrics import API_ERRORS, HTTP_REQUEST_DURATION, HTTP_REQUESTS
-from .routes import route_template
+from .routes import UNMATCHED, route_template
 
 __all__ = ["ASGIApp", "Instrumented", "is_wsgi"]
 
@@ -93,6 +93,7 @@ class _Request:
         self._receive = receive
         self._scope = scope
         self._before = dict(scope)
+        self._method = scope["method"] if scope["method"] in _METHODS else UNKNOWN_METHOD
         self._send = send
         self._started_s = time.perf_counter()
         self._status: int | None = None
@@ -137,7 +138,7 @@ class _Request:
             return
         self._measured = True
         seconds = time.perf_counter() - self._started_s
-        method, route = self._method_and_route()
+        method, route = self._method, self._route()
         HTTP_REQUESTS.labels(method, route, str(self._status or _SERVER_ERROR)).inc()
         HTTP_REQUEST_DURATION.labels(method, route).observe(seconds)
         # Exists at zero from a route's first request on, so that an error rate can be computed before
@@ -145,14 +146,13 @@ class _Request:
         self._errors("http_500")
 
     def _errors(self, kind: str) -> Any:
-        return API_ERRORS.labels(*self._method_and_route(), kind)
+        return API_ERRORS.labels(self._method, self._route(), kind)
 
-    def _method_and_route(self) -> tuple[str, str]:
-        method = self._before["method"]
-        return (
-            method if method in _METHODS else UNKNOWN_METHOD,
-            route_template(self._app, self._before, self._scope),
-        )
+    def _route(self) -> str:
+        try:
+            return route_template(self._app, self._before, self._scope)
+        except Exception:  # noqa: BLE001  a framework's look-up that fails must not fail the request
+            return UNMATCHED
 
 
 def _closing(message: Message) -> Message:

@@ -54,7 +54,7 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
     """Read the store and merge what it holds.
 
     A family stands under one schema. What was recorded under other bounds is put into its own, under other label
-    names it is kept as it is; another type is left out.
+    names it is kept as it is; another type, or another way to merge a gauge, is left out.
 
     Args:
         store: what to read.
@@ -71,9 +71,7 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
         if not names or about_all or Family(entry.schema, {}).answers_to(names):
             schemas[entry.schema.name].append(entry)
     served = {name: _served_schema(entries, snapshot.now_ms) for name, entries in sorted(schemas.items())}
-    readable = [
-        entry for name, entries in schemas.items() for entry in entries if entry.schema.type == served[name].type
-    ]
+    readable = [entry for name, entries in schemas.items() for entry in entries if _agree(entry.schema, served[name])]
     sieves, foreign = await _read(store, readable, snapshot.now_ms - series_ttl_s * 1000)
     rows = {
         name: _merged(served[name], {entry: sieves[entry] for entry in entries if entry in sieves})
@@ -114,6 +112,11 @@ def _served_schema(entries: list[IndexEntry], now_ms: int) -> Schema:
         return current, entry.created_ms if current else entry.announced_ms, entry.schema.id
 
     return max(entries, key=rank).schema
+
+
+def _agree(one: Schema, other: Schema) -> bool:
+    """Tell whether lines of both can be one family's."""
+    return (one.type, one.rule) == (other.type, other.rule)
 
 
 def _unclashing(families: list[Family], damaged: dict[str, int]) -> list[Family]:

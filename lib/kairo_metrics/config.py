@@ -166,6 +166,8 @@ def _check_redis_url(variable: str, url: str) -> None:
             variable, "is no URL with a number for port and database: percent-encode what is special in its password"
         ) from None
     known = _REDIS_OPTIONS | (_TLS_OPTIONS if parts.scheme == "rediss" else frozenset())
+    if options.get("ssl_cert_reqs", "required") not in {"none", "optional", "required"}:
+        raise SettingsError(variable, "has an option ssl_cert_reqs that is not none, optional or required")
     if unknown := sorted(options.keys() - known):
         raise SettingsError(
             variable, f"has an option that is not known here: {unknown[0]!r}; known are {sorted(known)}"

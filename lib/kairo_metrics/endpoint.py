@@ -8,6 +8,7 @@ import math
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -78,7 +79,8 @@ class MetricsEndpoint:
         try:
             async with asyncio.timeout(patience_s):
                 # What this very process has not sent yet belongs on its own page.
-                await pipeline.flusher.after_response()
+                with suppress(StoreError):
+                    await pipeline.flusher.aflush()
                 scrape = await collect(pipeline.store, self._settings.series_ttl_s, names)
         except TimeoutError:
             return _text(503, f"the store did not answer within {patience_s:.3g} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextvars import Context
 
 from .breaker import Breaker
 from .config import Settings
@@ -20,6 +21,8 @@ __all__ = ["Flusher"]
 _log = logging.getLogger("kairo_metrics")
 # How often a thread or an event loop asks whether the other one's flush is over. Two of a kind never ask.
 _POLL_S = 0.002
+# A flush ends with its budget, but for one connection that breaks at its very end and is replaced.
+_LENT_BUDGETS = 3
 
 
 class Flusher:
@@ -39,13 +42,13 @@ class Flusher:
         self._store = store
         self._settings = settings
         self._budget_s = settings.flush_budget_ms / 1000
-        self._breaker = Breaker()
         self.forget()
 
     def forget(self) -> None:
         """Start as a new writer: after a fork, what is unsent or under way is the parent's."""
         self._outbox = Outbox(self._recorder, self._settings.shards)
-        self._turn = Turn()
+        self._turn = Turn(_LENT_BUDGETS * self._budget_s)
+        self._breaker = Breaker()
         self._settled_epoch = self._recorder.epoch - 1
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
@@ -80,11 +83,15 @@ class Flusher:
         cancelled: asyncio.CancelledError | None = None
         epoch, deadline_s = self._epoch_to_settle(), time.monotonic() + self._budget_s
         while self._settled_epoch < epoch and not self._breaker.pause_s() and time.monotonic() < deadline_s:
+            flight = self._under_way() or self._start(epoch)
             try:
-                flight = self._under_way() or self._start(epoch)
                 await asyncio.wait({flight}, timeout=deadline_s - time.monotonic())
             except asyncio.CancelledError as err:
+                if cancelled is not None:
+                    break  # whoever insists does not want to wait; the flush goes on without us
                 cancelled = err
+            if flight.done() and flight.cancelled():
+                break  # the event loop is shutting down
         if self._breaker.pause_s() and self.pending:
             self._retry_later()
         if cancelled is not None:
@@ -115,8 +122,7 @@ class Flusher:
                 self._turn.give_back(taken)
 
     def _epoch_to_settle(self) -> int:
-        """Return the seal that takes, or took, what is recorded by now."""
-        return self._recorder.epoch if self._recorder.pending else self._recorder.epoch - 1
+        return self._recorder.open_epoch()
 
     def _under_way(self) -> asyncio.Task[None] | None:
         """Return the flush of this event loop that is under way."""
@@ -125,14 +131,20 @@ class Flusher:
 
     def _start(self, epoch: int) -> asyncio.Task[None]:
         loop = asyncio.get_running_loop()
-        self._flights = {known: task for known, task in self._flights.items() if not known.is_closed()}
-        flight = self._flights[loop] = loop.create_task(self._fly(loop, epoch))
+        for known in list(self._flights):
+            if known.is_closed():
+                self._flights.pop(known, None)
+        # In a context of its own: it carries the deltas of many requests, not the trace of the one that started it.
+        flight = self._flights[loop] = loop.create_task(self._fly(loop, epoch), context=Context())
         # Everybody may have stopped waiting when it fails; the breaker and the log know.
         flight.add_done_callback(_look_at)
         return flight
 
     async def _fly(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
-        while (taken := self._turn.take(loop)) is None:  # noqa: ASYNC110  an event would belong to one loop
+        deadline_s = time.monotonic() + self._budget_s
+        while (taken := self._turn.take(loop)) is None:
+            if time.monotonic() > deadline_s:
+                raise self._too_slow()
             await asyncio.sleep(_POLL_S)
         try:
             async with asyncio.timeout(self._budget_s), self._store.link() as link:
@@ -185,13 +197,14 @@ class Flusher:
 
     def _retry_later(self) -> None:
         loop = asyncio.get_running_loop()
-        retry = self._retries.get(loop)
-        if retry is None or retry.when() < loop.time():
-            self._retries = {known: timer for known, timer in self._retries.items() if not known.is_closed()}
+        for known in list(self._retries):
+            if known.is_closed():
+                self._retries.pop(known, None)
+        if loop not in self._retries:
             self._retries[loop] = loop.call_later(self._breaker.pause_s(), self._retry, loop)
 
     def _retry(self, loop: asyncio.AbstractEventLoop) -> None:
-        del self._retries[loop]
+        self._retries.pop(loop, None)
         if self.pending:
             flight = self._under_way() or self._start(self._epoch_to_settle())
             flight.add_done_callback(self._retry_again)

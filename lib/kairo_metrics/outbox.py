@@ -12,7 +12,7 @@ from typing import cast
 
 from .adoption import unit_of
 from .recorder import Recorder
-from .store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, Unannounced, Verdict, Writer
+from .store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
 from .store.bookkeeping import BATCHES, OVERFLOWED
 from .store.script import WRITER_LEASE_S
 
@@ -50,7 +50,7 @@ class Outbox:
         self._forgotten: deque[tuple[int, dict[str, float]]] = deque(maxlen=_FORGOTTEN)
         self._announced: set[str] = set()
         self._writer: Writer | None = None
-        self._incarnation = ""
+        self._state = State()
 
     @property
     def writer(self) -> Writer:
@@ -94,18 +94,19 @@ class Outbox:
         self._sent_seq = max(self._sent_seq, batch.seq)
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
-        """Take in what the store said of the first unsettled batch."""
+        """Take in what the store said of the first unsettled batch; of another one it is no news."""
+        if not self._unsettled or self._unsettled[0] is not batch:
+            return
         self._heard_at = self._now()
         match verdict:
             case Applied() | Duplicate():
                 self._unsettled.popleft()
                 self._keep(batch)
                 self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
-                if isinstance(verdict, Applied):
-                    self._incarnation = verdict.incarnation
-                else:
+                self._state = verdict.state
+                if isinstance(verdict, Duplicate):
                     self._count("duplicate")
-            case Gap(1, incarnation) if incarnation and incarnation == self._incarnation:
+            case Gap(1, state) if self._goes_on_as(state):
                 # Our record is gone and the state is not: it was evicted. Sent again, batches would count twice.
                 self._change_writer()
             case Gap(expected):
@@ -142,6 +143,11 @@ class Outbox:
             ),
         )
 
+    def _goes_on_as(self, state: State) -> bool:
+        """Tell whether it is the state that we know, or what became of it."""
+        known = self._state
+        return bool(known.incarnation) and state.incarnation == known.incarnation and state.batches >= known.batches
+
     def _keep(self, batch: Batch) -> None:
         if len(self._kept) == _KEPT:
             oldest = self._kept[0]
@@ -157,10 +163,11 @@ class Outbox:
             self._count("lost", missing)
             self._count_lost(weights.items() for seq, weights in self._forgotten if seq >= expected)
             self._start_writer()
-            self._renumber(held)
+            self._renumber([replace(held[0], replayed=True), *held[1:]])
             return
         self._kept = deque((batch for batch in held if batch.seq < expected), maxlen=_KEPT)
-        self._unsettled = deque(batch for batch in held if batch.seq >= expected)
+        first, *others = (batch for batch in held if batch.seq >= expected)
+        self._unsettled = deque([replace(first, replayed=True), *others])
 
     def _replace_expired_writer(self) -> None:
         """Start anew when the store may have forgotten our number: it could no longer tell a duplicate."""

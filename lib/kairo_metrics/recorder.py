@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 
 from .store.base import Batch, FamilyDelta
@@ -29,7 +30,7 @@ class Series:
     def __init__(self, schema: Schema, text: str) -> None:
         self.schema = schema
         self.text = text
-        self.amounts: dict[int, float] = {}
+        self.amounts: defaultdict[int, float] = defaultdict(float)
         self.weight = 0.0
         self.set_at_s = 0.0
         self.touched = False
@@ -37,7 +38,7 @@ class Series:
 
 @dataclass(slots=True)
 class _Merged:
-    amounts: dict[int, float]
+    amounts: defaultdict[int, float]
     weight: float
     set_at_s: float
 
@@ -68,6 +69,11 @@ class Recorder:
         """Whether there is anything to seal."""
         return bool(self._touched)
 
+    def open_epoch(self) -> int:
+        """Return the epoch that takes, or took, what is recorded by now."""
+        with self.lock:
+            return self.epoch if self._touched else self.epoch - 1
+
     def touch(self, series: Series) -> None:
         """Make the series part of the next batch; the caller holds `lock`."""
         if not series.touched:
@@ -76,7 +82,8 @@ class Recorder:
 
     def add(self, series: Series, index: int, amount: float, *, weight: float = 0.0) -> None:
         """Add to one number of a series; the caller holds `lock`."""
-        series.amounts[index] = series.amounts.get(index, 0.0) + amount
+        # No call between reading and writing: a signal handler that increments has no gap to step into.
+        series.amounts[index] += amount
         series.weight += weight
         self.touch(series)
 
@@ -123,7 +130,7 @@ class Recorder:
         self.lock = threading.RLock()
         self.epoch += 1
         for series in self._touched:
-            series.amounts, series.weight, series.touched = {}, 0.0, False
+            series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
         self._touched = []
 
 
@@ -133,7 +140,7 @@ def _take(taken: list[Series]) -> list[tuple[Schema, dict[str, _Merged]]]:
     for series in taken:
         # In this order, an increment out of a finalizer between two lines is in this batch or in the next.
         series.touched = False
-        amounts, series.amounts = series.amounts, {}
+        amounts, series.amounts = series.amounts, defaultdict(float)
         weight, series.weight = series.weight, 0.0
         _, rows = families.setdefault(series.schema.index_field, (series.schema, {}))
         known = rows.get(series.text)
@@ -145,7 +152,7 @@ def _take(taken: list[Series]) -> list[tuple[Schema, dict[str, _Merged]]]:
         else:
             known.weight += weight
             for index, amount in amounts.items():
-                known.amounts[index] = known.amounts.get(index, 0.0) + amount
+                known.amounts[index] += amount
     return list(families.values())
 
 

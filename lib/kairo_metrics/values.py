@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -201,14 +202,17 @@ class _LatestGauge(_Plain):
 
 
 class _Observed:
-    """A series whose observations come in two steps; `opened` holds the first one, by thread."""
+    """A series whose observations come in two steps; `opened` holds the first ones, by thread.
+
+    A thread has more than one open when a signal handler or a finalizer observes in the midst of it.
+    """
 
     __slots__ = ("opened", "series")
 
     series: Series
 
     def __init__(self) -> None:
-        self.opened: dict[int, tuple[int, float, float]] = {}
+        self.opened: defaultdict[int, list[tuple[int, float, float]]] = defaultdict(list)
 
 
 class _Part(_Local):
@@ -244,7 +248,7 @@ class _First(_Part):
                 # It falls into no bucket, and the shared sum would be NaN for ever.
                 RECORDER.lose(self._observed.series.schema.name, 1.0)
             else:
-                self._observed.opened[threading.get_ident()] = self._step(amount)
+                self._observed.opened[threading.get_ident()].append(self._step(amount))
 
 
 class _Second(_Part):
@@ -255,11 +259,12 @@ class _Second(_Part):
     def inc(self, amount: float) -> None:
         observed = self._observed
         with RECORDER.lock:
-            first = observed.opened.pop(threading.get_ident(), None)
+            opened = observed.opened[threading.get_ident()]
+            steps = [opened.pop()] if opened else []
             if math.isnan(amount):
                 RECORDER.lose(observed.series.schema.name, 1.0)
                 return
-            for index, part, weight in filter(None, (first, self._step(amount))):
+            for index, part, weight in (*steps, self._step(amount)):
                 RECORDER.add(observed.series, index, part, weight=weight)
 
 

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   string  the writer's last applied sequence number
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
---                   "incarnation" -> the name of this state
+--                   "incarnation" -> the name of this state, "batches" -> how many it has taken
 -- KEYS[3]   hash    series of the family that counts overflowed updates
 -- KEYS[4..] hash    one per family of the batch: label text -> packed line (see schema.py)
 --
@@ -11,7 +11,8 @@
 -- ARGV[3] life of an untouched series, and of every key that holds series, ms
 -- ARGV[4] series per family
 -- ARGV[5] age of the batch since it was sealed, ms
--- ARGV[6] name for this state if it has none: it is new, or was emptied
+-- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
+-- ARGV[7] "1" if the batch is sent again because the state went back in time: then it is renamed as well
 -- then for each family:
 --   header, five lines: index field, rule, numbers per packed line, label text of its overflow series,
 --     label text of its count in KEYS[3]
@@ -20,14 +21,14 @@
 --     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
 --     delta of rule "latest": "<value> <age when sealed, ms>"
 --
--- Answers {"applied", incarnation}, {"duplicate"}, {"gap", the sequence number expected, incarnation or ""},
+-- Answers {"applied", state}, {"duplicate", state}, {"gap", the sequence number expected, state} where state is
+--         "<incarnation> <batches>",
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
 -- an argument ends the script while nothing is written.
 
 local FIRST_FAMILY = 3 -- keys before it
-local FIRST_HEADER = 7
-local INCARNATION = 'incarnation'
+local FIRST_HEADER = 8
 local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
 
 local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -94,14 +95,14 @@ end
 -- The order of batches.
 
 local applied = tonumber(redis.call('GET', KEYS[1]) or '0')
-if sequence <= applied then return { 'duplicate' } end
-if sequence > applied + 1 then
-  return { 'gap', applied + 1, redis.call('HGET', KEYS[2], INCARNATION) or '' }
-end
+local state = redis.call('HMGET', KEYS[2], 'incarnation', 'batches')
+local incarnation, batches = state[1] or '', state[2] or '0'
+if sequence <= applied then return { 'duplicate', incarnation .. ' ' .. batches } end
+if sequence > applied + 1 then return { 'gap', applied + 1, incarnation .. ' ' .. batches } end
 
 -- Read.
 
-local families, index_fields = {}, { INCARNATION }
+local families, index_fields = {}, {}
 local at = FIRST_HEADER
 for position = 1, #KEYS - FIRST_FAMILY do
   local index_field, rule, width, overflow, overflow_count =
@@ -118,16 +119,15 @@ for position = 1, #KEYS - FIRST_FAMILY do
     last = at + 2 + 2 * tonumber(ARGV[at + 2]),
     overflowed = 0,
   }
-  families[position], index_fields[position + 1] = family, index_field
+  families[position], index_fields[position] = family, index_field
   at = family.last + 1
 end
 if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
 
-local known = redis.call('HMGET', KEYS[2], unpack(index_fields))
-local incarnation = known[1]
+local known = #families > 0 and redis.call('HMGET', KEYS[2], unpack(index_fields))
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
-  family.known = known[position + 1]
+  family.known = known[position]
   if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
   local fields = {}
   for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
@@ -165,9 +165,11 @@ for _, family in ipairs(families) do
     family.lines[field] = numbers
   end
   if family.overflowed > 0 then
-    local line = redis.call('HGET', KEYS[3], family.overflow_count)
-    overflowed[family.overflow_count] = unpack_line(line, 1)
-    merge.sum(overflowed[family.overflow_count], '1 ' .. family.overflowed)
+    local line = redis.pcall('HGET', KEYS[3], family.overflow_count)
+    if type(line) ~= 'table' then -- else the key holds something foreign, and this count is lost
+      overflowed[family.overflow_count] = unpack_line(line, 1)
+      merge.sum(overflowed[family.overflow_count], '1 ' .. family.overflowed)
+    end
   end
 end
 
@@ -194,10 +196,12 @@ for _, family in ipairs(families) do
   write(family.key, family.lines)
 end
 write(KEYS[3], overflowed)
-if not incarnation then
-  incarnation = ARGV[6]
-  redis.call('HSET', KEYS[2], INCARNATION, incarnation)
+if incarnation == '' or ARGV[7] == '1' then
+  -- With the time in it, a name never comes back.
+  incarnation = ARGV[6] .. '-' .. now_text
+  redis.call('HSET', KEYS[2], 'incarnation', incarnation)
 end
+batches = redis.call('HINCRBY', KEYS[2], 'batches', 1)
 redis.call('PEXPIRE', KEYS[2], life_ms)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)
-return { 'applied', incarnation }
+return { 'applied', incarnation .. ' ' .. batches }

@@ -20,6 +20,7 @@ __all__ = [
     "IndexEntry",
     "Refused",
     "Snapshot",
+    "State",
     "Steps",
     "Store",
     "SyncLink",
@@ -68,27 +69,40 @@ class Batch:
         seq: 1, 2, 3, ... per writer, without gaps.
         families: the deltas.
         sealed_at_s: the sealing instance's monotonic clock.
+        replayed: whether it is the first to be sent again because the store went back in time.
     """
 
     seq: int
     families: tuple[FamilyDelta, ...]
     sealed_at_s: float
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Which state of the store has answered.
+
+    Args:
+        incarnation: its name; a store that was emptied gets another one. Empty where it has none yet.
+        batches: how many it has taken; fewer than before, and it went back in time.
+    """
+
+    incarnation: str = ""
+    batches: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The batch was applied now.
+    """The batch was applied now."""
 
-    Args:
-        incarnation: the name of the state that took it; a store that was emptied has another one.
-    """
-
-    incarnation: str = field(default="", compare=False)
+    state: State = field(default=State(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
     """The batch had been applied before; nothing was written."""
+
+    state: State = field(default=State(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +111,10 @@ class Gap:
 
     Args:
         expected: the number of that batch.
-        incarnation: as in `Applied`; empty where the store is.
     """
 
     expected: int
-    incarnation: str = field(default="", compare=False)
+    state: State = field(default=State(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from secrets import token_hex
 from typing import Any
 
 from ..config import Settings
@@ -19,6 +18,7 @@ from .base import (
     Gap,
     IndexEntry,
     Snapshot,
+    State,
     Steps,
     Unannounced,
     Verdict,
@@ -47,7 +47,8 @@ class _Family:
 
 @dataclass(slots=True)
 class _Shard:
-    incarnation: str = field(default_factory=lambda: token_hex(8))
+    incarnation: str = ""
+    batches: int = 0
     writers: dict[str, int] = field(default_factory=dict)
     families: dict[str, _Family] = field(default_factory=dict)
 
@@ -75,9 +76,9 @@ class MemoryStore:
         shard = self._shards[writer.shard]
         applied = shard.writers.get(writer.id, 0)
         if batch.seq <= applied:
-            return Duplicate()
+            return Duplicate(State(shard.incarnation, shard.batches))
         if batch.seq > applied + 1:
-            return Gap(applied + 1, shard.incarnation)
+            return Gap(applied + 1, State(shard.incarnation, shard.batches))
         unannounced = tuple(
             position
             for position, delta in enumerate(batch.families)
@@ -90,7 +91,10 @@ class MemoryStore:
         for delta in batch.families:
             self._apply_family(shard, delta, now_ms, age_ms)
         shard.writers[writer.id] = batch.seq
-        return Applied(shard.incarnation)
+        if not shard.incarnation or batch.replayed:
+            shard.incarnation = f"{writer.id}-{now_ms}"
+        shard.batches += 1
+        return Applied(State(shard.incarnation, shard.batches))
 
     def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> None:
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))

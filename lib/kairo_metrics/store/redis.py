@@ -54,8 +54,9 @@ class RedisStore:
         """See `Store.link`."""
         # A connection belongs to the event loop that opened it, and is gone with it.
         loop = asyncio.get_running_loop()
-        if loop not in self._idle:
-            self._idle = {known: links for known, links in self._idle.items() if not known.is_closed()}
+        for known in list(self._idle):
+            if known.is_closed():
+                self._idle.pop(known, None)
         idle = self._idle.setdefault(loop, [])
         link = idle.pop() if idle else _AsyncLink(self._url())
         try:
@@ -309,7 +310,7 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
     match err:
         case exceptions.NoScriptError():
             return UnknownScript(str(err))
-        case exceptions.ResponseError() if "READONLY" in str(err):
+        case exceptions.ResponseError() if _is_read_only(err):
             # A replica since a failover: a new connection may lead to the new master.
             return StoreUnavailable(f"Redis: {err}", broken=True)
         case exceptions.AuthenticationError():
@@ -321,6 +322,13 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
         case exceptions.ConnectionError() if sent:
             return StoreUnavailable("the connection to Redis broke", sent=True, broken=True)
     return StoreUnavailable(f"Redis: {err}", sent=sent)
+
+
+def _is_read_only(err: Exception) -> bool:
+    """Tell a replica's refusal; Redis 6 hides its code in the error of the script."""
+    from redis.exceptions import ReadOnlyError
+
+    return isinstance(err, ReadOnlyError) or "READONLY" in str(err)
 
 
 def _is_foreign(reply: Any) -> bool:

@@ -19,7 +19,6 @@ from hashlib import blake2b
 from typing import Literal
 
 __all__ = [
-    "INCARNATION",
     "TIMES_WIDTH",
     "Keys",
     "Rule",
@@ -32,8 +31,6 @@ __all__ = [
 
 Rule = Literal["sum", "latest"]
 
-# The field of the families index that names this state: a store that was emptied has another one.
-INCARNATION = "incarnation"
 # " 1764000000000 1764000000001" at the end of every packed line
 TIMES_WIDTH = 28
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config import Settings
 from ..errors import StoreRefused, UnknownScript
-from .base import Applied, Batch, Command, Duplicate, Gap, Refused, Steps, Unannounced, Verdict, Writer
+from .base import Applied, Batch, Command, Duplicate, Gap, Refused, State, Steps, Unannounced, Verdict, Writer
 from .bookkeeping import OVERFLOWED
 from .schema import Keys, Schema, label_text
 
@@ -56,6 +56,7 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
         settings.max_series,
         int((time.monotonic() - batch.sealed_at_s) * 1000),
         writer.id,
+        int(batch.replayed),
     ]
     for delta in batch.families:
         arguments += (_header(delta.schema), delta.metadata, len(delta.series))
@@ -73,14 +74,19 @@ def _header(schema: Schema) -> str:
 
 def _verdict(reply: Any) -> Verdict:
     match reply:
-        case [b"applied", bytes(incarnation)]:
-            return Applied(incarnation.decode())
-        case [b"duplicate"]:
-            return Duplicate()
-        case [b"gap", int(expected), bytes(incarnation)]:
-            return Gap(expected, incarnation.decode())
+        case [b"applied", bytes(state)]:
+            return Applied(_state(state))
+        case [b"duplicate", bytes(state)]:
+            return Duplicate(_state(state))
+        case [b"gap", int(expected), bytes(state)]:
+            return Gap(expected, _state(state))
         case [b"unannounced", *positions]:
             return Unannounced(tuple(int(position) - 1 for position in positions))
         case [b"refused", *positions]:
             return Refused(tuple(int(position) - 1 for position in positions))
     raise StoreRefused(f"the script answered {reply!r}, which this version does not know")
+
+
+def _state(text: bytes) -> State:
+    incarnation, _, batches = text.decode().partition(" ")
+    return State(incarnation, int(batches))

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from .base import IndexEntry, Snapshot
-from .schema import INCARNATION, Schema
+from .schema import Schema
 
 __all__ = ["read_snapshot"]
+
+# What the index holds beside the families.
+_OF_THE_STATE = frozenset({b"batches", b"incarnation"})
 
 
 def read_snapshot(clock: Any, server: Any, memory: Any, indexes: Sequence[Any]) -> Snapshot:
@@ -22,7 +25,7 @@ def read_snapshot(clock: Any, server: Any, memory: Any, indexes: Sequence[Any]) 
     damaged = 0
     for shard, index in enumerate(indexes):
         for name, value in zip(index[::2], index[1::2], strict=True):
-            if name == INCARNATION.encode():
+            if name in _OF_THE_STATE:
                 continue
             try:
                 created, announced, metadata = value.split(b" ", 2)
