@@ -127,28 +127,3 @@ async def test_the_memory_store_takes_the_same_flushes() -> None:
     for thread in threads:
         thread.join()
     assert await jobs_total(instance) == 3
-
-
-# In a process of its own: a loop that is closed like that leaves warnings to the garbage collector.
-ABANDONED = """
-import asyncio, gc, sys
-from tests.instance import redis_instance
-
-instance = redis_instance(sys.argv[1])
-
-async def abandoned():
-    instance.add('queue="a"')
-    asyncio.ensure_future(instance.flusher.after_response())
-    await asyncio.sleep(0.1)
-
-loop = asyncio.new_event_loop()
-loop.run_until_complete(abandoned())
-loop.close()
-print("closed", flush=True)
-sys.stdin.readline()
-instance.add('queue="a"')
-instance.flusher.flush()
-gc.collect()
-instance.add('queue="a"')
-asyncio.run(instance.flusher.aflush())
-"""
