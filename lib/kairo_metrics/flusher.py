@@ -64,7 +64,7 @@ class Flusher:
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
-        epoch, deadline_s = self._epoch_to_settle(), time.monotonic() + self._budget_s
+        epoch, deadline_s = self._recorder.open_epoch(), time.monotonic() + self._budget_s
         while self._settled_epoch < epoch:
             under_way = self._under_way()
             flight = under_way or self._start(epoch)
@@ -81,7 +81,7 @@ class Flusher:
         timer stands in for the request that may never come. A request that is cancelled is flushed, too.
         """
         cancelled: asyncio.CancelledError | None = None
-        epoch, deadline_s = self._epoch_to_settle(), time.monotonic() + self._budget_s
+        epoch, deadline_s = self._recorder.open_epoch(), time.monotonic() + self._budget_s
         while self._settled_epoch < epoch and not self._breaker.pause_s() and time.monotonic() < deadline_s:
             flight = self._under_way() or self._start(epoch)
             try:
@@ -103,7 +103,7 @@ class Flusher:
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
-        epoch, deadline_s = self._epoch_to_settle(), time.monotonic() + self._budget_s
+        epoch, deadline_s = self._recorder.open_epoch(), time.monotonic() + self._budget_s
         while self._settled_epoch < epoch:
             if time.monotonic() >= deadline_s:
                 raise self._too_slow()
@@ -120,9 +120,6 @@ class Flusher:
                 raise
             finally:
                 self._turn.give_back(taken)
-
-    def _epoch_to_settle(self) -> int:
-        return self._recorder.open_epoch()
 
     def _under_way(self) -> asyncio.Task[None] | None:
         """Return the flush of this event loop that is under way."""
@@ -206,7 +203,7 @@ class Flusher:
     def _retry(self, loop: asyncio.AbstractEventLoop) -> None:
         self._retries.pop(loop, None)
         if self.pending:
-            flight = self._under_way() or self._start(self._epoch_to_settle())
+            flight = self._under_way() or self._start(self._recorder.open_epoch())
             flight.add_done_callback(self._retry_again)
 
     def _retry_again(self, _flight: asyncio.Task[None]) -> None:
