@@ -12,16 +12,18 @@ atomic batch; `metrics_app` serves the sum of all instances.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
 from .asgi import Instrumented, is_wsgi
 from .config import Settings
-from .endpoint import MetricsEndpoint
 from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable
 from .pipeline import current_pipeline, current_settings, open_pipeline
 from .store.base import Store
+
+if TYPE_CHECKING:
+    from .endpoint import MetricsEndpoint
 
 __all__ = [
     "KairoError",
@@ -81,6 +83,9 @@ def metrics_app(*, settings: Settings | None = None, store: Store | None = None)
     Example:
         >>> app = metrics_app(settings=Settings(enabled=False))
     """
+    # The read side is a good part of the package's import, and one function of a deployment needs it.
+    from .endpoint import MetricsEndpoint
+
     settings = settings or current_settings()
     return MetricsEndpoint(open_pipeline(settings, store), settings)
 
