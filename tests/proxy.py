@@ -28,6 +28,7 @@ class Proxy:
         black_hole: throw away what either side sends, and keep the connections open.
         connections: how many connections were accepted.
         round_trips: how many bursts of requests the server answered; a pipeline is one burst.
+        replies: how many pieces of replies the client was sent.
 
     Example:
         with Proxy(redis_url) as proxy:
@@ -41,6 +42,7 @@ class Proxy:
         self.black_hole = False
         self.connections = 0
         self.round_trips = 0
+        self.replies = 0
         self.lock = threading.Lock()
         self._upstream = urlsplit(upstream)
         self._loss: tuple[bytes, bool] | None = None
@@ -105,9 +107,9 @@ class Proxy:
             self._acceptor.start()
 
     def reset_counts(self) -> None:
-        """Count connections and round trips from zero again."""
+        """Count from zero again."""
         with self.lock:
-            self.connections = self.round_trips = 0
+            self.connections = self.round_trips = self.replies = 0
 
     def loses_reply_to(self, burst: bytes) -> tuple[bool, bool]:
         """Tell whether the reply to `burst` is lost, and whether its connection is cut then."""
@@ -197,5 +199,7 @@ class _Link(threading.Thread):
             return False
         time.sleep(self._proxy.reply_delay_ms / 1000)
         if not self._mute and not self._proxy.black_hole:
+            with self._proxy.lock:
+                self._proxy.replies += 1
             self._client.sendall(data)
         return True

@@ -36,6 +36,7 @@ def test_it_counts_connections_and_round_trips(proxy: Proxy, client: redis.Redis
         pipeline.ping()
         pipeline.execute()
     assert (proxy.round_trips, proxy.connections) == (3, 0)
+    assert proxy.replies >= 3
     client.connection_pool.disconnect()
     client.ping()
     assert proxy.connections == 1

@@ -1,0 +1,45 @@
+"""`POST /api/quotes`: what an order costs. A FastAPI app like any other, measured by one line."""
+
+from typing import Literal
+
+from fastapi import FastAPI
+from prometheus_client import Counter
+from pydantic import BaseModel, Field
+
+from lib.kairo_metrics import instrument
+
+QUOTES = Counter("quotes_total", "Quotes given.", ["currency"])
+
+
+class Item(BaseModel):
+    """A line of an order."""
+
+    price_cents: int = Field(ge=0)
+    quantity: int = Field(ge=1)
+
+
+class Order(BaseModel):
+    """What a customer would like to buy."""
+
+    currency: Literal["EUR", "USD"]
+    items: list[Item] = Field(min_length=1)
+
+
+class Quote(BaseModel):
+    """What it costs."""
+
+    currency: str
+    total_cents: int
+
+
+shop = FastAPI()
+
+
+@shop.post("/api/quotes")
+async def quote(order: Order) -> Quote:
+    """Add up an order."""
+    QUOTES.labels(order.currency).inc()
+    return Quote(currency=order.currency, total_cents=sum(item.price_cents * item.quantity for item in order.items))
+
+
+app = instrument(shop)

@@ -1,0 +1,68 @@
+"""What a build needs: Vercel's CLI, and the Python that its functions run on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["PYTHON_VERSION", "ToolMissing", "Tools", "find_tools"]
+
+# That of the functions; the tests themselves may run on another.
+PYTHON_VERSION = "3.12"
+
+_CLI = Path(__file__).parent / "node_modules" / ".bin" / "vercel"
+
+
+class ToolMissing(Exception):
+    """Something is not installed; the sentence says what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The programs of a build.
+
+    Args:
+        cli: Vercel's command line.
+        python: the interpreter that builds the functions and runs them. It is nobody's virtual environment, so
+            that a function finds the libraries of its own bundle and no others.
+    """
+
+    cli: Path
+    python: Path
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for the CLI: it finds Python and uv on PATH, and tells nobody of its run."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERCEL")}
+        uv = Path(sys.executable).parent  # a requirement of the tests, so it lies beside their Python
+        path = os.pathsep.join([str(self.python.parent), str(uv), inherited.get("PATH", os.defpath)])
+        return {**inherited, "PATH": path, "VERCEL_TELEMETRY_DISABLED": "1"}
+
+
+def find_tools() -> Tools:
+    """Look for the programs of a build.
+
+    Raises:
+        ToolMissing: one is not installed.
+    """
+    if shutil.which("node") is None or not _CLI.exists():
+        raise ToolMissing("install Node.js 20 or newer with npm, and run make platform")
+    for candidate in (sys.executable, shutil.which(f"python{PYTHON_VERSION}")):
+        if candidate and (python := _outside_environments(candidate)):
+            return Tools(_CLI, python)
+    raise ToolMissing(f"install Python {PYTHON_VERSION}, as python{PYTHON_VERSION} on PATH: it is Vercel's")
+
+
+def _outside_environments(python: str) -> Path | None:
+    """Return the interpreter that an environment's or a version manager's `python` stands for, if it is the right one.
+
+    A version manager's stand-in fails where no version is chosen.
+    """
+    asked = subprocess.run(
+        [python, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=False
+    )
+    found = Path(asked.stdout.strip(), "bin", f"python{PYTHON_VERSION}")
+    return found if asked.returncode == 0 and found.exists() else None
