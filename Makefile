@@ -10,7 +10,7 @@ VERCEL := tests/platform/node_modules/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test platform lint format lock bench wheel clean test-programs
+.PHONY: help run test platform lint format lock bench cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -42,6 +42,9 @@ lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 	$(BIN)/python -m benchmarks
+
+cold-start: $(INSTALLED) $(VERCEL)  ## measure what metrics add to a cold start on Vercel
+	$(BIN)/python -m benchmarks.cold_start
 
 wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
