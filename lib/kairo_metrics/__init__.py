@@ -18,9 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from .asgi import Instrumented, is_wsgi
 from .config import Settings
-from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable
+from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable, TokenSourceError
 from .pipeline import current_pipeline, current_settings, open_pipeline
 from .store.base import Store
+from .token_sources import TokenSource
 
 if TYPE_CHECKING:
     from .endpoint import MetricsEndpoint
@@ -32,6 +33,8 @@ __all__ = [
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",
+    "TokenSource",
+    "TokenSourceError",
     "aflush",
     "flush",
     "install",
@@ -70,12 +73,15 @@ def instrument(app: Any, *, settings: Settings | None = None, store: Store | Non
     return Instrumented(app, pipeline.flusher)
 
 
-def metrics_app(*, settings: Settings | None = None, store: Store | None = None) -> MetricsEndpoint:
+def metrics_app(
+    *, settings: Settings | None = None, store: Store | None = None, token_source: TokenSource | None = None
+) -> MetricsEndpoint:
     """Build the endpoint that Prometheus scrapes.
 
     Args:
         settings: by default those that `instrument` was given, else read from the environment.
         store: by default Redis, as the settings say.
+        token_source: where the accepted tokens are kept, in place of what the settings say of them.
 
     Raises:
         SettingsError: a variable of the environment is malformed.
@@ -87,7 +93,7 @@ def metrics_app(*, settings: Settings | None = None, store: Store | None = None)
     from .endpoint import MetricsEndpoint
 
     settings = settings or current_settings()
-    return MetricsEndpoint(open_pipeline(settings, store), settings)
+    return MetricsEndpoint(open_pipeline(settings, store), settings, token_source)
 
 
 def install(*registries: CollectorRegistry) -> None:

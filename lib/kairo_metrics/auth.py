@@ -6,9 +6,15 @@ import hmac
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-__all__ = ["BearerAuth"]
+__all__ = ["BearerAuth", "is_bearer"]
 
 _SCHEME = b"bearer"
+
+
+def is_bearer(headers: Sequence[bytes]) -> bool:
+    """Tell whether the request's `Authorization` headers are one, with a bearer token that may be right or wrong."""
+    scheme, _, credentials = headers[0].partition(b" ") if len(headers) == 1 else (b"", b"", b"")
+    return scheme.lower() == _SCHEME and bool(credentials.strip(b" "))
 
 
 class BearerAuth:

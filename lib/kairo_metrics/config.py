@@ -10,11 +10,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .errors import SettingsError
 
-__all__ = ["DevSettings", "Settings"]
+__all__ = ["DevSettings", "Settings", "split_tokens"]
 
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TOKEN_SOURCE_VARIABLES = ("METRICS_AUTH_TOKEN_SECRET_ID", "METRICS_AUTH_TOKEN_PARAMETER")
 _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 # What may follow the `?` of the address; the rest of redis-py's options are ours to choose.
@@ -36,6 +37,10 @@ class Settings:
     Args:
         enabled: whether anything is recorded or served (`ENABLE_METRICS`).
         auth_tokens: the accepted bearer tokens; two while rotating (`METRICS_AUTH_TOKEN`).
+        auth_token_secret_id: in their place, the name or ARN of a secret in AWS Secrets Manager
+            (`METRICS_AUTH_TOKEN_SECRET_ID`).
+        auth_token_parameter: in their place, the name or ARN of a parameter in AWS Systems Manager
+            (`METRICS_AUTH_TOKEN_PARAMETER`).
         redis_url: `redis://`, `rediss://` or `unix://` (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
         namespace: keeps production, preview and development apart (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
         shards: over how many hash slots the writers are spread (`METRICS_SHARDS`).
@@ -51,6 +56,8 @@ class Settings:
 
     enabled: bool = False
     auth_tokens: tuple[str, ...] = field(default=(), repr=False)
+    auth_token_secret_id: str | None = None
+    auth_token_parameter: str | None = None
     redis_url: str | None = field(default=None, repr=False)
     namespace: str = "development"
     shards: int = 1
@@ -71,6 +78,7 @@ class Settings:
             raise SettingsError(
                 "METRICS_AUTH_TOKEN", "has an empty token: put one token, or two with a comma between them"
             )
+        _check_token_places(self)
         _check_namespace("METRICS_NAMESPACE", self.namespace)
         for name, (variable, low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
@@ -92,6 +100,8 @@ class Settings:
         return cls(
             enabled=env.flag("ENABLE_METRICS"),
             auth_tokens=env.tokens("METRICS_AUTH_TOKEN"),
+            auth_token_secret_id=env.text("METRICS_AUTH_TOKEN_SECRET_ID") or None,
+            auth_token_parameter=env.text("METRICS_AUTH_TOKEN_PARAMETER") or None,
             redis_url=env.redis_url(),
             namespace=env.namespace(),
             shards=env.whole("METRICS_SHARDS", default.shards, *_RANGES["shards"][1:]),
@@ -114,6 +124,7 @@ class DevSettings:
         port: the TCP port of the dev server on the loopback address (`PORT`).
         enabled: whether metrics are on (`ENABLE_METRICS`); the dev server turns them on unless this says no.
         auth_token: the first accepted bearer token (`METRICS_AUTH_TOKEN`).
+        auth_token_source: the variable that says where AWS keeps the token instead.
         redis_url: the Redis to use instead of a private one, looked up as `Settings` does.
         database_url: the content's database (`DATABASE_URL`), by default a fresh SQLite file.
 
@@ -125,6 +136,7 @@ class DevSettings:
     port: int = 3000
     enabled: bool | None = None
     auth_token: str | None = field(default=None, repr=False)
+    auth_token_source: str | None = None
     redis_url: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
 
@@ -141,9 +153,32 @@ class DevSettings:
             port=env.whole("PORT", cls().port, 1, 65_535),
             enabled=env.flag("ENABLE_METRICS") if env.text("ENABLE_METRICS") else None,
             auth_token=tokens[0] if tokens else None,
+            auth_token_source=next(filter(env.text, _TOKEN_SOURCE_VARIABLES), None),
             redis_url=env.redis_url(),
             database_url=env.text("DATABASE_URL") or None,
         )
+
+
+def split_tokens(text: str) -> tuple[str, ...]:
+    r"""Return the tokens of a setting: one, or two with a comma between them while one replaces the other.
+
+    Example:
+        >>> split_tokens("new, old\n")
+        ('new', 'old')
+    """
+    return tuple(token.strip() for token in text.split(","))
+
+
+def _check_token_places(settings: Settings) -> None:
+    """Refuse tokens from two places: one that was forgotten in the other would outlive every rotation."""
+    places = {
+        "METRICS_AUTH_TOKEN": settings.auth_tokens,
+        "METRICS_AUTH_TOKEN_SECRET_ID": settings.auth_token_secret_id,
+        "METRICS_AUTH_TOKEN_PARAMETER": settings.auth_token_parameter,
+    }
+    named = [variable for variable, value in places.items() if value]
+    if len(named) > 1:
+        raise SettingsError(named[1], f"and {named[0]} are both set: tokens come from one place, so unset one")
 
 
 def _check_namespace(variable: str, namespace: str) -> None:
@@ -202,9 +237,7 @@ class _Environment:
 
     def tokens(self, variable: str) -> tuple[str, ...]:
         value = self.text(variable)
-        if not value:
-            return ()
-        return tuple(token.strip() for token in value.split(","))
+        return split_tokens(value) if value else ()
 
     def redis_url(self) -> str | None:
         for variable in _REDIS_URL_VARIABLES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
 import zlib
@@ -15,19 +14,21 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from .auth import BearerAuth
 from .collector import Scrape, collect
 from .config import Settings
-from .errors import StoreError
+from .errors import StoreError, TokenSourceError
 from .exposition.negotiate import accepts_gzip, choose_format
+from .keyring import Keyring
 from .pipeline import Pipeline
+from .token_sources import TokenSource, source_named_by
 
 __all__ = ["MetricsEndpoint"]
 
-_log = logging.getLogger("kairo_metrics")
 _NOT_CACHED = {"Cache-Control": "private, no-store"}
 # Of the scraper's own patience, what is kept to say 503 with a reason before it hangs up.
 _SHARE_OF_PATIENCE = 0.9
+# And of that, what the place that keeps the token may use up, so that its outage leaves time for the store.
+_SHARE_OF_TOKEN_SOURCE = 0.5
 _GZIP_LEVEL = 1
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 
@@ -38,13 +39,13 @@ class MetricsEndpoint:
     Args:
         pipeline: None while metrics are not enabled.
         settings: tokens and time limits.
+        token_source: where the tokens are kept; by default as the settings say.
     """
 
-    def __init__(self, pipeline: Pipeline | None, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline | None, settings: Settings, token_source: TokenSource | None = None) -> None:
         self._pipeline = pipeline
         self._settings = settings
-        self._auth = BearerAuth(settings.auth_tokens)
-        self._warned = False
+        self._keyring = Keyring(settings.auth_tokens, token_source or source_named_by(settings))
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -62,22 +63,23 @@ class MetricsEndpoint:
         pipeline = self._pipeline
         if pipeline is None:
             return _text(404, "metrics are off: set ENABLE_METRICS=true")
-        if not self._auth.configured:
-            self._warn_once()
-            return _text(503, "no token is configured: set METRICS_AUTH_TOKEN")
+        started_s = time.perf_counter()
+        patience_s = self._patience_s(request)
         authorization = [value for name, value in request.scope["headers"] if name.lower() == b"authorization"]
-        if not self._auth.accepts(authorization):
+        try:
+            admitted = await self._keyring.admits(authorization, patience_s * _SHARE_OF_TOKEN_SOURCE)
+        except TokenSourceError as err:
+            return _text(503, str(err))
+        if not admitted:
             return _text(401, "send the header 'Authorization: Bearer <token>'", {"WWW-Authenticate": "Bearer"})
         if request.method not in {"GET", "HEAD"}:
             return _text(405, "a scrape is a GET", {"Allow": "GET, HEAD"})
-        return await self._scrape(pipeline, request)
+        return await self._scrape(pipeline, request, started_s, patience_s)
 
-    async def _scrape(self, pipeline: Pipeline, request: Request) -> Response:
-        started_s = time.perf_counter()
-        patience_s = self._patience_s(request)
+    async def _scrape(self, pipeline: Pipeline, request: Request, started_s: float, patience_s: float) -> Response:
         names = frozenset(request.query_params.getlist("name[]"))
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(started_s + patience_s - time.perf_counter()):
                 # What this very process has not sent yet belongs on its own page.
                 with suppress(StoreError):
                     await pipeline.flusher.aflush()
@@ -97,11 +99,6 @@ class MetricsEndpoint:
         except ValueError:
             return limit_s
         return min(limit_s, asked_s * _SHARE_OF_PATIENCE) if asked_s > 0 and not math.isnan(asked_s) else limit_s
-
-    def _warn_once(self) -> None:
-        if not self._warned:
-            self._warned = True
-            _log.error("METRICS_AUTH_TOKEN is not set: the metrics endpoint answers 503 until it is")
 
 
 def _page(request: Request, scrape: Scrape) -> Response:

@@ -2,6 +2,7 @@
 
 KairoError
 ├── SettingsError            a setting is missing or malformed; names the variable
+├── TokenSourceError         the accepted tokens could not be read from where they are kept
 └── StoreError               the state in Redis could not be reached or read
     ├── StoreUnavailable     refused, cut off, too slow, or not configured
     ├── UnknownScript        the server has forgotten the script; send it again
@@ -10,7 +11,15 @@ KairoError
 
 from __future__ import annotations
 
-__all__ = ["KairoError", "SettingsError", "StoreError", "StoreRefused", "StoreUnavailable", "UnknownScript"]
+__all__ = [
+    "KairoError",
+    "SettingsError",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnavailable",
+    "TokenSourceError",
+    "UnknownScript",
+]
 
 
 class KairoError(Exception):
@@ -37,6 +46,21 @@ class SettingsError(KairoError, ValueError):
     def __reduce__(self) -> tuple[type[SettingsError], tuple[str, str]]:
         """Rebuild from both parts, so that the error survives a process boundary."""
         return type(self), (self.variable, self.reason)
+
+
+class TokenSourceError(KairoError):
+    """The accepted tokens could not be read from where they are kept.
+
+    Args:
+        reason: one sentence for whoever asks, so without names of the account.
+        detail: the same for the log, with names, and without any token.
+        final: whether that place has answered that there is no token, so that what was known is no longer good.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.detail = detail or reason
+        self.final = final
 
 
 class StoreError(KairoError):

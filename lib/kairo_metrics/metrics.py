@@ -9,6 +9,7 @@ __all__ = [
     "DB_QUERY_DURATION",
     "HTTP_REQUESTS",
     "HTTP_REQUEST_DURATION",
+    "TOKEN_READS",
 ]
 
 # Both lists have a bound at exactly 0.2 (the operator's line for a slow query) and several above 1,
@@ -33,4 +34,9 @@ DB_QUERY_DURATION = Histogram(
     "Seconds that a database query took.",
     ["model", "operation"],
     buckets=_QUERY_BUCKETS,
+)
+TOKEN_READS = Counter(
+    "kairo_token_reads_total",
+    "Times an instance read the accepted tokens from where they are kept: done, missing (there is none) or failed.",
+    ["outcome"],
 )

@@ -24,7 +24,7 @@ def banner(settings: DevSettings, functions: Iterable[Function], vercel: VercelJ
     """Return the text; it shows the token, which is there to be pasted, and never a password of Redis.
 
     Args:
-        settings: the complete settings: nothing in them is None.
+        settings: the complete settings: nothing in them is None, but for one of token and token source.
         functions: what is served.
         vercel: the rewrites that lead to them.
         own_redis: whether the Redis is private to this server.
@@ -42,7 +42,7 @@ def banner(settings: DevSettings, functions: Iterable[Function], vercel: VercelJ
     if not settings.enabled:
         lines += ["  Metrics are off: ENABLE_METRICS says so."]
     elif any(path == _METRICS_PATH for path, _ in served):
-        token = settings.auth_token or ""
+        token = settings.auth_token or f"<the token of {settings.auth_token_source}>"
         header = shlex.quote(f"Authorization: Bearer {token}")
         lines += [
             f"  Token  {token}",

@@ -95,7 +95,7 @@ def _complete_environment(stack: contextlib.ExitStack) -> bool:
     settings = DevSettings.from_env()
     if settings.enabled is None:
         os.environ["ENABLE_METRICS"] = "true"
-    if settings.auth_token is None:
+    if settings.auth_token is None and settings.auth_token_source is None:
         os.environ["METRICS_AUTH_TOKEN"] = secrets.token_hex(32)
     if settings.database_url is None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kairo-data-"))

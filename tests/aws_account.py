@@ -1,0 +1,112 @@
+"""An AWS account played by moto, empty at first, and an AWS that does not answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from lib.kairo_metrics import token_sources
+
+__all__ = [
+    "ELSEWHERE",
+    "PARAMETER",
+    "REGION",
+    "SECRET",
+    "aws",
+    "refusing_aws",
+    "silent_aws",
+    "store",
+    "use_account",
+    "vault",
+]
+
+REGION, ELSEWHERE = "eu-west-1", "us-east-1"
+SECRET, PARAMETER = "kairo/metrics-token", "/kairo/metrics-token"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """Play an AWS account; give a function that makes clients of it."""
+    # Imported here: half a second that most test runs don't need.
+    import boto3
+    from moto import mock_aws
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        yield lambda service: boto3.client(service, REGION)
+
+
+@pytest.fixture
+def vault(aws: Callable[[str], Any]) -> Any:
+    """Give a client of the account's Secrets Manager."""
+    return aws("secretsmanager")
+
+
+@pytest.fixture
+def store(aws: Callable[[str], Any]) -> Any:
+    """Give a client of the account's Systems Manager."""
+    return aws("ssm")
+
+
+def use_account(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Give this process an account whose services are all at one address."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+
+
+@pytest.fixture
+def silent_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
+    """Play an AWS that takes connections and never answers; give those that it has taken."""
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            with suppress(OSError):  # the listener is shut down
+                while True:
+                    taken.append(listener.accept()[0])
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        use_account(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setattr(token_sources, "_READ_TIMEOUT_S", 0.05)
+        yield taken
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for connection in taken:
+        connection.close()
+
+
+@pytest.fixture
+def refusing_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Play an AWS that lets nobody read anything; give what it says."""
+    said = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized"
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"__type": "AccessDeniedException", "Message": said}).encode()
+            self.send_response(400)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        use_account(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+        yield said
+        server.shutdown()
+        thread.join()
