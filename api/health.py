@@ -1,8 +1,7 @@
 """`GET /api/health`: alive; with `?ready=1`, whether Redis answers."""
 
-from mangum import Mangum
-
 from lib.kairo_metrics.health import health_app
+from lib.kairo_metrics.integrations.aws_lambda import lambda_handler
 
 app = health_app()
-handler = Mangum(app, lifespan="off")
+handler = lambda_handler(app)

@@ -1,8 +1,7 @@
 """`GET /api/metrics`: what Prometheus scrapes."""
 
-from mangum import Mangum
-
 from lib.kairo_metrics import metrics_app
+from lib.kairo_metrics.integrations.aws_lambda import lambda_handler
 
 app = metrics_app()
-handler = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", "application/openmetrics-text"])
+handler = lambda_handler(app)

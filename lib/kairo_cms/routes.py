@@ -94,7 +94,7 @@ class _Content:
         tenant = _tenant(request)
         slug, content = validation.new_entry(await _body(request))
         entry = await self._call(lambda entries: entries.create(tenant, slug, content))
-        return JSONResponse(_document(entry), status_code=201, headers={"Location": f"/api/content/{slug}"})
+        return JSONResponse(_document(entry), status_code=201, headers={"Location": _address(request, slug)})
 
     async def read(self, request: Request) -> Response:
         tenant, slug = _tenant(request), _slug(request)
@@ -144,6 +144,10 @@ def _routes(path: str, **endpoints: Endpoint) -> list[Route]:
 
 def _tenant(request: Request) -> str:
     return validation.tenant(request.headers.getlist("x-tenant"))
+
+
+def _address(request: Request, slug: str) -> str:
+    return f"{request.scope.get('root_path', '')}/api/content/{slug}"
 
 
 def _slug(request: Request) -> str:

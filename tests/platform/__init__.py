@@ -1,1 +1,1 @@
-"""The functions as Vercel builds and runs them, by Vercel's own builder and runtime."""
+"""The functions as the platforms run them, by the platforms' own tools."""
