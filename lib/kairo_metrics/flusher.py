@@ -64,7 +64,7 @@ class Flusher:
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
-        epoch, deadline_s = self._recorder.open_epoch(), time.monotonic() + self._budget_s
+        epoch, deadline_s = self._plan()
         while self._settled_epoch < epoch:
             under_way = self._under_way()
             flight = under_way or self._start(epoch)
@@ -81,7 +81,7 @@ class Flusher:
         timer stands in for the request that may never come. A request that is cancelled is flushed, too.
         """
         cancelled: asyncio.CancelledError | None = None
-        epoch, deadline_s = self._recorder.open_epoch(), time.monotonic() + self._budget_s
+        epoch, deadline_s = self._plan()
         while self._settled_epoch < epoch and not self._breaker.pause_s() and time.monotonic() < deadline_s:
             flight = self._under_way() or self._start(epoch)
             try:
@@ -103,7 +103,7 @@ class Flusher:
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
-        epoch, deadline_s = self._recorder.open_epoch(), time.monotonic() + self._budget_s
+        epoch, deadline_s = self._plan()
         while self._settled_epoch < epoch:
             if time.monotonic() >= deadline_s:
                 raise self._too_slow()
@@ -120,6 +120,14 @@ class Flusher:
                 raise
             finally:
                 self._turn.give_back(taken)
+
+    def _plan(self) -> tuple[int, float]:
+        """Return the epoch to settle, and until when."""
+        epoch = self._recorder.open_epoch()
+        if self._settled_epoch < epoch:
+            # On a slow instance this alone outlasts a budget: within it the first flush would always fail.
+            self._store.load()
+        return epoch, time.monotonic() + self._budget_s
 
     def _under_way(self) -> asyncio.Task[None] | None:
         """Return the flush of this event loop that is under way."""

@@ -185,6 +185,9 @@ class SyncLink(Protocol):
 class Store(Protocol):
     """The shared state. `memory` and `redis` pass the same tests."""
 
+    def load(self) -> None:
+        """Import what the first connection needs: an instance pays for that once, outside of any time limit."""
+
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """Apply a batch exactly once, in the order of its writer's numbers."""
 

@@ -70,6 +70,9 @@ class MemoryStore:
         self._clock_ms = clock_ms
         self._shards = [_Shard() for _ in range(settings.shards)]
 
+    def load(self) -> None:
+        """See `Store.load`."""
+
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`."""
         yield from ()  # it has nobody to ask, and yet is a conversation like the other store's

@@ -45,6 +45,10 @@ class RedisStore:
         self._sync_idle: list[_SyncLink] = []
         self._inherited: list[object] = []
 
+    def load(self) -> None:
+        """See `Store.load`."""
+        import redis.asyncio.connection  # noqa: F401
+
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`."""
         return apply(self._settings, writer, batch)
