@@ -15,6 +15,7 @@ from lib.kairo_metrics import Settings, SettingsError, metrics_app
 from lib.kairo_metrics.endpoint import MetricsEndpoint
 from lib.kairo_metrics.token_sources import SecretsManager
 from tests.aws_account import PARAMETER, REGION, SECRET
+from tests.dev_server import dev_server
 from tests.recording import Recording
 
 
@@ -106,3 +107,10 @@ def test_boto3_waits_for_the_first_token() -> None:
         "AWS_DEFAULT_REGION": REGION,
     }
     subprocess.run([sys.executable, "-c", LAZY], env=environment, check=True)
+
+
+def test_the_dev_server_makes_up_no_token_beside_the_secret() -> None:
+    """`make run` with a secret named starts as it would on Lambda, and shows where the token comes from."""
+    with dev_server(env={"METRICS_AUTH_TOKEN_SECRET_ID": SECRET, "AWS_DEFAULT_REGION": REGION}) as server:
+        assert "Bearer <the token of METRICS_AUTH_TOKEN_SECRET_ID>" in server.output
+        assert httpx.get(f"{server.url}/api/metrics").status_code == 401
