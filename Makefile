@@ -22,7 +22,7 @@ run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis
 test: $(INSTALLED) $(VERCEL) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions that Vercel builds
+platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions as Vercel and AWS run them
 	$(BIN)/python -m pytest tests/platform $(PYTEST_ARGS)
 
 lint: $(INSTALLED)  ## check style, types and the direction of imports

@@ -54,7 +54,7 @@ WRITING = """
     store store.base store.bookkeeping store.conversation store.redis store.schema store.script store.snapshot
 """
 READING = """
-    auth collector endpoint rows
+    auth collector endpoint keyring rows token_sources
     exposition exposition.family exposition.negotiate exposition.openmetrics exposition.samples exposition.text
 """
 

@@ -21,10 +21,10 @@ from .config import Settings
 from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable, TokenSourceError
 from .pipeline import current_pipeline, current_settings, open_pipeline
 from .store.base import Store
-from .token_sources import TokenSource
 
 if TYPE_CHECKING:
     from .endpoint import MetricsEndpoint
+    from .token_sources import TokenSource
 
 __all__ = [
     "KairoError",
@@ -33,7 +33,6 @@ __all__ = [
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",
-    "TokenSource",
     "TokenSourceError",
     "aflush",
     "flush",
