@@ -50,7 +50,7 @@ class _Staged:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         event = scope["aws.event"]
-        stage = f"/{event['requestContext'].get('stage')}"
+        stage = f"/{event.get('requestContext', {}).get('stage')}"  # Lambda@Edge has no such context
         if event.get("version") == "2.0" and f"{scope['path']}/".startswith(f"{stage}/"):
             scope = {**scope, "root_path": stage}
         await self._app(scope, receive, send)

@@ -47,7 +47,8 @@ class RedisStore:
 
     def load(self) -> None:
         """See `Store.load`."""
-        import redis.asyncio.connection  # noqa: F401
+        with suppress(ImportError):  # told where it is needed, and not to a request that has had its answer
+            import redis.asyncio.connection  # noqa: F401
 
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`."""
