@@ -10,7 +10,7 @@ VERCEL := tests/platform/node_modules/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test platform lint format lock bench cold-start wheel clean test-programs
+.PHONY: help run test platform lint format lock proto bench cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -39,6 +39,9 @@ lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) -o requirements.txt requirements.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
 	$(COMPILE) -c requirements.txt -o examples/fastapi/requirements.txt examples/fastapi/requirements.in
+
+proto: $(INSTALLED)  ## compile lib/**/*.proto
+	$(BIN)/python -m grpc_tools.protoc -I lib --python_out=lib --pyi_out=lib $$(find lib -name '*.proto')
 
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 	$(BIN)/python -m benchmarks

@@ -19,7 +19,9 @@ from lib.kairo_metrics.dev.redis_server import free_port
 REPOSITORY = Path(__file__).parent.parent
 
 # What would change the server and comes from whoever runs the tests.
-_FOREIGN = re.compile(r"PORT|ENABLE_METRICS|DATABASE_URL|REDIS_URL|REDIS_TLS_URL|KV_URL|VERCEL.*|METRICS_.*")
+_FOREIGN = re.compile(
+    r"PORT|ENABLE_METRICS|DATABASE_URL|REDIS_URL|REDIS_TLS_URL|KV_URL|CRON_SECRET|VERCEL.*|METRICS_.*"
+)
 
 
 class DevServer:

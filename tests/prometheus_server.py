@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +64,16 @@ class PrometheusServer:
 
 
 @contextlib.contextmanager
-def prometheus_server(folder: Path, scrape_configs: str, interval: str = "1s") -> Iterator[PrometheusServer]:
+def prometheus_server(
+    folder: Path, scrape_configs: str = "[]", interval: str = "1s", flags: Sequence[str] = ()
+) -> Iterator[PrometheusServer]:
     """Run Prometheus on a free port of the loopback address until the block ends.
 
     Args:
         folder: takes its configuration, storage and log.
         scrape_configs: a YAML list, as it stands below `scrape_configs:`.
         interval: takes the place of every scrape interval and timeout in it, so that a test need not wait.
+        flags: of the command line, on top of those for its storage and address.
     """
     program = require("prometheus")
     jobs = [{**job, "scrape_interval": interval, "scrape_timeout": interval} for job in yaml.safe_load(scrape_configs)]
@@ -84,6 +87,7 @@ def prometheus_server(folder: Path, scrape_configs: str, interval: str = "1s") -
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder / 'prometheus-data'}",
                 f"--web.listen-address={address}",
+                *flags,
             ],
             stdout=output,
             stderr=subprocess.STDOUT,

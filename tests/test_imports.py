@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-DEAR = {"boto3", "redis", "sqlalchemy", "uvicorn"}
+DEAR = {"boto3", "google", "redis", "sqlalchemy", "uvicorn"}
 
 IMPORTED = """
 import importlib, json, sys
@@ -18,9 +18,9 @@ print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))
 """
 
 
-@pytest.mark.parametrize("module", ["api.content", "api.health", "api.metrics", "lib.kairo_metrics"])
+@pytest.mark.parametrize("module", ["api.content", "api.health", "api.metrics", "api.push", "lib.kairo_metrics"])
 def test_no_function_imports_a_dear_library(module: str) -> None:
-    """Loading a function brings in neither redis nor sqlalchemy nor boto3."""
+    """Loading a function brings in neither redis nor sqlalchemy nor boto3 nor protobuf."""
     assert DEAR.isdisjoint(_modules(IMPORTED.format(module=module)))
 
 
@@ -54,7 +54,7 @@ WRITING = """
     store store.base store.bookkeeping store.conversation store.redis store.schema store.script store.snapshot
 """
 READING = """
-    auth collector endpoint keyring rows token_sources
+    auth collector endpoint keyring rows scrape token_sources
     exposition exposition.family exposition.negotiate exposition.openmetrics exposition.samples exposition.text
 """
 

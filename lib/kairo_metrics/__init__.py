@@ -18,16 +18,28 @@ from prometheus_client import CollectorRegistry
 
 from .asgi import Instrumented, is_wsgi
 from .config import Settings
-from .errors import KairoError, SettingsError, StoreError, StoreRefused, StoreUnavailable, TokenSourceError
+from .errors import (
+    KairoError,
+    ReceiverError,
+    SettingsError,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    TokenSourceError,
+)
 from .pipeline import current_pipeline, current_settings, open_pipeline
 from .store.base import Store
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from .config import PushSettings
     from .endpoint import MetricsEndpoint
     from .token_sources import TokenSource
 
 __all__ = [
     "KairoError",
+    "ReceiverError",
     "Settings",
     "SettingsError",
     "StoreError",
@@ -39,6 +51,7 @@ __all__ = [
     "install",
     "instrument",
     "metrics_app",
+    "push_app",
 ]
 
 
@@ -93,6 +106,29 @@ def metrics_app(
 
     settings = settings or current_settings()
     return MetricsEndpoint(open_pipeline(settings, store), settings, token_source)
+
+
+def push_app(
+    *, settings: Settings | None = None, store: Store | None = None, push_settings: PushSettings | None = None
+) -> Starlette:
+    """Build the endpoint that a cron calls to push what a scrape would show to a remote-write receiver.
+
+    Args:
+        settings: by default those that `instrument` was given, else read from the environment.
+        store: by default Redis, as the settings say.
+        push_settings: the receiver, its login and the cron's secret; by default read from the environment.
+
+    Raises:
+        SettingsError: a variable of the environment is malformed.
+
+    Example:
+        >>> app = push_app(settings=Settings(enabled=False))
+    """
+    from .config import PushSettings
+    from .push import push_endpoint
+
+    settings = settings or current_settings()
+    return push_endpoint(open_pipeline(settings, store), settings, push_settings or PushSettings.from_env())
 
 
 def install(*registries: CollectorRegistry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .exposition.family import Family
 from .rows import Rows, Sieve, merge, rebin
@@ -35,19 +35,21 @@ class Scrape:
 
     Args:
         families: sorted by name.
+        at_ms: the store's clock when it was read, in ms since 1970.
     """
 
     families: tuple[Family, ...]
+    at_ms: int
 
     def with_duration(self, seconds: float) -> Scrape:
         """Add how long it took."""
-        return Scrape((*self.families, Family(_DURATION, {b"": f"{seconds:.6f}".encode()})))
+        return replace(self, families=(*self.families, Family(_DURATION, {b"": f"{seconds:.6f}".encode()})))
 
     def named(self, names: frozenset[str]) -> Scrape:
         """Keep the families that a `name[]` asks for; all of them where nothing is asked."""
         if not names:
             return self
-        return Scrape(tuple(family for family in self.families if family.answers_to(names)))
+        return replace(self, families=tuple(family for family in self.families if family.answers_to(names)))
 
 
 async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = frozenset()) -> Scrape:
@@ -82,7 +84,7 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
         damaged[""] = snapshot.damaged
     families = _unclashing([Family(schema, rows[name]) for name, schema in served.items() if rows[name]], damaged)
     families += _own(snapshot, families, damaged)
-    return Scrape(tuple(sorted(families, key=lambda family: family.schema.name)))
+    return Scrape(tuple(sorted(families, key=lambda family: family.schema.name)), snapshot.now_ms)
 
 
 async def _read(

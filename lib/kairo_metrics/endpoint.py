@@ -7,19 +7,19 @@ import math
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from .collector import Scrape, collect
+from .collector import Scrape
 from .config import Settings
 from .errors import StoreError, TokenSourceError
 from .exposition.negotiate import accepts_gzip, choose_format
 from .keyring import Keyring
 from .pipeline import Pipeline
+from .scrape import take_scrape
 from .token_sources import TokenSource, source_named_by
 
 __all__ = ["MetricsEndpoint"]
@@ -79,16 +79,9 @@ class MetricsEndpoint:
     async def _scrape(self, pipeline: Pipeline, request: Request, started_s: float, patience_s: float) -> Response:
         names = frozenset(request.query_params.getlist("name[]"))
         try:
-            async with asyncio.timeout(started_s + patience_s - time.perf_counter()):
-                # What this very process has not sent yet belongs on its own page.
-                with suppress(StoreError):
-                    await pipeline.flusher.aflush()
-                scrape = await collect(pipeline.store, self._settings.series_ttl_s, names)
-        except TimeoutError:
-            return _text(503, f"the store did not answer within {patience_s:.3g} s")
+            scrape = await take_scrape(pipeline, started_s, patience_s, names)
         except StoreError as err:
-            return _text(503, f"the store could not be read: {err}")
-        scrape = scrape.with_duration(time.perf_counter() - started_s).named(names)
+            return _text(503, str(err))
         return _page(request, scrape)
 
     def _patience_s(self, request: Request) -> float:

@@ -3,6 +3,7 @@
 KairoError
 ├── SettingsError            a setting is missing or malformed; names the variable
 ├── TokenSourceError         the accepted tokens could not be read from where they are kept
+├── ReceiverError            the remote-write receiver did not take what was pushed
 └── StoreError               the state in Redis could not be reached or read
     ├── StoreUnavailable     refused, cut off, too slow, or not configured
     ├── UnknownScript        the server has forgotten the script; send it again
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 __all__ = [
     "KairoError",
+    "ReceiverError",
     "SettingsError",
     "StoreError",
     "StoreRefused",
@@ -60,6 +62,19 @@ class TokenSourceError(KairoError):
     def __init__(self, reason: str, detail: str = "", *, final: bool = False) -> None:
         super().__init__(reason)
         self.detail = detail or reason
+        self.final = final
+
+
+class ReceiverError(KairoError):
+    """The remote-write receiver did not take what was pushed.
+
+    Args:
+        reason: one sentence, without the login.
+        final: whether it has said no, so that the same would be refused again.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
         self.final = final
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "DB_QUERY_DURATION",
     "HTTP_REQUESTS",
     "HTTP_REQUEST_DURATION",
+    "PUSHES",
     "TOKEN_READS",
 ]
 
@@ -38,5 +39,10 @@ DB_QUERY_DURATION = Histogram(
 TOKEN_READS = Counter(
     "kairo_token_reads_total",
     "Times an instance read the accepted tokens from where they are kept: done, missing (there is none) or failed.",
+    ["outcome"],
+)
+PUSHES = Counter(
+    "kairo_pushes_total",
+    "Times that the metrics were pushed to a remote-write receiver: done, refused, or failed on the way.",
     ["outcome"],
 )

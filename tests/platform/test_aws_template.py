@@ -61,6 +61,7 @@ def test_the_functions_may_do_no_more_than_they_need(template: dict[str, Any]) -
         "api.content.handler": "FunctionRole",
         "api.health.handler": "FunctionRole",
         "api.metrics.handler": "MetricsRole",
+        "api.push.handler": "FunctionRole",
     }
     assert "Policies" not in roles["FunctionRole"]["Properties"]
     [policy] = roles["MetricsRole"]["Properties"]["Policies"]

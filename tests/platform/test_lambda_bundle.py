@@ -47,7 +47,7 @@ def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
     assert not names & {"benchmarks", "bin", "boto3", "botocore", "deploy", "docs", "grafana", "pytest", "tests"}
     assert not [path for path in bundle.rglob("*") if path.name.startswith(".") or path.suffix in {".sqlite3", ".toml"}]
     assert (bundle / "lib" / "kairo_metrics" / "store" / "apply.lua").exists()
-    assert {path.stem for path in (bundle / "api").glob("*.py")} == {"content", "health", "metrics"}
+    assert {path.stem for path in (bundle / "api").glob("*.py")} == {"content", "health", "metrics", "push"}
     assert len(list((bundle / "lib").rglob("*.pyc"))) == len(list((bundle / "lib").rglob("*.py")))
     assert sum(path.stat().st_size for path in bundle.rglob("*")) < 250e6
 

@@ -53,12 +53,14 @@ class Build:
         functions: by name.
         static: the files that are published as they are, relative to the site's root.
         routes: of `config.json`, in the order in which they are tried.
+        crons: of the same file.
         tools: what it was built with; its Python runs the functions.
     """
 
     functions: Mapping[str, BuiltFunction]
     static: frozenset[str]
     routes: tuple[Mapping[str, Any], ...]
+    crons: tuple[Mapping[str, str], ...]
     tools: Tools
 
 
@@ -88,13 +90,15 @@ def vercel_build(project: Path, tools: Tools, env: Mapping[str, str] | None = No
     if ran.returncode:
         raise AssertionError(f"vercel build ended with {ran.returncode}:\n{ran.stdout}")
     output = own / "output"
-    configs = sorted((output / "functions").rglob(".vc-config.json"))
-    functions = [_lay_out(project, config, own / "instances") for config in configs]
+    found = sorted((output / "functions").rglob(".vc-config.json"))
+    functions = [_lay_out(project, function, own / "instances") for function in found]
     static = output / "static"
+    config = json.loads((output / "config.json").read_text())
     return Build(
         {function.name: function for function in functions},
         frozenset(_files(static)),
-        tuple(json.loads((output / "config.json").read_text())["routes"]),
+        tuple(config["routes"]),
+        tuple(config.get("crons", ())),
         tools,
     )
 

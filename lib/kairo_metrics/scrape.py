@@ -1,0 +1,40 @@
+"""One reading of the shared state, within a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from .collector import Scrape, collect
+from .errors import StoreError, StoreUnavailable
+from .pipeline import Pipeline
+
+__all__ = ["take_scrape"]
+
+
+async def take_scrape(
+    pipeline: Pipeline, started_s: float, patience_s: float, names: frozenset[str] = frozenset()
+) -> Scrape:
+    """Read what all instances have sent, this one's own increments included.
+
+    Args:
+        pipeline: whose store is read.
+        started_s: when the request came, by `time.perf_counter`; the scrape tells how long it took since.
+        patience_s: seconds from then on after which it is given up.
+        names: family or sample names to keep, as in `name[]`; all when empty.
+
+    Raises:
+        StoreError: the store could not be read in time; a sentence that may be shown to whoever asked.
+    """
+    try:
+        async with asyncio.timeout(started_s + patience_s - time.perf_counter()):
+            # What this very process has not sent yet belongs on its own page.
+            with suppress(StoreError):
+                await pipeline.flusher.aflush()
+            scrape = await collect(pipeline.store, pipeline.settings.series_ttl_s, names)
+    except TimeoutError:
+        raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
+    except StoreError as err:
+        raise StoreError(f"the store could not be read: {err}") from err
+    return scrape.with_duration(time.perf_counter() - started_s).named(names)
