@@ -1,4 +1,4 @@
-"""`make bench`: measure flush and scrape against raw commands to the same Redis, in the same run."""
+"""`make bench`: measure flush, scrape and push, each against a floor in the same run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 
 from benchmarks.flush import bench_flush
+from benchmarks.push import bench_push
 from benchmarks.response import bench_response
 from benchmarks.scrape import bench_scrape
 from lib.kairo_metrics.dev.redis_server import private_redis
@@ -18,6 +19,7 @@ def main() -> None:
         with private_redis() as url:
             bench(url)
         print()
+    bench_push()
 
 
 if __name__ == "__main__":
