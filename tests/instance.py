@@ -75,6 +75,11 @@ async def samples(store: Store, prefix: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
+async def happened(store: Store, prefix: str) -> dict[str, float]:
+    """Give the samples as `samples` does, but for those at zero: what the page only says has not happened."""
+    return {name: value for name, value in (await samples(store, prefix)).items() if value}
+
+
 async def jobs_total(instance: Instance) -> float:
     """Read from the store itself what the queue `a` has added up to."""
     return (await samples(instance.store, "jobs_total")).get('jobs_total{queue="a"}', 0.0)

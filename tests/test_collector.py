@@ -22,7 +22,7 @@ from lib.kairo_metrics.store.base import Writer
 from lib.kairo_metrics.store.conversation import drive
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.schema import Schema, pack_line
-from tests.instance import JOBS, page, samples, settings
+from tests.instance import JOBS, happened, page, samples, settings
 
 OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")
 NEW = Schema("wait_seconds", "histogram", ("queue",), ("0.2", "1.0", "+Inf"), help="New.")
@@ -188,6 +188,36 @@ async def test_only_the_named_families_are_read() -> None:
     scrape = await collect(cms.store, 3600, frozenset({"jobs_total"}))
     assert "wait_seconds" not in {family.schema.name for family in scrape.families}
     assert "jobs" in {family.schema.name for family in scrape.families}
+
+
+async def test_what_has_not_happened_stands_at_zero() -> None:
+    """Losses, overflows and outcomes are on the page before the first one, so that the first one can be seen."""
+    cms = Deployment(max_series=1)
+    cms.count(JOBS, 'queue="a"', (1, 1))
+    assert await samples(cms.store, "kairo_samples_lost_total") == {
+        'kairo_samples_lost_total{family="jobs"}': 0,
+        'kairo_samples_lost_total{family="kairo_batches"}': 0,
+        'kairo_samples_lost_total{family="kairo_samples_overflowed"}': 0,
+    }
+    assert await samples(cms.store, "kairo_batches_total") == {
+        'kairo_batches_total{outcome="applied"}': 1,
+        'kairo_batches_total{outcome="duplicate"}': 0,
+        'kairo_batches_total{outcome="lost"}': 0,
+        'kairo_batches_total{outcome="replayed"}': 0,
+    }
+    assert (await samples(cms.store, "kairo_series"))['kairo_series{family="kairo_batches"}'] == 4
+    cms.count(JOBS, 'queue="b"', (1, 1))
+    assert await happened(cms.store, "kairo_samples_overflowed_total") == {
+        'kairo_samples_overflowed_total{family="jobs"}': 1
+    }
+    assert await samples(cms.store, "kairo_max_series") == {"kairo_max_series": 1}
+
+
+async def test_a_family_of_the_user_is_not_filled_up_with_zeros() -> None:
+    """Somebody else's metric of one of our names keeps its own series."""
+    cms = Deployment()
+    cms.count(Schema("kairo_samples_lost", "gauge", ("queue",), mode="sum", help="Theirs."), 'queue="a"', (1, 7))
+    assert await samples(cms.store, "kairo_samples_lost") == {'kairo_samples_lost{queue="a"}': 7}
 
 
 BOUNDS = st.lists(st.integers(-5, 20), min_size=0, max_size=6, unique=True).map(

@@ -253,10 +253,17 @@ def test_families_can_be_selected_by_name(server: DevServer, query: str, familie
 
 
 def test_the_page_tells_on_itself(server: DevServer) -> None:
-    """Batches, series per family, quarantine, scrape time and the store are on every page."""
+    """Batches, losses, series per family, quarantine, scrape time, clock and the store are on every page."""
     page = scrape(server).text
     for sample in (
         'kairo_batches_total{outcome="applied"}',
+        'kairo_batches_total{outcome="replayed"} 0',
+        'kairo_samples_lost_total{family="http_requests"} 0',
+        'kairo_samples_overflowed_total{family="http_requests"} 0',
+        "kairo_clock_skew_seconds 0",
+        "kairo_max_series 10000",
+        "kairo_store_memory_bytes ",
+        "kairo_store_max_memory_bytes 0",
         'kairo_series{family="http_requests"} 2',
         'kairo_quarantined_fields{family="http_requests"} 0',
         "kairo_scrape_duration_seconds 0.",

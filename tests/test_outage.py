@@ -14,7 +14,7 @@ import redis
 
 from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from lib.kairo_metrics.errors import StoreUnavailable
-from tests.instance import Start, jobs_total, redis_instance, samples
+from tests.instance import Start, happened, jobs_total, redis_instance
 from tests.proxy import Proxy
 
 
@@ -107,7 +107,7 @@ async def test_a_store_slower_than_half_the_budget_is_kept_up_with(start: Start,
     proxy.reply_delay_ms = 0
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 21
-    assert list(await samples(instance.store, "kairo_batches")) == ['kairo_batches_total{outcome="applied"}']
+    assert list(await happened(instance.store, "kairo_batches")) == ['kairo_batches_total{outcome="applied"}']
 
 
 # In a process of its own: a loop that is closed like that leaves warnings to the garbage collector.

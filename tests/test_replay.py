@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from lib.kairo_metrics.errors import StoreUnavailable
-from tests.instance import Start, jobs_total, samples
+from tests.instance import Start, happened, jobs_total
 from tests.proxy import Proxy
 
 
@@ -80,7 +80,7 @@ async def test_batches_too_old_to_be_replayed_are_counted_as_lost(
     await instance.flusher.aflush()
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 65
-    assert await samples(instance.store, "kairo_samples_lost") == {'kairo_samples_lost_total{family="jobs"}': 6}
+    assert await happened(instance.store, "kairo_samples_lost") == {'kairo_samples_lost_total{family="jobs"}': 6}
 
 
 async def test_an_evicted_record_makes_nothing_count_twice(

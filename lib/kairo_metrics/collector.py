@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .exposition.family import Family
 from .rows import Rows, Sieve, merge, rebin
 from .store.base import IndexEntry, Snapshot, Store
-from .store.schema import Schema, label_text
+from .store.bookkeeping import BATCHES, LOST, OUTCOMES, OVERFLOWED
+from .store.schema import Schema, label_text, number_text
 
 __all__ = ["Scrape", "collect"]
 
@@ -26,6 +27,18 @@ _QUARANTINED = Schema(
 _STORE = Schema(
     "kairo_store_info", "gauge", ("eviction_policy", "version"), help="The server that holds the state; always 1."
 )
+_MEASURES = {
+    "clock_skew_s": Schema(
+        "kairo_clock_skew_seconds",
+        "gauge",
+        help="Seconds that the store's clock is ahead (below 0: behind) of the clock of whoever served this page.",
+    ),
+    "max_memory_bytes": Schema(
+        "kairo_store_max_memory_bytes", "gauge", help="Bytes of memory that the store may use; 0 where it has no limit."
+    ),
+    "max_series": Schema("kairo_max_series", "gauge", help="Series that a family may have before it overflows."),
+    "memory_bytes": Schema("kairo_store_memory_bytes", "gauge", help="Bytes of memory that the store uses."),
+}
 _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")
 
 
@@ -67,10 +80,10 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
         StoreError: the store could not be read.
     """
     snapshot = await store.snapshot()
-    about_all = not names.isdisjoint({_SERIES.name, _QUARANTINED.name})
+    everything = not names or not names.isdisjoint({_SERIES.name, _QUARANTINED.name})
     schemas: defaultdict[str, list[IndexEntry]] = defaultdict(list)
     for entry in snapshot.entries:
-        if not names or about_all or Family(entry.schema, {}).answers_to(names):
+        if everything or Family(entry.schema, {}).answers_to(names):
             schemas[entry.schema.name].append(entry)
     served = {name: _served_schema(entries, snapshot.now_ms) for name, entries in sorted(schemas.items())}
     readable = [entry for name, entries in schemas.items() for entry in entries if _agree(entry.schema, served[name])]
@@ -79,6 +92,11 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
         name: _merged(served[name], {entry: sieves[entry] for entry in entries if entry in sieves})
         for name, entries in schemas.items()
     }
+    for schema, zeros in _zeros(snapshot):
+        if everything or Family(schema, {}).answers_to(names):
+            served.setdefault(schema.name, schema)
+            if served[schema.name] == schema:
+                rows[schema.name] = zeros | rows.get(schema.name, {})
     damaged = {name: foreign[name] + sum(sieves[e].damaged for e in schemas[name] if e in sieves) for name in served}
     if snapshot.damaged:
         damaged[""] = snapshot.damaged
@@ -123,7 +141,7 @@ def _agree(one: Schema, other: Schema) -> bool:
 
 def _unclashing(families: list[Family], damaged: dict[str, int]) -> list[Family]:
     """Leave out a family whose sample names another one uses; a page that has both is refused whole."""
-    claimed = {schema.name for schema in (_SERIES, _QUARANTINED, _STORE, _DURATION)}
+    claimed = {schema.name for schema in (_SERIES, _QUARANTINED, _STORE, _DURATION, *_MEASURES.values())}
     kept = []
     for family in families:
         if claimed.isdisjoint(family.sample_names):
@@ -146,6 +164,16 @@ def _merged(newest: Schema, sieves: Mapping[IndexEntry, Sieve]) -> Rows:
     return rows
 
 
+def _zeros(snapshot: Snapshot) -> Iterator[tuple[Schema, Rows]]:
+    """Give the rows of what has not happened yet: `increase` does not see how a series comes into being.
+
+    Source: https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
+    """
+    families = sorted({entry.schema.name for entry in snapshot.entries})
+    for schema, values in ((BATCHES, OUTCOMES), (LOST, families), (OVERFLOWED, families)):
+        yield schema, {_text(schema, value): b"0" for value in values}
+
+
 def _own(snapshot: Snapshot, served: list[Family], damaged: Mapping[str, int]) -> list[Family]:
     """What the page tells of itself."""
     families = [
@@ -155,6 +183,9 @@ def _own(snapshot: Snapshot, served: list[Family], damaged: Mapping[str, int]) -
     if snapshot.facts:
         facts = [snapshot.facts[name] for name in _STORE.labelnames]
         families.append(Family(_STORE, {label_text(_STORE.labelnames, facts).encode(): b"1"}))
+    families += [
+        Family(_MEASURES[name], {b"": number_text(number).encode()}) for name, number in snapshot.measures.items()
+    ]
     return [family for family in families if family.rows]
 
 

@@ -160,12 +160,14 @@ class Snapshot:
         entries: the families index of every shard.
         damaged: index entries that could not be read.
         facts: `version` and `eviction_policy`, where the server tells.
+        measures: `clock_skew_s`, `max_series`, and where the server tells, `memory_bytes` and `max_memory_bytes`.
     """
 
     now_ms: int
     entries: tuple[IndexEntry, ...]
     damaged: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 class AsyncLink(Protocol):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .schema import Schema
 
-__all__ = ["BATCHES", "LOST", "OVERFLOWED"]
+__all__ = ["BATCHES", "LOST", "OUTCOMES", "OVERFLOWED"]
 
+OUTCOMES = ("applied", "duplicate", "lost", "replayed")
 BATCHES = Schema("kairo_batches", "counter", ("outcome",), help="Batches by what became of them.")
 LOST = Schema(
     "kairo_samples_lost",

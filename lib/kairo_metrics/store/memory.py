@@ -145,7 +145,7 @@ class MemoryStore:
             for number, shard in enumerate(self._shards)
             for family in shard.families.values()
         ]
-        return Snapshot(self._clock_ms(), tuple(entries))
+        return Snapshot(self._clock_ms(), tuple(entries), measures={"max_series": self._settings.max_series})
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
         """See `Store.scan`."""

@@ -8,6 +8,7 @@ retry would hide from us whether a batch was sent once or ten times.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -108,11 +109,11 @@ class RedisStore:
         shards = range(self._settings.shards)
         questions: list[Command] = [("HGETALL", Keys(self._settings.namespace, shard).families) for shard in shards]
         async with self.link() as link:
-            clock, server, memory, *indexes = await link.call(
-                ("TIME",), ("INFO", "server"), ("INFO", "memory"), *questions
-            )
-        _raise_refusal([clock, *indexes])
-        return read_snapshot(clock, server, memory, indexes)
+            asked_s = time.time()
+            replies = await link.call(("TIME",), ("INFO", "server"), ("INFO", "memory"), *questions)
+            between_s = asked_s, time.time()
+        _raise_refusal([replies[0], *replies[3:]])
+        return read_snapshot(replies, between_s, self._settings.max_series)
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
         """See `Store.scan`.

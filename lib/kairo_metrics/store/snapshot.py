@@ -12,15 +12,23 @@ __all__ = ["read_snapshot"]
 
 # What the index holds beside the families.
 _OF_THE_STATE = frozenset({b"batches", b"incarnation"})
+_MEMORY = {"memory_bytes": b"used_memory", "max_memory_bytes": b"maxmemory"}
 
 
-def read_snapshot(clock: Any, server: Any, memory: Any, indexes: Sequence[Any]) -> Snapshot:
+def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_series: int) -> Snapshot:
     r"""Read the replies to `TIME`, `INFO server`, `INFO memory` and an `HGETALL` of each shard's index.
 
+    Args:
+        replies: in this order.
+        between_s: our own wall clock when they were asked for and when they had come, in seconds.
+        max_series: how many series a family may have.
+
     Example:
-        >>> read_snapshot([b"1764000000", b"250000"], b"redis_version:7.0.15\r\n", b"", []).facts["version"]
+        >>> replies = [[b"1764000000", b"250000"], b"redis_version:7.0.15\r\n", b""]
+        >>> read_snapshot(replies, (1764000000.0, 1764000000.5), 9).facts["version"]
         '7.0.15'
     """
+    clock, server, memory, *indexes = replies
     entries: list[IndexEntry] = []
     damaged = 0
     for shard, index in enumerate(indexes):
@@ -33,7 +41,18 @@ def read_snapshot(clock: Any, server: Any, memory: Any, indexes: Sequence[Any]) 
             except ValueError:
                 damaged += 1
     facts = {"version": _fact(server, b"redis_version"), "eviction_policy": _fact(memory, b"maxmemory_policy")}
-    return Snapshot(int(clock[0]) * 1000 + int(clock[1]) // 1000, tuple(entries), damaged, facts)
+    measures = {name: float(told) for name, key in _MEMORY.items() if (told := _fact(memory, key)).isdecimal()}
+    measures["clock_skew_s"] = _skew_s(int(clock[0]) + int(clock[1]) / 1e6, *between_s)
+    measures["max_series"] = max_series
+    return Snapshot(int(clock[0]) * 1000 + int(clock[1]) // 1000, tuple(entries), damaged, facts, measures)
+
+
+def _skew_s(server_s: float, asked_s: float, answered_s: float) -> float:
+    """Return how far the server's clock is ahead of ours, at least; below 0 it is behind.
+
+    The server looked at its clock between the two; while its time lies there as well, the clocks agree.
+    """
+    return max(0.0, server_s - answered_s) + min(0.0, server_s - asked_s)
 
 
 def _fact(info: Any, name: bytes) -> str:
