@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.gauges import resolve
 from lib.kairo_metrics.rows import Sieve
 from lib.kairo_metrics.store.schema import Schema, label_text, number_text, pack_line
 
@@ -54,13 +55,13 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 def test_any_label_and_number_survives_the_way_through(labels: dict[str, str], value: float) -> None:
     """Whatever stands in a label, the store takes it, both parsers read it, and it means the same."""
     names = tuple(sorted(labels))
-    schema = Schema("load", "gauge", names, help="Load.")
+    schema = Schema("load", "gauge", names, mode="mostrecent", help="Load.")
     sieve = Sieve(schema, 0)
-    sieve.take([label_text(names, [labels[name] for name in names]).encode(), pack_line([value], 1, 1)])
+    sieve.take([label_text(names, [labels[name] for name in names]).encode(), pack_line([value, 1], 1, 1)])
     assert sieve.damaged == 0
     printable = {name: "".join(_printable(character) for character in text) for name, text in labels.items()}
     for form, parse in ((text, parse_text), (openmetrics, parse_openmetrics)):
-        [family] = parse(b"".join(form.render([Family(schema, sieve.rows)])).decode())
+        [family] = parse(b"".join(form.render([Family(schema, resolve(schema, sieve.rows).rows)])).decode())
         [sample] = family.samples
         assert (sample.labels, sample.value) == (printable, value)
 

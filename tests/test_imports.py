@@ -50,11 +50,13 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 
 # Each costs a millisecond or two of every cold start. Whatever joins this list should be worth it.
 WRITING = """
-    adoption asgi breaker config errors flusher metrics outbox pipeline recorder routes turn values
-    store store.base store.bookkeeping store.conversation store.redis store.schema store.script store.snapshot
+    adoption asgi breaker config errors flusher metrics outbox pipeline recorder routes turn
+    values values.base values.counter values.gauges values.observed values.words
+    store store.base store.bookkeeping store.conversation store.leases store.redis store.schema store.script
+    store.snapshot
 """
 READING = """
-    auth collector endpoint keyring rows scrape token_sources
+    auth collector endpoint gauges keyring rows scrape token_sources
     exposition exposition.family exposition.negotiate exposition.openmetrics exposition.samples exposition.text
 """
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import Any, NoReturn
+from functools import wraps
+from typing import Any
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, MetricWrapperBase, Summary
 
-from .values import is_shared, make_value
+from .recorder import Series
+from .store.schema import label_text
+from .values import RECORDER, is_shared, make_value
+from .values.words import Word
 
 __all__ = ["adopt", "unit_of"]
 
-# Uses that keep no number in a value, and so would silently stay in the instance that makes them.
-_NOT_SHARED_YET: tuple[tuple[type[MetricWrapperBase], str, str], ...] = (
-    (Info, "_metric_init", "Info"),
-    (Enum, "_metric_init", "Enum"),
-    (Gauge, "set_function", "Gauge.set_function()"),
-    (MetricWrapperBase, "remove", "remove()"),
-    (MetricWrapperBase, "remove_by_labels", "remove_by_labels()"),
-    (MetricWrapperBase, "clear", "clear()"),
-)
+# Where an info or an enum keeps our word; prometheus_client gives them no value.
+_WORD = "_kairo_word"
 _registries: list[CollectorRegistry] = []
+_Method = Callable[..., Any]
 
 
 def adopt(*registries: CollectorRegistry) -> None:
@@ -35,8 +33,13 @@ def adopt(*registries: CollectorRegistry) -> None:
     """
     # A function stands in for the class: which class it is depends on the instrument.
     values.ValueClass = make_value
-    for owner, method, use in _NOT_SHARED_YET:
-        setattr(owner, method, _refusal(use))
+    _extend(Info, "__init__", _with_word)
+    _extend(Enum, "__init__", _with_word)
+    _extend(Info, "info", _saying)
+    _extend(Enum, "state", _saying)
+    _extend(Gauge, "set_function", _following)
+    for method in ("remove", "remove_by_labels", "clear"):
+        _extend(MetricWrapperBase, method, _removing)
     for registry in registries:
         if registry not in _registries:
             _registries.append(registry)
@@ -54,11 +57,90 @@ def unit_of(family: str) -> str:
     return ""
 
 
-def _refusal(use: str) -> Callable[..., NoReturn]:
-    def refuse(self: MetricWrapperBase, *_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError(f"{self}: {use} is not shared between instances yet")
+# What prometheus_client does in a method without telling a value.
 
-    return refuse
+
+def _extend(owner: type[MetricWrapperBase], method: str, extension: Callable[[_Method], _Method]) -> None:
+    original = getattr(owner, method)
+    if not hasattr(original, "__wrapped__"):
+        setattr(owner, method, extension(original))
+
+
+def _with_word(init: _Method) -> _Method:
+    @wraps(init)
+    def init_with_word(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if not self._is_parent():
+            setattr(self, _WORD, Word(self))
+
+    return init_with_word
+
+
+def _saying(say: _Method) -> _Method:
+    @wraps(say)
+    def say_and_record(self: Any, said: Any) -> None:
+        say(self, said)
+        getattr(self, _WORD).follow(self)
+
+    return say_and_record
+
+
+def _following(set_function: _Method) -> _Method:
+    @wraps(set_function)
+    def set_and_follow(self: Any, f: Callable[[], float]) -> None:
+        set_function(self, f)
+        if is_shared(self._value):  # else it belongs to a registry that was not adopted
+            self._value.follow(f)
+
+    return set_and_follow
+
+
+def _removing(remove: _Method) -> _Method:
+    """Remove the series of an instance's children from the store, those of other instances with them.
+
+    In a gauge whose instances have values of their own, an instance removes what is its own.
+    """
+
+    @wraps(remove)
+    def remove_and_record(self: Any, *labels: Any) -> None:
+        before = dict(self._metrics) if self._is_parent() else {}
+        remove(self, *labels)
+        if not self._is_parent() or labels == ({},):
+            return
+        gone = [child for key, child in before.items() if self._metrics.get(key) is not child]
+        if remove.__name__ == "remove":
+            # Another instance may have what this one has not.
+            _record_removal(gone or [_passing_child(self, labels)])
+        else:
+            if not before:
+                gone = [_passing_child(self, self._labelnames)]
+            _record_clearing(gone, next(iter([*before.values(), *gone])), *labels)
+
+    return remove_and_record
+
+
+def _passing_child(instrument: Any, labelvalues: Sequence[Any]) -> Any:
+    """Return a child for these labels that the instrument does not know: it tells how they are stored."""
+    child = instrument.labels(*labelvalues)
+    instrument._metrics.pop(child._labelvalues)  # noqa: SLF001
+    return child
+
+
+def _record_removal(gone: Iterable[Any]) -> None:
+    for series in filter(None, map(_series_of, gone)):
+        RECORDER.remove(series)
+
+
+def _record_clearing(gone: Iterable[Any], like: Any, labels: Mapping[str, Any] | None = None) -> None:
+    model = _series_of(like)
+    if model is not None and not model.schema.per_instance:
+        pairs = [label_text([name], [str(value)]) for name, value in (labels or {}).items()]
+        RECORDER.clear(set(filter(None, map(_series_of, gone))), model.schema, "\n".join(pairs))
+    else:
+        _record_removal(gone)
+
+
+# Instruments that are older than we.
 
 
 def _instruments(registry: CollectorRegistry) -> Iterator[MetricWrapperBase]:
@@ -80,6 +162,9 @@ def _carry_over(child: Any) -> None:
     They are built on a twin and then put in place, so that a thread that observes meanwhile never meets a
     child that is half made.
     """
+    if isinstance(child, Info | Enum):
+        _carry_word_over(child)
+        return
     old = _values(child)
     if old and all(map(is_shared, old)):
         return
@@ -93,6 +178,15 @@ def _carry_over(child: Any) -> None:
             value.set(amount)
         elif amount:
             value.inc(amount)
+    if "_child_samples" in vars(child):  # set_function was called; the function itself is out of reach
+        child._value.follow(lambda: next(iter(child._child_samples())).value)  # noqa: SLF001
+
+
+def _carry_word_over(child: Any) -> None:
+    if not hasattr(child, _WORD):
+        setattr(child, _WORD, Word(child))
+        if child._value:  # noqa: SLF001
+            getattr(child, _WORD).follow(child)
 
 
 def _values(child: Any) -> list[Any]:
@@ -104,3 +198,9 @@ def _values(child: Any) -> list[Any]:
     if isinstance(child, Counter | Gauge):
         return [child._value]  # noqa: SLF001
     return []
+
+
+def _series_of(child: Any) -> Series | None:
+    """Return the child's series; None if it has none, because its registry was not adopted."""
+    holders = [getattr(child, _WORD, None), *filter(is_shared, _values(child))]
+    return next((holder.series for holder in holders if holder is not None), None)

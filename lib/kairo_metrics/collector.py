@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from .exposition.family import Family
+from .gauges import fold, resolve
 from .rows import Rows, Sieve, merge, rebin
 from .store.base import IndexEntry, Snapshot, Store
 from .store.bookkeeping import BATCHES, LOST, OUTCOMES, OVERFLOWED
@@ -49,10 +50,12 @@ class Scrape:
     Args:
         families: sorted by name.
         at_ms: the store's clock when it was read, in ms since 1970.
+        ended: by gauge, the label texts under which instances are stored whose lease has ended.
     """
 
     families: tuple[Family, ...]
     at_ms: int
+    ended: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
 
     def with_duration(self, seconds: float) -> Scrape:
         """Add how long it took."""
@@ -65,7 +68,9 @@ class Scrape:
         return replace(self, families=tuple(family for family in self.families if family.answers_to(names)))
 
 
-async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = frozenset()) -> Scrape:
+async def collect(
+    store: Store, series_ttl_s: int, names: frozenset[str] = frozenset(), instance_lease_s: int = 300
+) -> Scrape:
     """Read the store and merge what it holds.
 
     A family stands under one schema. What was recorded under other bounds is put into its own, under other label
@@ -75,6 +80,7 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
         store: what to read.
         series_ttl_s: series not touched for that long, in seconds, are left out.
         names: family or sample names to read, as in `name[]`; all when empty.
+        instance_lease_s: seconds after which an instance that did not renew its gauges has ended.
 
     Raises:
         StoreError: the store could not be read.
@@ -87,29 +93,32 @@ async def collect(store: Store, series_ttl_s: int, names: frozenset[str] = froze
             schemas[entry.schema.name].append(entry)
     served = {name: _served_schema(entries, snapshot.now_ms) for name, entries in sorted(schemas.items())}
     readable = [entry for name, entries in schemas.items() for entry in entries if _agree(entry.schema, served[name])]
-    sieves, foreign = await _read(store, readable, snapshot.now_ms - series_ttl_s * 1000)
-    rows = {
-        name: _merged(served[name], {entry: sieves[entry] for entry in entries if entry in sieves})
-        for name, entries in schemas.items()
-    }
+    sieves, foreign = await _read(store, readable, snapshot.now_ms, series_ttl_s, instance_lease_s)
+    damaged = {name: foreign[name] + sum(sieves[e].damaged for e in schemas[name] if e in sieves) for name in served}
+    rows = {}
+    for name, entries in schemas.items():
+        resolved = resolve(served[name], _merged(served[name], {e: sieves[e] for e in entries if e in sieves}))
+        rows[name] = resolved.rows
+        damaged[name] += resolved.damaged
     for schema, zeros in _zeros(snapshot):
         if everything or Family(schema, {}).answers_to(names):
             served.setdefault(schema.name, schema)
             if served[schema.name] == schema:
                 rows[schema.name] = zeros | rows.get(schema.name, {})
-    damaged = {name: foreign[name] + sum(sieves[e].damaged for e in schemas[name] if e in sieves) for name in served}
     if snapshot.damaged:
         damaged[""] = snapshot.damaged
     families = _unclashing([Family(schema, rows[name]) for name, schema in served.items() if rows[name]], damaged)
     families += _own(snapshot, families, damaged)
-    return Scrape(tuple(sorted(families, key=lambda family: family.schema.name)), snapshot.now_ms)
+    ended = {entry: tuple(sieve.ended) for entry, sieve in sieves.items() if sieve.ended}
+    return Scrape(tuple(sorted(families, key=lambda family: family.schema.name)), snapshot.now_ms, ended)
 
 
 async def _read(
-    store: Store, entries: list[IndexEntry], oldest_ms: int
+    store: Store, entries: list[IndexEntry], now_ms: int, series_ttl_s: int, instance_lease_s: int
 ) -> tuple[dict[IndexEntry, Sieve], Mapping[str, int]]:
     """Read all series; return them by entry, and by family the keys that hold something foreign."""
-    sieves = {entry: Sieve(entry.schema, oldest_ms) for entry in entries}
+    oldest_ms, lease_began_ms = now_ms - series_ttl_s * 1000, now_ms - instance_lease_s * 1000
+    sieves = {entry: Sieve(entry.schema, oldest_ms, lease_began_ms) for entry in entries}
     foreign: defaultdict[str, int] = defaultdict(int)
     async for entry, items in store.scan(entries):
         if items is None:
@@ -158,9 +167,8 @@ def _merged(newest: Schema, sieves: Mapping[IndexEntry, Sieve]) -> Rows:
         rebinned = entry.schema.bounds != newest.bounds
         parts.append(rebin(sieve.rows, entry.schema, newest) if rebinned else sieve.rows)
     rows = merge(newest, parts)
-    if newest.rule == "latest":
-        # The time it was set has done its work.
-        return {text: numbers.split()[0] for text, numbers in rows.items()}
+    for sieve in sieves.values():
+        fold(newest, rows, sieve.ended)
     return rows
 
 

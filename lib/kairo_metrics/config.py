@@ -26,6 +26,7 @@ _RANGES = {
     "shards": ("METRICS_SHARDS", 1, 1024),
     "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
     "series_ttl_s": ("METRICS_SERIES_TTL", 60, 400 * 24 * 3600),
+    "instance_lease_s": ("METRICS_INSTANCE_LEASE_S", 1, 7 * 24 * 3600),
     "flush_budget_ms": ("METRICS_FLUSH_BUDGET_MS", 1, 60_000),
     "scrape_timeout_ms": ("METRICS_SCRAPE_TIMEOUT_MS", 1, 300_000),
 }
@@ -47,6 +48,8 @@ class Settings:
         shards: over how many hash slots the writers are spread (`METRICS_SHARDS`).
         max_series: series per family before the overflow series takes the rest (`METRICS_MAX_SERIES`).
         series_ttl_s: seconds after which an untouched series is gone (`METRICS_SERIES_TTL`).
+        instance_lease_s: seconds after which an instance that sent nothing has ended, for gauges that tell instances
+            apart (`METRICS_INSTANCE_LEASE_S`).
         flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
         scrape_timeout_ms: milliseconds that one scrape may take (`METRICS_SCRAPE_TIMEOUT_MS`).
 
@@ -64,6 +67,7 @@ class Settings:
     shards: int = 1
     max_series: int = 10_000
     series_ttl_s: int = 7 * 24 * 3600
+    instance_lease_s: int = 300
     flush_budget_ms: int = 1_000
     scrape_timeout_ms: int = 10_000
 
@@ -105,15 +109,10 @@ class Settings:
             auth_token_parameter=env.text("METRICS_AUTH_TOKEN_PARAMETER") or None,
             redis_url=env.redis_url(),
             namespace=env.namespace(),
-            shards=env.whole("METRICS_SHARDS", default.shards, *_RANGES["shards"][1:]),
-            max_series=env.whole("METRICS_MAX_SERIES", default.max_series, *_RANGES["max_series"][1:]),
-            series_ttl_s=env.whole("METRICS_SERIES_TTL", default.series_ttl_s, *_RANGES["series_ttl_s"][1:]),
-            flush_budget_ms=env.whole(
-                "METRICS_FLUSH_BUDGET_MS", default.flush_budget_ms, *_RANGES["flush_budget_ms"][1:]
-            ),
-            scrape_timeout_ms=env.whole(
-                "METRICS_SCRAPE_TIMEOUT_MS", default.scrape_timeout_ms, *_RANGES["scrape_timeout_ms"][1:]
-            ),
+            **{
+                name: env.whole(variable, getattr(default, name), low, high)
+                for name, (variable, low, high) in _RANGES.items()
+            },
         )
 
 

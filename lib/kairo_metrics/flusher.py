@@ -46,7 +46,7 @@ class Flusher:
 
     def forget(self) -> None:
         """Start as a new writer: after a fork, what is unsent or under way is the parent's."""
-        self._outbox = Outbox(self._recorder, self._settings.shards)
+        self._outbox = Outbox(self._recorder, self._settings.shards, self._settings.instance_lease_s)
         self._turn = Turn(_LENT_BUDGETS * self._budget_s)
         self._breaker = Breaker()
         self._settled_epoch = self._recorder.epoch - 1
@@ -123,6 +123,7 @@ class Flusher:
 
     def _plan(self) -> tuple[int, float]:
         """Return the epoch to settle, and until when."""
+        self._recorder.sample_followers()
         epoch = self._recorder.open_epoch()
         if self._settled_epoch < epoch:
             # On a slow instance this alone outlasts a budget: within it the first flush would always fail.

@@ -24,6 +24,8 @@ _KEPT = 64
 _FORGOTTEN = 1_024
 # A writer that was silent for half its lease takes a new id: the server's clock may be ahead of ours.
 _LONGEST_SILENCE_S = WRITER_LEASE_S / 2
+# An instance in use tells what it holds again in this share of its lease: so much the lease may seem too short.
+_SHARE_OF_LEASE = 0.1
 
 
 class Outbox:
@@ -32,6 +34,7 @@ class Outbox:
     Args:
         recorder: where the deltas come from.
         shards: a new writer picks one of so many.
+        instance_lease_s: seconds after which the store forgets what an instance holds, unless it is told again.
         clocks: monotonic and wall clock; a frozen instance may miss time on the first.
     """
 
@@ -39,11 +42,14 @@ class Outbox:
         self,
         recorder: Recorder,
         shards: int,
+        instance_lease_s: int = 300,
         clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
     ) -> None:
         self._recorder = recorder
         self._shards = shards
         self._clocks = clocks
+        self._renewal_s = instance_lease_s * _SHARE_OF_LEASE
+        self._instance = ""
         self._unsettled: deque[Batch] = deque()
         self._kept: deque[Batch] = deque(maxlen=_KEPT)
         # Weights by family of what is kept no longer: if the store loses it, so much is lost.
@@ -74,6 +80,10 @@ class Outbox:
     def _now(self) -> tuple[float, float]:
         monotonic, wall = self._clocks
         return monotonic(), wall()
+
+    def _since(self, moment: tuple[float, float]) -> float:
+        """Return the seconds since then, by the clock that says more."""
+        return max(now - then for now, then in zip(self._now(), moment, strict=True))
 
     @property
     def unsettled(self) -> bool:
@@ -122,10 +132,16 @@ class Outbox:
     def _seal(self) -> None:
         if not self._recorder.pending:
             return
+        if not self._instance:
+            # Drawn now and not before: a snapshot of a loaded instance may be started many times.
+            self._instance, self._renewed_at = secrets.token_hex(8), self._now()
+        if self._since(self._renewed_at) >= self._renewal_s:
+            self._recorder.renew()
+            self._renewed_at = self._now()
         # A batch carries its own acknowledgement: it is counted exactly when it is applied.
         self._count("applied")
         self._last_seq += 1
-        self._unsettled.append(self._described(self._recorder.seal(self._last_seq)))
+        self._unsettled.append(self._described(self._recorder.seal(self._last_seq, self._instance)))
 
     def _described(self, batch: Batch) -> Batch:
         """Announce the families that the store has not been told of by this writer."""
@@ -139,7 +155,7 @@ class Outbox:
                 if delta.schema.index_field not in self._announced
                 else delta
                 for delta in families
-                if delta.series or delta.schema.index_field not in self._announced
+                if delta.series or delta.cleared or delta.schema.index_field not in self._announced
             ),
         )
 
@@ -171,8 +187,7 @@ class Outbox:
 
     def _replace_expired_writer(self) -> None:
         """Start anew when the store may have forgotten our number: it could no longer tell a duplicate."""
-        silence_s = max(now - heard for now, heard in zip(self._now(), self._heard_at, strict=True))
-        if silence_s >= _LONGEST_SILENCE_S:
+        if self._since(self._heard_at) >= _LONGEST_SILENCE_S:
             self._change_writer()
 
     def _change_writer(self) -> None:

@@ -2,45 +2,80 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakSet
 
 from .store.base import Batch, FamilyDelta
 from .store.bookkeeping import LOST
 from .store.schema import Schema, label_text
 
-__all__ = ["Recorder", "Series"]
+__all__ = ["INSTANCE_PLACE", "Follower", "Recorder", "Series"]
+
+_log = logging.getLogger("kairo_metrics")
+# Stands for the instance's id in the label text of a series of its own; no label text holds it.
+INSTANCE_PLACE = "\x00"
+# How the delta of a series begins that is removed from the store first.
+_REMOVED = "D"
+# The age of a value that was never set.
+_NEVER = "-1"
 
 
 class Series:
-    """One label set of one family, and what was added to it since the last seal.
+    """One label set of one family, and what happened to it since the last seal.
 
     Args:
         schema: the family.
         text: the label text.
 
-    `amounts` maps a 1-based index into the packed line's numbers to what is to be added there. For a
-    "latest" gauge, index 1 holds the value and `set_at_s` when it was set.
+    What is added up is in `amounts`: a 1-based index into the packed line's numbers -> what is to be added there.
+    What is set is in `value`, and `set_at_s` is when; None where it never was.
     """
 
-    __slots__ = ("amounts", "schema", "set_at_s", "text", "touched", "weight")
+    __slots__ = ("__weakref__", "amounts", "schema", "set_at_s", "text", "touched", "value", "weight")
 
     def __init__(self, schema: Schema, text: str) -> None:
         self.schema = schema
         self.text = text
         self.amounts: defaultdict[int, float] = defaultdict(float)
+        self.value = "0.0"
+        self.set_at_s: float | None = None
         self.weight = 0.0
-        self.set_at_s = 0.0
         self.touched = False
+
+
+class Follower(Protocol):
+    """A gauge that follows a function."""
+
+    series: Series
+
+    def sample(self) -> None:
+        """Set the gauge to what the function returns now."""
 
 
 @dataclass(slots=True)
 class _Merged:
-    amounts: defaultdict[int, float]
-    weight: float
-    set_at_s: float
+    """What one label set has come to, over all instruments that print it."""
+
+    amounts: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    value: str | None = None
+    set_at_s: float | None = None
+    weight: float = 0.0
+    removed: bool = False
+    recorded: bool = False
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What one family has come to."""
+
+    schema: Schema
+    rows: defaultdict[str, _Merged] = field(default_factory=lambda: defaultdict(_Merged))
+    cleared: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -63,16 +98,21 @@ class Recorder:
         self.epoch = 1
         self._own: dict[str, Series] = {}
         self._touched: list[Series] = []
+        self._removed: dict[tuple[Schema, str], None] = {}
+        self._cleared: dict[tuple[Schema, str], None] = {}
+        self._held: WeakSet[Series] = WeakSet()
+        self._followers: WeakSet[Follower] = WeakSet()
+        self._failed: set[str] = set()
 
     @property
     def pending(self) -> bool:
         """Whether there is anything to seal."""
-        return bool(self._touched)
+        return bool(self._touched or self._removed or self._cleared)
 
     def open_epoch(self) -> int:
         """Return the epoch that takes, or took, what is recorded by now."""
         with self.lock:
-            return self.epoch if self._touched else self.epoch - 1
+            return self.epoch if self.pending else self.epoch - 1
 
     def touch(self, series: Series) -> None:
         """Make the series part of the next batch; the caller holds `lock`."""
@@ -87,12 +127,78 @@ class Recorder:
         series.weight += weight
         self.touch(series)
 
-    def replace(self, series: Series, value: float) -> None:
-        """Set a "latest" gauge; the caller holds `lock`."""
-        series.amounts[1] = value
+    def replace(self, series: Series, value: float | str) -> None:
+        """Set the value of a series, a number or a word; the caller holds `lock`."""
+        series.value = value if isinstance(value, str) else repr(value)
         series.weight = 1.0
         series.set_at_s = time.monotonic()
         self.touch(series)
+
+    def hold(self, series: Series) -> None:
+        """Announce a series that is the instance's own, and keep it alive from now on; the caller holds `lock`."""
+        self._held.add(series)
+        self.touch(series)
+
+    def renew(self) -> None:
+        """Tell the store again what the instance holds: its lease runs from there."""
+        with self.lock:
+            for series in self._held:
+                self.touch(series)
+
+    def follow(self, follower: Follower) -> None:
+        """Have the follower sampled before each flush, for as long as it lives."""
+        with self.lock:
+            self._followers.add(follower)
+
+    def sample_followers(self) -> None:
+        """Ask the functions that gauges follow; each failure is counted as a loss, and the first one logged."""
+        for follower in list(self._followers):
+            try:
+                follower.sample()
+            except Exception as err:  # noqa: BLE001  the user's own code; a flush must not fail with it
+                family = follower.series.schema.name
+                with self.lock:
+                    self.lose(family, 1.0)
+                if family not in self._failed:
+                    self._failed.add(family)
+                    _log.warning("the function of gauge %s failed: %r", family, err)
+
+    def restart(self, series: Series) -> None:
+        """Have the series begin anew in the store: removed, and announced as if it were new."""
+        with self.lock:
+            self._drop({series})
+            self._removed[series.schema, series.text] = None
+            self.touch(series)
+
+    def remove(self, series: Series) -> None:
+        """Have the series removed from the store, before anything that is recorded of its labels from now on."""
+        with self.lock:
+            self._bury({series})
+            self._removed[series.schema, series.text] = None
+
+    def clear(self, known: set[Series], schema: Schema, pairs: str = "") -> None:
+        """Have all series of a family removed from the store that have some labels, those of other instances too.
+
+        Args:
+            known: those of this instance.
+            schema: the family.
+            pairs: the labels, one a line as they are printed; with "" all its series are removed.
+        """
+        with self.lock:
+            self._bury(known)
+            self._cleared[schema, pairs] = None
+
+    def _bury(self, gone: set[Series]) -> None:
+        self._drop(gone)
+        for series in gone:
+            self._held.discard(series)
+            # Whoever still holds the child may go on with it, and nobody sees it; so it is with prometheus_client.
+            series.touched = True
+
+    def _drop(self, unsent: set[Series]) -> None:
+        self._touched = [series for series in self._touched if series not in unsent]
+        for series in unsent:
+            series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
 
     def lose(self, family: str, weight: float) -> None:
         """Count what will never be delivered; the caller holds `lock`."""
@@ -104,26 +210,56 @@ class Recorder:
         series = self._own.setdefault(f"{schema.name}{text}", Series(schema, text))
         self.add(series, 1, amount)
 
-    def seal(self, seq: int, limit: int = 1_000) -> Batch:
-        """Take up to `limit` touched series, oldest first, into a batch."""
+    def seal(self, seq: int, instance: str = "", limit: int = 1_000) -> Batch:
+        """Take up to `limit` changed series, oldest first, into a batch.
+
+        Args:
+            seq: its number.
+            instance: the instance's id, for the series that are its own.
+            limit: how many series a batch may hold.
+        """
         sealed_at_s = time.monotonic()
         with self.lock:
-            taken, self._touched = self._touched[:limit], self._touched[limit:]
-            families = _take(taken)
-            if not self._touched:
+            families = self._take(limit)
+            if not self.pending:
                 self.epoch += 1
         return Batch(
             seq,
             tuple(
                 FamilyDelta(
-                    schema,
-                    tuple((text, _delta(schema, merged, sealed_at_s)) for text, merged in rows.items()),
-                    sum(merged.weight for merged in rows.values()),
+                    taken.schema,
+                    tuple(
+                        (text.replace(INSTANCE_PLACE, instance), _delta(taken.schema, merged, sealed_at_s))
+                        for text, merged in taken.rows.items()
+                    ),
+                    sum(merged.weight for merged in taken.rows.values()),
+                    cleared=taken.cleared,
                 )
-                for schema, rows in families
+                for taken in families
             ),
             sealed_at_s,
         )
+
+    def _take(self, limit: int) -> list[_Taken]:
+        """Empty the series, joining those that print the same labels: two instruments may share a name."""
+        families: dict[str, _Taken] = {}
+
+        def family(schema: Schema) -> _Taken:
+            return families.setdefault(schema.index_field, _Taken(schema))
+
+        for schema, pairs in self._cleared:
+            family(schema).cleared += (pairs,)
+        self._cleared = {}
+        removed = list(self._removed)[:limit]
+        for schema, text in removed:
+            family(schema).rows[text].removed = True
+            del self._removed[schema, text]
+        # What was recorded since stands behind all removals.
+        room = 0 if self._removed else limit - len(removed)
+        taken, self._touched = self._touched[:room], self._touched[room:]
+        for series in taken:
+            _move(series, family(series.schema).rows[series.text])
+        return list(families.values())
 
     def forget(self) -> None:
         """Drop everything unsent: after a fork the deltas are the parent's to send."""
@@ -131,32 +267,36 @@ class Recorder:
         self.epoch += 1
         for series in self._touched:
             series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
-        self._touched = []
+        self._touched, self._removed, self._cleared = [], {}, {}
+        # The values that the parent holds are the parent's; a child's own begin when they are set.
+        self._held = WeakSet()
 
 
-def _take(taken: list[Series]) -> list[tuple[Schema, dict[str, _Merged]]]:
-    """Empty the series, joining those that print the same labels: two instruments may share a name."""
-    families: dict[str, tuple[Schema, dict[str, _Merged]]] = {}
-    for series in taken:
-        # In this order, an increment out of a finalizer between two lines is in this batch or in the next.
-        series.touched = False
-        amounts, series.amounts = series.amounts, defaultdict(float)
-        weight, series.weight = series.weight, 0.0
-        _, rows = families.setdefault(series.schema.index_field, (series.schema, {}))
-        known = rows.get(series.text)
-        if known is None:
-            rows[series.text] = _Merged(amounts, weight, series.set_at_s)
-        elif series.schema.rule == "latest":
-            if series.set_at_s >= known.set_at_s:
-                rows[series.text] = _Merged(amounts, weight, series.set_at_s)
-        else:
-            known.weight += weight
-            for index, amount in amounts.items():
-                known.amounts[index] += amount
-    return list(families.values())
+def _move(series: Series, merged: _Merged) -> None:
+    """Empty a series into what its labels have come to."""
+    # In this order, an increment out of a finalizer between two lines is in this batch or in the next.
+    series.touched = False
+    amounts, series.amounts = series.amounts, defaultdict(float)
+    weight, series.weight = series.weight, 0.0
+    merged.recorded = True
+    if merged.amounts:
+        for index, amount in amounts.items():
+            merged.amounts[index] += amount
+    else:
+        merged.amounts = amounts
+    if series.schema.rule == "sum":
+        merged.weight += weight
+    elif merged.value is None or (series.set_at_s or 0) >= (merged.set_at_s or 0):
+        merged.value, merged.set_at_s, merged.weight = series.value, series.set_at_s, weight
 
 
 def _delta(schema: Schema, merged: _Merged, sealed_at_s: float) -> str:
-    if schema.rule == "latest":
-        return f"{merged.amounts[1]!r} {(sealed_at_s - merged.set_at_s) * 1e3:.0f}"
-    return " ".join([f"{index} {amount!r}" for index, amount in merged.amounts.items()])
+    """Print what is to be done to a series, as `apply.lua` reads it."""
+    if not merged.recorded:
+        return _REMOVED
+    if schema.rule == "sum":
+        delta = " ".join([f"{index} {amount!r}" for index, amount in merged.amounts.items()])
+    else:
+        age = _NEVER if merged.set_at_s is None else f"{(sealed_at_s - merged.set_at_s) * 1e3:.0f}"
+        delta = f"{merged.value} {age}"
+    return f"{_REMOVED} {delta}" if merged.removed else delta

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
 
-from .store.schema import TIMES_WIDTH, Schema, number_text
+from .store.schema import ENDED, INSTANCE_LABEL, TIMES_WIDTH, Schema, number_text
 
 __all__ = ["Rows", "Sieve", "merge", "rebin"]
 
@@ -21,9 +21,11 @@ Rows = dict[bytes, bytes]
 _FINITE = rb"[0-9]++(?:\.[0-9]++)?+(?:e[+-]?[0-9]++)?+"
 _GROWING = rb"(?:" + _FINITE + rb"|\+Inf)"
 _ANY = rb"(?:-?" + _FINITE + rb"|[+-]Inf|NaN)"
+_WORD = rb"=[!-~]*+"
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 # No raw newline or quote, no NUL (Prometheus takes it for the end), no escape but the three of the format.
 _LABEL_VALUE = rb'"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+"'
+_RESIDUAL = f'{INSTANCE_LABEL}="{ENDED}"'.encode()
 
 
 class Sieve:
@@ -32,13 +34,17 @@ class Sieve:
     Args:
         schema: what the lines must look like.
         oldest_ms: a series last touched before that is stale, and left out.
+        lease_began_ms: an instance that has not renewed its own values since then has ended; they are put aside.
     """
 
-    def __init__(self, schema: Schema, oldest_ms: int) -> None:
+    def __init__(self, schema: Schema, oldest_ms: int, lease_began_ms: int = 0) -> None:
         self.rows: Rows = {}
+        self.ended: Rows = {}
         self.damaged = 0
+        self._schema = schema
         self._text, self._line = _patterns(schema)
         self._oldest = b"%013d" % max(0, oldest_ms)
+        self._lease_began = b"%013d" % max(0, lease_began_ms)
 
     def take(self, items: list[bytes]) -> None:
         """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
@@ -55,7 +61,13 @@ class Sieve:
             self.damaged += len(pairs) - len(good)
         oldest = self._oldest
         # Both times are 13 digits, so that as text they compare as numbers do.
-        self.rows.update({text: line[:-TIMES_WIDTH] for text, line in good if line[-13:] >= oldest})
+        if not self._schema.per_instance:
+            self.rows.update({text: line[:-TIMES_WIDTH] for text, line in good if line[-13:] >= oldest})
+            return
+        for text, line in good:
+            if line[-13:] >= oldest:
+                ended = line[-13:] < self._lease_began and _RESIDUAL not in text
+                (self.ended if ended else self.rows)[text] = line[:-TIMES_WIDTH]
 
 
 @lru_cache(maxsize=1024)
@@ -68,8 +80,10 @@ def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
         numbers = rb"[0-9]++ " + _ANY
     elif schema.type == "counter":
         numbers = _GROWING
+    elif schema.rule == "sum":
+        numbers = rb"-?" + _FINITE + rb"(?: -?[0-9]++){3}"
     else:
-        numbers = _ANY + rb" -?[0-9]++" * (schema.rule == "latest")
+        numbers = (_WORD if schema.rule == "word" else _ANY) + rb" -?[0-9]++"
     return re.compile(rb"(?:" + text + rb"\n)*+"), re.compile(rb"(?:" + numbers + _TIMES + rb")*+")
 
 
@@ -103,7 +117,7 @@ def merge(schema: Schema, parts: Iterable[Rows]) -> Rows:
 
 
 def _join(schema: Schema, one: bytes, other: bytes) -> bytes:
-    if schema.rule == "latest":
+    if schema.rule != "sum":
         return max(one, other, key=lambda numbers: int(numbers.split()[1]))
     summed = (float(a) + float(b) for a, b in zip(one.split(), other.split(), strict=True))
     return " ".join(map(number_text, summed)).encode()

@@ -9,6 +9,8 @@ from contextlib import suppress
 from .collector import Scrape, collect
 from .errors import StoreError, StoreUnavailable
 from .pipeline import Pipeline
+from .store.base import Store
+from .store.conversation import adrive
 
 __all__ = ["take_scrape"]
 
@@ -32,9 +34,20 @@ async def take_scrape(
             # What this very process has not sent yet belongs on its own page.
             with suppress(StoreError):
                 await pipeline.flusher.aflush()
-            scrape = await collect(pipeline.store, pipeline.settings.series_ttl_s, names)
+            settings = pipeline.settings
+            scrape = await collect(pipeline.store, settings.series_ttl_s, names, settings.instance_lease_s)
+            if scrape.ended:
+                await _fold(pipeline.store, scrape)
     except TimeoutError:
         raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
     except StoreError as err:
         raise StoreError(f"the store could not be read: {err}") from err
     return scrape.with_duration(time.perf_counter() - started_s).named(names)
+
+
+async def _fold(store: Store, scrape: Scrape) -> None:
+    """Keep what is stored of ended instances small; the page is the same with and without it."""
+    with suppress(StoreError):
+        async with store.link() as link:
+            for entry, texts in scrape.ended.items():
+                await adrive(store.fold(entry, texts), link)

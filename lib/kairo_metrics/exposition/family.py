@@ -13,6 +13,8 @@ _SUFFIXES = {
     "counter": ("", "_total", "_created"),
     "gauge": ("",),
     "histogram": ("", "_bucket", "_count", "_sum", "_created"),
+    "info": ("", "_info"),
+    "stateset": ("",),
     "summary": ("", "_count", "_sum", "_created"),
 }
 

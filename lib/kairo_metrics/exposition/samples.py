@@ -40,6 +40,8 @@ def sample_lines(family: Family, *, strict: bool) -> Iterator[bytes]:
                 yield _summaries(family, piece, strict=strict)
             case "counter":
                 yield _plain(family, b"_total", piece)
+            case "info":
+                yield _plain(family, b"_info", piece)
             case _:
                 yield _plain(family, b"", piece)
 

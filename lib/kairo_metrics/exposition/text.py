@@ -11,6 +11,9 @@ __all__ = ["CONTENT_TYPE", "render"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_SUFFIXES = {"counter": "_total", "info": "_info"}
+# What this format has no name for.
+_TYPES = {"info": "gauge", "stateset": "gauge"}
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
@@ -27,6 +30,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     """
     for family in families:
         schema = family.schema
-        name = f"{schema.name}_total" if schema.type == "counter" else schema.name
-        yield f"# HELP {name} {schema.help.translate(_ESCAPES)}\n# TYPE {name} {schema.type}\n".encode()
+        name = f"{schema.name}{_SUFFIXES.get(schema.type, '')}"
+        typ = _TYPES.get(schema.type, schema.type)
+        yield f"# HELP {name} {schema.help.translate(_ESCAPES)}\n# TYPE {name} {typ}\n".encode()
         yield from sample_lines(family, strict=False)

@@ -17,9 +17,12 @@
 --   header, five lines: index field, rule, numbers per packed line, label text of its overflow series,
 --     label text of its count in KEYS[3]
 --   metadata, or "" once announced
+--   m, then m times: label pairs, one a line; all series that have them are removed first, with "" all there are
 --   n, then n times: label text, delta
 --     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
---     delta of rule "latest": "<value> <age when sealed, ms>"
+--     delta of rule "latest": "<value> <age when sealed, ms>", with age -1 for a value that was never set
+--     delta of rule "word":   the same, and the value is any text without spaces
+--     "D <delta>" removes the series first, "D" does nothing else
 --
 -- Answers {"applied", state}, {"duplicate", state}, {"gap", the sequence number expected, state} where state is
 --         "<incarnation> <batches>",
@@ -49,13 +52,13 @@ end
 
 -- A stored line taken apart, its numbers as text: those that a delta leaves alone are never converted.
 -- One of zeros where the line is absent, stale or damaged.
-local function unpack_line(line, width)
+local function unpack_line(line, width, holds_word)
   local numbers = {}
   if line then
     local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
     if created and now - touched <= life_ms then
       for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH), '%S+') do
-        numbers[#numbers + 1] = tonumber(word) and word
+        numbers[#numbers + 1] = (tonumber(word) or holds_word and #numbers == 0) and word
       end
       if #numbers == width then
         numbers.created = created
@@ -84,12 +87,21 @@ function merge.sum(numbers, delta)
   if index then error('kairo: malformed delta: ' .. delta) end
 end
 
-function merge.latest(numbers, delta)
+-- Puts the value that a delta sets into place unless a newer one is there.
+local function set_newest(numbers, delta, printed)
   local value, age = string.match(delta, '^(%S+) (%S+)$')
-  local set_at = now - batch_age_ms - tonumber(age)
+  local set_at = age == '-1' and 0 or now - batch_age_ms - tonumber(age)
   if set_at >= tonumber(numbers[2]) then
-    numbers[1], numbers[2] = number_text(tonumber(value)), number_text(set_at)
+    numbers[1], numbers[2] = printed(value), number_text(set_at)
   end
+end
+
+function merge.latest(numbers, delta)
+  set_newest(numbers, delta, function(value) return number_text(tonumber(value)) end)
+end
+
+function merge.word(numbers, delta)
+  set_newest(numbers, delta, function(value) return value end)
 end
 
 -- The order of batches.
@@ -107,22 +119,47 @@ local at = FIRST_HEADER
 for position = 1, #KEYS - FIRST_FAMILY do
   local index_field, rule, width, overflow, overflow_count =
     string.match(ARGV[at], '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
+  local count_at = at + 3 + tonumber(ARGV[at + 2]) -- of the series; before it stands what is cleared
   local family = {
     key = KEYS[FIRST_FAMILY + position],
     index_field = index_field,
     metadata = ARGV[at + 1],
     merge = merge[rule],
     width = tonumber(width),
+    holds_word = rule == 'word',
     overflow = overflow,
     overflow_count = overflow_count,
-    first = at + 3,
-    last = at + 2 + 2 * tonumber(ARGV[at + 2]),
+    first_cleared = at + 3,
+    first = count_at + 1,
+    last = count_at + 2 * tonumber(ARGV[count_at]),
     overflowed = 0,
   }
   families[position], index_fields[position] = family, index_field
   at = family.last + 1
 end
 if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
+
+local function has_pairs(field, pairs_of_labels)
+  -- A quote inside of a value is escaped, so that no value looks like a label.
+  for pair in string.gmatch(pairs_of_labels, '[^\n]+') do
+    if not string.find(',' .. field .. ',', ',' .. pair .. ',', 1, true) then return false end
+  end
+  return true
+end
+
+local function to_be_cleared(family)
+  local fields = {}
+  if family.first_cleared == family.first - 1 then return fields end
+  for _, field in ipairs(redis.call('HKEYS', family.key)) do
+    for i = family.first_cleared, family.first - 2 do
+      if has_pairs(field, ARGV[i]) then
+        fields[#fields + 1] = field
+        break
+      end
+    end
+  end
+  return fields
+end
 
 local known = #families > 0 and redis.call('HMGET', KEYS[2], unpack(index_fields))
 local unannounced, refused = { 'unannounced' }, { 'refused' }
@@ -138,6 +175,8 @@ for position, family in ipairs(families) do
   else
     family.stored = { [family.overflow] = lines[1] or nil }
     for i, field in ipairs(fields) do family.stored[field] = lines[i + 1] or nil end
+    family.removed = to_be_cleared(family)
+    for _, field in ipairs(family.removed) do family.stored[field] = nil end
   end
 end
 if #refused > 1 then return refused end
@@ -145,24 +184,40 @@ if #unannounced > 1 then return unannounced end
 
 -- Compute.
 
+-- How many series a family may still take; its overflow series itself takes no room.
+local function room_of(family)
+  local there = redis.call('HLEN', family.key) - #family.removed - (family.stored[family.overflow] and 1 or 0)
+  return max_series - there
+end
+
 local overflowed = {}
 for _, family in ipairs(families) do
   family.lines = {}
   local room
   for i = family.first, family.last, 2 do
     local field = ARGV[i]
-    if not family.stored[field] and not family.lines[field] and field ~= family.overflow then
-      -- The overflow series itself takes no room.
-      room = room or max_series - redis.call('HLEN', family.key) + (family.stored[family.overflow] and 1 or 0)
-      if room > 0 then
-        room = room - 1
-      else
-        field, family.overflowed = family.overflow, family.overflowed + 1
+    local removed, delta = string.sub(ARGV[i + 1], 1, 1) == 'D', ARGV[i + 1]
+    if removed then
+      delta = string.match(delta, '^D (.*)$')
+      if family.stored[field] then
+        room = (room or room_of(family)) + 1
+        family.stored[field] = nil
+        family.removed[#family.removed + 1] = field
       end
     end
-    local numbers = family.lines[field] or unpack_line(family.stored[field], family.width)
-    family.merge(numbers, ARGV[i + 1])
-    family.lines[field] = numbers
+    if delta then
+      if not family.stored[field] and not family.lines[field] and field ~= family.overflow then
+        room = room or room_of(family)
+        if room > 0 then
+          room = room - 1
+        else
+          field, family.overflowed = family.overflow, family.overflowed + 1
+        end
+      end
+      local numbers = family.lines[field] or unpack_line(family.stored[field], family.width, family.holds_word)
+      family.merge(numbers, delta)
+      family.lines[field] = numbers
+    end
   end
   if family.overflowed > 0 then
     local line = redis.pcall('HGET', KEYS[3], family.overflow_count)
@@ -193,6 +248,7 @@ for _, family in ipairs(families) do
     local created = family.known and string.match(family.known, '^%d+ ') or now_text .. ' '
     redis.call('HSET', KEYS[2], family.index_field, created .. now_text .. ' ' .. family.metadata)
   end
+  for _, field in ipairs(family.removed) do redis.call('HDEL', family.key, field) end
   write(family.key, family.lines)
 end
 write(KEYS[3], overflowed)

@@ -53,12 +53,14 @@ class FamilyDelta:
         series: (label text, delta) pairs; the delta's form is that of `apply.lua`.
         weight: increments, observations or settings in it: what is lost if it can't be delivered.
         metadata: the schema's announcement, or the empty string once the store has it.
+        cleared: label pairs, one a line; all series that have them are removed first, with "" all there are.
     """
 
     schema: Schema
     series: tuple[tuple[str, str], ...]
     weight: float
     metadata: str = ""
+    cleared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,4 +217,12 @@ class Store(Protocol):
         Yields:
             the entry with [label text, packed line, label text, packed line, ...], or with None where
             its key holds something foreign. One series may come twice.
+        """
+
+    def fold(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+        """Bring together what is kept of instances whose lease has ended, so that it does not grow with their number.
+
+        Args:
+            entry: a gauge whose instances have values of their own.
+            texts: the label texts of those that seemed ended; the store looks again.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config import Settings
@@ -25,6 +25,7 @@ from .base import (
     Writer,
 )
 from .bookkeeping import OVERFLOWED
+from .leases import fold_rule, residual_text
 from .schema import Schema, label_text, pack_line
 
 __all__ = ["MemoryStore"]
@@ -32,7 +33,7 @@ __all__ = ["MemoryStore"]
 
 @dataclass(slots=True)
 class _Line:
-    numbers: list[float]
+    numbers: list[Any]
     created_ms: int
     touched_ms: int
 
@@ -103,16 +104,37 @@ class MemoryStore:
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))
         if delta.metadata:
             family.schema, family.announced_ms = Schema.from_metadata(delta.metadata), now_ms
+        for pairs in delta.cleared:
+            for text in [text for text in family.lines if _has_pairs(text, pairs)]:
+                del family.lines[text]
         overflow = delta.schema.overflow_text
-        for text, amounts in delta.series:
+        for text, change in delta.series:
             field_text = text
+            if change.startswith("D"):
+                family.lines.pop(text, None)
+                if change == "D":
+                    continue
             if text not in family.lines and text != overflow:
                 room = self._settings.max_series - len(family.lines) + (overflow in family.lines)
                 if room < 1:
                     field_text = overflow
                     self._count_overflow(shard, delta.schema, now_ms)
             line = self._line(family, field_text, now_ms)
-            _merge(delta.schema, line, amounts.split(), now_ms - age_ms)
+            _merge(delta.schema, line, change.removeprefix("D ").split(), now_ms - age_ms)
+
+    def fold(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+        """See `Store.fold`."""
+        yield from ()
+        lines = self._shards[entry.shard].families[entry.schema.index_field].lines
+        rule = fold_rule(entry.schema)
+        for text in texts:
+            line = lines.get(text.decode())
+            if line is None or self._clock_ms() - line.touched_ms <= self._settings.instance_lease_s * 1000:
+                continue
+            del lines[text.decode()]
+            if rule != "forget":
+                kept_as = residual_text(text).decode()
+                lines[kept_as] = _better(rule, lines.get(kept_as, line), line)
 
     def _line(self, family: _Family, text: str, now_ms: int) -> _Line:
         line = family.lines.get(text)
@@ -167,11 +189,22 @@ class _NoSyncLink:
         raise AssertionError(f"the memory store sends no commands: {commands}")
 
 
+def _has_pairs(text: str, pairs: str) -> bool:
+    return all(f",{pair}," in f",{text}," for pair in pairs.split("\n") if pair)
+
+
+def _better(rule: str, kept: _Line, line: _Line) -> _Line:
+    one, other = (found.numbers[rule == "latest"] for found in (line, kept))
+    better = line if (one < other if rule == "min" else one > other) else kept
+    return replace(better, touched_ms=max(kept.touched_ms, line.touched_ms))
+
+
 def _merge(schema: Schema, line: _Line, words: list[str], sealed_at_ms: int) -> None:
-    if schema.rule == "latest":
-        set_at_ms = sealed_at_ms - int(words[1])
-        if set_at_ms >= line.numbers[1]:
-            line.numbers[:] = float(words[0]), set_at_ms
+    if schema.rule == "sum":
+        for index, amount in zip(words[::2], words[1::2], strict=True):
+            line.numbers[int(index) - 1] += float(amount)
         return
-    for index, amount in zip(words[::2], words[1::2], strict=True):
-        line.numbers[int(index) - 1] += float(amount)
+    value, age = words
+    set_at_ms = 0 if age == "-1" else sealed_at_ms - int(age)
+    if set_at_ms >= line.numbers[1]:
+        line.numbers[:] = value if schema.rule == "word" else float(value), set_at_ms

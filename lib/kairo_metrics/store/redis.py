@@ -18,7 +18,7 @@ from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
 from .schema import Keys
-from .script import apply
+from .script import apply, fold
 from .snapshot import read_snapshot
 
 __all__ = ["RedisStore"]
@@ -54,6 +54,10 @@ class RedisStore:
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`."""
         return apply(self._settings, writer, batch)
+
+    def fold(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+        """See `Store.fold`."""
+        return fold(self._settings, entry, texts)
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[_AsyncLink]:

@@ -4,37 +4,53 @@ A series is one hash field. Its name is the label text, ready to print; its valu
 
     <number> ... <number> <created ms> <touched ms>
 
-A counter or gauge has one number, a summary two (count, sum), a histogram its sum and its buckets (not
-cumulative); a "latest" gauge has its value and the time it was set, in ms. Both times are
-the server's and always 13 digits, so that they can be cut off and compared without parsing.
+A counter has one number, a summary two (count, sum), a histogram its sum and its buckets (not cumulative).
+A gauge of the mode "sum" has four: the sum of the finite values, and how many instances hold +Inf, -Inf and NaN.
+What is set and not added up has its value and the time it was set, in ms: every other gauge, an enum (the
+number of its state, from 0) and an info (a word, see `info_word`). Both times at the end are the server's and
+always 13 digits, so that they can be cut off and compared without parsing.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
+from urllib.parse import quote, unquote_to_bytes
 
 __all__ = [
+    "ENDED",
+    "INSTANCE_LABEL",
     "TIMES_WIDTH",
     "Keys",
     "Rule",
     "Schema",
+    "info_text",
+    "info_word",
     "is_classic",
+    "is_per_instance",
     "label_text",
     "number_text",
     "pack_line",
 ]
 
-Rule = Literal["sum", "latest"]
+Rule = Literal["sum", "latest", "word"]
 
 # " 1764000000000 1764000000001" at the end of every packed line
 TIMES_WIDTH = 28
 
+# Tells instances apart in a gauge whose values are each instance's own.
+INSTANCE_LABEL = "instance_id"
+# Stands there for all instances that have ended.
+ENDED = "__ended__"
+
+_OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livemax", "livesum", "livemostrecent"})
+_TYPES = frozenset({"counter", "gauge", "histogram", "info", "stateset", "summary"})
 _OVERFLOW = "__overflow__"
+_SAFE_IN_A_WORD = '="\\,/:;.+-_{}()[]@'
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 # Prometheus takes a NUL for the end of the page; a lone surrogate has no UTF-8 form.
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
@@ -73,10 +89,11 @@ class Schema:
 
     Args:
         name: the family's name, a counter's without `_total`.
-        type: counter, gauge, histogram or summary.
-        labelnames: sorted.
+        type: counter, gauge, histogram, summary, info or stateset.
+        labelnames: sorted; with `instance_id` where each instance has a value of its own.
         bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`.
         mode: a gauge's `multiprocess_mode`.
+        states: of a stateset, in their order.
         help: the documentation line; not part of the identity.
         unit: not part of the identity.
 
@@ -90,11 +107,13 @@ class Schema:
     labelnames: tuple[str, ...] = ()
     bounds: tuple[str, ...] = ()
     mode: str = ""
+    states: tuple[str, ...] = ()
     help: str = field(default="", compare=False)
     unit: str = field(default="", compare=False)
     id: str = field(init=False, compare=False)
     rule: Rule = field(init=False, compare=False)
     width: int = field(init=False, compare=False)
+    per_instance: bool = field(init=False, compare=False)
     index_field: str = field(init=False, compare=False)
     overflow_text: str = field(init=False, compare=False)
 
@@ -102,19 +121,20 @@ class Schema:
         """Derive once what every batch and scrape asks for.
 
         `id` is a digest of what gives the numbers their meaning; `rule` says how two lines of one series
-        become one, `width` how many numbers a line holds; `index_field` is the family's place in the index,
-        `overflow_text` the label text that takes what is past the cap.
+        become one, `width` how many numbers a line holds, `per_instance` whether each instance has a line of its
+        own; `index_field` is the family's place in the index, `overflow_text` the label text that takes what is
+        past the cap.
         """
         # A lone surrogate would be in the way of every page from then on.
         object.__setattr__(self, "help", _UNPRINTABLE.sub("\ufffd", self.help))
-        identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode]).encode()
+        identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode, self.states]).encode()
         digest = blake2b(identity, digest_size=8).hexdigest()
-        rule: Rule = "latest" if self.mode == "mostrecent" else "sum"
-        width = 2 if self.type == "summary" or rule == "latest" else 1
+        rule = _rule(self.type, self.mode)
         derived = {
             "id": digest,
             "rule": rule,
-            "width": len(self.bounds) + 1 if self.type == "histogram" else width,
+            "width": _width(self.type, rule, len(self.bounds)),
+            "per_instance": is_per_instance(self.mode),
             "index_field": f"{self.name} {digest}",
             "overflow_text": label_text(self.labelnames, [_OVERFLOW] * len(self.labelnames)),
         }
@@ -130,6 +150,7 @@ class Schema:
                 "labels": self.labelnames,
                 "bounds": self.bounds,
                 "mode": self.mode,
+                "states": self.states,
                 "help": self.help,
                 "unit": self.unit,
             }
@@ -150,19 +171,34 @@ class Schema:
                 labelnames=tuple(map(_text, read["labels"])),
                 bounds=tuple(map(_text, read["bounds"])),
                 mode=_text(read["mode"]),
+                states=tuple(map(_text, read["states"])),
                 help=_text(read["help"]),
                 unit=_text(read["unit"]),
             )
             bounds = [float(bound) for bound in schema.bounds]
         except (KeyError, TypeError) as err:
             raise ValueError(f"not a schema: {err!r}") from err
-        if schema.type not in {"counter", "gauge", "histogram", "summary"}:
+        if schema.type not in _TYPES:
             raise ValueError(f"not a metric type: {schema.type!r}")
         if not is_classic(schema.name, schema.labelnames):
             raise ValueError(f"not a metric name with label names: {schema.name!r} {schema.labelnames!r}")
         if schema.type == "histogram" and (bounds != sorted(set(bounds)) or schema.bounds[-1:] != ("+Inf",)):
             raise ValueError(f"not the bounds of a histogram: {schema.bounds!r}")
         return schema
+
+
+def _rule(typ: str, mode: str) -> Rule:
+    if typ == "info":
+        return "word"
+    return "latest" if typ == "stateset" or mode == "mostrecent" or mode in _OWN_VALUE_MODES else "sum"
+
+
+def _width(typ: str, rule: Rule, bounds: int) -> int:
+    if typ == "histogram":
+        return bounds + 1
+    if typ == "gauge" and rule == "sum":
+        return 4
+    return 1 if typ == "counter" else 2
 
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -172,6 +208,11 @@ _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 def is_classic(name: str, labelnames: Iterable[str]) -> bool:
     """Tell whether names are of the letters that every Prometheus takes."""
     return bool(_NAME.fullmatch(name)) and all(map(_LABEL_NAME.fullmatch, labelnames))
+
+
+def is_per_instance(mode: str) -> bool:
+    """Tell whether in this `multiprocess_mode` each instance has a value of its own in the store."""
+    return mode in _OWN_VALUE_MODES
 
 
 def _text(value: object) -> str:
@@ -198,6 +239,27 @@ def _printable(value: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", value).translate(_ESCAPES)
 
 
+def info_word(labels: Mapping[str, object]) -> str:
+    """Print what an info says as one word without spaces.
+
+    Example:
+        >>> info_word({"version": "1 beta"})
+        '=version="1%20beta"'
+    """
+    text = label_text(sorted(labels), [str(labels[name]) for name in sorted(labels)])
+    return "=" + quote(text, safe=_SAFE_IN_A_WORD)
+
+
+def info_text(word: bytes) -> bytes:
+    """Return the label text in such a word.
+
+    Example:
+        >>> info_text(b'=version="1%20beta"')
+        b'version="1 beta"'
+    """
+    return unquote_to_bytes(word[1:])
+
+
 def number_text(number: float) -> str:
     """Print a float so that it reads back exactly, as short as 15 or 17 digits allow.
 
@@ -213,11 +275,12 @@ def number_text(number: float) -> str:
     return short if float(short) == number else f"{number:.17g}"
 
 
-def pack_line(numbers: Iterable[float], created_ms: int, touched_ms: int) -> bytes:
-    """Build a packed line.
+def pack_line(numbers: Iterable[float | str], created_ms: int, touched_ms: int) -> bytes:
+    """Build a packed line of numbers and words.
 
     Example:
         >>> pack_line([3, 0.25], 1764000000000, 1764000000001)
         b'3 0.25 1764000000000 1764000000001'
     """
-    return f"{' '.join(map(number_text, numbers))} {created_ms:013d} {touched_ms:013d}".encode()
+    words = [number if isinstance(number, str) else number_text(number) for number in numbers]
+    return f"{' '.join(words)} {created_ms:013d} {touched_ms:013d}".encode()

@@ -1,22 +1,38 @@
-"""`apply.lua` as a typed function: a batch to its command, a reply to its verdict."""
+"""The scripts as typed functions: what is asked to a command, a reply to its meaning."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from hashlib import sha1
 from typing import Any
 
 from ..config import Settings
 from ..errors import StoreRefused, UnknownScript
-from .base import Applied, Batch, Command, Duplicate, Gap, Refused, State, Steps, Unannounced, Verdict, Writer
+from .base import (
+    Applied,
+    Batch,
+    Command,
+    Duplicate,
+    Gap,
+    IndexEntry,
+    Refused,
+    State,
+    Steps,
+    Unannounced,
+    Verdict,
+    Writer,
+)
 from .bookkeeping import OVERFLOWED
+from .leases import fold_rule, residual_text
 from .schema import Keys, Schema, label_text
 
-__all__ = ["WRITER_LEASE_S", "apply"]
+__all__ = ["WRITER_LEASE_S", "apply", "fold"]
 
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
+_FOLDED_AT_ONCE = 250
 
 
 def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
@@ -25,21 +41,38 @@ def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
     Raises:
         StoreRefused: the server answered with an error; nothing was written.
     """
-    source, digest = _source()
-    rest = _arguments(settings, writer, batch)
+    reply = yield from _run("apply.lua", _arguments(settings, writer, batch))
+    return _verdict(reply)
+
+
+def fold(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+    """Bring together what is kept of ended instances, some hundred lines a command.
+
+    Raises:
+        StoreRefused: the server answered with an error.
+    """
+    key = Keys(settings.namespace, entry.shard).series(entry.schema)
+    rule = fold_rule(entry.schema)
+    for start in range(0, len(texts), _FOLDED_AT_ONCE):
+        pairs = [word for text in texts[start : start + _FOLDED_AT_ONCE] for word in (text, residual_text(text))]
+        yield from _run("fold.lua", (1, key, settings.instance_lease_s * 1000, rule, *pairs))
+
+
+def _run(script: str, rest: Command) -> Steps[Any]:
+    source, digest = _source(script)
     try:
         reply = yield ("EVALSHA", digest, *rest)
     except UnknownScript:
         reply = yield ("EVAL", source, *rest)
-    return _verdict(reply)
+    return reply
 
 
 @cache
-def _source() -> tuple[bytes, str]:
+def _source(script: str) -> tuple[bytes, str]:
     # The first flush pays for this import, after its response, and not the cold start.
     from importlib.resources import files
 
-    source = files(__package__).joinpath("apply.lua").read_bytes()
+    source = files(__package__).joinpath(script).read_bytes()
     return source, sha1(source, usedforsecurity=False).hexdigest()
 
 
@@ -61,7 +94,7 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
         int(batch.replayed),
     ]
     for delta in batch.families:
-        arguments += (_header(delta.schema), delta.metadata, len(delta.series))
+        arguments += (_header(delta.schema), delta.metadata, len(delta.cleared), *delta.cleared, len(delta.series))
         for series in delta.series:
             arguments += series
     return tuple(arguments)

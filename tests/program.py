@@ -1,0 +1,80 @@
+"""Instances of one program inside the test's process, each with its own instruments, deltas and flusher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry, values
+
+from lib.kairo_metrics import adoption
+from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.flusher import Flusher
+from lib.kairo_metrics.recorder import Recorder
+from lib.kairo_metrics.store.base import Store
+from lib.kairo_metrics.values import RECORDER
+
+__all__ = ["Program", "apart"]
+
+
+class Program:
+    """One instance. The recorder belongs to a process; here each program brings its own content for it.
+
+    Args:
+        store: what the instances share.
+        settings: of the flusher.
+        name: stands for the instance's random id.
+    """
+
+    def __init__(self, store: Store, settings: Settings, name: str) -> None:
+        self.registry = CollectorRegistry()
+        self.instruments: dict[str, Any] = {}
+        self._recorder = vars(Recorder())
+        with self.running():
+            self._flusher = Flusher(RECORDER, store, settings)
+            self._outbox._instance, self._outbox._renewed_at = name, self._outbox._now()
+
+    @property
+    def _outbox(self) -> Any:
+        return self._flusher._outbox
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let what the block does with instruments be this instance's doing."""
+        with _recorded_in(self._recorder):
+            adoption.adopt()
+            yield
+
+    def flush(self) -> None:
+        """Send what is pending."""
+        with self.running():
+            self._flusher.flush()
+
+    def renew(self) -> None:
+        """Tell the store again what the instance holds, as one in use does from time to time."""
+        with self.running():
+            RECORDER.renew()
+            self._flusher.flush()
+
+
+@contextmanager
+def _recorded_in(content: dict[str, Any]) -> Iterator[None]:
+    before = RECORDER.__dict__
+    RECORDER.__dict__ = content
+    try:
+        yield
+    finally:
+        RECORDER.__dict__ = before
+
+
+@contextmanager
+def apart(value_class: Any) -> Iterator[None]:
+    """Let instruments that the block makes and uses be prometheus_client's own, with values of that class."""
+    ours = values.ValueClass
+    with _recorded_in(vars(Recorder())):
+        values.ValueClass = value_class
+        try:
+            yield
+        finally:
+            values.ValueClass = ours
