@@ -1,4 +1,4 @@
-"""The dev server reads `vercel.json` as Vercel does."""
+"""Both servers read `vercel.json` as Vercel does."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.kairo_metrics.dev.errors import DevError
-from lib.kairo_metrics.dev.rewrites import VercelJson
+from lib.kairo_metrics.hosting.errors import HostingError
+from lib.kairo_metrics.hosting.rewrites import VercelJson
 
 
 def parse(*sources: str) -> VercelJson:
@@ -52,14 +52,14 @@ def test_the_first_matching_rewrite_wins() -> None:
 )
 def test_an_unknown_form_of_source_is_refused_by_name(source: str) -> None:
     """A source that the dev server can't read is named, instead of a route that is silently wrong."""
-    with pytest.raises(DevError) as error:
+    with pytest.raises(HostingError) as error:
         parse("/fine", source)
     assert repr(source) in str(error.value)
 
 
 def test_a_bad_regular_expression_is_refused_by_name() -> None:
     """A mistake inside a regular expression names the source that holds it."""
-    with pytest.raises(DevError, match=r"'/\(\+\)'.*nothing to repeat"):
+    with pytest.raises(HostingError, match=r"'/\(\+\)'.*nothing to repeat"):
         parse("/(+)")
 
 
@@ -67,14 +67,14 @@ def test_a_bad_regular_expression_is_refused_by_name() -> None:
 def test_a_rule_with_a_condition_is_refused(condition: str) -> None:
     """A rule that depends on headers or cookies is named, since the dev server would apply it always."""
     rule = {"source": "/x", "destination": "/api/x", condition: [{"type": "host", "value": "example.com"}]}
-    with pytest.raises(DevError, match=f"'{condition}'.*'/x'"):
+    with pytest.raises(HostingError, match=f"'{condition}'.*'/x'"):
         VercelJson.parse(json.dumps({"rewrites": [rule]}))
 
 
 @pytest.mark.parametrize("destination", ["https://example.com/x", "/api/:name", "api/x"])
 def test_a_destination_that_is_no_function_is_refused_by_name(destination: str) -> None:
     """A rewrite to another site or to a computed path is named: the dev server serves functions only."""
-    with pytest.raises(DevError, match=destination):
+    with pytest.raises(HostingError, match=destination):
         VercelJson.parse(json.dumps({"rewrites": [{"source": "/x", "destination": destination}]}))
 
 
@@ -103,7 +103,7 @@ def test_no_file_means_no_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"rewrites": [{"source": "/x"}]}', '{"headers": [{"source": "/x"}]}'])
 def test_a_broken_file_is_named(text: str) -> None:
     """A vercel.json that can't be read says so, instead of a traceback."""
-    with pytest.raises(DevError, match=r"vercel\.json"):
+    with pytest.raises(HostingError, match=r"vercel\.json"):
         VercelJson.parse(text)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m lib.kairo_metrics dev`, or `kairo-metrics dev` from the wheel."""
+"""The command line: `python -m lib.kairo_metrics COMMAND`, or `kairo-metrics COMMAND` from the wheel."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .config import DevSettings
 from .errors import KairoError, SettingsError
+from .hosting.settings import ServeSettings
 
 __all__ = ["main"]
 
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kairo-metrics", description="Prometheus metrics for serverless Python.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_dev(commands)
+    _add_serve(commands)
     return parser
 
 
@@ -64,3 +66,26 @@ def _dev(options: argparse.Namespace) -> None:
     from .dev.server import run
 
     run(options.root, options.port, with_parent=options.with_parent)
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser("serve", help="serve every function of api/ in production, on any host")
+    serve.add_argument("--root", type=Path, default=Path(), help="the project's folder (default: the current one)")
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="the TCP port (default: PORT, else 8000)")
+    serve.add_argument("--workers", type=_workers, help="the number of processes (default: WEB_CONCURRENCY, else 1)")
+    serve.add_argument("--access-log", action="store_true", help="write a line for each request")
+    serve.set_defaults(run=_serve)
+
+
+def _workers(text: str) -> int:
+    try:
+        return ServeSettings.from_env({"WEB_CONCURRENCY": text}).workers
+    except SettingsError as err:
+        raise argparse.ArgumentTypeError(err.reason) from err
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from .serve import run
+
+    run(options.root, options.host, options.port, options.workers, logs_requests=options.access_log)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .errors import SettingsError
 
-__all__ = ["DevSettings", "PushSettings", "Settings", "split_tokens"]
+__all__ = ["DevSettings", "Environment", "PushSettings", "Settings", "split_tokens"]
 
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
@@ -100,7 +100,7 @@ class Settings:
         Raises:
             SettingsError: a variable is malformed; the error names it.
         """
-        env = _Environment(os.environ if environ is None else environ)
+        env = Environment(environ)
         default = cls()
         return cls(
             enabled=env.flag("ENABLE_METRICS"),
@@ -147,7 +147,7 @@ class DevSettings:
         Raises:
             SettingsError: a variable is malformed; the error names it.
         """
-        env = _Environment(os.environ if environ is None else environ)
+        env = Environment(environ)
         tokens = env.tokens("METRICS_AUTH_TOKEN")
         return cls(
             port=env.whole("PORT", cls().port, 1, 65_535),
@@ -207,7 +207,7 @@ class PushSettings:
         Raises:
             SettingsError: a variable is malformed; the error names it.
         """
-        env = _Environment(os.environ if environ is None else environ)
+        env = Environment(environ)
         return cls(
             url=env.text("METRICS_REMOTE_WRITE_URL") or None,
             username=env.text("METRICS_REMOTE_WRITE_USERNAME") or None,
@@ -284,11 +284,11 @@ def _check_receiver_url(variable: str, url: str) -> None:
         )
 
 
-class _Environment:
-    """Typed look-ups that name the variable when its value is no good."""
+class Environment:
+    """Typed look-ups, by default in the process' variables, that name the one whose value is no good."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
 
     def text(self, variable: str) -> str:
         """Return the stripped value, or the empty string: `vercel env add` keeps a pasted newline."""

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterable
 
 from ..config import DevSettings
-from .functions import Function
-from .rewrites import VercelJson
+from ..hosting.functions import Function
+from ..hosting.rewrites import VercelJson
 
 __all__ = ["banner", "scrape_config", "without_password"]
 

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from ..config import DevSettings, Settings
-from .app import DevApp
+from ..hosting.app import FunctionsApp
+from ..hosting.functions import Function
+from ..hosting.lifespan import lifespans
+from ..hosting.listener import listen
+from ..hosting.project import Project
 from .banner import banner
 from .errors import DevError
-from .functions import Function, discover, load
-from .lifespan import lifespans
 from .parent import Parent
 from .redis_server import private_redis
-from .rewrites import VercelJson
 
 __all__ = ["run"]
 
@@ -42,7 +43,8 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
 
     Raises:
         SettingsError: an environment variable is malformed.
-        DevError: the port is taken, there is no Redis or uvicorn to start, or a function can't be imported.
+        DevError: there is no Redis or uvicorn to start.
+        HostingError: the port is taken, or a function can't be imported.
         SystemExit: a signal asked for the end.
     """
     if importlib.util.find_spec("uvicorn") is None:
@@ -53,12 +55,12 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
     Settings.from_env()  # refused now, rather than by each function in its own words
     _end_on_signals()
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(_listen(DevSettings.from_env().port))
+        listener = stack.enter_context(listen(_HOST, DevSettings.from_env().port))
         own_redis = _complete_environment(stack)
-        vercel, functions = _load_project(root)
-        app = DevApp(functions, vercel)
-        _say(banner(DevSettings.from_env(), functions, vercel, own_redis=own_redis))
-        asyncio.run(_serve(app, functions, listener, parent))
+        project = _load_project(root)
+        app = FunctionsApp(project.functions, project.vercel, lists_functions=True)
+        _say(banner(DevSettings.from_env(), project.functions, project.vercel, own_redis=own_redis))
+        asyncio.run(_serve(app, project.functions, listener, parent))
 
 
 def _end_on_signals() -> None:
@@ -77,19 +79,6 @@ def _end_on_signals() -> None:
         signal.signal(signal.SIGHUP, lambda _signal, _frame: signal.raise_signal(signal.SIGTERM))
 
 
-def _listen(port: int) -> socket.socket:
-    # Naming the protocol lets asyncio switch off Nagle's delay, which costs a kept-alive request 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
-        listener.listen()
-    except OSError as err:
-        listener.close()
-        raise DevError(f"Can't listen on {_HOST}:{port} ({err.strerror}): set PORT to a free port.") from err
-    return listener
-
-
 def _complete_environment(stack: contextlib.ExitStack) -> bool:
     """Set what the functions need and nobody has set; tell whether that took a Redis of our own."""
     settings = DevSettings.from_env()
@@ -105,23 +94,16 @@ def _complete_environment(stack: contextlib.ExitStack) -> bool:
     return settings.redis_url is None
 
 
-def _load_project(root: Path) -> tuple[VercelJson, list[Function]]:
-    # On Vercel the root is the working directory and the first place to import from.
-    root = root.resolve()
-    os.chdir(root)
-    sys.path.insert(0, str(root))
-    functions = []
-    for path, file in discover(root):
-        if function := load(root, path, file):
-            functions.append(function)
-        else:
-            _say(f"{file} defines neither app nor application: it is no function.")
-    if not functions:
-        raise DevError(f"There is no function in {root / 'api'}: a function is a file there that defines app.")
-    return VercelJson.read(root / "vercel.json"), functions
+def _load_project(root: Path) -> Project:
+    project = Project.load(root)
+    for file in project.others:
+        _say(f"{file} defines neither app nor application: it is no function.")
+    return project
 
 
-async def _serve(app: DevApp, functions: Sequence[Function], listener: socket.socket, parent: Parent | None) -> None:
+async def _serve(
+    app: FunctionsApp, functions: Sequence[Function], listener: socket.socket, parent: Parent | None
+) -> None:
     import uvicorn
 
     ready = False

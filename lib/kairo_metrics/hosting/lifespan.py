@@ -7,12 +7,12 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
 
-from starlette.types import Message
+from starlette.types import Message, Receive, Send
 
-from .errors import DevError
+from .errors import HostingError
 from .functions import Function
 
-__all__ = ["lifespans"]
+__all__ = ["answer_lifespan", "lifespans"]
 
 _SHUTDOWN_TIMEOUT_S = 5.0
 _log = logging.getLogger("uvicorn.error")
@@ -23,12 +23,25 @@ async def lifespans(functions: Iterable[Function]) -> AsyncIterator[None]:
     """Run startup and shutdown of every function around the block, as Vercel's server does in each instance.
 
     Raises:
-        DevError: a startup failed; on Vercel that function would refuse every request.
+        HostingError: a startup failed; on Vercel that function would refuse every request.
     """
     async with contextlib.AsyncExitStack() as stack:
         for function in functions:
             await stack.enter_async_context(_lifespan(function))
         yield
+
+
+async def answer_lifespan(functions: Iterable[Function], receive: Receive, send: Send) -> None:
+    """Run the lifespan of every function for a server that asks for one."""
+    await receive()
+    try:
+        async with lifespans(functions):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+    except HostingError as err:
+        await send({"type": "lifespan.startup.failed", "message": str(err)})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +62,7 @@ async def _lifespan(function: Function) -> AsyncIterator[None]:
         await events.put({"type": "lifespan.startup"})
         started = await answers.get()
         if started["type"] == "lifespan.startup.failed":
-            raise DevError(f"{function.file}: its startup failed\n{started.get('message', '')}")
+            raise HostingError(f"{function.file}: its startup failed\n{started.get('message', '')}")
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from .errors import DevError
+from .errors import HostingError
 
 __all__ = ["Function", "discover", "load"]
 
@@ -46,14 +46,14 @@ def discover(root: Path) -> Iterator[tuple[str, Path]]:
     As on Vercel, files and folders whose name begins with `_` or `.` are none, and `index.py` stands for its folder.
 
     Raises:
-        DevError: a file name has a dynamic segment, `[id].py`: the dev server does not route those.
+        HostingError: a file name has a dynamic segment, `[id].py`, which is not routed here.
     """
     for file in sorted(root.glob("api/**/*.py")):
         relative = file.relative_to(root)
         if any(part.startswith(("_", ".")) for part in relative.parts):
             continue
         if "[" in relative.as_posix():
-            raise DevError(f"{relative}: the dev server does not know dynamic segments; use a rewrite in vercel.json")
+            raise HostingError(f"{relative}: dynamic segments are not known here; use a rewrite in vercel.json")
         module = relative.with_suffix("")
         yield "/" + (module.parent if module.name == "index" else module).as_posix(), relative
 
@@ -62,18 +62,18 @@ def load(root: Path, path: str, file: Path) -> Function | None:
     """Import `file` as the module `api.<name>`, and return its function, or None when it defines no app.
 
     Raises:
-        DevError: the import failed; the error holds the traceback.
+        HostingError: the import failed; the error holds the traceback.
     """
     name = ".".join(file.with_suffix("").parts)
     spec = importlib.util.spec_from_file_location(name, root / file)
     if spec is None or spec.loader is None:
-        raise DevError(f"{file} is no Python module")
+        raise HostingError(f"{file} is no Python module")
     module = importlib.util.module_from_spec(spec)
     # Registered first, as the import system does: dataclasses and pickling look their module up there.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as err:
-        raise DevError(f"{file} can't be imported:\n\n{''.join(traceback.format_exception(err))}") from err
+        raise HostingError(f"{file} can't be imported:\n\n{''.join(traceback.format_exception(err))}") from err
     app = getattr(module, "app", getattr(module, "application", None))
     return None if app is None else Function(path, file, app)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import DevError
+from .errors import HostingError
 
 __all__ = ["Header", "Rewrite", "VercelJson"]
 
@@ -58,7 +58,7 @@ class VercelJson:
         """Read the file at `path`; no file means no rules.
 
         Raises:
-            DevError: it is no JSON object, or has a rule that the dev server does not know.
+            HostingError: it is no JSON object, or has a rule that is not known here.
         """
         return cls.parse(path.read_text(encoding="utf-8")) if path.exists() else cls()
 
@@ -67,14 +67,14 @@ class VercelJson:
         """Parse the text of a `vercel.json`.
 
         Raises:
-            DevError: as `read`.
+            HostingError: as `read`.
         """
         try:
             document = json.loads(text)
             rewrites = [_rewrite(rule) for rule in document.get("rewrites", [])]
             headers = [header for rule in document.get("headers", []) for header in _headers(rule)]
         except (ValueError, AttributeError, KeyError, TypeError) as err:
-            raise DevError(f"vercel.json can't be read: {err!r}") from err
+            raise HostingError(f"vercel.json can't be read: {err!r}") from err
         return cls(tuple(rewrites), tuple(headers))
 
     def destination(self, path: str) -> str | None:
@@ -92,7 +92,7 @@ def _rewrite(rule: dict[str, Any]) -> Rewrite:
     # A query in the destination is for the platform: the function sees the request as the client sent it.
     path = destination.partition("?")[0]
     if not re.fullmatch(r"/[^:()]*", path):
-        raise DevError(f"vercel.json: the destination {destination!r} of {source!r} must be the path of a function")
+        raise HostingError(f"vercel.json: the destination {destination!r} of {source!r} must be the path of a function")
     return Rewrite(source, _compile(source), path)
 
 
@@ -105,7 +105,7 @@ def _headers(rule: dict[str, Any]) -> list[Header]:
 def _refuse_conditions(rule: dict[str, Any]) -> None:
     for condition in ("has", "missing"):
         if condition in rule:
-            raise DevError(f"vercel.json: the dev server does not know {condition!r} (rule of {rule['source']!r})")
+            raise HostingError(f"vercel.json: {condition!r} is not known here (rule of {rule['source']!r})")
 
 
 def _compile(source: str) -> re.Pattern[str]:
@@ -113,16 +113,16 @@ def _compile(source: str) -> re.Pattern[str]:
     while position < len(source):
         token = _TOKEN.match(source, position)
         if token is None:
-            raise DevError(
-                f"vercel.json: the dev server does not know the source {source!r} from {source[position:]!r} on; "
-                "it knows plain paths, :name, :name*, :name+ and (regex)"
+            raise HostingError(
+                f"vercel.json: the source {source!r} is not known here from {source[position:]!r} on; "
+                "known are plain paths, :name, :name*, :name+ and (regex)"
             )
         expression += _expression(token)
         position = token.end()
     try:
         return re.compile(expression)
     except re.error as err:
-        raise DevError(f"vercel.json: the source {source!r} has a bad regular expression: {err}") from err
+        raise HostingError(f"vercel.json: the source {source!r} has a bad regular expression: {err}") from err
 
 
 def _expression(token: re.Match[str]) -> str:

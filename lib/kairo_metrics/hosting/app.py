@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from .errors import DevError
+from .errors import HostingError
 from .functions import Function
+from .lifespan import answer_lifespan
 from .rewrites import VercelJson
 
-__all__ = ["DevApp"]
+__all__ = ["FunctionsApp"]
 
 
-class DevApp:
+class FunctionsApp:
     """Sends each request to its function: files first, then the rewrites in their order, as on Vercel.
 
     The function sees the path that the client asked for: a rewrite chooses the function and changes nothing else.
@@ -22,24 +23,30 @@ class DevApp:
     Args:
         functions: what is served.
         vercel: the rewrites and headers of the project.
+        lists_functions: whether an unknown path is told what there is, which is not for everybody.
 
     Raises:
-        DevError: two functions share a path, or a rewrite leads to none.
+        HostingError: two functions share a path, or a rewrite leads to none.
     """
 
-    def __init__(self, functions: Sequence[Function], vercel: VercelJson) -> None:
+    def __init__(self, functions: Sequence[Function], vercel: VercelJson, *, lists_functions: bool = False) -> None:
+        self._functions = functions
         self._vercel = vercel
+        self._lists_functions = lists_functions
         self._by_path: dict[str, Function] = {}
         for function in functions:
             for path in function.paths:
                 other = self._by_path.setdefault(path, function)
                 if other is not function:
-                    raise DevError(f"{other.file} and {function.file} are both {path}")
+                    raise HostingError(f"{other.file} and {function.file} are both {path}")
         for rule in vercel.rewrites:
             if rule.destination not in self._by_path:
-                raise DevError(f"vercel.json: {rule.source!r} leads to {rule.destination!r}, which is no function")
+                raise HostingError(f"vercel.json: {rule.source!r} leads to {rule.destination!r}, which is no function")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await answer_lifespan(self._functions, receive, send)
+            return
         path = scope["path"]
         send = _with_headers(send, self._vercel.headers_for(path))
         function = self._find(path)
@@ -55,6 +62,8 @@ class DevApp:
         return function
 
     def _not_found(self, path: str) -> PlainTextResponse:
+        if not self._lists_functions:
+            return PlainTextResponse("not found\n", status_code=404)
         known = {function.path: f"  {function.path}  ({function.file})" for function in self._by_path.values()}
         rewritten = [f"  {rule.source}  -> {rule.destination}" for rule in self._vercel.rewrites]
         lines = [f"No function at {path}. There are:", *known.values(), *rewritten, ""]
