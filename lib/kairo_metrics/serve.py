@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import logging
 import os
 import signal
 import sys
@@ -31,6 +32,7 @@ _GRACE_S = 8
 _KEEP_ALIVE_S = 100
 # What uvicorn exits with, and what tells its supervisor that to start again is of no use.
 _STARTUP_FAILED = 3
+_log = logging.getLogger("uvicorn.error")
 
 
 def run(
@@ -80,6 +82,7 @@ def run(
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
+        _log.info("Listening on %s, port %s, processes: %s", host, settings.port, settings.workers)
         if settings.workers == 1:
             uvicorn.Server(config).run(sockets=[listener])
         else:
