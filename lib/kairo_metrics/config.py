@@ -44,6 +44,8 @@ class Settings:
         auth_token_parameter: in their place, the name or ARN of a parameter in AWS Systems Manager
             (`METRICS_AUTH_TOKEN_PARAMETER`).
         redis_url: `redis://`, `rediss://` or `unix://` (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
+        redis_tls_verify: whether the certificate of a `rediss://` server is checked (`METRICS_REDIS_TLS_VERIFY`).
+        redis_tls_ca: certificates trusted beside the system's: PEM text, or a file (`METRICS_REDIS_TLS_CA`).
         namespace: keeps production, preview and development apart (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
         shards: over how many hash slots the writers are spread (`METRICS_SHARDS`).
         max_series: series per family before the overflow series takes the rest (`METRICS_MAX_SERIES`).
@@ -63,6 +65,8 @@ class Settings:
     auth_token_secret_id: str | None = None
     auth_token_parameter: str | None = None
     redis_url: str | None = field(default=None, repr=False)
+    redis_tls_verify: bool = True
+    redis_tls_ca: str | None = field(default=None, repr=False)
     namespace: str = "development"
     shards: int = 1
     max_series: int = 10_000
@@ -92,6 +96,10 @@ class Settings:
                 )
         if self.redis_url is not None:
             _check_redis_url("REDIS_URL", self.redis_url)
+        if self.redis_tls_ca is not None:
+            from .certificates import check_certificates  # of no use to most cold starts
+
+            check_certificates(self.redis_tls_ca, self.redis_url, verified=self.redis_tls_verify)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -108,6 +116,8 @@ class Settings:
             auth_token_secret_id=env.text("METRICS_AUTH_TOKEN_SECRET_ID") or None,
             auth_token_parameter=env.text("METRICS_AUTH_TOKEN_PARAMETER") or None,
             redis_url=env.redis_url(),
+            redis_tls_verify=not env.text("METRICS_REDIS_TLS_VERIFY") or env.flag("METRICS_REDIS_TLS_VERIFY"),
+            redis_tls_ca=env.text("METRICS_REDIS_TLS_CA") or None,
             namespace=env.namespace(),
             **{
                 name: env.whole(variable, getattr(default, name), low, high)

@@ -26,11 +26,6 @@ __all__ = ["RedisStore"]
 # Series per trip of a scrape: what keeps Redis for about a millisecond.
 _CHUNK = 1_000
 _KEYS_PER_TRIP = 8
-_FRUGAL = {
-    "protocol": 2,  # version 3 costs a HELLO on each new connection, and nothing here needs it
-    "driver_info": None,  # nor a CLIENT SETINFO
-    "socket_connect_timeout": 10.0,  # where no flush budget or scrape deadline ends the attempt earlier
-}
 
 
 class RedisStore:
@@ -68,7 +63,7 @@ class RedisStore:
             if known.is_closed():
                 self._idle.pop(known, None)
         idle = self._idle.setdefault(loop, [])
-        link = idle.pop() if idle else _AsyncLink(self._url())
+        link = idle.pop() if idle else _AsyncLink(self._url(), self._settings)
         try:
             yield link
         finally:
@@ -82,7 +77,7 @@ class RedisStore:
         try:
             link = self._sync_idle.pop()
         except IndexError:
-            link = _SyncLink(self._url(), self._settings.flush_budget_ms / 1000)
+            link = _SyncLink(self._url(), self._settings)
         try:
             yield link
         finally:
@@ -162,11 +157,13 @@ class RedisStore:
 class _AsyncLink:
     """A connection that opens itself when used, and again once when it turns out to be broken."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, settings: Settings) -> None:
         from redis.asyncio.connection import Connection, parse_url
         from redis.exceptions import RedisError
 
-        arguments, self._greeting = _arguments(parse_url(url), socket_timeout=None)
+        from .address import connection_arguments
+
+        arguments, self._greeting = connection_arguments(parse_url(url), settings, socket_timeout=None)
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
         self._unanswered = 0
@@ -231,12 +228,17 @@ class _AsyncLink:
 class _SyncLink:
     """The same for a thread: only the transport differs."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, settings: Settings) -> None:
         from redis.connection import Connection, parse_url
         from redis.exceptions import RedisError
 
+        from .address import connection_arguments
+
+        timeout_s = settings.flush_budget_ms / 1000
         parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
-        arguments, self._greeting = _arguments(parsed, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+        arguments, self._greeting = connection_arguments(
+            parsed, settings, socket_timeout=timeout_s, socket_connect_timeout=timeout_s
+        )
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
 
@@ -283,21 +285,6 @@ class _SyncLink:
         self._connection.disconnect()
 
 
-def _arguments(parsed: Any, **timeouts: float | None) -> tuple[dict[str, Any], tuple[Command, ...]]:
-    """Return a connection's arguments, and apart from them the greeting: login and choice of a database.
-
-    redis-py would wait for the answer to each of the two; together they cost a cold start one round trip.
-    """
-    arguments = {**parsed, **_FRUGAL, **timeouts}
-    username, password, database = (arguments.pop(name, None) for name in ("username", "password", "db"))
-    greeting: list[Command] = []
-    if username or password:
-        greeting.append(("AUTH", *filter(None, (username,)), password or ""))
-    if database:
-        greeting.append(("SELECT", database))
-    return arguments, tuple(greeting)
-
-
 @contextmanager
 def _remembering(first: StoreUnavailable) -> Iterator[None]:
     """Let the error of a second attempt say that the first one may have been run."""
@@ -331,7 +318,9 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
             return StoreUnavailable("Redis did not answer in time", sent=sent)
         case exceptions.ConnectionError() if sent:
             return StoreUnavailable("the connection to Redis broke", sent=True, broken=True)
-    return StoreUnavailable(f"Redis: {err}", sent=sent)
+    from .address import distrust
+
+    return StoreUnavailable(distrust(err) or f"Redis: {err}", sent=sent)
 
 
 def _is_read_only(err: Exception) -> bool:

@@ -1,0 +1,57 @@
+"""From the address of Redis to a connection's arguments: timeouts, login, TLS."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from ..certificates import read_certificates
+from ..config import Settings
+from .base import Command
+
+__all__ = ["connection_arguments", "distrust"]
+
+_FRUGAL = {
+    "protocol": 2,  # version 3 costs a HELLO on each new connection, and nothing here needs it
+    "driver_info": None,  # nor a CLIENT SETINFO
+    "socket_connect_timeout": 10.0,  # where no flush budget or scrape deadline ends the attempt earlier
+}
+
+
+def connection_arguments(
+    parsed: Any, settings: Settings, **timeouts: float | None
+) -> tuple[dict[str, Any], tuple[Command, ...]]:
+    """Return a connection's arguments, and apart from them the greeting: login and choice of a database.
+
+    redis-py would wait for the answer to each of the two; together they cost a cold start one round trip.
+
+    Args:
+        parsed: what redis-py reads in the address.
+        settings: whether and against what a certificate is checked.
+        timeouts: redis-py's arguments for them, in seconds.
+    """
+    arguments = {**parsed, **_FRUGAL, **timeouts}
+    username, password, database = (arguments.pop(name, None) for name in ("username", "password", "db"))
+    greeting: list[Command] = []
+    if username or password:
+        greeting.append(("AUTH", *filter(None, (username,)), password or ""))
+    if database:
+        greeting.append(("SELECT", database))
+    if settings.redis_url is not None and settings.redis_url.startswith("rediss://"):
+        if not settings.redis_tls_verify:
+            arguments.update(ssl_cert_reqs="none", ssl_check_hostname=False)
+        elif settings.redis_tls_ca is not None:
+            arguments["ssl_ca_data"] = read_certificates(settings.redis_tls_ca)
+    return arguments, tuple(greeting)
+
+
+def distrust(err: BaseException | None) -> str | None:
+    """Return what to do if the error, or one behind it, is that the server's certificate is not trusted."""
+    while err is not None:
+        if isinstance(err, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of Redis is not trusted ({err.verify_message}): put its CA into "
+                "METRICS_REDIS_TLS_CA, or set METRICS_REDIS_TLS_VERIFY=false to go without the check"
+            )
+        err = err.__cause__ or err.__context__
+    return None

@@ -1,0 +1,89 @@
+"""A TLS server in front of Redis, with a certificate of a test-made authority."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import trustme
+
+__all__ = ["TlsFront"]
+
+_HOST = "127.0.0.1"
+
+
+class TlsFront:
+    """Speaks TLS to clients and hands on what they say to the Redis at `upstream`.
+
+    Args:
+        upstream: the `redis://` URL of the real server.
+        names: for whom its certificate is.
+
+    Attributes:
+        url: the `rediss://` URL to give to the client.
+        authority: the certificate, as PEM text, that a client must trust to trust the server's.
+    """
+
+    def __init__(self, upstream: str, *names: str) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname, parts.port)
+        maker = trustme.CA()
+        self.authority = maker.cert_pem.bytes().decode()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        maker.issue_cert(*(names or (_HOST,))).configure_cert(self._context)
+        self._listener = socket.create_server((_HOST, 0))
+        self.url = f"rediss://{_HOST}:{self._listener.getsockname()[1]}/0"
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self) -> Self:
+        self._listener.settimeout(0.1)  # so that the thread sees the end
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                client, _ = self._listener.accept()
+                thread = threading.Thread(target=self._serve, args=(client,))
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        client.settimeout(5)
+        with (
+            client,
+            # A client that does not trust the certificate hangs up in the midst of the handshake.
+            contextlib.suppress(OSError),
+            self._context.wrap_socket(client, server_side=True) as encrypted,
+            socket.create_connection(self._upstream) as plain,
+        ):
+            plain.settimeout(0.1)
+            encrypted.settimeout(0.1)
+            back = threading.Thread(target=self._pump, args=(plain, encrypted))
+            back.start()
+            self._pump(encrypted, plain)
+            back.join()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while not self._ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    if not (piece := source.recv(1 << 16)):
+                        break
+                    sink.sendall(piece)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
