@@ -1,0 +1,1 @@
+"""The files that deploy to other hosts, each with the tools that are at hand without its engine."""
