@@ -10,7 +10,7 @@ VERCEL := tests/platform/node_modules/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test platform lint format lock proto bench cold-start wheel clean test-programs
+.PHONY: help run test platform lint format lock proto kubernetes-rules bench cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -42,6 +42,9 @@ lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 
 proto: $(INSTALLED)  ## compile lib/**/*.proto
 	$(BIN)/python -m grpc_tools.protoc -I lib --python_out=lib --pyi_out=lib $$(find lib -name '*.proto')
+
+kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/prometheusrule.yaml
+	$(BIN)/python deploy/kubernetes/rules.py
 
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 	$(BIN)/python -m benchmarks
