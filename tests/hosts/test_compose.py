@@ -12,11 +12,11 @@ import httpx
 import pytest
 import yaml
 
-from lib.kairo_metrics import config
 from lib.kairo_metrics.config import Settings
 from tests.dev_server import REPOSITORY
 from tests.hosts.compose import COMPOSE_FILE, Compose, MissingVariable
 from tests.hosts.image import Image
+from tests.hosts.variables import is_read
 from tests.prometheus_server import prometheus_server, require
 
 TOKEN = "a-token-of-the-environment"
@@ -65,8 +65,7 @@ def test_one_variable_is_all_it_needs(compose: Compose) -> None:
 def test_the_app_gets_settings_that_it_reads(compose: Compose) -> None:
     """Every variable of the app is one that is read, and together they are complete."""
     environment = compose.service("app")["environment"]
-    read = Path(config.__file__).read_text()
-    assert all(f'"{variable}"' in read for variable in environment)
+    assert [variable for variable in environment if not is_read(variable)] == []
     settings = Settings.from_env(environment)
     assert (settings.enabled, settings.auth_tokens, settings.namespace) == (True, (TOKEN,), "production")
     assert settings.redis_url == "redis://redis:6379/0"

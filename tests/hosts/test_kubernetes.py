@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lib.kairo_metrics import config
 from tests.dev_server import REPOSITORY
 from tests.hosts.image import Image
 from tests.hosts.manifests import FOLDER, problems, read
+from tests.hosts.variables import is_read
 from tests.prometheus_server import require
 
 FILES = sorted(file.name for file in FOLDER.glob("*.yaml"))
@@ -159,11 +159,10 @@ def test_a_pod_may_do_no_more_than_it_needs(name: str, image: Image) -> None:
 
 def test_every_variable_is_read_and_every_key_is_in_the_example() -> None:
     """No setting is misspelt, no Secret lacks a key, and the example holds no token that somebody might keep."""
-    read_variables = Path(config.__file__).read_text()
     secrets = objects("Secret")
     for deployment in objects("Deployment").values():
         for variable in container(deployment)["env"]:
-            assert f'"{variable["name"]}"' in read_variables
+            assert is_read(variable["name"])
             if "valueFrom" in variable:
                 reference = variable["valueFrom"]["secretKeyRef"]
                 assert reference["key"] in secrets[reference["name"]]["stringData"]
