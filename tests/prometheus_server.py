@@ -17,11 +17,11 @@ import yaml
 from lib.kairo_metrics.dev.redis_server import free_port
 
 
-def require(program: str) -> str:
-    """Return the path of `prometheus` or `promtool`, or skip the test."""
+def require(program: str, package: str = "prometheus") -> str:
+    """Return the path of a program such as `promtool`, or skip the test and name the Debian package that has it."""
     found = shutil.which(program)
     if found is None:
-        pytest.skip("install Debian's package prometheus")
+        pytest.skip(f"install Debian's package {package}")
     return found
 
 
@@ -75,17 +75,32 @@ def prometheus_server(
         interval: takes the place of every scrape interval and timeout in it, so that a test need not wait.
         flags: of the command line, on top of those for its storage and address.
     """
-    program = require("prometheus")
     jobs = [{**job, "scrape_interval": interval, "scrape_timeout": interval} for job in yaml.safe_load(scrape_configs)]
-    config, log = folder / "prometheus.yml", folder / "prometheus.log"
+    config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
+    with prometheus_with(config, *flags) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def prometheus_with(config: Path, *flags: str, login: str = "") -> Iterator[PrometheusServer]:
+    """Run Prometheus with a configuration as it is, on a free port of the loopback address, until the block ends.
+
+    Args:
+        config: the file; storage and log go beside it.
+        flags: more arguments for the command line.
+        login: user and password with a colon between them, where the flags demand one.
+    """
+    program = require("prometheus")
+    log = config.parent / "prometheus.log"
     address = f"127.0.0.1:{free_port()}"
+    url = f"http://{login}@{address}" if login else f"http://{address}"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
                 program,
                 f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'prometheus-data'}",
+                f"--storage.tsdb.path={config.parent / 'prometheus-data'}",
                 f"--web.listen-address={address}",
                 *flags,
             ],
@@ -93,8 +108,8 @@ def prometheus_server(
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_until_ready(process, f"http://{address}", log)
-        yield PrometheusServer(f"http://{address}", log)
+        _wait_until_ready(process, url, log)
+        yield PrometheusServer(url, log)
     finally:
         process.terminate()
         process.wait()

@@ -1,0 +1,1 @@
+"""The deployment files, checked with the platforms' own tools."""
