@@ -37,9 +37,10 @@ class PrometheusServer:
         self.url = url
         self._log = log
 
-    def query(self, promql: str) -> list[dict[str, Any]]:
-        """Return the result of an instant query: `[{"metric": {...}, "value": [time, text]}, ...]`."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": promql})
+    def query(self, promql: str, at_s: float | None = None) -> list[dict[str, Any]]:
+        """Return the result of an instant query, by default now: `[{"metric": {...}, "value": [time, text]}, ...]`."""
+        at = {} if at_s is None else {"time": str(at_s)}
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": promql, **at})
         answer.raise_for_status()
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
@@ -49,6 +50,11 @@ class PrometheusServer:
         result = self.query(promql)
         assert len(result) <= 1, result
         return float(result[0]["value"][1]) if result else None
+
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """Return the rules by name, each with its `health` and `lastError`."""
+        groups = httpx.get(f"{self.url}/api/v1/rules").json()["data"]["groups"]
+        return {rule["name"]: rule for group in groups for rule in group["rules"]}
 
     def targets(self) -> list[dict[str, Any]]:
         """Return the active targets, each with its `health` and `lastError`."""
@@ -65,7 +71,11 @@ class PrometheusServer:
 
 @contextlib.contextmanager
 def prometheus_server(
-    folder: Path, scrape_configs: str = "[]", interval: str = "1s", flags: Sequence[str] = ()
+    folder: Path,
+    scrape_configs: str = "[]",
+    interval: str = "1s",
+    flags: Sequence[str] = (),
+    rules: Sequence[Path] = (),
 ) -> Iterator[PrometheusServer]:
     """Run Prometheus on a free port of the loopback address until the block ends.
 
@@ -74,10 +84,11 @@ def prometheus_server(
         scrape_configs: a YAML list, as it stands below `scrape_configs:`.
         interval: takes the place of every scrape interval and timeout in it, so that a test need not wait.
         flags: of the command line, on top of those for its storage and address.
+        rules: files of rules.
     """
     jobs = [{**job, "scrape_interval": interval, "scrape_timeout": interval} for job in yaml.safe_load(scrape_configs)]
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
+    config.write_text(yaml.safe_dump({"scrape_configs": jobs, "rule_files": [str(file) for file in rules]}))
     with prometheus_with(config, *flags) as server:
         yield server
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tests.prometheus_server import require
 pytestmark = pytest.mark.prometheus
 
 RULES = REPOSITORY / "grafana" / "rules"
+README = REPOSITORY / "grafana" / "README.md"
 TESTS = sorted((RULES / "tests").glob("*.yml"))
 FILES = sorted(RULES.glob("*.yml"))
 
@@ -116,3 +119,22 @@ def test_every_recorded_rule_is_used() -> None:
     """Nothing is computed that no alert looks at."""
     expressions = "\n".join(rule["expr"] for rule in rules("alert").values())
     assert {name for name in rules("record") if name not in expressions} == set()
+
+
+def test_the_readme_lists_every_alert() -> None:
+    """Name, condition and severity of each alert stand in one table."""
+    table = re.findall(r"^\| ((?:[A-Z]\w+(?:, )?)+) \| .* \| (\w+) \|$", README.read_text(), re.MULTILINE)
+    listed = {name: severity for names, severity in table for name in names.split(", ")}
+    assert listed == {name: rule["labels"]["severity"] for name, rule in rules("alert").items()}
+
+
+def test_the_readmes_configuration_loads_the_rules(tmp_path: Path) -> None:
+    """Pasted next to the rules, it is what Prometheus takes, and it names both files."""
+    [config] = re.findall(r"^```yaml\n# prometheus\.yml\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "prometheus.yml").write_text(config)
+    (tmp_path / "rules").mkdir()
+    for file in FILES:
+        shutil.copy(file, tmp_path / "rules")
+    checked = promtool("check", "config", "--syntax-only", tmp_path / "prometheus.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert {f"rules/{file.name}" for file in FILES} == set(yaml.safe_load(config)["rule_files"])
