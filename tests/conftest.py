@@ -11,13 +11,24 @@ import redis
 
 from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from tests.aws_account import aws, refusing_aws, silent_aws, store, vault
+from tests.doctor_run import doctor
 from tests.instance import Instance, Start, redis_instance
 from tests.postgres_server import postgres_server, running_postgres
 from tests.proxy import Proxy
 from tests.recording import recording
 
 # Fixtures that live beside what they start.
-__all__ = ["aws", "postgres_server", "recording", "refusing_aws", "running_postgres", "silent_aws", "store", "vault"]
+__all__ = [
+    "aws",
+    "doctor",
+    "postgres_server",
+    "recording",
+    "refusing_aws",
+    "running_postgres",
+    "silent_aws",
+    "store",
+    "vault",
+]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .errors import SettingsError
 
-__all__ = ["DevSettings", "Environment", "PushSettings", "Settings", "split_tokens"]
+__all__ = ["DevSettings", "Environment", "PushSettings", "Settings", "environment", "split_tokens"]
 
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
@@ -227,6 +227,11 @@ class PushSettings:
             timeout_ms=env.whole("METRICS_REMOTE_WRITE_TIMEOUT_MS", 20_000, 1_000, 300_000),
             cron_secret=env.text("CRON_SECRET") or None,
         )
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process environment, for commands that look at what is no setting, or at settings one by one."""
+    return os.environ
 
 
 def split_tokens(text: str) -> tuple[str, ...]:

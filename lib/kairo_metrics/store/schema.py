@@ -32,9 +32,14 @@ __all__ = [
     "info_word",
     "is_classic",
     "is_per_instance",
+    "StoredKey",
+    "is_classic",
+    "key_pattern",
     "label_text",
+    "labels_of",
     "number_text",
     "pack_line",
+    "read_key",
 ]
 
 Rule = Literal["sum", "latest", "word"]
@@ -49,6 +54,9 @@ ENDED = "__ended__"
 
 _OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livemax", "livesum", "livemostrecent"})
 _TYPES = frozenset({"counter", "gauge", "histogram", "info", "stateset", "summary"})
+_KEY = re.compile(r"kairo:v1:\{(?P<namespace>[^/{}]+)/(?P<shard>[0-9]+)\}:(?P<rest>.+)", re.DOTALL)
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
+_ESCAPED = re.compile(r"\\(.)")
 _OVERFLOW = "__overflow__"
 _SAFE_IN_A_WORD = '="\\,/:;.+-_{}()[]@'
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -76,11 +84,57 @@ class Keys:
     def families(self) -> str:
         return f"{self._prefix}:families"
 
+    @property
+    def probe(self) -> str:
+        """A key that is never made: what may be done with it tells what may be done with the others."""
+        return f"{self._prefix}:probe"
+
     def writer(self, writer_id: str) -> str:
         return f"{self._prefix}:writer:{writer_id}"
 
     def series(self, schema: Schema) -> str:
-        return f"{self._prefix}:series:{schema.name}:{schema.id}"
+        return self.series_at(schema.index_field)
+
+    def series_at(self, index_field: str) -> str:
+        return f"{self._prefix}:series:{index_field.replace(' ', ':')}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key that was found in the server, taken apart.
+
+    Args:
+        text: all of it.
+        shard: whose it is.
+        kind: `families`, `series`, `writer`, or whatever else stands there.
+        index_field: for series, their family's place in the index.
+    """
+
+    text: str
+    shard: int
+    kind: str
+    index_field: str = ""
+
+
+def key_pattern(namespace: str) -> str:
+    """Return the pattern for SCAN that finds a namespace's keys; no namespace has a letter that patterns obey."""
+    return f"kairo:v1:{{{namespace}/*}}:*"
+
+
+def read_key(namespace: str, key: bytes) -> StoredKey | None:
+    """Take a key apart; None where it is not one of the namespace.
+
+    Example:
+        >>> read_key("blue", b"kairo:v1:{blue/3}:series:jobs:00ff").index_field
+        'jobs 00ff'
+    """
+    text = key.decode(errors="surrogateescape")
+    found = _KEY.fullmatch(text)
+    if found is None or found["namespace"] != namespace:
+        return None
+    kind, _, rest = found["rest"].partition(":")
+    name, _, schema_id = rest.rpartition(":")
+    return StoredKey(text, int(found["shard"]), kind, f"{name} {schema_id}" if kind == "series" and name else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +287,19 @@ def label_text(names: Sequence[str], values: Iterable[str]) -> str:
         'path="say \\"hi\\"\\n"'
     """
     return ",".join([f'{name}="{_printable(value)}"' for name, value in zip(names, values, strict=True)])
+
+
+def labels_of(text: str) -> dict[str, str]:
+    r"""Read what `label_text` printed.
+
+    Example:
+        >>> labels_of('path="say \\"hi\\"\\n",way="a"')
+        {'path': 'say "hi"\n', 'way': 'a'}
+    """
+    return {
+        name: _ESCAPED.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], value)
+        for name, value in _LABEL.findall(text)
+    }
 
 
 def _printable(value: str) -> str:

@@ -1,0 +1,56 @@
+"""The command line: `python -m lib.kairo_metrics COMMAND`, or `kairo-metrics COMMAND` from the wheel."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..errors import KairoError, SettingsError
+from .dev import add_dev
+from .doctor import add_doctor
+from .serve import add_serve
+
+__all__ = ["main"]
+
+_FAILED = 1
+_BAD_SETTINGS = 2  # as argparse does for a bad argument
+_INTERRUPTED = 130  # as a shell says it of a process that SIGINT ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return the process's exit code.
+
+    Args:
+        arguments: the words after the program's name; None takes those of the process.
+
+    Example:
+        sys.exit(main(["dev", "--port", "4000"]))
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int | None = options.run(options)
+        sys.stdout.flush()  # so that a reader that is gone is noticed here
+    except SettingsError as err:
+        sys.stderr.write(f"{err}\n")
+        return _BAD_SETTINGS
+    except KairoError as err:
+        sys.stderr.write(f"{err}\n")
+        return _FAILED
+    except BrokenPipeError:
+        # `| head` has seen enough. What is still buffered must not fail once more at the very end.
+        sys.stdout = None
+        return _FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
+    return code or 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kairo-metrics", description="Prometheus metrics for serverless Python.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_dev(commands)
+    add_serve(commands)
+    add_doctor(commands)
+    return parser
