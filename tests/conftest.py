@@ -11,6 +11,7 @@ import redis
 
 from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from tests.aws_account import aws, refusing_aws, silent_aws, store, vault
+from tests.command_run import command
 from tests.doctor_run import doctor
 from tests.instance import Instance, Start, redis_instance
 from tests.postgres_server import postgres_server, running_postgres
@@ -20,6 +21,7 @@ from tests.recording import recording
 # Fixtures that live beside what they start.
 __all__ = [
     "aws",
+    "command",
     "doctor",
     "postgres_server",
     "recording",

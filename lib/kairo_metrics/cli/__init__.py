@@ -7,9 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import KairoError, SettingsError
+from .completion import add_completion
 from .dev import add_dev
 from .doctor import add_doctor
 from .serve import add_serve
+from .series import add_series
+from .show import add_show
+from .wipe import add_wipe
 
 __all__ = ["main"]
 
@@ -53,4 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     add_dev(commands)
     add_serve(commands)
     add_doctor(commands)
+    add_series(commands)
+    add_show(commands)
+    add_wipe(commands)
+    add_completion(commands)
     return parser

@@ -8,10 +8,10 @@ from typing import Any
 from .base import IndexEntry, Snapshot
 from .schema import Schema
 
-__all__ = ["read_snapshot"]
+__all__ = ["OF_THE_STATE", "read_snapshot"]
 
 # What the index holds beside the families.
-_OF_THE_STATE = frozenset({b"batches", b"incarnation"})
+OF_THE_STATE = frozenset({b"batches", b"incarnation"})
 _MEMORY = {"memory_bytes": b"used_memory", "max_memory_bytes": b"maxmemory"}
 
 
@@ -33,7 +33,7 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
     damaged = 0
     for shard, index in enumerate(indexes):
         for name, value in zip(index[::2], index[1::2], strict=True):
-            if name in _OF_THE_STATE:
+            if name in OF_THE_STATE:
                 continue
             try:
                 created, announced, metadata = value.split(b" ", 2)
