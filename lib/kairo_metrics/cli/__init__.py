@@ -10,8 +10,8 @@ from ..errors import KairoError, SettingsError
 from .completion import add_completion
 from .dev import add_dev
 from .doctor import add_doctor
-from .serve import add_serve
 from .series import add_series
+from .serve import add_serve
 from .show import add_show
 from .wipe import add_wipe
 
