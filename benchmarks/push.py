@@ -6,7 +6,8 @@ from benchmarks.timing import median_s, row
 from lib.kairo_metrics.exposition import text
 from lib.kairo_metrics.exposition.family import Family
 from lib.kairo_metrics.exposition.remote_write import write_requests
-from lib.kairo_metrics.store.schema import Schema, label_text
+from lib.kairo_metrics.store.notation import label_text
+from lib.kairo_metrics.store.schema import Schema
 
 __all__ = ["bench_push"]
 

@@ -13,8 +13,10 @@ from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.collector import collect
 from lib.kairo_metrics.exposition import text
+from lib.kairo_metrics.store.keys import Keys
+from lib.kairo_metrics.store.notation import label_text, pack_line
 from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Keys, Schema, label_text, pack_line
+from lib.kairo_metrics.store.schema import Schema
 
 __all__ = ["bench_scrape"]
 

@@ -21,7 +21,8 @@ from lib.kairo_metrics.rows import Sieve, rebin
 from lib.kairo_metrics.store.base import Writer
 from lib.kairo_metrics.store.conversation import drive
 from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.schema import Schema, pack_line
+from lib.kairo_metrics.store.notation import pack_line
+from lib.kairo_metrics.store.schema import Schema
 from tests.instance import JOBS, happened, page, samples, settings
 
 OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")

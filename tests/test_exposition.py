@@ -19,7 +19,8 @@ from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Family
 from lib.kairo_metrics.gauges import resolve
 from lib.kairo_metrics.rows import Sieve
-from lib.kairo_metrics.store.schema import Schema, label_text, number_text, pack_line
+from lib.kairo_metrics.store.notation import label_text, number_text, pack_line
+from lib.kairo_metrics.store.schema import Schema
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -52,8 +52,8 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 WRITING = """
     adoption asgi breaker config errors flusher metrics outbox pipeline recorder routes turn
     values values.base values.counter values.gauges values.observed values.words
-    store store.base store.bookkeeping store.conversation store.leases store.redis store.schema store.script
-    store.snapshot
+    store store.base store.bookkeeping store.conversation store.keys store.leases store.notation store.redis
+    store.schema store.script store.snapshot
 """
 READING = """
     auth collector endpoint gauges keyring rows scrape token_sources

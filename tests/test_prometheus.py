@@ -18,7 +18,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from lib.kairo_metrics.collector import collect
 from lib.kairo_metrics.exposition import openmetrics, text
-from lib.kairo_metrics.store.schema import Schema, label_text
+from lib.kairo_metrics.store.notation import label_text
+from lib.kairo_metrics.store.schema import Schema
 from tests.dev_server import REPOSITORY, dev_server
 from tests.instance import WAIT, memory_instance
 from tests.prometheus_server import prometheus_server, require

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
 from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, push_app
-from lib.kairo_metrics.config import PushSettings
 from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.push_settings import PushSettings
 from lib.kairo_metrics.receiver import Receiver
 from tests.recording import Recording
 from tests.write_receiver import Reply, WriteReceiver, decoded, write_receiver

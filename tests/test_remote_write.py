@@ -17,7 +17,8 @@ from lib.kairo_metrics.exposition.family import Family
 from lib.kairo_metrics.exposition.remote_write import write_requests
 from lib.kairo_metrics.exposition.snappy import wrap
 from lib.kairo_metrics.exposition.text import render
-from lib.kairo_metrics.store.schema import Schema, label_text
+from lib.kairo_metrics.store.notation import label_text
+from lib.kairo_metrics.store.schema import Schema
 from tests.dev_server import REPOSITORY
 from tests.write_receiver import decoded
 

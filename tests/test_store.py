@@ -30,9 +30,10 @@ from lib.kairo_metrics.store.base import (
 )
 from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
 from lib.kairo_metrics.store.conversation import drive
+from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Keys, Schema
+from lib.kairo_metrics.store.schema import Schema
 from tests.instance import JOBS, WAIT, settings
 
 WRITER = Writer("w1", 0)

@@ -33,8 +33,8 @@ from .store.base import Store
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from .config import PushSettings
     from .endpoint import MetricsEndpoint
+    from .push_settings import PushSettings
     from .token_sources import TokenSource
 
 __all__ = [
@@ -124,8 +124,8 @@ def push_app(
     Example:
         >>> app = push_app(settings=Settings(enabled=False))
     """
-    from .config import PushSettings
     from .push import push_endpoint
+    from .push_settings import PushSettings
 
     settings = settings or current_settings()
     return push_endpoint(open_pipeline(settings, store), settings, push_settings or PushSettings.from_env())

@@ -11,7 +11,8 @@ from .gauges import fold, resolve
 from .rows import Rows, Sieve, merge, rebin
 from .store.base import IndexEntry, Snapshot, Store
 from .store.bookkeeping import BATCHES, LOST, OUTCOMES, OVERFLOWED
-from .store.schema import Schema, label_text, number_text
+from .store.notation import label_text, number_text
+from .store.schema import Schema
 
 __all__ = ["Scrape", "collect"]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from .rows import Rows
 from .store.leases import fold_rule, residual_text, without_instance
-from .store.schema import Schema, info_text, label_text, number_text
+from .store.notation import info_text, label_text, number_text
+from .store.schema import Schema
 
 __all__ = ["Resolved", "fold", "resolve"]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from .exposition.family import Family
 from .rows import Sieve
 from .store.base import IndexEntry, Snapshot, Store
-from .store.schema import TIMES_WIDTH, Schema
+from .store.notation import TIMES_WIDTH
+from .store.schema import Schema
 
 __all__ = ["Inventory", "Shelf", "StoredSeries", "take_inventory"]
 

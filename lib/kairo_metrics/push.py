@@ -14,10 +14,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from .auth import BearerAuth
-from .config import PushSettings, Settings
+from .config import Settings
 from .errors import ReceiverError, StoreError
 from .metrics import PUSHES
 from .pipeline import Pipeline
+from .push_settings import PushSettings
 from .scrape import take_scrape
 
 __all__ = ["push_endpoint"]

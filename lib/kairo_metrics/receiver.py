@@ -22,9 +22,9 @@ from urllib.request import (
     Request,
 )
 
-from .config import PushSettings
 from .errors import ReceiverError
 from .exposition.remote_write import HEADERS
+from .push_settings import PushSettings
 
 __all__ = ["Receiver"]
 

@@ -12,7 +12,8 @@ from weakref import WeakSet
 
 from .store.base import Batch, FamilyDelta
 from .store.bookkeeping import LOST
-from .store.schema import Schema, label_text
+from .store.notation import label_text
+from .store.schema import Schema
 
 __all__ = ["INSTANCE_PLACE", "Follower", "Recorder", "Series"]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
 
-from .store.schema import ENDED, INSTANCE_LABEL, TIMES_WIDTH, Schema, number_text
+from .store.notation import TIMES_WIDTH, number_text
+from .store.schema import ENDED, INSTANCE_LABEL, Schema
 
 __all__ = ["Rows", "Sieve", "merge", "rebin"]
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from ..config import Settings
 from ..inventory import Inventory, take_inventory
 from ..ranking import rank_families, rank_labels, rank_series
+from ..store.notation import labels_of
 from ..store.redis import RedisStore
-from ..store.schema import labels_of
 from .reading import duration, read_store, short, unknown_metric
 from .table import print_table
 from .terminal import Progress, Terminal

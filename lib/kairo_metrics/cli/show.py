@@ -12,8 +12,8 @@ from typing import Any
 from ..collector import collect
 from ..config import Settings
 from ..exposition.family import Family
+from ..store.notation import labels_of
 from ..store.redis import RedisStore
-from ..store.schema import labels_of
 from .quantiles import bars, quantile
 from .reading import CommandError, read_store, short, unknown_metric
 from .table import print_table

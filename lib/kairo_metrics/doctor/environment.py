@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..config import PushSettings, Settings, environment
+from ..config import Settings, environment
 from ..errors import SettingsError, TokenSourceError
+from ..push_settings import PushSettings
 from ..token_sources import source_named_by
 from .finding import Finding, fail, ok, warn, within
 

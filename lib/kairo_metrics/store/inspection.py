@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import StoreRefused, UnknownScript
 from .base import Command, Steps
-from .schema import Keys
+from .keys import Keys
 
 __all__ = ["Refusal", "ServerFacts", "ping", "probe_rights", "read_clock_ms", "read_facts"]
 

@@ -26,7 +26,8 @@ from .base import (
 )
 from .bookkeeping import OVERFLOWED
 from .leases import fold_rule, residual_text
-from .schema import Schema, label_text, pack_line
+from .notation import label_text, pack_line
+from .schema import Schema
 
 __all__ = ["MemoryStore"]
 

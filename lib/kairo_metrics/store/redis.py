@@ -17,7 +17,7 @@ from typing import Any
 from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
-from .schema import Keys
+from .keys import Keys
 from .script import apply, fold
 from .snapshot import read_snapshot
 

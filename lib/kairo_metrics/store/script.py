@@ -25,8 +25,10 @@ from .base import (
     Writer,
 )
 from .bookkeeping import OVERFLOWED
+from .keys import Keys
 from .leases import fold_rule, residual_text
-from .schema import Keys, Schema, label_text
+from .notation import label_text
+from .schema import Schema
 
 __all__ = ["WRITER_LEASE_S", "apply", "fold"]
 

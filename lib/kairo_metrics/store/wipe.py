@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import StoreError, StoreRefused
 from .base import Command, SyncLink, T
 from .bookkeeping import OVERFLOWED
-from .schema import Keys, StoredKey, key_pattern, read_key
+from .keys import Keys, StoredKey, key_pattern, read_key
 from .snapshot import OF_THE_STATE
 
 __all__ = ["Doomed", "Plan", "erase", "plan_wipe"]

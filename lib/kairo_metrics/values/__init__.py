@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..store.schema import INSTANCE_LABEL, is_classic, is_per_instance
+from ..store.notation import is_classic
+from ..store.schema import INSTANCE_LABEL, is_per_instance
 from .base import RECORDER, Local, Value, schema_of, series_of
 from .counter import CounterValue
 from .gauges import gauge_value

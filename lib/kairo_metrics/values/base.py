@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..recorder import INSTANCE_PLACE, Recorder, Series
-from ..store.schema import INSTANCE_LABEL, Schema, label_text
+from ..store.notation import label_text
+from ..store.schema import INSTANCE_LABEL, Schema
 
 __all__ = ["RECORDER", "Local", "Plain", "Value", "schema_of", "series_of"]
 

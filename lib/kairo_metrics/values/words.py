@@ -8,7 +8,8 @@ from typing import Any
 from prometheus_client import Enum
 
 from ..recorder import Series
-from ..store.schema import Schema, info_word
+from ..store.notation import info_word
+from ..store.schema import Schema
 from .base import RECORDER, schema_of, series_of
 
 __all__ = ["Word"]

@@ -1,0 +1,121 @@
+"""How labels, numbers and words are written in the store: as they are printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote, unquote_to_bytes
+
+__all__ = [
+    "TIMES_WIDTH",
+    "info_text",
+    "info_word",
+    "is_classic",
+    "label_text",
+    "labels_of",
+    "number_text",
+    "pack_line",
+    "printable",
+]
+
+# " 1764000000000 1764000000001" at the end of every packed line
+TIMES_WIDTH = 28
+
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
+_ESCAPED = re.compile(r"\\(.)")
+_SAFE_IN_A_WORD = '="\\,/:;.+-_{}()[]@'
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+# Prometheus takes a NUL for the end of the page; a lone surrogate has no UTF-8 form.
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def is_classic(name: str, labelnames: Iterable[str]) -> bool:
+    """Tell whether names are of the letters that every Prometheus takes."""
+    return bool(_NAME.fullmatch(name)) and all(map(_LABEL_NAME.fullmatch, labelnames))
+
+
+def label_text(names: Sequence[str], values: Iterable[str]) -> str:
+    r"""Print labels as they stand between the braces of an exposition line.
+
+    Args:
+        names: label names, sorted.
+        values: one for each name.
+
+    Example:
+        >>> label_text(["path"], ['say "hi"\n'])
+        'path="say \\"hi\\"\\n"'
+    """
+    pairs = zip(names, values, strict=True)
+    return ",".join([f'{name}="{printable(value).translate(_ESCAPES)}"' for name, value in pairs])
+
+
+def labels_of(text: str) -> dict[str, str]:
+    r"""Read what `label_text` printed.
+
+    Example:
+        >>> labels_of('path="say \\"hi\\"\\n",way="a"')
+        {'path': 'say "hi"\n', 'way': 'a'}
+    """
+    return {
+        name: _ESCAPED.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], value)
+        for name, value in _LABEL.findall(text)
+    }
+
+
+def printable(value: str) -> str:
+    r"""Replace what no page can hold.
+
+    Example:
+        >>> printable("a\x00b")
+        'a\ufffdb'
+    """
+    return _UNPRINTABLE.sub("\ufffd", value)
+
+
+def info_word(labels: Mapping[str, object]) -> str:
+    """Print what an info says as one word without spaces.
+
+    Example:
+        >>> info_word({"version": "1 beta"})
+        '=version="1%20beta"'
+    """
+    text = label_text(sorted(labels), [str(labels[name]) for name in sorted(labels)])
+    return "=" + quote(text, safe=_SAFE_IN_A_WORD)
+
+
+def info_text(word: bytes) -> bytes:
+    """Return the label text in such a word.
+
+    Example:
+        >>> info_text(b'=version="1%20beta"')
+        b'version="1 beta"'
+    """
+    return unquote_to_bytes(word[1:])
+
+
+def number_text(number: float) -> str:
+    """Print a float so that it reads back exactly, as short as 15 or 17 digits allow.
+
+    Example:
+        >>> number_text(0.1), number_text(3.0), number_text(float("inf"))
+        ('0.1', '3', '+Inf')
+    """
+    if number != number:  # noqa: PLR0124  the one test for NaN that needs no import
+        return "NaN"
+    if number in (float("inf"), float("-inf")):
+        return "+Inf" if number > 0 else "-Inf"
+    short = f"{number:.15g}"
+    return short if float(short) == number else f"{number:.17g}"
+
+
+def pack_line(numbers: Iterable[float | str], created_ms: int, touched_ms: int) -> bytes:
+    """Build a packed line of numbers and words.
+
+    Example:
+        >>> pack_line([3, 0.25], 1764000000000, 1764000000001)
+        b'3 0.25 1764000000000 1764000000001'
+    """
+    words = [number if isinstance(number, str) else number_text(number) for number in numbers]
+    return f"{' '.join(words)} {created_ms:013d} {touched_ms:013d}".encode()
