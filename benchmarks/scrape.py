@@ -11,7 +11,7 @@ import redis
 
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.collector import collect
+from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import text
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.notation import label_text, pack_line
@@ -64,7 +64,7 @@ async def _scrape_s(url: str, lines: int) -> float:
     durations = []
     for _ in range(_ROUNDS):
         started = time.perf_counter()
-        scrape = await collect(store, settings.series_ttl_s)
+        scrape = await collect(store, Limits(settings.series_ttl_s))
         body = b"".join(text.render(scrape.families))
         durations.append(time.perf_counter() - started)
         if body.count(b"\n") < lines:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lib.kairo_metrics.collector import collect
+from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.exposition import text
 from lib.kairo_metrics.flusher import Flusher
@@ -65,7 +65,7 @@ def memory_instance(**changes: Any) -> Instance:
 
 async def page(store: Store, series_ttl_s: int = 3600) -> str:
     """Render what a scrape would see."""
-    scrape = await collect(store, series_ttl_s)
+    scrape = await collect(store, Limits(series_ttl_s))
     return b"".join(text.render(scrape.families)).decode()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from lib.kairo_metrics.collector import collect
+from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.outbox import Outbox
@@ -138,7 +138,7 @@ async def test_labels_that_come_or_go_leave_the_page_valid(first: Schema, second
     kinds = ("counter", ("kind",)), ("counter", ())
     for kind, names in kinds if first is OLD else reversed(kinds):
         cms.count(Schema("boots", kind, names, help="Boots."), 'kind="x"' if names else "", (1, 2))
-    scrape = await collect(cms.store, 3600)
+    scrape = await collect(cms.store, Limits(3600))
     for form, parse in ((text, parse_text), (openmetrics, parse_openmetrics)):
         families = {family.name: family for family in parse(b"".join(form.render(scrape.families)).decode())}
         assert [sample.value for sample in families["boots"].samples] == [2, 2]
@@ -158,7 +158,7 @@ async def test_names_that_clash_cost_the_later_family_only() -> None:
     cms.count(JOBS, 'queue="a"', (1, 2))
     cms.count(Schema("jobs_total", "gauge", ("queue",), mode="sum", help="Clash."), 'queue="a"', (1, 3))
     cms.count(Schema("kairo_series", "gauge", (), mode="sum", help="Ours."), "", (1, 3))
-    scrape = await collect(cms.store, 3600)
+    scrape = await collect(cms.store, Limits(3600))
     page = b"".join(openmetrics.render(scrape.families)).decode()
     assert list(parse_openmetrics(page))
     assert 'jobs_total{queue="a"} 2' in page
@@ -186,7 +186,7 @@ async def test_only_the_named_families_are_read() -> None:
     cms = Deployment()
     cms.count(JOBS, 'queue="a"', (1, 1))
     cms.count(OLD, 'queue="a"', (1, 1), (2, 1))
-    scrape = await collect(cms.store, 3600, frozenset({"jobs_total"}))
+    scrape = await collect(cms.store, Limits(3600), frozenset({"jobs_total"}))
     assert "wait_seconds" not in {family.schema.name for family in scrape.families}
     assert "jobs" in {family.schema.name for family in scrape.families}
 

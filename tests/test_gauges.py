@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import values as prometheus_client_values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.values import MultiProcessValue
@@ -110,13 +111,20 @@ def _samples(text: str) -> Samples:
     return {tuple(sorted(sample.labels.items())): sample.value for sample in found}
 
 
+@contextmanager
+def process_files() -> Iterator[Path]:
+    """Give a folder for the files of prometheus_client's processes, and close them at the end."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setenv("PROMETHEUS_MULTIPROC_DIR", folder)
+        yield Path(folder)
+        prometheus_client_values.close_all_multiprocess_files()
+
+
 @pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give a folder for the files of prometheus_client's processes."""
-    path = Path(tempfile.mkdtemp())
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(path))
-    yield path
-    shutil.rmtree(path)
+def folder() -> Iterator[Path]:
+    """Give such a folder to one test."""
+    with process_files() as path:
+        yield path
 
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda number: round(number, 3))
@@ -132,9 +140,8 @@ def test_instances_show_what_processes_would_show(
     mode: str, uses: list[tuple[int, str, str, float]], ended: set[int]
 ) -> None:
     """Whatever three instances do with a gauge, and whichever of them end, each mode shows what it always meant."""
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setenv("PROMETHEUS_MULTIPROC_DIR", folder)
-        fleet = Fleet(mode, Path(folder))
+    with process_files() as folder:
+        fleet = Fleet(mode, folder)
         for number in (1, 2, 3):
             fleet.start(number)
         for number, room, use, amount in uses:

@@ -16,8 +16,9 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from lib.kairo_metrics.collector import collect
+from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import openmetrics, text
+from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.store.notation import label_text
 from lib.kairo_metrics.store.schema import Schema
 from tests.dev_server import REPOSITORY, dev_server
@@ -130,15 +131,15 @@ def test_no_label_value_spoils_the_page(tmp_path: Path) -> None:
         instance.add(label_text(("name",), [value]), schema=names)
     instance.add('queue="a"', 0.5, schema=WAIT)
     instance.flusher.flush()
-    scrape = asyncio.run(collect(instance.store, 3600))
+    scrape = asyncio.run(collect(instance.store, Limits(3600)))
     plain, strict = (b"".join(form.render(scrape.families)) for form in (text, openmetrics))
 
     checked = subprocess.run([require("promtool"), "check", "metrics"], input=plain, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")
     [family] = [family for family in parse_openmetrics(strict.decode()) if family.name == "names"]
     assert len(family.samples) == len(AWKWARD)
-    for form, page in ((text, plain), (openmetrics, strict)):
-        _scraped_by_prometheus(tmp_path, page, form.CONTENT_TYPE, len(AWKWARD))
+    for accept, page in (("", plain), ("application/openmetrics-text", strict)):
+        _scraped_by_prometheus(tmp_path, page, choose_format(accept).content_type_header, len(AWKWARD))
 
 
 def _scraped_by_prometheus(folder: Path, page: bytes, content_type: str, series: int) -> None:

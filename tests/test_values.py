@@ -6,8 +6,6 @@ import math
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
@@ -134,22 +132,6 @@ async def test_threads_never_make_half_an_observation(recording: Recording, regi
     parts = await recording.samples("mail_parts")
     assert (parts["mail_parts_count"], parts["mail_parts_sum"]) == (6_000, 12_000)
     assert [parts[f'mail_parts_bucket{{le="{bound}.0"}}'] for bound in (1, 2, 3)] == [2_000, 4_000, 6_000]
-
-
-REFUSED: dict[str, tuple[str, Callable[[CollectorRegistry], Any]]] = {
-    "counter exemplar": ("exemplars", lambda registry: Counter("c", "", registry=registry).inc(1, {"a": "b"})),
-    "bucket exemplar": ("exemplars", lambda registry: Histogram("h", "", registry=registry).observe(1, {"a": "b"})),
-    "UTF-8 name": ("UTF-8", lambda registry: Counter("mails.sent", "", registry=registry)),
-    "UTF-8 label": ("UTF-8", lambda registry: Counter("c", "", ["mail.to"], registry=registry).labels("a")),
-}
-
-
-@pytest.mark.parametrize("use", REFUSED)
-def test_what_is_not_shared_yet_says_so(registry: CollectorRegistry, use: str) -> None:
-    """A use that would silently stay in one instance raises, and names what is missing."""
-    named, attempt = REFUSED[use]
-    with pytest.raises(NotImplementedError, match=named):
-        attempt(registry)
 
 
 ADOPTION = """

@@ -29,6 +29,7 @@ from .errors import (
 )
 from .pipeline import current_pipeline, current_settings, open_pipeline
 from .store.base import Store
+from .traces import ExemplarSource, trace_of
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -55,7 +56,13 @@ __all__ = [
 ]
 
 
-def instrument(app: Any, *, settings: Settings | None = None, store: Store | None = None) -> Any:
+def instrument(
+    app: Any,
+    *,
+    settings: Settings | None = None,
+    store: Store | None = None,
+    exemplar: ExemplarSource = trace_of,
+) -> Any:
     """Measure every request of an ASGI app, and send what its instruments counted after each response.
 
     While metrics are not enabled the app is returned as it is.
@@ -64,6 +71,8 @@ def instrument(app: Any, *, settings: Settings | None = None, store: Store | Non
         app: any ASGI app: Starlette, FastAPI, Litestar, Quart, or a plain callable.
         settings: by default read from the environment.
         store: by default Redis, as the settings say.
+        exemplar: gives for a request (its ASGI scope) the labels of the exemplars that what it counts gets, or None;
+            by default the trace in its `traceparent`.
 
     Raises:
         SettingsError: a variable of the environment is malformed.
@@ -82,7 +91,7 @@ def instrument(app: Any, *, settings: Settings | None = None, store: Store | Non
         raise NotImplementedError(
             "WSGI apps are not measured yet; an adapter such as asgiref's WsgiToAsgi makes them ASGI"
         )
-    return Instrumented(app, pipeline.flusher)
+    return Instrumented(app, pipeline.flusher, exemplar)
 
 
 def metrics_app(

@@ -13,6 +13,7 @@ from .errors import StoreError
 from .flusher import Flusher
 from .metrics import API_ERRORS, HTTP_REQUEST_DURATION, HTTP_REQUESTS
 from .routes import UNMATCHED, route_template
+from .traces import ExemplarSource, exemplified, trace_of
 
 __all__ = ["ASGIApp", "Instrumented", "is_wsgi"]
 
@@ -46,9 +47,10 @@ class Instrumented:
     until then, while the client has long had its response.
     """
 
-    def __init__(self, app: ASGIApp, flusher: Flusher) -> None:
+    def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> None:
         self.app = app
         self._flusher = flusher
+        self._exemplar = exemplar
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
@@ -62,7 +64,8 @@ class Instrumented:
         scope[_MEASURED] = True
         try:
             if scope["type"] == "http":
-                await _Request(self.app, scope, receive, send).run()
+                with exemplified(self._exemplar, scope):
+                    await _Request(self.app, scope, receive, send).run()
             else:
                 await self.app(scope, receive, send)
         finally:

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
-from .exposition.family import Family
+from .exemplars import read_exemplars
+from .exposition.family import Extras, Family
 from .gauges import fold, resolve
+from .report import ABOUT_ALL, OWN_NAMES, duration, own_families, zeros
 from .rows import Rows, Sieve, merge, rebin
 from .store.base import IndexEntry, Snapshot, Store
-from .store.bookkeeping import BATCHES, LOST, OUTCOMES, OVERFLOWED
-from .store.notation import label_text, number_text
 from .store.schema import Schema
 
-__all__ = ["Scrape", "collect"]
+__all__ = ["Limits", "Scrape", "collect"]
 
 # An instance announces its families when it starts; of a deployment in use some have started lately.
 _STILL_DEPLOYED_MS = 10 * 60 * 1000
-
-_SERIES = Schema("kairo_series", "gauge", ("family",), help="Series of a family on this page.")
-_QUARANTINED = Schema(
-    "kairo_quarantined_fields",
-    "gauge",
-    ("family",),
-    help="Series left out because what is stored of them is damaged or clashes; no family where its name is lost.",
-)
-_STORE = Schema(
-    "kairo_store_info", "gauge", ("eviction_policy", "version"), help="The server that holds the state; always 1."
-)
-_MEASURES = {
-    "clock_skew_s": Schema(
-        "kairo_clock_skew_seconds",
-        "gauge",
-        help="Seconds that the store's clock is ahead (below 0: behind) of the clock of whoever served this page.",
-    ),
-    "max_memory_bytes": Schema(
-        "kairo_store_max_memory_bytes", "gauge", help="Bytes of memory that the store may use; 0 where it has no limit."
-    ),
-    "max_series": Schema("kairo_max_series", "gauge", help="Series that a family may have before it overflows."),
-    "memory_bytes": Schema("kairo_store_memory_bytes", "gauge", help="Bytes of memory that the store uses."),
-}
-_DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")
+_WITH_CREATED = frozenset({"counter", "histogram", "summary"})
+_NUMBERS_ALONE = Extras()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +39,7 @@ class Scrape:
 
     def with_duration(self, seconds: float) -> Scrape:
         """Add how long it took."""
-        return replace(self, families=(*self.families, Family(_DURATION, {b"": f"{seconds:.6f}".encode()})))
+        return replace(self, families=(*self.families, duration(seconds)))
 
     def named(self, names: frozenset[str]) -> Scrape:
         """Keep the families that a `name[]` asks for; all of them where nothing is asked."""
@@ -69,8 +48,21 @@ class Scrape:
         return replace(self, families=tuple(family for family in self.families if family.answers_to(names)))
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How old what is shown may be.
+
+    Args:
+        series_ttl_s: seconds after which a series that nobody touched is left out.
+        instance_lease_s: seconds after which an instance that did not renew its gauges has ended.
+    """
+
+    series_ttl_s: int
+    instance_lease_s: int = 300
+
+
 async def collect(
-    store: Store, series_ttl_s: int, names: frozenset[str] = frozenset(), instance_lease_s: int = 300
+    store: Store, limits: Limits, names: frozenset[str] = frozenset(), extras: Extras = _NUMBERS_ALONE
 ) -> Scrape:
     """Read the store and merge what it holds.
 
@@ -79,47 +71,96 @@ async def collect(
 
     Args:
         store: what to read.
-        series_ttl_s: series not touched for that long, in seconds, are left out.
+        limits: how old series and instances may be.
         names: family or sample names to read, as in `name[]`; all when empty.
-        instance_lease_s: seconds after which an instance that did not renew its gauges has ended.
+        extras: what to read beyond the numbers.
 
     Raises:
         StoreError: the store could not be read.
     """
     snapshot = await store.snapshot()
-    everything = not names or not names.isdisjoint({_SERIES.name, _QUARANTINED.name})
+    everything = not names or not names.isdisjoint(ABOUT_ALL)
     schemas: defaultdict[str, list[IndexEntry]] = defaultdict(list)
     for entry in snapshot.entries:
-        if everything or Family(entry.schema, {}).answers_to(names):
+        if entry.schema.type != "exemplars" and (everything or Family(entry.schema, {}).answers_to(names)):
             schemas[entry.schema.name].append(entry)
     served = {name: _served_schema(entries, snapshot.now_ms) for name, entries in sorted(schemas.items())}
     readable = [entry for name, entries in schemas.items() for entry in entries if _agree(entry.schema, served[name])]
-    sieves, foreign = await _read(store, readable, snapshot.now_ms, series_ttl_s, instance_lease_s)
+    exemplars = _exemplar_entries(snapshot, served) if extras.exemplars else {}
+    wanted = [*readable, *chain.from_iterable(exemplars.values())]
+    sieves, foreign = await _read(store, wanted, snapshot.now_ms, limits, extras)
     damaged = {name: foreign[name] + sum(sieves[e].damaged for e in schemas[name] if e in sieves) for name in served}
-    rows = {}
+    families = {}
     for name, entries in schemas.items():
-        resolved = resolve(served[name], _merged(served[name], {e: sieves[e] for e in entries if e in sieves}))
-        rows[name] = resolved.rows
+        taken = {entry: sieves[entry] for entry in entries if entry in sieves}
+        resolved = resolve(served[name], _merged(served[name], taken))
         damaged[name] += resolved.damaged
-    for schema, zeros in _zeros(snapshot):
+        families[name] = Family(
+            served[name],
+            resolved.rows,
+            read_exemplars(served[name].exemplars, [sieves[entry].rows for entry in exemplars.get(name, ())]),
+            _created(taken.values()),
+        )
+    for schema, rows in zeros(snapshot):
         if everything or Family(schema, {}).answers_to(names):
-            served.setdefault(schema.name, schema)
-            if served[schema.name] == schema:
-                rows[schema.name] = zeros | rows.get(schema.name, {})
+            known = families.setdefault(schema.name, Family(schema, {}))
+            if known.schema == schema:
+                families[schema.name] = replace(known, rows=rows | dict(known.rows))
     if snapshot.damaged:
         damaged[""] = snapshot.damaged
-    families = _unclashing([Family(schema, rows[name]) for name, schema in served.items() if rows[name]], damaged)
-    families += _own(snapshot, families, damaged)
+    shown = _unclashing([family for _, family in sorted(families.items()) if family.rows], damaged)
+    shown += own_families(snapshot, shown, damaged, _clashing(schemas, served, snapshot.now_ms))
     ended = {entry: tuple(sieve.ended) for entry, sieve in sieves.items() if sieve.ended}
-    return Scrape(tuple(sorted(families, key=lambda family: family.schema.name)), snapshot.now_ms, ended)
+    return Scrape(tuple(sorted(shown, key=lambda family: family.schema.name)), snapshot.now_ms, ended)
+
+
+def _exemplar_entries(snapshot: Snapshot, served: Mapping[str, Schema]) -> dict[str, list[IndexEntry]]:
+    """Return by family where the exemplars of its schema are, in each shard."""
+    found: defaultdict[str, list[IndexEntry]] = defaultdict(list)
+    for entry in snapshot.entries:
+        schema = served.get(entry.schema.name)
+        if schema is not None and entry.schema == schema.exemplars:
+            found[schema.name].append(entry)
+    return found
+
+
+def _created(sieves: Iterable[Sieve]) -> dict[bytes, int]:
+    """Return when each series began, at its first place."""
+    created: dict[bytes, int] = {}
+    for sieve in sieves:
+        for text, at_ms in sieve.created.items():
+            created[text] = min(at_ms, created.get(text, at_ms))
+    return created
+
+
+def _clashing(schemas: Mapping[str, list[IndexEntry]], served: Mapping[str, Schema], now_ms: int) -> dict[str, int]:
+    """Count by family the schemas left out that instances still announce."""
+    return {
+        name: clashing
+        for name, entries in schemas.items()
+        if (
+            clashing := sum(
+                not _agree(entry.schema, served[name]) and now_ms - entry.announced_ms < _STILL_DEPLOYED_MS
+                for entry in entries
+            )
+        )
+    }
 
 
 async def _read(
-    store: Store, entries: list[IndexEntry], now_ms: int, series_ttl_s: int, instance_lease_s: int
+    store: Store, entries: list[IndexEntry], now_ms: int, limits: Limits, extras: Extras
 ) -> tuple[dict[IndexEntry, Sieve], Mapping[str, int]]:
     """Read all series; return them by entry, and by family the keys that hold something foreign."""
-    oldest_ms, lease_began_ms = now_ms - series_ttl_s * 1000, now_ms - instance_lease_s * 1000
-    sieves = {entry: Sieve(entry.schema, oldest_ms, lease_began_ms) for entry in entries}
+    oldest_ms, lease_began_ms = now_ms - limits.series_ttl_s * 1000, now_ms - limits.instance_lease_s * 1000
+    sieves = {
+        entry: Sieve(
+            entry.schema,
+            oldest_ms,
+            lease_began_ms,
+            keeps_created=extras.created and entry.schema.type in _WITH_CREATED,
+        )
+        for entry in entries
+    }
     foreign: defaultdict[str, int] = defaultdict(int)
     async for entry, items in store.scan(entries):
         if items is None:
@@ -151,7 +192,7 @@ def _agree(one: Schema, other: Schema) -> bool:
 
 def _unclashing(families: list[Family], damaged: dict[str, int]) -> list[Family]:
     """Leave out a family whose sample names another one uses; a page that has both is refused whole."""
-    claimed = {schema.name for schema in (_SERIES, _QUARANTINED, _STORE, _DURATION, *_MEASURES.values())}
+    claimed = set(OWN_NAMES)
     kept = []
     for family in families:
         if claimed.isdisjoint(family.sample_names):
@@ -171,32 +212,3 @@ def _merged(newest: Schema, sieves: Mapping[IndexEntry, Sieve]) -> Rows:
     for sieve in sieves.values():
         fold(newest, rows, sieve.ended)
     return rows
-
-
-def _zeros(snapshot: Snapshot) -> Iterator[tuple[Schema, Rows]]:
-    """Give the rows of what has not happened yet: `increase` does not see how a series comes into being.
-
-    Source: https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
-    """
-    families = sorted({entry.schema.name for entry in snapshot.entries})
-    for schema, values in ((BATCHES, OUTCOMES), (LOST, families), (OVERFLOWED, families)):
-        yield schema, {_text(schema, value): b"0" for value in values}
-
-
-def _own(snapshot: Snapshot, served: list[Family], damaged: Mapping[str, int]) -> list[Family]:
-    """What the page tells of itself."""
-    families = [
-        Family(_SERIES, {_text(_SERIES, family.schema.name): b"%d" % len(family.rows) for family in served}),
-        Family(_QUARANTINED, {_text(_QUARANTINED, name): b"%d" % count for name, count in damaged.items()}),
-    ]
-    if snapshot.facts:
-        facts = [snapshot.facts[name] for name in _STORE.labelnames]
-        families.append(Family(_STORE, {label_text(_STORE.labelnames, facts).encode(): b"1"}))
-    families += [
-        Family(_MEASURES[name], {b"": number_text(number).encode()}) for name, number in snapshot.measures.items()
-    ]
-    return [family for family in families if family.rows]
-
-
-def _text(schema: Schema, value: str) -> bytes:
-    return label_text(schema.labelnames, [value]).encode()

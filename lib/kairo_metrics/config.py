@@ -51,6 +51,8 @@ class Settings:
         series_ttl_s: seconds after which an untouched series is gone (`METRICS_SERIES_TTL`).
         instance_lease_s: seconds after which an instance that sent nothing has ended, for gauges that tell instances
             apart (`METRICS_INSTANCE_LEASE_S`).
+        created_samples: whether the text formats show when each series began, as `_created` samples, which double the
+            series (`METRICS_CREATED_SAMPLES`).
         flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
         scrape_timeout_ms: milliseconds that one scrape may take (`METRICS_SCRAPE_TIMEOUT_MS`).
 
@@ -71,6 +73,7 @@ class Settings:
     max_series: int = 10_000
     series_ttl_s: int = 7 * 24 * 3600
     instance_lease_s: int = 300
+    created_samples: bool = False
     flush_budget_ms: int = 1_000
     scrape_timeout_ms: int = 10_000
 
@@ -118,6 +121,7 @@ class Settings:
             redis_tls_verify=not env.text("METRICS_REDIS_TLS_VERIFY") or env.flag("METRICS_REDIS_TLS_VERIFY"),
             redis_tls_ca=env.text("METRICS_REDIS_TLS_CA") or None,
             namespace=env.namespace(),
+            created_samples=env.flag("METRICS_CREATED_SAMPLES"),
             **{
                 name: env.whole(variable, getattr(default, name), low, high)
                 for name, (variable, low, high) in _RANGES.items()

@@ -7,6 +7,7 @@ import math
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -16,7 +17,7 @@ from starlette.types import Scope as ASGIScope
 from .collector import Scrape
 from .config import Settings
 from .errors import StoreError, TokenSourceError
-from .exposition.negotiate import accepts_gzip, choose_format
+from .exposition.negotiate import Format, accepts_gzip, choose_format
 from .keyring import Keyring
 from .pipeline import Pipeline
 from .scrape import take_scrape
@@ -78,11 +79,13 @@ class MetricsEndpoint:
 
     async def _scrape(self, pipeline: Pipeline, request: Request, started_s: float, patience_s: float) -> Response:
         names = frozenset(request.query_params.getlist("name[]"))
+        form = choose_format(",".join(request.headers.getlist("Accept")))
+        extras = replace(form.extras, created=form.extras.created or self._settings.created_samples)
         try:
-            scrape = await take_scrape(pipeline, started_s, patience_s, names)
+            scrape = await take_scrape(pipeline, started_s, patience_s, names, extras)
         except StoreError as err:
             return _text(503, str(err))
-        return _page(request, scrape)
+        return _page(request, scrape, form)
 
     def _patience_s(self, request: Request) -> float:
         """Return the seconds this scrape may take: the scraper's time limit, below our own."""
@@ -94,9 +97,8 @@ class MetricsEndpoint:
         return min(limit_s, asked_s * _SHARE_OF_PATIENCE) if asked_s > 0 and not math.isnan(asked_s) else limit_s
 
 
-def _page(request: Request, scrape: Scrape) -> Response:
-    form = choose_format(",".join(request.headers.getlist("Accept")))
-    headers = {**_NOT_CACHED, "Content-Type": form.CONTENT_TYPE, "Vary": "Accept, Accept-Encoding"}
+def _page(request: Request, scrape: Scrape, form: Format) -> Response:
+    headers = {**_NOT_CACHED, "Content-Type": form.content_type_header, "Vary": "Accept, Accept-Encoding"}
     body: Iterator[bytes] = form.render(scrape.families)
     if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
         headers["Content-Encoding"] = "gzip"

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .rows import Rows
+from .rows import LABELS, Rows
 from .store.leases import fold_rule, residual_text, without_instance
 from .store.notation import info_text, label_text, number_text
 from .store.schema import Schema
 
 __all__ = ["Resolved", "fold", "resolve"]
 
-_LABELS = re.compile(rb'(?:[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n\x00]*(?:\\[\\"n][^"\\\n\x00]*)*"(?:,(?=.)|$))*')
+_LABELS = re.compile(rb"(?:" + LABELS + rb")?")
 
 
 @dataclass(slots=True)

@@ -93,7 +93,8 @@ async def take_inventory(
         StoreError: the store could not be read.
     """
     snapshot = await store.snapshot()
-    wanted = [e for e in snapshot.entries if not names or Family(e.schema, {}).answers_to(frozenset(names))]
+    families = [entry for entry in snapshot.entries if entry.schema.type != "exemplars"]
+    wanted = [entry for entry in families if not names or Family(entry.schema, {}).answers_to(frozenset(names))]
     shelves = {entry: Shelf(entry.schema, entry.shard) for entry in wanted}
     found: dict[IndexEntry, dict[bytes, StoredSeries]] = {entry: {} for entry in wanted}
     read = 0

@@ -34,15 +34,17 @@ class Series:
         text: the label text.
 
     What is added up is in `amounts`: a 1-based index into the packed line's numbers -> what is to be added there.
-    What is set is in `value`, and `set_at_s` is when; None where it never was.
+    What is set is in `value`, and `set_at_s` is when; None where it never was. `exemplars` has, by the same index,
+    the newest exemplar and when it came.
     """
 
-    __slots__ = ("__weakref__", "amounts", "schema", "set_at_s", "text", "touched", "value", "weight")
+    __slots__ = ("__weakref__", "amounts", "exemplars", "schema", "set_at_s", "text", "touched", "value", "weight")
 
     def __init__(self, schema: Schema, text: str) -> None:
         self.schema = schema
         self.text = text
         self.amounts: defaultdict[int, float] = defaultdict(float)
+        self.exemplars: dict[int, tuple[str, float]] = {}
         self.value = "0.0"
         self.set_at_s: float | None = None
         self.weight = 0.0
@@ -135,6 +137,11 @@ class Recorder:
         series.set_at_s = time.monotonic()
         self.touch(series)
 
+    def exemplify(self, series: Series, index: int, word: str) -> None:
+        """Keep an exemplar for one number of a series; the caller holds `lock`."""
+        series.exemplars[index] = word, time.monotonic()
+        self.touch(series)
+
     def hold(self, series: Series) -> None:
         """Announce a series that is the instance's own, and keep it alive from now on; the caller holds `lock`."""
         self._held.add(series)
@@ -200,6 +207,7 @@ class Recorder:
         self._touched = [series for series in self._touched if series not in unsent]
         for series in unsent:
             series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
+            series.exemplars = {}
 
     def lose(self, family: str, weight: float) -> None:
         """Count what will never be delivered; the caller holds `lock`."""
@@ -260,6 +268,10 @@ class Recorder:
         taken, self._touched = self._touched[:room], self._touched[room:]
         for series in taken:
             _move(series, family(series.schema).rows[series.text])
+            exemplars, series.exemplars = series.exemplars, {}
+            for index, (word, set_at_s) in exemplars.items():
+                row = family(series.schema.exemplars).rows[f"{index} {series.text}"]
+                row.recorded, row.value, row.set_at_s = True, word, set_at_s
         return list(families.values())
 
     def forget(self) -> None:

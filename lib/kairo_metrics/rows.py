@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
 
-from .store.notation import TIMES_WIDTH, number_text
+from .store.notation import TIMES_WIDTH, label_name, number_text
 from .store.schema import ENDED, INSTANCE_LABEL, Schema
 
-__all__ = ["Rows", "Sieve", "merge", "rebin"]
+__all__ = ["LABELS", "Rows", "Sieve", "merge", "rebin"]
 
 # label text -> the numbers of the packed line
 Rows = dict[bytes, bytes]
@@ -26,6 +26,8 @@ _WORD = rb"=[!-~]*+"
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 # No raw newline or quote, no NUL (Prometheus takes it for the end), no escape but the three of the format.
 _LABEL_VALUE = rb'"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+"'
+_LABEL = rb'(?:[a-zA-Z_][a-zA-Z0-9_]*+|"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+")=' + _LABEL_VALUE
+LABELS = _LABEL + rb"(?:," + _LABEL + rb")*+"
 _RESIDUAL = f'{INSTANCE_LABEL}="{ENDED}"'.encode()
 
 
@@ -36,13 +38,16 @@ class Sieve:
         schema: what the lines must look like.
         oldest_ms: a series last touched before that is stale, and left out.
         lease_began_ms: an instance that has not renewed its own values since then has ended; they are put aside.
+        keeps_created: whether `created` is to have, in ms, when each series began.
     """
 
-    def __init__(self, schema: Schema, oldest_ms: int, lease_began_ms: int = 0) -> None:
+    def __init__(self, schema: Schema, oldest_ms: int, lease_began_ms: int = 0, *, keeps_created: bool = False) -> None:
         self.rows: Rows = {}
+        self.created: dict[bytes, int] = {}
         self.ended: Rows = {}
         self.damaged = 0
         self._schema = schema
+        self._keeps_created = keeps_created
         self._text, self._line = _patterns(schema)
         self._oldest = b"%013d" % max(0, oldest_ms)
         self._lease_began = b"%013d" % max(0, lease_began_ms)
@@ -62,6 +67,9 @@ class Sieve:
             self.damaged += len(pairs) - len(good)
         oldest = self._oldest
         # Both times are 13 digits, so that as text they compare as numbers do.
+        if self._keeps_created:
+            good = list(good)
+            self.created.update({text: int(line[-27:-14]) for text, line in good if line[-13:] >= oldest})
         if not self._schema.per_instance:
             self.rows.update({text: line[:-TIMES_WIDTH] for text, line in good if line[-13:] >= oldest})
             return
@@ -74,7 +82,10 @@ class Sieve:
 @lru_cache(maxsize=1024)
 def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """Compile what a run of label texts and a run of packed lines of the family look like."""
-    text = b",".join([name.encode() + b"=" + _LABEL_VALUE for name in schema.labelnames])
+    if schema.type == "exemplars":
+        text = rb"[0-9]{1,6} (?:" + LABELS + rb")?"
+    else:
+        text = b",".join([re.escape(label_name(name).encode()) + b"=" + _LABEL_VALUE for name in schema.labelnames])
     if schema.type == "histogram":
         numbers = _ANY + rb"(?: [0-9]++){%d}" % len(schema.bounds)
     elif schema.type == "summary":

@@ -6,8 +6,9 @@ import asyncio
 import time
 from contextlib import suppress
 
-from .collector import Scrape, collect
+from .collector import Limits, Scrape, collect
 from .errors import StoreError, StoreUnavailable
+from .exposition.family import Extras
 from .pipeline import Pipeline
 from .store.base import Store
 from .store.conversation import adrive
@@ -16,7 +17,11 @@ __all__ = ["take_scrape"]
 
 
 async def take_scrape(
-    pipeline: Pipeline, started_s: float, patience_s: float, names: frozenset[str] = frozenset()
+    pipeline: Pipeline,
+    started_s: float,
+    patience_s: float,
+    names: frozenset[str] = frozenset(),
+    extras: Extras | None = None,
 ) -> Scrape:
     """Read what all instances have sent, this one's own increments included.
 
@@ -25,6 +30,7 @@ async def take_scrape(
         started_s: when the request came, by `time.perf_counter`; the scrape tells how long it took since.
         patience_s: seconds from then on after which it is given up.
         names: family or sample names to keep, as in `name[]`; all when empty.
+        extras: what to read beyond the numbers.
 
     Raises:
         StoreError: the store could not be read in time; a sentence that may be shown to whoever asked.
@@ -34,8 +40,8 @@ async def take_scrape(
             # What this very process has not sent yet belongs on its own page.
             with suppress(StoreError):
                 await pipeline.flusher.aflush()
-            settings = pipeline.settings
-            scrape = await collect(pipeline.store, settings.series_ttl_s, names, settings.instance_lease_s)
+            limits = Limits(pipeline.settings.series_ttl_s, pipeline.settings.instance_lease_s)
+            scrape = await collect(pipeline.store, limits, names, extras or Extras())
             if scrape.ended:
                 await _fold(pipeline.store, scrape)
     except TimeoutError:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from ..collector import collect
+from ..collector import Limits, collect
 from ..config import Settings
 from ..exposition.family import Family
 from ..store.notation import labels_of
@@ -58,7 +58,9 @@ def _show(options: argparse.Namespace) -> int:
     terminal = Terminal()
 
     async def read(store: RedisStore, settings: Settings) -> Family:
-        scrape = await collect(store, settings.series_ttl_s, frozenset({options.metric}))
+        scrape = await collect(
+            store, Limits(settings.series_ttl_s, settings.instance_lease_s), frozenset({options.metric})
+        )
         named = scrape.named(frozenset({options.metric})).families
         if not named:
             snapshot = await store.snapshot()

@@ -2,31 +2,90 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
 
-from . import openmetrics, text
+from .family import Extras, Family
+from .names import SCHEMES, UNDERSCORES, escaped
 
-__all__ = ["accepts_gzip", "choose_format"]
+__all__ = ["PLAIN", "Format", "accepts_gzip", "choose_format"]
 
-# (media type, the version it must name if it names one), the default first
+_NUMBERS_ALONE = Extras()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to print a page.
+
+    Args:
+        media_type: as the scraper asks for it, with the parameters that it must name if it names them.
+        module: its renderer, imported when it is asked for.
+        content_type: of the answer, without the escaping.
+        escaping: what becomes of names beyond the classic letters; None where the format knows no others.
+        extras: what it can say beyond the numbers.
+    """
+
+    media_type: str
+    parameters: tuple[tuple[str, str], ...]
+    module: str
+    content_type: str
+    escaping: str | None = None
+    extras: Extras = _NUMBERS_ALONE
+
+    @property
+    def content_type_header(self) -> str:
+        """The answer's `Content-Type`."""
+        return f"{self.content_type}; escaping={self.escaping}" if self.escaping else self.content_type
+
+    def render(self, families: Iterable[Family]) -> Iterator[bytes]:
+        """Print a page in pieces."""
+        scheme = self.escaping or UNDERSCORES
+        pieces: Iterator[bytes] = import_module(f".{self.module}", __package__).render(
+            escaped(family, scheme) for family in families
+        )
+        return pieces
+
+
+PLAIN = Format("text/plain", (("version", "0.0.4"),), "text", "text/plain; version=0.0.4; charset=utf-8")
+# In the order in which they are preferred where the scraper has no preference.
 _FORMATS = (
-    (text, "text/plain", "0.0.4"),
-    (openmetrics, "application/openmetrics-text", "1.0.0"),
+    PLAIN,
+    Format(
+        "application/openmetrics-text",
+        (("version", "1.0.0"),),
+        "openmetrics",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        extras=Extras(exemplars=True),
+    ),
+    Format("text/plain", (("version", "1.0.0"),), "text", "text/plain; version=1.0.0; charset=utf-8"),
+    Format(
+        "application/vnd.google.protobuf",
+        (("proto", "io.prometheus.client.MetricFamily"), ("encoding", "delimited")),
+        "protobuf",
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+        extras=Extras(exemplars=True, created=True),
+    ),
 )
 
 
-def choose_format(accept: str) -> ModuleType:
+def choose_format(accept: str) -> Format:
     """Return the format that the scraper likes best; text 0.0.4 when it says nothing usable.
 
     Example:
-        >>> choose_format("application/openmetrics-text;version=1.0.0,text/plain;q=0.5").__name__[-11:]
+        >>> choose_format("application/openmetrics-text;version=1.0.0,text/plain;q=0.5").module
         'openmetrics'
+        >>> choose_format("text/plain;version=1.0.0;escaping=allow-utf-8").content_type_header
+        'text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8'
     """
-    best, chosen = (0.0, 0), text
-    for module, media_type, version in _FORMATS:
-        score = _score(accept, media_type, version)
-        if score[0] > 0 and score > best:
-            best, chosen = score, module
+    ranges = _ranges(accept)
+    best, chosen, escaping = (0.0, 0), PLAIN, ""
+    for form in _FORMATS:
+        weight, specific, asked_escaping = _score(ranges, form)
+        if weight > 0 and (weight, specific) > best and _can_be_written(form):
+            best, chosen, escaping = (weight, specific), form, asked_escaping
+    if chosen is not PLAIN and escaping:
+        chosen = replace(chosen, escaping=escaping if escaping in SCHEMES else UNDERSCORES)
     return chosen
 
 
@@ -36,18 +95,30 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
-def _score(accept: str, media_type: str, version: str) -> tuple[float, int]:
-    """Return the weight of the most specific range that means the format, and how specific it is."""
-    kind = media_type.partition("/")[0]
-    found = (0, 0.0)
-    for name, parameters, weight in _ranges(accept):
-        specific = {media_type: 3, f"{kind}/*": 2, "*/*": 1}.get(name, 0)
-        if parameters.get("version", version) == version and specific:
-            found = max(found, (specific, weight))
-    return found[1], found[0]
+_Range = tuple[str, dict[str, str], float]
 
 
-def _ranges(header: str) -> list[tuple[str, dict[str, str], float]]:
+def _score(ranges: list[_Range], form: Format) -> tuple[float, int, str]:
+    """Return the weight of the most specific range that means the format, how specific it is, and its escaping."""
+    kind = form.media_type.partition("/")[0]
+    found = (0, 0.0, "")
+    for name, parameters, weight in ranges:
+        specific = {form.media_type: 3, f"{kind}/*": 2, "*/*": 1}.get(name, 0)
+        if specific and all(parameters.get(key, value) == value for key, value in form.parameters):
+            found = max(found, (specific, weight, parameters.get("escaping", "")))
+    return found[1], found[0], found[2]
+
+
+def _can_be_written(form: Format) -> bool:
+    """Tell whether what the format needs is installed."""
+    if form.module != "protobuf":
+        return True
+    from importlib.util import find_spec  # few ask for it
+
+    return find_spec("google.protobuf") is not None
+
+
+def _ranges(header: str) -> list[_Range]:
     """Split a header into (name, parameters, weight), leaving out what is malformed."""
     ranges = []
     for part in header.split(","):

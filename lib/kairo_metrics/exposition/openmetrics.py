@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .family import Family
+from .names import name_of
 from .samples import sample_lines
 
-__all__ = ["CONTENT_TYPE", "render"]
-
-CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+__all__ = ["render"]
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
@@ -27,9 +26,8 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     """
     for family in families:
         schema = family.schema
-        unit = f"# UNIT {schema.name} {schema.unit}\n" if schema.unit else ""
-        yield (
-            f"# HELP {schema.name} {schema.help.translate(_ESCAPES)}\n# TYPE {schema.name} {schema.type}\n{unit}"
-        ).encode()
+        name = name_of(family)
+        unit = f"# UNIT {name} {schema.unit}\n" if schema.unit else ""
+        yield f"# HELP {name} {schema.help.translate(_ESCAPES)}\n# TYPE {name} {schema.type}\n{unit}".encode()
         yield from sample_lines(family, strict=True)
     yield b"# EOF\n"

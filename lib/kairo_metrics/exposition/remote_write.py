@@ -6,7 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
+from ..store.notation import labels_of
 from .family import Family
+from .names import UNDERSCORES, escaped
 from .remote_write_pb2 import TimeSeries, WriteRequest
 from .samples import sample_lines
 from .snappy import wrap
@@ -22,9 +24,6 @@ HEADERS = {
 _SERIES_PER_REQUEST = 2_000
 
 _LINE = re.compile(rb"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)", re.DOTALL)
-_LABEL = re.compile(r'([^=,]+)="((?:[^"\\]|\\.)*)"')
-_ESCAPE = re.compile(r"\\(.)")
-_ESCAPED = {"n": "\n"}
 
 
 def write_requests(
@@ -55,7 +54,8 @@ def write_requests(
 
 def _series(families: Iterable[Family], target_labels: Mapping[str, str], at_ms: int) -> Iterator[TimeSeries]:
     for family in families:
-        for lines in sample_lines(family, strict=False):
+        # Receivers of this version know the classic letters only.
+        for lines in sample_lines(escaped(family, UNDERSCORES), strict=False):
             for line in lines.removesuffix(b"\n").split(b"\n"):
                 yield _one(line, target_labels, at_ms)
 
@@ -67,7 +67,7 @@ def _one(line: bytes, target_labels: Mapping[str, str], at_ms: int) -> TimeSerie
         raise ValueError(f"not a sample: {line!r}")
     name, text, value = parts.groups(default=b"")
     labels = {"__name__": name.decode()}
-    own = {label: _unescaped(escaped) for label, escaped in _LABEL.findall(text.decode())}
+    own = labels_of(text.decode())
     labels |= {_kept_as(label, own.keys(), target_labels): given for label, given in own.items()} | dict(target_labels)
     series = TimeSeries()
     for label in sorted(filter(labels.get, labels)):
@@ -82,7 +82,3 @@ def _kept_as(label: str, own: Collection[str], target_labels: Collection[str]) -
         while label in own or label in target_labels:
             label = f"exported_{label}"
     return label
-
-
-def _unescaped(value: str) -> str:
-    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), value) if "\\" in value else value

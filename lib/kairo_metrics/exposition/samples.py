@@ -11,9 +11,10 @@ from functools import lru_cache
 from itertools import accumulate, islice
 
 from ..store.schema import Schema
-from .family import Family
+from .family import Exemplar, Family
+from .names import bare, name_of, opened
 
-__all__ = ["sample_lines"]
+__all__ = ["created_lines", "sample_lines"]
 
 # Rows per piece of the body: large enough to be cheap, small enough not to hold up the event loop.
 _ROWS_PER_PIECE = 5_000
@@ -21,6 +22,8 @@ _ROWS_PER_PIECE = 5_000
 _LABELS = b"\x00"
 # How a sum begins that OpenMetrics does not take: below zero, or not a number.
 _NO_SUM = (b"-", b"N")
+# Where the first number of a line stands that is printed: a counter's own, and a histogram's first bucket.
+_FIRST_PRINTED = {"counter": 1, "histogram": 2}
 
 
 def sample_lines(family: Family, *, strict: bool) -> Iterator[bytes]:
@@ -28,38 +31,81 @@ def sample_lines(family: Family, *, strict: bool) -> Iterator[bytes]:
 
     Args:
         family: what to print.
-        strict: leave out `_sum` and `_count` where OpenMetrics 1.0 forbids the sum: below a negative
-            bound, and when it is negative or no number.
+        strict: as OpenMetrics 1.0 has it: with the exemplars and created times that the family has, and without `_sum`
+            and `_count` where the sum is forbidden: below a negative bound, and when it is negative or no number.
     """
     rows = iter(family.rows.items())
     while piece := list(islice(rows, _ROWS_PER_PIECE)):
-        match family.schema.type:
-            case "histogram":
-                yield _histograms(family, piece, strict=strict)
-            case "summary":
-                yield _summaries(family, piece, strict=strict)
-            case "counter":
-                yield _plain(family, b"_total", piece)
-            case "info":
-                yield _plain(family, b"_info", piece)
-            case _:
-                yield _plain(family, b"", piece)
+        if strict and (family.exemplars or family.created):
+            for row in piece:
+                yield _with_extras(family, row)
+        else:
+            yield _printed(family, piece, strict=strict)
 
 
-def _plain(family: Family, suffix: bytes, rows: list[tuple[bytes, bytes]]) -> bytes:
-    name = family.schema.name.encode() + suffix
+def _printed(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
+    match family.schema.type:
+        case "histogram":
+            return _histograms(family, rows, strict=strict)
+        case "summary":
+            return _summaries(family, rows, strict=strict)
+        case "counter":
+            return _plain(family, "_total", rows)
+        case "info":
+            return _plain(family, "_info", rows)
+    return _plain(family, "", rows)
+
+
+def _with_extras(family: Family, row: tuple[bytes, bytes]) -> bytes:
+    """Print one row, its exemplars behind their numbers, and when it began."""
+    text, _ = row
+    lines = _printed(family, [row], strict=True).split(b"\n")
+    for place, exemplar in family.exemplars.get(text, {}).items():
+        lines[place - _FIRST_PRINTED[family.schema.type]] += _marked(exemplar)
+    return b"\n".join(lines) + _began(family, text)
+
+
+def created_lines(family: Family) -> Iterator[bytes]:
+    """Print when each series began, in pieces."""
+    rows = iter(family.created)
+    while piece := list(islice(rows, _ROWS_PER_PIECE)):
+        yield b"".join([_began(family, text) for text in piece])
+
+
+def _began(family: Family, text: bytes) -> bytes:
+    if text not in family.created:
+        return b""
+    name = name_of(family, "_created")
+    start = opened(name) + text + b"} " if text else bare(name) + b" "
+    return start + _seconds(family.created[text]) + b"\n"
+
+
+def _marked(exemplar: Exemplar) -> bytes:
+    return b" # {%b} %b %b" % (exemplar.labels, exemplar.value, _seconds(exemplar.at_ms))
+
+
+def _seconds(at_ms: int) -> bytes:
+    return b"%d.%03d" % divmod(at_ms, 1000)
+
+
+def _plain(family: Family, suffix: str, rows: list[tuple[bytes, bytes]]) -> bytes:
+    name = name_of(family, suffix)
+    start = opened(name)
     if b"" in family.rows:  # no labels, or no longer: a family's series may be older than its label names
-        return b"".join([b"%b%b %b\n" % (name, _braced(text), numbers) for text, numbers in rows])
-    name += b"{"
-    return name + (b"\n" + name).join([text + b"} " + numbers for text, numbers in rows]) + b"\n"
+        start_bare = bare(name)
+        return b"".join(
+            [(start + text + b"} " if text else start_bare + b" ") + numbers + b"\n" for text, numbers in rows]
+        )
+    return start + (b"\n" + start).join([text + b"} " + numbers for text, numbers in rows]) + b"\n"
 
 
 def _histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
     bounds = family.schema.bounds
     negative = float(bounds[0]) < 0
+    templates = [_histogram_template(family.schema, family.escaping, unlabelled=bare_row) for bare_row in (False, True)]
     lines = []
     for text, numbers in rows:
-        buckets, count, total = _histogram_template(family.schema, bare=not text)
+        buckets, count, total = templates[not text]
         observed, *counts = numbers.split()
         cumulative = tuple(accumulate(map(int, counts)))
         if strict and (negative or observed.startswith(_NO_SUM)):
@@ -74,26 +120,37 @@ def _histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool
 
 
 def _summaries(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
-    name = family.schema.name.encode()
     lines = []
     for text, numbers in rows:
         counted, observed = numbers.split()
-        lines.append(b"%b_count%b %b\n" % (name, _braced(text), counted))
-        if not (strict and observed.startswith(_NO_SUM)):
-            lines.append(b"%b_sum%b %b\n" % (name, _braced(text), observed))
+        count, total = _summary_template(family.schema, family.escaping, unlabelled=not text)
+        printed = count % counted if strict and observed.startswith(_NO_SUM) else (count + total) % (counted, observed)
+        lines.append(printed.replace(_LABELS, text))
     return b"".join(lines)
 
 
 @lru_cache(maxsize=256)
-def _histogram_template(schema: Schema, *, bare: bool) -> tuple[bytes, bytes, bytes]:
-    """Build the templates of a row's buckets, count and sum; `bare` rows have no labels of their own."""
-    name = schema.name.encode()
-    labels = b"" if bare else _LABELS + b","
-    # A percent sign can't occur: names and bounds have none, and label text comes in afterwards.
-    buckets = [b'%b_bucket{%ble="%b"} %%d\n' % (name, labels, bound.encode()) for bound in schema.bounds]
-    own = _braced(b"" if bare else _LABELS)
-    return b"".join(buckets), b"%b_count%b %%d\n" % (name, own), b"%b_sum%b %%b\n" % (name, own)
+def _histogram_template(schema: Schema, escaping: str, *, unlabelled: bool) -> tuple[bytes, bytes, bytes]:
+    """Build the templates of a row's buckets, count and sum; `unlabelled` rows have no labels of their own."""
+    family = Family(schema, {}, escaping=escaping)
+    start = _template_text(opened(name_of(family, "_bucket")))
+    labels = b"" if unlabelled else _LABELS + b","
+    buckets = [b'%b%ble="%b"} %%d\n' % (start, labels, bound.encode()) for bound in schema.bounds]
+    count, total = (_start(name_of(family, suffix), unlabelled=unlabelled) for suffix in ("_count", "_sum"))
+    return b"".join(buckets), count + b" %d\n", total + b" %b\n"
 
 
-def _braced(labels: bytes) -> bytes:
-    return b"{%b}" % labels if labels else b""
+@lru_cache(maxsize=256)
+def _summary_template(schema: Schema, escaping: str, *, unlabelled: bool) -> tuple[bytes, bytes]:
+    family = Family(schema, {}, escaping=escaping)
+    count, total = (_start(name_of(family, suffix), unlabelled=unlabelled) for suffix in ("_count", "_sum"))
+    return count + b" %b\n", total + b" %b\n"
+
+
+def _start(name: str, *, unlabelled: bool) -> bytes:
+    return _template_text(bare(name) if unlabelled else opened(name) + _LABELS + b"}")
+
+
+def _template_text(text: bytes) -> bytes:
+    """Protect what a template would take for a place to fill; label text comes in afterwards."""
+    return text.replace(b"%", b"%%")

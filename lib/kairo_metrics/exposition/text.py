@@ -1,15 +1,14 @@
-"""The Prometheus text format, version 0.0.4."""
+"""The Prometheus text format: version 0.0.4, and 1.0.0, which also takes names beyond the classic letters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from .family import Family
-from .samples import sample_lines
+from .names import name_of
+from .samples import created_lines, sample_lines
 
-__all__ = ["CONTENT_TYPE", "render"]
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["render"]
 
 _SUFFIXES = {"counter": "_total", "info": "_info"}
 # What this format has no name for.
@@ -30,7 +29,13 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     """
     for family in families:
         schema = family.schema
-        name = f"{schema.name}{_SUFFIXES.get(schema.type, '')}"
-        typ = _TYPES.get(schema.type, schema.type)
-        yield f"# HELP {name} {schema.help.translate(_ESCAPES)}\n# TYPE {name} {typ}\n".encode()
+        name = name_of(family, _SUFFIXES.get(schema.type, ""))
+        yield _head(name, schema.help, _TYPES.get(schema.type, schema.type))
         yield from sample_lines(family, strict=False)
+        if family.created:
+            yield _head(name_of(family, "_created"), schema.help, "gauge")
+            yield from created_lines(family)
+
+
+def _head(name: str, help_text: str, typ: str) -> bytes:
+    return f"# HELP {name} {help_text.translate(_ESCAPES)}\n# TYPE {name} {typ}\n".encode()

@@ -15,7 +15,7 @@
 -- ARGV[7] "1" if the batch is sent again because the state went back in time: then it is renamed as well
 -- then for each family:
 --   header, five lines: index field, rule, numbers per packed line, label text of its overflow series,
---     label text of its count in KEYS[3]
+--     label text of its count in KEYS[3], or "" where none is kept
 --   metadata, or "" once announced
 --   m, then m times: label pairs, one a line; all series that have them are removed first, with "" all there are
 --   n, then n times: label text, delta
@@ -219,7 +219,7 @@ for _, family in ipairs(families) do
       family.lines[field] = numbers
     end
   end
-  if family.overflowed > 0 then
+  if family.overflowed > 0 and family.overflow_count ~= '' then
     local line = redis.pcall('HGET', KEYS[3], family.overflow_count)
     if type(line) ~= 'table' then -- else the key holds something foreign, and this count is lost
       overflowed[family.overflow_count] = unpack_line(line, 1)

@@ -119,7 +119,8 @@ class MemoryStore:
                 room = self._settings.max_series - len(family.lines) + (overflow in family.lines)
                 if room < 1:
                     field_text = overflow
-                    self._count_overflow(shard, delta.schema, now_ms)
+                    if delta.schema.type != "exemplars":
+                        self._count_overflow(shard, delta.schema, now_ms)
             line = self._line(family, field_text, now_ms)
             _merge(delta.schema, line, change.removeprefix("D ").split(), now_ms - age_ms)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 __all__ = [
     "TIMES_WIDTH",
+    "exemplar_word",
     "info_text",
     "info_word",
     "is_classic",
+    "label_name",
     "label_text",
     "labels_of",
     "number_text",
@@ -21,8 +24,8 @@ __all__ = [
 # " 1764000000000 1764000000001" at the end of every packed line
 TIMES_WIDTH = 28
 
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
-_ESCAPED = re.compile(r"\\(.)")
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)*")="((?:[^"\\]|\\.)*)"(?:,|$)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SAFE_IN_A_WORD = '="\\,/:;.+-_{}()[]@'
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 # Prometheus takes a NUL for the end of the page; a lone surrogate has no UTF-8 form.
@@ -31,9 +34,9 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
-def is_classic(name: str, labelnames: Iterable[str]) -> bool:
-    """Tell whether names are of the letters that every Prometheus takes."""
-    return bool(_NAME.fullmatch(name)) and all(map(_LABEL_NAME.fullmatch, labelnames))
+def is_classic(name: str) -> bool:
+    """Tell whether a metric's name is of the letters that every Prometheus takes."""
+    return bool(_NAME.fullmatch(name))
 
 
 def label_text(names: Sequence[str], values: Iterable[str]) -> str:
@@ -48,7 +51,18 @@ def label_text(names: Sequence[str], values: Iterable[str]) -> str:
         'path="say \\"hi\\"\\n"'
     """
     pairs = zip(names, values, strict=True)
-    return ",".join([f'{name}="{printable(value).translate(_ESCAPES)}"' for name, value in pairs])
+    return ",".join([f'{label_name(name)}="{printable(value).translate(_ESCAPES)}"' for name, value in pairs])
+
+
+@lru_cache(maxsize=4096)
+def label_name(name: str) -> str:
+    """Print a label's name: as it is, or quoted where it has other than the classic letters.
+
+    Example:
+        >>> label_name("mail_to"), label_name("mail.to")
+        ('mail_to', '"mail.to"')
+    """
+    return name if _LABEL_NAME.fullmatch(name) else f'"{printable(name).translate(_ESCAPES)}"'
 
 
 def labels_of(text: str) -> dict[str, str]:
@@ -59,9 +73,12 @@ def labels_of(text: str) -> dict[str, str]:
         {'path': 'say "hi"\n', 'way': 'a'}
     """
     return {
-        name: _ESCAPED.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], value)
-        for name, value in _LABEL.findall(text)
+        _unescaped(name[1:-1] if name[0] == '"' else name): _unescaped(value) for name, value in _LABEL.findall(text)
     }
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text) if "\\" in text else text
 
 
 def printable(value: str) -> str:
@@ -93,6 +110,16 @@ def info_text(word: bytes) -> bytes:
         b'version="1 beta"'
     """
     return unquote_to_bytes(word[1:])
+
+
+def exemplar_word(labels: Mapping[str, object], value: float) -> str:
+    """Print an exemplar as one word without spaces.
+
+    Example:
+        >>> exemplar_word({"trace_id": "4bf9"}, 0.25)
+        '=0.25=trace_id="4bf9"'
+    """
+    return f"={number_text(value)}{info_word(labels)}"
 
 
 def number_text(number: float) -> str:

@@ -7,18 +7,19 @@ A series is one hash field. Its name is the label text, ready to print; its valu
 A counter has one number, a summary two (count, sum), a histogram its sum and its buckets (not cumulative).
 A gauge of the mode "sum" has four: the sum of the finite values, and how many instances hold +Inf, -Inf and NaN.
 What is set and not added up has its value and the time it was set, in ms: every other gauge, an enum (the
-number of its state, from 0) and an info (a word, see `info_word`). Both times at the end are the server's and
-always 13 digits, so that they can be cut off and compared without parsing.
+number of its state, from 0), an info and an exemplar (words, see `notation`). Both times at the end are the
+server's and always 13 digits, so that they can be cut off and compared without parsing.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
-from .notation import is_classic, label_text, printable
+from .notation import label_text, printable
 
 __all__ = ["ENDED", "INSTANCE_LABEL", "Rule", "Schema", "is_per_instance"]
 
@@ -30,7 +31,7 @@ INSTANCE_LABEL = "instance_id"
 ENDED = "__ended__"
 
 _OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livemax", "livesum", "livemostrecent"})
-_TYPES = frozenset({"counter", "gauge", "histogram", "info", "stateset", "summary"})
+_TYPES = frozenset({"counter", "exemplars", "gauge", "histogram", "info", "stateset", "summary"})
 _OVERFLOW = "__overflow__"
 
 
@@ -40,11 +41,12 @@ class Schema:
 
     Args:
         name: the family's name, a counter's without `_total`.
-        type: counter, gauge, histogram, summary, info or stateset.
+        type: counter, gauge, histogram, summary, info, stateset, or the exemplars of one of them.
         labelnames: sorted; with `instance_id` where each instance has a value of its own.
         bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`.
         mode: a gauge's `multiprocess_mode`.
         states: of a stateset, in their order.
+        of: of exemplars, the id of the schema that they belong to.
         help: the documentation line; not part of the identity.
         unit: not part of the identity.
 
@@ -59,6 +61,7 @@ class Schema:
     bounds: tuple[str, ...] = ()
     mode: str = ""
     states: tuple[str, ...] = ()
+    of: str = ""
     help: str = field(default="", compare=False)
     unit: str = field(default="", compare=False)
     id: str = field(init=False, compare=False)
@@ -78,7 +81,7 @@ class Schema:
         """
         # A lone surrogate would be in the way of every page from then on.
         object.__setattr__(self, "help", printable(self.help))
-        identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode, self.states]).encode()
+        identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode, self.states, self.of]).encode()
         digest = blake2b(identity, digest_size=8).hexdigest()
         rule = _rule(self.type, self.mode)
         derived = {
@@ -86,11 +89,16 @@ class Schema:
             "rule": rule,
             "width": _width(self.type, rule, len(self.bounds)),
             "per_instance": is_per_instance(self.mode),
-            "index_field": f"{self.name} {digest}",
+            "index_field": f"{printable(self.name)} {digest}".replace("\n", r"\n"),
             "overflow_text": label_text(self.labelnames, [_OVERFLOW] * len(self.labelnames)),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def exemplars(self) -> Schema:
+        """The schema of its exemplars: a word for each, under the index of its number and the label text."""
+        return _exemplars(self.name, self.id)
 
     def metadata(self) -> str:
         """The schema as JSON, for the families index."""
@@ -102,6 +110,7 @@ class Schema:
                 "bounds": self.bounds,
                 "mode": self.mode,
                 "states": self.states,
+                "of": self.of,
                 "help": self.help,
                 "unit": self.unit,
             }
@@ -123,6 +132,7 @@ class Schema:
                 bounds=tuple(map(_text, read["bounds"])),
                 mode=_text(read["mode"]),
                 states=tuple(map(_text, read["states"])),
+                of=_text(read["of"]),
                 help=_text(read["help"]),
                 unit=_text(read["unit"]),
             )
@@ -131,15 +141,20 @@ class Schema:
             raise ValueError(f"not a schema: {err!r}") from err
         if schema.type not in _TYPES:
             raise ValueError(f"not a metric type: {schema.type!r}")
-        if not is_classic(schema.name, schema.labelnames):
+        if not all([schema.name, *schema.labelnames]):
             raise ValueError(f"not a metric name with label names: {schema.name!r} {schema.labelnames!r}")
         if schema.type == "histogram" and (bounds != sorted(set(bounds)) or schema.bounds[-1:] != ("+Inf",)):
             raise ValueError(f"not the bounds of a histogram: {schema.bounds!r}")
         return schema
 
 
+@lru_cache(maxsize=4096)
+def _exemplars(name: str, of: str) -> Schema:
+    return Schema(name, "exemplars", of=of)
+
+
 def _rule(typ: str, mode: str) -> Rule:
-    if typ == "info":
+    if typ in {"exemplars", "info"}:
         return "word"
     return "latest" if typ == "stateset" or mode == "mostrecent" or mode in _OWN_VALUE_MODES else "sum"
 

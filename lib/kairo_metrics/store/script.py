@@ -105,7 +105,8 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
 @lru_cache(maxsize=4096)
 def _header(schema: Schema) -> str:
     """Print what does not change from batch to batch; label text holds no raw newline."""
-    counted_as = label_text(OVERFLOWED.labelnames, [schema.name])
+    # That a store is full of exemplars is no loss.
+    counted_as = "" if schema.type == "exemplars" else label_text(OVERFLOWED.labelnames, [schema.name])
     return "\n".join([schema.index_field, schema.rule, str(schema.width), schema.overflow_text, counted_as])
 
 

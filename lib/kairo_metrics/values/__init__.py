@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..store.notation import is_classic
 from ..store.schema import INSTANCE_LABEL, is_per_instance
 from .base import RECORDER, Local, Value, schema_of, series_of
 from .counter import CounterValue
@@ -31,11 +30,8 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
     """Stand in for `prometheus_client.values.ValueClass`.
 
     Raises:
-        NotImplementedError: a name beyond the classic letters, which is not shared yet.
         ValueError: a gauge whose instances are told apart has a label `instance_id` of its own.
     """
-    if not is_classic(metric_name, labelnames):
-        raise NotImplementedError(f"{typ} {metric_name!r}: UTF-8 names are not shared between instances yet")
     if typ == "histogram":
         return histogram_value(metric_name, name, labelnames, labelvalues, help_text)
     if typ == "summary":

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from prometheus_client.samples import Exemplar
+
 from ..recorder import INSTANCE_PLACE, Recorder, Series
 from ..store.notation import label_text
 from ..store.schema import INSTANCE_LABEL, Schema
@@ -26,21 +28,19 @@ class Value(Protocol):
 
 
 class Local:
-    """What all values have: a total of this process, and no exemplar."""
+    """What all values have: a total of this process, and the last exemplar that was given to it."""
 
-    __slots__ = ("_total",)
+    __slots__ = ("_exemplar", "_total")
 
     def __init__(self) -> None:
         self._total = 0.0
+        self._exemplar: Exemplar | None = None
 
     def get(self) -> float:
         return self._total
 
-    def get_exemplar(self) -> None:
-        return None
-
-    def set_exemplar(self, _exemplar: object) -> None:
-        raise NotImplementedError("exemplars are not shared between instances yet")
+    def get_exemplar(self) -> Exemplar | None:
+        return self._exemplar
 
 
 class Plain(Local):
@@ -73,7 +73,7 @@ def schema_of(  # noqa: PLR0913  a schema has that many parts
     key = (name, typ, tuple(labelnames), bounds, mode, states, help_text)
     schema = _schemas.get(key)
     if schema is None:
-        schema = Schema(name, typ, tuple(sorted(labelnames)), bounds, mode, states, help_text)
+        schema = Schema(name, typ, tuple(sorted(labelnames)), bounds, mode, states, help=help_text)
         _schemas[key] = schema
     return schema
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+from prometheus_client.samples import Exemplar
+
 from ..recorder import Series
 from .base import RECORDER, Plain
+from .exemplars import exemplify
 
 __all__ = ["CounterValue"]
 
@@ -30,6 +33,12 @@ class CounterValue(Plain):
                 return
             self._total += amount
             RECORDER.add(self.series, 1, amount, weight=amount)
+        exemplify(self.series, 1, amount, None)
+
+    def set_exemplar(self, exemplar: Exemplar) -> None:
+        """Keep what the caller of `inc` gave."""
+        self._exemplar = exemplar
+        exemplify(self.series, 1, exemplar.value, exemplar.labels)
 
     def set(self, value: float) -> None:
         """Begin anew; `Counter.reset` is the only caller, with zero."""

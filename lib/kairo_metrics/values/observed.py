@@ -11,8 +11,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 
+from prometheus_client.samples import Exemplar
+
 from ..recorder import Series
 from .base import RECORDER, Local, schema_of, series_of
+from .exemplars import exemplify
 
 __all__ = ["histogram_value", "summary_value"]
 
@@ -117,6 +120,13 @@ class _Second(_Part):
                 return
             for index, part, weight in (*steps, self._step(amount)):
                 RECORDER.add(self.series, index, part, weight=weight)
+        if steps and self._counts:  # a bucket; what was observed has come with the sum
+            exemplify(self.series, self._index, steps[0][1], None)
+
+    def set_exemplar(self, exemplar: Exemplar) -> None:
+        """Keep what the caller of `observe` gave for this bucket."""
+        self._exemplar = exemplar
+        exemplify(self.series, self._index, exemplar.value, exemplar.labels)
 
 
 class _HistogramDraft:

@@ -1,0 +1,48 @@
+"""What a scrape makes of stored exemplars."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from .exposition.family import Exemplar
+from .rows import LABELS, Rows, merge
+from .store.notation import info_text
+from .store.schema import Schema
+
+__all__ = ["read_exemplars"]
+
+_WORD = re.compile(rb"=(-?[0-9.e+-]+|[+-]Inf)(=.*)")
+_LABELS = re.compile(LABELS)
+
+
+def read_exemplars(schema: Schema, parts: Iterable[Rows]) -> Mapping[bytes, Mapping[int, Exemplar]]:
+    """Return the newest exemplar of each number: label text -> its place in the line -> exemplar.
+
+    Args:
+        schema: of the exemplars.
+        parts: their rows out of each shard; one that can't be read is no loss, and passed over.
+
+    Example:
+        >>> rows = {b'2 queue="a"': b'=0.25=trace_id="4bf9" 1764000000123'}
+        >>> read_exemplars(Schema("wait", "exemplars"), [rows])
+        {b'queue="a"': {2: Exemplar(labels=b'trace_id="4bf9"', value=b'0.25', at_ms=1764000000123)}}
+    """
+    found: defaultdict[bytes, dict[int, Exemplar]] = defaultdict(dict)
+    for key, line in merge(schema, parts).items():
+        place, _, text = key.partition(b" ")
+        word, at_ms = line.split()
+        parted = _WORD.fullmatch(word)
+        labels = info_text(parted[2]) if parted else b""
+        if parted and _LABELS.fullmatch(labels) and _is_utf8(labels):
+            found[text][int(place)] = Exemplar(labels, parted[1], int(at_ms))
+    return dict(found)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

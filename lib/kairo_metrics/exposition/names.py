@@ -1,0 +1,81 @@
+"""Names beyond the classic letters: quoted, or written with classic letters alone.
+
+Source: https://prometheus.io/docs/instrumenting/escaping_schemes/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
+
+from ..store.notation import label_text, labels_of
+from .family import Family
+
+__all__ = ["SCHEMES", "UNDERSCORES", "bare", "escaped", "name_of", "opened", "unquoted_name_of"]
+
+ALLOW_UTF_8 = "allow-utf-8"
+UNDERSCORES = "underscores"
+SCHEMES = (ALLOW_UTF_8, UNDERSCORES, "dots", "values")
+
+T = TypeVar("T")
+
+
+def escaped(family: Family, scheme: str) -> Family:
+    """Return the family with labels whose names the scheme allows, to be printed under a name that it allows.
+
+    Example:
+        >>> from lib.kairo_metrics.store.schema import Schema
+        >>> family = Family(Schema("mails.sent", "counter", ("mail.to",)), {b'"mail.to"="a"': b"3"})
+        >>> escaped(family, "underscores").rows, name_of(escaped(family, "underscores"), "_total")
+        ({b'mail_to="a"': b'3'}, 'mails_sent_total')
+    """
+    if all(_label(label, scheme) == label for label in family.schema.labelnames):
+        return replace(family, escaping=scheme)
+    return replace(
+        family,
+        rows=_renamed(family.rows, scheme),
+        exemplars=_renamed(family.exemplars, scheme),
+        created=_renamed(family.created, scheme),
+        escaping=scheme,
+    )
+
+
+def _renamed(rows: Mapping[bytes, T], scheme: str) -> dict[bytes, T]:
+    renamed = {}
+    for text, content in rows.items():
+        labels = {_label(name, scheme): value for name, value in labels_of(text.decode()).items()}
+        renamed[label_text(list(labels), labels.values()).encode()] = content
+    return renamed
+
+
+def _label(name: str, scheme: str) -> str:
+    return name if scheme == ALLOW_UTF_8 else escape_label_name(name, scheme)
+
+
+def name_of(family: Family, suffix: str = "") -> str:
+    """Return the name of the family's samples with this suffix; quoted where it stays beyond the classic letters."""
+    escaped_name: str = escape_metric_name(f"{family.schema.name}{suffix}", family.escaping)
+    return escaped_name
+
+
+def unquoted_name_of(family: Family, suffix: str = "") -> str:
+    """Return the same name without quotes."""
+    return f"{family.schema.name}{suffix}" if family.escaping == ALLOW_UTF_8 else name_of(family, suffix)
+
+
+def opened(name: str) -> bytes:
+    """Return the beginning of a sample with labels.
+
+    Example:
+        >>> opened("mails_sent"), opened('"mails.sent"')
+        (b'mails_sent{', b'{"mails.sent",')
+    """
+    return f"{{{name},".encode() if name.startswith('"') else f"{name}{{".encode()
+
+
+def bare(name: str) -> bytes:
+    """Return the beginning of a sample without labels."""
+    return f"{{{name}}}".encode() if name.startswith('"') else name.encode()
