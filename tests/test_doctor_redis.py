@@ -20,10 +20,11 @@ from lib.kairo_metrics.store.inspection import ServerFacts
 from tests.doctor_run import Doctor, filled, healthy
 from tests.instance import Start
 from tests.proxy import Proxy
+from tests.tls_front import TlsFront
 
 # Sent as they are, and sent by the script.
 COMMANDS = [*("evalsha", "eval", "info", "hgetall", "hscan"), *("time", "get", "set", "pexpire", "hmget", "hget")]
-COMMANDS += ["hlen", "hset", "hincrby"]
+COMMANDS += ["hlen", "hkeys", "hdel", "hset", "hincrby"]
 
 
 @pytest.fixture
@@ -79,6 +80,21 @@ def test_a_redis_that_wants_a_password_says_so(doctor: Doctor, redis_url: str, r
         _command(redis_client, "AUTH", "hush")
         redis_client.config_set("requirepass", "")
     assert "put the password into REDIS_URL" in report.said("redis")
+
+
+def test_tls_is_looked_at(doctor: Doctor, redis_url: str) -> None:
+    """A certificate that is trusted, unchecked or not trusted is told apart, and so is a client that speaks no TLS."""
+    with TlsFront(redis_url) as front:
+        trusted = doctor(**healthy(front.url, METRICS_REDIS_TLS_CA=front.authority))
+        unchecked = doctor(**healthy(front.url, METRICS_REDIS_TLS_VERIFY="false"))
+        distrusted = doctor(**healthy(front.url))
+        plain = doctor("--timeout", "1", **healthy(front.url.replace("rediss", "redis")))
+    assert (trusted.mark("redis"), unchecked.mark("redis")) == ("ok", "ok")
+    assert trusted.said("redis").removesuffix(" -> ").endswith("over TLS")
+    assert "unchecked" in unchecked.said("redis")
+    assert distrusted.failed == plain.failed == {"redis"}
+    assert distrusted.checks["redis"][2].startswith("put its CA into METRICS_REDIS_TLS_CA")
+    assert "rediss://" in plain.said("redis")
 
 
 def test_a_redis_that_is_not_there_says_so(doctor: Doctor) -> None:
@@ -150,7 +166,7 @@ def test_a_missing_right_is_named(doctor: Doctor, allow: Any, command: str) -> N
 def test_a_user_who_may_only_read_is_told_all_rights_at_once(doctor: Doctor, allow: Any) -> None:
     """Whoever follows the advice has no second round."""
     report = doctor(**healthy(allow("+@read", "+@connection", "+eval", "+evalsha", "+time", "+info")))
-    assert report.checks["rights"][2] == "allow them: ACL SETUSER kairo +set +pexpire +hset +hincrby"
+    assert report.checks["rights"][2] == "allow them: ACL SETUSER kairo +set +pexpire +hdel +hset +hincrby"
 
 
 def test_a_user_of_other_keys_is_told_which(doctor: Doctor, allow: Any) -> None:

@@ -7,7 +7,7 @@ import ipaddress
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
@@ -96,7 +96,8 @@ class _Server:
 
     def close(self) -> None:
         """Close the connection."""
-        within(self._limit_s, lambda: asyncio.run(self._store.aclose()))
+        with suppress(TimeoutError):
+            within(self._limit_s, lambda: asyncio.run(self._store.aclose()))
 
     def latency(self) -> Finding:
         budget_ms = self._settings.flush_budget_ms
@@ -189,7 +190,9 @@ def _reached(settings: Settings) -> Finding:
         return warn(
             "redis", f"{found}, without TLS", "use rediss://: the password and all metrics travel in clear text"
         )
-    return ok("redis", found + (", over TLS" if url.startswith("rediss://") else ""))
+    if not url.startswith("rediss://"):
+        return ok("redis", found)
+    return ok("redis", f"{found}, over TLS{'' if settings.redis_tls_verify else ', with its certificate unchecked'}")
 
 
 def _is_public(host: str) -> bool:
@@ -214,7 +217,7 @@ def _how_to_reach(settings: Settings, reason: str) -> str:
         "nopasswd": "leave the password out of REDIS_URL: this server has none",
         "db index": "correct the database number at the end of REDIS_URL",
         "noperm": "let the user run PING: ACL SETUSER <user> +ping",
-        "certificate": "the certificate is not trusted: name its authority with ?ssl_ca_certs=<file> in REDIS_URL",
+        "certificate": "put its CA into METRICS_REDIS_TLS_CA; on Heroku set METRICS_REDIS_TLS_VERIFY=false",
         "ssl": "this server does not speak TLS there: use redis://, or its TLS port",
         "refused": "start Redis there, or correct host and port in REDIS_URL",
         "name": "correct the host in REDIS_URL: it has no address",

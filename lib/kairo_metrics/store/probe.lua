@@ -11,8 +11,10 @@ local probes = {
   { 'HMGET', KEYS[1], 'probe' },
   { 'HGET', KEYS[1], 'probe' },
   { 'HLEN', KEYS[1] },
+  { 'HKEYS', KEYS[1] },
   { 'SET', KEYS[1], 'probe', 'PX', '0' }, -- no time to live is that short
   { 'PEXPIRE', KEYS[1], '1000' }, -- there is no such key
+  { 'HDEL', KEYS[1], 'probe' },
   { 'HSET', KEYS[1], 'probe', '1', 'field without a value' },
   { 'HINCRBY', KEYS[1], 'probe', 'no number' },
 }

@@ -86,7 +86,7 @@ class RedisStore:
     async def aclose(self) -> None:
         """Close the connections of this event loop and of threads that nobody uses."""
         for link in self._idle.pop(asyncio.get_running_loop(), []):
-            await link.close()
+            await link.close(wait=True)
         while self._sync_idle:
             self._sync_idle.pop().close()
 
@@ -219,10 +219,11 @@ class _AsyncLink:
         if self._unanswered:
             await self.close()
 
-    async def close(self) -> None:
-        """Close without waiting; the next use opens it again."""
+    async def close(self, *, wait: bool = False) -> None:
+        """Close; the next use opens it again. TLS takes its leave: whoever ends the event loop next waits for that."""
         self._unanswered = 0
-        await self._connection.disconnect(nowait=True)
+        with suppress(*self._errors):
+            await self._connection.disconnect(nowait=not wait)
 
 
 class _SyncLink:
