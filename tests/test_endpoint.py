@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import subprocess
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -27,6 +28,9 @@ def server() -> Iterator[DevServer]:
     with dev_server() as server:
         httpx.get(f"{server.url}/api/content", headers=TENANT)
         httpx.get(f"{server.url}/api/content/nothing", headers=TENANT)
+        deadline = time.monotonic() + 30
+        while scrape(server).text.count("\nhttp_requests_total{") < 2:  # both flushed, behind their answers
+            assert time.monotonic() < deadline
         yield server
 
 

@@ -52,6 +52,8 @@ def test_two_variables_are_a_complete_configuration(machine: Installation) -> No
     assert {name: mode for name, (mode, _, _) in machine.tree().items()} == {
         "etc/prometheus/metrics-token": 0o640,
         "etc/prometheus/prometheus.yml": 0o640,
+        "etc/prometheus/rules/kairo-cms/alerts.yml": 0o644,
+        "etc/prometheus/rules/kairo-cms/recording.yml": 0o644,
         "etc/prometheus/targets/kairo-cms.json": 0o644,
         "etc/systemd/system/prometheus.service": 0o644,
     }

@@ -154,6 +154,8 @@ wrote /etc/prometheus/targets/
 wrote /etc/prometheus/rules/kairo-cms/
 wrote /etc/prometheus/metrics-token
 wrote /etc/prometheus/targets/kairo-cms.json
+wrote /etc/prometheus/rules/kairo-cms/alerts.yml
+wrote /etc/prometheus/rules/kairo-cms/recording.yml
 wrote /etc/prometheus/prometheus.yml
 wrote /etc/systemd/system/prometheus.service
 systemd does not run here: Prometheus starts with the next boot
@@ -164,7 +166,7 @@ prometheus
 root:prometheus 640 /etc/prometheus/metrics-token
 root:prometheus 640 /etc/prometheus/prometheus.yml
 /etc/systemd/system/prometheus.service
-1
+4
 Permission denied
 """,
     "second": "systemd does not run here: Prometheus starts with the next boot\nNothing has changed.\n",

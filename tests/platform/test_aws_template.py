@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import decode
 
-from lib.kairo_metrics import config
+from lib.kairo_metrics import config, push_settings
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATE = REPOSITORY / "deploy" / "aws" / "template.yaml"
@@ -39,7 +39,7 @@ def test_the_template_deploys_each_function(template: dict[str, Any]) -> None:
     assert {function["Handler"] for function in functions} == {
         f"api.{path.stem}.handler" for path in (REPOSITORY / "api").glob("*.py")
     }
-    read = Path(config.__file__).read_text()
+    read = Path(config.__file__).read_text() + Path(push_settings.__file__).read_text()
     for properties in [template["Globals"]["Function"], *functions]:
         assert all(f'"{variable}"' in read for variable in properties.get("Environment", {}).get("Variables", {}))
     assert template["Globals"]["Function"]["CodeUri"] == "../../dist/lambda"
