@@ -140,6 +140,7 @@ class DevSettings:
         auth_token_source: the variable that says where AWS keeps the token instead.
         redis_url: the Redis to use instead of a private one, looked up as `Settings` does.
         database_url: the content's database (`DATABASE_URL`), by default a fresh SQLite file.
+        prometheus_url: the Prometheus that the dashboard asks in place of its own history (`PROMETHEUS_URL`).
 
     Example:
         >>> DevSettings.from_env({"PORT": "4000"}).port
@@ -152,6 +153,7 @@ class DevSettings:
     auth_token_source: str | None = None
     redis_url: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
+    prometheus_url: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> DevSettings:
@@ -169,6 +171,7 @@ class DevSettings:
             auth_token_source=next(filter(env.text, _TOKEN_SOURCE_VARIABLES), None),
             redis_url=env.redis_url(),
             database_url=env.text("DATABASE_URL") or None,
+            prometheus_url=env.prometheus_url(),
         )
 
 
@@ -227,6 +230,17 @@ def _check_redis_url(variable: str, url: str) -> None:
         )
 
 
+def _check_prometheus_url(variable: str, url: str) -> None:
+    """Refuse an address that can't work, without repeating it: it may hold a login."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError(variable, "is no URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(variable, "must be the base address of a Prometheus, such as http://127.0.0.1:9090")
+
+
 class Environment:
     """Typed look-ups, by default in the process' variables, that name the one whose value is no good."""
 
@@ -263,6 +277,12 @@ class Environment:
                 _check_redis_url(variable, value)
                 return value
         return None
+
+    def prometheus_url(self) -> str | None:
+        url = self.text("PROMETHEUS_URL")
+        if url:
+            _check_prometheus_url("PROMETHEUS_URL", url)
+        return url or None
 
     def namespace(self) -> str:
         for variable in ("METRICS_NAMESPACE", "VERCEL_ENV"):

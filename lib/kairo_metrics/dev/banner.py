@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ..config import DevSettings
 from ..hosting.functions import Function
 from ..hosting.rewrites import VercelJson
+from .dashboard.app import PREFIX
 
 __all__ = ["banner", "scrape_config", "without_password"]
 
@@ -20,7 +21,9 @@ _REDIS_URL = re.compile(
 )
 
 
-def banner(settings: DevSettings, functions: Iterable[Function], vercel: VercelJson, *, own_redis: bool) -> str:
+def banner(
+    settings: DevSettings, functions: Iterable[Function], vercel: VercelJson, *, own_redis: bool, dashboard: str = ""
+) -> str:
     """Return the text; it shows the token, which is there to be pasted, and never a password of Redis.
 
     Args:
@@ -28,6 +31,7 @@ def banner(settings: DevSettings, functions: Iterable[Function], vercel: VercelJ
         functions: what is served.
         vercel: the rewrites that lead to them.
         own_redis: whether the Redis is private to this server.
+        dashboard: where the numbers of the dashboard come from; empty if there is none.
     """
     base = f"http://127.0.0.1:{settings.port}"
     served = [(function.path, str(function.file)) for function in functions]
@@ -37,6 +41,7 @@ def banner(settings: DevSettings, functions: Iterable[Function], vercel: VercelJ
         "",
         *(f"  {base}{address:<{width}}  {target}" for address, target in addresses),
         "",
+        *([f"  Dashboard  {base}{PREFIX}  ({dashboard})", ""] if dashboard else []),
         f"  Redis  {without_password(settings.redis_url or '')}{_PRIVATE if own_redis else ''}",
     ]
     if not settings.enabled:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import importlib.util
+import logging
 import os
 import secrets
 import signal
@@ -23,6 +24,8 @@ from ..hosting.lifespan import lifespans
 from ..hosting.listener import listen
 from ..hosting.project import Project
 from .banner import banner
+from .dashboard.app import PREFIX, Dashboard
+from .dashboard.mounting import mount
 from .errors import DevError
 from .parent import Parent
 from .redis_server import private_redis
@@ -58,9 +61,12 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
         listener = stack.enter_context(listen(_HOST, DevSettings.from_env().port))
         own_redis = _complete_environment(stack)
         project = _load_project(root)
+        settings = DevSettings.from_env()
         app = FunctionsApp(project.functions, project.vercel, lists_functions=True)
-        _say(banner(DevSettings.from_env(), project.functions, project.vercel, own_redis=own_redis))
-        asyncio.run(_serve(app, project.functions, listener, parent))
+        dashboard = mount(app, Path(), settings, project.functions, own_redis=own_redis)
+        told = dashboard.told if dashboard else ""
+        _say(banner(settings, project.functions, project.vercel, own_redis=own_redis, dashboard=told))
+        asyncio.run(_serve(dashboard or app, project.functions, listener, parent))
 
 
 def _end_on_signals() -> None:
@@ -102,7 +108,7 @@ def _load_project(root: Path) -> Project:
 
 
 async def _serve(
-    app: FunctionsApp, functions: Sequence[Function], listener: socket.socket, parent: Parent | None
+    app: FunctionsApp | Dashboard, functions: Sequence[Function], listener: socket.socket, parent: Parent | None
 ) -> None:
     import uvicorn
 
@@ -127,15 +133,29 @@ async def _serve(
         callback_notify=every_second,
     )
     server = uvicorn.Server(config)
-    async with lifespans(functions):
+    async with lifespans(functions), app.running() if isinstance(app, Dashboard) else contextlib.nullcontext():
         await server.serve(sockets=[listener])
 
 
 def _log_config(default: dict[str, Any]) -> dict[str, Any]:
-    """Return uvicorn's logging without its notes on starting and stopping: requests and errors remain."""
+    """Return uvicorn's logging without its notes on starting and stopping: requests and errors remain.
+
+    The page of the dashboard asks many questions every few seconds; those are no requests of the user's.
+    """
     config = copy.deepcopy(default)
+    config["filters"] = {"functions": {"()": _WithoutDashboard}}
+    config["loggers"]["uvicorn.access"]["filters"] = ["functions"]
     config["loggers"]["uvicorn.error"]["level"] = "WARNING"
     return config
+
+
+class _WithoutDashboard(logging.Filter):
+    """Leaves out the requests of the dashboard's page."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # uvicorn's arguments: client, method, path, version, status.
+        path = record.args[2] if isinstance(record.args, tuple) and len(record.args) > 2 else ""  # noqa: PLR2004
+        return not str(path).startswith(f"{PREFIX}/")
 
 
 def _say(text: str) -> None:

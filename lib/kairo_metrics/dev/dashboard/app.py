@@ -1,0 +1,177 @@
+"""The ASGI app at `/dashboard`: the page, the dashboard's JSON, and the numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from .errors import QueryError
+from .history import History
+from .scraper import INTERVAL_S, Scraper
+from .upstream import Upstream
+
+__all__ = ["PREFIX", "Dashboard", "dashboard_file", "viewer_folder"]
+
+PREFIX = "/dashboard"
+# The loopback address by its usual names. A foreign name that leads here is somebody's page reading along.
+_HOSTS = ["127.0.0.1", "localhost"]
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_PATHS = ("query", "query_range", "series")
+_UNPROCESSABLE = 422
+
+
+def viewer_folder(root: Path) -> Path | None:
+    """Return the folder of a project that holds the page, or None: the page is no part of the wheel."""
+    folder = root / "grafana" / "viewer"
+    return folder if (folder / "index.html").is_file() else None
+
+
+def dashboard_file(root: Path) -> Path | None:
+    """Return the dashboard of a project: the first `grafana/*dashboard*.json`, or None."""
+    return next(iter(sorted((root / "grafana").glob("*dashboard*.json"))), None)
+
+
+class Dashboard:
+    """The page and its numbers, from a real Prometheus or from the built-in history.
+
+    Args:
+        root: the project's folder.
+        source: the Prometheus, or the scraper that fills `history`.
+        history: the built-in history; empty beside a Prometheus.
+        told: what the banner says of the source.
+    """
+
+    def __init__(self, root: Path, source: Upstream | Scraper, history: History, told: str = "") -> None:
+        self._root = root
+        self._source = source
+        self.told = told
+        self._history = history
+        # One query at a time: the functions share this process, and their requests go first.
+        self._turn = asyncio.Semaphore(1)
+        self._app = self._routes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Collect the history while the block runs."""
+        if isinstance(self._source, Scraper):
+            async with self._source.running():
+                yield
+        else:
+            yield
+
+    def _routes(self) -> Starlette:
+        folder = viewer_folder(self._root)
+        routes: list[Route | Mount] = [
+            Route(f"{PREFIX}/source.json", self._about),
+            Route(f"{PREFIX}/dashboard.json", self._document),
+            Route(f"{PREFIX}/api/v1/label/{{name}}/values", self._numbers),
+            Route(f"{PREFIX}/api/v1/{{path}}", self._numbers),
+        ]
+        if folder is not None:
+            routes += [
+                Route(PREFIX, lambda _request: FileResponse(folder / "index.html")),
+                Mount(PREFIX, StaticFiles(directory=folder, html=True)),
+            ]
+        app = Starlette(
+            routes=routes,
+            middleware=[
+                Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
+                Middleware(_WithHeaders),
+            ],
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    async def _document(self, _request: Request) -> Response:
+        file = dashboard_file(self._root)
+        if file is None:
+            return PlainTextResponse("There is no dashboard in grafana/: `make grafana` builds it.\n", 404)
+        return FileResponse(file, media_type="application/json")
+
+    async def _about(self, _request: Request) -> Response:
+        if isinstance(self._source, Upstream):
+            return JSONResponse({"kind": "prometheus", "name": self._source.shown})
+        self._source.look()
+        bounds = self._history.bounds_ms()
+        return JSONResponse(
+            {
+                "kind": "built-in",
+                "interval_s": INTERVAL_S,
+                "first_ms": bounds[0] if bounds else None,
+                "last_ms": bounds[1] if bounds else None,
+                "problem": self._source.problem or self._left_out(),
+            }
+        )
+
+    async def _numbers(self, request: Request) -> Response:
+        path = request.url.path.removeprefix(f"{PREFIX}/api/v1/")
+        if path not in _PATHS and not path.startswith("label/"):
+            return _error(404, "bad_data", f"{path} is not served here: only {', '.join(_PATHS)} and label values are")
+        if isinstance(self._source, Upstream):
+            reply = await asyncio.to_thread(self._source.get, path, request.url.query)
+            return Response(reply.body, reply.status, media_type="application/json")
+        self._source.look()
+        try:
+            answer = self._answer(path, request)
+            async with self._turn:
+                return JSONResponse({"status": "success", "data": await asyncio.to_thread(answer)})
+        except QueryError as err:
+            return _error(_UNPROCESSABLE, "execution", str(err))
+
+    def _answer(self, path: str, request: Request) -> Callable[[], Any]:
+        try:
+            # Imported late: the parser is a library of its own, needed by whoever looks.
+            from .api import BuiltIn
+        except ImportError as err:
+            raise QueryError("The built-in engine needs promql-parser: pip install 'kairo-metrics[dev]'") from err
+        built_in, parameters = BuiltIn(self._history), dict(request.query_params)
+        if path.startswith("label/"):
+            return lambda: built_in.label_values(request.path_params["name"], parameters)
+        answers = {"query": built_in.query, "query_range": built_in.query_range, "series": built_in.series}
+        return lambda: answers[path](parameters)
+
+    def _left_out(self) -> str:
+        count = self._history.refused
+        return f"{count} series are too many for the built-in history and are left out" if count else ""
+
+
+class _WithHeaders:
+    """Adds the headers that every answer has."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def _error(status: int, kind: str, reason: str) -> Response:
+    return JSONResponse({"status": "error", "errorType": kind, "error": reason}, status)

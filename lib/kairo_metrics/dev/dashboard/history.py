@@ -1,0 +1,134 @@
+"""The built-in history: the samples of the last minutes, in memory, as Prometheus would keep them."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["NAME", "History", "Labels", "Series", "labels_of"]
+
+# Sorted pairs, the metric's name among them as in Prometheus: a set of labels that can be a key.
+Labels = tuple[tuple[str, str], ...]
+NAME = "__name__"
+
+_MAX_SERIES = 20_000
+
+
+def labels_of(pairs: Mapping[str, str]) -> Labels:
+    """Return labels in their canonical form; an empty value is no label.
+
+    Example:
+        >>> labels_of({"route": "/", "method": "GET", "status": ""})
+        (('method', 'GET'), ('route', '/'))
+    """
+    return tuple(sorted((name, value) for name, value in pairs.items() if value))
+
+
+@dataclass(slots=True)
+class Series:
+    """The samples of one series in the order of time; None marks where it ended.
+
+    Args:
+        labels: what names it.
+        times: in ms since 1970.
+        values: as many.
+    """
+
+    labels: Labels
+    times: list[int] = field(default_factory=list)
+    values: list[float | None] = field(default_factory=list)
+
+    def between(self, start_ms: int, end_ms: int) -> Series:
+        """Return a copy of what lies from `start_ms` to `end_ms`, both included."""
+        low, high = bisect_left(self.times, start_ms), bisect_right(self.times, end_ms)
+        return Series(self.labels, self.times[low:high], self.values[low:high])
+
+
+class History:
+    """Keeps samples for some time; one thread may add while others read.
+
+    Args:
+        keep_ms: how long a sample is kept, in ms.
+        max_series: series beyond this number are left out, and counted in `refused`.
+
+    Example:
+        >>> history = History(keep_ms=60_000)
+        >>> history.add(1_000, {(("__name__", "up"),): 1.0})
+        >>> [series.values for series in history.select("up", lambda labels: True, 0, 2_000)]
+        [[1.0]]
+    """
+
+    def __init__(self, keep_ms: int, max_series: int = _MAX_SERIES) -> None:
+        self._keep_ms = keep_ms
+        self._max_series = max_series
+        self._lock = threading.Lock()
+        self._series: dict[Labels, Series] = {}
+        self._by_name: dict[str, dict[Labels, Series]] = {}
+        self._latest: Collection[Labels] = ()
+        self.refused = 0
+
+    def add(self, at_ms: int, samples: Mapping[Labels, float]) -> None:
+        """Add one scrape; a series that the one before had and this one has not ends here.
+
+        Args:
+            at_ms: the samples' time, in ms since 1970, later than any before.
+            samples: a value for each series.
+        """
+        with self._lock:
+            for labels in self._latest:
+                if labels not in samples and (ended := self._series.get(labels)):
+                    ended.times.append(at_ms)
+                    ended.values.append(None)
+            self.refused = 0
+            for labels, value in samples.items():
+                if series := self._of(labels):
+                    # A value that has not changed is the same object: it takes no further memory.
+                    same = bool(series.values) and series.values[-1] == value
+                    series.times.append(at_ms)
+                    series.values.append(series.values[-1] if same else value)
+            self._latest = samples.keys()
+            self._forget(at_ms - self._keep_ms)
+
+    def select(self, name: str | None, matches: Callable[[Labels], bool], start_ms: int, end_ms: int) -> list[Series]:
+        """Return copies of the series that match and have samples from `start_ms` to `end_ms`.
+
+        Args:
+            name: the metric's name; None looks through all.
+            matches: tells whether labels match.
+            start_ms: the first moment, in ms since 1970.
+            end_ms: the last one.
+        """
+        with self._lock:
+            named = self._series if name is None else self._by_name.get(name, {})
+            found = (series.between(start_ms, end_ms) for labels, series in named.items() if matches(labels))
+            return [series for series in found if series.times]
+
+    def bounds_ms(self) -> tuple[int, int] | None:
+        """Return the times of the oldest and the newest sample, or None while there are none."""
+        with self._lock:
+            kept = list(_with_samples(self._series.values()))
+            return (min(s.times[0] for s in kept), max(s.times[-1] for s in kept)) if kept else None
+
+    def _of(self, labels: Labels) -> Series | None:
+        series = self._series.get(labels)
+        if series is None:
+            if len(self._series) >= self._max_series:
+                self.refused += 1
+                return None
+            series = self._series[labels] = Series(labels)
+            self._by_name.setdefault(dict(labels).get(NAME, ""), {})[labels] = series
+        return series
+
+    def _forget(self, before_ms: int) -> None:
+        for labels, series in list(self._series.items()):
+            old = bisect_left(series.times, before_ms)
+            del series.times[:old], series.values[:old]
+            if not series.times:
+                del self._series[labels]
+                del self._by_name[dict(labels).get(NAME, "")][labels]
+
+
+def _with_samples(series: Iterable[Series]) -> Iterator[Series]:
+    return (one for one in series if one.times)

@@ -1,0 +1,160 @@
+"""Functions of instant vectors: each value for itself, or labels."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from ..errors import QueryError
+from ..history import Labels, labels_of
+from .vectors import Points, Scalar, Vector, collect, mapped
+
+__all__ = ["VALUE_FUNCTIONS", "clamped", "label_join", "label_replace", "rounded", "to_scalar", "to_vector"]
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def _log(log: Callable[[float], float]) -> Callable[[float], float]:
+    def logarithm(value: float) -> float:
+        if value > 0 or math.isnan(value):
+            return log(value)
+        return math.nan if value else -math.inf
+
+    return logarithm
+
+
+def _whole(to_whole: Callable[[float], int]) -> Callable[[float], float]:
+    return lambda value: float(to_whole(value)) if math.isfinite(value) else value
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+VALUE_FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "abs": abs,
+    "ceil": _whole(math.ceil),
+    "floor": _whole(math.floor),
+    "exp": _exp,
+    "ln": _log(math.log),
+    "log2": _log(math.log2),
+    "log10": _log(math.log10),
+    "sqrt": lambda value: math.nan if value < 0 else math.sqrt(value),
+    "sgn": lambda value: math.copysign(1.0, value) if value > 0 or value < 0 else value,
+}
+
+
+def clamped(vector: Vector, low: Scalar, high: Scalar) -> Vector:
+    """Return the values, none below `low` or above `high`."""
+
+    def one(value: float | None, least: float, most: float) -> float | None:
+        if value is None or least > most:
+            return None
+        return math.nan if any(map(math.isnan, (value, least, most))) else max(least, min(most, value))
+
+    nameless = mapped(vector, lambda value: value)
+    limits = list(zip(low.points, high.points, strict=True))
+    return collect(
+        (labels, [one(value, *limit) for value, limit in zip(points, limits, strict=True)])
+        for labels, points in nameless.series.items()
+    )
+
+
+def rounded(vector: Vector, nearest: Scalar) -> Vector:
+    """Return the values, each at the nearest multiple; halves go up."""
+    nameless = mapped(vector, lambda value: value)
+
+    def one(value: float | None, multiple: float) -> float | None:
+        if value is None or not math.isfinite(value):
+            return value
+        inverse = 1 / multiple if multiple else math.nan
+        scaled = value * inverse + 0.5
+        return math.floor(scaled) / inverse if math.isfinite(scaled) else math.nan
+
+    return collect(
+        (labels, [one(*pair) for pair in zip(points, nearest.points, strict=True)])
+        for labels, points in nameless.series.items()
+    )
+
+
+def to_scalar(vector: Vector, steps: int) -> Scalar:
+    """Return the one value of each step; where there is none or are several, it is not a number."""
+    columns: Sequence[Sequence[float | None]] = list(zip(*vector.series.values(), strict=True)) or [()] * steps
+    present = ([value for value in column if value is not None] for column in columns)
+    return Scalar([values[0] if len(values) == 1 else math.nan for values in present])
+
+
+def to_vector(scalar: Scalar) -> Vector:
+    """Return a scalar as the one series without labels."""
+    points: Points = list(scalar.points)
+    return Vector({(): points})
+
+
+def label_replace(vector: Vector, words: Sequence[str]) -> Vector:
+    """Set a label from what a regular expression finds in another one.
+
+    Args:
+        vector: the series.
+        words: as in PromQL: the label, the replacement, the other label, the expression.
+
+    Raises:
+        QueryError: the expression or the label's name is malformed.
+    """
+    target, replacement, source, regex = words
+    try:
+        pattern = re.compile(regex)
+    except re.error as err:
+        raise QueryError(f"invalid regular expression in label_replace(): {regex}") from err
+    if not _LABEL_NAME.fullmatch(target):
+        raise QueryError(f"invalid destination label name in label_replace(): {target}")
+    template = _as_python(replacement)
+
+    def one(labels: Labels) -> Labels:
+        found = pattern.fullmatch(dict(labels).get(source, ""))
+        if found is None:
+            return labels
+        expanded = "".join(part if isinstance(part, str) else _group(found, part[0]) for part in template)
+        return labels_of({**dict(labels), target: expanded})
+
+    return collect((one(labels), points) for labels, points in vector.series.items())
+
+
+def label_join(vector: Vector, words: Sequence[str]) -> Vector:
+    """Set a label to others' values, with a separator between them.
+
+    Args:
+        vector: the series.
+        words: as in PromQL: the label, the separator, the others.
+
+    Raises:
+        QueryError: the label's name is malformed.
+    """
+    target, separator, *sources = words
+    if not _LABEL_NAME.fullmatch(target):
+        raise QueryError(f"invalid destination label name in label_join(): {target}")
+
+    def one(labels: Labels) -> Labels:
+        values = dict(labels)
+        return labels_of({**values, target: separator.join(values.get(name, "") for name in sources)})
+
+    return collect((one(labels), points) for labels, points in vector.series.items())
+
+
+def _as_python(replacement: str) -> list[str | tuple[str]]:
+    """Split `a$1b${name}` into text and, as tuples, the names of groups."""
+    parts: list[str | tuple[str]] = []
+    for number, part in enumerate(re.split(r"\$(\$|\w+|\{\w+\})", replacement)):
+        text = "$" if part == "$" else (part.strip("{}"),)
+        parts.append(text if number % 2 else part)
+    return parts
+
+
+def _group(found: re.Match[str], name: str) -> str:
+    try:
+        return found[int(name) if name.isdecimal() else name] or ""
+    except IndexError:
+        return ""

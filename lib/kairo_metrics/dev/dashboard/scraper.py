@@ -1,0 +1,143 @@
+"""The scraper: asks the project's own `/api/metrics` every other second, as Prometheus would, within the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import ASGIApp, Message
+
+from .history import NAME, History, Labels, labels_of
+
+__all__ = ["INTERVAL_S", "JOB", "Scraper", "samples_of"]
+
+INTERVAL_S = 2.0
+JOB = "kairo-cms-development"  # as in the scrape config that the dev server prints
+_PATH = "/api/metrics"
+_OK = 200
+# Somebody else's Redis is asked only while a page is open, and this long after it was closed.
+_LOOKED_AT_FOR_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+
+
+class Scraper:
+    """Fills a history from the metrics function.
+
+    Args:
+        app: the metrics function.
+        token: its bearer token.
+        instance: this server's address, the label `instance` of every sample.
+        history: takes the samples.
+        always: whether to scrape also while nobody looks.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, instance: str, history: History, *, always: bool) -> None:
+        self._app = app
+        self._token = token
+        self._target = {"instance": instance, "job": JOB}
+        self._history = history
+        self._always = always
+        self._looked_at_s = -_LOOKED_AT_FOR_S
+        self.problem = ""
+
+    def look(self) -> None:
+        """Note that somebody looks at the numbers."""
+        self._looked_at_s = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Scrape in the background while the block runs."""
+        task = asyncio.create_task(self._repeat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def scrape(self) -> None:
+        """Scrape once; a page that can't be had is `up` at zero, and `problem` says why."""
+        started_s = time.time()
+        samples: dict[Labels, float] = {}
+        try:
+            answer = await _get(self._app, self._token)
+            if answer.status == _OK:
+                samples = await asyncio.to_thread(samples_of, answer.body.decode(), self._target)
+            self.problem = (
+                "" if answer.status == _OK else f"{_PATH} answers {answer.status}: {_first_line(answer.body)}"
+            )
+        except Exception as err:  # noqa: BLE001 (a function may fail in any way; the page tells of it)
+            self.problem = f"{_PATH} can't be read: {err!r}"
+        about = {
+            "scrape_duration_seconds": time.time() - started_s,
+            "scrape_samples_scraped": float(len(samples)),
+            "up": float(not self.problem),
+        }
+        samples.update({labels_of({NAME: name, **self._target}): value for name, value in about.items()})
+        self._history.add(round(started_s * 1000), samples)
+
+    async def _repeat(self) -> None:
+        while True:
+            if self._always or time.monotonic() - self._looked_at_s < _LOOKED_AT_FOR_S:
+                await self.scrape()
+            await asyncio.sleep(INTERVAL_S)
+
+
+def samples_of(text: str, target: dict[str, str]) -> dict[Labels, float]:
+    """Read a page of metrics, and give each sample the target's labels.
+
+    A label of the metric's own with such a name is kept as `exported_<name>`, as Prometheus does.
+
+    Example:
+        >>> samples_of('jobs_total{job="a"} 3', {"job": "cms"})
+        {(('__name__', 'jobs_total'), ('exported_job', 'a'), ('job', 'cms')): 3.0}
+    """
+    samples = {}
+    for family in text_string_to_metric_families(text + "\n"):
+        for sample in family.samples:
+            own = {f"exported_{name}" if name in target else name: value for name, value in sample.labels.items()}
+            samples[labels_of({NAME: sample.name, **own, **target})] = float(sample.value)
+    return samples
+
+
+async def _get(app: ASGIApp, token: str) -> _Answer:
+    """Ask the function as a scraper does, without a socket: it shows in no access log."""
+    headers = [
+        (b"host", b"127.0.0.1"),
+        (b"accept", b"text/plain;version=0.0.4"),
+        (b"authorization", b"Bearer " + token.encode()),
+    ]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": _PATH, "raw_path": _PATH.encode(), "query_string": b"", "root_path": "",
+        "headers": headers, "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 80), "state": {},
+    }  # fmt: skip
+    messages: list[Message] = []
+    asked = False
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            await asyncio.Event().wait()  # the client stays until it has its answer
+        asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, send)
+    status = next(message["status"] for message in messages if message["type"] == "http.response.start")
+    return _Answer(status, b"".join(message.get("body", b"") for message in messages))
+
+
+def _first_line(body: bytes) -> str:
+    return body.decode(errors="replace").strip().partition("\n")[0][:200]
