@@ -29,7 +29,7 @@ def made_up_scrapes() -> list[Scrape]:
         at_ms += chance.choice([9_000, 10_000, 10_137, 14_321])
         if number == 31:
             counts = dict.fromkeys(counts, 0.0)
-        samples = {}
+        samples: dict[Labels, float] = {}
         for route in ROUTES:
             for method in ("GET", "POST"):
                 if route == "/c" and 20 <= number < 28:

@@ -93,7 +93,7 @@ def _complete_environment(stack: contextlib.ExitStack) -> bool:
     if settings.auth_token is None and settings.auth_token_source is None:
         os.environ["METRICS_AUTH_TOKEN"] = secrets.token_hex(32)
     if settings.database_url is None:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kairo-data-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"kairo-data-{settings.port}-"))
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/content.sqlite3"
     if settings.redis_url is None:
         os.environ["REDIS_URL"] = stack.enter_context(private_redis())

@@ -1,0 +1,96 @@
+// A panel's field settings: unit, words in place of values, thresholds, and exceptions by name.
+
+import { css } from "./dom.js";
+import { format } from "./units.js";
+
+const NAMED = {
+  green: "--good", "dark-green": "--good", "semi-dark-green": "--good",
+  yellow: "--warn", orange: "--warn", "dark-orange": "--warn",
+  red: "--bad", "dark-red": "--bad", "semi-dark-red": "--bad",
+  blue: "--accent", purple: "--s4", text: "--muted", transparent: "--muted",
+};
+
+/** A colour of the dashboard's JSON in the theme of the page. */
+export const colour = (name) => (NAMED[name] ? css(NAMED[name]) : name);
+
+/** The nth colour of the palette. */
+export const paletteColour = (number) => css(`--s${number % 10}`);
+
+/** The settings of one field of a panel; an exception by name or by query overrides the defaults. */
+export class Field {
+  constructor(panel, name = "", refId = "") {
+    const { defaults = {}, overrides = [] } = panel.fieldConfig ?? {};
+    this.settings = { ...defaults, custom: { ...defaults.custom } };
+    for (const { matcher, properties } of overrides) {
+      if (matches(matcher, name, refId)) for (const { id, value } of properties) this.#set(id, value);
+    }
+  }
+
+  get custom() {
+    return this.settings.custom;
+  }
+
+  /** The value in words: what a mapping says, else the number with its unit. */
+  text(value) {
+    const mapped = this.#mapped(value);
+    if (mapped?.text) return mapped.text;
+    if (missing(value)) return this.settings.noValue || "–";
+    return format(value, this.settings.unit, this.settings.decimals);
+  }
+
+  /** Whether the text is words rather than a number. */
+  isWord(value) {
+    return missing(value) || Boolean(this.#mapped(value)?.text);
+  }
+
+  /** The colour of a value: a mapping's, else that of the highest threshold at or below it. */
+  colour(value) {
+    const mapped = this.#mapped(value);
+    if (mapped?.color) return colour(mapped.color);
+    if (missing(value)) return css("--muted");
+    let name = "green";
+    for (const step of this.steps) if (step.value === null || value >= step.value) name = step.color;
+    return colour(name);
+  }
+
+  /** The thresholds, from the lowest on; percentages are taken of min and max. */
+  get steps() {
+    const { mode, steps = [] } = this.settings.thresholds ?? {};
+    const { min = 0, max = 100 } = this.settings;
+    const absolute = (value) => (value === null || value === undefined ? null : mode === "percentage" ? min + ((max - min) * value) / 100 : value);
+    return steps.map((step) => ({ color: step.color, value: absolute(step.value) }));
+  }
+
+  #set(id, value) {
+    if (id.startsWith("custom.")) this.settings.custom[id.slice(7)] = value;
+    else if (id === "color" && value.mode === "fixed") this.settings.fixedColour = value.fixedColor;
+    else this.settings[id] = value;
+  }
+
+  #mapped(value) {
+    for (const mapping of this.settings.mappings ?? []) {
+      const { options } = mapping;
+      if (mapping.type === "value" && options[String(value)]) return options[String(value)];
+      if (mapping.type === "special" && special(options.match, value)) return options.result;
+      if (mapping.type === "range" && !missing(value) && value >= (options.from ?? -Infinity) && value <= (options.to ?? Infinity)) return options.result;
+    }
+    return undefined;
+  }
+}
+
+const missing = (value) => value === null || value === undefined || Number.isNaN(value);
+
+function special(match, value) {
+  const nothing = value === null || value === undefined;
+  if (match === "null") return nothing;
+  if (match === "nan") return Number.isNaN(value);
+  return match === "null+nan" && (nothing || Number.isNaN(value));
+}
+
+function matches({ id, options }, name, refId) {
+  if (id === "byName") return options === name;
+  if (id === "byFrameRefID") return options === refId;
+  if (id !== "byRegexp") return false;
+  const [, pattern, flags] = /^\/(.*)\/(\w*)$/.exec(options) ?? [null, options, ""];
+  return new RegExp(pattern, flags).test(name);
+}

@@ -1,0 +1,35 @@
+// What Grafana puts into a query or a legend before it is used.
+
+/** Put the values of variables into a query: $name, ${name}, ${name:regex} and [[name]]. */
+export function interpolate(text, values) {
+  return text.replace(/\$(\w+)|\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]/g, (whole, ...names) => {
+    const value = values[names.find((name) => typeof name === "string" && name)];
+    return value === undefined ? whole : value;
+  });
+}
+
+/** A value that stands for itself in a regular expression within a PromQL string. */
+export const literal = (value) => value.replace(/[\\^$*+?.()|[\]{}]/g, "\\\\$&");
+
+/** Name a series by its labels: {{route}}, or all of them where there is no template. */
+export function legend(template, labels, query) {
+  if (template && template !== "__auto") return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name) => labels[name] ?? "").trim();
+  const pairs = Object.entries(labels).filter(([name]) => name !== "__name__");
+  const shown = pairs.map(([name, value]) => `${name}="${value}"`).join(", ");
+  return (labels.__name__ ?? "") + (shown ? `{${shown}}` : "") || query;
+}
+
+/** The built-in variables of time: how long a rate looks back, the distance of two points, the whole time. */
+export function timeVariables({ start, end, step, scrape }) {
+  // Four scrapes, so that a lost one leaves enough; at least half a minute's tenth more than a step, as in Grafana.
+  const rate = Math.max(4 * scrape, step + scrape);
+  const range = Math.max(1, Math.round(end - start));
+  return {
+    __rate_interval: `${Math.ceil(rate)}s`,
+    __interval: `${Math.ceil(step)}s`,
+    __interval_ms: String(Math.ceil(step * 1000)),
+    __range: `${range}s`,
+    __range_s: String(range),
+    __range_ms: String(range * 1000),
+  };
+}
