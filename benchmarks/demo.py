@@ -78,7 +78,7 @@ class _Demo:
         self._seconds = seconds
         self._answers: Counter[str] = Counter()
         self._slugs: dict[str, list[str]] = {tenant: [] for tenant in TENANTS}
-        self._chance = random.Random()  # noqa: S311 (decides what to read, nothing secret)
+        self._chance = random.Random()
 
     async def run(self) -> int:
         limits = httpx.Limits(max_connections=_MOST_AT_ONCE)
