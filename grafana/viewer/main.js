@@ -199,7 +199,7 @@ class Page {
   }
 }
 
-async function start() {
+async function begin() {
   try {
     const [model, about] = await Promise.all([dashboard(), source()]);
     await new Page(model, about).run();
@@ -211,4 +211,4 @@ async function start() {
   }
 }
 
-start();
+begin();

@@ -67,16 +67,20 @@ class History:
         self._series: dict[Labels, Series] = {}
         self._by_name: dict[str, dict[Labels, Series]] = {}
         self._latest: Collection[Labels] = ()
+        self._at_ms: int | None = None
         self.refused = 0
 
-    def add(self, at_ms: int, samples: Mapping[Labels, float]) -> None:
+    def add(self, at_ms: int, samples: Mapping[Labels, float], counters: Collection[Labels] = ()) -> None:
         """Add one scrape; a series that the one before had and this one has not ends here.
 
         Args:
             at_ms: the samples' time, in ms since 1970, later than any before.
             samples: a value for each series.
+            counters: those that were zero at the scrape before if they were not there: they begin there, so that
+                their first increments are seen, too.
         """
         with self._lock:
+            before_ms, self._at_ms = self._at_ms, at_ms
             for labels in self._latest:
                 if labels not in samples and (ended := self._series.get(labels)):
                     ended.times.append(at_ms)
@@ -84,6 +88,9 @@ class History:
             self.refused = 0
             for labels, value in samples.items():
                 if series := self._of(labels):
+                    if before_ms is not None and labels in counters and not series.times:
+                        series.times.append(before_ms)
+                        series.values.append(0.0)
                     # A value that has not changed is the same object: it takes no further memory.
                     same = bool(series.values) and series.values[-1] == value
                     series.times.append(at_ms)

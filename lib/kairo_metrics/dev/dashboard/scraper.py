@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp, Message
 
 from .history import NAME, History, Labels, labels_of
 
-__all__ = ["INTERVAL_S", "JOB", "Scraper", "samples_of"]
+__all__ = ["INTERVAL_S", "JOB", "Scraped", "Scraper", "samples_of"]
 
 INTERVAL_S = 2.0
 JOB = "kairo-cms-development"  # as in the scrape config that the dev server prints
@@ -21,6 +21,20 @@ _PATH = "/api/metrics"
 _OK = 200
 # Somebody else's Redis is asked only while a page is open, and this long after it was closed.
 _LOOKED_AT_FOR_S = 60.0
+_CUMULATIVE = {"counter", "histogram", "summary"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """The samples of a page.
+
+    Args:
+        samples: a value for each series.
+        counters: the series that only grow: counters, and what histograms and summaries count.
+    """
+
+    samples: dict[Labels, float] = field(default_factory=dict)
+    counters: set[Labels] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,7 @@ class Scraper:
         self._history = history
         self._always = always
         self._looked_at_s = -_LOOKED_AT_FOR_S
+        self._went_well = False
         self.problem = ""
 
     def look(self) -> None:
@@ -67,11 +82,11 @@ class Scraper:
     async def scrape(self) -> None:
         """Scrape once; a page that can't be had is `up` at zero, and `problem` says why."""
         started_s = time.time()
-        samples: dict[Labels, float] = {}
+        scraped = Scraped()
         try:
             answer = await _get(self._app, self._token)
             if answer.status == _OK:
-                samples = await asyncio.to_thread(samples_of, answer.body.decode(), self._target)
+                scraped = await asyncio.to_thread(samples_of, answer.body.decode(), self._target)
             self.problem = (
                 "" if answer.status == _OK else f"{_PATH} answers {answer.status}: {_first_line(answer.body)}"
             )
@@ -79,11 +94,13 @@ class Scraper:
             self.problem = f"{_PATH} can't be read: {err!r}"
         about = {
             "scrape_duration_seconds": time.time() - started_s,
-            "scrape_samples_scraped": float(len(samples)),
+            "scrape_samples_scraped": float(len(scraped.samples)),
             "up": float(not self.problem),
         }
-        samples.update({labels_of({NAME: name, **self._target}): value for name, value in about.items()})
-        self._history.add(round(started_s * 1000), samples)
+        scraped.samples.update({labels_of({NAME: name, **self._target}): value for name, value in about.items()})
+        # After a scrape that failed nobody knows what was zero.
+        self._history.add(round(started_s * 1000), scraped.samples, scraped.counters if self._went_well else ())
+        self._went_well = not self.problem
 
     async def _repeat(self) -> None:
         while True:
@@ -92,21 +109,24 @@ class Scraper:
             await asyncio.sleep(INTERVAL_S)
 
 
-def samples_of(text: str, target: dict[str, str]) -> dict[Labels, float]:
+def samples_of(text: str, target: dict[str, str]) -> Scraped:
     """Read a page of metrics, and give each sample the target's labels.
 
     A label of the metric's own with such a name is kept as `exported_<name>`, as Prometheus does.
 
     Example:
-        >>> samples_of('jobs_total{job="a"} 3', {"job": "cms"})
+        >>> samples_of('jobs_total{job="a"} 3', {"job": "cms"}).samples
         {(('__name__', 'jobs_total'), ('exported_job', 'a'), ('job', 'cms')): 3.0}
     """
-    samples = {}
+    scraped = Scraped()
     for family in text_string_to_metric_families(text + "\n"):
         for sample in family.samples:
             own = {f"exported_{name}" if name in target else name: value for name, value in sample.labels.items()}
-            samples[labels_of({NAME: sample.name, **own, **target})] = float(sample.value)
-    return samples
+            labels = labels_of({NAME: sample.name, **own, **target})
+            scraped.samples[labels] = float(sample.value)
+            if family.type in _CUMULATIVE:
+                scraped.counters.add(labels)
+    return scraped
 
 
 async def _get(app: ASGIApp, token: str) -> _Answer:

@@ -16,6 +16,7 @@ __all__ = ["Reply", "Upstream"]
 _TIMEOUT_S = 20.0
 _LONGEST_REPLY = 50_000_000
 _BAD_GATEWAY = 502
+_REDIRECTS = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def _checked(status: int, body: bytes, headers: Message) -> Reply:
     """Pass on what looks like an answer of the API, and name anything else."""
     if len(body) > _LONGEST_REPLY:
         return _failed("Prometheus' answer is too long: choose a shorter time or fewer series")
+    if status in _REDIRECTS:
+        return _failed(f"PROMETHEUS_URL leads to a redirect to {headers.get('Location')}: name the final address")
     if headers.get_content_type() == "application/json":
         return Reply(status, body)
     said = body.decode(errors="replace").strip().partition("\n")[0][:200]
