@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 # What would change the server and comes from whoever runs the tests.
 _FOREIGN = re.compile(
-    r"PORT|ENABLE_METRICS|DATABASE_URL|REDIS_URL|REDIS_TLS_URL|KV_URL|CRON_SECRET|VERCEL.*|METRICS_.*"
+    r"PORT|ENABLE_METRICS|DATABASE_URL|PROMETHEUS_URL|REDIS_URL|REDIS_TLS_URL|KV_URL|CRON_SECRET|VERCEL.*|METRICS_.*"
 )
 
 

@@ -62,7 +62,8 @@ class BuiltIn:
         steps = range(round(start_s * 1000), round(end_s * 1000) + 1, max(1, round(step_s * 1000)))
         result = ranged(self._history, _required(parameters, "query"), steps)
         series = to_vector(result).series if isinstance(result, Scalar) else result.series
-        rows = [{"metric": dict(labels), "values": _values(steps, points)} for labels, points in series.items()]
+        # Sorted as Prometheus does, so that a series keeps its place and colour from one question to the next.
+        rows = [{"metric": dict(labels), "values": _values(steps, points)} for labels, points in sorted(series.items())]
         return {"resultType": "matrix", "result": rows}
 
     def label_values(self, name: str, parameters: Mapping[str, str]) -> list[str]:
