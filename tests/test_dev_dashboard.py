@@ -47,7 +47,6 @@ def ask(server: DevServer, path: str, **parameters: str) -> Any:
 def test_the_banner_names_the_dashboard(server: DevServer) -> None:
     """Whoever starts the server reads where to look, and how far back it remembers."""
     assert f"  Dashboard  {server.url}/dashboard  (the last 15 minutes)\n" in server.output
-    assert "/dashboard  (of this server alone)" in httpx.get(f"{server.url}/nowhere").text
 
 
 def test_the_page_is_served_with_its_scripts(server: DevServer) -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import QueryError
 from .history import History
@@ -53,13 +53,17 @@ class Dashboard:
     """The page and its numbers, from a real Prometheus or from the built-in history.
 
     Args:
+        beside: answers everywhere but at `/dashboard`.
         root: the project's folder.
         source: the Prometheus, or the scraper that fills `history`.
         history: the built-in history; empty beside a Prometheus.
         told: what the banner says of the source.
     """
 
-    def __init__(self, root: Path, source: Upstream | Scraper, history: History, told: str = "") -> None:
+    def __init__(
+        self, beside: ASGIApp, root: Path, source: Upstream | Scraper, history: History, *, told: str = ""
+    ) -> None:
+        self._beside = beside
         self._root = root
         self._source = source
         self.told = told
@@ -70,7 +74,9 @@ class Dashboard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._app(scope, receive, send)
+        path = scope.get("path", "")
+        ours = path == PREFIX or path.startswith(f"{PREFIX}/")
+        await (self._app if ours else self._beside)(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

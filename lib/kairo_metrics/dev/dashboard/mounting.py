@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from ...config import DevSettings
-from ..functions import Function
+from ...hosting.functions import Function
 from .app import Dashboard, viewer_folder
 from .history import History
 from .scraper import Scraper
@@ -18,10 +20,13 @@ HISTORY_MINUTES = 15
 _METRICS_PATH = "/api/metrics"
 
 
-def mount(root: Path, settings: DevSettings, functions: Iterable[Function], *, own_redis: bool) -> Dashboard | None:
+def mount(
+    beside: ASGIApp, root: Path, settings: DevSettings, functions: Iterable[Function], *, own_redis: bool
+) -> Dashboard | None:
     """Return the dashboard of a project, or None: it has no page, no metrics, or no token that we know.
 
     Args:
+        beside: answers everywhere but at `/dashboard`.
         root: the project's folder.
         settings: the complete settings of the dev server.
         functions: what is served; one of them at `/api/metrics`.
@@ -33,9 +38,9 @@ def mount(root: Path, settings: DevSettings, functions: Iterable[Function], *, o
     history = History(keep_ms=HISTORY_MINUTES * 60_000)
     if settings.prometheus_url:
         upstream = Upstream(settings.prometheus_url)
-        return Dashboard(root, upstream, history, told=f"from {upstream.shown}")
+        return Dashboard(beside, root, upstream, history, told=f"from {upstream.shown}")
     metrics = next((function.app for function in functions if function.path == _METRICS_PATH), None)
     if metrics is None or settings.auth_token is None:
         return None
     scraper = Scraper(metrics, settings.auth_token, f"127.0.0.1:{settings.port}", history, always=own_redis)
-    return Dashboard(root, scraper, history, told=f"the last {HISTORY_MINUTES} minutes")
+    return Dashboard(beside, root, scraper, history, told=f"the last {HISTORY_MINUTES} minutes")
