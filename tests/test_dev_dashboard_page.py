@@ -114,7 +114,12 @@ def test_the_numbers_are_those_of_the_scrape(tab: Open, server: DevServer) -> No
     expect(redis).to_contain_text(policy)
     total = sum(scraped(server, "http_requests_total").values())
     query = "() => fetch('/dashboard/api/v1/query?query=sum(http_requests_total)').then(answer => answer.json())"
-    assert float(dashboard.page.evaluate(query)["data"]["result"][0]["value"][1]) == total
+    for _ in range(100):  # until the last requests have been scraped
+        shown = float(dashboard.page.evaluate(query)["data"]["result"][0]["value"][1])
+        if shown == total:
+            break
+        dashboard.page.wait_for_timeout(100)
+    assert shown == total
 
 
 def test_a_variable_narrows_the_panels_and_stays_in_the_address(tab: Open, server: DevServer) -> None:

@@ -89,7 +89,7 @@ PANELS: tuple[Panel, ...] = (
             "none",
             width=4,
             height=5,
-            lines=(1, 1),
+            lines=(1, 0.5),
             alerts=("MetricsDown", "MetricsAbsent", "MetricsVanished"),
             absent="not scraped",
         ),
