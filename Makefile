@@ -8,6 +8,7 @@ PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_v
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
 VERCEL := tests/platform/node_modules/.installed
 VIEWER := tests/viewer/node_modules/.installed
+PRETTIER := tests/viewer/node_modules/.bin/prettier --config tests/viewer/prettier.json
 # Read by a test, and never imported: with what it depends on, it would hold the versions of everything else back.
 SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
@@ -37,9 +38,10 @@ lint: $(INSTALLED)  ## check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(INSTALLED)  ## rewrite the code in the one style
+format: $(INSTALLED) $(VIEWER)  ## rewrite the code in the one style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(PRETTIER) --log-level warn --write "grafana/viewer/*.{js,css,html}" "grafana/viewer/panels/*.js"
 
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) -o requirements.txt requirements.in

@@ -14,14 +14,17 @@ export class Board {
     this.host = host;
     this.panels = [];
     this.rows = [];
-    this.seen = new IntersectionObserver((entries) => {
-      for (const { target, isIntersecting } of entries) {
-        const panel = this.panels.find(({ element }) => element === target);
-        const appears = isIntersecting && !panel.visible;
-        panel.visible = isIntersecting;
-        if (appears) appeared(panel);
-      }
-    }, { rootMargin: "160px" });
+    this.seen = new IntersectionObserver(
+      (entries) => {
+        for (const { target, isIntersecting } of entries) {
+          const panel = this.panels.find(({ element }) => element === target);
+          const appears = isIntersecting && !panel.visible;
+          panel.visible = isIntersecting;
+          if (appears) appeared(panel);
+        }
+      },
+      { rootMargin: "160px" },
+    );
     host.replaceChildren(...sections(model.panels).map((section) => this.#row(section)));
   }
 
@@ -36,7 +39,9 @@ export class Board {
     this.viewed = alone;
     this.host.classList.toggle("viewing", Boolean(alone));
     for (const each of this.panels) each.element.classList.toggle("viewed", each === alone);
-    for (const { element } of this.rows) element.classList.toggle("viewed", Boolean(alone) && element.contains(alone.element));
+    for (const { element } of this.rows) {
+      element.classList.toggle("viewed", Boolean(alone) && element.contains(alone.element));
+    }
     panel.element.scrollIntoView({ block: "nearest" });
     panel.element.focus();
   }
@@ -48,7 +53,10 @@ export class Board {
     if (!panel) return;
     if (this.viewed) this.view(this.viewed);
     row.toggle(true);
-    panel.element.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    panel.element.scrollIntoView({
+      block: "start",
+      behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+    });
     panel.element.focus({ preventScroll: true });
   }
 
@@ -82,7 +90,13 @@ export class Board {
       this.seen.observe(panel.element);
     }
     if (!row) return h("section", { class: "row" }, grid);
-    const button = h("button", { type: "button", "aria-controls": grid.id }, h("span", { class: "chevron", "aria-hidden": "true" }), row.title, h("span", { class: "muted count" }, ` ${panels.length} panels`));
+    const button = h(
+      "button",
+      { type: "button", "aria-controls": grid.id },
+      h("span", { class: "chevron", "aria-hidden": "true" }),
+      row.title,
+      h("span", { class: "muted count" }, ` ${panels.length} panels`),
+    );
     const element = h("section", { class: "row", "aria-label": row.title }, h("h2", {}, button), grid);
     const entry = {
       element,
@@ -110,6 +124,8 @@ function sections(panels) {
       found.at(-1).panels.push(panel);
     }
   }
-  for (const section of found) section.panels.sort((one, other) => one.gridPos.y - other.gridPos.y || one.gridPos.x - other.gridPos.x);
+  for (const section of found) {
+    section.panels.sort((one, other) => one.gridPos.y - other.gridPos.y || one.gridPos.x - other.gridPos.x);
+  }
   return found.filter(({ row, panels: inside }) => row || inside.length);
 }

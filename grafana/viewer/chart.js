@@ -39,7 +39,12 @@ export function valueAxis(unit, more = {}) {
 }
 
 function timeAxis() {
-  return { ...look(), space: 72, size: 26, values: (_, splits, _axis, _space, step) => splits.map((time) => clock(time, step < 60)) };
+  return {
+    ...look(),
+    space: 72,
+    size: 26,
+    values: (_, splits, _axis, _space, step) => splits.map((time) => clock(time, step < 60)),
+  };
 }
 
 function look() {
@@ -55,7 +60,8 @@ function look() {
 export function withTooltip(chart, host, describe) {
   const over = chart.over;
   const show = (x, y) => {
-    const told = chart.cursor.idx === null || chart.cursor.idx === undefined ? null : describe(chart.cursor.idx, chart.cursor.top);
+    const told =
+      chart.cursor.idx === null || chart.cursor.idx === undefined ? null : describe(chart.cursor.idx, chart.cursor.top);
     if (!told) return hideTooltip();
     fill(told);
     place(x, y);
@@ -63,12 +69,16 @@ export function withTooltip(chart, host, describe) {
   };
   over.addEventListener("mousemove", (event) => show(event.clientX, event.clientY));
   over.addEventListener("mouseleave", hideTooltip);
-  over.addEventListener("touchstart", (event) => {
-    const [touch] = event.touches;
-    const box = over.getBoundingClientRect();
-    chart.setCursor({ left: touch.clientX - box.left, top: touch.clientY - box.top });
-    show(touch.clientX, touch.clientY);
-  }, { passive: true });
+  over.addEventListener(
+    "touchstart",
+    (event) => {
+      const [touch] = event.touches;
+      const box = over.getBoundingClientRect();
+      chart.setCursor({ left: touch.clientX - box.left, top: touch.clientY - box.top });
+      show(touch.clientX, touch.clientY);
+    },
+    { passive: true },
+  );
   host.addEventListener("moveby", (event) => {
     const times = chart.data[0];
     const from = chart.cursor.idx ?? (event.detail < 0 ? times.length : -1);
@@ -78,7 +88,14 @@ export function withTooltip(chart, host, describe) {
     chart.setCursor({ left, top: box.height / 3 });
     show(box.left + left, box.top + box.height / 3);
     const told = describe(index, box.height / 3);
-    if (told) event.target.dispatchEvent(new CustomEvent("tell", { bubbles: true, detail: [told.title, ...told.rows.map((row) => `${row.name} ${row.text}`)].join(", ") }));
+    if (told) {
+      event.target.dispatchEvent(
+        new CustomEvent("tell", {
+          bubbles: true,
+          detail: [told.title, ...told.rows.map((row) => `${row.name} ${row.text}`)].join(", "),
+        }),
+      );
+    }
   });
 }
 
@@ -90,8 +107,17 @@ export function hideTooltip() {
 function fill({ title, rows }) {
   tooltip.replaceChildren(
     h("div", { class: "tooltip-title" }, title),
-    ...rows.slice(0, 18).map(({ name, text, colour }) =>
-      h("div", { class: "tooltip-row" }, h("span", { class: "dot", style: { background: colour } }), h("span", { class: "name" }, name), h("b", {}, text))),
+    ...rows
+      .slice(0, 18)
+      .map(({ name, text, colour }) =>
+        h(
+          "div",
+          { class: "tooltip-row" },
+          h("span", { class: "dot", style: { background: colour } }),
+          h("span", { class: "name" }, name),
+          h("b", {}, text),
+        ),
+      ),
     ...(rows.length > 18 ? [h("div", { class: "muted" }, `and ${rows.length - 18} more`)] : []),
   );
   if (!tooltip.isConnected) document.body.append(tooltip);

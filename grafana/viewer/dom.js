@@ -10,8 +10,9 @@ export function h(name, properties = {}, ...children) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (key === "class") element.className = value;
-    else if (key === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
-    else element.setAttribute(key, value === true ? "" : value);
+    else if (key === "style") {
+      for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
+    } else element.setAttribute(key, value === true ? "" : value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;

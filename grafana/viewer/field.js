@@ -4,10 +4,19 @@ import { css } from "./dom.js";
 import { format } from "./units.js";
 
 const NAMED = {
-  green: "--good", "dark-green": "--good", "semi-dark-green": "--good",
-  yellow: "--warn", orange: "--warn", "dark-orange": "--warn",
-  red: "--bad", "dark-red": "--bad", "semi-dark-red": "--bad",
-  blue: "--accent", purple: "--s4", text: "--muted", transparent: "--muted",
+  green: "--good",
+  "dark-green": "--good",
+  "semi-dark-green": "--good",
+  yellow: "--warn",
+  orange: "--warn",
+  "dark-orange": "--warn",
+  red: "--bad",
+  "dark-red": "--bad",
+  "semi-dark-red": "--bad",
+  blue: "--accent",
+  purple: "--s4",
+  text: "--muted",
+  transparent: "--muted",
 };
 
 /** A colour of the dashboard's JSON in the theme of the page. */
@@ -57,7 +66,8 @@ export class Field {
   get steps() {
     const { mode, steps = [] } = this.settings.thresholds ?? {};
     const { min = 0, max = 100 } = this.settings;
-    const absolute = (value) => (value === null || value === undefined ? null : mode === "percentage" ? min + ((max - min) * value) / 100 : value);
+    const absolute = (value) =>
+      value === null || value === undefined ? null : mode === "percentage" ? min + ((max - min) * value) / 100 : value;
     return steps.map((step) => ({ color: step.color, value: absolute(step.value) }));
   }
 
@@ -72,7 +82,14 @@ export class Field {
       const { options } = mapping;
       if (mapping.type === "value" && options[String(value)]) return options[String(value)];
       if (mapping.type === "special" && special(options.match, value)) return options.result;
-      if (mapping.type === "range" && !missing(value) && value >= (options.from ?? -Infinity) && value <= (options.to ?? Infinity)) return options.result;
+      if (
+        mapping.type === "range" &&
+        !missing(value) &&
+        value >= (options.from ?? -Infinity) &&
+        value <= (options.to ?? Infinity)
+      ) {
+        return options.result;
+      }
     }
     return undefined;
   }

@@ -10,7 +10,12 @@ import { byId, h } from "./dom.js";
 export function listen(shortcuts) {
   const help = byId("help");
   byId("help-button").addEventListener("click", () => help.showModal());
-  byId("shortcuts").replaceChildren(...shortcuts.flatMap(({ shown, does }) => [h("dt", {}, ...shown.split(" ").map((key) => h("kbd", {}, key))), h("dd", {}, does)]));
+  byId("shortcuts").replaceChildren(
+    ...shortcuts.flatMap(({ shown, does }) => [
+      h("dt", {}, ...shown.split(" ").map((key) => h("kbd", {}, key))),
+      h("dd", {}, does),
+    ]),
+  );
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
     const writing = event.target.closest("input, select, textarea");

@@ -28,7 +28,9 @@ class Page {
     this.paused = false;
     document.title = `${model.title} · dashboard`;
     byId("title").textContent = model.title;
-    const chosen = Object.fromEntries([...address].filter(([name]) => name.startsWith("var-")).map(([name, value]) => [name.slice(4), value]));
+    const chosen = Object.fromEntries(
+      [...address].filter(([name]) => name.startsWith("var-")).map(([name, value]) => [name.slice(4), value]),
+    );
     this.variables = new Variables(model.templating?.list ?? [], byId("variables"), chosen, () => this.#choose());
     this.board = new Board(model, byId("panels"), (panel) => this.ready && this.#refresh([panel]));
     this.theme = new Theme(() => this.board.panels.forEach((panel) => panel.restyle()));
@@ -52,10 +54,13 @@ class Page {
   #soon() {
     clearTimeout(this.timer);
     if (this.paused || document.hidden) return;
-    this.timer = setTimeout(async () => {
-      await this.#round();
-      this.#soon();
-    }, this.ready ? this.pace.every * 1000 : 1000);
+    this.timer = setTimeout(
+      async () => {
+        await this.#round();
+        this.#soon();
+      },
+      this.ready ? this.pace.every * 1000 : 1000,
+    );
   }
 
   async #round() {
@@ -89,7 +94,10 @@ class Page {
     const now = builtIn && last ? last / 1000 : Date.now() / 1000;
     // A history that has just begun fills the page all the same.
     const range = builtIn && first ? Math.min(this.range, Math.max(SHORTEST_S, now - first / 1000)) : this.range;
-    const step = Math.max(STEPS.find((each) => each >= range / POINTS) ?? range / POINTS, builtIn ? 0 : this.pace.scrape);
+    const step = Math.max(
+      STEPS.find((each) => each >= range / POINTS) ?? range / POINTS,
+      builtIn ? 0 : this.pace.scrape,
+    );
     const end = Math.floor(now / step) * step;
     const start = end - Math.ceil(range / step) * step;
     const times = Array.from({ length: Math.round((end - start) / step) + 1 }, (_, number) => start + number * step);
@@ -99,18 +107,35 @@ class Page {
 
   async #tell() {
     const { kind, name, first_ms: first, last_ms: last, problem } = this.about;
-    const age = kind === "built-in" ? (last ? `built-in history of ${span((last - first) / 1000)}` : "built-in history, still empty") : name;
-    byId("source").replaceChildren(h("span", { class: this.paused ? "beat still" : "beat", "aria-hidden": "true" }), `${age} · ${clock(Date.now() / 1000)}`);
-    const known = this.quiet === false || (await instant("sum(http_requests_total)", this.#context().end)).some(({ value }) => value > 0);
+    const age =
+      kind === "built-in"
+        ? last
+          ? `built-in history of ${span((last - first) / 1000)}`
+          : "built-in history, still empty"
+        : name;
+    byId("source").replaceChildren(
+      h("span", { class: this.paused ? "beat still" : "beat", "aria-hidden": "true" }),
+      `${age} · ${clock(Date.now() / 1000)}`,
+    );
+    const known =
+      this.quiet === false ||
+      (await instant("sum(http_requests_total)", this.#context().end)).some(({ value }) => value > 0);
     this.quiet = !known;
     if (problem) this.#notice(problem, "bad");
-    else if (this.quiet) this.#notice(h("span", {}, "No requests yet. Send some in another terminal: ", h("code", {}, "make demo")), "hint");
-    else this.#notice("");
+    else if (this.quiet) {
+      this.#notice(
+        h("span", {}, "No requests yet. Send some in another terminal: ", h("code", {}, "make demo")),
+        "hint",
+      );
+    } else this.#notice("");
   }
 
   #failed(error) {
     if (!(error instanceof Unreachable)) console.warn(error);
-    const reason = error instanceof Unreachable ? "The dev server does not answer. Is make run still running? This page goes on by itself." : error.message;
+    const reason =
+      error instanceof Unreachable
+        ? "The dev server does not answer. Is make run still running? This page goes on by itself."
+        : error.message;
     this.#notice(reason, "bad");
   }
 
@@ -122,8 +147,20 @@ class Page {
   }
 
   #tools() {
-    byId("ranges").replaceChildren(...this.pace.ranges.map((seconds) =>
-      h("button", { type: "button", "data-range": seconds, "aria-pressed": String(seconds === this.range), onclick: () => this.#setRange(seconds) }, span(seconds))));
+    byId("ranges").replaceChildren(
+      ...this.pace.ranges.map((seconds) =>
+        h(
+          "button",
+          {
+            type: "button",
+            "data-range": seconds,
+            "aria-pressed": String(seconds === this.range),
+            onclick: () => this.#setRange(seconds),
+          },
+          span(seconds),
+        ),
+      ),
+    );
     byId("pause").addEventListener("click", () => this.#pause());
     this.#showPause();
   }
@@ -134,13 +171,28 @@ class Page {
       { keys: ["?"], shown: "?", does: "show this list", run: () => byId("help").showModal() },
       { keys: ["p"], shown: "p", does: "pause, and go on", run: () => this.#pause() },
       { keys: ["r"], shown: "r", does: "ask for the numbers now", run: () => this.#round() },
-      { keys: ["1", "2", "3", "4"], shown: "1 2", does: "choose the time range", run: (key) => this.#setRange(this.pace.ranges[key - 1]) },
+      {
+        keys: ["1", "2", "3", "4"],
+        shown: "1 2",
+        does: "choose the time range",
+        run: (key) => this.#setRange(this.pace.ranges[key - 1]),
+      },
       { keys: ["t"], shown: "t", does: "theme: system, light, dark", run: () => this.theme.next() },
       { keys: ["v"], shown: "v", does: "go to the variables", run: () => this.variables.focus() },
       { keys: ["j"], shown: "j", does: "next panel", run: () => board.step(1) },
       { keys: ["k"], shown: "k", does: "panel before", run: () => board.step(-1) },
-      { keys: ["ArrowLeft", "ArrowRight"], shown: "← →", does: "read the focused panel's values, moment by moment", run: (key) => this.#move(key === "ArrowLeft" ? -1 : 1) },
-      { keys: ["Enter"], shown: "Enter", does: "enlarge the focused panel", run: () => (board.focused ? board.view(board.focused) : false) },
+      {
+        keys: ["ArrowLeft", "ArrowRight"],
+        shown: "← →",
+        does: "read the focused panel's values, moment by moment",
+        run: (key) => this.#move(key === "ArrowLeft" ? -1 : 1),
+      },
+      {
+        keys: ["Enter"],
+        shown: "Enter",
+        does: "enlarge the focused panel",
+        run: () => (board.focused ? board.view(board.focused) : false),
+      },
       { keys: ["Escape"], shown: "Esc", does: "back to all panels", run: () => this.#escape() },
       { keys: ["o"], shown: "o", does: "open or close all rows", run: () => board.toggleAll() },
     ]);
@@ -161,7 +213,9 @@ class Page {
   #setRange(seconds) {
     if (!seconds) return;
     this.range = seconds;
-    for (const button of byId("ranges").children) button.setAttribute("aria-pressed", String(Number(button.dataset.range) === seconds));
+    for (const button of byId("ranges").children) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.range) === seconds));
+    }
     this.#remember();
     this.#refresh(this.board.visible);
   }
@@ -188,7 +242,9 @@ class Page {
   }
 
   #remember() {
-    const address = new URLSearchParams(Object.entries(this.variables.chosen).map(([name, value]) => [`var-${name}`, value]));
+    const address = new URLSearchParams(
+      Object.entries(this.variables.chosen).map(([name, value]) => [`var-${name}`, value]),
+    );
     if (this.range !== this.pace.first) address.set("range", this.range);
     history.replaceState(null, "", `${location.pathname}${address.size ? `?${address}` : ""}${location.hash}`);
   }

@@ -42,7 +42,9 @@ export class Panel {
     this.asking = asking;
     this.element.setAttribute("aria-busy", "true");
     try {
-      const results = await Promise.all(targets.map(async (target) => ({ target, series: await ask(target, context, asking.signal) })));
+      const results = await Promise.all(
+        targets.map(async (target) => ({ target, series: await ask(target, context, asking.signal) })),
+      );
       if (asking.signal.aborted) return;
       const nothing = this.view.draw(results, context.times);
       this.#say(nothing, "empty");
@@ -73,13 +75,33 @@ export class Panel {
   #frame() {
     const { id, title, type, gridPos, description, links = [] } = this.model;
     const heading = h("h3", { id: `title-${id}` }, title);
-    const element = h("article", {
-      id: `panel-${id}`, class: `panel ${type}`, tabindex: "-1", "aria-labelledby": `title-${id}`,
-      style: { "--x": gridPos.x + 1, "--w": gridPos.w, "--h": gridPos.h },
-    },
-    h("header", {}, heading, ...this.#info(description, links),
-      type === "text" ? null : h("button", { type: "button", class: "quiet enlarge", "aria-label": `Enlarge ${title}`, title: "Enlarge (Enter)", onclick: () => this.board.view(this) })),
-    this.body, this.state);
+    const element = h(
+      "article",
+      {
+        id: `panel-${id}`,
+        class: `panel ${type}`,
+        tabindex: "-1",
+        "aria-labelledby": `title-${id}`,
+        style: { "--x": gridPos.x + 1, "--w": gridPos.w, "--h": gridPos.h },
+      },
+      h(
+        "header",
+        {},
+        heading,
+        ...this.#info(description, links),
+        type === "text"
+          ? null
+          : h("button", {
+              type: "button",
+              class: "quiet enlarge",
+              "aria-label": `Enlarge ${title}`,
+              title: "Enlarge (Enter)",
+              onclick: () => this.board.view(this),
+            }),
+      ),
+      this.body,
+      this.state,
+    );
     this.body.setAttribute("role", type === "table" || type === "text" ? "group" : "figure");
     this.body.setAttribute("aria-label", title);
     return element;
@@ -87,9 +109,12 @@ export class Panel {
 
   #info(description, links) {
     if (!description && !links.length) return [];
-    const info = h("details", { class: "info" },
+    const info = h(
+      "details",
+      { class: "info" },
       h("summary", { "aria-label": `About ${this.model.title}`, title: "About this panel" }, "i"),
-      h("div", { class: "about" }, h("p", {}, description ?? ""), ...links.map((link) => h("p", {}, this.#link(link)))));
+      h("div", { class: "about" }, h("p", {}, description ?? ""), ...links.map((link) => h("p", {}, this.#link(link)))),
+    );
     info.addEventListener("focusout", (event) => {
       if (!info.contains(event.relatedTarget)) info.open = false;
     });
@@ -99,10 +124,17 @@ export class Panel {
   #link({ title, url }) {
     const panel = /[?&]viewPanel=(\d+)/.exec(url)?.[1];
     if (!panel) return h("a", { href: url, rel: "noreferrer" }, title);
-    return h("a", { href: `#panel-${panel}`, onclick: (event) => {
-      event.preventDefault();
-      this.board.reveal(Number(panel));
-    } }, title);
+    return h(
+      "a",
+      {
+        href: `#panel-${panel}`,
+        onclick: (event) => {
+          event.preventDefault();
+          this.board.reveal(Number(panel));
+        },
+      },
+      title,
+    );
   }
 }
 

@@ -13,7 +13,9 @@ export const literal = (value) => value.replace(/[\\^$*+?.()|[\]{}]/g, "\\\\$&")
 
 /** Name a series by its labels: {{route}}, or all of them where there is no template. */
 export function legend(template, labels, query) {
-  if (template && template !== "__auto") return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name) => labels[name] ?? "").trim();
+  if (template && template !== "__auto") {
+    return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name) => labels[name] ?? "").trim();
+  }
   const pairs = Object.entries(labels).filter(([name]) => name !== "__name__");
   const shown = pairs.map(([name, value]) => `${name}="${value}"`).join(", ");
   return (labels.__name__ ?? "") + (shown ? `{${shown}}` : "") || query;

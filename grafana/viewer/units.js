@@ -1,11 +1,35 @@
 // Numbers as people read them, by Grafana's names of units.
 
 const SECONDS = [
-  [86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"],
+  [86400, "d"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+  [1e-3, "ms"],
+  [1e-6, "µs"],
+  [1e-9, "ns"],
 ];
-const BYTES = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]];
-const DECIMAL_BYTES = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
-const SHORT = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
+const BYTES = [
+  [2 ** 40, "TiB"],
+  [2 ** 30, "GiB"],
+  [2 ** 20, "MiB"],
+  [2 ** 10, "KiB"],
+  [1, "B"],
+];
+const DECIMAL_BYTES = [
+  [1e12, "TB"],
+  [1e9, "GB"],
+  [1e6, "MB"],
+  [1e3, "kB"],
+  [1, "B"],
+];
+const SHORT = [
+  [1e12, "T"],
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+  [1, ""],
+];
 
 const UNITS = {
   s: (value, decimals) => scaled(value, SECONDS, decimals),
@@ -53,7 +77,10 @@ const minus = (text) => text.replace(/^-/, "−");
 /** Print a moment of the day. */
 export const clock = (seconds, precise = true) =>
   new Date(seconds * 1000).toLocaleTimeString([], {
-    hour: "2-digit", minute: "2-digit", ...(precise ? { second: "2-digit" } : {}), hour12: false,
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(precise ? { second: "2-digit" } : {}),
+    hour12: false,
   });
 
 /** Print a length of time in words as short as "2 min 10 s". */

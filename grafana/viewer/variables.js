@@ -14,15 +14,25 @@ export class Variables {
    * @param changed is called when somebody has chosen another value
    */
   constructor(models, form, chosen, changed) {
-    this.entries = models.filter(({ type }) => ["query", "custom"].includes(type)).map((model) => {
-      const select = h("select", { id: `var-${model.name}`, name: model.name, onchange: () => {
-        entry.value = select.value;
-        changed();
-      } });
-      const entry = { model, select, options: [], value: chosen[model.name] ?? (model.includeAll ? ALL : "") };
-      if (model.hide !== 2) form.append(h("label", { title: model.description ?? null }, h("span", {}, model.label || model.name), select));
-      return entry;
-    });
+    this.entries = models
+      .filter(({ type }) => ["query", "custom"].includes(type))
+      .map((model) => {
+        const select = h("select", {
+          id: `var-${model.name}`,
+          name: model.name,
+          onchange: () => {
+            entry.value = select.value;
+            changed();
+          },
+        });
+        const entry = { model, select, options: [], value: chosen[model.name] ?? (model.includeAll ? ALL : "") };
+        if (model.hide !== 2) {
+          form.append(
+            h("label", { title: model.description ?? null }, h("span", {}, model.label || model.name), select),
+          );
+        }
+        return entry;
+      });
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
@@ -31,7 +41,9 @@ export class Variables {
     const values = {};
     for (const entry of this.entries) {
       const options = await choices(entry.model, values);
-      if (JSON.stringify(options) !== JSON.stringify(entry.options) || !entry.select.options.length) fill(entry, options);
+      if (JSON.stringify(options) !== JSON.stringify(entry.options) || !entry.select.options.length) {
+        fill(entry, options);
+      }
       values[entry.model.name] = text(entry);
     }
   }
@@ -43,7 +55,11 @@ export class Variables {
 
   /** What was chosen and is not the default, for the page's address. */
   get chosen() {
-    return Object.fromEntries(this.entries.filter(({ value, model }) => value && (value !== ALL || !model.includeAll)).map(({ model, value }) => [model.name, value]));
+    return Object.fromEntries(
+      this.entries
+        .filter(({ value, model }) => value && (value !== ALL || !model.includeAll))
+        .map(({ model, value }) => [model.name, value]),
+    );
   }
 
   focus() {
@@ -52,8 +68,13 @@ export class Variables {
 }
 
 async function choices(model, values) {
-  if (model.type === "custom") return String(model.query ?? "").split(",").map((each) => each.trim()).filter(Boolean);
-  const query = typeof model.query === "string" ? model.query : model.query?.query ?? "";
+  if (model.type === "custom") {
+    return String(model.query ?? "")
+      .split(",")
+      .map((each) => each.trim())
+      .filter(Boolean);
+  }
+  const query = typeof model.query === "string" ? model.query : (model.query?.query ?? "");
   const parts = /^label_values\(\s*(?:([^]+),\s*)?(\w+)\s*\)$/.exec(query.trim());
   if (!parts) return [];
   const found = await labelValues(parts[2], parts[1] && interpolate(parts[1], values));
@@ -65,7 +86,10 @@ function fill(entry, options) {
   entry.options = options;
   // A value of yesterday's address stays chosen although it is not there yet.
   const gone = entry.value && entry.value !== ALL && !options.includes(entry.value) ? [entry.value] : [];
-  select.replaceChildren(...(model.includeAll ? [h("option", { value: ALL }, "All")] : []), ...[...options, ...gone].map((value) => h("option", { value }, value)));
+  select.replaceChildren(
+    ...(model.includeAll ? [h("option", { value: ALL }, "All")] : []),
+    ...[...options, ...gone].map((value) => h("option", { value }, value)),
+  );
   if (!entry.value) entry.value = options[0] ?? "";
   select.value = entry.value;
 }

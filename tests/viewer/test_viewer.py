@@ -40,6 +40,16 @@ def test_a_linter_accepts_every_script() -> None:
     assert len(list(VIEWER.rglob("*.js"))) > 15
 
 
+def test_the_page_has_one_style() -> None:
+    """Scripts, styles and markup are laid out as the formatter does it."""
+    prettier, config = MODULES / ".bin" / "prettier", HERE / "prettier.json"
+    files = [str(file) for kind in ("js", "css", "html") for file in VIEWER.rglob(f"*.{kind}")]
+    own = [file for file in files if "vendor" not in file]
+    command = [str(prettier), "--config", str(config), "--check", *own]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize("name", VENDORED)
 def test_what_is_vendored_is_the_release(name: str) -> None:
     """Each library is the file that npm has in the version that package.json names, with its licence."""

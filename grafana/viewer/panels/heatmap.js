@@ -62,20 +62,27 @@ export class HeatMap {
     this.ramp = ramp(css("--heat-low"), css("--heat-high"));
     const { clientWidth: width, clientHeight: height } = this.host;
     const base = frame({ unit: this.unit, width: width || 300, height: height || 180 });
-    this.chart = new uPlot({
-      ...base,
-      cursor: { ...base.cursor, points: { show: false } },
-      scales: { ...base.scales, y: { range: () => [0, Math.max(1, this.rows.length)] } },
-      axes: [base.axes[0], valueAxis(this.unit, {
-        grid: { show: false },
-        splits: () => this.rows.map((_, number) => number + 1).slice(0, -1),
-        values: (_, splits) => splits.map((split) => format(this.rows[split - 1]?.bound, this.unit)),
-        space: 14,
-        filter: (chart, splits) => thinned(chart, splits),
-      })],
-      series: [{}, { paths: () => null, points: { show: false } }],
-      hooks: { draw: [(chart) => this.#cells(chart)] },
-    }, data, this.host);
+    this.chart = new uPlot(
+      {
+        ...base,
+        cursor: { ...base.cursor, points: { show: false } },
+        scales: { ...base.scales, y: { range: () => [0, Math.max(1, this.rows.length)] } },
+        axes: [
+          base.axes[0],
+          valueAxis(this.unit, {
+            grid: { show: false },
+            splits: () => this.rows.map((_, number) => number + 1).slice(0, -1),
+            values: (_, splits) => splits.map((split) => format(this.rows[split - 1]?.bound, this.unit)),
+            space: 14,
+            filter: (chart, splits) => thinned(chart, splits),
+          }),
+        ],
+        series: [{}, { paths: () => null, points: { show: false } }],
+        hooks: { draw: [(chart) => this.#cells(chart)] },
+      },
+      data,
+      this.host,
+    );
     withTooltip(this.chart, this.host, (index, top) => this.#told(index, top));
   }
 
@@ -115,7 +122,11 @@ export class HeatMap {
       title: clock(this.times[index]),
       rows: near.map((number) => {
         const count = this.rows[number].counts[index];
-        return { name: number === row ? `▸ ${this.#name(number)}` : this.#name(number), text: format(count, "short"), colour: count > 0 ? this.#colour(count) : "transparent" };
+        return {
+          name: number === row ? `▸ ${this.#name(number)}` : this.#name(number),
+          text: format(count, "short"),
+          colour: count > 0 ? this.#colour(count) : "transparent",
+        };
       }),
     };
   }
@@ -129,22 +140,28 @@ export class HeatMap {
 
   #legend() {
     this.scale.replaceChildren(
-      h("span", {}, "0"), h("span", { class: "ramp", "aria-hidden": "true" }), h("span", {}, format(this.most, "short")));
+      h("span", {}, "0"),
+      h("span", { class: "ramp", "aria-hidden": "true" }),
+      h("span", {}, format(this.most, "short")),
+    );
   }
 }
 
 /** Undo the cumulation: what each bucket has beyond the one below it. */
 function buckets(series) {
-  const sorted = series.map(({ labels, values }) => ({ bound: Number((labels.le ?? "").replace("+Inf", "Infinity")), values }))
-    .filter(({ bound }) => !Number.isNaN(bound)).sort((one, other) => one.bound - other.bound);
+  const sorted = series
+    .map(({ labels, values }) => ({ bound: Number((labels.le ?? "").replace("+Inf", "Infinity")), values }))
+    .filter(({ bound }) => !Number.isNaN(bound))
+    .sort((one, other) => one.bound - other.bound);
   const merged = [];
   for (const { bound, values } of sorted) {
-    if (merged.at(-1)?.bound === bound) merged.at(-1).values = merged.at(-1).values.map((value, at) => Math.max(value ?? 0, values[at] ?? 0));
-    else merged.push({ bound, values });
+    if (merged.at(-1)?.bound === bound) {
+      merged.at(-1).values = merged.at(-1).values.map((value, at) => Math.max(value ?? 0, values[at] ?? 0));
+    } else merged.push({ bound, values });
   }
   return merged.map(({ bound, values }, number) => ({
     bound,
-    counts: values.map((value, at) => Math.max(0, (value ?? 0) - (number ? merged[number - 1].values[at] ?? 0 : 0))),
+    counts: values.map((value, at) => Math.max(0, (value ?? 0) - (number ? (merged[number - 1].values[at] ?? 0) : 0))),
   }));
 }
 
@@ -152,7 +169,11 @@ function buckets(series) {
 function ramp(low, high) {
   const parts = (colour) => [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
   const [from, to] = [parts(low), parts(high)];
-  return Array.from({ length: STEPS }, (_, step) => `rgb(${from.map((start, at) => Math.round(start + ((to[at] - start) * step) / (STEPS - 1))).join(" ")})`);
+  return Array.from(
+    { length: STEPS },
+    (_, step) =>
+      `rgb(${from.map((start, at) => Math.round(start + ((to[at] - start) * step) / (STEPS - 1))).join(" ")})`,
+  );
 }
 
 /** Leave out labels that would touch each other. */

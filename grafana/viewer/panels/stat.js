@@ -15,28 +15,42 @@ export class Stat {
   }
 
   draw(results) {
-    this.items = results.flatMap(({ target, series }) => series.map((one) => {
-      const name = legend(target.legendFormat, one.labels, target.expr);
-      return { name, field: new Field(this.panel, name, target.refId), values: one.values ?? [one.value], ...reduced(one, this.panel) };
-    }));
+    this.items = results.flatMap(({ target, series }) =>
+      series.map((one) => {
+        const name = legend(target.legendFormat, one.labels, target.expr);
+        return {
+          name,
+          field: new Field(this.panel, name, target.refId),
+          values: one.values ?? [one.value],
+          ...reduced(one, this.panel),
+        };
+      }),
+    );
     this.restyle();
     return this.items.length ? null : new Field(this.panel).text(null);
   }
 
   restyle() {
     const { graphMode, colorMode } = this.panel.options ?? {};
-    this.host.replaceChildren(...this.items.map(({ name, field, value, values }) => {
-      const tone = field.colour(value);
-      const item = h("div", { class: `stat${colorMode === "background" ? " filled" : ""}`, style: { "--tone": tone } },
-        this.items.length > 1 ? h("span", { class: "stat-name" }, name) : null,
-        h("span", { class: `value${field.isWord(value) ? " word" : ""}` }, ...sized(field.text(value))));
-      if (graphMode === "area" && values.length > 1) item.prepend(course(values));
-      return item;
-    }));
+    this.host.replaceChildren(
+      ...this.items.map(({ name, field, value, values }) => {
+        const tone = field.colour(value);
+        const item = h(
+          "div",
+          { class: `stat${colorMode === "background" ? " filled" : ""}`, style: { "--tone": tone } },
+          this.items.length > 1 ? h("span", { class: "stat-name" }, name) : null,
+          h("span", { class: `value${field.isWord(value) ? " word" : ""}` }, ...sized(field.text(value))),
+        );
+        if (graphMode === "area" && values.length > 1) item.prepend(course(values));
+        return item;
+      }),
+    );
   }
 
   summary() {
-    return this.items.map(({ name, field, value }) => `${this.items.length > 1 ? `${name} ` : ""}${field.text(value)}`).join(", ");
+    return this.items
+      .map(({ name, field, value }) => `${this.items.length > 1 ? `${name} ` : ""}${field.text(value)}`)
+      .join(", ");
   }
 
   end() {
@@ -77,10 +91,15 @@ function course(values) {
   if (present.length < 2) return svg;
   const low = Math.min(0, ...present);
   const height = Math.max(...present) - low || 1;
-  const points = values.map((value, at) => (value === null ? null : [(at / (values.length - 1)) * 100, 38 - ((value - low) / height) * 34]));
+  const points = values.map((value, at) =>
+    value === null ? null : [(at / (values.length - 1)) * 100, 38 - ((value - low) / height) * 34],
+  );
   for (const piece of pieces(points)) {
     const line = piece.map(([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`).join(" L");
-    svg.append(path(`M${piece[0][0].toFixed(2)},40 L${line} L${piece.at(-1)[0].toFixed(2)},40 Z`, "area"), path(`M${line}`, "line"));
+    svg.append(
+      path(`M${piece[0][0].toFixed(2)},40 L${line} L${piece.at(-1)[0].toFixed(2)},40 Z`, "area"),
+      path(`M${line}`, "line"),
+    );
   }
   return svg;
 }

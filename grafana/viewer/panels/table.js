@@ -14,10 +14,17 @@ export class Table {
 
   draw(results) {
     const several = results.length > 1;
-    this.rows = merged(results.flatMap(({ target, series }) => series.map(({ labels, value, values }) => {
-      const { __name__: _, ...own } = labels;
-      return { ...own, [several ? `Value #${target.refId}` : "Value"]: value ?? values?.findLast((each) => each !== null) ?? null };
-    })));
+    this.rows = merged(
+      results.flatMap(({ target, series }) =>
+        series.map(({ labels, value, values }) => {
+          const { __name__: _, ...own } = labels;
+          return {
+            ...own,
+            [several ? `Value #${target.refId}` : "Value"]: value ?? values?.findLast((each) => each !== null) ?? null,
+          };
+        }),
+      ),
+    );
     this.columns = organized(this.rows, this.panel.transformations ?? []);
     this.#fill();
     return this.rows.length ? null : new Field(this.panel).text(null);
@@ -39,22 +46,52 @@ export class Table {
     const fields = new Map(this.columns.map(({ title }) => [title, new Field(this.panel, title)]));
     const rows = this.#sorted();
     const focused = this.host.contains(document.activeElement) ? document.activeElement.dataset.column : undefined;
-    this.host.replaceChildren(h("table", {},
-      h("thead", {}, h("tr", {}, ...this.columns.map((column) => this.#heading(column)))),
-      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...this.columns.map(({ name, title, isNumber }) => {
-        const value = row[name];
-        const field = fields.get(title);
-        if (!isNumber) return h("td", {}, value ?? "");
-        const coloured = field.steps.length > 1 || field.custom.cellOptions?.type?.startsWith("color");
-        return h("td", { class: field.isWord(value) ? "number word" : "number", style: coloured && !field.isWord(value) ? { color: field.colour(value) } : {} }, field.text(value));
-      }))))));
+    this.host.replaceChildren(
+      h(
+        "table",
+        {},
+        h("thead", {}, h("tr", {}, ...this.columns.map((column) => this.#heading(column)))),
+        h(
+          "tbody",
+          {},
+          ...rows.map((row) =>
+            h(
+              "tr",
+              {},
+              ...this.columns.map(({ name, title, isNumber }) => {
+                const value = row[name];
+                const field = fields.get(title);
+                if (!isNumber) return h("td", {}, value ?? "");
+                const coloured = field.steps.length > 1 || field.custom.cellOptions?.type?.startsWith("color");
+                return h(
+                  "td",
+                  {
+                    class: field.isWord(value) ? "number word" : "number",
+                    style: coloured && !field.isWord(value) ? { color: field.colour(value) } : {},
+                  },
+                  field.text(value),
+                );
+              }),
+            ),
+          ),
+        ),
+      ),
+    );
     if (focused) this.host.querySelector(`[data-column="${CSS.escape(focused)}"]`)?.focus();
   }
 
   #heading({ name, title, isNumber }) {
     const order = this.sort?.name === name ? this.sort.order : null;
-    return h("th", { scope: "col", class: isNumber ? "number" : "", "aria-sort": order ?? "none" },
-      h("button", { type: "button", "data-column": name, onclick: () => this.#sortBy(name, isNumber) }, title, h("span", { "aria-hidden": "true" }, order === "ascending" ? " ↑" : order === "descending" ? " ↓" : "")));
+    return h(
+      "th",
+      { scope: "col", class: isNumber ? "number" : "", "aria-sort": order ?? "none" },
+      h(
+        "button",
+        { type: "button", "data-column": name, onclick: () => this.#sortBy(name, isNumber) },
+        title,
+        h("span", { "aria-hidden": "true" }, order === "ascending" ? " ↑" : order === "descending" ? " ↓" : ""),
+      ),
+    );
   }
 
   #sortBy(name, isNumber) {
@@ -83,7 +120,11 @@ const blank = (value) => value === undefined || value === null || Number.isNaN(v
 function merged(rows) {
   const found = new Map();
   for (const row of rows) {
-    const key = JSON.stringify(Object.entries(row).filter(([name]) => !name.startsWith("Value")).sort());
+    const key = JSON.stringify(
+      Object.entries(row)
+        .filter(([name]) => !name.startsWith("Value"))
+        .sort(),
+    );
     found.set(key, { ...found.get(key), ...row });
   }
   return [...found.values()];
@@ -91,9 +132,14 @@ function merged(rows) {
 
 /** The columns in the order and with the titles that the dashboard says. */
 function organized(rows, transformations) {
-  const { excludeByName = {}, indexByName = {}, renameByName = {} } = transformations.find(({ id }) => id === "organize")?.options ?? {};
+  const {
+    excludeByName = {},
+    indexByName = {},
+    renameByName = {},
+  } = transformations.find(({ id }) => id === "organize")?.options ?? {};
   const names = new Set([...Object.keys(indexByName), ...rows.flatMap((row) => Object.keys(row))]);
-  return [...names].filter((name) => !excludeByName[name] && name !== "Time")
+  return [...names]
+    .filter((name) => !excludeByName[name] && name !== "Time")
     .sort((one, other) => (indexByName[one] ?? 99) - (indexByName[other] ?? 99))
     .map((name) => ({ name, title: renameByName[name] || name, isNumber: name.startsWith("Value") }));
 }

@@ -7,7 +7,9 @@ export class Text {
   constructor(panel, body) {
     const { mode, content = "" } = panel.options ?? {};
     const words = mode === "markdown" || mode === undefined ? markdown(content) : [h("pre", {}, content)];
-    body.replaceChildren(h("div", { class: "words", tabindex: "0", role: "region", "aria-label": panel.title }, ...words));
+    body.replaceChildren(
+      h("div", { class: "words", tabindex: "0", role: "region", "aria-label": panel.title }, ...words),
+    );
   }
 
   draw() {

@@ -29,20 +29,27 @@ export class TimeSeries {
 
   /** Draw the results of the panel's queries: [{target, series: [{labels, values}]}], over `times`. */
   draw(results, times) {
-    const named = results.flatMap(({ target, series }) => series.map(({ labels, values }) => {
-      const name = legend(target.legendFormat, labels, target.expr);
-      return { name, values, field: new Field(this.panel, name, target.refId) };
-    }));
+    const named = results.flatMap(({ target, series }) =>
+      series.map(({ labels, values }) => {
+        const name = legend(target.legendFormat, labels, target.expr);
+        return { name, values, field: new Field(this.panel, name, target.refId) };
+      }),
+    );
     this.times = times;
     this.series = named.map(coloured);
     this.#plot();
     this.#list();
-    return this.series.some(({ values }) => values.some((value) => value !== null)) ? null : new Field(this.panel).text(null);
+    return this.series.some(({ values }) => values.some((value) => value !== null))
+      ? null
+      : new Field(this.panel).text(null);
   }
 
   /** What a screen reader says of the whole panel. */
   summary() {
-    return this.series.slice(0, 6).map(({ name, values, field }) => `${name} ${field.text(CALCS.lastNotNull.of(values))}`).join(", ");
+    return this.series
+      .slice(0, 6)
+      .map(({ name, values, field }) => `${name} ${field.text(CALCS.lastNotNull.of(values))}`)
+      .join(", ");
   }
 
   restyle() {
@@ -96,7 +103,11 @@ export class TimeSeries {
   #line(one, number, custom) {
     const bars = custom.drawStyle === "bars";
     const share = (custom.fillOpacity ?? 10) / 100;
-    const fill = this.stacked ? `${one.colour}${hex(bars ? 0.8 : Math.max(share, 0.35))}` : bars ? `${one.colour}${hex(share)}` : fade(one.colour, share);
+    const fill = this.stacked
+      ? `${one.colour}${hex(bars ? 0.8 : Math.max(share, 0.35))}`
+      : bars
+        ? `${one.colour}${hex(share)}`
+        : fade(one.colour, share);
     return {
       label: one.name,
       stroke: one.colour,
@@ -110,10 +121,17 @@ export class TimeSeries {
   }
 
   #told(index) {
-    const rows = this.shown.map(({ name, colour: dot, field, values }) => ({ name, colour: dot, value: values[index], text: field.text(values[index]) }));
+    const rows = this.shown.map(({ name, colour: dot, field, values }) => ({
+      name,
+      colour: dot,
+      value: values[index],
+      text: field.text(values[index]),
+    }));
     const present = rows.filter(({ value }) => value !== null && value !== undefined);
     present.sort((one, other) => other.value - one.value);
-    return this.times[index] === undefined ? null : { title: clock(this.times[index]), rows: present.length ? present : rows.slice(0, 1) };
+    return this.times[index] === undefined
+      ? null
+      : { title: clock(this.times[index]), rows: present.length ? present : rows.slice(0, 1) };
   }
 
   #list() {
@@ -121,11 +139,35 @@ export class TimeSeries {
     this.legend.hidden = showLegend === false || displayMode === "hidden" || !this.series.length;
     const known = calcs.filter((calc) => CALCS[calc]);
     const focused = this.legend.contains(document.activeElement) ? document.activeElement.dataset.name : null;
-    const rows = this.series.map((one) => h("tr", { class: this.hidden.has(one.name) ? "off" : "" },
-      h("th", { scope: "row" }, h("button", { type: "button", "data-name": one.name, "aria-pressed": String(!this.hidden.has(one.name)), title: "Show this series alone; with Shift, hide it", onclick: (event) => this.#choose(one.name, event.shiftKey) },
-        h("span", { class: "dot", style: { background: one.colour } }), h("span", {}, one.name))),
-      ...known.map((calc) => h("td", {}, one.field.text(CALCS[calc].of(one.values))))));
-    const head = h("tr", {}, h("th", { scope: "col" }, h("span", { class: "unseen" }, "Series")), ...known.map((calc) => h("th", { scope: "col" }, CALCS[calc].title)));
+    const rows = this.series.map((one) =>
+      h(
+        "tr",
+        { class: this.hidden.has(one.name) ? "off" : "" },
+        h(
+          "th",
+          { scope: "row" },
+          h(
+            "button",
+            {
+              type: "button",
+              "data-name": one.name,
+              "aria-pressed": String(!this.hidden.has(one.name)),
+              title: "Show this series alone; with Shift, hide it",
+              onclick: (event) => this.#choose(one.name, event.shiftKey),
+            },
+            h("span", { class: "dot", style: { background: one.colour } }),
+            h("span", {}, one.name),
+          ),
+        ),
+        ...known.map((calc) => h("td", {}, one.field.text(CALCS[calc].of(one.values)))),
+      ),
+    );
+    const head = h(
+      "tr",
+      {},
+      h("th", { scope: "col" }, h("span", { class: "unseen" }, "Series")),
+      ...known.map((calc) => h("th", { scope: "col" }, CALCS[calc].title)),
+    );
     this.legend.replaceChildren(h("table", {}, known.length ? h("thead", {}, head) : null, h("tbody", {}, ...rows)));
     if (focused !== null) this.legend.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
   }
@@ -141,8 +183,14 @@ export class TimeSeries {
   }
 }
 
-const coloured = (one, number) => ({ ...one, colour: colour(one.field.settings.fixedColour ?? "") || paletteColour(number) });
-const hex = (share) => Math.round(Math.min(1, share) * 255).toString(16).padStart(2, "0");
+const coloured = (one, number) => ({
+  ...one,
+  colour: colour(one.field.settings.fixedColour ?? "") || paletteColour(number),
+});
+const hex = (share) =>
+  Math.round(Math.min(1, share) * 255)
+    .toString(16)
+    .padStart(2, "0");
 const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
 
 function extreme(values, choose) {
@@ -164,24 +212,32 @@ function fade(stroke, share) {
 /** Add up the series, each on those before it. */
 function stack(shown) {
   const below = [];
-  return shown.map(({ values }) => values.map((value, at) => {
-    if (value === null) return below[at] ?? null;
-    below[at] = (below[at] ?? 0) + value;
-    return below[at];
-  }));
+  return shown.map(({ values }) =>
+    values.map((value, at) => {
+      if (value === null) return below[at] ?? null;
+      below[at] = (below[at] ?? 0) + value;
+      return below[at];
+    }),
+  );
 }
 
 function range(low, high, settings, custom) {
   const soft = custom.axisSoftMin ?? 0;
   const from = settings.min ?? Math.min(low ?? 0, soft);
   let to = Math.max(high ?? 0, custom.axisSoftMax ?? -Infinity);
-  if (!(to > from)) to = from + (settings.unit === "percentunit" ? 0.05 : settings.unit === "percent" ? 5 : settings.unit === "s" ? 0.01 : 1);
+  if (!(to > from)) {
+    to =
+      from +
+      (settings.unit === "percentunit" ? 0.05 : settings.unit === "percent" ? 5 : settings.unit === "s" ? 0.01 : 1);
+  }
   return [from, settings.max !== undefined && high > 0.5 * settings.max ? settings.max : to + (to - from) * 0.08];
 }
 
 function lonely(chart, number) {
   const values = chart.data[number];
-  return values.some((value, at) => value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null);
+  return values.some(
+    (value, at) => value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null,
+  );
 }
 
 /** Draw the thresholds that lie within the scale. */
