@@ -8,7 +8,7 @@ from typing import Any
 
 from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.config import Settings
-from lib.kairo_metrics.exposition import text
+from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.flusher import Flusher
 from lib.kairo_metrics.recorder import Recorder, Series
 from lib.kairo_metrics.store.base import Store
@@ -66,7 +66,7 @@ def memory_instance(**changes: Any) -> Instance:
 async def page(store: Store, series_ttl_s: int = 3600) -> str:
     """Render what a scrape would see."""
     scrape = await collect(store, Limits(series_ttl_s))
-    return b"".join(text.render(scrape.families)).decode()
+    return b"".join(PLAIN.render(scrape.families)).decode()
 
 
 async def samples(store: Store, prefix: str) -> dict[str, float]:

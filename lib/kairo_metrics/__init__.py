@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from .endpoint import MetricsEndpoint
+    from .native_histogram import NativeHistogram
     from .push_settings import PushSettings
     from .token_sources import TokenSource
 
 __all__ = [
     "KairoError",
+    "NativeHistogram",
     "ReceiverError",
     "Settings",
     "SettingsError",
@@ -54,6 +56,15 @@ __all__ = [
     "metrics_app",
     "push_app",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what few programs need when they ask for it."""
+    if name == "NativeHistogram":
+        from .native_histogram import NativeHistogram
+
+        return NativeHistogram
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def instrument(

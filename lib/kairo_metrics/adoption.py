@@ -166,7 +166,7 @@ def _carry_over(child: Any) -> None:
         _carry_word_over(child)
         return
     old = _values(child)
-    if old and all(map(is_shared, old)):
+    if all(map(is_shared, old)):  # also where there are none: an instrument of our own records by itself
         return
     twin = copy(child)
     twin._metric_init()  # noqa: SLF001
@@ -202,5 +202,5 @@ def _values(child: Any) -> list[Any]:
 
 def _series_of(child: Any) -> Series | None:
     """Return the child's series; None if it has none, because its registry was not adopted."""
-    holders = [getattr(child, _WORD, None), *filter(is_shared, _values(child))]
-    return next((holder.series for holder in holders if holder is not None), None)
+    holders = [getattr(child, _WORD, None), getattr(child, "_value", None), *_values(child)]
+    return next((holder.series for holder in holders if hasattr(holder, "series")), None)

@@ -19,7 +19,7 @@ __all__ = ["Limits", "Scrape", "collect"]
 
 # An instance announces its families when it starts; of a deployment in use some have started lately.
 _STILL_DEPLOYED_MS = 10 * 60 * 1000
-_WITH_CREATED = frozenset({"counter", "histogram", "summary"})
+_WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
 _NUMBERS_ALONE = Extras()
 
 
@@ -206,7 +206,7 @@ def _unclashing(families: list[Family], damaged: dict[str, int]) -> list[Family]
 def _merged(newest: Schema, sieves: Mapping[IndexEntry, Sieve]) -> Rows:
     parts = []
     for entry, sieve in sieves.items():
-        rebinned = entry.schema.bounds != newest.bounds
+        rebinned = newest.type == "histogram" and entry.schema.bounds != newest.bounds
         parts.append(rebin(sieve.rows, entry.schema, newest) if rebinned else sieve.rows)
     rows = merge(newest, parts)
     for sieve in sieves.values():

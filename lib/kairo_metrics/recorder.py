@@ -7,13 +7,16 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from .store.base import Batch, FamilyDelta
 from .store.bookkeeping import LOST
 from .store.notation import label_text
 from .store.schema import Schema
+
+if TYPE_CHECKING:
+    from .store.native import NativeCounts
 
 __all__ = ["INSTANCE_PLACE", "Follower", "Recorder", "Series"]
 
@@ -35,16 +38,30 @@ class Series:
 
     What is added up is in `amounts`: a 1-based index into the packed line's numbers -> what is to be added there.
     What is set is in `value`, and `set_at_s` is when; None where it never was. `exemplars` has, by the same index,
-    the newest exemplar and when it came.
+    the newest exemplar and when it came. `observed` is what a native histogram has got, of `max_buckets` at most.
     """
 
-    __slots__ = ("__weakref__", "amounts", "exemplars", "schema", "set_at_s", "text", "touched", "value", "weight")
+    __slots__ = (
+        "__weakref__",
+        "amounts",
+        "exemplars",
+        "max_buckets",
+        "observed",
+        "schema",
+        "set_at_s",
+        "text",
+        "touched",
+        "value",
+        "weight",
+    )
 
     def __init__(self, schema: Schema, text: str) -> None:
         self.schema = schema
         self.text = text
         self.amounts: defaultdict[int, float] = defaultdict(float)
         self.exemplars: dict[int, tuple[str, float]] = {}
+        self.observed: NativeCounts | None = None
+        self.max_buckets = 0
         self.value = "0.0"
         self.set_at_s: float | None = None
         self.weight = 0.0
@@ -65,6 +82,8 @@ class _Merged:
     """What one label set has come to, over all instruments that print it."""
 
     amounts: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    observed: NativeCounts | None = None
+    max_buckets: int = 0
     value: str | None = None
     set_at_s: float | None = None
     weight: float = 0.0
@@ -127,6 +146,17 @@ class Recorder:
         """Add to one number of a series; the caller holds `lock`."""
         # No call between reading and writing: a signal handler that increments has no gap to step into.
         series.amounts[index] += amount
+        series.weight += weight
+        self.touch(series)
+
+    def observe(self, series: Series, observed: NativeCounts, max_buckets: int, *, weight: float) -> None:
+        """Add to a native histogram; the caller holds `lock`."""
+        if series.observed is None:
+            series.observed = observed
+        else:
+            series.observed.add(observed)
+        series.observed.limit(max_buckets)
+        series.max_buckets = max_buckets
         series.weight += weight
         self.touch(series)
 
@@ -207,7 +237,7 @@ class Recorder:
         self._touched = [series for series in self._touched if series not in unsent]
         for series in unsent:
             series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
-            series.exemplars = {}
+            series.exemplars, series.observed = {}, None
 
     def lose(self, family: str, weight: float) -> None:
         """Count what will never be delivered; the caller holds `lock`."""
@@ -297,7 +327,12 @@ def _move(series: Series, merged: _Merged) -> None:
             merged.amounts[index] += amount
     else:
         merged.amounts = amounts
-    if series.schema.rule == "sum":
+    observed, series.observed = series.observed, None
+    if observed is not None:
+        if merged.observed is not None:
+            observed.add(merged.observed)
+        merged.observed, merged.max_buckets = observed, series.max_buckets
+    if series.schema.rule in {"sum", "native"}:
         merged.weight += weight
     elif merged.value is None or (series.set_at_s or 0) >= (merged.set_at_s or 0):
         merged.value, merged.set_at_s, merged.weight = series.value, series.set_at_s, weight
@@ -309,6 +344,8 @@ def _delta(schema: Schema, merged: _Merged, sealed_at_s: float) -> str:
         return _REMOVED
     if schema.rule == "sum":
         delta = " ".join([f"{index} {amount!r}" for index, amount in merged.amounts.items()])
+    elif merged.observed is not None:
+        delta = f"{merged.max_buckets} {merged.observed.text()}"
     else:
         age = _NEVER if merged.set_at_s is None else f"{(sealed_at_s - merged.set_at_s) * 1e3:.0f}"
         delta = f"{merged.value} {age}"

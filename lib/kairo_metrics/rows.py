@@ -22,6 +22,7 @@ Rows = dict[bytes, bytes]
 _FINITE = rb"[0-9]++(?:\.[0-9]++)?+(?:e[+-]?[0-9]++)?+"
 _GROWING = rb"(?:" + _FINITE + rb"|\+Inf)"
 _ANY = rb"(?:-?" + _FINITE + rb"|[+-]Inf|NaN)"
+_SPARSE = rb"-?[0-9]++:[0-9]++(?:,-?[0-9]++:[0-9]++)*+"
 _WORD = rb"=[!-~]*+"
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 # No raw newline or quote, no NUL (Prometheus takes it for the end), no escape but the three of the format.
@@ -92,6 +93,8 @@ def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
         numbers = rb"[0-9]++ " + _ANY
     elif schema.type == "counter":
         numbers = _GROWING
+    elif schema.type == "native":
+        numbers = _ANY + rb" [0-9]++ [0-9]++ -?[0-9] " + _FINITE + (rb" (?:-|" + _SPARSE + rb")") * 2
     elif schema.rule == "sum":
         numbers = rb"-?" + _FINITE + rb"(?: -?[0-9]++){3}"
     else:
@@ -129,6 +132,12 @@ def merge(schema: Schema, parts: Iterable[Rows]) -> Rows:
 
 
 def _join(schema: Schema, one: bytes, other: bytes) -> bytes:
+    if schema.rule == "native":
+        from .store.native import NativeCounts  # few have one
+
+        counts = NativeCounts.parse(one.decode().split())
+        counts.add(NativeCounts.parse(other.decode().split()))
+        return counts.text().encode()
     if schema.rule != "sum":
         return max(one, other, key=lambda numbers: int(numbers.split()[1]))
     summed = (float(a) + float(b) for a, b in zip(one.split(), other.split(), strict=True))

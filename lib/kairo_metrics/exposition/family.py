@@ -14,6 +14,7 @@ _SUFFIXES = {
     "gauge": ("",),
     "histogram": ("", "_bucket", "_count", "_sum", "_created"),
     "info": ("", "_info"),
+    "native": ("", "_bucket", "_count", "_sum", "_created"),
     "stateset": ("",),
     "summary": ("", "_count", "_sum", "_created"),
 }
@@ -26,10 +27,12 @@ class Extras:
     Args:
         exemplars: the newest exemplar of each counter and bucket.
         created: when each series began.
+        native: native histograms; for other formats they are made classic.
     """
 
     exemplars: bool = False
     created: bool = False
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True)

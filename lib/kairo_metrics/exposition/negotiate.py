@@ -41,10 +41,20 @@ class Format:
     def render(self, families: Iterable[Family]) -> Iterator[bytes]:
         """Print a page in pieces."""
         scheme = self.escaping or UNDERSCORES
+        if not self.extras.native:
+            families = map(_classic, families)
         pieces: Iterator[bytes] = import_module(f".{self.module}", __package__).render(
             escaped(family, scheme) for family in families
         )
         return pieces
+
+
+def _classic(family: Family) -> Family:
+    if family.schema.type != "native":
+        return family
+    from .classic import as_classic  # few have one
+
+    return as_classic(family)
 
 
 PLAIN = Format("text/plain", (("version", "0.0.4"),), "text", "text/plain; version=0.0.4; charset=utf-8")
@@ -64,7 +74,7 @@ _FORMATS = (
         (("proto", "io.prometheus.client.MetricFamily"), ("encoding", "delimited")),
         "protobuf",
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
-        extras=Extras(exemplars=True, created=True),
+        extras=Extras(exemplars=True, created=True, native=True),
     ),
 )
 

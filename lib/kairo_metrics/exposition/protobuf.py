@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 from itertools import accumulate
+from typing import Any
 
 from google.protobuf.proto import serialize_length_prefixed
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ..store.native import NativeCounts
 from ..store.notation import labels_of
 from . import client_model_pb2 as model
 from .family import Exemplar, Family
@@ -20,6 +22,7 @@ _SUFFIXES = {"counter": "_total", "info": "_info"}
 _TYPES = {
     "counter": model.COUNTER,
     "histogram": model.HISTOGRAM,
+    "native": model.HISTOGRAM,
     "summary": model.SUMMARY,
 }
 
@@ -85,8 +88,37 @@ def _histogram(metric: model.Metric, family: Family, text: bytes, numbers: bytes
         histogram.created_timestamp.CopyFrom(_time(family.created[text]))
 
 
+def _native(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
+    counts = NativeCounts.parse(numbers.decode().split())
+    histogram = metric.histogram
+    histogram.sample_count, histogram.sample_sum = counts.count, counts.sum
+    histogram.schema, histogram.zero_threshold, histogram.zero_count = (
+        counts.schema,
+        counts.zero_threshold,
+        counts.zero_count,
+    )
+    _fill_side(histogram.positive_span, histogram.positive_delta, counts.positive)
+    _fill_side(histogram.negative_span, histogram.negative_delta, counts.negative)
+    if not (counts.positive or counts.negative):
+        # An empty span says that it is a native histogram, even one in which nothing was observed.
+        histogram.positive_span.add(offset=0, length=0)
+    if text in family.created:
+        histogram.created_timestamp.CopyFrom(_time(family.created[text]))
+
+
+def _fill_side(spans: Any, deltas: Any, side: Mapping[int, int]) -> None:
+    """Write buckets as runs of neighbours, and each count as its difference to the one before."""
+    expected, before = 0, 0
+    for index in sorted(side):
+        if not spans or index != expected:
+            spans.add(offset=index - expected, length=0)
+        spans[-1].length += 1
+        deltas.append(side[index] - before)
+        expected, before = index + 1, side[index]
+
+
 _Filler = Callable[[model.Metric, Family, bytes, bytes], None]
-_FILLERS: dict[str, _Filler] = {"counter": _counter, "histogram": _histogram, "summary": _summary}
+_FILLERS: dict[str, _Filler] = {"counter": _counter, "histogram": _histogram, "native": _native, "summary": _summary}
 
 
 def _labels(text: bytes) -> list[model.LabelPair]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from ..store.notation import labels_of
+from .classic import as_classic
 from .family import Family
 from .names import UNDERSCORES, escaped
 from .remote_write_pb2 import TimeSeries, WriteRequest
@@ -55,7 +56,7 @@ def write_requests(
 def _series(families: Iterable[Family], target_labels: Mapping[str, str], at_ms: int) -> Iterator[TimeSeries]:
     for family in families:
         # Receivers of this version know the classic letters only.
-        for lines in sample_lines(escaped(family, UNDERSCORES), strict=False):
+        for lines in sample_lines(escaped(as_classic(family), UNDERSCORES), strict=False):
             for line in lines.removesuffix(b"\n").split(b"\n"):
                 yield _one(line, target_labels, at_ms)
 

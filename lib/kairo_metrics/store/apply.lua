@@ -22,6 +22,7 @@
 --     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
 --     delta of rule "latest": "<value> <age when sealed, ms>", with age -1 for a value that was never set
 --     delta of rule "word":   the same, and the value is any text without spaces
+--     delta of rule "native": "<buckets at most> <a native histogram's line>"
 --     "D <delta>" removes the series first, "D" does nothing else
 --
 -- Answers {"applied", state}, {"duplicate", state}, {"gap", the sequence number expected, state} where state is
@@ -52,13 +53,13 @@ end
 
 -- A stored line taken apart, its numbers as text: those that a delta leaves alone are never converted.
 -- One of zeros where the line is absent, stale or damaged.
-local function unpack_line(line, width, holds_word)
+local function unpack_line(line, width, holds_words)
   local numbers = {}
   if line then
     local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
     if created and now - touched <= life_ms then
       for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH), '%S+') do
-        numbers[#numbers + 1] = (tonumber(word) or holds_word and #numbers == 0) and word
+        numbers[#numbers + 1] = (holds_words or tonumber(word)) and word
       end
       if #numbers == width then
         numbers.created = created
@@ -100,6 +101,21 @@ function merge.latest(numbers, delta)
   set_newest(numbers, delta, function(value) return number_text(tonumber(value)) end)
 end
 
+function merge.native(numbers, delta)
+  local words = {}
+  for word in string.gmatch(delta, '%S+') do words[#words + 1] = word end
+  if #words ~= 8 then error('kairo: malformed delta: ' .. delta) end
+  local max_buckets = tonumber(table.remove(words, 1))
+  local counts = native.read(words)
+  if numbers[6] ~= '0' then -- else it is new: a line of zeros
+    local stored = native.read(numbers)
+    native.add(stored, counts)
+    counts = stored
+  end
+  native.limit(counts, max_buckets)
+  for place, word in ipairs(native.write(counts, number_text)) do numbers[place] = word end
+end
+
 function merge.word(numbers, delta)
   set_newest(numbers, delta, function(value) return value end)
 end
@@ -126,7 +142,7 @@ for position = 1, #KEYS - FIRST_FAMILY do
     metadata = ARGV[at + 1],
     merge = merge[rule],
     width = tonumber(width),
-    holds_word = rule == 'word',
+    holds_words = rule == 'word' or rule == 'native',
     overflow = overflow,
     overflow_count = overflow_count,
     first_cleared = at + 3,
@@ -214,7 +230,7 @@ for _, family in ipairs(families) do
           field, family.overflowed = family.overflow, family.overflowed + 1
         end
       end
-      local numbers = family.lines[field] or unpack_line(family.stored[field], family.width, family.holds_word)
+      local numbers = family.lines[field] or unpack_line(family.stored[field], family.width, family.holds_words)
       family.merge(numbers, delta)
       family.lines[field] = numbers
     end

@@ -26,6 +26,7 @@ from .base import (
 )
 from .bookkeeping import OVERFLOWED
 from .leases import fold_rule, residual_text
+from .native import NativeCounts
 from .notation import label_text, pack_line
 from .schema import Schema
 
@@ -205,6 +206,15 @@ def _merge(schema: Schema, line: _Line, words: list[str], sealed_at_ms: int) -> 
     if schema.rule == "sum":
         for index, amount in zip(words[::2], words[1::2], strict=True):
             line.numbers[int(index) - 1] += float(amount)
+        return
+    if schema.rule == "native":
+        counts = NativeCounts.parse(words[1:])
+        if any(line.numbers):
+            stored = NativeCounts.parse(map(str, line.numbers))
+            stored.add(counts)
+            counts = stored
+        counts.limit(int(words[0]))
+        line.numbers[:] = counts.text().split()
         return
     value, age = words
     set_at_ms = 0 if age == "-1" else sealed_at_ms - int(age)

@@ -7,7 +7,8 @@ A series is one hash field. Its name is the label text, ready to print; its valu
 A counter has one number, a summary two (count, sum), a histogram its sum and its buckets (not cumulative).
 A gauge of the mode "sum" has four: the sum of the finite values, and how many instances hold +Inf, -Inf and NaN.
 What is set and not added up has its value and the time it was set, in ms: every other gauge, an enum (the
-number of its state, from 0), an info and an exemplar (words, see `notation`). Both times at the end are the
+number of its state, from 0), an info and an exemplar (words, see `notation`). A native histogram has the seven
+words of `native`. Both times at the end are the
 server's and always 13 digits, so that they can be cut off and compared without parsing.
 """
 
@@ -23,7 +24,7 @@ from .notation import label_text, printable
 
 __all__ = ["ENDED", "INSTANCE_LABEL", "Rule", "Schema", "is_per_instance"]
 
-Rule = Literal["sum", "latest", "word"]
+Rule = Literal["sum", "latest", "native", "word"]
 
 # Tells instances apart in a gauge whose values are each instance's own.
 INSTANCE_LABEL = "instance_id"
@@ -31,7 +32,7 @@ INSTANCE_LABEL = "instance_id"
 ENDED = "__ended__"
 
 _OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livemax", "livesum", "livemostrecent"})
-_TYPES = frozenset({"counter", "exemplars", "gauge", "histogram", "info", "stateset", "summary"})
+_TYPES = frozenset({"counter", "exemplars", "gauge", "histogram", "info", "native", "stateset", "summary"})
 _OVERFLOW = "__overflow__"
 
 
@@ -41,9 +42,11 @@ class Schema:
 
     Args:
         name: the family's name, a counter's without `_total`.
-        type: counter, gauge, histogram, summary, info, stateset, or the exemplars of one of them.
+        type: counter, gauge, histogram, native (a native histogram), summary, info, stateset, or the exemplars of
+            one of them.
         labelnames: sorted; with `instance_id` where each instance has a value of its own.
-        bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`.
+        bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`; of a native one, those under which
+            it is shown to scrapers that take no other.
         mode: a gauge's `multiprocess_mode`.
         states: of a stateset, in their order.
         of: of exemplars, the id of the schema that they belong to.
@@ -143,7 +146,8 @@ class Schema:
             raise ValueError(f"not a metric type: {schema.type!r}")
         if not all([schema.name, *schema.labelnames]):
             raise ValueError(f"not a metric name with label names: {schema.name!r} {schema.labelnames!r}")
-        if schema.type == "histogram" and (bounds != sorted(set(bounds)) or schema.bounds[-1:] != ("+Inf",)):
+        bounded = schema.type in {"histogram", "native"}
+        if bounded and (bounds != sorted(set(bounds)) or schema.bounds[-1:] != ("+Inf",)):
             raise ValueError(f"not the bounds of a histogram: {schema.bounds!r}")
         return schema
 
@@ -156,12 +160,16 @@ def _exemplars(name: str, of: str) -> Schema:
 def _rule(typ: str, mode: str) -> Rule:
     if typ in {"exemplars", "info"}:
         return "word"
+    if typ == "native":
+        return "native"
     return "latest" if typ == "stateset" or mode == "mostrecent" or mode in _OWN_VALUE_MODES else "sum"
 
 
 def _width(typ: str, rule: Rule, bounds: int) -> int:
     if typ == "histogram":
         return bounds + 1
+    if typ == "native":
+        return 7
     if typ == "gauge" and rule == "sum":
         return 4
     return 1 if typ == "counter" else 2

@@ -35,6 +35,8 @@ __all__ = ["WRITER_LEASE_S", "apply", "fold"]
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
 _FOLDED_AT_ONCE = 250
+# Redis runs one text at a time.
+_PARTS = {"apply.lua": ("native.lua", "apply.lua")}
 
 
 def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
@@ -74,7 +76,7 @@ def _source(script: str) -> tuple[bytes, str]:
     # The first flush pays for this import, after its response, and not the cold start.
     from importlib.resources import files
 
-    source = files(__package__).joinpath(script).read_bytes()
+    source = b"\n".join([files(__package__).joinpath(part).read_bytes() for part in _PARTS.get(script, (script,))])
     return source, sha1(source, usedforsecurity=False).hexdigest()
 
 
