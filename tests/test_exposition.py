@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.gauges import resolve
 from lib.kairo_metrics.rows import Sieve
 from lib.kairo_metrics.store.notation import label_text, number_text, pack_line
@@ -45,6 +46,14 @@ FAMILIES = [
 def test_a_page_looks_like_its_golden_file(form: ModuleType, name: str) -> None:
     """Names, order, escapes and numbers are exactly those that scrapers are used to."""
     assert b"".join(form.render(FAMILIES)) == (GOLDEN / name).read_bytes()
+
+
+def test_a_page_with_all_names_looks_like_its_golden_file() -> None:
+    """Names beyond the classic letters are quoted where the scraper takes them, in HELP, TYPE and every sample."""
+    schema = Schema("größe in bytes", "histogram", ("mail.to",), ("1.0", "+Inf"), help="Size.")
+    family = Family(schema, {b'"mail.to"="a"': b"2.5 1 1", b"": b"0 0 0"})
+    form = choose_format("text/plain;version=1.0.0;escaping=allow-utf-8")
+    assert b"".join(form.render([*FAMILIES, family])) == (GOLDEN / "text-1.0.0.txt").read_bytes()
 
 
 LABEL_VALUES = st.text() | st.text(alphabet='"\\\n\x00\r\t{}=,\ud800é🙂')
