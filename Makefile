@@ -27,7 +27,7 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
 	@$(BIN)/python -m benchmarks.demo
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions as Vercel and AWS run them
 	$(BIN)/python -m pytest tests/platform $(PYTEST_ARGS)
