@@ -98,7 +98,7 @@ def mistakes(command: Command) -> list[str]:
 def vercel_mistakes(cli: Path, command: Command) -> list[str]:
     """Return what is wrong with a command of Vercel's CLI, by its own help: options, and the number of arguments."""
     told, words = "", command.arguments
-    for length in (2, 1):
+    for length in range(min(len(words), 2), 0, -1):
         told = _help(str(cli), *words[:length])
         usage = re.search(rf"▲ vercel {re.escape(' '.join(words[:length]))}(?P<rest>( [^\n]*)?)\n", told)
         if usage:
@@ -106,9 +106,16 @@ def vercel_mistakes(cli: Path, command: Command) -> list[str]:
     else:
         return [f"vercel has no {words}"]
     takes = [word for word in usage["rest"].split() if word not in {"[options]", "[command]"}]
-    given = words[length:]
+    valued = {option for names in re.findall(r"(?:(-\w), +)?(--[\w-]+) +<", told) for option in names}
+    given = _without_options(command.words[1 + length :], valued)
     found = [option for option in command.options if not _stands_in(option, told)]
     return found if len(given) <= len(takes) else [*found, f"{given}: it takes {takes}"]
+
+
+def _without_options(words: tuple[str, ...], valued: set[str]) -> list[str]:
+    """Return the words that are neither options nor the values of those that take one."""
+    pairs = zip((None, *words), words, strict=False)
+    return [word for before, word in pairs if not word.startswith("-") and before not in valued]
 
 
 def _begins_with(arguments: list[str], subcommand: str) -> bool:

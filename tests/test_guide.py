@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.dev_server import REPOSITORY
 from tests.guide import ENGLISH, GUIDES, Guide
 from tests.guide_blocks import CLASSES, LANGUAGES, each
 from tests.guide_commands import commands_of, mistakes, vercel_mistakes
 from tests.hosts import manifests
 from tests.platform.conftest import tools
+from tests.platform.project import tracked
 from tests.platform.vercel_tools import Tools
 from tests.test_rules import promtool, rules
 
@@ -69,12 +72,27 @@ def test_a_wrong_command_is_found(line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["vercel logs cms.example", "vercel env add A production b", "vercel deploy --producton", "vercel envy add A"],
+    [
+        "vercel logs cms.example",
+        "vercel env add A preview b",
+        "vercel logs -s 1h metrics",
+        "vercel deploy --producton",
+        "vercel envy add A",
+    ],
 )
 def test_a_wrong_command_for_vercel_is_found(tools: Tools, line: str) -> None:
     """An argument too many, a misspelt option or subcommand is a mistake."""
     [command] = commands_of(line)
     assert vercel_mistakes(tools.cli, command)
+
+
+@pytest.mark.parametrize("file", sorted(file for file in tracked(REPOSITORY) if file.endswith(".md")))
+def test_vercels_cli_takes_the_commands_of_all_documents(tools: Tools, file: str) -> None:
+    """What the other documents have people type is held against the same help."""
+    blocks = [block for block in Guide(f"../{file}", "").blocks if block.language == "bash"]
+    lines = [line for block in blocks for line in block.text.splitlines() if re.search(r"(^|\| )vercel ", line)]
+    commands = [command for line in lines for command in commands_of(line) if command.program == "vercel"]
+    assert [found for command in commands for found in vercel_mistakes(tools.cli, command)] == []
 
 
 def test_commands_are_told_apart() -> None:
