@@ -104,8 +104,8 @@ $(VIEWER): tests/viewer/package.json tests/viewer/package-lock.json
 # Chrome does as well as Debian's Chromium.
 BROWSER := $(shell command -v google-chrome >/dev/null || echo chromium)
 # Some tests need real programs, and the packages that have them. Where they can't be installed, those are skipped.
-TEST_PROGRAMS := prometheus promtool systemd-analyze strace envsubst curl $(BROWSER)
-TEST_PACKAGES := prometheus postgresql systemd strace gettext-base curl $(BROWSER)
+TEST_PROGRAMS := prometheus promtool systemd-analyze strace envsubst curl openssl $(BROWSER)
+TEST_PACKAGES := prometheus postgresql systemd strace gettext-base curl openssl $(BROWSER)
 test-programs:
 	@if [ -d /usr/lib/postgresql ] && [ -z "$$(for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || echo no; done)" ]; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
