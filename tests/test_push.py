@@ -161,6 +161,21 @@ async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(recordi
     assert "127.0.0.1 could not be reached" in answer.text
 
 
+async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(recording: Recording) -> None:
+    """Each byte comes in time, and the answer does not: the push ends all the same, and says so."""
+    with write_receiver(Reply(dripped=60)) as receiver:
+        answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=1_000)), **ALLOWED)
+    assert answer.status_code == 502
+    assert "127.0.0.1 has not answered in time" in answer.text
+
+
+async def test_what_a_receiver_says_can_not_garble_the_log(recording: Recording) -> None:
+    """Control characters in its answer become spaces."""
+    with write_receiver(Reply(400, "bad\x1b[2J\rsample")) as receiver:
+        answer = await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    assert "answered 400: bad [2J sample (" in answer.text
+
+
 async def test_pushes_are_counted_by_their_outcome(recording: Recording, receiver: WriteReceiver) -> None:
     """kairo_pushes_total tells the operator whether the pushes arrive."""
     before = await recording.samples("kairo_pushes_total")
@@ -208,6 +223,15 @@ def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
         ({"METRICS_REMOTE_WRITE_URL": "prometheus.example.org"}, "METRICS_REMOTE_WRITE_URL"),
         ({"METRICS_REMOTE_WRITE_URL": "https://user:hidden@example.org/"}, "METRICS_REMOTE_WRITE_URL"),
         ({"METRICS_REMOTE_WRITE_URL": "https://example.org:port/"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://example.org/a b"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://example.org/ü"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://example..org/"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_TOKEN": "hidden\nhidden"}, "METRICS_REMOTE_WRITE_TOKEN"),
+        ({"METRICS_REMOTE_WRITE_TOKEN": "hidden日"}, "METRICS_REMOTE_WRITE_TOKEN"),
+        (
+            {"METRICS_REMOTE_WRITE_USERNAME": "1:2", "METRICS_REMOTE_WRITE_PASSWORD": "hidden"},
+            "METRICS_REMOTE_WRITE_USERNAME",
+        ),
         ({"METRICS_REMOTE_WRITE_USERNAME": "1"}, "METRICS_REMOTE_WRITE_PASSWORD"),
         ({"METRICS_REMOTE_WRITE_PASSWORD": "hidden"}, "METRICS_REMOTE_WRITE_USERNAME"),
         (
@@ -220,6 +244,8 @@ def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
         ),
         ({"METRICS_REMOTE_WRITE_LABELS": "job"}, "METRICS_REMOTE_WRITE_LABELS"),
         ({"METRICS_REMOTE_WRITE_LABELS": "__name__=x"}, "METRICS_REMOTE_WRITE_LABELS"),
+        ({"METRICS_REMOTE_WRITE_LABELS": "job=a,job=b"}, "METRICS_REMOTE_WRITE_LABELS"),
+        ({"METRICS_REMOTE_WRITE_LABELS": "job=\udc80"}, "METRICS_REMOTE_WRITE_LABELS"),
         ({"METRICS_REMOTE_WRITE_TIMEOUT_MS": "soon"}, "METRICS_REMOTE_WRITE_TIMEOUT_MS"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +27,19 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the receiver answers; status 0 hangs up without a word, after the request was read."""
+    """What the receiver answers.
+
+    Args:
+        status: 0 hangs up without a word, after the request was read.
+        text: the body.
+        headers: beside those that every answer has.
+        dripped: so many bytes of a header come first, one each 50 ms.
+    """
 
     status: int = 204
     text: str = ""
     headers: Mapping[str, str] | None = None
+    dripped: int = 0
 
 
 class WriteReceiver:
@@ -64,6 +73,13 @@ class WriteReceiver:
             handler.close_connection = True
             return
         handler.send_response(reply.status)
+        if reply.dripped:
+            handler.flush_headers()
+            handler.wfile.write(b"X-Slow: ")
+            for _ in range(reply.dripped):
+                handler.wfile.write(b".")
+                time.sleep(0.05)
+            handler.wfile.write(b"\r\n")
         for name, value in (reply.headers or {}).items():
             handler.send_header(name, value)
         handler.end_headers()

@@ -13,6 +13,8 @@ from .errors import SettingsError
 __all__ = ["PushSettings"]
 
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+# What the line of a request and its headers can carry without a second reading.
+_PRINTABLE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,13 @@ class PushSettings:
         for one, other in (("USERNAME", "PASSWORD"), ("PASSWORD", "USERNAME")):
             if getattr(self, one.lower()) and not getattr(self, other.lower()):
                 raise SettingsError(f"METRICS_REMOTE_WRITE_{other}", f"is missing beside METRICS_REMOTE_WRITE_{one}")
+        if self.token and not _PRINTABLE.fullmatch(self.token):
+            raise SettingsError(
+                "METRICS_REMOTE_WRITE_TOKEN", "has a space, a line break or a letter beyond ASCII in it: paste it again"
+            )
+        # The colon is what parts it from the password (RFC 7617, section 2).
+        if ":" in (self.username or ""):
+            raise SettingsError("METRICS_REMOTE_WRITE_USERNAME", "may hold no colon")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> PushSettings:
@@ -81,6 +90,7 @@ def _check_receiver_url(variable: str, url: str) -> None:
     try:
         parts = urlsplit(url)
         _ = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError:
         raise SettingsError(variable, "is no URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -89,6 +99,8 @@ def _check_receiver_url(variable: str, url: str) -> None:
         raise SettingsError(
             variable, "has a login in it: put that into METRICS_REMOTE_WRITE_USERNAME and METRICS_REMOTE_WRITE_PASSWORD"
         )
+    if not _PRINTABLE.fullmatch(url):
+        raise SettingsError(variable, "has a space or a letter beyond ASCII in it: percent-encode them")
 
 
 def _labels(variable: str, text: str) -> dict[str, str]:
@@ -97,5 +109,9 @@ def _labels(variable: str, text: str) -> dict[str, str]:
         name, _, value = (part.strip() for part in pair.partition("="))
         if not _LABEL_NAME.fullmatch(name) or not value:
             raise SettingsError(variable, f"must be labels such as job=cms,region=fra1; {pair!r} is none")
+        if name in labels:
+            raise SettingsError(variable, f"has the label {name!r} twice")
+        if not value.isprintable():
+            raise SettingsError(variable, f"has something in the label {name!r} that is no text")
         labels[name] = value
     return labels

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import ssl
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -82,8 +84,29 @@ class Receiver:
                 pause_s *= 2
 
     def _attempt(self, body: bytes, patience_s: float) -> None:
+        """Ask once, for so long at most.
+
+        A socket's own time limit starts anew with each byte, and looking up a name has none. So a thread asks, and is
+        left to itself if it takes too long.
+        """
         if patience_s <= 0:
             raise ReceiverError(f"{self.host} has not taken everything in time")
+        answer: Future[None] = Future()
+        threading.Thread(target=self._ask_into, args=(answer, body, patience_s), daemon=True).start()
+        try:
+            answer.result(patience_s)
+        except TimeoutError:
+            raise ReceiverError(f"{self.host} has not answered in time") from None
+
+    def _ask_into(self, answer: Future[None], body: bytes, patience_s: float) -> None:
+        try:
+            self._ask(body, patience_s)
+        except BaseException as err:  # noqa: BLE001 - raised again where the answer is waited for
+            answer.set_exception(err)
+        else:
+            answer.set_result(None)
+
+    def _ask(self, body: bytes, patience_s: float) -> None:
         request = Request(self._url, body, self._headers, method="POST")  # noqa: S310 - PushSettings takes HTTP alone
         try:
             with self._opener.open(request, timeout=patience_s):
@@ -100,7 +123,9 @@ class Receiver:
                 raise ReceiverError(
                     f"{self.host} has no valid certificate: {cause.verify_message}", final=True
                 ) from err
-            raise _TryAgainError(f"{self.host} could not be reached: {cause or type(cause).__name__}") from err
+            raise _TryAgainError(
+                f"{self.host} could not be reached: {_printable(str(cause)) or type(cause).__name__}"
+            ) from err
 
 
 class _TryAgainError(Exception):
@@ -134,12 +159,17 @@ def _login(settings: PushSettings) -> dict[str, str]:
 def _first_line(err: HTTPError) -> str:
     """Return what the receiver says, or the status's own words."""
     if 300 <= err.code < 400:  # noqa: PLR2004 - redirects
-        return f"a redirect to {err.headers.get('Location', 'nowhere')}; name the final address"
+        return f"a redirect to {_printable(err.headers.get('Location', 'nowhere'))}; name the final address"
     try:
         said = err.read1(_LONGEST_REASON).decode(errors="replace").strip()
     except (OSError, HTTPException):
         said = ""
-    return said.partition("\n")[0] or str(err.reason)
+    return _printable(said.partition("\n")[0] or str(err.reason))
+
+
+def _printable(text: str) -> str:
+    """Take out what would move the cursor of whoever reads the log."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 def _asked_pause_s(headers: Message) -> float:
