@@ -4,6 +4,7 @@
 set -euo pipefail
 umask 077
 export LC_ALL=C
+unset CDPATH # with it, cd prints where it went
 
 usage() {
   cat <<'END'
@@ -208,6 +209,15 @@ make_folder() {
   [ -d "$root$1" ] || ! changed "$1/" || (umask 022 && mkdir -p "$root$1")
 }
 
+# Of what is not from this script no copy is ever lost; of our own files, which may have edits in them, one is kept.
+keep_copy() {
+  if is_foreign "$1"; then
+    cp -p --backup=numbered "$root$1" "$root$1.bak"
+  elif ! is_foreign "$1.bak"; then
+    cp -p "$root$1" "$root$1.bak"
+  fi
+}
+
 # put SOURCE PATH MODE [OWNER:GROUP]
 put() {
   local source=$1 path=$2 mode=$3 owner=${4:-root:root} target=$root$2 has
@@ -222,7 +232,7 @@ put() {
   changed "$path" || return 0
   (umask 022 && mkdir -p "$(dirname "$target")")
   if [ -e "$target" ] && ! cmp -s "$source" "$target"; then
-    case $path in "$UNIT" | "$ETC/prometheus.yml") cp -p "$target" "$target.bak" ;; esac
+    case $path in "$UNIT" | "$ETC/prometheus.yml") keep_copy "$path" ;; esac
   fi
   cp "$source" "$target.new"
   [ -z "$owner" ] || chown "$owner" "$target.new"
@@ -281,8 +291,9 @@ remove_all() {
     systemctl --quiet disable prometheus || true
     [ ! -d /run/systemd/system ] || systemctl stop prometheus
   fi
-  for path in "$UNIT" "$ETC"/{prometheus.yml,metrics-token,targets/kairo-cms.json,rules/kairo-cms}; do
-    case $path in "$UNIT" | *.yml) ! is_foreign "$path" || continue ;; *) ;; esac
+  for path in "$UNIT"{,.bak} "$ETC"/prometheus.yml{,.bak} \
+    "$ETC"/{metrics-token,targets/kairo-cms.json,rules/kairo-cms}; do
+    case $path in "$UNIT" | *.yml | *.bak) ! is_foreign "$path" || continue ;; *) ;; esac
     remove "$path"
   done
   if [ -z "$root$dry_run" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

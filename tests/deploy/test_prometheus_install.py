@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.installation import SCRIPT, TOKEN, Installation, installation, with_rules
+from tests.dev_server import REPOSITORY
 from tests.prometheus_server import require
 
 pytestmark = pytest.mark.prometheus
@@ -187,6 +188,35 @@ def test_a_configuration_of_somebody_else_is_not_overwritten(machine: Installati
     assert "kairo-cms-production" in machine.config.read_text()
     assert machine.config.with_suffix(".yml.bak").read_text() == "scrape_configs: []\n"
     assert machine.run() == "Nothing has changed.\n"
+
+
+def test_what_was_replaced_is_still_there_after_later_runs(machine: Installation) -> None:
+    """The copy of somebody else's file is not overwritten: neither by a later change of ours, nor by another copy."""
+    machine.folder.mkdir(parents=True)
+    machine.config.write_text("scrape_configs: []\n")
+    machine.run("--replace")
+    machine.run(VERCEL_AUTOMATION_BYPASS_SECRET="bypass-secret")
+    machine.config.write_text("global: {}\n")
+    machine.run("--replace")
+    copies = {file.read_text() for file in machine.folder.glob("prometheus.yml.bak*")}
+    assert copies == {"scrape_configs: []\n", "global: {}\n"}
+
+
+def test_uninstalling_leaves_no_copy_with_a_secret(machine: Installation) -> None:
+    """The bypass secret stood in the configuration before the last one, too, and goes with it."""
+    machine.run(VERCEL_AUTOMATION_BYPASS_SECRET="bypass-secret")
+    machine.run()
+    machine.run("--uninstall")
+    assert machine.tree() == {}
+
+
+def test_a_search_path_for_folders_does_not_confuse_it(machine: Installation) -> None:
+    """With CDPATH set, the script finds its own files all the same."""
+    script = SCRIPT.relative_to(REPOSITORY)
+    environ = {"CDPATH": str(REPOSITORY), "METRICS_AUTH_TOKEN": TOKEN, "KAIRO_DOMAIN": "shop.example"}
+    command = [str(script), "--root", str(machine.root)]
+    subprocess.run(command, cwd=REPOSITORY, env={"PATH": os.environ["PATH"], **environ}, check=True)
+    assert machine.config.exists()
 
 
 def test_jobs_of_ones_own_are_kept(machine: Installation) -> None:
