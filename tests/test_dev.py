@@ -215,7 +215,14 @@ def test_an_explicit_port_beats_the_environment(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("PORT", "eighty"), ("PORT", "0"), ("PORT", "65536"), ("METRICS_SHARDS", "many"), ("ENABLE_METRICS", "maybe")],
+    [
+        ("PORT", "eighty"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("METRICS_SHARDS", "many"),
+        ("ENABLE_METRICS", "maybe"),
+        ("METRICS_REMOTE_WRITE_URL", "prometheus.example.org"),
+    ],
 )
 def test_a_bad_setting_is_one_clear_line(project: Path, variable: str, value: str) -> None:
     """A variable that can't be right is named, and the exit code is 2."""

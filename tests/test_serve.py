@@ -223,6 +223,7 @@ def test_it_listens_on_ipv6(project: Path) -> None:
         ("WEB_CONCURRENCY", "0"),
         ("FORWARDED_ALLOW_IPS", "10.0.0.0/8, router"),
         ("METRICS_SHARDS", "many"),
+        ("METRICS_REMOTE_WRITE_URL", "prometheus.example.org"),
     ],
 )
 def test_a_bad_setting_is_one_clear_line(variable: str, value: str) -> None:

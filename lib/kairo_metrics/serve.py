@@ -22,6 +22,7 @@ from .hosting.errors import HostingError
 from .hosting.listener import listen
 from .hosting.project import Project
 from .hosting.settings import ServeSettings
+from .push_settings import PushSettings
 
 __all__ = ["create", "run"]
 
@@ -61,7 +62,8 @@ def run(
     for variable, value in (("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
             os.environ[variable] = str(value)
-    Settings.from_env()  # refused now, rather than by each function in its own words
+    for settings_of in (Settings, PushSettings):
+        settings_of.from_env()  # refused now, rather than by each function in its own words
     settings = ServeSettings.from_env()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)

@@ -23,6 +23,7 @@ from ..hosting.functions import Function
 from ..hosting.lifespan import lifespans
 from ..hosting.listener import listen
 from ..hosting.project import Project
+from ..push_settings import PushSettings
 from .banner import banner
 from .dashboard.app import PREFIX, Dashboard
 from .dashboard.mounting import mount
@@ -55,7 +56,8 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
     parent = Parent() if with_parent else None
     if port is not None:
         os.environ["PORT"] = str(port)
-    Settings.from_env()  # refused now, rather than by each function in its own words
+    for settings_of in (Settings, PushSettings):
+        settings_of.from_env()  # refused now, rather than by each function in its own words
     _end_on_signals()
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(_HOST, DevSettings.from_env().port))
