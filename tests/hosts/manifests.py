@@ -22,7 +22,7 @@ _OPERATOR_SCHEMAS = Path(__file__).parent / "operator_schemas"
 
 
 def read(file: str) -> list[dict[str, Any]]:
-    """Return the objects in a file of `deploy/kubernetes/`."""
+    """Return the objects in a file of `deploy/kubernetes/`, or in the example of one."""
     return [document for document in yaml.safe_load_all((FOLDER / file).read_text()) if document]
 
 

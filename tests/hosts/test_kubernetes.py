@@ -21,6 +21,7 @@ from tests.hosts.variables import is_read
 from tests.prometheus_server import require
 
 FILES = sorted(file.name for file in FOLDER.glob("*.yaml"))
+EXAMPLE = "secret.yaml.example"
 MAKE_RULES = FOLDER / "rules.py"
 # As in the guides of the operator, with its older field.
 PLAIN_MONITOR = """
@@ -44,7 +45,7 @@ spec:
 
 def objects(kind: str) -> dict[str, dict[str, Any]]:
     """Return all objects of a kind, by name."""
-    return {item["metadata"]["name"]: item for file in FILES for item in read(file) if item["kind"] == kind}
+    return {item["metadata"]["name"]: item for file in (*FILES, EXAMPLE) for item in read(file) if item["kind"] == kind}
 
 
 def container(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -53,11 +54,17 @@ def container(deployment: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*FILES, EXAMPLE])
 def test_every_manifest_is_accepted(file: str) -> None:
     """Each object is what the schema of its kind allows, without a field that nobody knows."""
     for manifest in read(file):
         assert problems(manifest) == [], manifest["kind"]
+
+
+def test_whoever_applies_the_whole_folder_keeps_the_secrets() -> None:
+    """No file that `kubectl apply -f` takes from the folder is a Secret: its empty values would replace the real."""
+    taken = [file.name for file in FOLDER.iterdir() if file.suffix in {".json", ".yaml", ".yml"}]
+    assert "Secret" not in {item["kind"] for file in taken for item in read(file)}
 
 
 def _rename(path: str, name: str) -> Callable[[dict[str, Any]], None]:
@@ -79,7 +86,7 @@ def _rename(path: str, name: str) -> Callable[[dict[str, Any]], None]:
         ("app.yaml", _rename("spec.template.spec.containers.0.livenessProbe", "livelinessProbe")),
         ("app.yaml", lambda manifest: manifest["spec"].update(replicas="two")),
         ("app.yaml", lambda manifest: manifest["spec"].pop("selector")),
-        ("secret.example.yaml", _rename("stringData", "strings")),
+        (EXAMPLE, _rename("stringData", "strings")),
         ("servicemonitor.yaml", _rename("spec.endpoints.0.scrapeTimeout", "timeout")),
         ("servicemonitor.yaml", lambda manifest: manifest["spec"]["endpoints"][0].update(interval="30 seconds")),
         ("servicemonitor.yaml", lambda manifest: manifest["spec"]["endpoints"][0]["authorization"].update(token="x")),
