@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import decode
 
-from lib.kairo_metrics import config, push_settings
+from tests.hosts.variables import is_read
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATE = REPOSITORY / "deploy" / "aws" / "template.yaml"
@@ -39,9 +39,8 @@ def test_the_template_deploys_each_function(template: dict[str, Any]) -> None:
     assert {function["Handler"] for function in functions} == {
         f"api.{path.stem}.handler" for path in (REPOSITORY / "api").glob("*.py")
     }
-    read = Path(config.__file__).read_text() + Path(push_settings.__file__).read_text()
     for properties in [template["Globals"]["Function"], *functions]:
-        assert all(f'"{variable}"' in read for variable in properties.get("Environment", {}).get("Variables", {}))
+        assert all(is_read(variable) for variable in properties.get("Environment", {}).get("Variables", {}))
     assert template["Globals"]["Function"]["CodeUri"] == "../../dist/lambda"
     hidden = {name for name, parameter in template["Parameters"].items() if parameter.get("NoEcho")}
     assert hidden == {"DatabaseUrl", "RedisUrl"}
