@@ -13,6 +13,7 @@ from .gauges import fold, resolve
 from .report import ABOUT_ALL, OWN_NAMES, duration, own_families, zeros
 from .rows import Rows, Sieve, merge, rebin
 from .store.base import IndexEntry, Snapshot, Store
+from .store.bookkeeping import OVERFLOWED
 from .store.schema import Schema
 
 __all__ = ["Limits", "Scrape", "collect"]
@@ -21,6 +22,7 @@ __all__ = ["Limits", "Scrape", "collect"]
 _STILL_DEPLOYED_MS = 10 * 60 * 1000
 _WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
 _NUMBERS_ALONE = Extras()
+_TIDIED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,13 @@ class Scrape:
     Args:
         families: sorted by name.
         at_ms: the store's clock when it was read, in ms since 1970.
-        ended: by gauge, the label texts under which instances are stored whose lease has ended.
+        leftovers: by family, the label texts of what seems to be of no more use to the store: series that nobody
+            touched for their life, and values of instances whose lease has ended; none where it is the family itself.
     """
 
     families: tuple[Family, ...]
     at_ms: int
-    ended: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
+    leftovers: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
 
     def with_duration(self, seconds: float) -> Scrape:
         """Add how long it took."""
@@ -110,8 +113,25 @@ async def collect(
         damaged[""] = snapshot.damaged
     shown = _unclashing([family for _, family in sorted(families.items()) if family.rows], damaged)
     shown += own_families(snapshot, shown, damaged, _clashing(schemas, served, snapshot.now_ms))
-    ended = {entry: tuple(sieve.ended) for entry, sieve in sieves.items() if sieve.ended}
-    return Scrape(tuple(sorted(shown, key=lambda family: family.schema.name)), snapshot.now_ms, ended)
+    leftovers = _leftovers(snapshot, sieves, limits)
+    return Scrape(tuple(sorted(shown, key=lambda family: family.schema.name)), snapshot.now_ms, leftovers)
+
+
+def _leftovers(
+    snapshot: Snapshot, sieves: Mapping[IndexEntry, Sieve], limits: Limits
+) -> dict[IndexEntry, tuple[bytes, ...]]:
+    """Return what a store can do without, a bounded part of it at a time."""
+    found = {}
+    for entry, sieve in sieves.items():
+        if texts := (*sieve.stale, *sieve.ended):
+            found[entry] = texts[:_TIDIED_AT_ONCE]
+    oldest_ms = snapshot.now_ms - limits.series_ttl_s * 1000
+    for entry in snapshot.entries:
+        empty = entry not in sieves or not sieves[entry].rows
+        # The store counts into this one by itself, and so nobody would announce it again.
+        if empty and entry.announced_ms < oldest_ms and entry.schema != OVERFLOWED:
+            found.setdefault(entry, ())
+    return found
 
 
 def _exemplar_entries(snapshot: Snapshot, served: Mapping[str, Schema]) -> dict[str, list[IndexEntry]]:

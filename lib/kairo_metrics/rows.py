@@ -46,6 +46,7 @@ class Sieve:
         self.rows: Rows = {}
         self.created: dict[bytes, int] = {}
         self.ended: Rows = {}
+        self.stale: list[bytes] = []
         self.damaged = 0
         self._schema = schema
         self._keeps_created = keeps_created
@@ -56,28 +57,26 @@ class Sieve:
     def take(self, items: list[bytes]) -> None:
         """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
         texts, lines = items[::2], items[1::2]
-        if _all_match(self._text, texts) and _all_match(self._line, lines):
-            good: Iterable[tuple[bytes, bytes]] = zip(texts, lines, strict=True)
-        else:
-            pairs = list(zip(texts, lines, strict=True))
+        good = list(zip(texts, lines, strict=True))
+        if not (_all_match(self._text, texts) and _all_match(self._line, lines)):
+            found = len(good)
             good = [
-                (text, line)
-                for text, line in pairs
-                if _all_match(self._text, [text]) and _all_match(self._line, [line])
+                (text, line) for text, line in good if _all_match(self._text, [text]) and _all_match(self._line, [line])
             ]
-            self.damaged += len(pairs) - len(good)
+            self.damaged += found - len(good)
         oldest = self._oldest
         # Both times are 13 digits, so that as text they compare as numbers do.
+        fresh = [(text, line) for text, line in good if line[-13:] >= oldest]
+        if len(fresh) < len(good):
+            self.stale += [text for text, line in good if line[-13:] < oldest]
         if self._keeps_created:
-            good = list(good)
-            self.created.update({text: int(line[-27:-14]) for text, line in good if line[-13:] >= oldest})
+            self.created.update({text: int(line[-27:-14]) for text, line in fresh})
         if not self._schema.per_instance:
-            self.rows.update({text: line[:-TIMES_WIDTH] for text, line in good if line[-13:] >= oldest})
+            self.rows.update({text: line[:-TIMES_WIDTH] for text, line in fresh})
             return
-        for text, line in good:
-            if line[-13:] >= oldest:
-                ended = line[-13:] < self._lease_began and _RESIDUAL not in text
-                (self.ended if ended else self.rows)[text] = line[:-TIMES_WIDTH]
+        for text, line in fresh:
+            ended = line[-13:] < self._lease_began and _RESIDUAL not in text
+            (self.ended if ended else self.rows)[text] = line[:-TIMES_WIDTH]
 
 
 @lru_cache(maxsize=1024)

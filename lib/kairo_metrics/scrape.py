@@ -42,8 +42,8 @@ async def take_scrape(
                 await pipeline.flusher.aflush()
             limits = Limits(pipeline.settings.series_ttl_s, pipeline.settings.instance_lease_s)
             scrape = await collect(pipeline.store, limits, names, extras or Extras())
-            if scrape.ended:
-                await _fold(pipeline.store, scrape)
+            if scrape.leftovers:
+                await _tidy(pipeline.store, scrape)
     except TimeoutError:
         raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
     except StoreError as err:
@@ -51,9 +51,9 @@ async def take_scrape(
     return scrape.with_duration(time.perf_counter() - started_s).named(names)
 
 
-async def _fold(store: Store, scrape: Scrape) -> None:
-    """Keep what is stored of ended instances small; the page is the same with and without it."""
+async def _tidy(store: Store, scrape: Scrape) -> None:
+    """Keep small what is stored; the page is the same with and without it."""
     with suppress(StoreError):
         async with store.link() as link:
-            for entry, texts in scrape.ended.items():
-                await adrive(store.fold(entry, texts), link)
+            for entry, texts in scrape.leftovers.items():
+                await adrive(store.tidy(entry, texts), link)

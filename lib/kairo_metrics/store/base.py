@@ -219,10 +219,12 @@ class Store(Protocol):
             its key holds something foreign. One series may come twice.
         """
 
-    def fold(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
-        """Bring together what is kept of instances whose lease has ended, so that it does not grow with their number.
+    def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+        """Remove series that nobody touched for their life, and bring together what is kept of ended instances.
+
+        A family without series that was not announced for so long leaves the index.
 
         Args:
-            entry: a gauge whose instances have values of their own.
-            texts: the label texts of those that seemed ended; the store looks again.
+            entry: a family.
+            texts: the label texts of lines that seemed to be of no more use; the store looks again.
         """

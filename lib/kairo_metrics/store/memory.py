@@ -125,19 +125,31 @@ class MemoryStore:
             line = self._line(family, field_text, now_ms)
             _merge(delta.schema, line, change.removeprefix("D ").split(), now_ms - age_ms)
 
-    def fold(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
-        """See `Store.fold`."""
+    def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+        """See `Store.tidy`."""
         yield from ()
-        lines = self._shards[entry.shard].families[entry.schema.index_field].lines
-        rule = fold_rule(entry.schema)
+        families = self._shards[entry.shard].families
+        family = families.get(entry.schema.index_field)
+        if family is None:
+            return
+        now_ms, life_ms = self._clock_ms(), self._settings.series_ttl_s * 1000
         for text in texts:
-            line = lines.get(text.decode())
-            if line is None or self._clock_ms() - line.touched_ms <= self._settings.instance_lease_s * 1000:
-                continue
-            del lines[text.decode()]
-            if rule != "forget":
-                kept_as = residual_text(text).decode()
-                lines[kept_as] = _better(rule, lines.get(kept_as, line), line)
+            line = family.lines.get(text.decode())
+            if line is not None:
+                self._tidy_line(family, text, now_ms - line.touched_ms)
+        if not family.lines and now_ms - family.announced_ms > life_ms:
+            del families[entry.schema.index_field]
+
+    def _tidy_line(self, family: _Family, text: bytes, age_ms: int) -> None:
+        expired = age_ms > self._settings.series_ttl_s * 1000
+        ended = family.schema.per_instance and age_ms > self._settings.instance_lease_s * 1000
+        if not (expired or ended):
+            return
+        line = family.lines.pop(text.decode())
+        rule = fold_rule(family.schema)
+        if not expired and rule != "forget":
+            kept_as = residual_text(text).decode()
+            family.lines[kept_as] = _better(rule, family.lines.get(kept_as, line), line)
 
     def _line(self, family: _Family, text: str, now_ms: int) -> _Line:
         line = family.lines.get(text)

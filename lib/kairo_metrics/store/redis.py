@@ -18,7 +18,7 @@ from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
 from .keys import Keys
-from .script import apply, fold
+from .script import apply, tidy
 from .snapshot import read_snapshot
 
 __all__ = ["RedisStore"]
@@ -50,9 +50,9 @@ class RedisStore:
         """See `Store.apply`."""
         return apply(self._settings, writer, batch)
 
-    def fold(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
-        """See `Store.fold`."""
-        return fold(self._settings, entry, texts)
+    def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+        """See `Store.tidy`."""
+        return tidy(self._settings, entry, texts)
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[_AsyncLink]:

@@ -30,11 +30,11 @@ from .leases import fold_rule, residual_text
 from .notation import label_text
 from .schema import Schema
 
-__all__ = ["WRITER_LEASE_S", "apply", "fold"]
+__all__ = ["WRITER_LEASE_S", "apply", "tidy"]
 
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
-_FOLDED_AT_ONCE = 250
+_TIDIED_AT_ONCE = 250
 # Redis runs one text at a time.
 _PARTS = {"apply.lua": ("native.lua", "apply.lua")}
 
@@ -49,17 +49,20 @@ def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
     return _verdict(reply)
 
 
-def fold(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
-    """Bring together what is kept of ended instances, some hundred lines a command.
+def tidy(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+    """Remove what is of no more use, some hundred lines a command.
 
     Raises:
         StoreRefused: the server answered with an error.
     """
-    key = Keys(settings.namespace, entry.shard).series(entry.schema)
-    rule = fold_rule(entry.schema)
-    for start in range(0, len(texts), _FOLDED_AT_ONCE):
-        pairs = [word for text in texts[start : start + _FOLDED_AT_ONCE] for word in (text, residual_text(text))]
-        yield from _run("fold.lua", (1, key, settings.instance_lease_s * 1000, rule, *pairs))
+    keys = Keys(settings.namespace, entry.shard)
+    schema = entry.schema
+    limits = settings.series_ttl_s * 1000, settings.instance_lease_s * 1000
+    rule = fold_rule(schema) if schema.per_instance else "none"
+    for start in range(0, max(1, len(texts)), _TIDIED_AT_ONCE):
+        some = texts[start : start + _TIDIED_AT_ONCE]
+        pairs = [word for text in some for word in (text, residual_text(text) if schema.per_instance else b"")]
+        yield from _run("tidy.lua", (2, keys.series(schema), keys.families, *limits, rule, schema.index_field, *pairs))
 
 
 def _run(script: str, rest: Command) -> Steps[Any]:
