@@ -42,7 +42,7 @@ local function coarsen(counts, schema)
   for _, name in ipairs({ 'positive', 'negative' }) do
     local joined = {}
     for index, count in pairs(counts[name]) do
-      local wide = math.ceil(index / width)
+      local wide = math.ceil(index / width) + 0 -- which is 0 where there was a -0
       joined[wide] = (joined[wide] or 0) + count
     end
     counts[name] = joined
