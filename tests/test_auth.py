@@ -9,11 +9,12 @@ from lib.kairo_metrics.auth import BearerAuth
 
 @pytest.mark.parametrize(
     "headers",
-    [[b"Bearer old"], [b"Bearer new"], [b"bearer new"], [b"BEARER  new "], ["Bearer clé".encode()]],
+    [[b"Bearer old"], [b"Bearer new"], [b"bearer new"], [b"BEARER  new "], ["Bearer clé".encode()], [b"Bearer \x80"]],
 )
 def test_each_configured_token_opens(headers: list[bytes]) -> None:
     """Both tokens work while one replaces the other, and the scheme's case does not matter."""
-    assert BearerAuth(["old", "new", "clé"]).accepts(headers)
+    no_utf8 = b"\x80".decode(errors="surrogateescape")  # as the environment hands it over
+    assert BearerAuth(["old", "new", "clé", no_utf8]).accepts(headers)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lib.kairo_metrics.cli.quantiles import bars, quantile
 from lib.kairo_metrics.dev.redis_server import free_port
 from lib.kairo_metrics.store.schema import Schema
 from tests.command_run import Command, on_terminal
-from tests.instance import WAIT, redis_instance
+from tests.instance import JOBS, WAIT, redis_instance
 from tests.prometheus_server import require
 from tests.proxy import Proxy
 
@@ -216,11 +217,12 @@ def test_arguments_that_can_not_work_are_refused(command: Command, arguments: tu
 
 
 def test_a_label_can_not_play_with_the_terminal(command: Command, redis_url: str) -> None:
-    """What a client may have put into a label is printed, not obeyed."""
+    """What a client may have put into a label is printed, not obeyed; so is a metric's help."""
+    coloured = replace(JOBS, help="Jobs \x1b[31mdone.")
 
     async def fill() -> None:
         instance = redis_instance(redis_url)
-        instance.add('queue="\x1b[2Jred 路"')
+        instance.add('queue="\x1b[2Jred 路"', schema=coloured)
         await instance.flusher.aflush()
         await instance.close()
 

@@ -30,7 +30,7 @@ class BearerAuth:
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        self._digests = [sha256(token.encode()).digest() for token in tokens]
+        self._digests = [sha256(token.encode(errors="surrogateescape")).digest() for token in tokens]
 
     @property
     def configured(self) -> bool:

@@ -17,7 +17,7 @@ from ..store.redis import RedisStore
 from .quantiles import bars, quantile
 from .reading import CommandError, read_store, short, unknown_metric
 from .table import print_table
-from .terminal import Terminal
+from .terminal import Terminal, printable
 
 __all__ = ["add_show"]
 
@@ -79,7 +79,9 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         terminal.say(json.dumps(_as_json(family, rows), indent=2))
         return 0
-    terminal.say(terminal.style(family.schema.name, "bold") + f" ({family.schema.type})  {family.schema.help}")
+    terminal.say(
+        terminal.style(family.schema.name, "bold") + f" ({family.schema.type})  {printable(family.schema.help)}"
+    )
     terminal.say()
     match family.schema.type:
         case "histogram":
