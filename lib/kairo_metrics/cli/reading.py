@@ -61,7 +61,7 @@ def read_store(read: Callable[[RedisStore, Settings], Awaitable[T]]) -> T:
 def unknown_metric(name: str, schemas: Iterable[Schema], namespace: str) -> CommandError:
     """Return the error that says so, with the names that are near."""
     known = {known for schema in schemas for known in Family(schema, {}).sample_names}
-    known = {other for other in known if not other.endswith("_created")}  # no page has them
+    known = {other for other in known if not other.endswith("_created")}  # few pages have them
     if not known:
         return CommandError(
             f"nothing is stored under the namespace {namespace!r}: set METRICS_NAMESPACE, or VERCEL_ENV"

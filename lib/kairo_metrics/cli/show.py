@@ -79,15 +79,14 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         terminal.say(json.dumps(_as_json(family, rows), indent=2))
         return 0
-    terminal.say(
-        terminal.style(family.schema.name, "bold") + f" ({family.schema.type})  {printable(family.schema.help)}"
-    )
+    name, about = printable(family.schema.name), printable(family.schema.help)
+    terminal.say(f"{terminal.style(name, 'bold')} ({family.schema.type})  {about}")
     terminal.say()
     match family.schema.type:
         case "histogram":
             _print_histogram(terminal, family, rows)
         case "summary":
-            table = [(_set(text), int(count), short(_mean(total, int(count)))) for text, (count, total) in rows.items()]
+            table = [(_set(text), int(count), _mean(total, int(count))) for text, (count, total) in rows.items()]
             print_table(terminal, ("label set", "count", "mean"), table)
         case _:
             print_table(terminal, ("label set", "value"), [(_set(t), short(float(n[0]))) for t, n in rows.items()])
@@ -127,7 +126,7 @@ def _bucket_of(share: float, counts: Sequence[int]) -> int:
 def _figures(numbers: Sequence[bytes] | Sequence[float], bounds: Sequence[float]) -> tuple[object, ...]:
     counts = [int(count) for count in numbers[1:]]
     estimates = [_estimate(share, bounds, counts) for share in _SHARES.values()]
-    return sum(counts), short(_mean(numbers[0], sum(counts))), *estimates
+    return sum(counts), _mean(numbers[0], sum(counts)), *estimates
 
 
 def _estimate(share: float, bounds: Sequence[float], counts: Sequence[int]) -> str:
@@ -142,8 +141,8 @@ def _summed(rows: Mapping[str, Sequence[bytes]]) -> list[float]:
     return [sum(column) for column in zip(*([float(n) for n in numbers] for numbers in rows.values()), strict=True)]
 
 
-def _mean(total: bytes | float, count: int) -> float:
-    return float(total) / count if count else math.nan
+def _mean(total: bytes | float, count: int) -> str:
+    return short(float(total) / count) if count else "-"
 
 
 def _set(text: str) -> str:

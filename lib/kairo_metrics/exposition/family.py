@@ -11,6 +11,7 @@ __all__ = ["Exemplar", "Extras", "Family"]
 
 _SUFFIXES = {
     "counter": ("", "_total", "_created"),
+    "exemplars": (),  # they stand in the samples of what they belong to
     "gauge": ("",),
     "histogram": ("", "_bucket", "_count", "_sum", "_created"),
     "info": ("", "_info"),

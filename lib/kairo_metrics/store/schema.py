@@ -22,7 +22,7 @@ from typing import Literal
 
 from .notation import label_text, printable
 
-__all__ = ["ENDED", "INSTANCE_LABEL", "Rule", "Schema", "is_per_instance"]
+__all__ = ["ENDED", "INSTANCE_LABEL", "Rule", "Schema", "exemplars_field", "is_per_instance"]
 
 Rule = Literal["sum", "latest", "native", "word"]
 
@@ -155,6 +155,18 @@ class Schema:
 @lru_cache(maxsize=4096)
 def _exemplars(name: str, of: str) -> Schema:
     return Schema(name, "exemplars", of=of)
+
+
+def exemplars_field(index_field: str) -> str:
+    """Return the place in the index of the exemplars of what stands in that place.
+
+    Example:
+        >>> schema = Schema("wait", "counter")
+        >>> exemplars_field(schema.index_field) == schema.exemplars.index_field
+        True
+    """
+    name, _, digest = index_field.rpartition(" ")
+    return _exemplars(name, digest).index_field
 
 
 def _rule(typ: str, mode: str) -> Rule:

@@ -15,6 +15,7 @@ from ..errors import StoreError, StoreRefused
 from .base import Command, SyncLink, T
 from .bookkeeping import OVERFLOWED
 from .keys import Keys, StoredKey, key_pattern, read_key
+from .schema import exemplars_field
 from .snapshot import OF_THE_STATE
 
 __all__ = ["Doomed", "Plan", "erase", "plan_wipe"]
@@ -108,7 +109,9 @@ def plan_wipe(
         else:
             indexed += [(index.shard, _text(field)) for field in fields if field not in OF_THE_STATE]
     places = sorted({*stored, *indexed})
-    counts = _count(link, [stored[place].text for place in places if place in stored])
+    # Exemplars have a key of their own, and are no series.
+    beside = {(shard, exemplars_field(field)) for shard, field in places}
+    counts = _count(link, [stored[place].text for place in places if place in stored and place not in beside])
     families = [
         Doomed(
             shard,
