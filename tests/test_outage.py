@@ -73,7 +73,7 @@ async def test_what_was_pending_arrives_without_another_request(start: Start, pr
 
 async def test_one_stall_opens_the_breaker_once(start: Start, proxy: Proxy) -> None:
     """However many requests wait for a flush that fails, it is one failure."""
-    instance = start(proxy.url, flush_budget_ms=200)
+    instance = start(proxy.url, flush_budget_ms=800)
     instance.add('queue="a"')
     await instance.flusher.aflush()
     proxy.black_hole = True
