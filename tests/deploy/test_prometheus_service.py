@@ -198,6 +198,7 @@ systemctl --quiet disable prometheus
 systemctl stop prometheus
 removed /etc/systemd/system/prometheus.service
 removed /etc/prometheus/prometheus.yml
+removed /etc/prometheus/prometheus.yml.bak
 removed /etc/prometheus/metrics-token
 removed /etc/prometheus/targets/kairo-cms.json
 removed /etc/prometheus/rules/kairo-cms

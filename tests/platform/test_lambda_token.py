@@ -40,7 +40,7 @@ def client(moto_url: str) -> Callable[[str], Any]:
 
 
 def statuses(function: LambdaFunction) -> list[int]:
-    """Present each token, once the function has learnt them: its first question may outlast a loaded machine's patience."""
+    """Present each token, once the function has learnt them: a loaded machine may outlast its patience at first."""
     for _ in range(10):
         if ask(function, Call("GET", "/api/metrics", (("Authorization", f"Bearer {TOKENS[0]}"),))).status != _UNREADY:
             break
