@@ -197,6 +197,7 @@ started Prometheus on http://127.0.0.1:9090
 systemctl --quiet disable prometheus
 systemctl stop prometheus
 removed /etc/systemd/system/prometheus.service
+removed /etc/systemd/system/prometheus.service.bak
 removed /etc/prometheus/prometheus.yml
 removed /etc/prometheus/prometheus.yml.bak
 removed /etc/prometheus/metrics-token
