@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Extras
 from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.redis import RedisStore
 from tests.dev_server import dev_server
 from tests.instance import settings
 from tests.program import Program
@@ -66,19 +68,21 @@ async def test_an_exemplar_given_by_the_caller_is_shown(recording: Recording) ->
     assert all(abs(float(str(exemplar.timestamp)) - now_s) < 60 for exemplar in found.values())
 
 
-async def test_the_newest_exemplar_of_all_instances_is_shown() -> None:
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+async def test_the_newest_exemplar_of_all_instances_is_shown(kind: str, redis_url: str) -> None:
     """Whichever instance counted last, on whichever shard, its exemplar stands."""
-    clock = [1_764_000_000_000]
-    chosen = settings(shards=4)
-    store = MemoryStore(chosen, lambda: clock[0])
+    chosen = settings(redis_url, shards=4)
+    store = RedisStore(chosen) if kind == "redis" else MemoryStore(chosen)
     for number in range(6):
         program = Program(store, chosen, str(number))
         with program.running():
             Counter("jobs", "Jobs.", registry=program.registry).inc(1, {"from": str(number)})
-        program.flush()
-        clock[0] += 1_000
+        await asyncio.to_thread(program.flush)
+        await asyncio.sleep(0.005)  # the store's clock has milliseconds
     [exemplar] = (await exemplars(store)).values()
     assert exemplar.labels == {"from": "5"}
+    if isinstance(store, RedisStore):
+        await store.aclose()
 
 
 async def test_a_format_that_has_no_exemplars_shows_none(recording: Recording) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
@@ -25,6 +25,7 @@ from prometheus_client.values import MultiProcessValue
 from lib.kairo_metrics.exposition.text import render
 from lib.kairo_metrics.pipeline import Pipeline
 from lib.kairo_metrics.scrape import take_scrape
+from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
@@ -46,12 +47,12 @@ def call(method: str, number: float) -> Callable[[Any], None]:
 class Fleet:
     """Instances of ours, and processes of prometheus_client's that do the same."""
 
-    def __init__(self, mode: str, folder: Path) -> None:
+    def __init__(self, mode: str, folder: Path, redis_url: str | None = None) -> None:
         self.mode = mode
         self.folder = folder
         self.now_ms = int(time.time() * 1000)
-        self.settings = settings(instance_lease_s=LEASE_S)
-        self.store = MemoryStore(self.settings, lambda: self.now_ms)
+        self.settings = settings(redis_url, instance_lease_s=LEASE_S)
+        self.store: Store = RedisStore(self.settings) if redis_url else MemoryStore(self.settings, lambda: self.now_ms)
         self.programs: dict[int, Program] = {}
         self._processes: dict[int, tuple[Any, Any]] = {}
 
@@ -71,7 +72,8 @@ class Fleet:
         """Let both do the same."""
         self.now_ms += 10
         if "mostrecent" in self.mode:
-            time.sleep(0.002)  # prometheus_client's own clock may be coarse
+            # prometheus_client's own clock may be coarse, and that of Redis has milliseconds.
+            time.sleep(0.006 if isinstance(self.store, RedisStore) else 0.002)
         program = self.programs[number]
         with program.running():
             use(program.instruments["load"].labels(room))
@@ -102,7 +104,10 @@ class Fleet:
 
     async def shown(self) -> Samples:
         """Return what a scrape shows."""
-        return _samples(await page(self.store))
+        text = await page(self.store)
+        if isinstance(self.store, RedisStore):
+            await self.store.aclose()
+        return _samples(text)
 
 
 def _samples(text: str) -> Samples:
@@ -152,6 +157,24 @@ def test_instances_show_what_processes_would_show(
             return  # what is kept of ended instances is told apart below
         for number in ended:
             fleet.end(number)
+        assert asyncio.run(fleet.shown()) == pytest.approx(fleet.expected())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@given(uses=USES)
+@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_instances_show_the_same_through_redis(
+    redis_server: str, mode: str, uses: list[tuple[int, str, str, float]]
+) -> None:
+    """The same through the script."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    with process_files() as folder:
+        fleet = Fleet(mode, folder, redis_server)
+        for number in (1, 2, 3):
+            fleet.start(number)
+        for number, room, use, amount in uses:
+            fleet.do(number, room, call("set" if "mostrecent" in mode else use, amount))
         assert asyncio.run(fleet.shown()) == pytest.approx(fleet.expected())
 
 

@@ -121,6 +121,7 @@ async def test_other_methods_are_refused(recording: Recording) -> None:
     """A cron's call is a GET or a POST."""
     app = app_of(recording, push_settings("http://127.0.0.1:1"))
     assert (await call(app, "DELETE", **ALLOWED)).status_code == 405
+    assert (await call(app, "HEAD", **ALLOWED)).status_code == 405
     assert (await call(app, "POST")).status_code == 401
 
 

@@ -46,6 +46,8 @@ def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: 
             return _text(503, "no secret is configured: set CRON_SECRET")
         if not auth.accepts([value for name, value in request.scope["headers"] if name.lower() == b"authorization"]):
             return _text(401, "send the header 'Authorization: Bearer <CRON_SECRET>'", {"WWW-Authenticate": "Bearer"})
+        if request.method == "HEAD":  # Starlette lets it in with GET, and nobody who sends it means to push
+            return _text(405, "a push is a GET or a POST", {"Allow": "GET, POST"})
         response = await _push(pipeline, settings, push_settings)
         response.background = BackgroundTask(_flush, pipeline)
         return response
