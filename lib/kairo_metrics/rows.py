@@ -57,26 +57,30 @@ class Sieve:
     def take(self, items: list[bytes]) -> None:
         """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
         texts, lines = items[::2], items[1::2]
-        good = list(zip(texts, lines, strict=True))
         if not (_all_match(self._text, texts) and _all_match(self._line, lines)):
-            found = len(good)
-            good = [
-                (text, line) for text, line in good if _all_match(self._text, [text]) and _all_match(self._line, [line])
-            ]
-            self.damaged += found - len(good)
+            found = len(texts)
+            texts, lines = self._undamaged(texts, lines)
+            self.damaged += found - len(texts)
         oldest = self._oldest
         # Both times are 13 digits, so that as text they compare as numbers do.
-        fresh = [(text, line) for text, line in good if line[-13:] >= oldest]
-        if len(fresh) < len(good):
-            self.stale += [text for text, line in good if line[-13:] < oldest]
+        rows = {text: line[:-TIMES_WIDTH] for text, line in zip(texts, lines, strict=True) if line[-13:] >= oldest}
+        if len(rows) < len(texts):
+            self.stale += [text for text, line in zip(texts, lines, strict=True) if line[-13:] < oldest]
         if self._keeps_created:
-            self.created.update({text: int(line[-27:-14]) for text, line in fresh})
-        if not self._schema.per_instance:
-            self.rows.update({text: line[:-TIMES_WIDTH] for text, line in fresh})
-            return
-        for text, line in fresh:
-            ended = line[-13:] < self._lease_began and _RESIDUAL not in text
-            (self.ended if ended else self.rows)[text] = line[:-TIMES_WIDTH]
+            self.created.update({text: int(line[-27:-14]) for text, line in zip(texts, lines, strict=True)})
+        if self._schema.per_instance:
+            for text, line in zip(texts, lines, strict=True):
+                if line[-13:] < self._lease_began and text in rows and _RESIDUAL not in text:
+                    self.ended[text] = rows.pop(text)
+        self.rows.update(rows)
+
+    def _undamaged(self, texts: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        good = [
+            (text, line)
+            for text, line in zip(texts, lines, strict=True)
+            if _all_match(self._text, [text]) and _all_match(self._line, [line])
+        ]
+        return [text for text, _ in good], [line for _, line in good]
 
 
 @lru_cache(maxsize=1024)
