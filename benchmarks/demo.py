@@ -22,6 +22,9 @@ from pathlib import Path
 
 import httpx
 
+from lib.kairo_metrics import SettingsError
+from lib.kairo_metrics.config import DevSettings
+
 __all__ = ["main"]
 
 TENANTS = ("acme", "globex", "initech", "umbrella", "hooli")
@@ -35,6 +38,7 @@ _HELD_S = {4.0: 0.45, 12.0: 0.8, 20.0: 5.8}
 _MOST_AT_ONCE = 40
 _TIMEOUT_S = 15.0
 _BAR = 28
+_LAST_PORT = 65_535
 
 
 def main() -> int:
@@ -49,10 +53,24 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make demo", description="Lifelike traffic for the dev server.")
-    port = os.environ.get("PORT", "").strip() or "3000"
-    parser.add_argument("--url", default=f"http://127.0.0.1:{port}", help="the dev server (default: PORT, else 3000)")
-    parser.add_argument("--seconds", type=_seconds, default=_seconds(os.environ.get("SECONDS_OF_DEMO", "90")))
+    try:
+        port = DevSettings.from_env({"PORT": os.environ.get("PORT", "")}).port
+    except SettingsError as err:
+        parser.error(str(err))
+    url = f"http://127.0.0.1:{port}"
+    parser.add_argument("--url", type=_address, default=url, help="the dev server (default: at PORT, else 3000)")
+    parser.add_argument("--seconds", type=_seconds, default=90.0, help="how long (default: 90)")
     return parser
+
+
+def _address(text: str) -> str:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as err:
+        raise argparse.ArgumentTypeError(f"is no address: {err}") from err
+    if url.scheme not in {"http", "https"} or not url.host or (url.port or 0) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"must be like http://127.0.0.1:3000, not {text!r}")
+    return text.rstrip("/")
 
 
 def _seconds(text: str) -> float:
@@ -74,7 +92,7 @@ class _Demo:
     """
 
     def __init__(self, url: str, seconds: float) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
         self._seconds = seconds
         self._answers: Counter[str] = Counter()
         self._slugs: dict[str, list[str]] = {tenant: [] for tenant in TENANTS}

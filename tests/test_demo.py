@@ -15,7 +15,7 @@ from lib.kairo_metrics.dev.redis_server import free_port
 from tests.dev_server import REPOSITORY, DevServer, dev_server
 
 
-def demo(port: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+def demo(port: object, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run it against a port, and return how it ended."""
     return subprocess.run(
         [sys.executable, "-m", "benchmarks.demo", *arguments],
@@ -77,6 +77,14 @@ def test_a_bad_length_is_refused() -> None:
     ran = demo(free_port(), "--seconds", "forever")
     assert ran.returncode == 2
     assert "must be from 1 to 3600 seconds, not 'forever'" in ran.stderr
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    """A port or an address that can't be one is one clear line, which names it."""
+    for ran in (demo("70000"), demo("", "--url", "http://127.0.0.1:70000"), demo("", "--url", "127.0.0.1")):
+        assert ran.returncode == 2
+        assert "Traceback" not in ran.stderr
+        assert "70000" in ran.stderr or "'127.0.0.1'" in ran.stderr
 
 
 def test_a_terminal_gets_a_progress_bar() -> None:
