@@ -156,3 +156,40 @@ def _selector(query: dict[str, Any]) -> str:
     found = re.fullmatch(r"label_values\((.+), \w+\)", query["query"])
     assert found, query
     return found[1]
+
+
+IDLE = {
+    'http_requests_total{job="a",method="GET",route="/a",status="200"}': "5+0x30",
+    'api_errors_total{job="a",method="GET",route="/a",type="http_500"}': "0+0x30",
+    'tenant_db_query_duration_seconds_count{job="a",model="Entry",operation="select"}': "5+0x30",
+    'tenant_db_query_duration_seconds_bucket{job="a",model="Entry",operation="select",le="0.2"}': "5+0x30",
+    'kairo_clock_skew_seconds{job="a"}': "0+0x30",
+    'kairo_clock_skew_seconds{job="b"}': "-8+0x30",
+}
+ANSWERS = {
+    "Errors (21), A": {'{method="GET",route="/a"}': 0},
+    "Routes now (26), B": {'{method="GET",route="/a"}': 0},
+    "Slow queries (42), A": {'{model="Entry",operation="select"}': 0},
+    "Slow queries (4), A": {"{}": 0},
+    "Error budget left (5), A": {"{}": 1},
+    "Clock skew (67), A": {'{job="a"}': 0, '{job="b"}': -8},
+}
+
+
+@pytest.mark.prometheus
+def test_what_is_idle_is_shown_as_it_is(tmp_path: Path) -> None:
+    """A system that had requests and is quiet shows its own routes and models, at zero, and no clock hides another."""
+    tests = [
+        {
+            "expr": filled(QUERIES[name]),
+            "eval_time": "20m",
+            "exp_samples": [{"labels": labels, "value": value} for labels, value in answer.items()],
+        }
+        for name, answer in ANSWERS.items()
+    ]
+    series = [{"series": name, "values": values} for name, values in IDLE.items()]
+    file = tmp_path / "idle.yml"
+    file.write_text(yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}]}))
+    command = [require("promtool"), "test", "rules", str(file)]
+    tested = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stdout + tested.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .panels import Panel, Say, graph, heat_map
-from .queries import MODEL, WINDOW, Query, by, otherwise, quantile, ratio
+from .queries import MODEL, WINDOW, Query, by, idle_as_zero, otherwise, quantile, ratio
 
 __all__ = ["PANELS", "TITLE"]
 
@@ -45,7 +45,7 @@ PANELS: tuple[Panel, ...] = (
             lines=(0.01, 0.05),
             alerts=("SlowQueries",),
         ),
-        Query(_idle(f"1 - {ratio(_BY, _FAST, _COUNT)}"), _LEGEND),
+        Query(_idle(idle_as_zero(f"1 - {ratio(_BY, _FAST, _COUNT)}", _BY, _COUNT)), _LEGEND),
     ),
     heat_map(
         Say(

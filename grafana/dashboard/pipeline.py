@@ -113,7 +113,13 @@ PANELS: tuple[Panel, ...] = (
             "s",
             alerts=("ClockSkew",),
         ),
-        Query(otherwise(f"max(kairo_clock_skew_seconds{{{ENVIRONMENT}}})", "NaN"), "ahead"),
+        # One line for each: over all of them, a clock that is behind would hide behind one that is right.
+        Query(
+            otherwise(
+                f"max by (job, environment) (kairo_clock_skew_seconds{{{ENVIRONMENT}}})", "NaN", job="not scraped"
+            ),
+            "{{job}} {{environment}}",
+        ),
     ),
     graph(
         Say(

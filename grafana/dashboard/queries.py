@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ENVIRONMENT", "MODEL", "ROUTE", "WINDOW", "Query", "by", "otherwise", "quantile", "ratio"]
+__all__ = ["ENVIRONMENT", "MODEL", "ROUTE", "WINDOW", "Query", "by", "idle_as_zero", "otherwise", "quantile", "ratio"]
 
 # Without curly braces, so that more labels may follow.
 ENVIRONMENT = 'job=~"$job",environment=~"$environment"'
@@ -66,6 +66,16 @@ def ratio(labels: str, part: str, whole: str) -> str:
         'sum by (route) (rate(errors[1m])) / (sum by (route) (rate(requests[1m])) > 0)'
     """
     return f"{by(labels, part)} / ({by(labels, whole)} > 0)"
+
+
+def idle_as_zero(expr: str, labels: str, whole: str) -> str:
+    """Let a share be zero for what is known and was idle, so that nobody takes it for something new.
+
+    Example:
+        >>> idle_as_zero("errors / (requests > 0)", "route", "rate(requests[1m])")
+        'errors / (requests > 0) or 0 * sum by (route) (rate(requests[1m]))'
+    """
+    return f"{expr} or 0 * {by(labels, whole)}"
 
 
 def quantile(share: float, labels: str, histogram: str, selector: str, window: str = WINDOW) -> str:

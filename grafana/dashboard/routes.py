@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .panels import Panel, Say, graph, grid, heat_map
-from .queries import ROUTE, WINDOW, Query, by, otherwise, quantile, ratio
+from .queries import ROUTE, WINDOW, Query, by, idle_as_zero, otherwise, quantile, ratio
 
 __all__ = ["PANELS", "TITLE"]
 
@@ -20,6 +20,11 @@ def _idle(expr: str, value: str = "0") -> str:
 
 def _rate(metric: str, window: str = WINDOW) -> str:
     return f"rate({metric}{{{ROUTE}}}{window})"
+
+
+def _errors(window: str = WINDOW) -> str:
+    requests = _rate("http_requests_total", window)
+    return _idle(idle_as_zero(ratio(_BY, _rate("api_errors_total", window), requests), _BY, requests))
 
 
 def _percentile(number: int, name: str, what: str) -> Panel:
@@ -55,7 +60,7 @@ PANELS: tuple[Panel, ...] = (
             lines=(0.01, 0.05),
             alerts=("HighErrorRate",),
         ),
-        Query(_idle(ratio(_BY, _rate("api_errors_total"), _rate("http_requests_total"))), _LEGEND),
+        Query(_errors(), _LEGEND),
     ),
     _percentile(22, "p50", "Half of the"),
     _percentile(23, "p95", "19 of 20"),
@@ -90,13 +95,7 @@ PANELS: tuple[Panel, ...] = (
         ),
         {
             "Rate": (Query(_idle(by(_BY, _rate("http_requests_total", "[5m]"))), ""), "reqps"),
-            "Errors": (
-                Query(
-                    _idle(ratio(_BY, _rate("api_errors_total", "[5m]"), _rate("http_requests_total", "[5m]"))),
-                    "",
-                ),
-                "percentunit",
-            ),
+            "Errors": (Query(_errors("[5m]"), ""), "percentunit"),
             "p50": (Query(_idle(quantile(0.5, _BY, _LATENCY, ROUTE, "[5m]"), "NaN"), ""), "s"),
             "p95": (Query(_idle(quantile(0.95, _BY, _LATENCY, ROUTE, "[5m]"), "NaN"), ""), "s"),
             "p99": (Query(_idle(quantile(0.99, _BY, _LATENCY, ROUTE, "[5m]"), "NaN"), ""), "s"),
