@@ -102,7 +102,7 @@ class Page {
     const start = end - Math.ceil(range / step) * step;
     const times = Array.from({ length: Math.round((end - start) / step) + 1 }, (_, number) => start + number * step);
     const values = { ...this.variables.values, ...timeVariables({ start, end, step, scrape: this.pace.scrape }) };
-    return { start, end, step, times, values };
+    return { now, start, end, step, times, values };
   }
 
   async #tell() {
@@ -119,7 +119,7 @@ class Page {
     );
     const known =
       this.quiet === false ||
-      (await instant("sum(http_requests_total)", this.#context().end)).some(({ value }) => value > 0);
+      (await instant("sum(http_requests_total)", this.#context().now)).some(({ value }) => value > 0);
     this.quiet = !known;
     if (problem) this.#notice(problem, "bad");
     else if (this.quiet) {
