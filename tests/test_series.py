@@ -249,6 +249,15 @@ def test_a_table_fits_the_terminal(filled: str) -> None:
     assert "…" in shown.out
 
 
+@pytest.mark.parametrize(("columns", "longest"), [("100", 40), ("46", 22), ("10", 8)])
+def test_a_picture_fits_the_terminal(filled: str, columns: str, longest: int) -> None:
+    """On a narrow terminal the bars are shorter, and the names of the quantiles still stand behind them."""
+    environ = {"REDIS_URL": filled, "COLUMNS": columns, "NO_COLOR": "1"}
+    picture = on_terminal(["show", "wait_seconds"], environ).out.split("\r\n\r\n")[-1]
+    assert max(line.count("█") for line in picture.splitlines()) == longest
+    assert max(map(len, picture.splitlines())) <= max(46, int(columns))
+
+
 def test_a_reader_that_is_gone_is_no_traceback(filled: str) -> None:
     """`series | head -1` ends quietly."""
     line = f"REDIS_URL={filled} METRICS_NAMESPACE=development python -m lib.kairo_metrics series --json | head -1"

@@ -23,6 +23,7 @@ __all__ = ["add_show"]
 
 _SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _BAR_WIDTH = 40
+_NARROWEST_BAR = 8
 _ALL = "all of it"
 
 
@@ -107,10 +108,19 @@ def _print_histogram(terminal: Terminal, family: Family, rows: Mapping[str, Sequ
     width = max(map(len, limits))
     digits = max(len(str(count)) for count in counts)
     marks = {name: _bucket_of(share, counts) for name, share in _SHARES.items()} if sum(counts) else {}
-    for number, bar in enumerate(bars(counts, _BAR_WIDTH, blocks=terminal.can_print("█▏"))):
+    longest = _bar_width(terminal, width + digits)
+    for number, bar in enumerate(bars(counts, longest, blocks=terminal.can_print("█▏"))):
         here = " ".join(name for name, bucket in marks.items() if bucket == number)
-        drawn = terminal.style(bar, "cyan") + " " * (_BAR_WIDTH + 2 - len(bar))
+        drawn = terminal.style(bar, "cyan") + " " * (longest + 2 - len(bar))
         terminal.say(f"{limits[number]:>{width}}  {counts[number]:>{digits}}  {drawn}{here}".rstrip())
+
+
+def _bar_width(terminal: Terminal, taken: int) -> int:
+    """Return how long the longest bar is, so that its line fits the terminal, with all names of quantiles."""
+    if terminal.width is None:
+        return _BAR_WIDTH
+    gaps = 3 * len("  ")
+    return max(_NARROWEST_BAR, min(_BAR_WIDTH, terminal.width - taken - gaps - len(" ".join(_SHARES))))
 
 
 def _bucket_of(share: float, counts: Sequence[int]) -> int:

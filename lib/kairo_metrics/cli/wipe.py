@@ -62,7 +62,7 @@ def _wipe(options: argparse.Namespace) -> int:
     if options.json:
         terminal.say(json.dumps(_as_json(plan, deleted=deletes), indent=2))
     elif deletes:
-        terminal.say(f"deleted {plan.keys} keys; instances that run count from zero")
+        terminal.say(f"deleted {_counted(plan.keys, 'key')}; instances that run count from zero")
     elif options.dry_run:
         terminal.say("nothing was deleted: this was a dry run")
     return 0
@@ -93,9 +93,16 @@ def _describe(terminal: Terminal, plan: Plan, settings: Settings) -> None:
         rows.append(("(other keys)", len(plan.others), 0))
     print_table(terminal, ("family", "keys", "series"), rows)
     terminal.say()
-    terminal.say(f"{plan.keys} keys with {sum(series for _, _, series in rows)} series are to be deleted")
+    series = sum(series for _, _, series in rows)
+    terminal.say(f"{_counted(plan.keys, 'key')} with {series} series {'is' if plan.keys == 1 else 'are'} to be deleted")
     if plan.kept:
-        terminal.say(f"{plan.kept} records of deliveries stay, without which instances would send batches again")
+        stays = "stays" if plan.kept == 1 else "stay"
+        records = _counted(plan.kept, "record")
+        terminal.say(f"{records} of deliveries {stays}, without which instances would send batches again")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _by_family(plan: Plan) -> dict[str, tuple[int, int]]:
