@@ -5,16 +5,23 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from google.protobuf.proto import parse_length_prefixed
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
+from lib.kairo_metrics.exposition.client_model_pb2 import MetricFamily
 from tests.platform.lambda_events import CALLERS, Call, Caller
 from tests.platform.lambda_requests import TENANT, TOKEN, ask, create, read, scrape, variables
 from tests.platform.lambda_runtime import LambdaFunction, lambda_function
 
 OPENMETRICS = ("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+PROTOBUF = (
+    "Accept",
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+)
 GZIP = ("Accept-Encoding", "gzip")
 
 
@@ -79,9 +86,26 @@ def test_pages_arrive_intact(content: LambdaFunction, metrics: LambdaFunction, c
         assert _lasting(gzip.decompress(packed.body).decode()) == _lasting(page.text)
 
 
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_messages_arrive_intact(
+    content: LambdaFunction, metrics: LambdaFunction, caller: Caller, *, gzipped: bool
+) -> None:
+    """A page in protobuf is binary: it travels as base64 with its flag, compressed or not, and can be read."""
+    ask(content, create(), caller)
+    page = ask(metrics, scrape(PROTOBUF, *([GZIP] if gzipped else [])), caller)
+    assert page.was_base64
+    assert page.headers["content-type"].startswith("application/vnd.google.protobuf; proto=")
+    assert page.headers.get("content-encoding") == ("gzip" if gzipped else None)
+    source = BytesIO(gzip.decompress(page.body) if gzipped else page.body)
+    families = list(iter(lambda: parse_length_prefixed(MetricFamily, source), None))
+    requests = {family.name: family for family in families}["http_requests_total"]
+    assert [metric.counter.value for metric in requests.metric] == [1]
+
+
 def _lasting(page: str) -> list[str]:
     """Give the lines that two scrapes in a row have in common."""
-    return [line for line in page.splitlines() if not line.startswith("kairo_scrape_duration_seconds ")]
+    changing = ("kairo_scrape_duration_seconds ", "kairo_store_memory_bytes ", "kairo_clock_skew_seconds ")
+    return [line for line in page.splitlines() if not line.startswith(changing)]
 
 
 def test_questions_and_refusals_arrive_intact(content: LambdaFunction, metrics: LambdaFunction, caller: Caller) -> None:
