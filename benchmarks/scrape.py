@@ -38,7 +38,7 @@ def bench_scrape(url: str) -> None:
             floors_s[count] = median_s(lambda: _raw(client), _ROUNDS)
             row(f"{count} fields, HGETALL + join", floors_s[count])
             row(f"{count} counters, scrape", asyncio.run(_scrape_s(url, count)), floors_s[count])
-        _fill(client, _HISTOGRAM, 1_000, [0.25, *map(float, range(1, _HISTOGRAM.width))])
+        _fill(client, _HISTOGRAM, 1_000, [0.25, *map(float, range(1, len(_HISTOGRAM.shape)))])
         print("\nScrape of histograms, floor: HGETALL of 10000 fields, and a join")
         row("1000 histograms x 12 buckets, scrape", asyncio.run(_scrape_s(url, 14_000)), floors_s[10_000])
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from .exemplars import read_exemplars
-from .exposition.family import Extras, Family
+from .exposition.family import Exemplar, Extras, Family
+from .exposition.names import sample_names
 from .gauges import fold, resolve
 from .report import ABOUT_ALL, OWN_NAMES, duration, own_families, zeros
 from .rows import Rows, Sieve, merge, rebin
@@ -101,7 +102,7 @@ async def collect(
         families[name] = Family(
             served[name],
             resolved.rows,
-            read_exemplars(served[name].exemplars, [sieves[entry].rows for entry in exemplars.get(name, ())]),
+            _exemplars_of(served[name], [sieves[entry].rows for entry in exemplars.get(name, ())]),
             _created(taken.values()),
         )
     for schema, rows in zeros(snapshot):
@@ -111,7 +112,7 @@ async def collect(
                 families[schema.name] = replace(known, rows=rows | dict(known.rows))
     if snapshot.damaged:
         damaged[""] = snapshot.damaged
-    shown = _unclashing([family for _, family in sorted(families.items()) if family.rows], damaged)
+    shown = _unclashing([family for _, family in sorted(families.items()) if family.rows], damaged, extras.escaping)
     shown += own_families(snapshot, shown, damaged, _clashing(schemas, served, snapshot.now_ms))
     leftovers = _leftovers(snapshot, sieves, limits)
     return Scrape(tuple(sorted(shown, key=lambda family: family.schema.name)), snapshot.now_ms, leftovers)
@@ -142,6 +143,16 @@ def _exemplar_entries(snapshot: Snapshot, served: Mapping[str, Schema]) -> dict[
         if schema is not None and entry.schema == schema.exemplars:
             found[schema.name].append(entry)
     return found
+
+
+def _exemplars_of(schema: Schema, parts: Sequence[Rows]) -> Mapping[bytes, Mapping[int, Exemplar]]:
+    """Return those that stand beside a number which is printed: a counter's own, and those of a histogram's buckets."""
+    places = {"counter": range(1, 2), "histogram": range(2, 2 + len(schema.bounds))}.get(schema.type, range(0))
+    found = read_exemplars(schema.exemplars, parts) if parts and places else {}
+    return {
+        text: {place: exemplar for place, exemplar in of_text.items() if place in places}
+        for text, of_text in found.items()
+    }
 
 
 def _created(sieves: Iterable[Sieve]) -> dict[bytes, int]:
@@ -210,13 +221,14 @@ def _agree(one: Schema, other: Schema) -> bool:
     return (one.type, one.rule) == (other.type, other.rule)
 
 
-def _unclashing(families: list[Family], damaged: dict[str, int]) -> list[Family]:
+def _unclashing(families: list[Family], damaged: dict[str, int], escaping: str) -> list[Family]:
     """Leave out a family whose sample names another one uses; a page that has both is refused whole."""
     claimed = set(OWN_NAMES)
     kept = []
     for family in families:
-        if claimed.isdisjoint(family.sample_names):
-            claimed |= family.sample_names
+        names = sample_names(family, escaping)
+        if claimed.isdisjoint(names):
+            claimed |= names
             kept.append(family)
         else:
             damaged[family.schema.name] += len(family.rows)

@@ -17,6 +17,7 @@ from starlette.types import Scope as ASGIScope
 from .collector import Scrape
 from .config import Settings
 from .errors import StoreError, TokenSourceError
+from .exposition.names import UNDERSCORES
 from .exposition.negotiate import Format, accepts_gzip, choose_format
 from .keyring import Keyring
 from .pipeline import Pipeline
@@ -80,7 +81,11 @@ class MetricsEndpoint:
     async def _scrape(self, pipeline: Pipeline, request: Request, started_s: float, patience_s: float) -> Response:
         names = frozenset(request.query_params.getlist("name[]"))
         form = choose_format(",".join(request.headers.getlist("Accept")))
-        extras = replace(form.extras, created=form.extras.created or self._settings.created_samples)
+        extras = replace(
+            form.extras,
+            created=form.extras.created or self._settings.created_samples,
+            escaping=form.escaping or UNDERSCORES,
+        )
         try:
             scrape = await take_scrape(pipeline, started_s, patience_s, names, extras)
         except StoreError as err:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from .exposition.family import Exemplar
 from .rows import LABELS, Rows, merge
-from .store.notation import info_text
+from .store.notation import info_text, label_pairs
 from .store.schema import Schema
 
 __all__ = ["read_exemplars"]
 
-_WORD = re.compile(rb"=(-?[0-9.e+-]+|[+-]Inf)(=.*)")
+_WORD = re.compile(rb"=(-?[0-9]{1,24}(?:\.[0-9]{1,24})?(?:e[+-]?[0-9]{1,3})?|[+-]Inf|NaN)(=.*)")
+# OpenMetrics 1.0, section "Exemplars": names and values together.
+_LONGEST = 128
 _LABELS = re.compile(LABELS)
 
 
@@ -35,14 +38,22 @@ def read_exemplars(schema: Schema, parts: Iterable[Rows]) -> Mapping[bytes, Mapp
         word, at_ms = line.split()
         parted = _WORD.fullmatch(word)
         labels = info_text(parted[2]) if parted else b""
-        if parted and _LABELS.fullmatch(labels) and _is_utf8(labels):
+        if parted and _are_printable(labels) and _is_number(parted[1]) and int(at_ms) >= 0:
             found[text][int(place)] = Exemplar(labels, parted[1], int(at_ms))
     return dict(found)
 
 
-def _is_utf8(text: bytes) -> bool:
+def _are_printable(labels: bytes) -> bool:
+    if not _LABELS.fullmatch(labels):
+        return False
     try:
-        text.decode()
+        pairs = label_pairs(labels.decode())
     except UnicodeDecodeError:
         return False
-    return True
+    names = [name for name, _ in pairs]
+    return len(set(names)) == len(names) and "" not in names and sum(len(n) + len(v) for n, v in pairs) <= _LONGEST
+
+
+def _is_number(text: bytes) -> bool:
+    """Tell whether a float holds it: what only reads like a number spoils a page."""
+    return text[-3:] == b"Inf" or not math.isinf(float(text))

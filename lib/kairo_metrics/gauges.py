@@ -7,12 +7,12 @@ process and its life.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .rows import LABELS, Rows
 from .store.leases import fold_rule, residual_text, without_instance
-from .store.notation import info_text, label_text, number_text
+from .store.notation import info_text, label_pairs, label_text, number_text
 from .store.schema import Schema
 
 __all__ = ["Resolved", "fold", "resolve"]
@@ -47,7 +47,7 @@ def resolve(schema: Schema, rows: Rows) -> Resolved:
     """
     match schema.type:
         case "info":
-            return _infos(rows)
+            return _infos(schema, rows)
         case "stateset":
             return _statesets(schema, rows)
         case "gauge":
@@ -131,23 +131,24 @@ _ONE_OF_ALL: dict[str, Callable[[list[bytes]], bytes | None]] = {
 }
 
 
-def _infos(rows: Rows) -> Resolved:
+def _infos(schema: Schema, rows: Rows) -> Resolved:
     resolved = Resolved()
     for text, numbers in rows.items():
         said = info_text(numbers.split()[0])
-        if _LABELS.fullmatch(said) and _decodable(said):
+        if _LABELS.fullmatch(said) and _can_stand_beside(schema.labelnames, said):
             resolved.rows[_joined(text, said)] = b"1"
         else:
             resolved.damaged += 1
     return resolved
 
 
-def _decodable(text: bytes) -> bool:
+def _can_stand_beside(labelnames: Sequence[str], said: bytes) -> bool:
+    """Tell whether what an info says can be printed: a label that is there twice spoils the page."""
     try:
-        text.decode()
+        names = [*labelnames, *(name for name, _ in label_pairs(said.decode()))]
     except UnicodeDecodeError:
         return False
-    return True
+    return len(set(names)) == len(names) and {"", "__name__"}.isdisjoint(names)
 
 
 def _statesets(schema: Schema, rows: Rows) -> Resolved:

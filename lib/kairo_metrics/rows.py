@@ -6,10 +6,11 @@ is looked at line by line, to find the damaged ones.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 from .store.notation import TIMES_WIDTH, label_name, number_text
 from .store.schema import ENDED, INSTANCE_LABEL, Schema
@@ -19,11 +20,22 @@ __all__ = ["LABELS", "Rows", "Sieve", "merge", "rebin"]
 # label text -> the numbers of the packed line
 Rows = dict[bytes, bytes]
 
-_FINITE = rb"[0-9]++(?:\.[0-9]++)?+(?:e[+-]?[0-9]++)?+"
-_GROWING = rb"(?:" + _FINITE + rb"|\+Inf)"
-_ANY = rb"(?:-?" + _FINITE + rb"|[+-]Inf|NaN)"
-_SPARSE = rb"-?[0-9]++:[0-9]++(?:,-?[0-9]++:[0-9]++)*+"
-_WORD = rb"=[!-~]*+"
+_FINITE = rb"[0-9]{1,24}+(?:\.[0-9]{1,24}+)?+(?:e[+-]?[0-9]{1,3}+)?+"
+_SPARSE = rb"-?[0-9]{1,6}+:[0-9]{1,15}+"
+# By letter of a shape. Whatever has more digits was never counted, and some reader could not hold it.
+_NUMBERS = {
+    "a": rb"(?:-?" + _FINITE + rb"|[+-]Inf|NaN)",
+    "b": rb"(?:-|" + _SPARSE + rb"(?:," + _SPARSE + rb")*+)",
+    "f": rb"-?" + _FINITE,
+    "g": rb"(?:" + _FINITE + rb"|\+Inf)",
+    "i": rb"-?[0-9]{1,15}+",
+    "s": rb"(?:-[1-4]|[0-8])",
+    "w": rb"[0-9]{1,15}+",
+    "x": rb"=[!-~]*+",
+    "z": _FINITE,
+}
+# A number that may be too large for a float has one of these exponents; Prometheus refuses a page with one.
+_LARGE = re.compile(rb"e\+?(?:29[1-9]|[3-9][0-9]{2})")
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 # No raw newline or quote, no NUL (Prometheus takes it for the end), no escape but the three of the format.
 _LABEL_VALUE = rb'"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+"'
@@ -57,7 +69,7 @@ class Sieve:
     def take(self, items: list[bytes]) -> None:
         """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
         texts, lines = items[::2], items[1::2]
-        if not (_all_match(self._text, texts) and _all_match(self._line, lines)):
+        if not (_all_match(self._text, texts) and self._all_good(lines)):
             found = len(texts)
             texts, lines = self._undamaged(texts, lines)
             self.damaged += found - len(texts)
@@ -78,9 +90,25 @@ class Sieve:
         good = [
             (text, line)
             for text, line in zip(texts, lines, strict=True)
-            if _all_match(self._text, [text]) and _all_match(self._line, [line])
+            if _all_match(self._text, [text]) and self._all_good([line])
         ]
         return [text for text, _ in good], [line for _, line in good]
+
+    def _all_good(self, lines: list[bytes]) -> bool:
+        if not _all_match(self._line, lines):
+            return False
+        if self._schema.rule == "native":
+            from .store.native import NativeCounts  # few have one
+
+            if not all(NativeCounts.parse(line[:-TIMES_WIDTH].decode().split()).adds_up for line in lines):
+                return False
+        elif self._schema.rule == "word":
+            return True
+        return not (_LARGE.search(b"\n".join(lines)) and any(map(_overflows, lines)))
+
+
+def _overflows(line: bytes) -> bool:
+    return any(math.isinf(float(word)) for word in line.split() if _LARGE.search(word))
 
 
 @lru_cache(maxsize=1024)
@@ -90,18 +118,8 @@ def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
         text = rb"[0-9]{1,6} (?:" + LABELS + rb")?"
     else:
         text = b",".join([re.escape(label_name(name).encode()) + b"=" + _LABEL_VALUE for name in schema.labelnames])
-    if schema.type == "histogram":
-        numbers = _ANY + rb"(?: [0-9]++){%d}" % len(schema.bounds)
-    elif schema.type == "summary":
-        numbers = rb"[0-9]++ " + _ANY
-    elif schema.type == "counter":
-        numbers = _GROWING
-    elif schema.type == "native":
-        numbers = _ANY + rb" [0-9]++ [0-9]++ -?[0-9] " + _FINITE + (rb" (?:-|" + _SPARSE + rb")") * 2
-    elif schema.rule == "sum":
-        numbers = rb"-?" + _FINITE + rb"(?: -?[0-9]++){3}"
-    else:
-        numbers = (_WORD if schema.rule == "word" else _ANY) + rb" -?[0-9]++"
+    runs = [(_NUMBERS[letter], len(list(run))) for letter, run in groupby(schema.shape)]
+    numbers = rb" ".join(number + rb"(?: %b){%d}" % (number, length - 1) for number, length in runs)
     return re.compile(rb"(?:" + text + rb"\n)*+"), re.compile(rb"(?:" + numbers + _TIMES + rb")*+")
 
 
@@ -143,8 +161,13 @@ def _join(schema: Schema, one: bytes, other: bytes) -> bytes:
         return counts.text().encode()
     if schema.rule != "sum":
         return max(one, other, key=lambda numbers: int(numbers.split()[1]))
-    summed = (float(a) + float(b) for a, b in zip(one.split(), other.split(), strict=True))
-    return " ".join(map(number_text, summed)).encode()
+    pairs = zip(schema.shape, one.split(), other.split(), strict=True)
+    # What is whole stays so, however large.
+    return b" ".join([b"%d" % (int(a) + int(b)) if letter in "iw" else _sum(a, b) for letter, a, b in pairs])
+
+
+def _sum(one: bytes, other: bytes) -> bytes:
+    return number_text(float(one) + float(other)).encode()
 
 
 def rebin(rows: Rows, old: Schema, new: Schema) -> Rows:

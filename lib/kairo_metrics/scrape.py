@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from .collector import Limits, Scrape, collect
-from .errors import StoreError, StoreUnavailable
+from .errors import StoreError, StoreRefused, StoreUnavailable
 from .exposition.family import Extras
 from .pipeline import Pipeline
 from .store.base import Store
@@ -56,4 +56,5 @@ async def _tidy(store: Store, scrape: Scrape) -> None:
     with suppress(StoreError):
         async with store.link() as link:
             for entry, texts in scrape.leftovers.items():
-                await adrive(store.tidy(entry, texts), link)
+                with suppress(StoreRefused):  # a key that turned out to be foreign is not in the way of the others
+                    await adrive(store.tidy(entry, texts), link)

@@ -29,11 +29,13 @@ class Extras:
         exemplars: the newest exemplar of each counter and bucket.
         created: when each series began.
         native: native histograms; for other formats they are made classic.
+        escaping: what becomes of names beyond the classic letters: two may be written as one.
     """
 
     exemplars: bool = False
     created: bool = False
     native: bool = False
+    escaping: str = "underscores"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
 
-from ..store.notation import label_text, labels_of
+from ..store.notation import is_classic, label_text, labels_of
 from .family import Family
 
-__all__ = ["SCHEMES", "UNDERSCORES", "bare", "escaped", "name_of", "opened", "unquoted_name_of"]
+__all__ = ["SCHEMES", "UNDERSCORES", "bare", "escaped", "name_of", "opened", "sample_names", "unquoted_name_of"]
 
 ALLOW_UTF_8 = "allow-utf-8"
 UNDERSCORES = "underscores"
@@ -32,7 +32,8 @@ def escaped(family: Family, scheme: str) -> Family:
         >>> escaped(family, "underscores").rows, name_of(escaped(family, "underscores"), "_total")
         ({b'mail_to="a"': b'3'}, 'mails_sent_total')
     """
-    if all(_label(label, scheme) == label for label in family.schema.labelnames):
+    # An info's labels are not those of its schema alone.
+    if family.schema.type != "info" and all(_label(label, scheme) == label for label in family.schema.labelnames):
         return replace(family, escaping=scheme)
     return replace(
         family,
@@ -53,6 +54,13 @@ def _renamed(rows: Mapping[bytes, T], scheme: str) -> dict[bytes, T]:
 
 def _label(name: str, scheme: str) -> str:
     return name if scheme == ALLOW_UTF_8 else escape_label_name(name, scheme)
+
+
+def sample_names(family: Family, scheme: str) -> frozenset[str]:
+    """Return the names under which the family's samples may stand, as the scheme writes them."""
+    if is_classic(family.schema.name):
+        return family.sample_names
+    return frozenset(escape_metric_name(name, scheme) for name in family.sample_names)
 
 
 def name_of(family: Family, suffix: str = "") -> str:

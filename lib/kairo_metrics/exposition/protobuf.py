@@ -18,6 +18,7 @@ from .names import unquoted_name_of
 
 __all__ = ["render"]
 
+_LARGEST_COUNT = 2**64 - 1
 _SUFFIXES = {"counter": "_total", "info": "_info"}
 _TYPES = {
     "counter": model.COUNTER,
@@ -69,14 +70,14 @@ def _counter(metric: model.Metric, family: Family, text: bytes, numbers: bytes) 
 
 def _summary(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
     count, total = numbers.split()
-    metric.summary.sample_count, metric.summary.sample_sum = int(float(count)), float(total)
+    metric.summary.sample_count, metric.summary.sample_sum = _held(int(count)), float(total)
     if text in family.created:
         metric.summary.created_timestamp.CopyFrom(_time(family.created[text]))
 
 
 def _histogram(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
     total, *counts = numbers.split()
-    cumulative = list(accumulate(map(int, counts)))
+    cumulative = list(map(_held, accumulate(map(int, counts))))
     histogram = metric.histogram
     histogram.sample_count, histogram.sample_sum = cumulative[-1], float(total)
     exemplars = family.exemplars.get(text, {})
@@ -91,11 +92,11 @@ def _histogram(metric: model.Metric, family: Family, text: bytes, numbers: bytes
 def _native(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
     counts = NativeCounts.parse(numbers.decode().split())
     histogram = metric.histogram
-    histogram.sample_count, histogram.sample_sum = counts.count, counts.sum
+    histogram.sample_count, histogram.sample_sum = _held(counts.count), counts.sum
     histogram.schema, histogram.zero_threshold, histogram.zero_count = (
         counts.schema,
         counts.zero_threshold,
-        counts.zero_count,
+        _held(counts.zero_count),
     )
     _fill_side(histogram.positive_span, histogram.positive_delta, counts.positive)
     _fill_side(histogram.negative_span, histogram.negative_delta, counts.negative)
@@ -115,6 +116,11 @@ def _fill_side(spans: Any, deltas: Any, side: Mapping[int, int]) -> None:
         spans[-1].length += 1
         deltas.append(side[index] - before)
         expected, before = index + 1, side[index]
+
+
+def _held(count: int) -> int:
+    """Return the count, or the largest that the field holds."""
+    return min(count, _LARGEST_COUNT)
 
 
 _Filler = Callable[[model.Metric, Family, bytes, bytes], None]

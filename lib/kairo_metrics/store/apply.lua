@@ -14,7 +14,8 @@
 -- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
 -- ARGV[7] "1" if the batch is sent again because the state went back in time: then it is renamed as well
 -- then for each family:
---   header, five lines: index field, rule, numbers per packed line, label text of its overflow series,
+--   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; what does
+--     not look like it is damaged, and starts again from zero), label text of its overflow series,
 --     label text of its count in KEYS[3], or "" where none is kept
 --   metadata, or "" once announced
 --   m, then m times: label pairs, one a line; all series that have them are removed first, with "" all there are
@@ -29,7 +30,8 @@
 --         "<incarnation> <batches>",
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
--- an argument ends the script while nothing is written.
+-- an argument ends the script while nothing is written. Whatever is wrong with one family alone, refuses that family: a
+-- batch that failed as a whole would be sent again for ever.
 
 local FIRST_FAMILY = 3 -- keys before it
 local FIRST_HEADER = 8
@@ -51,25 +53,47 @@ local function number_text(number)
   return string.format('%.17g', number)
 end
 
+-- By letter of a shape: the word as it may stand in a line of ours, or nil. Whatever is more than 15 digits
+-- can't have been counted.
+local fitting = {}
+
+function fitting.f(word)
+  if #word <= 24 and string.find(word, '^%-?%d+%.?%d*$') then return string.find(word, '%d$') and word end
+  local number = string.find(word, '^%-?%d[%d.e+-]*$') and tonumber(word)
+  return number and math.abs(number) < math.huge and number_text(number)
+end
+
+function fitting.a(word) return (word == '+Inf' or word == '-Inf' or word == 'NaN') and word or fitting.f(word) end
+function fitting.g(word) return word == '+Inf' and word or string.sub(word, 1, 1) ~= '-' and fitting.f(word) end
+function fitting.w(word) return #word <= 15 and string.find(word, '^%d+$') and word end
+function fitting.i(word) return #word <= 16 and string.find(word, '^%-?%d+$') and word end
+function fitting.x(word) return string.find(word, '^=[!-~]*$') and word end
+function fitting.z(word) return string.sub(word, 1, 1) ~= '-' and fitting.f(word) end
+function fitting.s(word) return native.is_schema(word) and word end
+function fitting.b(word) return native.is_side(word) and word end
+
+-- The words of a stored line that is neither stale nor damaged.
+local function words_of(line, shape)
+  local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
+  if not created or #created ~= 13 or #touched ~= 13 or now - touched > life_ms then return nil end
+  local words = { created = created }
+  for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH - 1), '%S+') do
+    local letter = string.sub(shape, #words + 1, #words + 1)
+    local fitted = letter ~= '' and fitting[letter](word)
+    if not fitted then return nil end
+    words[#words + 1] = fitted
+  end
+  if #words ~= #shape or (shape == native.SHAPE and not native.adds_up(words)) then return nil end
+  return words
+end
+
 -- A stored line taken apart, its numbers as text: those that a delta leaves alone are never converted.
 -- One of zeros where the line is absent, stale or damaged.
-local function unpack_line(line, width, holds_words)
-  local numbers = {}
-  if line then
-    local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
-    if created and now - touched <= life_ms then
-      for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH), '%S+') do
-        numbers[#numbers + 1] = (holds_words or tonumber(word)) and word
-      end
-      if #numbers == width then
-        numbers.created = created
-        return numbers
-      end
-    end
-  end
-  for index = 1, width do numbers[index] = '0' end
-  for index = width + 1, #numbers do numbers[index] = nil end
-  numbers.created = now_text
+local function unpack_line(line, shape)
+  local numbers = line and words_of(line, shape)
+  if numbers then return numbers end
+  numbers = { created = now_text }
+  for index = 1, #shape do numbers[index] = '0' end
   return numbers
 end
 
@@ -92,7 +116,8 @@ end
 local function set_newest(numbers, delta, printed)
   local value, age = string.match(delta, '^(%S+) (%S+)$')
   local set_at = age == '-1' and 0 or now - batch_age_ms - tonumber(age)
-  if set_at >= tonumber(numbers[2]) then
+  local stored_at = tonumber(numbers[2])
+  if set_at >= stored_at or stored_at > now then -- nobody sets anything in the future
     numbers[1], numbers[2] = printed(value), number_text(set_at)
   end
 end
@@ -122,9 +147,17 @@ end
 
 -- The order of batches.
 
-local applied = tonumber(redis.call('GET', KEYS[1]) or '0')
+local function is_foreign(reply) return type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE') end
+
+local record = redis.pcall('GET', KEYS[1])
+if type(record) == 'table' and record.err and not is_foreign(record) then return record end
+-- A record that is none of ours is as good as gone: the writer takes another name.
+local applied = type(record) == 'string' and fitting.w(record) and tonumber(record) or 0
 local state = redis.call('HMGET', KEYS[2], 'incarnation', 'batches')
 local incarnation, batches = state[1] or '', state[2] or '0'
+local is_countable = fitting.w(batches)
+if not is_countable or not string.find(incarnation, '^[%w-]+$') then incarnation = '' end
+if not is_countable then batches = '0' end
 if sequence <= applied then return { 'duplicate', incarnation .. ' ' .. batches } end
 if sequence > applied + 1 then return { 'gap', applied + 1, incarnation .. ' ' .. batches } end
 
@@ -133,7 +166,7 @@ if sequence > applied + 1 then return { 'gap', applied + 1, incarnation .. ' ' .
 local families, index_fields = {}, {}
 local at = FIRST_HEADER
 for position = 1, #KEYS - FIRST_FAMILY do
-  local index_field, rule, width, overflow, overflow_count =
+  local index_field, rule, shape, overflow, overflow_count =
     string.match(ARGV[at], '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
   local count_at = at + 3 + tonumber(ARGV[at + 2]) -- of the series; before it stands what is cleared
   local family = {
@@ -141,8 +174,7 @@ for position = 1, #KEYS - FIRST_FAMILY do
     index_field = index_field,
     metadata = ARGV[at + 1],
     merge = merge[rule],
-    width = tonumber(width),
-    holds_words = rule == 'word' or rule == 'native',
+    shape = shape,
     overflow = overflow,
     overflow_count = overflow_count,
     first_cleared = at + 3,
@@ -180,14 +212,17 @@ end
 local known = #families > 0 and redis.call('HMGET', KEYS[2], unpack(index_fields))
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
-  family.known = known[position]
+  -- An entry that was spoilt is told again.
+  family.known = known[position] and string.find(known[position], '^%d+ %d+ {.*}$') and known[position]
   if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
   local fields = {}
   for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
   -- A family without series is asked for one all the same, to learn whether its key is a hash.
   local lines = redis.pcall('HMGET', family.key, family.overflow, unpack(fields))
-  if lines.err then
+  if is_foreign(lines) then
     refused[#refused + 1] = position
+  elseif lines.err then
+    return lines
   else
     family.stored = { [family.overflow] = lines[1] or nil }
     for i, field in ipairs(fields) do family.stored[field] = lines[i + 1] or nil end
@@ -202,12 +237,16 @@ if #unannounced > 1 then return unannounced end
 
 -- How many series a family may still take; its overflow series itself takes no room.
 local function room_of(family)
-  local there = redis.call('HLEN', family.key) - #family.removed - (family.stored[family.overflow] and 1 or 0)
-  return max_series - there
+  local length = redis.pcall('HLEN', family.key)
+  if type(length) == 'table' then
+    family.failure = length
+    error('kairo: the length is not known')
+  end
+  return max_series - (length - #family.removed - (family.stored[family.overflow] and 1 or 0))
 end
 
 local overflowed = {}
-for _, family in ipairs(families) do
+local function compute(family)
   family.lines = {}
   local room
   for i = family.first, family.last, 2 do
@@ -230,7 +269,7 @@ for _, family in ipairs(families) do
           field, family.overflowed = family.overflow, family.overflowed + 1
         end
       end
-      local numbers = family.lines[field] or unpack_line(family.stored[field], family.width, family.holds_words)
+      local numbers = family.lines[field] or unpack_line(family.stored[field], family.shape)
       family.merge(numbers, delta)
       family.lines[field] = numbers
     end
@@ -238,11 +277,19 @@ for _, family in ipairs(families) do
   if family.overflowed > 0 and family.overflow_count ~= '' then
     local line = redis.pcall('HGET', KEYS[3], family.overflow_count)
     if type(line) ~= 'table' then -- else the key holds something foreign, and this count is lost
-      overflowed[family.overflow_count] = unpack_line(line, 1)
+      overflowed[family.overflow_count] = unpack_line(line, 'g')
       merge.sum(overflowed[family.overflow_count], '1 ' .. family.overflowed)
     end
   end
 end
+
+for position, family in ipairs(families) do
+  if not pcall(compute, family) then
+    if family.failure then return family.failure end
+    refused[#refused + 1] = position
+  end
+end
+if #refused > 1 then return refused end
 
 local function write(key, lines)
   local pairs_of_hset = {}
@@ -273,6 +320,7 @@ if incarnation == '' or ARGV[7] == '1' then
   incarnation = ARGV[6] .. '-' .. now_text
   redis.call('HSET', KEYS[2], 'incarnation', incarnation)
 end
+if not is_countable then redis.call('HSET', KEYS[2], 'batches', '0') end
 batches = redis.call('HINCRBY', KEYS[2], 'batches', 1)
 redis.call('PEXPIRE', KEYS[2], life_ms)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)

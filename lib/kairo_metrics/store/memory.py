@@ -154,7 +154,7 @@ class MemoryStore:
     def _line(self, family: _Family, text: str, now_ms: int) -> _Line:
         line = family.lines.get(text)
         if line is None or now_ms - line.touched_ms > self._settings.series_ttl_s * 1000:
-            line = family.lines[text] = _Line([0.0] * family.schema.width, now_ms, now_ms)
+            line = family.lines[text] = _Line([0.0] * len(family.schema.shape), now_ms, now_ms)
         line.touched_ms = now_ms
         return line
 
@@ -230,5 +230,5 @@ def _merge(schema: Schema, line: _Line, words: list[str], sealed_at_ms: int) -> 
         return
     value, age = words
     set_at_ms = 0 if age == "-1" else sealed_at_ms - int(age)
-    if set_at_ms >= line.numbers[1]:
+    if set_at_ms >= line.numbers[1] or line.numbers[1] > line.touched_ms:
         line.numbers[:] = value if schema.rule == "word" else float(value), set_at_ms

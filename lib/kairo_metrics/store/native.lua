@@ -3,13 +3,33 @@
 -- A line is "<sum> <count> <zero count> <schema> <zero threshold> <positive> <negative>", where the last two are
 -- "index:count,index:count" or "-".
 
-local COARSEST = -4
-local native = {}
+local COARSEST, FINEST = -4, 8
+local native = { SHAPE = 'awwszbb' } -- as schema.py has it
 
 local function side_of(text)
   local side = {}
   for index, count in string.gmatch(text, '(-?%d+):(%d+)') do side[tonumber(index)] = tonumber(count) end
   return side
+end
+
+function native.is_schema(word)
+  return string.find(word, '^%-?%d$') and tonumber(word) >= COARSEST and tonumber(word) <= FINEST
+end
+
+-- No float needs an index of more than six digits.
+function native.is_side(word)
+  if word == '-' then return true end
+  return not string.find(word, string.rep('%d', 16))
+    and string.gsub(',' .. word, ',%-?%d%d?%d?%d?%d?%d?:%d+', '') == ''
+end
+
+-- Whether what is in the buckets is what was counted.
+function native.adds_up(words)
+  local inside = tonumber(words[3])
+  for side = 6, 7 do
+    for count in string.gmatch(words[side], ':(%d+)') do inside = inside + tonumber(count) end
+  end
+  return inside == tonumber(words[2])
 end
 
 local function side_text(side)

@@ -74,6 +74,11 @@ class NativeCounts:
         positive, negative = map(_side, sides)
         return cls(int(schema), float(zero_threshold), float(total), int(count), int(zero_count), positive, negative)
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether what is in the buckets is what was counted; Prometheus refuses a page with one that does not."""
+        return self.zero_count + self.positive.total() + self.negative.total() == self.count
+
     def add(self, other: NativeCounts) -> None:
         """Add what another one holds, at the coarser of both resolutions; the other one is used up."""
         _bring_thresholds_together(self, other)

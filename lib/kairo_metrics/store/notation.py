@@ -14,6 +14,7 @@ __all__ = [
     "info_word",
     "is_classic",
     "label_name",
+    "label_pairs",
     "label_text",
     "labels_of",
     "number_text",
@@ -72,9 +73,14 @@ def labels_of(text: str) -> dict[str, str]:
         >>> labels_of('path="say \\"hi\\"\\n",way="a"')
         {'path': 'say "hi"\n', 'way': 'a'}
     """
-    return {
-        _unescaped(name[1:-1] if name[0] == '"' else name): _unescaped(value) for name, value in _LABEL.findall(text)
-    }
+    return dict(label_pairs(text))
+
+
+def label_pairs(text: str) -> list[tuple[str, str]]:
+    """Do the same where a name may be there twice."""
+    return [
+        (_unescaped(name[1:-1] if name[0] == '"' else name), _unescaped(value)) for name, value in _LABEL.findall(text)
+    ]
 
 
 def _unescaped(text: str) -> str:

@@ -36,8 +36,7 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
             if name in OF_THE_STATE:
                 continue
             try:
-                created, announced, metadata = value.split(b" ", 2)
-                entries.append(IndexEntry(shard, Schema.from_metadata(metadata), int(created), int(announced)))
+                entries.append(_entry(shard, name, value))
             except ValueError:
                 damaged += 1
     facts = {"version": _fact(server, b"redis_version"), "eviction_policy": _fact(memory, b"maxmemory_policy")}
@@ -45,6 +44,19 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
     measures["clock_skew_s"] = _skew_s(int(clock[0]) + int(clock[1]) / 1e6, *between_s)
     measures["max_series"] = max_series
     return Snapshot(int(clock[0]) * 1000 + int(clock[1]) // 1000, tuple(entries), damaged, facts, measures)
+
+
+def _entry(shard: int, name: bytes, value: bytes) -> IndexEntry:
+    """Read an entry of the index.
+
+    Raises:
+        ValueError: it is damaged, or in another one's place: a copy would count a family twice.
+    """
+    created, announced, metadata = value.split(b" ", 2)
+    schema = Schema.from_metadata(metadata)
+    if name != schema.index_field.encode():
+        raise ValueError(f"not the place of {schema.index_field!r}: {name!r}")
+    return IndexEntry(shard, schema, int(created), int(announced))
 
 
 def _skew_s(server_s: float, asked_s: float, answered_s: float) -> float:

@@ -22,9 +22,14 @@ local function age_of(line)
   return touched and now - touched or 0
 end
 
+local function is_number(word)
+  if word == 'NaN' or word == '+Inf' or word == '-Inf' then return true end
+  return string.find(word, '^%-?%d[%d.e+-]*$') and tonumber(word)
+end
+
 local function unpack_line(line)
-  local value, set_at, created, touched = string.match(line or '', '^(%S+) (%S+) (%d+) (%d+)$')
-  if not tonumber(value) or not tonumber(set_at) then return nil end
+  local value, set_at, created, touched = string.match(line or '', '^(%S+) (%-?%d+) (%d+) (%d+)$')
+  if not value or not is_number(value) or tonumber(set_at) > now then return nil end
   return { value = value, set_at = set_at, created = created, touched = touched }
 end
 
