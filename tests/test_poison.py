@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -78,12 +79,12 @@ DAMAGE: dict[str, list[bytes]] = {
         b"1 3 1 3 0.001 99999999999:2 -",
         b"1 3 1 3 0.001 1:-2 2:4",
         b"1 3 1 3 0.001 1:2",
-        b"1 3 1 3 0.001 " + b"1:1," * 50_000 + b"x -",
+        b"1 3 1 3 0.001 " + b"1:1," * 5_000 + b"x -",
     ],
     "load": [b"NaN 0 0 0", b"+Inf 0 0 0", b"1 0.5 0 0", b"1 17"],
     "least": [b"x 17", b"4 x", b"4", b"4 1e3", b"4 " + b"9" * 5_000, b"4 0 0 0"],
     "heat": [b"x 17", b"19.5 x", b"1e999 17", b"19.5"],
-    "build": [b'=a="1",a="2" 17', b"=%ff 17", b'=a="1" x', b"= 17", b"1 17", b'=""="1" 17', b'=__name__="x" 17'],
+    "build": [b'=a="1",a="2" 17', b"=%ff 17", b'=a="1" x', b"1 17", b'=""="1" 17', b'=__name__="x" 17'],
     "phase": [b"x 17", b"1 x"],
 }
 
@@ -105,7 +106,9 @@ def test_a_damaged_line_is_quarantined_and_then_replaced(cms: Poisoned, family: 
         assert quarantined(before) == {}, numbers[:40]
         if family != "jobs":
             assert float(before['jobs_total{queue="b"}']) == expected
-        assert not [series for series, value in before.items() if "kairo_samples_lost" in series and value != "0"]
+        assert not [
+            series for series, value in before.items() if series.startswith("kairo_samples_lost") and value != "0"
+        ]
     for times in (b"", b" 1 2", TIMES[:-1], TIMES + b" ", b" x" + TIMES[2:]):
         cms.client.hset(key, field, good[: -len(TIMES)] + times)
         assert quarantined(cms.read()) == {family: 1}
@@ -126,43 +129,44 @@ def test_a_value_set_in_the_future_gives_way(cms: Poisoned) -> None:
         assert FUTURE not in line
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        b"",
-        b'queue="\xff"',
-        b'queue="\x00"',
-        b'queue="a"b"',
-        b'queue="a\\x"',
-        b'queue="a',
-        b"queue=a",
-        b'queue="a",queue="a"',
-        b'other="a"',
-        b'queue="\xed\xa0\x80"',
-        b'queue="a"\n',
-        b'queue="a"} 1\njobs_total{queue="c"',
-    ],
-)
-def test_a_label_text_that_nothing_can_print_is_quarantined(cms: Poisoned, field: bytes) -> None:
-    """Undecodable bytes, loose quotes and injected lines never reach a page."""
-    before = cms.read()
-    cms.client.hset(cms.key("jobs"), field, b"1" + TIMES)
-    damaged = cms.read()
-    assert quarantined(damaged) == {"jobs": 1}
-    assert rest(damaged) == rest(before)
+UNPRINTABLE = [
+    b"",
+    b'queue="\xff"',
+    b'queue="\x00"',
+    b'queue="a"b"',
+    b'queue="a\\x"',
+    b'queue="a',
+    b"queue=a",
+    b'queue="a",queue="a"',
+    b'other="a"',
+    b'queue="\xed\xa0\x80"',
+    b'queue="a"\n',
+    b'queue="a"} 1\njobs_total{queue="c"',
+]
+
+
+def test_a_label_text_that_nothing_can_print_is_quarantined(cms: Poisoned) -> None:
+    """Undecodable bytes, loose quotes and injected lines never reach a page, one by one or together."""
+    before = rest(cms.read())
+    for number, field in enumerate(UNPRINTABLE, 1):
+        cms.client.hset(cms.key("jobs"), field, b"1" + TIMES)
+        damaged = cms.read()
+        assert quarantined(damaged) == {"jobs": number}
+        assert rest(damaged) == before
 
 
 def test_an_absurdly_long_label_is_served_and_hurts_nobody(cms: Poisoned) -> None:
-    """A megabyte of a label's value is valid, however useless."""
+    """So many letters are valid, however useless."""
     before = cms.read()
-    cms.client.hset(cms.key("jobs"), b'queue="' + b"x" * 1_000_000 + b'"', b"1" + TIMES)
+    cms.client.hset(cms.key("jobs"), b'queue="' + b"x" * 200_000 + b'"', b"1" + TIMES)
     after = cms.read()
     assert rest(before).items() <= rest(after).items()
     assert len(rest(after)) == len(rest(before)) + 2  # with its created time
 
 
-@pytest.mark.parametrize("kind", ["string", "list", "set"])
-@pytest.mark.parametrize("family", ["jobs", "size", "least", "build"])
+@pytest.mark.parametrize(
+    ("family", "kind"), [("jobs", "string"), ("size", "list"), ("least", "set"), ("build", "list")]
+)
 def test_a_foreign_type_under_series_costs_that_family_alone(cms: Poisoned, family: str, kind: str) -> None:
     """The family is left out and its increments are counted as lost; when the key is gone, it counts again."""
     before = cms.read()
@@ -176,6 +180,7 @@ def test_a_foreign_type_under_series_costs_that_family_alone(cms: Poisoned, fami
     after = cms.read()
     other = "took_count" if family == "jobs" else 'jobs_total{queue="a"}'
     assert float(after[other]) == 2 * float(before[other])
+    cms.flush()
     assert float(cms.read()[f'kairo_samples_lost_total{{family="{family}"}}']) > 0
     cms.client.delete(key)
     cms.count()
@@ -193,40 +198,41 @@ def test_a_foreign_type_under_a_writer_loses_nothing(cms: Poisoned, kind: str) -
     assert_counted(cms, 3)
 
 
-@pytest.mark.parametrize("record", [b"junk", b"", b"-1", b"1e300", b"9" * 400, b"nan", b"\xff\x00"])
-def test_a_spoilt_record_of_a_writer_loses_nothing(cms: Poisoned, record: bytes) -> None:
+def test_a_spoilt_record_of_a_writer_loses_nothing(cms: Poisoned) -> None:
     """What is no number is no reason to take a new batch for an old one, nor to refuse it for ever."""
-    [key] = cms.client.keys("kairo:v1:*:writer:*")
-    cms.client.set(key, record)
-    for _ in range(2):
-        cms.count()
-    assert_counted(cms, 3)
+    for times, record in enumerate((b"junk", b"", b"-1", b"1e300", b"9" * 400, b"nan", b"\xff\x00"), 1):
+        for key in cms.client.keys("kairo:v1:*:writer:*"):
+            cms.client.set(key, record)
+        for _ in range(2):
+            cms.count()
+        assert_counted(cms, 1 + 2 * times)
 
 
 @pytest.mark.parametrize("field", ["batches", "incarnation"])
-@pytest.mark.parametrize("value", [b"junk x", b"", b"\xff", b"9" * 30, b"9223372036854775807", b"-3", b"1.5"])
-def test_a_spoilt_name_of_the_state_counts_nothing_twice(cms: Poisoned, field: str, value: bytes) -> None:
+def test_a_spoilt_name_of_the_state_counts_nothing_twice(cms: Poisoned, field: str) -> None:
     """What the store tells of itself is set right by the next batch, which is applied once."""
-    cms.client.hset(INDEX, field, value)
-    for _ in range(2):
-        cms.count()
-    assert_counted(cms, 3)
-    assert (cms.client.hget(INDEX, "batches") or b"").isdigit()
-    assert b"-" in (cms.client.hget(INDEX, "incarnation") or b"")
+    values = (b"junk x", b"", b"\xff", b"9" * 30, b"9223372036854775807", b"-3", b"1.5")
+    for times, value in enumerate(values, 1):
+        cms.client.hset(INDEX, field, value)
+        for _ in range(2):
+            cms.count()
+        assert_counted(cms, 1 + 2 * times)
+        assert (cms.client.hget(INDEX, "batches") or b"").isdigit()
+        assert re.fullmatch(rb"[0-9a-f-]+", cms.client.hget(INDEX, "incarnation") or b"")
 
 
-@pytest.mark.parametrize("value", [b"junk", b"", b"1764000000000", b"\xff", b"x y {}", b'1 2 {"name": "jo'])
-def test_a_spoilt_entry_of_the_index_is_told_again(cms: Poisoned, value: bytes) -> None:
+def test_a_spoilt_entry_of_the_index_is_told_again(cms: Poisoned) -> None:
     """A running instance announces the family anew, and what was counted is there again."""
-    before = cms.read()
     field = cms.key("jobs").split(b":series:")[1].replace(b":", b" ").decode()
-    cms.client.hset(INDEX, field, value)
-    damaged = cms.read()
-    assert quarantined(damaged) == {"": 1}
-    assert rest(damaged) == rest(before, "jobs")
-    cms.count()
-    assert_counted(cms, 2)
-    assert quarantined(cms.read()) == {}
+    for times, value in enumerate((b"junk", b"", b"1764000000000", b"\xff", b"x y {}", b'1 2 {"name": "jo'), 2):
+        before = cms.read()
+        cms.client.hset(INDEX, field, value)
+        damaged = cms.read()
+        assert quarantined(damaged) == {"": 1}
+        assert rest(damaged) == rest(before, "jobs")
+        cms.count()
+        assert_counted(cms, times)
+        assert quarantined(cms.read()) == {}
 
 
 def test_a_copied_entry_counts_nothing_twice(cms: Poisoned) -> None:
@@ -278,30 +284,30 @@ def test_keys_of_somebody_else_and_of_a_later_version_are_left_alone(cms: Poison
 METADATA = '{"name": "jobs", "type": "counter", "labels": ["queue"], "bounds": [], "mode": "", "states": [], "of": ""'
 
 
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        METADATA + ', "help": "Jobs.", "unit": "", "exponent": 2}',
-        METADATA.replace("counter", "sketch") + ', "help": "", "unit": ""}',
-        METADATA + ', "help": 5, "unit": ""}',
-        METADATA + ', "help": "", "unit": "bytes"}',
-        METADATA + "}",
-        METADATA.replace('["queue"]', "[" * 100_000) + "}",
-        METADATA.replace('"jobs"', "9" * 5_000) + "}",
-        "[]",
-        "null",
-        "\x00",
-    ],
-)
-def test_an_entry_of_a_later_version_is_read_as_far_as_it_is_understood(cms: Poisoned, metadata: str) -> None:
+LATER = [
+    METADATA + ', "help": "Jobs.", "unit": "", "exponent": 2}',
+    METADATA.replace("counter", "sketch") + ', "help": "", "unit": ""}',
+    METADATA + ', "help": 5, "unit": ""}',
+    METADATA + ', "help": "", "unit": "bytes"}',
+    METADATA + "}",
+    METADATA.replace('["queue"]', "[" * 100_000) + "}",
+    METADATA.replace('"jobs"', "9" * 5_000) + "}",
+    "[]",
+    "null",
+    "\x00",
+]
+
+
+def test_an_entry_of_a_later_version_is_read_as_far_as_it_is_understood(cms: Poisoned) -> None:
     """A field that is new is passed over; a type that is new, or a value of another kind, costs that family."""
     before = cms.read()
     field = cms.key("jobs").split(b":series:")[1].replace(b":", b" ").decode()
-    cms.client.hset(INDEX, field, f"1764000000000 1764000000000 {metadata}")
-    after = cms.read()
-    understood = "exponent" in metadata
-    assert rest(after) == (rest(before) if understood else rest(before, "jobs"))
-    assert quarantined(after) == ({} if understood else {"": 1})
+    for metadata in LATER:
+        cms.client.hset(INDEX, field, f"1764000000000 1764000000000 {metadata}")
+        after = cms.read()
+        understood = "exponent" in metadata
+        assert rest(after) == (rest(before) if understood else rest(before, "jobs"))
+        assert quarantined(after) == ({} if understood else {"": 1})
 
 
 CRAFTED = [
@@ -331,18 +337,19 @@ CRAFTED = [
 ]
 
 
-@pytest.mark.parametrize("schema", CRAFTED, ids=repr)
-def test_a_schema_that_would_spoil_the_page_is_left_out(cms: Poisoned, schema: Schema) -> None:
-    """A repeated label, a broken name or bound, a foreign unit: the family is counted as damaged, the rest is served."""
+def test_a_schema_that_would_spoil_the_page_is_left_out(cms: Poisoned) -> None:
+    """A repeated label, a broken name or bound, a foreign unit: the family counts as damaged, the rest is served."""
     before = rest(cms.read())
     now_ms = int(time.time() * 1000)
-    cms.client.hset(INDEX, schema.index_field, f"{now_ms} {now_ms} {schema.metadata()}")
-    numbers = " ".join({"a": "1", "g": "1", "f": "1", "i": "1", "w": "1"}.get(letter, "=") for letter in schema.shape)
-    text = ",".join(f'{name}="1"' for name in schema.labelnames).encode(errors="replace")
-    cms.client.hset(Keys("development", 0).series(schema).encode(errors="replace"), text, numbers.encode() + TIMES)
-    damaged = cms.read()
-    assert rest(damaged) == before
-    assert quarantined(damaged) == {"": 1}
+    for schema in CRAFTED:
+        cms.client.hset(INDEX, schema.index_field, f"{now_ms} {now_ms} {schema.metadata()}")
+        numbers = "".join("= " if letter == "x" else "1 " for letter in schema.shape).encode()
+        text = ",".join(f'{name}="1"' for name in schema.labelnames).encode(errors="replace")
+        cms.client.hset(Keys("development", 0).series(schema).encode(errors="replace"), text, numbers[:-1] + TIMES)
+        damaged = cms.read()
+        assert rest(damaged) == before, schema
+        assert quarantined(damaged) == {"": 1}, schema
+        cms.client.hdel(INDEX, schema.index_field)
 
 
 def test_names_that_are_one_where_they_are_escaped_cost_the_later_one(cms: Poisoned) -> None:
@@ -453,14 +460,15 @@ def assert_counted(cms: Poisoned, times: int) -> None:
 def test_a_right_that_is_missing_is_no_poison(cms: Poisoned) -> None:
     """What a server refuses for want of a permission waits until it has it, and is not counted as lost."""
     for command in ("hlen", "hmget", "get"):
-        cms.client.acl_setuser("default", commands=[f"-{command}"])
+        cms.client.execute_command("ACL", "SETUSER", "default", f"-{command}")  # type: ignore[no-untyped-call]
         try:
             with cms._program.running():
-                Counter(f"more_{command}", "A new series.", registry=cms._program.registry).inc()
+                more = Counter(f"more_{command}", "A new series.", ["kind"], registry=cms._program.registry)
+                more.labels("new").inc()
             with pytest.raises(StoreRefused):
                 cms.count()
         finally:
-            cms.client.acl_setuser("default", commands=[f"+{command}"])
+            cms.client.execute_command("ACL", "SETUSER", "default", "+@all")  # type: ignore[no-untyped-call]
         cms.flush()
     assert_counted(cms, 4)
-    assert not [s for s, value in cms.read().items() if "kairo_samples_lost" in s and value != "0"]
+    assert not [s for s, value in cms.read().items() if s.startswith("kairo_samples_lost") and value != "0"]

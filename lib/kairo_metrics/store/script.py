@@ -112,7 +112,7 @@ def _header(schema: Schema) -> str:
     """Print what does not change from batch to batch; label text holds no raw newline."""
     # That a store is full of exemplars is no loss.
     counted_as = "" if schema.type == "exemplars" else label_text(OVERFLOWED.labelnames, [schema.name])
-    return "\n".join([schema.index_field, schema.rule, schema.shape, schema.overflow_text, counted_as])
+    return f"{schema.index_field}\n{schema.rule}\n{schema.shape}\n{schema.overflow_text}\n{counted_as}"
 
 
 def _verdict(reply: Any) -> Verdict:
