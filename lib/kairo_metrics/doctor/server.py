@@ -217,6 +217,7 @@ def _how_to_reach(settings: Settings, reason: str) -> str:
         "nopasswd": "leave the password out of REDIS_URL: this server has none",
         "db index": "correct the database number at the end of REDIS_URL",
         "noperm": "let the user run PING: ACL SETUSER <user> +ping",
+        "no permissions": "let the user run PING: ACL SETUSER <user> +ping",
         "certificate": "put its CA into METRICS_REDIS_TLS_CA; on Heroku set METRICS_REDIS_TLS_VERIFY=false",
         "ssl": "this server does not speak TLS there: use redis://, or its TLS port",
         "refused": "start Redis there, or correct host and port in REDIS_URL",
