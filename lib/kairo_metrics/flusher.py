@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
+from collections.abc import Callable
 from contextvars import Context
 
 from .breaker import Breaker
@@ -35,20 +37,33 @@ class Flusher:
         recorder: the deltas.
         store: where they go.
         settings: the budget of one flush, and the shards.
+        clocks: monotonic and wall clock.
+        draw: gives a random number below another one.
     """
 
-    def __init__(self, recorder: Recorder, store: Store, settings: Settings) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        store: Store,
+        settings: Settings,
+        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+        draw: Callable[[int], int] = secrets.randbelow,
+    ) -> None:
         self._recorder = recorder
         self._store = store
         self._settings = settings
+        self._clocks = clocks
+        self._clock = clocks[0]
+        self._draw = draw
         self._budget_s = settings.flush_budget_ms / 1000
         self.forget()
 
     def forget(self) -> None:
         """Start as a new writer: after a fork, what is unsent or under way is the parent's."""
-        self._outbox = Outbox(self._recorder, self._settings.shards, self._settings.instance_lease_s)
-        self._turn = Turn(_LENT_BUDGETS * self._budget_s)
-        self._breaker = Breaker()
+        settings = self._settings
+        self._outbox = Outbox(self._recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw)
+        self._turn = Turn(_LENT_BUDGETS * self._budget_s, self._clock)
+        self._breaker = Breaker(self._clock)
         self._settled_epoch = self._recorder.epoch - 1
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
@@ -68,7 +83,7 @@ class Flusher:
         while self._settled_epoch < epoch:
             under_way = self._under_way()
             flight = under_way or self._start(epoch)
-            landed, _ = await asyncio.wait({flight}, timeout=deadline_s - time.monotonic())
+            landed, _ = await asyncio.wait({flight}, timeout=deadline_s - self._clock())
             if not landed:
                 raise self._too_slow()
             if under_way is None:  # the failure of one that others had begun says nothing of ours
@@ -82,10 +97,10 @@ class Flusher:
         """
         cancelled: asyncio.CancelledError | None = None
         epoch, deadline_s = self._plan()
-        while self._settled_epoch < epoch and not self._breaker.pause_s() and time.monotonic() < deadline_s:
+        while self._settled_epoch < epoch and not self._breaker.pause_s() and self._clock() < deadline_s:
             flight = self._under_way() or self._start(epoch)
             try:
-                await asyncio.wait({flight}, timeout=deadline_s - time.monotonic())
+                await asyncio.wait({flight}, timeout=deadline_s - self._clock())
             except asyncio.CancelledError as err:
                 if cancelled is not None:
                     break  # whoever insists does not want to wait; the flush goes on without us
@@ -105,7 +120,7 @@ class Flusher:
         """
         epoch, deadline_s = self._plan()
         while self._settled_epoch < epoch:
-            if time.monotonic() >= deadline_s:
+            if self._clock() >= deadline_s:
                 raise self._too_slow()
             taken = self._turn.take()
             if taken is None:
@@ -128,7 +143,7 @@ class Flusher:
         if self._settled_epoch < epoch:
             # On a slow instance this alone outlasts a budget: within it the first flush would always fail.
             self._store.load()
-        return epoch, time.monotonic() + self._budget_s
+        return epoch, self._clock() + self._budget_s
 
     def _under_way(self) -> asyncio.Task[None] | None:
         """Return the flush of this event loop that is under way."""
@@ -147,9 +162,9 @@ class Flusher:
         return flight
 
     async def _fly(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
-        deadline_s = time.monotonic() + self._budget_s
+        deadline_s = self._clock() + self._budget_s
         while (taken := self._turn.take(loop)) is None:
-            if time.monotonic() > deadline_s:
+            if self._clock() > deadline_s:
                 raise self._too_slow()
             await asyncio.sleep(_POLL_S)
         try:

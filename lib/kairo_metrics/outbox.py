@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import cast
@@ -13,7 +13,8 @@ from typing import cast
 from .adoption import unit_of
 from .recorder import Recorder
 from .store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
-from .store.bookkeeping import BATCHES, OVERFLOWED
+from .store.bookkeeping import BATCHES, LOST, OVERFLOWED
+from .store.notation import labels_of
 from .store.script import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
@@ -36,6 +37,7 @@ class Outbox:
         shards: a new writer picks one of so many.
         instance_lease_s: seconds after which the store forgets what an instance holds, unless it is told again.
         clocks: monotonic and wall clock; a frozen instance may miss time on the first.
+        draw: gives a random number below another one; of it ids and shards are made.
     """
 
     def __init__(
@@ -44,16 +46,18 @@ class Outbox:
         shards: int,
         instance_lease_s: int = 300,
         clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+        draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._recorder = recorder
         self._shards = shards
         self._clocks = clocks
+        self._draw = draw
         self._renewal_s = instance_lease_s * _SHARE_OF_LEASE
         self._instance = ""
         self._unsettled: deque[Batch] = deque()
         self._kept: deque[Batch] = deque(maxlen=_KEPT)
         # Weights by family of what is kept no longer: if the store loses it, so much is lost.
-        self._forgotten: deque[tuple[int, dict[str, float]]] = deque(maxlen=_FORGOTTEN)
+        self._forgotten: deque[tuple[int, tuple[tuple[str, float], ...]]] = deque(maxlen=_FORGOTTEN)
         self._announced: set[str] = set()
         self._writer: Writer | None = None
         self._state = State()
@@ -69,13 +73,16 @@ class Outbox:
         return cast(Writer, self._writer)
 
     def _start_writer(self) -> None:
-        self._writer = Writer(secrets.token_hex(8), secrets.randbelow(self._shards))
+        self._writer = Writer(self._id(), self._draw(self._shards))
         self._last_seq = 0
         self._sent_seq = 0
         self._heard_at = self._now()
         self._kept.clear()
         self._forgotten.clear()
         self._announced.clear()
+
+    def _id(self) -> str:
+        return f"{self._draw(1 << 64):016x}"
 
     def _now(self) -> tuple[float, float]:
         monotonic, wall = self._clocks
@@ -134,7 +141,7 @@ class Outbox:
             return
         if not self._instance:
             # Drawn now and not before: a snapshot of a loaded instance may be started many times.
-            self._instance, self._renewed_at = secrets.token_hex(8), self._now()
+            self._instance, self._renewed_at = self._id(), self._now()
         if self._since(self._renewed_at) >= self._renewal_s:
             self._recorder.renew()
             self._renewed_at = self._now()
@@ -167,7 +174,7 @@ class Outbox:
     def _keep(self, batch: Batch) -> None:
         if len(self._kept) == _KEPT:
             oldest = self._kept[0]
-            self._forgotten.append((oldest.seq, dict(_weights(oldest.families))))
+            self._forgotten.append((oldest.seq, tuple(_weights(oldest.families))))
         self._kept.append(batch)
 
     def _close_gap(self, expected: int) -> None:
@@ -177,7 +184,7 @@ class Outbox:
         missing = held[0].seq - expected
         if missing > 0:
             self._count("lost", missing)
-            self._count_lost(weights.items() for seq, weights in self._forgotten if seq >= expected)
+            self._count_lost(weights for seq, weights in self._forgotten if seq >= expected)
             self._start_writer()
             self._renumber([replace(held[0], replayed=True), *held[1:]])
             return
@@ -217,5 +224,11 @@ class Outbox:
                 self._recorder.count(BATCHES, outcome, batches)
 
 
-def _weights(families: Iterable[FamilyDelta]) -> Iterable[tuple[str, float]]:
-    return ((delta.schema.name, delta.weight) for delta in families)
+def _weights(families: Iterable[FamilyDelta]) -> Iterator[tuple[str, float]]:
+    for delta in families:
+        if delta.schema == LOST:
+            # What told of losses does not arrive itself: they are told again.
+            for text, amounts in delta.series:
+                yield labels_of(text)["family"], float(amounts.split()[1])
+        else:
+            yield delta.schema.name, delta.weight

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
@@ -114,7 +115,8 @@ class Recorder:
         (('', '1 2.0'),)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         # Reentrant: a signal handler or a finalizer may increment while its own thread holds it.
         self.lock = threading.RLock()
         self.epoch = 1
@@ -164,12 +166,12 @@ class Recorder:
         """Set the value of a series, a number or a word; the caller holds `lock`."""
         series.value = value if isinstance(value, str) else repr(value)
         series.weight = 1.0
-        series.set_at_s = time.monotonic()
+        series.set_at_s = self._clock()
         self.touch(series)
 
     def exemplify(self, series: Series, index: int, word: str) -> None:
         """Keep an exemplar for one number of a series; the caller holds `lock`."""
-        series.exemplars[index] = word, time.monotonic()
+        series.exemplars[index] = word, self._clock()
         self.touch(series)
 
     def hold(self, series: Series) -> None:
@@ -257,7 +259,7 @@ class Recorder:
             instance: the instance's id, for the series that are its own.
             limit: how many series a batch may hold.
         """
-        sealed_at_s = time.monotonic()
+        sealed_at_s = self._clock()
         with self.lock:
             families = self._take(limit)
             if not self.pending:

@@ -29,6 +29,7 @@ from .leases import fold_rule, residual_text
 from .native import NativeCounts
 from .notation import label_text, pack_line
 from .schema import Schema
+from .script import WRITER_LEASE_S
 
 __all__ = ["MemoryStore"]
 
@@ -52,7 +53,8 @@ class _Family:
 class _Shard:
     incarnation: str = ""
     batches: int = 0
-    writers: dict[str, int] = field(default_factory=dict)
+    # The last number of each writer, and until when it is remembered; the one heard last stands last.
+    writers: dict[str, tuple[int, int]] = field(default_factory=dict)
     families: dict[str, _Family] = field(default_factory=dict)
 
 
@@ -62,15 +64,22 @@ class MemoryStore:
     Args:
         settings: shards, the cap of series and their life.
         clock_ms: the store's clock.
+        clock_s: the monotonic clock by which batches are sealed.
 
     Example:
         >>> import asyncio
         >>> asyncio.run(MemoryStore(Settings()).ping())
     """
 
-    def __init__(self, settings: Settings, clock_ms: Callable[[], int] = lambda: int(time.time() * 1000)) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._clock_ms = clock_ms
+        self._clock_s = clock_s
         self._shards = [_Shard() for _ in range(settings.shards)]
 
     def load(self) -> None:
@@ -80,7 +89,9 @@ class MemoryStore:
         """See `Store.apply`."""
         yield from ()  # it has nobody to ask, and yet is a conversation like the other store's
         shard = self._shards[writer.shard]
-        applied = shard.writers.get(writer.id, 0)
+        now_ms = self._clock_ms()
+        _forget_silent_writers(shard, now_ms)
+        applied, _ = shard.writers.get(writer.id, (0, 0))
         if batch.seq <= applied:
             return Duplicate(State(shard.incarnation, shard.batches))
         if batch.seq > applied + 1:
@@ -92,11 +103,11 @@ class MemoryStore:
         )
         if unannounced:
             return Unannounced(unannounced)
-        now_ms = self._clock_ms()
-        age_ms = int((time.monotonic() - batch.sealed_at_s) * 1000)
+        age_ms = int((self._clock_s() - batch.sealed_at_s) * 1000)
         for delta in batch.families:
             self._apply_family(shard, delta, now_ms, age_ms)
-        shard.writers[writer.id] = batch.seq
+        shard.writers.pop(writer.id, None)
+        shard.writers[writer.id] = batch.seq, now_ms + WRITER_LEASE_S * 1000
         if not shard.incarnation or batch.replayed:
             shard.incarnation = f"{writer.id}-{now_ms}"
         shard.batches += 1
@@ -202,6 +213,14 @@ class _NoLink:
 class _NoSyncLink:
     def call(self, *commands: Command) -> list[Any]:
         raise AssertionError(f"the memory store sends no commands: {commands}")
+
+
+def _forget_silent_writers(shard: _Shard, now_ms: int) -> None:
+    while shard.writers:
+        longest_silent = next(iter(shard.writers))
+        if shard.writers[longest_silent][1] > now_ms:
+            break
+        del shard.writers[longest_silent]
 
 
 def _has_pairs(text: str, pairs: str) -> bool:

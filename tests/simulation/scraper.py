@@ -1,0 +1,136 @@
+"""A scraper: it reads while others write, and holds each page against the one before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from itertools import groupby
+from random import Random
+from typing import Any
+
+from lib.kairo_metrics.collector import Limits, Scrape, collect
+from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.exposition.negotiate import PLAIN
+from lib.kairo_metrics.store.base import IndexEntry, Snapshot
+from lib.kairo_metrics.store.notation import labels_of
+from tests.simulation.instance import JOBS, LATEST, LIVE, SPARE
+from tests.simulation.parcels import Violation
+from tests.simulation.server import Server, result
+
+__all__ = ["Scraper"]
+
+_GROWING = ("_total", "_bucket", "_count")
+
+
+class Scraper:
+    """Reads pages.
+
+    Args:
+        server: what is read.
+        settings: the bounds.
+        chance: draws what comes in while it reads.
+        meanwhile: lets a message arrive.
+    """
+
+    def __init__(self, server: Server, settings: Settings, chance: Random, meanwhile: Callable[[], None]) -> None:
+        self.pages = 0
+        self._server = server
+        self._settings = settings
+        self._chance = chance
+        self._meanwhile = meanwhile
+        self._before: dict[str, float] = {}
+        self._disturbed = 0
+
+    def scrape(self) -> None:
+        """Read a page, look at it, and bring together what ended instances have left.
+
+        Raises:
+            Violation: it shows what it must not.
+        """
+        self.pages += 1
+        at_least = self._jobs_held()
+        limits = Limits(self._settings.series_ttl_s, self._settings.instance_lease_s)
+        taken: Scrape = _finished(collect(self, limits))  # type: ignore[arg-type]
+        page = _samples(b"".join(PLAIN.render(taken.families)).decode())
+        jobs = sum(value for name, value in page.items() if name.startswith("jobs_total"))
+        if not at_least <= jobs <= self._jobs_held():
+            raise Violation(f"the page shows {jobs} jobs; {at_least} to {self._jobs_held()} were stored")
+        self._compare(page)
+        _look_at_histograms(page)
+        self._look_at_gauges(page)
+        for entry, texts in taken.ended.items():
+            result(self._server.store.fold(entry, texts))
+
+    async def snapshot(self) -> Snapshot:
+        """See `Store.snapshot`."""
+        return await self._server.store.snapshot()
+
+    async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
+        """See `Store.scan`; between two families batches arrive."""
+        for entry in entries:
+            if self._chance.random() < 0.2:
+                self._meanwhile()
+            async for chunk in self._server.store.scan([entry]):
+                yield chunk
+
+    def _jobs_held(self) -> float:
+        return sum(parcel.weights[JOBS.name] for parcel in self._server.held if parcel.delta.schema == JOBS)
+
+    def _compare(self, page: dict[str, float]) -> None:
+        """Let no counter go down or away, unless the state went back since the last page."""
+        if self._disturbed == self._server.disturbed:
+            for name, value in self._before.items():
+                if page.get(name, -1.0) < value:
+                    raise Violation(f"{name} went from {value} to {page.get(name)}")
+        self._disturbed = self._server.disturbed
+        self._before = {
+            name: value
+            for name, value in page.items()
+            if name.partition("{")[0].endswith(_GROWING) and not name.startswith(SPARE.name)
+        }
+
+    def _look_at_gauges(self, page: dict[str, float]) -> None:
+        started = len({parcel.owner for parcel in self._server.held})
+        for name, value in page.items():
+            if name.startswith(LATEST.name) and value not in self._set_values():
+                raise Violation(f"{name} is {value}, which nobody has set")
+        if sum(name.startswith(f"{LIVE.name}{{") for name in page) > started:
+            raise Violation("the page shows more instances than there are")
+
+    def _set_values(self) -> set[float]:
+        return {
+            float(text.split()[0])
+            for parcel in self._server.held
+            if parcel.delta.schema == LATEST
+            for _, text in parcel.delta.series
+        }
+
+
+def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine comes to that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise Violation("the scrape waits for something")
+
+
+def _samples(text: str) -> dict[str, float]:
+    lines = (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")
+    return {name: float(value) for name, _, value in lines}
+
+
+def _look_at_histograms(page: dict[str, float]) -> None:
+    """Hold buckets to be monotone, and the last one to equal the count."""
+    buckets = [(name, value) for name, value in page.items() if "_bucket" in name]
+    for family, samples in groupby(buckets, key=lambda sample: _without_bound(sample[0])):
+        counts = [value for _, value in samples]
+        if counts != sorted(counts):
+            raise Violation(f"the buckets of {family} are not monotone: {counts}")
+        if counts[-1] != page.get(family):
+            raise Violation(f"{family} is {page.get(family)}, and its last bucket {counts[-1]}")
+
+
+def _without_bound(name: str) -> str:
+    family, _, rest = name.partition("_bucket{")
+    others = [f'{label}="{value}"' for label, value in labels_of(rest[:-1]).items() if label != "le"]
+    return f"{family}_count{{{','.join(others)}}}" if others else f"{family}_count"
