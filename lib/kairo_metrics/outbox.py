@@ -76,7 +76,7 @@ class Outbox:
         self._writer = Writer(self._id(), self._draw(self._shards))
         self._last_seq = 0
         self._sent_seq = 0
-        self._heard_at = self._now()
+        self._heard_at = self._asked_at = self._now()
         self._kept.clear()
         self._forgotten.clear()
         self._announced.clear()
@@ -104,6 +104,7 @@ class Outbox:
         self._replace_expired_writer()
         if not self._unsettled:
             self._seal()
+        self._asked_at = self._now()
         return self._unsettled[0] if self._unsettled else None
 
     def mark_sent(self, batch: Batch) -> None:
@@ -114,7 +115,8 @@ class Outbox:
         """Take in what the store said of the first unsettled batch; of another one it is no news."""
         if not self._unsettled or self._unsettled[0] is not batch:
             return
-        self._heard_at = self._now()
+        # The answer may be as old as the question: an instance can be frozen while it waits.
+        self._heard_at = self._asked_at
         match verdict:
             case Applied() | Duplicate():
                 self._unsettled.popleft()
@@ -123,6 +125,8 @@ class Outbox:
                 self._state = verdict.state
                 if isinstance(verdict, Duplicate):
                     self._count("duplicate")
+            case Gap() if self._is_silent_too_long():
+                self._change_writer()
             case Gap(1, state) if self._goes_on_as(state):
                 # Our record is gone and the state is not: it was evicted. Sent again, batches would count twice.
                 self._change_writer()
@@ -194,8 +198,11 @@ class Outbox:
 
     def _replace_expired_writer(self) -> None:
         """Start anew when the store may have forgotten our number: it could no longer tell a duplicate."""
-        if self._since(self._heard_at) >= _LONGEST_SILENCE_S:
+        if self._is_silent_too_long():
             self._change_writer()
+
+    def _is_silent_too_long(self) -> bool:
+        return self._since(self._heard_at) >= _LONGEST_SILENCE_S
 
     def _change_writer(self) -> None:
         """Go on under a new id with what certainly was never applied."""

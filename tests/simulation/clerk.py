@@ -76,7 +76,7 @@ class Clerk:
         unsettled, forgotten = list(outbox._unsettled), [seq for seq, _ in outbox._forgotten]
         doubtful = self._parcels.of(batch for batch in unsettled if batch.seq <= outbox._sent_seq)
         before = self._held()
-        evicted = isinstance(verdict, Gap) and verdict.expected == 1 and outbox._goes_on_as(verdict.state)
+        told = isinstance(verdict, Gap) and not self._seems_evicted(verdict)
         done = act()
         if outbox._writer is not writer:
             sent_as, self._sent_as = self._sent_as, {}
@@ -85,14 +85,14 @@ class Clerk:
             sent_as = self._sent_as
         after = set(self._held())
         gone = [parcel for parcel in before if parcel not in after]
-        if isinstance(verdict, Gap) and outbox._writer is not writer and not evicted:
+        if isinstance(verdict, Gap) and told and outbox._writer is not writer:
             counted = [parcel for seq in forgotten if seq >= verdict.expected for parcel in sent_as.get(seq, ())]
         elif isinstance(verdict, Refused):
             counted = gone
         else:
             counted = [parcel for parcel in gone if parcel in doubtful]
         self._compare(counted, self._lost - lost)
-        self._look_after([parcel for parcel in gone if not parcel.lost], verdict)
+        self._look_after([parcel for parcel in gone if not parcel.lost], told=told)
         return done
 
     def _compare(self, counted: Sequence[Parcel], lost: Weights) -> None:
@@ -101,13 +101,19 @@ class Clerk:
         if worth(counted) != +lost:
             raise Violation(f"instance {self._owner} counts {dict(+lost)} as lost, and lost {dict(worth(counted))}")
 
-    def _look_after(self, gone: Iterable[Parcel], verdict: Verdict | None) -> None:
+    def _seems_evicted(self, gap: Gap) -> bool:
+        """Tell whether a record is missing in a state that has not gone back, as far as an instance can tell."""
+        known = self._outbox._state
+        same = bool(known.incarnation) and gap.state.incarnation == known.incarnation
+        return gap.expected == 1 and same and gap.state.batches >= known.batches
+
+    def _look_after(self, gone: Iterable[Parcel], *, told: bool) -> None:
         for parcel in gone:
             if parcel in self._server.held:
                 continue
             if not parcel.rolled_back:
                 raise Violation(f"instance {self._owner} lets go what is not in the store: {parcel!r}")
-            if isinstance(verdict, Gap) and verdict.expected > 1 and self._server.disturbed == self.heard_in:
+            if told and self._server.disturbed == self.heard_in:
                 raise Violation(f"instance {self._owner} was told of a gap, and does not count {parcel!r}")
             self.unseen.append(parcel)
 

@@ -63,7 +63,7 @@ class SimulatedInstance:
         self._series: dict[tuple[str, str], Series] = {}
         self._loop = VirtualLoop(self.monotonic_s)
         self.recorder = Recorder(self.monotonic_s)
-        clocks = self.monotonic_s, lambda: network.now_s
+        clocks = self.monotonic_s, self.wall_s
         self.flusher = Flusher(self.recorder, Wire(self), settings, clocks, chance.randrange)  # type: ignore[arg-type]
         self.clerk = Clerk(self.number, self.recorder, self.outbox, parcels, network.server)
 
@@ -75,6 +75,10 @@ class SimulatedInstance:
         """Return what its monotonic clock says: it may stand still while the instance is frozen."""
         now_s = self._network.now_s if self._frozen_s is None else self._frozen_s
         return now_s - self._stood_still_s
+
+    def wall_s(self) -> float:
+        """Return what its wall clock says."""
+        return self._network.now_s
 
     # What a request does.
 

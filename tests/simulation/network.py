@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
 from lib.kairo_metrics.store.base import Batch, Steps, Verdict, Writer
-from lib.kairo_metrics.store.script import _run
+from lib.kairo_metrics.store.script import SENT_AGAIN_WITHIN_S, ask
 
 if TYPE_CHECKING:
     from tests.simulation.instance import SimulatedInstance
@@ -23,6 +23,7 @@ __all__ = ["MOODS", "Message", "Network", "Wire"]
 
 # How often of a hundred a request meets each fate; whatever is left goes well.
 MOODS: dict[str, dict[str, int]] = {
+    "well": {},
     "fine": {},
     "lossy": {"request lost": 10, "reply lost": 15, "broken before": 10, "broken after": 10, "late copy": 10},
     "slow": {"slow": 60},
@@ -94,7 +95,7 @@ class Network:
         self.tell(f"instance {message.sender.number} sends {message!r}: {fate}")
         if fate == "request lost":
             return
-        delay_s = self.chance.choice((0.0, 0.001, 0.02)) if fate != "slow" else self.chance.uniform(0, 3)
+        delay_s = self.chance.uniform(0, 3) if fate == "slow" else self._delay_s(0.02)
         if fate == "broken before":
             self._break(message, delay_s)
             return
@@ -115,6 +116,9 @@ class Network:
                 return fate
         return "well"
 
+    def _delay_s(self, longest_s: float) -> float:
+        return 0.0 if self.mood == "well" else self.chance.choice((0.0, 0.001, 0.02, longest_s))
+
     def _carry(self, message: Message, delay_s: float) -> None:
         def arrive() -> None:
             if self.under_way.pop(message, None) is not None:
@@ -131,7 +135,7 @@ class Network:
             reply = err
         self.tell(f"the server answers {message!r}: {reply!r}{'' if message.answered else ', and nobody hears it'}")
         if message.answered:
-            heard_in, delay_s = self.server.disturbed, self.chance.choice((0.0, 0.001, 0.02, 0.5))
+            heard_in, delay_s = self.server.disturbed, self._delay_s(0.5)
             self._at(self.now_s + delay_s, lambda: message.sender.hear(message.future, reply, heard_in))
 
     def _break(self, message: Message, delay_s: float) -> None:
@@ -173,7 +177,7 @@ class Wire:
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`; the age is told when it is sent, by the instance's clock."""
         aged = replace(batch, sealed_at_s=batch.sealed_at_s - self._instance.monotonic_s())
-        verdict: Verdict = yield from _run("apply.lua", (writer, aged))
+        verdict: Verdict = yield from ask("apply.lua", (writer, aged), self._wall_s)
         return verdict
 
     @asynccontextmanager
@@ -181,13 +185,17 @@ class Wire:
         """See `Store.link`."""
         yield self
 
+    def _wall_s(self) -> float:
+        return self._instance.wall_s()
+
     async def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send a command; again, once, where the connection breaks, as the link to Redis does."""
         [command] = commands
+        asked_s = self._wall_s()
         try:
             return [await self._instance.exchange(command)]
         except StoreUnavailable as first:
-            if not first.broken:
+            if not first.broken or self._wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
                 raise
             try:
                 return [await self._instance.exchange(command)]

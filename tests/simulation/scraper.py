@@ -58,7 +58,7 @@ class Scraper:
         _look_at_histograms(page)
         self._look_at_gauges(page)
         for entry, texts in taken.ended.items():
-            result(self._server.store.fold(entry, texts))
+            result(self._server.store.tidy(entry, texts))
 
     async def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""

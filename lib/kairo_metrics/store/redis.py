@@ -18,7 +18,7 @@ from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
 from .keys import Keys
-from .script import apply, tidy
+from .script import SENT_AGAIN_WITHIN_S, apply, tidy
 from .snapshot import read_snapshot
 
 __all__ = ["RedisStore"]
@@ -170,11 +170,12 @@ class _AsyncLink:
 
     async def call(self, *commands: Command) -> list[Any]:
         """See `AsyncLink.call`. What is sent must be safe to send twice."""
+        asked_s = time.time()
         try:
             return await self._call(commands)
         except StoreUnavailable as err:
             await self.settle()
-            if not err.broken:
+            if not err.broken or _is_late(asked_s):
                 raise
             # The server closes sockets that idle, and a frozen instance does not notice.
             with _remembering(err):
@@ -245,11 +246,12 @@ class _SyncLink:
 
     def call(self, *commands: Command) -> list[Any]:
         """See `SyncLink.call`. What is sent must be safe to send twice."""
+        asked_s = time.time()
         try:
             return self._call(commands)
         except StoreUnavailable as err:
             self.close()
-            if not err.broken:
+            if not err.broken or _is_late(asked_s):
                 raise
             with _remembering(err):
                 return self._call(commands)
@@ -284,6 +286,10 @@ class _SyncLink:
     def close(self) -> None:
         """Close; the next use opens it again."""
         self._connection.disconnect()
+
+
+def _is_late(asked_s: float) -> bool:
+    return time.time() - asked_s > SENT_AGAIN_WITHIN_S
 
 
 @contextmanager

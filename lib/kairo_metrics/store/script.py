@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from hashlib import sha1
 from typing import Any
 
 from ..config import Settings
-from ..errors import StoreRefused, UnknownScript
+from ..errors import StoreRefused, StoreUnavailable, UnknownScript
 from .base import (
     Applied,
     Batch,
@@ -30,10 +30,12 @@ from .leases import fold_rule, residual_text
 from .notation import label_text
 from .schema import Schema
 
-__all__ = ["WRITER_LEASE_S", "apply", "tidy"]
+__all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask", "tidy"]
 
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
+# An instance that was frozen in the midst of it may wake up when its record is gone. Then nothing is sent again blindly.
+SENT_AGAIN_WITHIN_S = 60.0
 _TIDIED_AT_ONCE = 250
 # Redis runs one text at a time.
 _PARTS = {"apply.lua": ("native.lua", "apply.lua")}
@@ -45,7 +47,7 @@ def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
     Raises:
         StoreRefused: the server answered with an error; nothing was written.
     """
-    reply = yield from _run("apply.lua", _arguments(settings, writer, batch))
+    reply = yield from ask("apply.lua", _arguments(settings, writer, batch))
     return _verdict(reply)
 
 
@@ -62,14 +64,27 @@ def tidy(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> Steps
     for start in range(0, max(1, len(texts)), _TIDIED_AT_ONCE):
         some = texts[start : start + _TIDIED_AT_ONCE]
         pairs = [word for text in some for word in (text, residual_text(text) if schema.per_instance else b"")]
-        yield from _run("tidy.lua", (2, keys.series(schema), keys.families, *limits, rule, schema.index_field, *pairs))
+        yield from ask("tidy.lua", (2, keys.series(schema), keys.families, *limits, rule, schema.index_field, *pairs))
 
 
-def _run(script: str, rest: Command) -> Steps[Any]:
+def ask(script: str, rest: Command, wall_s: Callable[[], float] = time.time) -> Steps[Any]:
+    """Have the server run a script, sending it along if the server has forgotten it.
+
+    Args:
+        script: the file.
+        rest: its keys and arguments.
+        wall_s: the wall clock, which goes on while an instance is frozen.
+
+    Raises:
+        StoreUnavailable: it is too late to send it again.
+    """
     source, digest = _source(script)
+    asked_s = wall_s()
     try:
         reply = yield ("EVALSHA", digest, *rest)
-    except UnknownScript:
+    except UnknownScript as err:
+        if wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
+            raise StoreUnavailable("the instance was frozen while it asked") from err
         reply = yield ("EVAL", source, *rest)
     return reply
 
