@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from lib.kairo_metrics.errors import StoreUnavailable, UnknownScript
 from lib.kairo_metrics.outbox import Outbox
 from lib.kairo_metrics.recorder import Recorder, Series
 from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
 from lib.kairo_metrics.store.bookkeeping import BATCHES, LOST, OVERFLOWED
-from lib.kairo_metrics.store.script import WRITER_LEASE_S
+from lib.kairo_metrics.store.script import SENT_AGAIN_WITHIN_S, WRITER_LEASE_S, ask
 from tests.instance import JOBS, WAIT
 
 
@@ -198,3 +199,59 @@ def test_after_the_lease_an_unsent_batch_is_kept_and_a_doubtful_one_is_lost(desk
         "kairo_batches": (('outcome="lost"', "1 1.0"), ('outcome="applied"', "1 1.0")),
         "kairo_samples_lost": (('family="jobs"', "1 1.0"),),
     }
+
+
+def test_what_told_of_losses_is_told_again_when_it_is_lost_itself(desk: Desk) -> None:
+    """Batches lost one after the other, each with the news of those before: in the end the page has heard of all."""
+    for _ in range(3):
+        desk.outbox.mark_sent(desk.next())
+        desk.clock.now_s += WRITER_LEASE_S
+    telling = desk.outbox.next()
+    assert telling is not None
+    desk.outbox.mark_sent(telling)
+    desk.clock.now_s += WRITER_LEASE_S
+    desk.outbox._replace_expired_writer()
+    assert told(desk)['family="jobs"'] == 3.0
+
+
+def test_losses_among_what_is_kept_no_longer_are_told_again_too(desk: Desk) -> None:
+    """A store that went back before the batch that told of a loss is told of it again."""
+    desk.outbox.mark_sent(desk.next())
+    desk.clock.now_s += WRITER_LEASE_S
+    for _ in range(70):  # the first of them tells of a loss
+        desk.deliver()
+    desk.outbox.settle(desk.next(), Gap(1))
+    assert told(desk)['family="jobs"'] == 1.0 + 6.0
+
+
+def test_a_gap_told_before_a_long_sleep_is_no_news(desk: Desk) -> None:
+    """An instance frozen while it waited for the answer does not send again what the store may have by now."""
+    for _ in range(3):
+        desk.deliver()
+    writer, batch = desk.outbox.writer, desk.next()
+    desk.clock.now_s += WRITER_LEASE_S
+    desk.outbox.settle(batch, Gap(1))
+    following = desk.outbox.next()
+    assert following is not None
+    assert (following.seq, following.families[0].series) == (1, batch.families[0].series)
+    assert not following.replayed
+    assert desk.outbox.writer != writer
+
+
+def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:
+    """A batch that was applied before a long sleep does not renew the writer: its record has gone meanwhile."""
+    writer, batch = desk.outbox.writer, desk.next()
+    desk.clock.now_s += WRITER_LEASE_S
+    desk.outbox.settle(batch, Applied())
+    assert desk.next().seq == 1
+    assert desk.outbox.writer != writer
+
+
+def test_a_forgotten_script_is_not_sent_after_a_long_sleep() -> None:
+    """An instance frozen between two commands of one flush gives it up: its record may have gone."""
+    clock = Clock()
+    steps = ask("apply.lua", (0,), clock)
+    assert next(steps)[0] == "EVALSHA"
+    clock.now_s += SENT_AGAIN_WITHIN_S + 1
+    with pytest.raises(StoreUnavailable, match="frozen"):
+        steps.throw(UnknownScript("NOSCRIPT"))

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from lib.kairo_metrics.errors import StoreUnavailable
+from lib.kairo_metrics.store import redis as redis_store
 from tests.instance import Start, happened, jobs_total
 from tests.proxy import Proxy
 
@@ -153,5 +154,23 @@ async def test_an_eviction_after_a_lost_reply_counts_once(
     await instance.flusher.aflush()
     redis_client.delete(*redis_client.keys("*:writer:*"))
     instance.add('queue="a"')
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 2
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_connection_that_broke_during_a_long_sleep_is_not_tried_again_blindly(
+    start: Start, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, *, blocking: bool
+) -> None:
+    """When so much time has passed that the writer's record may be gone, the flush ends, and the next one decides."""
+    instance = start(proxy.url)
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    monkeypatch.setattr(redis_store, "SENT_AGAIN_WITHIN_S", -1.0)
+    proxy.lose_reply(to=b"EVALSHA")
+    instance.add('queue="a"')
+    with pytest.raises(StoreUnavailable) as broken:
+        await (asyncio.to_thread(instance.flusher.flush) if blocking else instance.flusher.aflush())
+    assert broken.value.sent
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 2

@@ -55,7 +55,9 @@ def halving(apply_family: Callable[..., Any]) -> Callable[..., Any]:
 
 
 FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
-    "a store that forgets to look for duplicates": lambda: mock.patch.object(Server, "_apply", forgetful(Server._apply)),
+    "a store that forgets to look for duplicates": lambda: mock.patch.object(
+        Server, "_apply", forgetful(Server._apply)
+    ),
     "a store that applies half of a batch": lambda: mock.patch.object(
         MemoryStore, "_apply_family", halving(MemoryStore._apply_family)
     ),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.progress import Progress
@@ -51,7 +52,10 @@ def run_some(seeds: range) -> Outcome:
 def run_all(seeds: range, processes: int) -> Iterator[tuple[int, Outcome]]:
     """Run schedules in several processes; yield how many are done, and what came of them, chunk by chunk."""
     chunks = [seeds[start : start + _AT_ONCE] for start in range(0, len(seeds), _AT_ONCE)]
-    with ProcessPoolExecutor(processes) as pool:
+    if processes == 1:
+        yield from ((len(chunk), run_some(chunk)) for chunk in chunks)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         for chunk, outcome in zip(chunks, pool.map(run_some, chunks), strict=True):
             yield len(chunk), outcome
 

@@ -59,7 +59,8 @@ class Clerk:
 
     def next(self) -> Batch | None:
         """Watch a writer that takes a new id after a long silence."""
-        return self._watched(self._next, None)
+        batch: Batch | None = self._watched(self._next, None)
+        return batch
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
         """Watch what is made of a verdict."""

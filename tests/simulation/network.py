@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
 from lib.kairo_metrics.store.base import Batch, Steps, Verdict, Writer
@@ -177,7 +177,7 @@ class Wire:
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`; the age is told when it is sent, by the instance's clock."""
         aged = replace(batch, sealed_at_s=batch.sealed_at_s - self._instance.monotonic_s())
-        verdict: Verdict = yield from ask("apply.lua", (writer, aged), self._wall_s)
+        verdict: Verdict = yield from ask("apply.lua", cast(Any, (writer, aged)), self._wall_s)
         return verdict
 
     @asynccontextmanager

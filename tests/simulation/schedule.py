@@ -27,7 +27,7 @@ _HEALING_ROUNDS = 4
 _LONGEST_AWAKE_S = 60
 
 
-class Failure(AssertionError):  # noqa: N818  it is the schedule that failed
+class Failure(AssertionError):
     """A schedule in which something did not hold; its sentence says how to see it again.
 
     Args:
@@ -305,7 +305,8 @@ class _Schedule:
 
     def _evict(self) -> str:
         # A state that went back, or has a name that the writer has not heard, could as well have lost its batches.
-        # A first batch that is under way has no record to tell its copy from.
+        # A first batch that is under way has no record to tell its copy from; and of one that is under way the outbox
+        # does not know whether the link has sent it twice.
         server = self.world.server
         first = {message.writer.id for message in self.world.network.under_way if message.batch.seq == 1}
         boxes = [box for box in (instance.outbox for instance in self.world.living) if box._writer]
@@ -319,7 +320,7 @@ class _Schedule:
             for box in boxes
             if box.writer.shard not in unsure
             and box.writer.id not in first
-            and not (box.unsettled and box._unsettled[0].seq == 1)
+            and not (box.unsettled and not 1 < box._unsettled[0].seq <= box._sent_seq)
         ]
         if not writers:
             return ""

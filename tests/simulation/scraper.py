@@ -57,7 +57,7 @@ class Scraper:
         self._compare(page)
         _look_at_histograms(page)
         self._look_at_gauges(page)
-        for entry, texts in taken.ended.items():
+        for entry, texts in taken.leftovers.items():
             result(self._server.store.tidy(entry, texts))
 
     async def snapshot(self) -> Snapshot:

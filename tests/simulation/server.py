@@ -1,4 +1,4 @@
-"""The server: the memory store behind a script, with a ledger of what it holds, and everything that befalls a server."""
+"""The server: the memory store behind a script, with a ledger of what it holds, and all that befalls a server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Server:
     """
 
     def __init__(self, settings: Settings, now_s: Callable[[], float], parcels: Parcels) -> None:
-        self.now_ms = lambda: _EPOCH_MS + int(now_s() * 1000)
+        self.now_ms: Callable[[], int] = lambda: _EPOCH_MS + int(now_s() * 1000)
         self.store = MemoryStore(settings, self.now_ms, lambda: 0.0)
         self.held: dict[Parcel, int] = {}
         self.foreign: set[str] = set()
@@ -72,12 +72,10 @@ class Server:
         return self._apply(writer, batch)
 
     def _apply(self, writer: Writer, batch: Batch) -> Verdict:
-        refused = tuple(
-            place for place, delta in enumerate(batch.families) if delta.schema.index_field in self.foreign
-        )
+        refused = tuple(place for place, delta in enumerate(batch.families) if delta.schema.index_field in self.foreign)
         if refused and batch.seq == self.last_seq(writer) + 1:
             return Refused(refused)
-        verdict = result(self.store.apply(writer, batch))
+        verdict: Verdict = result(self.store.apply(writer, batch))
         if isinstance(verdict, Applied):
             self.heard_s[writer.id] = self._now_s()
             if batch.replayed:

@@ -34,7 +34,7 @@ __all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask", "tidy"]
 
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
-# An instance that was frozen in the midst of it may wake up when its record is gone. Then nothing is sent again blindly.
+# An instance that was frozen in the midst of it may wake up when its record is gone, and send nothing again blindly.
 SENT_AGAIN_WITHIN_S = 60.0
 _TIDIED_AT_ONCE = 250
 # Redis runs one text at a time.

@@ -1,0 +1,73 @@
+"""A Redis that is stopped, killed and started again, on one port and with what it has written to its disk."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+from lib.kairo_metrics.dev.redis_server import find_binary, free_port
+
+__all__ = ["RedisProcess"]
+
+_STARTED_WITHIN_S = 30.0
+
+
+class RedisProcess:
+    """A server that writes a snapshot only when it is asked to.
+
+    Args:
+        folder: its disk.
+
+    Attributes:
+        url: the same after every start.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.client = redis.Redis.from_url(self.url)
+        self._process = self._start()
+
+    def restart(self) -> None:
+        """Stop it, with everything on its disk, and start it again."""
+        try:
+            self.client.shutdown(save=True)
+        except redis.ConnectionError:
+            pass  # it has closed the connection, as it was told
+        self._process.wait()
+        self._process = self._start()
+
+    def save(self) -> None:
+        """Write a snapshot."""
+        self.client.save()
+
+    def kill_and_start(self) -> None:
+        """Kill it with -9, and start it with its last snapshot."""
+        self._process.kill()
+        self._process.wait()
+        self._process = self._start()
+
+    def close(self) -> None:
+        """End it."""
+        self.client.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [str(find_binary()), "--port", str(self._port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(self._folder), "--save", "", "--appendonly", "no"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline_s = time.monotonic() + _STARTED_WITHIN_S
+        while True:
+            try:
+                self.client.ping()
+            except redis.ConnectionError:
+                assert process.poll() is None, "Redis did not start"
+                assert time.monotonic() < deadline_s, "Redis does not answer"
+                time.sleep(0.02)
+            else:
+                return process
