@@ -103,7 +103,7 @@ def one_delta(draw: st.DrawFn, schema: Schema) -> str:
             for amount in draw(st.lists(st.integers(-800, 800), max_size=4)):
                 counts.observe(amount / 8)
             return f"{draw(st.integers(1, 6))} {counts.text()}"
-    indexes = draw(st.lists(st.integers(1, schema.width), unique=True, max_size=schema.width))
+    indexes = draw(st.lists(st.integers(1, len(schema.shape)), unique=True, max_size=len(schema.shape)))
     return " ".join(f"{index} {draw(AMOUNTS)!r}" for index in indexes)
 
 
@@ -177,7 +177,7 @@ class Pair:
                 self.client.delete(self.keys.writer(doing.writer))
                 self.memory._shards[0].writers.pop(doing.writer, None)
             case Folded():
-                self._fold(doing.schema)
+                self._tidy(doing.schema)
         for schema in (*SCHEMAS, OVERFLOWED):
             assert list(self._differences(schema)) == []
         self._compare_state()
@@ -208,11 +208,11 @@ class Pair:
             assert family is not None
             family.lines[known].touched_ms -= ms
 
-    def _fold(self, schema: Schema) -> None:
+    def _tidy(self, schema: Schema) -> None:
         texts = [text for text in sorted(self._stored(schema)) if b"__" not in text]
         with self.real.sync_link() as link, self.memory.sync_link() as no_link:
-            drive(self.real.fold(IndexEntry(0, schema, 0), texts), link)
-            drive(self.memory.fold(IndexEntry(0, schema, 0), texts), no_link)
+            drive(self.real.tidy(IndexEntry(0, schema, 0), texts), link)
+            drive(self.memory.tidy(IndexEntry(0, schema, 0), texts), no_link)
 
     def _differences(self, schema: Schema) -> Iterator[tuple[bytes, Any, Any]]:
         """Yield the lines that are not the same; times are when they were set by the one clock or the other."""
