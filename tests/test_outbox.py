@@ -224,18 +224,18 @@ def test_losses_among_what_is_kept_no_longer_are_told_again_too(desk: Desk) -> N
     assert told(desk)['family="jobs"'] == 1.0 + 6.0
 
 
-def test_a_gap_told_before_a_long_sleep_is_no_news(desk: Desk) -> None:
-    """An instance frozen while it waited for the answer does not send again what the store may have by now."""
-    for _ in range(3):
-        desk.deliver()
+def test_a_gap_told_before_a_long_sleep_is_closed_under_a_new_id(desk: Desk) -> None:
+    """An instance frozen while it waited for the answer sends again what was missing, and not by the old numbers."""
+    sent = [desk.deliver() for _ in range(3)]
     writer, batch = desk.outbox.writer, desk.next()
     desk.clock.now_s += WRITER_LEASE_S
-    desk.outbox.settle(batch, Gap(1))
+    desk.outbox.settle(batch, Gap(2))
     following = desk.outbox.next()
     assert following is not None
-    assert (following.seq, following.families[0].series) == (1, batch.families[0].series)
-    assert not following.replayed
+    assert (following.seq, following.families[0].series) == (1, sent[1].families[0].series)
+    assert following.replayed
     assert desk.outbox.writer != writer
+    assert told(desk) == {'outcome="replayed"': 2.0}
 
 
 def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:

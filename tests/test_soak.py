@@ -12,7 +12,7 @@ SEED = 1
 
 
 def test_the_books_balance() -> None:
-    """Writers, a lossy network, a Redis that is restarted and goes back: applied and counted as lost is what was sent."""
+    """A lossy network, a Redis that is restarted and goes back: what is applied or counted as lost is what was sent."""
     books = soak(SECONDS, SEED)
     assert books.dips == []
     assert books.differences() == dict.fromkeys(books.differences(), 0)

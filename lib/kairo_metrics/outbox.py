@@ -125,8 +125,6 @@ class Outbox:
                 self._state = verdict.state
                 if isinstance(verdict, Duplicate):
                     self._count("duplicate")
-            case Gap() if self._is_silent_too_long():
-                self._change_writer()
             case Gap(1, state) if self._goes_on_as(state):
                 # Our record is gone and the state is not: it was evicted. Sent again, batches would count twice.
                 self._change_writer()
@@ -189,12 +187,15 @@ class Outbox:
         if missing > 0:
             self._count("lost", missing)
             self._count_lost(weights for seq, weights in self._forgotten if seq >= expected)
+        first, *others = (batch for batch in held if batch.seq >= expected)
+        again = [replace(first, replayed=True), *others]
+        if missing > 0 or self._is_silent_too_long():
+            # Under the old id batches are missing, or its record will be by the time they arrive.
             self._start_writer()
-            self._renumber([replace(held[0], replayed=True), *held[1:]])
+            self._renumber(again)
             return
         self._kept = deque((batch for batch in held if batch.seq < expected), maxlen=_KEPT)
-        first, *others = (batch for batch in held if batch.seq >= expected)
-        self._unsettled = deque([replace(first, replayed=True), *others])
+        self._unsettled = deque(again)
 
     def _replace_expired_writer(self) -> None:
         """Start anew when the store may have forgotten our number: it could no longer tell a duplicate."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -34,10 +35,8 @@ class RedisProcess:
 
     def restart(self) -> None:
         """Stop it, with everything on its disk, and start it again."""
-        try:
+        with suppress(redis.ConnectionError):  # it closes the connection, as it was told
             self.client.shutdown(save=True)
-        except redis.ConnectionError:
-            pass  # it has closed the connection, as it was told
         self._process.wait()
         self._process = self._start()
 

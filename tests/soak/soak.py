@@ -135,7 +135,7 @@ class _Soak:
 
     def _wait_for_all_writers(self) -> None:
         deadline_s = time.monotonic() + _LAST_DELIVERY_S
-        while len(self._server.client.keys("*:writer:*")) < _WRITERS:  # type: ignore[arg-type]
+        while len(self._server.client.keys("*:writer:*")) < _WRITERS:
             assert time.monotonic() < deadline_s, "the writers do not start"
             time.sleep(0.05)
 
