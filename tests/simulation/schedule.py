@@ -293,7 +293,10 @@ class _Schedule:
         if not self.world.saved or self.world.server.evicted:
             return ""
         self.world.network.cut()
-        self.world.server.load(self._chance.choice(self.world.saved))
+        chosen = self._chance.choice(self.world.saved)
+        self.world.server.load(chosen)
+        # What was written later belongs to a history that did not happen.
+        del self.world.saved[self.world.saved.index(chosen) + 1 :]
         return "the server comes up with an older state"
 
     def _empty(self) -> str:
@@ -301,6 +304,7 @@ class _Schedule:
             return ""
         self.world.network.cut()
         self.world.server.empty()
+        self.world.saved = []
         return "the server comes up empty"
 
     def _evict(self) -> str:

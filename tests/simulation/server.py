@@ -17,7 +17,7 @@ __all__ = ["Saved", "Server"]
 _EPOCH_MS = 1_764_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Saved:
     """A snapshot on the server's disk: the shards, and what of the parcels was in them."""
 

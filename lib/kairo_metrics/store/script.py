@@ -84,7 +84,8 @@ def ask(script: str, rest: Command, wall_s: Callable[[], float] = time.time) -> 
         reply = yield ("EVALSHA", digest, *rest)
     except UnknownScript as err:
         if wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
-            raise StoreUnavailable("the instance was frozen while it asked") from err
+            # The link may have asked twice, and then not this answer is the one to the first.
+            raise StoreUnavailable("the instance was frozen while it asked", sent=True) from err
         reply = yield ("EVAL", source, *rest)
     return reply
 
