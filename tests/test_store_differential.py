@@ -74,13 +74,13 @@ class Evicted:
 
 
 @dataclass(frozen=True)
-class Folded:
-    """A scrape brings together what ended instances have left."""
+class Tidied:
+    """A scrape deletes what is stale, and brings together what ended instances have left."""
 
     schema: Schema
 
 
-Doing = Sent | Aged | Evicted | Folded
+Doing = Sent | Aged | Evicted | Tidied
 
 AMOUNTS = st.integers(0, 4_000).map(lambda number: number / 8) | st.sampled_from([0.1, 1e300, math.inf])
 SET = st.integers(-40, 40).map(lambda number: number / 8) | st.sampled_from([math.inf, -math.inf, math.nan])
@@ -104,7 +104,16 @@ def one_delta(draw: st.DrawFn, schema: Schema) -> str:
                 counts.observe(amount / 8)
             return f"{draw(st.integers(1, 6))} {counts.text()}"
     indexes = draw(st.lists(st.integers(1, len(schema.shape)), unique=True, max_size=len(schema.shape)))
-    return " ".join(f"{index} {draw(AMOUNTS)!r}" for index in indexes)
+    return " ".join(f"{index} {draw(_amounts(schema.shape[index - 1]))!r}" for index in indexes)
+
+
+def _amounts(letter: str) -> st.SearchStrategy[float]:
+    """Return what may be added to a number of that letter in a line's shape; anything else would be damage."""
+    if letter == "w":
+        return st.integers(0, 1_000).map(float)
+    return (
+        st.integers(-2, 2).map(float) if letter == "i" else AMOUNTS.filter(math.isfinite) if letter == "f" else AMOUNTS
+    )
 
 
 @st.composite
@@ -141,7 +150,7 @@ DOINGS = st.lists(
         one_batch(),
         st.builds(Aged, st.sampled_from(SCHEMAS), st.sampled_from([LEASE_S + 40, TTL_S + 40])),
         st.builds(Evicted, st.sampled_from(["one", "two"])),
-        st.builds(Folded, st.sampled_from([HIGHEST, LIVE])),
+        st.builds(Tidied, st.sampled_from(SCHEMAS)),
     ),
     max_size=12,
 )
@@ -176,7 +185,7 @@ class Pair:
                 self._last.pop(doing.writer, None)
                 self.client.delete(self.keys.writer(doing.writer))
                 self.memory._shards[0].writers.pop(doing.writer, None)
-            case Folded():
+            case Tidied():
                 self._tidy(doing.schema)
         for schema in (*SCHEMAS, OVERFLOWED):
             assert list(self._differences(schema)) == []
