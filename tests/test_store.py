@@ -165,6 +165,14 @@ def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -
     assert rows(store, OVERFLOWED) == {'family="jobs"': "4"}
 
 
+def test_removing_the_overflow_series_makes_no_room(make_store: Make) -> None:
+    """It takes none of the cap, so a new series in the same batch overflows as before."""
+    store = make_store(max_series=1)
+    send(store, batch(1, delta(('queue="a"', "1 1"), ('queue="b"', "1 1"))))
+    send(store, batch(2, delta(('queue="__overflow__"', "D"), ('queue="c"', "1 5"))))
+    assert rows(store) == {'queue="a"': "1", 'queue="__overflow__"': "5"}
+
+
 def test_shards_are_kept_apart(make_store: Make) -> None:
     """An instance writes to its own shard only."""
     store = make_store(shards=2)

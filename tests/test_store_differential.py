@@ -271,7 +271,7 @@ def _words(schema: Schema, line: bytes) -> Any:
 
 
 @given(doings=DOINGS)
-@hypothesis_settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_both_stores_answer_and_hold_the_same(redis_server: str, doings: list[Doing]) -> None:
     """Whatever is sent, by whatever rule, in whatever order: the same verdicts, and the same lines to the last word."""
     with redis.Redis.from_url(redis_server) as client:

@@ -255,7 +255,7 @@ local function compute(family)
     if removed then
       delta = string.match(delta, '^D (.*)$')
       if family.stored[field] then
-        room = (room or room_of(family)) + 1
+        room = (room or room_of(family)) + (field == family.overflow and 0 or 1)
         family.stored[field] = nil
         family.removed[#family.removed + 1] = field
       end
