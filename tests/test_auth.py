@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
+from types import SimpleNamespace
+
 import pytest
 
+from lib.kairo_metrics import auth
 from lib.kairo_metrics.auth import BearerAuth
 
 
@@ -46,3 +50,23 @@ def test_without_a_token_nobody_gets_in() -> None:
     auth = BearerAuth([])
     assert not auth.configured
     assert not auth.accepts([b"Bearer "])
+
+
+def test_what_is_compared_does_not_depend_on_what_is_presented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right or wrong, long or short, near or far: the same digests are compared, all of them, in constant time."""
+    compared: list[tuple[int, int]] = []
+
+    def compare_digest(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr(auth, "hmac", SimpleNamespace(compare_digest=compare_digest))
+    door = BearerAuth(["old", "new"])
+    opened = []
+    for token in (b"old", b"new", b"ol", b"olx", b"", b"x" * 1_000_000, b"\xff"):
+        for headers in ([b"Bearer " + token], [b"Basic " + token], [token], [b"Bearer " + token] * 2, []):
+            compared.clear()
+            opened.append(door.accepts(headers))
+            # 32 bytes of SHA-256 on either side, for each token that is good, and no stop at the first that matches.
+            assert compared == [(32, 32), (32, 32)]
+    assert sum(opened) == 2

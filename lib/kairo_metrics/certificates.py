@@ -11,6 +11,7 @@ __all__ = ["check_certificates", "read_certificates"]
 
 _VARIABLE = "METRICS_REDIS_TLS_CA"
 _BEGIN = "-----BEGIN"
+_LONGEST_PATH = 200
 
 
 def read_certificates(value: str) -> str:
@@ -32,9 +33,12 @@ def read_certificates(value: str) -> str:
     try:
         return Path(value).read_text(encoding="ascii")
     except (OSError, ValueError) as err:
+        # What is no path may be a key that was pasted with the certificates.
+        named = repr(value) if value.isprintable() and "-----" not in value and len(value) <= _LONGEST_PATH else "that"
+        reason = err.strerror if isinstance(err, OSError) else "it is no text"
         raise SettingsError(
-            _VARIABLE, f"must be certificates as PEM text, or a file of them, and {value[:200]!r} can't be read: {err}"
-        ) from err
+            _VARIABLE, f"must be certificates as PEM text, or a file of them, and {named} can't be read: {reason}"
+        ) from None
 
 
 def check_certificates(value: str, redis_url: str | None, *, verified: bool) -> None:

@@ -217,6 +217,9 @@ def _check_redis_url(variable: str, url: str) -> None:
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         for number in filter(None, (str(parts.port or ""), database, options.get("db", ""))):
             int(number)
+        if "@" in parts.query or parts.fragment:
+            # The beginning of such a password would be taken for a host and a port, and its rest be told.
+            raise ValueError("a password with ? or #")  # noqa: TRY301  the same sentence for both
     except ValueError:
         raise SettingsError(
             variable, "is no URL with a number for port and database: percent-encode what is special in its password"

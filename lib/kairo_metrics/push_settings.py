@@ -95,7 +95,7 @@ def _check_receiver_url(variable: str, url: str) -> None:
         raise SettingsError(variable, "is no URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError(variable, "must be the receiver's whole address, https://... with its path")
-    if parts.username is not None:
+    if parts.username is not None or "@" in parts.query or "@" in parts.fragment:
         raise SettingsError(
             variable, "has a login in it: put that into METRICS_REMOTE_WRITE_USERNAME and METRICS_REMOTE_WRITE_PASSWORD"
         )

@@ -33,8 +33,9 @@ __all__ = ["Receiver"]
 _FIRST_PAUSE_S = 0.5
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
-# Of what a receiver says when it refuses, in bytes.
+# Of what a receiver says when it refuses: letters that are told, and bytes that are looked at.
 _LONGEST_REASON = 300
+_LONGEST_READ = 8_192
 
 
 class Receiver:
@@ -58,7 +59,10 @@ class Receiver:
     def __init__(self, settings: PushSettings, sleep: Callable[[float], None] = time.sleep) -> None:
         self._url = settings.url or ""
         self.host = urlsplit(self._url).hostname or ""
-        self._headers = {**HEADERS, "User-Agent": "kairo-metrics", **_login(settings)}
+        login = _login(settings)
+        self._headers = {**HEADERS, "User-Agent": "kairo-metrics", **login}
+        secrets = [settings.password, settings.token, *(value.partition(" ")[2] for value in login.values())]
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self._sleep = sleep
         self._opener = _opener()
 
@@ -113,7 +117,7 @@ class Receiver:
                 return
         except HTTPError as err:
             with err:
-                reason = f"{self.host} answered {err.code}: {_first_line(err)}"
+                reason = f"{self.host} answered {err.code}: {self._without_login(_first_line(err))}"
             if err.code == _TOO_MANY_REQUESTS or err.code >= _SERVER_ERRORS:
                 raise _TryAgainError(reason, _asked_pause_s(err.headers)) from err
             raise ReceiverError(reason, final=True) from err
@@ -126,6 +130,12 @@ class Receiver:
             raise _TryAgainError(
                 f"{self.host} could not be reached: {_printable(str(cause)) or type(cause).__name__}"
             ) from err
+
+    def _without_login(self, said: str) -> str:
+        """Take out the login, which some receivers repeat when they refuse it."""
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        return said[:_LONGEST_REASON]
 
 
 class _TryAgainError(Exception):
@@ -161,7 +171,8 @@ def _first_line(err: HTTPError) -> str:
     if 300 <= err.code < 400:  # noqa: PLR2004 - redirects
         return f"a redirect to {_printable(err.headers.get('Location', 'nowhere'))}; name the final address"
     try:
-        said = err.read1(_LONGEST_REASON).decode(errors="replace").strip()
+        # Some more than is told: a login that is cut off could not be found in it.
+        said = err.read1(_LONGEST_READ).decode(errors="replace").strip()
     except (OSError, HTTPException):
         said = ""
     return _printable(said.partition("\n")[0] or str(err.reason))

@@ -54,7 +54,8 @@ class Target:
         """Take the address apart."""
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{self.url!r} must start with https:// (or http://) and a host")
+            named = "the address" if "@" in self.url else repr(self.url)
+            raise ValueError(f"{named} must start with https:// (or http://) and a host")
         if parts.username or parts.password or parts.fragment:
             raise ValueError("the address may hold no user, password or fragment")
         if not self.url.isascii() or not self.url.isprintable() or " " in self.url:

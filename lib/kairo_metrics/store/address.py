@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from typing import Any
 
 from ..certificates import read_certificates
 from ..config import Settings
+from ..errors import StoreError
 from .base import Command
 
-__all__ = ["connection_arguments", "distrust"]
+__all__ = ["connection_arguments", "distrust", "without_login"]
 
 _FRUGAL = {
     "protocol": 2,  # version 3 costs a HELLO on each new connection, and nothing here needs it
@@ -43,6 +45,25 @@ def connection_arguments(
         elif settings.redis_tls_ca is not None:
             arguments["ssl_ca_data"] = read_certificates(settings.redis_tls_ca)
     return arguments, tuple(greeting)
+
+
+def without_login(refusal: StoreError, greeting: Iterable[Command]) -> StoreError:
+    """Return the refusal of a greeting without the password: some servers repeat the arguments.
+
+    Args:
+        refusal: what the server answered.
+        greeting: login and choice of a database.
+
+    Example:
+        >>> str(without_login(StoreError("unknown command AUTH, with args 'hush'"), [("AUTH", "hush")]))
+        "unknown command AUTH, with args '***'"
+    """
+    said = str(refusal)
+    for command, *words in greeting:
+        password = str(words[-1])
+        if command == "AUTH" and password:
+            said = said.replace(password, "***")
+    return refusal if said == str(refusal) else type(refusal)(said)
 
 
 def distrust(err: BaseException | None) -> str | None:

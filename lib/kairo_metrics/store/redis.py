@@ -193,7 +193,9 @@ class _AsyncLink:
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
                 # Whatever is said on this connection now is said to the wrong database.
                 await self.close()
-                raise refusals[0]
+                from .address import without_login
+
+                raise without_login(refusals[0], self._greeting)
         await self._send(commands)
 
     async def _send(self, commands: Sequence[Command]) -> None:
@@ -261,7 +263,9 @@ class _SyncLink:
             refusals = [reply for reply in self._exchange(self._greeting) if isinstance(reply, StoreError)]
             if refusals:
                 self.close()
-                raise refusals[0]
+                from .address import without_login
+
+                raise without_login(refusals[0], self._greeting)
         return self._exchange(commands)
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
