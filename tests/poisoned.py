@@ -32,7 +32,7 @@ class Poisoned:
     def __init__(self, redis_url: str) -> None:
         self.settings = settings(redis_url)
         self.store = RedisStore(self.settings)
-        self.client = redis.Redis.from_url(redis_url)
+        self.client: Any = redis.Redis.from_url(redis_url)  # its answers are bytes
         self.client.flushall()
         self._program = Program(self.store, self.settings, "1")
         with self._program.running():
@@ -63,6 +63,7 @@ class Poisoned:
 
     def key(self, name: str) -> bytes:
         """Return the key with the series of a family."""
+        key: bytes
         [key] = [key for key in self.client.keys(f"kairo:v1:*:series:{name}:*") if not self.is_of_exemplars(key)]
         return key
 

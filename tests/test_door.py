@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from tests.recording import Recording
 from tests.write_receiver import write_receiver
 
 GOOD = "a-good-clé"
-Ask = Callable[..., Any]
 
 OPENING = [
     [b"Bearer " + GOOD.encode()],
@@ -55,7 +54,7 @@ async def status(app: Any, credentials: list[bytes]) -> int:
     sent: list[Any] = []
 
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.Event().wait()  # nobody hangs up
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -74,7 +74,7 @@ def spoil(cms: Poisoned, damage: Damage) -> bytes:
     """Do one damage, and return the key that was hurt."""
     key_number, field_number, way, percent, token = damage
     keys = sorted(cms.client.keys("kairo:*"))
-    key = keys[key_number % len(keys)]
+    key: bytes = keys[key_number % len(keys)]
     if way == "type":
         cms.client.delete(key)
         cms.client.rpush(key, token)

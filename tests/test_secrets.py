@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -163,7 +164,7 @@ async def test_a_redis_that_repeats_the_login_is_not_repeated(start: Start, capl
 
 
 @pytest.mark.parametrize("way", [{"token": HUSH}, {"username": "1234", "password": PUSH_PASSWORD}])
-def test_a_receiver_that_repeats_the_login_is_not_repeated(way: dict[str, str]) -> None:
+def test_a_receiver_that_repeats_the_login_is_not_repeated(way: dict[str, Any]) -> None:
     """What a receiver says in its refusal is told without the login that it quotes."""
     for padding in ("", "x" * 290):
         quoted = f"{padding}no: Bearer {HUSH} Basic {BASIC} {PUSH_PASSWORD}"
