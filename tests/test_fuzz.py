@@ -159,7 +159,7 @@ NAMES_OF_KEYS = ("jobs", "wait", "took", "size", "load", "least", "heat", "every
 
 def readable(cms: Poisoned) -> bool:
     """Tell whether the index is still one."""
-    return cms.client.type(INDEX) == b"hash"
+    return bool(cms.client.type(INDEX) == b"hash")
 
 
 def without_times(samples: Samples) -> Samples:
