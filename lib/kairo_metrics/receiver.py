@@ -36,6 +36,8 @@ _SERVER_ERRORS = 500
 # Of what a receiver says when it refuses: letters that are told, and bytes that are looked at.
 _LONGEST_REASON = 300
 _LONGEST_READ = 8_192
+# What is shorter stands in every sentence.
+_SHORTEST_SECRET = 4
 
 
 class Receiver:
@@ -62,7 +64,8 @@ class Receiver:
         login = _login(settings)
         self._headers = {**HEADERS, "User-Agent": "kairo-metrics", **login}
         secrets = [settings.password, settings.token, *(value.partition(" ")[2] for value in login.values())]
-        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
+        found = {secret for secret in secrets if secret and len(secret) >= _SHORTEST_SECRET}
+        self._secrets = sorted(found, key=len, reverse=True)
         self._sleep = sleep
         self._opener = _opener()
 

@@ -18,6 +18,8 @@ _FRUGAL = {
     "driver_info": None,  # nor a CLIENT SETINFO
     "socket_connect_timeout": 10.0,  # where no flush budget or scrape deadline ends the attempt earlier
 }
+# What is shorter stands in every sentence.
+_SHORTEST_SECRET = 4
 
 
 def connection_arguments(
@@ -61,7 +63,7 @@ def without_login(refusal: StoreError, greeting: Iterable[Command]) -> StoreErro
     said = str(refusal)
     for command, *words in greeting:
         password = str(words[-1])
-        if command == "AUTH" and password:
+        if command == "AUTH" and len(password) >= _SHORTEST_SECRET:
             said = said.replace(password, "***")
     return refusal if said == str(refusal) else type(refusal)(said)
 
