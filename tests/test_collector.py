@@ -16,8 +16,9 @@ from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.recorder import Recorder, Series
+from lib.kairo_metrics.recorder import Recorder
 from lib.kairo_metrics.rows import Sieve, rebin
+from lib.kairo_metrics.series import Series
 from lib.kairo_metrics.store.base import Writer
 from lib.kairo_metrics.store.conversation import drive
 from lib.kairo_metrics.store.memory import MemoryStore

@@ -6,7 +6,8 @@ import pytest
 
 from lib.kairo_metrics.errors import StoreUnavailable, UnknownScript
 from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.recorder import Recorder, Series
+from lib.kairo_metrics.recorder import Recorder
+from lib.kairo_metrics.series import Series
 from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
 from lib.kairo_metrics.store.bookkeeping import BATCHES, LOST, OVERFLOWED
 from lib.kairo_metrics.store.script import SENT_AGAIN_WITHIN_S, WRITER_LEASE_S, ask

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, MetricWrapperBase, Summary
 
-from .recorder import Series
+from .series import Series
 from .store.notation import label_text
 from .values import RECORDER, is_shared, make_value
 from .values.words import Word

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+from .series import INSTANCE_PLACE, Series
 from .store.base import Batch, FamilyDelta
 from .store.bookkeeping import LOST
 from .store.notation import label_text
@@ -19,54 +20,13 @@ from .store.schema import Schema
 if TYPE_CHECKING:
     from .store.native import NativeCounts
 
-__all__ = ["INSTANCE_PLACE", "Follower", "Recorder", "Series"]
+__all__ = ["Follower", "Recorder"]
 
 _log = logging.getLogger("kairo_metrics")
-# Stands for the instance's id in the label text of a series of its own; no label text holds it.
-INSTANCE_PLACE = "\x00"
 # How the delta of a series begins that is removed from the store first.
 _REMOVED = "D"
 # The age of a value that was never set.
 _NEVER = "-1"
-
-
-class Series:
-    """One label set of one family, and what happened to it since the last seal.
-
-    Args:
-        schema: the family.
-        text: the label text.
-
-    What is added up is in `amounts`: a 1-based index into the packed line's numbers -> what is to be added there.
-    What is set is in `value`, and `set_at_s` is when; None where it never was. `exemplars` has, by the same index,
-    the newest exemplar and when it came. `observed` is what a native histogram has got, of `max_buckets` at most.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "amounts",
-        "exemplars",
-        "max_buckets",
-        "observed",
-        "schema",
-        "set_at_s",
-        "text",
-        "touched",
-        "value",
-        "weight",
-    )
-
-    def __init__(self, schema: Schema, text: str) -> None:
-        self.schema = schema
-        self.text = text
-        self.amounts: defaultdict[int, float] = defaultdict(float)
-        self.exemplars: dict[int, tuple[str, float]] = {}
-        self.observed: NativeCounts | None = None
-        self.max_buckets = 0
-        self.value = "0.0"
-        self.set_at_s: float | None = None
-        self.weight = 0.0
-        self.touched = False
 
 
 class Follower(Protocol):

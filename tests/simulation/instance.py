@@ -12,7 +12,8 @@ from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
 from lib.kairo_metrics.flusher import Flusher
 from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.recorder import INSTANCE_PLACE, Recorder, Series
+from lib.kairo_metrics.recorder import Recorder
+from lib.kairo_metrics.series import INSTANCE_PLACE, Series
 from lib.kairo_metrics.store.bookkeeping import LOST
 from lib.kairo_metrics.store.native import NativeCounts
 from lib.kairo_metrics.store.schema import Schema

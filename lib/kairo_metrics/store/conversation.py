@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
 from ..errors import StoreError, StoreUnavailable
 from .base import AsyncLink, Command, Steps, SyncLink
 
-__all__ = ["adrive", "drive"]
+__all__ = ["adrive", "drive", "is_foreign", "raise_refusal"]
 
 T = TypeVar("T")
 
@@ -57,3 +58,21 @@ def drive(steps: Steps[T], link: SyncLink, deadline_s: float = math.inf) -> T:
 
 def _answer(steps: Steps[T], reply: Any) -> Command:
     return steps.throw(reply) if isinstance(reply, StoreError) else steps.send(reply)
+
+
+def is_foreign(reply: Any) -> bool:
+    """Tell whether a key turned out to hold something else; any other error fails the whole scrape."""
+    if isinstance(reply, StoreError) and "WRONGTYPE" not in str(reply):
+        raise reply
+    return isinstance(reply, StoreError)
+
+
+def raise_refusal(replies: Sequence[Any]) -> None:
+    """Raise the first error among replies.
+
+    Raises:
+        StoreError: one of the commands was refused.
+    """
+    for reply in replies:
+        if isinstance(reply, StoreError):
+            raise reply

@@ -17,6 +17,7 @@ from typing import Any
 from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
+from .conversation import is_foreign, raise_refusal
 from .keys import Keys
 from .script import SENT_AGAIN_WITHIN_S, apply, tidy
 from .snapshot import read_snapshot
@@ -101,7 +102,7 @@ class RedisStore:
     async def ping(self) -> None:
         """See `Store.ping`."""
         async with self.link() as link:
-            _raise_refusal(await link.call(("PING",)))
+            raise_refusal(await link.call(("PING",)))
 
     async def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""
@@ -111,7 +112,7 @@ class RedisStore:
             asked_s = time.time()
             replies = await link.call(("TIME",), ("INFO", "server"), ("INFO", "memory"), *questions)
             between_s = asked_s, time.time()
-        _raise_refusal([replies[0], *replies[3:]])
+        raise_refusal([replies[0], *replies[3:]])
         return read_snapshot(replies, between_s, self._settings.max_series)
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
@@ -126,7 +127,7 @@ class RedisStore:
                 found = []
                 for entry in trip:
                     reply = await link.receive()
-                    cursor, items = (b"0", None) if _is_foreign(reply) else reply
+                    cursor, items = (b"0", None) if is_foreign(reply) else reply
                     if cursor != b"0":
                         waiting.append((entry, cursor))
                     found.append((entry, items))
@@ -339,16 +340,3 @@ def _is_read_only(err: Exception) -> bool:
     from redis.exceptions import ReadOnlyError
 
     return isinstance(err, ReadOnlyError) or "READONLY" in str(err)
-
-
-def _is_foreign(reply: Any) -> bool:
-    """Tell whether a key turned out to hold something else; any other error fails the whole scrape."""
-    if isinstance(reply, StoreError) and "WRONGTYPE" not in str(reply):
-        raise reply
-    return isinstance(reply, StoreError)
-
-
-def _raise_refusal(replies: Sequence[Any]) -> None:
-    for reply in replies:
-        if isinstance(reply, StoreError):
-            raise reply

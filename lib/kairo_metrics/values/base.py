@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from prometheus_client.samples import Exemplar
 
-from ..recorder import INSTANCE_PLACE, Recorder, Series
+from ..recorder import Recorder
+from ..series import INSTANCE_PLACE, Series
 from ..store.notation import label_text
 from ..store.schema import INSTANCE_LABEL, Schema
 

@@ -6,7 +6,7 @@ import math
 
 from prometheus_client.samples import Exemplar
 
-from ..recorder import Series
+from ..series import Series
 from .base import RECORDER, Plain
 from .exemplars import exemplify
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 
-from ..recorder import Series
+from ..series import Series
 from ..store.notation import exemplar_word
 from .base import RECORDER
 

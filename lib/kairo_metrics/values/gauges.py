@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..recorder import Series
+from ..series import Series
 from .base import RECORDER, Plain
 
 __all__ = ["InstanceGauge", "LatestGauge", "SumGauge", "gauge_value"]

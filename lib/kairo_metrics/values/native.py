@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from copy import deepcopy
 
-from ..recorder import Series
+from ..series import Series
 from ..store.native import NativeCounts
 from .base import RECORDER, schema_of, series_of
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from prometheus_client.samples import Exemplar
 
-from ..recorder import Series
+from ..series import Series
 from .base import RECORDER, Local, schema_of, series_of
 from .exemplars import exemplify
 

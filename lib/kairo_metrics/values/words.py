@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client import Enum
 
-from ..recorder import Series
+from ..series import Series
 from ..store.notation import info_word
 from ..store.schema import Schema
 from .base import RECORDER, schema_of, series_of
