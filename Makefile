@@ -26,9 +26,9 @@ run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis
 demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
 	@$(BIN)/python -m benchmarks.demo
 
-# Three at a time: on two cores, one of three tests waits for a server at any moment.
+# Four at a time: on two cores, half of the tests wait for a server at any moment.
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 # How many schedules, and for how many seconds; the report of each is also a file.
 SCHEDULES ?= 100000

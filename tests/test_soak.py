@@ -23,10 +23,15 @@ def test_the_books_balance() -> None:
 
 def test_books_that_do_not_balance_are_told() -> None:
     """The page names the family that is off, and by how much."""
-    books = Books(sent=Counter(pieces=7), applied=Counter(pieces=5), lost=Counter(pieces=1), dips=["jobs went down"])
+    books = Books(
+        sent=Counter(soak_pieces=7),
+        applied=Counter(soak_pieces=5),
+        lost=Counter(soak_pieces=1),
+        dips=["jobs went down"],
+    )
     page = books.page(3, 6.0)
     assert "NO BALANCE" in page
-    assert [line.split() for line in page.splitlines() if line.startswith("pieces")] == [
-        ["pieces", "7", "5", "1", "-1"]
+    assert [line.split() for line in page.splitlines() if line.startswith("soak_pieces")] == [
+        ["soak_pieces", "7", "5", "1", "-1"]
     ]
     assert "DIP  jobs went down" in page

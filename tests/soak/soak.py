@@ -27,7 +27,7 @@ __all__ = ["Books", "soak"]
 _WRITERS = 3
 _LAST_DELIVERY_S = 120.0
 _APPLIED = {
-    "pieces": "pieces_total",
+    "soak_pieces": "soak_pieces_total",
     "piece_size": "piece_size_count",
     "exact_size": "exact_size_count",
     "open_pieces": "open_pieces",

@@ -24,7 +24,7 @@ from lib.kairo_metrics import NativeHistogram, StoreError, instrument
 from lib.kairo_metrics.pipeline import open_pipeline
 
 _PAUSE_S = 0.01
-PIECES = Counter("pieces_total", "Pieces of work.", ["kind"])
+PIECES = Counter("soak_pieces_total", "Pieces of work.", ["kind"])
 SIZE = Histogram("piece_size", "Their sizes.", buckets=(1, 2, 32))
 EXACT_SIZE = NativeHistogram("exact_size", "The same, in native buckets.")
 OPEN = Gauge("open_pieces", "Pieces begun.", multiprocess_mode="sum")
@@ -38,7 +38,9 @@ async def work(request: Request) -> Response:
     SIZE.observe(number % 50)
     EXACT_SIZE.observe(number % 50)
     OPEN.inc()
-    _sent.update({"pieces": number % 3 + 1, "piece_size": 1, "exact_size": 1, "open_pieces": 1, "http_requests": 1})
+    _sent.update(
+        {"soak_pieces": number % 3 + 1, "piece_size": 1, "exact_size": 1, "open_pieces": 1, "http_requests": 1}
+    )
     return PlainTextResponse("done")
 
 
@@ -63,7 +65,7 @@ async def serve(ended: threading.Event) -> None:
     # One more, so that a store which went back just now is noticed.
     for last in range(2):
         PIECES.labels(f"last {last}").inc()
-        _sent["pieces"] += 1
+        _sent["soak_pieces"] += 1
         while pipeline.flusher.pending:
             with suppress(StoreError):
                 await pipeline.flusher.aflush()
