@@ -87,8 +87,7 @@ def instrument(
 
     Raises:
         SettingsError: a variable of the environment is malformed.
-        NotImplementedError: an instrument of the default registry can't be shared between instances yet, or the
-            app is a WSGI app.
+        NotImplementedError: the app is a WSGI app.
 
     Example:
         >>> async def hello(scope, receive, send): ...
@@ -161,7 +160,6 @@ def install(*registries: CollectorRegistry) -> None:
 
     Raises:
         SettingsError: a variable of the environment is malformed.
-        NotImplementedError: an instrument there can't be shared between instances yet; it is named.
     """
     open_pipeline(registries=registries)
 

@@ -27,9 +27,6 @@ def adopt(*registries: CollectorRegistry) -> None:
     """Record from now on, and carry over the instruments that the registries hold already.
 
     What an instrument has counted so far becomes its first delta. Calling it again is harmless.
-
-    Raises:
-        NotImplementedError: an instrument there can't be shared between instances yet; it is named.
     """
     # A function stands in for the class: which class it is depends on the instrument.
     values.ValueClass = make_value
