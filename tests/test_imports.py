@@ -53,7 +53,7 @@ WRITING = """
     adoption asgi breaker config errors flusher metrics outbox pipeline recorder routes series traces turn
     values values.base values.counter values.exemplars values.gauges values.observed values.words
     store store.base store.bookkeeping store.conversation store.keys store.leases store.notation store.redis
-    store.schema store.script store.snapshot
+    store.schema store.script
 """
 READING = """
     auth collector endpoint exemplars gauges keyring report rows scrape token_sources

@@ -20,7 +20,6 @@ from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
 from .conversation import is_foreign, raise_refusal
 from .keys import Keys
 from .script import SENT_AGAIN_WITHIN_S, apply, tidy
-from .snapshot import read_snapshot
 
 __all__ = ["RedisStore"]
 
@@ -106,6 +105,8 @@ class RedisStore:
 
     async def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""
+        from .snapshot import read_snapshot  # no request needs it
+
         shards = range(self._settings.shards)
         questions: list[Command] = [("HGETALL", Keys(self._settings.namespace, shard).families) for shard in shards]
         async with self.link() as link:
