@@ -65,6 +65,17 @@ async def test_the_text_formats_show_it_when_asked(accept: str) -> None:
     }
 
 
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_a_series_that_is_gone_has_no_beginning(accept: str) -> None:
+    """What nobody touched for its life leaves the page whole, its beginning with it."""
+    watched = Watched()
+    watched.now_ms += 2 * 3_600_000
+    with watched.program.running():
+        watched.jobs.labels("b").inc()
+    watched.program.flush()
+    assert await watched.created(accept) == {"jobs_created['b']": START_MS / 1000 + 2 * 3_600}
+
+
 async def test_a_counter_that_was_reset_begins_anew() -> None:
     """`reset()` gives the series a new beginning, so that a scraper knows why it fell."""
     watched = Watched()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -105,6 +106,41 @@ def test_a_series_that_nobody_touches_makes_room(deployment: Deployment) -> None
     page = deployment.scrape(program)
     assert sorted(jobs(page)) == [f'jobs_total{{queue="{queue}"}} 1' for queue in "afghi"]
     assert 'kairo_samples_overflowed_total{family="jobs"} 0' in page
+
+
+def test_a_store_that_stalls_while_it_is_tidied_costs_no_page() -> None:
+    """What was read is served, though the store does not answer any more when it should remove what is old."""
+
+    class Stalling(MemoryStore):
+        @asynccontextmanager
+        async def link(self) -> AsyncIterator[Any]:
+            if self.stalls:
+                await asyncio.sleep(3_600)
+            async with super().link() as link:
+                yield link
+
+        stalls = False
+
+    store = Stalling(settings(series_ttl_s=TTL_S), lambda: found.now_ms)
+    found = Deployment(store)
+    program = found.start()
+    with program.running():
+        counter = Counter("jobs", "Jobs.", ["queue"], registry=program.registry)
+        for queue in "ab":
+            counter.labels(queue).inc()
+    program.flush()
+    found.age()
+    with program.running():
+        counter.labels("a").inc()
+    program.flush()
+    store.stalls = True
+
+    async def take() -> str:
+        taken = await take_scrape(Pipeline(found.settings, store, program._flusher), time.perf_counter(), 0.3)
+        return b"".join(PLAIN.render(taken.families)).decode()
+
+    with program.running():
+        assert jobs(asyncio.run(take())) == ['jobs_total{queue="a"} 1']
 
 
 def test_a_series_that_comes_back_starts_from_zero(deployment: Deployment) -> None:

@@ -79,7 +79,9 @@ class Sieve:
         if len(rows) < len(texts):
             self.stale += [text for text, line in zip(texts, lines, strict=True) if line[-13:] < oldest]
         if self._keeps_created:
-            self.created.update({text: int(line[-27:-14]) for text, line in zip(texts, lines, strict=True)})
+            self.created.update(
+                {text: int(line[-27:-14]) for text, line in zip(texts, lines, strict=True) if text in rows}
+            )
         if self._schema.per_instance:
             for text, line in zip(texts, lines, strict=True):
                 if line[-13:] < self._lease_began and text in rows and _RESIDUAL not in text:

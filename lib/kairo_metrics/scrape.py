@@ -42,19 +42,19 @@ async def take_scrape(
                 await pipeline.flusher.aflush()
             limits = Limits(pipeline.settings.series_ttl_s, pipeline.settings.instance_lease_s)
             scrape = await collect(pipeline.store, limits, names, extras or Extras())
-            if scrape.leftovers:
-                await _tidy(pipeline.store, scrape)
     except TimeoutError:
         raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
     except StoreError as err:
         raise StoreError(f"the store could not be read: {err}") from err
+    if scrape.leftovers:
+        await _tidy(pipeline.store, scrape, started_s + patience_s - time.perf_counter())
     return scrape.with_duration(time.perf_counter() - started_s).named(names)
 
 
-async def _tidy(store: Store, scrape: Scrape) -> None:
-    """Keep small what is stored; the page is the same with and without it."""
-    with suppress(StoreError):
-        async with store.link() as link:
+async def _tidy(store: Store, scrape: Scrape, patience_s: float) -> None:
+    """Keep small what is stored; the page has been read, and is the same with and without it."""
+    with suppress(StoreError, TimeoutError):
+        async with asyncio.timeout(patience_s), store.link() as link:
             for entry, texts in scrape.leftovers.items():
                 with suppress(StoreRefused):  # a key that turned out to be foreign is not in the way of the others
                     await adrive(store.tidy(entry, texts), link)
