@@ -52,11 +52,11 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 WRITING = """
     adoption asgi breaker config errors flusher metrics outbox pipeline recorder routes series traces turn
     values values.base values.counter values.exemplars values.gauges values.observed values.words
-    store store.base store.bookkeeping store.conversation store.keys store.leases store.notation store.redis
+    store store.base store.bookkeeping store.conversation store.keys store.notation store.redis
     store.schema store.script
 """
 READING = """
-    auth collector endpoint exemplars gauges keyring report rows scrape token_sources
+    auth collector endpoint exemplars gauges keyring report rows scrape store.labels store.snapshot token_sources
     exposition exposition.family exposition.names exposition.negotiate
 """
 

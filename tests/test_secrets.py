@@ -22,8 +22,8 @@ import pytest
 from lib.kairo_cms.database_url import DatabaseUrl
 from lib.kairo_metrics import Settings, SettingsError
 from lib.kairo_metrics.auth import BearerAuth
-from lib.kairo_metrics.config import DevSettings
 from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.settings import DevSettings
 from lib.kairo_metrics.doctor.http import Target
 from lib.kairo_metrics.errors import KairoError, StoreError
 from lib.kairo_metrics.keyring import Keyring

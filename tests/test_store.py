@@ -20,7 +20,6 @@ from lib.kairo_metrics.store.base import (
     Duplicate,
     FamilyDelta,
     Gap,
-    IndexEntry,
     Refused,
     Store,
     Unannounced,
@@ -33,6 +32,7 @@ from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.store.snapshot import IndexEntry
 from tests.instance import JOBS, WAIT, settings
 
 WRITER = Writer("w1", 0)

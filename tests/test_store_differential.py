@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, IndexEntry, State, Verdict, Writer
+from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Verdict, Writer
 from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
 from lib.kairo_metrics.store.conversation import drive
 from lib.kairo_metrics.store.keys import Keys
@@ -24,6 +24,7 @@ from lib.kairo_metrics.store.native import NativeCounts
 from lib.kairo_metrics.store.notation import TIMES_WIDTH, pack_line
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.store.snapshot import IndexEntry
 from tests.instance import settings
 
 COUNTER = Schema("jobs", "counter", ("queue",))

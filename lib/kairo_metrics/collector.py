@@ -13,9 +13,10 @@ from .exposition.names import sample_names
 from .gauges import fold, resolve
 from .report import ABOUT_ALL, OWN_NAMES, duration, own_families, zeros
 from .rows import Rows, Sieve, merge, rebin
-from .store.base import IndexEntry, Snapshot, Store
+from .store.base import Store
 from .store.bookkeeping import OVERFLOWED
 from .store.schema import Schema
+from .store.snapshot import IndexEntry, Snapshot
 
 __all__ = ["Limits", "Scrape", "collect"]
 

@@ -10,12 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .errors import SettingsError
 
-__all__ = ["DevSettings", "Environment", "Settings", "environment", "split_tokens"]
+__all__ = ["Environment", "Settings", "environment", "split_tokens"]
 
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_TOKEN_SOURCE_VARIABLES = ("METRICS_AUTH_TOKEN_SECRET_ID", "METRICS_AUTH_TOKEN_PARAMETER")
 _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 # What may follow the `?` of the address; the rest of redis-py's options are ours to choose.
@@ -129,52 +128,6 @@ class Settings:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevSettings:
-    """What the dev server looks for before it fills in the rest; None is what nobody has set.
-
-    Args:
-        port: the TCP port of the dev server on the loopback address (`PORT`).
-        enabled: whether metrics are on (`ENABLE_METRICS`); the dev server turns them on unless this says no.
-        auth_token: the first accepted bearer token (`METRICS_AUTH_TOKEN`).
-        auth_token_source: the variable that says where AWS keeps the token instead.
-        redis_url: the Redis to use instead of a private one, looked up as `Settings` does.
-        database_url: the content's database (`DATABASE_URL`), by default a fresh SQLite file.
-        prometheus_url: the Prometheus that the dashboard asks in place of its own history (`PROMETHEUS_URL`).
-
-    Example:
-        >>> DevSettings.from_env({"PORT": "4000"}).port
-        4000
-    """
-
-    port: int = 3000
-    enabled: bool | None = None
-    auth_token: str | None = field(default=None, repr=False)
-    auth_token_source: str | None = None
-    redis_url: str | None = field(default=None, repr=False)
-    database_url: str | None = field(default=None, repr=False)
-    prometheus_url: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> DevSettings:
-        """Read the settings from `environ`, by default the process environment.
-
-        Raises:
-            SettingsError: a variable is malformed; the error names it.
-        """
-        env = Environment(environ)
-        tokens = env.tokens("METRICS_AUTH_TOKEN")
-        return cls(
-            port=env.whole("PORT", cls().port, 1, 65_535),
-            enabled=env.flag("ENABLE_METRICS") if env.text("ENABLE_METRICS") else None,
-            auth_token=tokens[0] if tokens else None,
-            auth_token_source=next(filter(env.text, _TOKEN_SOURCE_VARIABLES), None),
-            redis_url=env.redis_url(),
-            database_url=env.text("DATABASE_URL") or None,
-            prometheus_url=env.prometheus_url(),
-        )
-
-
 def environment() -> Mapping[str, str]:
     """Return the process environment, for commands that look at what is no setting, or at settings one by one."""
     return os.environ
@@ -233,17 +186,6 @@ def _check_redis_url(variable: str, url: str) -> None:
         )
 
 
-def _check_prometheus_url(variable: str, url: str) -> None:
-    """Refuse an address that can't work, without repeating it: it may hold a login."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise SettingsError(variable, "is no URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(variable, "must be the base address of a Prometheus, such as http://127.0.0.1:9090")
-
-
 class Environment:
     """Typed look-ups, by default in the process' variables, that name the one whose value is no good."""
 
@@ -280,12 +222,6 @@ class Environment:
                 _check_redis_url(variable, value)
                 return value
         return None
-
-    def prometheus_url(self) -> str | None:
-        url = self.text("PROMETHEUS_URL")
-        if url:
-            _check_prometheus_url("PROMETHEUS_URL", url)
-        return url or None
 
     def namespace(self) -> str:
         for variable in ("METRICS_NAMESPACE", "VERCEL_ENV"):

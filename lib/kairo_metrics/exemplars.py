@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from .exposition.family import Exemplar
 from .rows import LABELS, Rows, merge
-from .store.notation import info_text, label_pairs
+from .store.labels import label_pairs
+from .store.notation import info_text
 from .store.schema import Schema
 
 __all__ = ["read_exemplars"]

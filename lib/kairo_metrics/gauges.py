@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .rows import LABELS, Rows
+from .store.labels import label_pairs
 from .store.leases import fold_rule, residual_text, without_instance
-from .store.notation import info_text, label_pairs, label_text, number_text
+from .store.notation import info_text, label_text, number_text
 from .store.schema import Schema
 
 __all__ = ["Resolved", "fold", "resolve"]

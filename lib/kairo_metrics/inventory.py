@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from .exposition.family import Family
 from .rows import Sieve
-from .store.base import IndexEntry, Snapshot, Store
+from .store.base import Store
 from .store.notation import TIMES_WIDTH
 from .store.schema import Schema
+from .store.snapshot import IndexEntry, Snapshot
 
 __all__ = ["Inventory", "Shelf", "StoredSeries", "take_inventory"]
 

@@ -14,7 +14,6 @@ from .adoption import unit_of
 from .recorder import Recorder
 from .store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
 from .store.bookkeeping import BATCHES, LOST, OVERFLOWED
-from .store.notation import labels_of
 from .store.script import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
@@ -233,6 +232,8 @@ class Outbox:
 
 
 def _weights(families: Iterable[FamilyDelta]) -> Iterator[tuple[str, float]]:
+    from .store.labels import labels_of  # of no use to a cold start
+
     for delta in families:
         if delta.schema == LOST:
             # What told of losses does not arrive itself: they are told again.

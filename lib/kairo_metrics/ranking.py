@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .inventory import Inventory, Shelf
-from .store.notation import labels_of
+from .store.labels import labels_of
 
 __all__ = ["FamilyRank", "LabelRank", "SeriesRank", "rank_families", "rank_labels", "rank_series"]
 

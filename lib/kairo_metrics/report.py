@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from .exposition.family import Family
 from .rows import Rows
-from .store.base import Snapshot
 from .store.bookkeeping import BATCHES, LOST, OUTCOMES, OVERFLOWED
 from .store.notation import label_text, number_text
 from .store.schema import Schema
+from .store.snapshot import Snapshot
 
 __all__ = ["ABOUT_ALL", "OWN_NAMES", "duration", "own_families", "zeros"]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+from .store.notation import is_classic_label
 from .values.exemplars import REQUEST_EXEMPLAR
 
 __all__ = ["ExemplarSource", "exemplified", "trace_of"]
@@ -15,9 +15,9 @@ __all__ = ["ExemplarSource", "exemplified", "trace_of"]
 ExemplarSource = Callable[[MutableMapping[str, Any]], Mapping[str, str] | None]
 
 _log = logging.getLogger("kairo_metrics")
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_INVALID_VERSION = "ff"
 _SAMPLED = 1
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 # OpenMetrics 1.0, section "Exemplars": so many characters in all names and values together.
 _LONGEST = 128
 
@@ -33,10 +33,13 @@ def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
         '00f067aa0ba902b7'
     """
     values = [value for name, value in scope.get("headers", ()) if name.lower() == b"traceparent"]
-    found = _TRACEPARENT.fullmatch(values[0].strip()) if len(values) == 1 else None
-    if found is None or not int(found[3], 16) & _SAMPLED:
+    parts = values[0].decode("latin-1").strip().split("-", 4)[:4] if len(values) == 1 else []
+    if [len(part) for part in parts] != [2, 32, 16, 2] or not _HEXADECIMAL.issuperset("".join(parts)):
         return None
-    return {"trace_id": found[1].decode(), "span_id": found[2].decode()}
+    version, trace_id, span_id, flags = parts
+    if version == _INVALID_VERSION or not (int(trace_id, 16) and int(span_id, 16) and int(flags, 16) & _SAMPLED):
+        return None
+    return {"trace_id": trace_id, "span_id": span_id}
 
 
 @contextmanager
@@ -68,5 +71,5 @@ def _checked(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Mapping
 def _require_valid(labels: Mapping[str, str]) -> None:
     if sum(len(name) + len(value) for name, value in labels.items()) > _LONGEST:
         raise ValueError(f"the labels of an exemplar may have {_LONGEST} characters together: {labels}")
-    if not all(map(_LABEL_NAME.fullmatch, labels)):
+    if not all(map(is_classic_label, labels)):
         raise ValueError(f"not label names: {sorted(labels)}")

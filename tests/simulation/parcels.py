@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lib.kairo_metrics.store.base import Batch, FamilyDelta
 from lib.kairo_metrics.store.bookkeeping import LOST
-from lib.kairo_metrics.store.notation import labels_of
+from lib.kairo_metrics.store.labels import labels_of
 
 __all__ = ["Parcel", "Parcels", "Violation", "Weights", "weights", "worth"]
 

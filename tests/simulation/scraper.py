@@ -10,8 +10,8 @@ from typing import Any
 from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.exposition.negotiate import PLAIN
-from lib.kairo_metrics.store.base import IndexEntry, Snapshot
-from lib.kairo_metrics.store.notation import labels_of
+from lib.kairo_metrics.store.labels import labels_of
+from lib.kairo_metrics.store.snapshot import IndexEntry, Snapshot
 from tests.simulation.instance import JOBS, LATEST, LIVE, SPARE
 from tests.simulation.parcels import Violation
 from tests.simulation.server import Server, result

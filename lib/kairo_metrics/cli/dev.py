@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..config import DevSettings
+from ..dev.settings import DevSettings
 from ..errors import SettingsError
 
 __all__ = ["add_dev", "port"]

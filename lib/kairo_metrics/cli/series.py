@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from ..config import Settings
 from ..inventory import Inventory, take_inventory
 from ..ranking import rank_families, rank_labels, rank_series
-from ..store.notation import labels_of
+from ..store.labels import labels_of
 from ..store.redis import RedisStore
 from .reading import duration, read_store, short, unknown_metric
 from .table import print_table

@@ -12,7 +12,7 @@ from typing import Any
 from ..collector import Limits, collect
 from ..config import Settings
 from ..exposition.family import Family
-from ..store.notation import labels_of
+from ..store.labels import labels_of
 from ..store.redis import RedisStore
 from .quantiles import bars, quantile
 from .reading import CommandError, read_store, short, unknown_metric

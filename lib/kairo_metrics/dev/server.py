@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import DevSettings, Settings
+from ..config import Settings
 from ..hosting.app import FunctionsApp
 from ..hosting.functions import Function
 from ..hosting.lifespan import lifespans
@@ -30,6 +30,7 @@ from .dashboard.mounting import mount
 from .errors import DevError
 from .parent import Parent
 from .redis_server import private_redis
+from .settings import DevSettings
 
 __all__ = ["run"]
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
 
-from ..store.notation import is_classic, label_text, labels_of
+from ..store.labels import labels_of
+from ..store.notation import is_classic, label_text
 from .family import Family
 
 __all__ = ["SCHEMES", "UNDERSCORES", "bare", "escaped", "name_of", "opened", "sample_names", "unquoted_name_of"]

@@ -10,8 +10,8 @@ from typing import Any
 from google.protobuf.proto import serialize_length_prefixed
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ..store.labels import labels_of
 from ..store.native import NativeCounts
-from ..store.notation import labels_of
 from . import client_model_pb2 as model
 from .family import Exemplar, Family
 from .names import unquoted_name_of

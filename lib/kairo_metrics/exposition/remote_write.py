@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
-from ..store.notation import labels_of
+from ..store.labels import labels_of
 from .classic import as_classic
 from .family import Family
 from .names import UNDERSCORES, escaped

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .schema import Schema
+
+if TYPE_CHECKING:
+    from .snapshot import IndexEntry, Snapshot
 
 __all__ = [
     "Applied",
@@ -17,9 +20,7 @@ __all__ = [
     "Duplicate",
     "FamilyDelta",
     "Gap",
-    "IndexEntry",
     "Refused",
-    "Snapshot",
     "State",
     "Steps",
     "Store",
@@ -134,42 +135,6 @@ class Refused:
 
 
 Verdict = Applied | Duplicate | Gap | Unannounced | Refused
-
-
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """One family under one schema in one shard.
-
-    Args:
-        shard: where its series are.
-        schema: what they mean.
-        created_ms: when an instance announced it first, by the server's clock.
-        announced_ms: when one did last.
-    """
-
-    shard: int
-    schema: Schema
-    created_ms: int
-    announced_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a scrape learns before it reads series.
-
-    Args:
-        now_ms: the server's clock.
-        entries: the families index of every shard.
-        damaged: index entries that could not be read.
-        facts: `version` and `eviction_policy`, where the server tells.
-        measures: `clock_skew_s`, `max_series`, and where the server tells, `memory_bytes` and `max_memory_bytes`.
-    """
-
-    now_ms: int
-    entries: tuple[IndexEntry, ...]
-    damaged: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
-    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 class AsyncLink(Protocol):

@@ -9,27 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config import Settings
-from .base import (
-    Applied,
-    Batch,
-    Command,
-    Duplicate,
-    FamilyDelta,
-    Gap,
-    IndexEntry,
-    Snapshot,
-    State,
-    Steps,
-    Unannounced,
-    Verdict,
-    Writer,
-)
+from .base import Applied, Batch, Command, Duplicate, FamilyDelta, Gap, State, Steps, Unannounced, Verdict, Writer
 from .bookkeeping import OVERFLOWED
 from .leases import fold_rule, residual_text
 from .native import NativeCounts
 from .notation import label_text, pack_line
 from .schema import Schema
 from .script import WRITER_LEASE_S
+from .snapshot import IndexEntry, Snapshot
 
 __all__ = ["MemoryStore"]
 

@@ -13,10 +13,9 @@ __all__ = [
     "info_text",
     "info_word",
     "is_classic",
+    "is_classic_label",
     "label_name",
-    "label_pairs",
     "label_text",
-    "labels_of",
     "number_text",
     "pack_line",
     "printable",
@@ -25,19 +24,20 @@ __all__ = [
 # " 1764000000000 1764000000001" at the end of every packed line
 TIMES_WIDTH = 28
 
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)*")="((?:[^"\\]|\\.)*)"(?:,|$)', re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SAFE_IN_A_WORD = '="\\,/:;.+-_{}()[]@'
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 # Prometheus takes a NUL for the end of the page; a lone surrogate has no UTF-8 form.
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def is_classic(name: str) -> bool:
     """Tell whether a metric's name is of the letters that every Prometheus takes."""
-    return bool(_NAME.fullmatch(name))
+    return is_classic_label(name.replace(":", "_"))
+
+
+def is_classic_label(name: str) -> bool:
+    """Tell the same of a label's name, which has no colon: letters, digits and `_`, and no digit first."""
+    return name.isascii() and name.isidentifier()
 
 
 def label_text(names: Sequence[str], values: Iterable[str]) -> str:
@@ -63,28 +63,7 @@ def label_name(name: str) -> str:
         >>> label_name("mail_to"), label_name("mail.to")
         ('mail_to', '"mail.to"')
     """
-    return name if _LABEL_NAME.fullmatch(name) else f'"{printable(name).translate(_ESCAPES)}"'
-
-
-def labels_of(text: str) -> dict[str, str]:
-    r"""Read what `label_text` printed.
-
-    Example:
-        >>> labels_of('path="say \\"hi\\"\\n",way="a"')
-        {'path': 'say "hi"\n', 'way': 'a'}
-    """
-    return dict(label_pairs(text))
-
-
-def label_pairs(text: str) -> list[tuple[str, str]]:
-    """Do the same where a name may be there twice."""
-    return [
-        (_unescaped(name[1:-1] if name[0] == '"' else name), _unescaped(value)) for name, value in _LABEL.findall(text)
-    ]
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text) if "\\" in text else text
+    return name if is_classic_label(name) else f'"{printable(name).translate(_ESCAPES)}"'
 
 
 def printable(value: str) -> str:

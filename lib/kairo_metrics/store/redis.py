@@ -12,14 +12,17 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
 from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
-from .base import Batch, Command, IndexEntry, Snapshot, Steps, Verdict, Writer
+from .base import Batch, Command, Steps, Verdict, Writer
 from .conversation import is_foreign, raise_refusal
 from .keys import Keys
-from .script import SENT_AGAIN_WITHIN_S, apply, tidy
+from .script import SENT_AGAIN_WITHIN_S, apply
+
+if TYPE_CHECKING:
+    from .snapshot import IndexEntry, Snapshot
 
 __all__ = ["RedisStore"]
 
@@ -52,6 +55,8 @@ class RedisStore:
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
         """See `Store.tidy`."""
+        from .tidy import tidy  # no request needs it
+
         return tidy(self._settings, entry, texts)
 
     @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, lru_cache
 from hashlib import sha1
 from typing import Any
@@ -16,7 +16,6 @@ from .base import (
     Command,
     Duplicate,
     Gap,
-    IndexEntry,
     Refused,
     State,
     Steps,
@@ -26,17 +25,15 @@ from .base import (
 )
 from .bookkeeping import OVERFLOWED
 from .keys import Keys
-from .leases import fold_rule, residual_text
 from .notation import label_text
 from .schema import Schema
 
-__all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask", "tidy"]
+__all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask"]
 
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
 # An instance that was frozen in the midst of it may wake up when its record is gone, and send nothing again blindly.
 SENT_AGAIN_WITHIN_S = 60.0
-_TIDIED_AT_ONCE = 250
 # Redis runs one text at a time.
 _PARTS = {"apply.lua": ("native.lua", "apply.lua")}
 
@@ -49,22 +46,6 @@ def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
     """
     reply = yield from ask("apply.lua", _arguments(settings, writer, batch))
     return _verdict(reply)
-
-
-def tidy(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
-    """Remove what is of no more use, some hundred lines a command.
-
-    Raises:
-        StoreRefused: the server answered with an error.
-    """
-    keys = Keys(settings.namespace, entry.shard)
-    schema = entry.schema
-    limits = settings.series_ttl_s * 1000, settings.instance_lease_s * 1000
-    rule = fold_rule(schema) if schema.per_instance else "none"
-    for start in range(0, max(1, len(texts)), _TIDIED_AT_ONCE):
-        some = texts[start : start + _TIDIED_AT_ONCE]
-        pairs = [word for text in some for word in (text, residual_text(text) if schema.per_instance else b"")]
-        yield from ask("tidy.lua", (2, keys.series(schema), keys.families, *limits, rule, schema.index_field, *pairs))
 
 
 def ask(script: str, rest: Command, wall_s: Callable[[], float] = time.time) -> Steps[Any]:

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from .base import IndexEntry, Snapshot
 from .schema import Schema
 
-__all__ = ["OF_THE_STATE", "read_snapshot"]
+__all__ = ["OF_THE_STATE", "IndexEntry", "Snapshot", "read_snapshot"]
 
 # What the index holds beside the families.
 OF_THE_STATE = frozenset({b"batches", b"incarnation"})
 _MEMORY = {"memory_bytes": b"used_memory", "max_memory_bytes": b"maxmemory"}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One family under one schema in one shard.
+
+    Args:
+        shard: where its series are.
+        schema: what they mean.
+        created_ms: when an instance announced it first, by the server's clock.
+        announced_ms: when one did last.
+    """
+
+    shard: int
+    schema: Schema
+    created_ms: int
+    announced_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a scrape learns before it reads series.
+
+    Args:
+        now_ms: the server's clock.
+        entries: the families index of every shard.
+        damaged: index entries that could not be read.
+        facts: `version` and `eviction_policy`, where the server tells.
+        measures: `clock_skew_s`, `max_series`, and where the server tells, `memory_bytes` and `max_memory_bytes`.
+    """
+
+    now_ms: int
+    entries: tuple[IndexEntry, ...]
+    damaged: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_series: int) -> Snapshot:

@@ -14,9 +14,10 @@ from typing import Any
 from ..errors import StoreError, StoreRefused
 from .base import Command, SyncLink, T
 from .bookkeeping import OVERFLOWED
-from .keys import Keys, StoredKey, key_pattern, read_key
+from .keys import Keys
 from .schema import exemplars_field
 from .snapshot import OF_THE_STATE
+from .stored_key import StoredKey, key_pattern, read_key
 
 __all__ = ["Doomed", "Plan", "erase", "plan_wipe"]
 

@@ -1,0 +1,31 @@
+"""Labels, read as they are written in the store."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["label_pairs", "labels_of"]
+
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)*")="((?:[^"\\]|\\.)*)"(?:,|$)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def labels_of(text: str) -> dict[str, str]:
+    r"""Read what `notation.label_text` printed.
+
+    Example:
+        >>> labels_of('path="say \\"hi\\"\\n",way="a"')
+        {'path': 'say "hi"\n', 'way': 'a'}
+    """
+    return dict(label_pairs(text))
+
+
+def label_pairs(text: str) -> list[tuple[str, str]]:
+    """Do the same where a name may be there twice."""
+    return [
+        (_unescaped(name[1:-1] if name[0] == '"' else name), _unescaped(value)) for name, value in _LABEL.findall(text)
+    ]
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text) if "\\" in text else text
