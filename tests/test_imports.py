@@ -56,7 +56,7 @@ WRITING = """
     store.schema store.script
 """
 READING = """
-    auth collector endpoint exemplars gauges keyring report rows scrape store.labels store.snapshot token_sources
+    auth collector endpoint exemplars gauges keyring report rows scrape store.labels store.leases store.snapshot token_sources
     exposition exposition.family exposition.names exposition.negotiate
 """
 

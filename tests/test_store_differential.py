@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -272,7 +272,14 @@ def _words(schema: Schema, line: bytes) -> Any:
     return words, times
 
 
+FULL_AND_REMOVED = [
+    Sent("one", 1, ((COUNTER, tuple((f'queue="{queue}"', "1 1") for queue in "abcdef"), (), True),), replayed=False),
+    Sent("one", 1, ((COUNTER, (('queue="g"', "D 1 1"), ('queue="__overflow__"', "D")), (), True),), replayed=False),
+]
+
+
 @given(doings=DOINGS)
+@example(doings=FULL_AND_REMOVED)
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_both_stores_answer_and_hold_the_same(redis_server: str, doings: list[Doing]) -> None:
     """Whatever is sent, by whatever rule, in whatever order: the same verdicts, and the same lines to the last word."""

@@ -245,22 +245,26 @@ local function room_of(family)
   return max_series - (length - #family.removed - (family.stored[family.overflow] and 1 or 0))
 end
 
+-- Takes out of what is stored the series that begin again or are gone. Before all else: what overflows in this batch must
+-- neither go with the overflow series nor bring back what it held.
+local function remove(family)
+  for i = family.first, family.last, 2 do
+    local field = ARGV[i]
+    if string.sub(ARGV[i + 1], 1, 1) == 'D' and family.stored[field] then
+      family.stored[field] = nil
+      family.removed[#family.removed + 1] = field
+    end
+  end
+end
+
 local overflowed = {}
 local function compute(family)
   family.lines = {}
   local room
+  remove(family)
   for i = family.first, family.last, 2 do
     local field = ARGV[i]
-    local removed, delta = string.sub(ARGV[i + 1], 1, 1) == 'D', ARGV[i + 1]
-    if removed then
-      delta = string.match(delta, '^D (.*)$')
-      if family.stored[field] then
-        room = (room or room_of(family)) + (field == family.overflow and 0 or 1)
-        family.stored[field] = nil
-        family.removed[#family.removed + 1] = field
-      end
-    end
-    if delta then
+    if ARGV[i + 1] ~= 'D' then
       if not family.stored[field] and not family.lines[field] and field ~= family.overflow then
         room = room or room_of(family)
         if room > 0 then
@@ -270,7 +274,7 @@ local function compute(family)
         end
       end
       local numbers = family.lines[field] or unpack_line(family.stored[field], family.shape)
-      family.merge(numbers, delta)
+      family.merge(numbers, string.match(ARGV[i + 1], '^D (.*)$') or ARGV[i + 1])
       family.lines[field] = numbers
     end
   end

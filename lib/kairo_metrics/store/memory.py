@@ -109,11 +109,12 @@ class MemoryStore:
                 del family.lines[text]
         overflow = delta.schema.overflow_text
         for text, change in delta.series:
-            field_text = text
             if change.startswith("D"):
                 family.lines.pop(text, None)
-                if change == "D":
-                    continue
+        for text, change in delta.series:
+            field_text = text
+            if change == "D":
+                continue
             if text not in family.lines and text != overflow:
                 room = self._settings.max_series - len(family.lines) + (overflow in family.lines)
                 if room < 1:
