@@ -14,7 +14,7 @@ from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import take_scrape
+from lib.kairo_metrics.scrape import Scraper
 from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.redis import RedisStore
@@ -44,7 +44,7 @@ class Deployment:
         async def take() -> str:
             pipeline = Pipeline(self.settings, self.store, program._flusher)
             with program.running():
-                taken = await take_scrape(pipeline, time.perf_counter(), 5)
+                taken = await Scraper(pipeline).take(time.perf_counter(), 5)
             if isinstance(self.store, RedisStore):
                 await self.store.aclose()
             return b"".join(PLAIN.render(taken.families)).decode()
@@ -136,7 +136,7 @@ def test_a_store_that_stalls_while_it_is_tidied_costs_no_page() -> None:
     store.stalls = True
 
     async def take() -> str:
-        taken = await take_scrape(Pipeline(found.settings, store, program._flusher), time.perf_counter(), 0.3)
+        taken = await Scraper(Pipeline(found.settings, store, program._flusher)).take(time.perf_counter(), 0.3)
         return b"".join(PLAIN.render(taken.families)).decode()
 
     with program.running():

@@ -24,7 +24,7 @@ from prometheus_client.values import MultiProcessValue
 
 from lib.kairo_metrics.exposition.text import render
 from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import take_scrape
+from lib.kairo_metrics.scrape import Scraper
 from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.redis import RedisStore
@@ -209,7 +209,7 @@ def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(mode: s
     async def scrape() -> Samples:
         pipeline = Pipeline(chosen, store, programs[0]._flusher)
         with programs[0].running():
-            taken = await take_scrape(pipeline, time.perf_counter(), 5)
+            taken = await Scraper(pipeline).take(time.perf_counter(), 5)
         await store.aclose()
         return _samples(b"".join(render(taken.families)).decode())
 
@@ -262,7 +262,7 @@ async def test_an_instance_in_use_keeps_what_it_holds(folder: Path) -> None:
         fleet.now_ms += (LEASE_S - 1) * 1000
         program._outbox._renewed_at = (0.0, 0.0)  # a renewal is due
         with program.running():
-            program._flusher._recorder.count(_BEATS, "x")
+            program._flusher.recorder.count(_BEATS, "x")
         program.flush()
         assert await fleet.shown() == shown
     fleet.now_ms += 10 * LEASE_S * 1000

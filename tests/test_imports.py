@@ -56,7 +56,8 @@ WRITING = """
     store.schema store.script
 """
 READING = """
-    auth collector endpoint exemplars gauges keyring report rows scrape store.labels store.leases store.snapshot token_sources
+    auth collector endpoint exemplars gauges high_water keyring report restoration rows scrape token_sources
+    store.labels store.leases store.recovery store.snapshot
     exposition exposition.family exposition.names exposition.negotiate
 """
 

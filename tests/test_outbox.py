@@ -120,7 +120,7 @@ def test_acknowledged_batches_are_sent_again_from_the_gap_on(desk: Desk) -> None
         desk.outbox.settle(batch, Applied())
     assert [batch.seq for batch in again] == [4, 5, 6]
     assert [batch.families for batch in again[:2]] == [batch.families for batch in sent[3:]]
-    assert [batch.replayed for batch in again] == [True, False, False]
+    assert [batch.makes_good for batch in again] == [1, 1, 0]
 
 
 def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
@@ -133,6 +133,7 @@ def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
     assert first is not None
     assert first.seq == 1
     assert first.families[0].metadata
+    assert first.makes_good == 1 + 6
     assert desk.outbox.writer != writer
     assert told(desk) == {'outcome="replayed"': 64, 'outcome="lost"': 6, 'family="jobs"': 6}
 
@@ -159,7 +160,7 @@ def test_a_missing_record_is_told_from_a_lost_state(desk: Desk, state: State, re
     assert first is not None
     assert first.seq == 1
     assert first.families[0].series == (sent[0] if replayed else batch).families[0].series
-    assert first.replayed is replayed
+    assert bool(first.makes_good) is replayed
 
 
 def test_a_verdict_on_a_batch_that_is_settled_is_no_news(desk: Desk) -> None:
@@ -234,7 +235,7 @@ def test_a_gap_told_before_a_long_sleep_is_closed_under_a_new_id(desk: Desk) -> 
     following = desk.outbox.next()
     assert following is not None
     assert (following.seq, following.families[0].series) == (1, sent[1].families[0].series)
-    assert following.replayed
+    assert following.makes_good
     assert desk.outbox.writer != writer
     assert told(desk) == {'outcome="replayed"': 2.0}
 

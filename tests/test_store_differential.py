@@ -22,9 +22,10 @@ from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.native import NativeCounts
 from lib.kairo_metrics.store.notation import TIMES_WIDTH, pack_line
+from lib.kairo_metrics.store.recovery import Recovery
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
-from lib.kairo_metrics.store.snapshot import IndexEntry
+from lib.kairo_metrics.store.snapshot import OF_THE_STATE, IndexEntry
 from tests.instance import settings
 
 COUNTER = Schema("jobs", "counter", ("queue",))
@@ -50,13 +51,16 @@ class Sent:
         writer: who sends it.
         ahead: 1 is the next one, less a duplicate, more a gap.
         families: schema, (label text, delta) pairs, what is cleared, whether it is announced.
-        replayed: whether the state is to get a new name.
+        known: which state the writer knows (the one that is there, the one before it, another one), and how many
+            batches more it had; None where it has heard of none.
+        makes_good: how many lost batches it stands for.
     """
 
     writer: str
     ahead: int
     families: tuple[tuple[Schema, tuple[tuple[str, str], ...], tuple[str, ...], bool], ...]
-    replayed: bool
+    known: tuple[str, int] | None = None
+    makes_good: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,9 @@ def one_series(draw: st.DrawFn, schema: Schema) -> tuple[str, str]:
     return text, draw(st.sampled_from([delta, delta, delta, "D", f"D {delta}"]))
 
 
+KNOWN = st.none() | st.tuples(st.sampled_from(["current", "current", "before", "other"]), st.integers(-2, 5))
+
+
 @st.composite
 def one_batch(draw: st.DrawFn) -> Sent:
     """Draw a batch."""
@@ -141,8 +148,8 @@ def one_batch(draw: st.DrawFn) -> Sent:
         series.sort(key=lambda pair: not pair[1].startswith("D"))  # the recorder puts removals first
         cleared = draw(st.sampled_from([(), (), (), ("",), ('queue="a"',), ('queue="b"', 'queue="c"')]))
         families.append((schema, tuple(series), cleared, draw(st.integers(0, 3)) > 0))
-    ahead = draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
-    return Sent(draw(st.sampled_from(["one", "two"])), ahead, tuple(families), draw(st.integers(0, 5)) == 0)
+    writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
+    return Sent(writer, ahead, tuple(families), draw(KNOWN), draw(st.sampled_from([0, 0, 1, 3])))
 
 
 DOINGS = st.lists(
@@ -199,13 +206,31 @@ class Pair:
             FamilyDelta(schema, series, 1.0, schema.metadata() if announced else "", cleared)
             for schema, series, cleared, announced in sent.families
         ]
-        batch = Batch(seq, tuple(deltas), time.monotonic(), sent.replayed)
+        states = self._known(sent, *self._real_state()), self._known(sent, *self._memory_state())
+        for_real, for_memory = (Batch(seq, tuple(deltas), time.monotonic(), known, sent.makes_good) for known in states)
         with self.real.sync_link() as link, self.memory.sync_link() as no_link:
-            real = drive(self.real.apply(writer, batch), link)
-            said = drive(self.memory.apply(writer, batch), no_link)
+            real = drive(self.real.apply(writer, for_real), link)
+            said = drive(self.memory.apply(writer, for_memory), no_link)
         assert (real, _shape(real)) == (said, _shape(said))
         if isinstance(real, Applied):
             self._last[sent.writer] = seq
+
+    def _known(self, sent: Sent, state: State, recovery: Recovery | None) -> State:
+        """Return what the writer knows, in the names that a store has given: times are in them."""
+        if sent.known is None:
+            return State()
+        which, more = sent.known
+        name = {"current": state.incarnation, "before": recovery.name if recovery else ""}.get(which, f"{which}-1")
+        return State(name, max(0, state.batches + more)) if name else State()
+
+    def _real_state(self) -> tuple[State, Recovery | None]:
+        index: Any = self.client.hgetall(self.keys.families)
+        state = State(index.get(b"incarnation", b"").decode(), int(index.get(b"batches", b"0")))
+        return state, Recovery.parse(index.get(b"recovery", b""))
+
+    def _memory_state(self) -> tuple[State, Recovery | None]:
+        shard = self.memory._shards[0]
+        return State(shard.incarnation, shard.batches), shard.recovery
 
     def _age(self, aged: Aged) -> None:
         """Put back when lines were touched: in the order of their texts, which both stores have in common."""
@@ -239,9 +264,12 @@ class Pair:
     def _compare_state(self) -> None:
         index = cast(dict[bytes, bytes], self.client.hgetall(self.keys.families))
         shard = self.memory._shards[0]
-        incarnation = index.pop(b"incarnation", b"").decode()
-        assert incarnation.partition("-")[0] == shard.incarnation.partition("-")[0]
-        assert int(index.pop(b"batches", b"0")) == shard.batches
+        (state, recovery), (said, recovering) = self._real_state(), self._memory_state()
+        assert _without_time(state.incarnation) == _without_time(said.incarnation)
+        assert state.batches == said.batches
+        assert _account(recovery) == _account(recovering)
+        for field in OF_THE_STATE:
+            index.pop(field, None)
         announced = {place.decode(): Schema.from_metadata(entry.split(b" ", 2)[2]) for place, entry in index.items()}
         overflowed = {OVERFLOWED.index_field}  # counted by the store itself; a writer's first batch announces it
         known = {place: family.schema for place, family in shard.families.items()}
@@ -255,7 +283,19 @@ def _shape(verdict: Verdict) -> tuple[str, int] | None:
     if not isinstance(verdict, Applied | Duplicate | Gap):
         return None
     state: State = verdict.state
-    return state.incarnation.partition("-")[0], state.batches
+    return _without_time(state.incarnation), state.batches
+
+
+def _without_time(name: str) -> str:
+    return name.partition("-")[0]
+
+
+def _account(recovery: Recovery | None) -> tuple[str, int, int, int, int] | None:
+    """Return how far a state was made good, with its time in whole ten seconds since."""
+    if recovery is None:
+        return None
+    age = round((time.time() * 1000 - recovery.since_ms) / 10_000)
+    return _without_time(recovery.name), recovery.goal, recovery.held, recovery.missing, age
 
 
 def _words(schema: Schema, line: bytes) -> Any:
@@ -273,8 +313,8 @@ def _words(schema: Schema, line: bytes) -> Any:
 
 
 FULL_AND_REMOVED = [
-    Sent("one", 1, ((COUNTER, tuple((f'queue="{queue}"', "1 1") for queue in "abcdef"), (), True),), replayed=False),
-    Sent("one", 1, ((COUNTER, (('queue="g"', "D 1 1"), ('queue="__overflow__"', "D")), (), True),), replayed=False),
+    Sent("one", 1, ((COUNTER, tuple((f'queue="{queue}"', "1 1") for queue in "abcdef"), (), True),)),
+    Sent("one", 1, ((COUNTER, (('queue="g"', "D 1 1"), ('queue="__overflow__"', "D")), (), True),)),
 ]
 
 
@@ -297,7 +337,7 @@ def test_a_difference_is_seen(redis_url: str) -> None:
     """The comparison can fail: one increment more in one of the two is found."""
     pair = Pair(redis_url)
     try:
-        sent = Sent("one", 1, ((COUNTER, (('queue="a"', "1 2"),), (), True),), replayed=False)
+        sent = Sent("one", 1, ((COUNTER, (('queue="a"', "1 2"),), (), True),))
         pair.do(sent)
         pair.memory._shards[0].families[COUNTER.index_field].lines['queue="a"'].numbers[0] += 1
         with pytest.raises(AssertionError):

@@ -13,8 +13,9 @@ from .exposition.names import sample_names
 from .gauges import fold, resolve
 from .report import ABOUT_ALL, OWN_NAMES, duration, own_families, zeros
 from .rows import Rows, Sieve, merge, rebin
-from .store.base import Store
+from .store.base import State, Store
 from .store.bookkeeping import OVERFLOWED
+from .store.recovery import Recovery
 from .store.schema import Schema
 from .store.snapshot import IndexEntry, Snapshot
 
@@ -34,13 +35,22 @@ class Scrape:
     Args:
         families: sorted by name.
         at_ms: the store's clock when it was read, in ms since 1970.
+        states: the name of each shard's state, and how many batches it had taken before it was read.
+        recoveries: of each shard, how far it was made good since it went back in time last.
         leftovers: by family, the label texts of what seems to be of no more use to the store: series that nobody
             touched for their life, and values of instances whose lease has ended; none where it is the family itself.
     """
 
     families: tuple[Family, ...]
     at_ms: int
+    states: tuple[State, ...] = ()
+    recoveries: tuple[Recovery | None, ...] = ()
     leftovers: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether counters stand lower than they did, until instances have sent again what the store lost."""
+        return any(recovery is not None and recovery.is_open(self.at_ms) for recovery in self.recoveries)
 
     def with_duration(self, seconds: float) -> Scrape:
         """Add how long it took."""
@@ -116,7 +126,8 @@ async def collect(
     shown = _unclashing([family for _, family in sorted(families.items()) if family.rows], damaged, extras.escaping)
     shown += own_families(snapshot, shown, damaged, _clashing(schemas, served, snapshot.now_ms))
     leftovers = _leftovers(snapshot, sieves, limits)
-    return Scrape(tuple(sorted(shown, key=lambda family: family.schema.name)), snapshot.now_ms, leftovers)
+    shown.sort(key=lambda family: family.schema.name)
+    return Scrape(tuple(shown), snapshot.now_ms, snapshot.states, snapshot.recoveries, leftovers)
 
 
 def _leftovers(

@@ -21,7 +21,7 @@ from .exposition.names import UNDERSCORES
 from .exposition.negotiate import Format, accepts_gzip, choose_format
 from .keyring import Keyring
 from .pipeline import Pipeline
-from .scrape import take_scrape
+from .scrape import Scraper
 from .token_sources import TokenSource, source_named_by
 
 __all__ = ["MetricsEndpoint"]
@@ -45,7 +45,7 @@ class MetricsEndpoint:
     """
 
     def __init__(self, pipeline: Pipeline | None, settings: Settings, token_source: TokenSource | None = None) -> None:
-        self._pipeline = pipeline
+        self._scraper = Scraper(pipeline) if pipeline else None
         self._settings = settings
         self._keyring = Keyring(settings.auth_tokens, token_source or source_named_by(settings))
 
@@ -62,8 +62,8 @@ class MetricsEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        pipeline = self._pipeline
-        if pipeline is None:
+        scraper = self._scraper
+        if scraper is None:
             return _text(404, "metrics are off: set ENABLE_METRICS=true")
         started_s = time.perf_counter()
         patience_s = self._patience_s(request)
@@ -76,9 +76,9 @@ class MetricsEndpoint:
             return _text(401, "send the header 'Authorization: Bearer <token>'", {"WWW-Authenticate": "Bearer"})
         if request.method not in {"GET", "HEAD"}:
             return _text(405, "a scrape is a GET", {"Allow": "GET, HEAD"})
-        return await self._scrape(pipeline, request, started_s, patience_s)
+        return await self._scrape(scraper, request, started_s, patience_s)
 
-    async def _scrape(self, pipeline: Pipeline, request: Request, started_s: float, patience_s: float) -> Response:
+    async def _scrape(self, scraper: Scraper, request: Request, started_s: float, patience_s: float) -> Response:
         names = frozenset(request.query_params.getlist("name[]"))
         form = choose_format(",".join(request.headers.getlist("Accept")))
         extras = replace(
@@ -87,7 +87,7 @@ class MetricsEndpoint:
             escaping=form.escaping or UNDERSCORES,
         )
         try:
-            scrape = await take_scrape(pipeline, started_s, patience_s, names, extras)
+            scrape = await scraper.take(started_s, patience_s, names, extras)
         except StoreError as err:
             return _text(503, str(err))
         return _page(request, scrape, form)

@@ -49,7 +49,7 @@ class Flusher:
         clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
-        self._recorder = recorder
+        self.recorder = recorder
         self._store = store
         self._settings = settings
         self._clocks = clocks
@@ -61,17 +61,17 @@ class Flusher:
     def forget(self) -> None:
         """Start as a new writer: after a fork, what is unsent or under way is the parent's."""
         settings = self._settings
-        self._outbox = Outbox(self._recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw)
+        self._outbox = Outbox(self.recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw)
         self._turn = Turn(_LENT_BUDGETS * self._budget_s, self._clock)
         self._breaker = Breaker(self._clock)
-        self._settled_epoch = self._recorder.epoch - 1
+        self._settled_epoch = self.recorder.epoch - 1
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
 
     @property
     def pending(self) -> bool:
         """Whether anything is still to be delivered."""
-        return self._recorder.pending or self._outbox.unsettled
+        return self.recorder.pending or self._outbox.unsettled
 
     async def aflush(self) -> None:
         """Return when everything recorded before the call is in the store.
@@ -138,8 +138,8 @@ class Flusher:
 
     def _plan(self) -> tuple[int, float]:
         """Return the epoch to settle, and until when."""
-        self._recorder.sample_followers()
-        epoch = self._recorder.open_epoch()
+        self.recorder.sample_followers()
+        epoch = self.recorder.open_epoch()
         if self._settled_epoch < epoch:
             # On a slow instance this alone outlasts a budget: within it the first flush would always fail.
             self._store.load()
@@ -193,7 +193,7 @@ class Flusher:
         while self._settled_epoch < epoch:
             batch = self._outbox.next()
             if batch is None:
-                self._settled_epoch = self._recorder.epoch - 1
+                self._settled_epoch = self.recorder.epoch - 1
                 return
             try:
                 verdict = yield from self._store.apply(self._outbox.writer, batch)
@@ -207,7 +207,7 @@ class Flusher:
                 raise
             self._outbox.settle(batch, verdict)
             if not self._outbox.unsettled:
-                self._settled_epoch = self._recorder.epoch - 1
+                self._settled_epoch = self.recorder.epoch - 1
 
     def _too_slow(self) -> StoreUnavailable:
         return StoreUnavailable(f"the store took longer than METRICS_FLUSH_BUDGET_MS={self._settings.flush_budget_ms}")
@@ -227,7 +227,7 @@ class Flusher:
     def _retry(self, loop: asyncio.AbstractEventLoop) -> None:
         self._retries.pop(loop, None)
         if self.pending:
-            flight = self._under_way() or self._start(self._recorder.open_epoch())
+            flight = self._under_way() or self._start(self.recorder.open_epoch())
             flight.add_done_callback(self._retry_again)
 
     def _retry_again(self, _flight: asyncio.Task[None]) -> None:

@@ -33,7 +33,7 @@ class Outbox:
 
     Args:
         recorder: where the deltas come from.
-        shards: a new writer picks one of so many.
+        shards: an instance picks one of so many.
         instance_lease_s: seconds after which the store forgets what an instance holds, unless it is told again.
         clocks: monotonic and wall clock; a frozen instance may miss time on the first.
         draw: gives a random number below another one; of it ids and shards are made.
@@ -72,7 +72,9 @@ class Outbox:
         return cast(Writer, self._writer)
 
     def _start_writer(self) -> None:
-        self._writer = Writer(self._id(), self._draw(self._shards))
+        # It stays with its shard: that is the one whose state it knows.
+        shard = self._writer.shard if self._writer else self._draw(self._shards)
+        self._writer = Writer(self._id(), shard)
         self._last_seq = 0
         self._sent_seq = 0
         self._heard_at = self._asked_at = self._now()
@@ -149,7 +151,8 @@ class Outbox:
         # A batch carries its own acknowledgement: it is counted exactly when it is applied.
         self._count("applied")
         self._last_seq += 1
-        self._unsettled.append(self._described(self._recorder.seal(self._last_seq, self._instance)))
+        batch = replace(self._recorder.seal(self._last_seq, self._instance), known=self._state)
+        self._unsettled.append(self._described(batch))
 
     def _described(self, batch: Batch) -> Batch:
         """Announce the families that the store has not been told of by this writer."""
@@ -181,13 +184,15 @@ class Outbox:
     def _close_gap(self, expected: int) -> None:
         """The store has lost acknowledged batches: send again those that are still here."""
         held = [*self._kept, *self._unsettled]
-        self._count("replayed", sum(batch.seq >= expected for batch in self._kept))
         missing = held[0].seq - expected
         if missing > 0:
             self._count("lost", missing)
             self._count_lost(weights for seq, weights in self._forgotten if seq >= expected)
-        first, *others = (batch for batch in held if batch.seq >= expected)
-        again = [replace(first, replayed=True), *others]
+        again = [replace(batch, known=self._state, makes_good=1) for batch in self._kept if batch.seq >= expected]
+        self._count("replayed", len(again))
+        if again:
+            again[0] = replace(again[0], makes_good=1 + max(0, missing))
+        again += self._unsettled
         if missing > 0 or self._is_silent_too_long():
             # Under the old id batches are missing, or its record will be by the time they arrive.
             self._start_writer()

@@ -19,7 +19,7 @@ from .errors import ReceiverError, StoreError
 from .metrics import PUSHES
 from .pipeline import Pipeline
 from .push_settings import PushSettings
-from .scrape import take_scrape
+from .scrape import Scraper
 
 __all__ = ["push_endpoint"]
 
@@ -35,9 +35,10 @@ def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: 
         push_settings: the receiver, its login and the cron's secret.
     """
     auth = BearerAuth(filter(None, [push_settings.cron_secret]))
+    scraper = Scraper(pipeline) if pipeline else None
 
     async def push(request: Request) -> PlainTextResponse:
-        if pipeline is None:
+        if pipeline is None or scraper is None:
             return _text(404, "metrics are off: set ENABLE_METRICS=true")
         if push_settings.url is None:
             return _text(404, "nothing is pushed: set METRICS_REMOTE_WRITE_URL")
@@ -48,14 +49,14 @@ def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: 
             return _text(401, "send the header 'Authorization: Bearer <CRON_SECRET>'", {"WWW-Authenticate": "Bearer"})
         if request.method == "HEAD":  # Starlette lets it in with GET, and nobody who sends it means to push
             return _text(405, "a push is a GET or a POST", {"Allow": "GET, POST"})
-        response = await _push(pipeline, settings, push_settings)
+        response = await _push(scraper, settings, push_settings)
         response.background = BackgroundTask(_flush, pipeline)
         return response
 
     return Starlette(routes=[Route("/{path:path}", push, methods=["GET", "POST"])])
 
 
-async def _push(pipeline: Pipeline, settings: Settings, push_settings: PushSettings) -> PlainTextResponse:
+async def _push(scraper: Scraper, settings: Settings, push_settings: PushSettings) -> PlainTextResponse:
     # The message format and the HTTP client are needed by nobody but a push.
     from .exposition.remote_write import write_requests
     from .receiver import Receiver
@@ -65,7 +66,7 @@ async def _push(pipeline: Pipeline, settings: Settings, push_settings: PushSetti
     patience_s = min(settings.scrape_timeout_ms, push_settings.timeout_ms) / 1000
     taken = 0
     try:
-        scrape = await take_scrape(pipeline, time.perf_counter(), patience_s)
+        scrape = await scraper.take(time.perf_counter(), patience_s)
         for samples, body in write_requests(scrape.families, push_settings.labels, scrape.at_ms):
             await asyncio.to_thread(receiver.send, body, deadline_s)
             taken += samples

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from .exposition.family import Family
 from .rows import Rows
-from .store.bookkeeping import BATCHES, LOST, OUTCOMES, OVERFLOWED
+from .store.bookkeeping import BATCHES, LOST, OUTCOMES, OVERFLOWED, RESTORED
 from .store.notation import label_text, number_text
 from .store.schema import Schema
 from .store.snapshot import Snapshot
@@ -61,7 +61,7 @@ def zeros(snapshot: Snapshot) -> Iterator[tuple[Schema, Rows]]:
     Source: https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
     """
     families = sorted({entry.schema.name for entry in snapshot.entries})
-    for schema, values in ((BATCHES, OUTCOMES), (LOST, families), (OVERFLOWED, families)):
+    for schema, values in ((BATCHES, OUTCOMES), (LOST, families), (OVERFLOWED, families), (RESTORED, families)):
         yield schema, {_text(schema, value): b"0" for value in values}
 
 

@@ -1,54 +1,89 @@
-"""One reading of the shared state, within a time limit."""
+"""Readings of the shared state, each within a time limit."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from .collector import Limits, Scrape, collect
 from .errors import StoreError, StoreRefused, StoreUnavailable
 from .exposition.family import Extras
+from .high_water import HighWater, raised
 from .pipeline import Pipeline
-from .store.base import Store
+from .restoration import restore
+from .rows import Rows
+from .store.base import State, Store
 from .store.conversation import adrive
+from .store.schema import Schema
 
-__all__ = ["take_scrape"]
+__all__ = ["Scraper"]
+
+_log = logging.getLogger("kairo_metrics")
 
 
-async def take_scrape(
-    pipeline: Pipeline,
-    started_s: float,
-    patience_s: float,
-    names: frozenset[str] = frozenset(),
-    extras: Extras | None = None,
-) -> Scrape:
-    """Read what all instances have sent, this one's own increments included.
+class Scraper:
+    """Reads the shared state page by page, and lets no counter stand lower than on the page before.
+
+    When the store went back in time, what it lacks is added to the page while instances send their batches again. What
+    nobody has sent again is written back. One that has shown no page has nothing to add: it waits for the instances.
 
     Args:
         pipeline: whose store is read.
-        started_s: when the request came, by `time.perf_counter`; the scrape tells how long it took since.
-        patience_s: seconds from then on after which it is given up.
-        names: family or sample names to keep, as in `name[]`; all when empty.
-        extras: what to read beyond the numbers.
-
-    Raises:
-        StoreError: the store could not be read in time; a sentence that may be shown to whoever asked.
     """
-    try:
-        async with asyncio.timeout(started_s + patience_s - time.perf_counter()):
-            # What this very process has not sent yet belongs on its own page.
-            with suppress(StoreError):
-                await pipeline.flusher.aflush()
-            limits = Limits(pipeline.settings.series_ttl_s, pipeline.settings.instance_lease_s)
-            scrape = await collect(pipeline.store, limits, names, extras or Extras())
-    except TimeoutError:
-        raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
-    except StoreError as err:
-        raise StoreError(f"the store could not be read: {err}") from err
-    if scrape.leftovers:
-        await _tidy(pipeline.store, scrape, started_s + patience_s - time.perf_counter())
-    return scrape.with_duration(time.perf_counter() - started_s).named(names)
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._water = HighWater()
+
+    async def take(
+        self,
+        started_s: float,
+        patience_s: float,
+        names: frozenset[str] = frozenset(),
+        extras: Extras | None = None,
+    ) -> Scrape:
+        """Read what all instances have sent, this one's own increments included.
+
+        Args:
+            started_s: when the request came, by `time.perf_counter`; the scrape tells how long it took since.
+            patience_s: seconds from then on after which it is given up.
+            names: family or sample names to keep, as in `name[]`; all when empty.
+            extras: what to read beyond the numbers.
+
+        Raises:
+            StoreError: the store could not be read in time; a sentence that may be shown to whoever asked.
+        """
+        pipeline = self._pipeline
+        try:
+            async with asyncio.timeout(started_s + patience_s - time.perf_counter()):
+                # What this very process has not sent yet belongs on its own page.
+                with suppress(StoreError):
+                    await pipeline.flusher.aflush()
+                limits = Limits(pipeline.settings.series_ttl_s, pipeline.settings.instance_lease_s)
+                scrape = await collect(pipeline.store, limits, names, extras or Extras())
+            missing = self._water.missing(scrape, names)
+        except TimeoutError:
+            raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
+        except StoreError as err:
+            raise StoreError(f"the store could not be read: {err}") from err
+        if scrape.leftovers:
+            await _tidy(pipeline.store, scrape, started_s + patience_s - time.perf_counter())
+        if missing and not names and (lost := self._water.lost(scrape)):
+            await self._restore(lost, missing, started_s + patience_s - time.perf_counter())
+        page = raised(scrape, missing)
+        self._water.remember(page)
+        return page.with_duration(time.perf_counter() - started_s).named(names)
+
+    async def _restore(self, known: State, missing: Mapping[Schema, Rows], patience_s: float) -> None:
+        """Write back what nobody has sent again; the page shows it with and without that."""
+        store = self._pipeline.store
+        _log.warning("the store went back in time; what no instance sends again is written back from the last page")
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(patience_s), store.link() as link:
+                await adrive(restore(store, known, missing), link)
 
 
 async def _tidy(store: Store, scrape: Scrape, patience_s: float) -> None:

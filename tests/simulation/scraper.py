@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from itertools import groupby
 from random import Random
 from typing import Any
 
 from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.exposition.negotiate import PLAIN
+from lib.kairo_metrics.high_water import HighWater, raised
 from lib.kairo_metrics.store.labels import labels_of
+from lib.kairo_metrics.store.schema import Schema
 from lib.kairo_metrics.store.snapshot import IndexEntry, Snapshot
 from tests.simulation.instance import JOBS, LATEST, LIVE, SPARE
 from tests.simulation.parcels import Violation
@@ -37,8 +40,11 @@ class Scraper:
         self._settings = settings
         self._chance = chance
         self._meanwhile = meanwhile
+        self.refused = 0
+        self._water = HighWater()
         self._before: dict[str, float] = {}
-        self._disturbed = 0
+        self._disturbed = self._emptied = 0
+        self._low = False
 
     def scrape(self) -> None:
         """Read a page, look at it, and bring together what ended instances have left.
@@ -50,11 +56,18 @@ class Scraper:
         at_least = self._jobs_held()
         limits = Limits(self._settings.series_ttl_s, self._settings.instance_lease_s)
         taken: Scrape = _finished(collect(self, limits))  # type: ignore[arg-type]
-        page = _samples(b"".join(PLAIN.render(taken.families)).decode())
-        jobs = sum(value for name, value in page.items() if name.startswith("jobs_total"))
+        try:
+            missing = self._water.missing(taken)
+        except StoreUnavailable:
+            self.refused += 1
+            return
+        shown = raised(taken, missing)
+        self._water.remember(shown)
+        jobs = sum(float(numbers) for numbers in _rows(taken, JOBS).values())
         if not at_least <= jobs <= self._jobs_held():
             raise Violation(f"the page shows {jobs} jobs; {at_least} to {self._jobs_held()} were stored")
-        self._compare(page)
+        page = _samples(b"".join(PLAIN.render(shown.families)).decode())
+        self._compare(page, missing=bool(missing))
         _look_at_histograms(page)
         self._look_at_gauges(page)
         for entry, texts in taken.leftovers.items():
@@ -75,13 +88,20 @@ class Scraper:
     def _jobs_held(self) -> float:
         return sum(parcel.weights[JOBS.name] for parcel in self._server.held if parcel.delta.schema == JOBS)
 
-    def _compare(self, page: dict[str, float]) -> None:
-        """Let no counter go down or away, unless the state went back since the last page."""
-        if self._disturbed == self._server.disturbed:
+    def _compare(self, page: dict[str, float], *, missing: bool) -> None:
+        """Let no counter go down or away.
+
+        It may when the store was emptied, or went back twice since the last page; when it went back and was brought past
+        the old count by instances that had not known it; and when what is missing was added for long enough: nobody
+        writes it back here.
+        """
+        began_anew = self._emptied != self._server.emptied or self._server.disturbed > self._disturbed + 1
+        gave_up = not missing and self._low
+        if not (began_anew or gave_up or self._server.unnoticed):
             for name, value in self._before.items():
                 if page.get(name, -1.0) < value:
                     raise Violation(f"{name} went from {value} to {page.get(name)}")
-        self._disturbed = self._server.disturbed
+        self._disturbed, self._emptied, self._low = self._server.disturbed, self._server.emptied, missing
         self._before = {
             name: value
             for name, value in page.items()
@@ -112,6 +132,10 @@ def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as stop:
         return stop.value
     raise Violation("the scrape waits for something")
+
+
+def _rows(scrape: Scrape, schema: Schema) -> Mapping[bytes, bytes]:
+    return next((family.rows for family in scrape.families if family.schema == schema), {})
 
 
 def _samples(text: str) -> dict[str, float]:

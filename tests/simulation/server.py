@@ -36,6 +36,7 @@ class Server:
     Attributes:
         held: parcels that are in the state, and in which shard.
         disturbed: how often the state went back.
+        emptied: how often it went back to where a shard was empty.
         unnoticed: shards that went back, and did not get another name since.
         evicted: writers whose record was dropped, and who have not found out.
         heard_s: when a batch of each writer was applied last.
@@ -48,6 +49,7 @@ class Server:
         self.held: dict[Parcel, int] = {}
         self.foreign: set[str] = set()
         self.disturbed = 0
+        self.emptied = 0
         self.unnoticed: set[int] = set()
         self.evicted: set[str] = set()
         self.heard_s: dict[str, float] = {}
@@ -75,10 +77,11 @@ class Server:
         refused = tuple(place for place, delta in enumerate(batch.families) if delta.schema.index_field in self.foreign)
         if refused and batch.seq == self.last_seq(writer) + 1:
             return Refused(refused)
+        before = self.shards[writer.shard].incarnation
         verdict: Verdict = result(self.store.apply(writer, batch))
         if isinstance(verdict, Applied):
             self.heard_s[writer.id] = self._now_s()
-            if batch.replayed:
+            if before and self.shards[writer.shard].incarnation != before:
                 self.unnoticed.discard(writer.shard)
             for parcel in self._parcels.of([batch]):
                 if parcel in self.held:
@@ -113,6 +116,7 @@ class Server:
         self.store._shards = list(map(_copied, saved.shards))
         self.held = dict(saved.held)
         self.disturbed += 1
+        self.emptied += any(not shard.batches for shard in saved.shards)
         self.unnoticed = set(range(len(self.shards)))
         self.flush_scripts()
 

@@ -3,6 +3,9 @@
 -- KEYS[1]   string  the writer's last applied sequence number
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
 --                   "incarnation" -> the name of this state, "batches" -> how many it has taken
+--                   "recovery" -> since it went back in time: "<since ms> <name before> <batches it had, as far as
+--                   anybody has told> <how many of them were still there> <how many are neither that nor sent again nor
+--                   given up>"
 -- KEYS[3]   hash    series of the family that counts overflowed updates
 -- KEYS[4..] hash    one per family of the batch: label text -> packed line (see schema.py)
 --
@@ -12,7 +15,9 @@
 -- ARGV[4] series per family
 -- ARGV[5] age of the batch since it was sealed, ms
 -- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
--- ARGV[7] "1" if the batch is sent again because the state went back in time: then it is renamed as well
+-- ARGV[7] the state that the writer heard of last, as answered; "" for none. If it had more batches than this one has,
+--         the state went back in time: it is renamed, so that others notice, too
+-- ARGV[8] how many of the batches that the state lost this one makes good
 -- then for each family:
 --   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; what does
 --     not look like it is damaged, and starts again from zero), label text of its overflow series,
@@ -34,7 +39,7 @@
 -- batch that failed as a whole would be sent again for ever.
 
 local FIRST_FAMILY = 3 -- keys before it
-local FIRST_HEADER = 8
+local FIRST_HEADER = 9
 local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
 
 local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -153,11 +158,32 @@ local record = redis.pcall('GET', KEYS[1])
 if type(record) == 'table' and record.err and not is_foreign(record) then return record end
 -- A record that is none of ours is as good as gone: the writer takes another name.
 local applied = type(record) == 'string' and fitting.w(record) and tonumber(record) or 0
-local state = redis.call('HMGET', KEYS[2], 'incarnation', 'batches')
+local state = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
 local incarnation, batches = state[1] or '', state[2] or '0'
 local is_countable = fitting.w(batches)
 if not is_countable or not string.find(incarnation, '^[%w-]+$') then incarnation = '' end
 if not is_countable then batches = '0' end
+
+-- The account of the recovery after this batch, if that changes it, and whether the state went back under the name that
+-- it had. What others have begun in the place of another state has a name of its own.
+local function recovery_after()
+  local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
+  if not known then return nil, false end
+  local since, name, goal, held, missing = string.match(state[3] or '', '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$')
+  local makes_good = tonumber(ARGV[8])
+  -- Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
+  local is_behind = makes_good > 0 or tonumber(known_batches) > tonumber(batches)
+  local went_back = incarnation == '' or (known == incarnation and is_behind)
+  if went_back or (makes_good > 0 and known ~= incarnation and name ~= known) then
+    held = went_back and batches or '0'
+    missing = known_batches - held - makes_good
+    return string.format('%s %s %s %s %.0f', now_text, known, known_batches, held, missing), went_back
+  end
+  local more = name == known and math.max(0, known_batches - goal) or 0
+  if name ~= known or (more == 0 and makes_good == 0) then return nil, false end
+  return string.format('%s %s %.0f %s %.0f', since, name, goal + more, held, missing + more - makes_good), false
+end
+
 if sequence <= applied then return { 'duplicate', incarnation .. ' ' .. batches } end
 if sequence > applied + 1 then return { 'gap', applied + 1, incarnation .. ' ' .. batches } end
 
@@ -319,7 +345,9 @@ for _, family in ipairs(families) do
   write(family.key, family.lines)
 end
 write(KEYS[3], overflowed)
-if incarnation == '' or ARGV[7] == '1' then
+local recovery, went_back = recovery_after()
+if recovery then redis.call('HSET', KEYS[2], 'recovery', recovery) end
+if incarnation == '' or went_back then
   -- With the time in it, a name never comes back.
   incarnation = ARGV[6] .. '-' .. now_text
   redis.call('HSET', KEYS[2], 'incarnation', incarnation)

@@ -65,23 +65,6 @@ class FamilyDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A sealed set of deltas, applied as a whole or not at all.
-
-    Args:
-        seq: 1, 2, 3, ... per writer, without gaps.
-        families: the deltas.
-        sealed_at_s: the sealing instance's monotonic clock.
-        replayed: whether it is the first to be sent again because the store went back in time.
-    """
-
-    seq: int
-    families: tuple[FamilyDelta, ...]
-    sealed_at_s: float
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """Which state of the store has answered.
 
@@ -92,6 +75,26 @@ class State:
 
     incarnation: str = ""
     batches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A sealed set of deltas, applied as a whole or not at all.
+
+    Args:
+        seq: 1, 2, 3, ... per writer, without gaps.
+        families: the deltas.
+        sealed_at_s: the sealing instance's monotonic clock.
+        known: the state that its writer heard of last.
+        makes_good: how many of the batches that the store lost it stands for: none if it is new, itself if it is sent
+            again, and those with it that can't be.
+    """
+
+    seq: int
+    families: tuple[FamilyDelta, ...]
+    sealed_at_s: float
+    known: State = State()
+    makes_good: int = 0
 
 
 @dataclass(frozen=True, slots=True)

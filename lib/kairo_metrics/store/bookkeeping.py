@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .schema import Schema
 
-__all__ = ["BATCHES", "LOST", "OUTCOMES", "OVERFLOWED"]
+__all__ = ["BATCHES", "LOST", "OUTCOMES", "OVERFLOWED", "RESTORED"]
 
 OUTCOMES = ("applied", "duplicate", "lost", "replayed")
 BATCHES = Schema("kairo_batches", "counter", ("outcome",), help="Batches by what became of them.")
@@ -13,6 +13,12 @@ LOST = Schema(
     "counter",
     ("family",),
     help="Increments, observations and settings that could not be delivered, by family.",
+)
+RESTORED = Schema(
+    "kairo_samples_restored",
+    "counter",
+    ("family",),
+    help="Increments and observations that the store had lost and a page had shown, by family; written back.",
 )
 # Counted by the store, which alone knows when a family is full.
 OVERFLOWED = Schema(

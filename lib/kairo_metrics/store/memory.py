@@ -14,6 +14,7 @@ from .bookkeeping import OVERFLOWED
 from .leases import fold_rule, residual_text
 from .native import NativeCounts
 from .notation import label_text, pack_line
+from .recovery import Recovery
 from .schema import Schema
 from .script import WRITER_LEASE_S
 from .snapshot import IndexEntry, Snapshot
@@ -40,6 +41,7 @@ class _Family:
 class _Shard:
     incarnation: str = ""
     batches: int = 0
+    recovery: Recovery | None = None
     # The last number of each writer, and until when it is remembered; the one heard last stands last.
     writers: dict[str, tuple[int, int]] = field(default_factory=dict)
     families: dict[str, _Family] = field(default_factory=dict)
@@ -95,7 +97,9 @@ class MemoryStore:
             self._apply_family(shard, delta, now_ms, age_ms)
         shard.writers.pop(writer.id, None)
         shard.writers[writer.id] = batch.seq, now_ms + WRITER_LEASE_S * 1000
-        if not shard.incarnation or batch.replayed:
+        state = State(shard.incarnation, shard.batches)
+        shard.recovery, went_back = Recovery.after(shard.recovery, state, batch, now_ms)
+        if went_back or not shard.incarnation:
             shard.incarnation = f"{writer.id}-{now_ms}"
         shard.batches += 1
         return Applied(State(shard.incarnation, shard.batches))
@@ -104,13 +108,8 @@ class MemoryStore:
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))
         if delta.metadata:
             family.schema, family.announced_ms = Schema.from_metadata(delta.metadata), now_ms
-        for pairs in delta.cleared:
-            for text in [text for text in family.lines if _has_pairs(text, pairs)]:
-                del family.lines[text]
+        _remove(family, delta)
         overflow = delta.schema.overflow_text
-        for text, change in delta.series:
-            if change.startswith("D"):
-                family.lines.pop(text, None)
         for text, change in delta.series:
             field_text = text
             if change == "D":
@@ -181,7 +180,14 @@ class MemoryStore:
             for number, shard in enumerate(self._shards)
             for family in shard.families.values()
         ]
-        return Snapshot(self._clock_ms(), tuple(entries), measures={"max_series": self._settings.max_series})
+        now_ms = self._clock_ms()
+        return Snapshot(
+            now_ms,
+            tuple(entries),
+            states=tuple(State(shard.incarnation, shard.batches) for shard in self._shards),
+            recoveries=tuple(shard.recovery for shard in self._shards),
+            measures={"max_series": self._settings.max_series},
+        )
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
         """See `Store.scan`."""
@@ -209,6 +215,15 @@ def _forget_silent_writers(shard: _Shard, now_ms: int) -> None:
         if shard.writers[longest_silent][1] > now_ms:
             break
         del shard.writers[longest_silent]
+
+
+def _remove(family: _Family, delta: FamilyDelta) -> None:
+    for pairs in delta.cleared:
+        for text in [text for text in family.lines if _has_pairs(text, pairs)]:
+            del family.lines[text]
+    for text, change in delta.series:
+        if change.startswith("D"):
+            family.lines.pop(text, None)
 
 
 def _has_pairs(text: str, pairs: str) -> bool:

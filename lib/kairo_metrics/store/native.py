@@ -90,6 +90,17 @@ class NativeCounts:
         self.positive.update(other.positive)
         self.negative.update(other.negative)
 
+    def lacking(self, shown: NativeCounts) -> NativeCounts:
+        """Return what must be added, bucket by bucket, to be nowhere below another one; both are used up."""
+        _bring_thresholds_together(self, shown)
+        for one in (self, shown):
+            one.coarsen(min(self.schema, shown.schema))
+        lacks = NativeCounts(self.schema, self.zero_threshold, max(0.0, shown.sum - self.sum))
+        lacks.zero_count = max(0, shown.zero_count - self.zero_count)
+        lacks.positive, lacks.negative = shown.positive - self.positive, shown.negative - self.negative
+        lacks.count = lacks.zero_count + lacks.positive.total() + lacks.negative.total()
+        return lacks
+
     def coarsen(self, schema: int) -> None:
         """Join buckets until they are as wide as in that schema."""
         steps = self.schema - schema

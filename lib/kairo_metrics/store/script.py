@@ -95,7 +95,8 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
         settings.max_series,
         int((time.monotonic() - batch.sealed_at_s) * 1000),
         writer.id,
-        int(batch.replayed),
+        f"{batch.known.incarnation} {batch.known.batches}" if batch.known.incarnation else "",
+        batch.makes_good,
     ]
     for delta in batch.families:
         arguments += (_header(delta.schema), delta.metadata, len(delta.cleared), *delta.cleared, len(delta.series))

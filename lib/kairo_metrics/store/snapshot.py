@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .base import State
+from .recovery import Recovery
 from .schema import Schema
 
 __all__ = ["OF_THE_STATE", "IndexEntry", "Snapshot", "read_snapshot"]
 
 # What the index holds beside the families.
-OF_THE_STATE = frozenset({b"batches", b"incarnation"})
+OF_THE_STATE = frozenset({b"batches", b"incarnation", b"recovery"})
 _MEMORY = {"memory_bytes": b"used_memory", "max_memory_bytes": b"maxmemory"}
 
 
@@ -40,6 +42,8 @@ class Snapshot:
         now_ms: the server's clock.
         entries: the families index of every shard.
         damaged: index entries that could not be read.
+        states: the name of each shard's state, and how many batches it has taken.
+        recoveries: of each shard, how far it was made good since it went back in time last; None where it never did.
         facts: `version` and `eviction_policy`, where the server tells.
         measures: `clock_skew_s`, `max_series`, and where the server tells, `memory_bytes` and `max_memory_bytes`.
     """
@@ -47,6 +51,8 @@ class Snapshot:
     now_ms: int
     entries: tuple[IndexEntry, ...]
     damaged: int = 0
+    states: tuple[State, ...] = ()
+    recoveries: tuple[Recovery | None, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     measures: Mapping[str, float] = field(default_factory=dict)
 
@@ -67,8 +73,13 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
     clock, server, memory, *indexes = replies
     entries: list[IndexEntry] = []
     damaged = 0
+    states: list[State] = []
+    recoveries: list[Recovery | None] = []
     for shard, index in enumerate(indexes):
-        for name, value in zip(index[::2], index[1::2], strict=True):
+        told = dict(zip(index[::2], index[1::2], strict=True))
+        states.append(_state(told))
+        recoveries.append(Recovery.parse(told.get(b"recovery", b"")))
+        for name, value in told.items():
             if name in OF_THE_STATE:
                 continue
             try:
@@ -76,10 +87,19 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
             except ValueError:
                 damaged += 1
     facts = {"version": _fact(server, b"redis_version"), "eviction_policy": _fact(memory, b"maxmemory_policy")}
-    measures = {name: float(told) for name, key in _MEMORY.items() if (told := _fact(memory, key)).isdecimal()}
+    measures = {name: float(said) for name, key in _MEMORY.items() if (said := _fact(memory, key)).isdecimal()}
     measures["clock_skew_s"] = _skew_s(int(clock[0]) + int(clock[1]) / 1e6, *between_s)
     measures["max_series"] = max_series
-    return Snapshot(int(clock[0]) * 1000 + int(clock[1]) // 1000, tuple(entries), damaged, facts, measures)
+    now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
+    return Snapshot(now_ms, tuple(entries), damaged, tuple(states), tuple(recoveries), facts, measures)
+
+
+def _state(index: Mapping[bytes, bytes]) -> State:
+    """Read the name and the count of a state; what is damaged is as good as none, here as in the script."""
+    batches = index.get(b"batches", b"0")
+    if not batches.isdigit():
+        return State()
+    return State(index.get(b"incarnation", b"").decode(errors="replace"), int(batches))
 
 
 def _entry(shard: int, name: bytes, value: bytes) -> IndexEntry:

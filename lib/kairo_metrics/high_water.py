@@ -1,0 +1,135 @@
+"""How high the counters stood on the last page, for a store that goes back in time.
+
+Prometheus takes a counter that went down for one that began anew at zero, and adds all of it again. Whoever has shown a
+page knows what a store lacks that went back since.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from .collector import Scrape
+from .errors import StoreUnavailable
+from .exposition.family import Family
+from .rows import Rows, merge
+from .store.base import State
+from .store.notation import number_text
+from .store.recovery import RECOVERY_MS, Recovery
+from .store.schema import Schema
+
+__all__ = ["HighWater", "raised"]
+
+# After so long whoever shows pages, and this one too, has what can be had.
+_REMEMBERS_MS = 60_000
+_COUNTING = frozenset({"counter", "histogram", "native", "summary"})
+
+
+class HighWater:
+    """Remembers the counters of the pages that were shown, and the states that they were read from.
+
+    Example:
+        >>> water, jobs = HighWater(), Schema("jobs", "counter")
+        >>> water.remember(Scrape((Family(jobs, {b"": b"10"}),), 0, (State("blue", 5),), (None,)))
+        >>> water.missing(Scrape((Family(jobs, {b"": b"7"}),), 0, (State("blue", 4),), (None,)))[jobs]
+        {b'': b'3'}
+    """
+
+    def __init__(self) -> None:
+        self._families: dict[str, Family] = {}
+        self._states: tuple[State, ...] = ()
+        # Since when, by the server's clock, and which state it was that went back.
+        self._ebb: tuple[int, State] | None = None
+
+    def remember(self, page: Scrape) -> None:
+        """Take in a page that will be shown."""
+        self._states = page.states
+        self._families.update({f.schema.name: f for f in page.families if f.schema.type in _COUNTING})
+
+    def missing(self, scrape: Scrape, names: frozenset[str] = frozenset()) -> dict[Schema, Rows]:
+        """Return what counters lack of what was shown because the store went back, as rows that can be added to theirs.
+
+        Args:
+            scrape: what the store has.
+            names: the families that were asked for; all when empty.
+
+        Raises:
+            StoreUnavailable: the store went back, and nobody here knows how far.
+        """
+        if self._ebb is None:
+            self._ebb = self._ebbing(scrape)
+        if self._ebb is None:
+            if scrape.is_recovering:
+                raise StoreUnavailable("it went back in time, and what it lost is being sent again")
+            return {}
+        missing = dict(self._lacking(scrape, names))
+        if scrape.at_ms - self._ebb[0] > _REMEMBERS_MS or not (missing or names or scrape.is_recovering):
+            self._ebb = None
+            return {}
+        return missing
+
+    def lost(self, scrape: Scrape) -> State | None:
+        """Return the state of which nobody will send again what is missing; None while somebody may."""
+        return self._ebb[1] if self._ebb and scrape.at_ms - self._ebb[0] >= RECOVERY_MS else None
+
+    def _ebbing(self, scrape: Scrape) -> tuple[int, State] | None:
+        for known, state, recovery in zip(self._states, scrape.states, scrape.recoveries, strict=False):
+            if _went_back(known, state, recovery):
+                return scrape.at_ms, known
+        return None
+
+    def _lacking(self, scrape: Scrape, names: frozenset[str]) -> Iterator[tuple[Schema, Rows]]:
+        found = {family.schema.name: family for family in scrape.families}
+        for name, shown in self._families.items():
+            family = found.get(name, Family(shown.schema, {}))
+            if (not names or shown.answers_to(names)) and family.schema == shown.schema:
+                rows = {
+                    text: lacks
+                    for text, numbers in shown.rows.items()
+                    if (lacks := _lacks(family.schema, family.rows.get(text), numbers))
+                }
+                if rows:
+                    yield family.schema, rows
+
+
+def _went_back(known: State, state: State, recovery: Recovery | None) -> bool:
+    """Tell whether a state is what became of an older one; one that was emptied began anew, and so did its counters."""
+    if not known.incarnation:
+        return False
+    if known.incarnation == state.incarnation:
+        return known.batches > state.batches
+    return recovery is not None and recovery.held > 0 and recovery.name == known.incarnation
+
+
+def raised(scrape: Scrape, missing: Mapping[Schema, Rows]) -> Scrape:
+    """Add what is missing to the families of a scrape."""
+    families = {family.schema.name: family for family in scrape.families}
+    for schema, rows in missing.items():
+        family = families.get(schema.name, Family(schema, {}))
+        families[schema.name] = replace(family, rows=merge(schema, [dict(family.rows), rows]))
+    return replace(scrape, families=tuple(families[name] for name in sorted(families)))
+
+
+def _lacks(schema: Schema, held: bytes | None, shown: bytes) -> bytes | None:
+    """Return what one row lacks of another one, number by number; None where that is nothing."""
+    if held is None or held == shown:
+        return shown if held is None else None
+    if schema.rule == "native":
+        from .store.native import NativeCounts  # few have one
+
+        counts = NativeCounts.parse(held.decode().split()).lacking(NativeCounts.parse(shown.decode().split()))
+        return counts.text().encode() if counts.count else None
+    pairs = zip(schema.shape, held.split(), shown.split(), strict=True)
+    words = [b"%d" % max(0, int(b) - int(a)) if letter in "iw" else _short_of(a, b) for letter, a, b in pairs]
+    return b" ".join(words) if any(word != b"0" for word in words) else None
+
+
+def _short_of(held: bytes, shown: bytes) -> bytes:
+    one, other = float(held), float(shown)
+    if not one < other:  # nor where one of them is no number
+        return b"0"
+    lacks = other - one
+    while one + lacks < other:  # a sum that is lower in its last bit is lower
+        lacks = math.nextafter(lacks, math.inf)
+    return number_text(lacks).encode()

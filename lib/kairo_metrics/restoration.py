@@ -1,0 +1,81 @@
+"""What a store lost for good, and a page had shown: written back in numbered batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from .rows import Rows
+from .store.base import Applied, Batch, Duplicate, FamilyDelta, State, Steps, Store, Writer
+from .store.bookkeeping import BATCHES, RESTORED
+from .store.labels import label_pairs
+from .store.notation import label_text, number_text
+from .store.schema import Schema
+
+__all__ = ["restore"]
+
+_SERIES_PER_BATCH = 1_000
+_MAX_NATIVE_BUCKETS = 160
+
+
+def restore(store: Store, known: State, missing: Mapping[Schema, Rows]) -> Steps[None]:
+    """Add what is missing to what the first shard holds.
+
+    All who do this for one state do it under one name: of two, the store takes one for the other's echo.
+
+    Args:
+        store: the store that lost it.
+        known: the state as it was before.
+        missing: rows to be added, by family.
+
+    Raises:
+        StoreError: it could not be written; to try again is safe.
+    """
+    writer = Writer(f"restores-{known.incarnation}-{known.batches}", 0)
+    series = _series(missing)
+    seq = 0
+    while part := list(islice(series, _SERIES_PER_BATCH)):
+        seq += 1
+        verdict = yield from store.apply(writer, Batch(seq, _families(part), time.monotonic(), known))
+        if not isinstance(verdict, Applied | Duplicate):
+            return  # what can't be written, the page adds for as long as its function remembers
+
+
+def _series(missing: Mapping[Schema, Rows]) -> Iterator[tuple[Schema, str, bytes]]:
+    for schema, rows in missing.items():
+        for text, numbers in sorted(rows.items()):
+            printed = text.decode()
+            # Those of an older schema, with other labels, have no place under this one.
+            if tuple(name for name, _ in label_pairs(printed)) == schema.labelnames:
+                yield schema, printed, numbers
+
+
+def _families(part: Sequence[tuple[Schema, str, bytes]]) -> tuple[FamilyDelta, ...]:
+    found: dict[Schema, list[tuple[str, str]]] = {BATCHES: [(label_text(BATCHES.labelnames, ["applied"]), "1 1")]}
+    weights: dict[str, float] = {}
+    for schema, text, numbers in part:
+        found.setdefault(schema, []).append((text, _delta(schema, numbers)))
+        weights[schema.name] = weights.get(schema.name, 0.0) + _weight(schema, numbers)
+    found[RESTORED] = [
+        (label_text(RESTORED.labelnames, [name]), f"1 {number_text(weight)}") for name, weight in weights.items()
+    ]
+    return tuple(FamilyDelta(schema, tuple(series), 0.0, schema.metadata()) for schema, series in found.items())
+
+
+def _delta(schema: Schema, numbers: bytes) -> str:
+    """Print a row as what is to be added, as `apply.lua` reads it."""
+    if schema.rule == "native":
+        return f"{_MAX_NATIVE_BUCKETS} {numbers.decode()}"
+    return " ".join(f"{place} {word}" for place, word in enumerate(numbers.decode().split(), start=1))
+
+
+def _weight(schema: Schema, numbers: bytes) -> float:
+    """Return how many increments or observations are in a row."""
+    words = numbers.split()
+    match schema.type:
+        case "counter" | "summary":
+            return float(words[0])
+        case "native":
+            return float(words[1])
+    return float(sum(map(int, words[1:])))

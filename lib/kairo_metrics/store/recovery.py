@@ -1,0 +1,72 @@
+"""A state that went back in time, and what is still to come of what it lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .base import Batch, State
+
+__all__ = ["RECOVERY_MS", "Recovery"]
+
+# A breaker leaves a store alone for 4 s at most, so whoever is awake has sent its batches again by then.
+RECOVERY_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How far a state has been made good; `apply.lua` keeps the same account.
+
+    Args:
+        since_ms: when somebody noticed, by the server's clock.
+        name: of the state before it went back.
+        goal: how many batches it had, as far as anybody has told.
+        held: how many of them were still there; 0 where it was emptied, or another one stands in its place.
+        missing: how many of them are neither there nor sent again nor given up.
+    """
+
+    since_ms: int
+    name: str
+    goal: int
+    held: int
+    missing: int
+
+    @classmethod
+    def parse(cls, text: bytes) -> Recovery | None:
+        """Read what the script wrote; None where it is damaged.
+
+        Example:
+            >>> Recovery.parse(b"1764000000000 blue-1763999999999 110 100 7").missing
+            7
+        """
+        try:
+            since_ms, name, goal, held, missing = text.decode().split(" ")
+            return cls(int(since_ms), name, int(goal), int(held), int(missing))
+        except ValueError:
+            return None
+
+    def is_open(self, now_ms: int) -> bool:
+        """Whether a page would show some counters lower than they were, and they may still rise."""
+        return self.missing > 0 and now_ms - self.since_ms < RECOVERY_MS
+
+    @classmethod
+    def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
+        """Return the account after a batch, and whether the state went back under the name that it had.
+
+        Then it gets another one, so that others notice, too. What stands in the place of another state has its own.
+        """
+        known = batch.known
+        if not known.incarnation:
+            return before, False
+        # Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
+        is_behind = batch.makes_good > 0 or known.batches > state.batches
+        went_back = not state.incarnation or (known.incarnation == state.incarnation and is_behind)
+        is_told_of = before is not None and before.name == known.incarnation
+        replaced = batch.makes_good > 0 and known.incarnation != state.incarnation and not is_told_of
+        if went_back or replaced:
+            held = state.batches if went_back else 0
+            missing = known.batches - held - batch.makes_good
+            return cls(now_ms, known.incarnation, known.batches, held, missing), went_back
+        if before is None or not is_told_of:
+            return before, False
+        more = max(0, known.batches - before.goal)
+        return replace(before, goal=before.goal + more, missing=before.missing + more - batch.makes_good), False
