@@ -71,7 +71,9 @@ class HighWater:
 
     def lost(self, scrape: Scrape) -> State | None:
         """Return the state of which nobody will send again what is missing; None while somebody may."""
-        return self._ebb[1] if self._ebb and scrape.at_ms - self._ebb[0] >= RECOVERY_MS else None
+        if self._ebb is None or scrape.is_recovering or scrape.at_ms - self._ebb[0] < RECOVERY_MS:
+            return None
+        return self._ebb[1]
 
     def _ebbing(self, scrape: Scrape) -> tuple[int, State] | None:
         for known, state, recovery in zip(self._states, scrape.states, scrape.recoveries, strict=False):

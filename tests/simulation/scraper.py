@@ -91,8 +91,8 @@ class Scraper:
     def _compare(self, page: dict[str, float], *, missing: bool) -> None:
         """Let no counter go down or away.
 
-        It may when the store was emptied, or went back twice since the last page; when it went back and was brought past
-        the old count by instances that had not known it; and when what is missing was added for long enough: nobody
+        It may when the store was emptied, or went back twice since the last page; when it went back and instances that
+        had not known it brought it past the old count; and when what is missing was added for long enough: nobody
         writes it back here.
         """
         began_anew = self._emptied != self._server.emptied or self._server.disturbed > self._disturbed + 1

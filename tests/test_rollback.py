@@ -1,0 +1,290 @@
+"""A store that goes back in time: no page shows a counter lower than it was, and what can be had is there again."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.kairo_metrics import high_water
+from lib.kairo_metrics.collector import Scrape
+from lib.kairo_metrics.errors import StoreError
+from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.exposition.negotiate import PLAIN
+from lib.kairo_metrics.high_water import HighWater, raised
+from lib.kairo_metrics.pipeline import Pipeline
+from lib.kairo_metrics.scrape import Scraper
+from lib.kairo_metrics.series import Series
+from lib.kairo_metrics.store import recovery
+from lib.kairo_metrics.store.base import State
+from lib.kairo_metrics.store.native import NativeCounts
+from lib.kairo_metrics.store.notation import number_text
+from lib.kairo_metrics.store.schema import Schema
+from tests.instance import JOBS, WAIT, Instance, Start, settings
+
+SIZE = Schema("size", "native", ("queue",), ("1.0", "+Inf"), help="Sizes.")
+SHARES = Schema("shares", "gauge", ("queue",), mode="sum", help="Shares held.")
+A = 'jobs_total{queue="a"}'
+
+
+class Disk:
+    """What a Redis had on its disk: all keys as they were, with the time that they have left."""
+
+    def __init__(self, client: Any) -> None:  # redis-py types replies as bytes or str
+        self._client = client
+        self._keys = {key: (client.dump(key), max(0, client.pttl(key))) for key in client.scan_iter()}
+
+    def load(self) -> None:
+        """Have Redis come up with it."""
+        self._client.flushall()
+        for key, (dump, left_ms) in self._keys.items():
+            self._client.restore(key, left_ms, dump)
+
+
+class Page:
+    """A function that serves the page: warm from one scrape to the next."""
+
+    def __init__(self, instance: Instance) -> None:
+        pipeline = Pipeline(settings(), instance.store, instance.flusher)
+        self._scraper = Scraper(pipeline)
+
+    async def __call__(self, *names: str) -> dict[str, float]:
+        """Scrape; return the samples."""
+        scrape = await self._scraper.take(time.perf_counter(), 5, frozenset(names))
+        lines = b"".join(PLAIN.render(scrape.families)).decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+class Site:
+    """Writers, and functions that serve the page, on one Redis."""
+
+    def __init__(self, start: Start, redis_url: str, client: Any) -> None:
+        self._start, self._redis_url = start, redis_url
+        self.client = client
+
+    def writer(self) -> Instance:
+        return self._start(self._redis_url)
+
+    def page(self) -> Page:
+        return Page(self.writer())
+
+    def disk(self) -> Disk:
+        return Disk(self.client)
+
+
+@pytest.fixture
+def site(start: Start, redis_url: str, redis_client: Any) -> Site:
+    return Site(start, redis_url, redis_client)
+
+
+async def add(instance: Instance, times: int = 1) -> None:
+    """Count so often, in as many batches: a job of one, a wait in the second bucket, a size and a share."""
+    for _ in range(times):
+        instance.add('queue="a"')
+        instance.add('queue="a"', 1.0, schema=WAIT, index=3)
+        instance.add('queue="a"', 0.5, schema=WAIT, index=1)
+        observed = NativeCounts(3, 0.001)
+        observed.observe(2.0)
+        with instance.recorder.lock:
+            instance.recorder.observe(Series(SIZE, 'queue="a"'), observed, 160, weight=1.0)
+        instance.add('queue="a"', schema=SHARES)
+        await instance.flusher.aflush()
+
+
+def let_time_go_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody wait any more for instances to send again."""
+    for module in (high_water, recovery):
+        monkeypatch.setattr(module, "RECOVERY_MS", 0)
+
+
+async def test_a_page_that_was_served_before_shows_no_dip_while_instances_send_again(site: Site) -> None:
+    """From the first scrape after the store went back to the last replay, every counter is at least where it was."""
+    one, other, page = site.writer(), site.writer(), site.page()
+    await add(one, 3)
+    disk = site.disk()
+    await add(one, 2)
+    await add(other, 4)
+    before = await page()
+    disk.load()
+    for writer in (None, one, other):
+        if writer:
+            await add(writer)
+        shown = await page()
+        growing = [
+            name for name in before if name.startswith(("jobs", "wait", "size", "kairo_batches", "kairo_samples"))
+        ]
+        assert {name: shown[name] for name in growing if shown[name] < before[name]} == {}
+    assert shown[A] == 11.0
+    assert shown['wait_seconds_bucket{queue="a",le="1.0"}'] == shown['size_count{queue="a"}'] == 11.0
+    assert shown['shares{queue="a"}'] == 11.0
+    assert (await site.page()())[A] == 11.0
+
+
+async def test_a_new_page_waits_until_what_was_lost_is_there_again(site: Site) -> None:
+    """A function that never showed a page says 503 rather than a counter that is only partly there."""
+    one, other = site.writer(), site.writer()
+    await add(one, 3)
+    disk = site.disk()
+    await add(other, 4)
+    await add(one, 2)
+    disk.load()
+    await add(one)
+    with pytest.raises(StoreError, match="went back in time, and what it lost is being sent again"):
+        await site.page()()
+    await add(other)
+    assert (await site.page()())[A] == 11.0
+
+
+async def test_a_store_that_lost_nothing_is_waited_for_by_nobody(site: Site) -> None:
+    """An instance that is alone has sent everything again with its next flush, and the page is there at once."""
+    one = site.writer()
+    await add(one, 3)
+    disk = site.disk()
+    await add(one, 70)  # more than it keeps
+    disk.load()
+    await add(one)
+    await one.flusher.aflush()  # tells of what is lost
+    shown = await site.page()()
+    assert shown[A] + shown['kairo_samples_lost_total{family="jobs"}'] == 74.0
+
+
+async def test_what_an_instance_took_with_it_is_written_back_from_the_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nobody can send it again, the last page that was shown makes the store whole, for every page to come."""
+    one, other, page = site.writer(), site.writer(), site.page()
+    await add(one, 3)
+    disk = site.disk()
+    await add(other, 4)
+    await page()
+    disk.load()
+    await add(one)
+    assert (await page())[A] == 7.0
+    let_time_go_by(monkeypatch)
+    assert (await page())[A] == 7.0
+    await add(one)
+    for shown in (await page(), await site.page()()):
+        assert shown[A] == 8.0
+        assert shown['wait_seconds_count{queue="a"}'] == shown['size_count{queue="a"}'] == 8.0
+        assert shown['shares{queue="a"}'] == 5.0  # a gauge goes down when it does
+        assert shown['kairo_samples_restored_total{family="jobs"}'] == 3.0
+        assert shown['kairo_samples_restored_total{family="wait_seconds"}'] == 3.0
+
+
+async def test_two_pages_that_write_back_at_once_write_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page that is scraped and the one that is pushed come from two functions; both know what is missing."""
+    one, pages = site.writer(), [site.page(), site.page()]
+    await add(one, 3)
+    disk = site.disk()
+    await add(one, 4)
+    for page in pages:
+        await page()
+    disk.load()
+    let_time_go_by(monkeypatch)
+    assert [shown[A] for shown in await asyncio.gather(*(page() for page in pages))] == [7.0, 7.0]
+    assert (await site.page()())[A] == 7.0
+
+
+async def test_a_page_of_some_families_knows_of_the_others_later(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scrape with name[] shows what it asks for, and keeps nothing from being written back by the next whole one."""
+    let_time_go_by(monkeypatch)
+    one, page = site.writer(), site.page()
+    await add(one, 3)
+    disk = site.disk()
+    await add(one, 2)
+    await page()
+    disk.load()
+    assert await page("jobs_total") == {A: 5.0}
+    assert (await page())['wait_seconds_count{queue="a"}'] == 5.0
+    assert (await site.page()())[A] == 5.0
+
+
+async def test_an_emptied_store_begins_anew(site: Site) -> None:
+    """What an operator flushed does not come back from a page: its counters are new ones."""
+    one, page = site.writer(), site.page()
+    await add(one, 3)
+    await page()
+    site.client.flushall()
+    await add(site.writer())
+    assert (await page())[A] == 1.0
+
+
+async def test_what_was_removed_on_purpose_stays_away(site: Site) -> None:
+    """Removing a series is no step back in time."""
+    one, page = site.writer(), site.page()
+    await add(one, 3)
+    await page()
+    one.recorder.remove(Series(JOBS, 'queue="a"'))
+    await add(one)
+    assert (await page())[A] == 1.0
+
+
+async def test_an_account_that_was_spoilt_costs_no_page(site: Site) -> None:
+    """Whatever stands in the place of the account of a recovery, the page is served."""
+    one = site.writer()
+    await add(one, 3)
+    [index] = site.client.keys("*:families")
+    for damage in (b"", b"x", b"1 2 3 4 5", b"-1 a -2 b c", b"\xff\xfe 1 1 1 1", b"9" * 400):
+        site.client.hset(index, "recovery", damage)
+        await add(one)
+        await site.page()()
+
+
+COUNTS = st.integers(0, 9)
+FLOATS = st.floats(0, 1e12) | st.sampled_from([0.1, 0.2, 0.3, 1e-9, float("inf"), float("nan")])
+
+
+def _counter(draw: Callable[[Any], Any]) -> bytes:
+    return number_text(draw(FLOATS.filter(lambda number: not math.isnan(number)))).encode()
+
+
+def _histogram(draw: Callable[[Any], Any]) -> bytes:
+    return b" ".join([number_text(draw(FLOATS)).encode(), *(b"%d" % draw(COUNTS) for _ in range(3))])
+
+
+def _native(draw: Callable[[Any], Any]) -> bytes:
+    counts = NativeCounts(draw(st.integers(-1, 3)), draw(st.sampled_from([0.0, 0.001, 0.5])))
+    for amount in draw(st.lists(st.integers(-40, 40), max_size=5)):
+        counts.observe(amount / 4)
+    return counts.text().encode()
+
+
+@pytest.mark.parametrize(
+    ("schema", "row"),
+    [
+        (Schema("jobs", "counter"), _counter),
+        (Schema("wait", "histogram", (), WAIT.bounds), _histogram),
+        (Schema("size", "native"), _native),
+    ],
+)
+@given(data=st.data())
+def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st.DataObject) -> None:
+    """Whatever the store has kept of a series, with what is added no number of it is below what was shown."""
+    shown, held = row(data.draw), row(data.draw)
+    water = HighWater()
+    water.remember(_scrape(schema, shown, 5))
+    scrape = _scrape(schema, held, 4)
+    [family] = raised(scrape, water.missing(scrape)).families
+    before, after = (_numbers(schema, numbers) for numbers in (shown, family.rows[b""]))
+    assert all(not after.get(place, 0) < number for place, number in before.items()), (shown, held, family.rows)
+    # And nothing is added where nothing is missing.
+    again = _scrape(schema, family.rows[b""], 4)
+    assert raised(again, water.missing(again)).families[0].rows == family.rows
+
+
+def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:
+    return Scrape((Family(schema, {b"": numbers}),), 0, (State("blue", batches),), (None,))
+
+
+def _numbers(schema: Schema, numbers: bytes) -> dict[str, float]:
+    """Return what is printed of a row, but for the buckets of a native histogram that is coarser than another one."""
+    if schema.type == "native":
+        counts = NativeCounts.parse(numbers.decode().split())
+        return {"count": counts.count, "zero": counts.zero_count}
+    return {str(place): float(word) for place, word in enumerate(numbers.split())}
