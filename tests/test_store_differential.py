@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -54,6 +54,7 @@ class Sent:
         known: which state the writer knows (the one that is there, the one before it, another one), and how many
             batches more it had; None where it has heard of none.
         makes_good: how many lost batches it stands for.
+        restores: whether it is to be taken only if the state went back.
     """
 
     writer: str
@@ -61,6 +62,7 @@ class Sent:
     families: tuple[tuple[Schema, tuple[tuple[str, str], ...], tuple[str, ...], bool], ...]
     known: tuple[str, int] | None = None
     makes_good: int = 0
+    restores: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ def one_batch(draw: st.DrawFn) -> Sent:
         cleared = draw(st.sampled_from([(), (), (), ("",), ('queue="a"',), ('queue="b"', 'queue="c"')]))
         families.append((schema, tuple(series), cleared, draw(st.integers(0, 3)) > 0))
     writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
-    return Sent(writer, ahead, tuple(families), draw(KNOWN), draw(st.sampled_from([0, 0, 1, 3])))
+    return Sent(
+        writer, ahead, tuple(families), draw(KNOWN), draw(st.sampled_from([0, 0, 1, 3])), draw(st.integers(0, 7)) == 0
+    )
 
 
 DOINGS = st.lists(
@@ -206,8 +210,9 @@ class Pair:
             FamilyDelta(schema, series, 1.0, schema.metadata() if announced else "", cleared)
             for schema, series, cleared, announced in sent.families
         ]
-        states = self._known(sent, *self._real_state()), self._known(sent, *self._memory_state())
-        for_real, for_memory = (Batch(seq, tuple(deltas), time.monotonic(), known, sent.makes_good) for known in states)
+        batch = Batch(seq, tuple(deltas), time.monotonic(), makes_good=sent.makes_good, restores=sent.restores)
+        for_real = replace(batch, known=self._known(sent, *self._real_state()))
+        for_memory = replace(batch, known=self._known(sent, *self._memory_state()))
         with self.real.sync_link() as link, self.memory.sync_link() as no_link:
             real = drive(self.real.apply(writer, for_real), link)
             said = drive(self.memory.apply(writer, for_memory), no_link)

@@ -39,13 +39,14 @@ class HighWater:
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
         self._states: tuple[State, ...] = ()
-        # Since when, by the server's clock, and which state it was that went back.
-        self._ebb: tuple[int, State] | None = None
+        # Since when, by the server's clock, in which shard, and which state it was that went back.
+        self._ebb: tuple[int, int, State] | None = None
 
-    def remember(self, page: Scrape) -> None:
-        """Take in a page that will be shown."""
+    def remember(self, page: Scrape, names: frozenset[str] = frozenset()) -> None:
+        """Take in a page that will be shown; of one that was asked for some families the others stay as they are."""
+        counting = {family.schema.name: family for family in page.families if family.schema.type in _COUNTING}
         self._states = page.states
-        self._families.update({f.schema.name: f for f in page.families if f.schema.type in _COUNTING})
+        self._families = {**self._families, **counting} if names else counting
 
     def missing(self, scrape: Scrape, names: frozenset[str] = frozenset()) -> dict[Schema, Rows]:
         """Return what counters lack of what was shown because the store went back, as rows that can be added to theirs.
@@ -69,16 +70,17 @@ class HighWater:
             return {}
         return missing
 
-    def lost(self, scrape: Scrape) -> State | None:
-        """Return the state of which nobody will send again what is missing; None while somebody may."""
+    def lost(self, scrape: Scrape) -> tuple[int, State] | None:
+        """Return a shard, and the state of which nobody sends again what is missing; None while somebody may."""
         if self._ebb is None or scrape.is_recovering or scrape.at_ms - self._ebb[0] < RECOVERY_MS:
             return None
-        return self._ebb[1]
+        return self._ebb[1:]
 
-    def _ebbing(self, scrape: Scrape) -> tuple[int, State] | None:
-        for known, state, recovery in zip(self._states, scrape.states, scrape.recoveries, strict=False):
-            if _went_back(known, state, recovery):
-                return scrape.at_ms, known
+    def _ebbing(self, scrape: Scrape) -> tuple[int, int, State] | None:
+        shards = zip(self._states, scrape.states, scrape.recoveries, strict=False)
+        for shard, (known, state, recovery) in enumerate(shards):
+            if Recovery.went_back(recovery, state, known):
+                return scrape.at_ms, shard, known
         return None
 
     def _lacking(self, scrape: Scrape, names: frozenset[str]) -> Iterator[tuple[Schema, Rows]]:
@@ -93,15 +95,6 @@ class HighWater:
                 }
                 if rows:
                     yield family.schema, rows
-
-
-def _went_back(known: State, state: State, recovery: Recovery | None) -> bool:
-    """Tell whether a state is what became of an older one; one that was emptied began anew, and so did its counters."""
-    if not known.incarnation:
-        return False
-    if known.incarnation == state.incarnation:
-        return known.batches > state.batches
-    return recovery is not None and recovery.held > 0 and recovery.name == known.incarnation
 
 
 def raised(scrape: Scrape, missing: Mapping[Schema, Rows]) -> Scrape:

@@ -19,25 +19,27 @@ _SERIES_PER_BATCH = 1_000
 _MAX_NATIVE_BUCKETS = 160
 
 
-def restore(store: Store, known: State, missing: Mapping[Schema, Rows]) -> Steps[None]:
-    """Add what is missing to what the first shard holds.
+def restore(store: Store, shard: int, known: State, missing: Mapping[Schema, Rows]) -> Steps[None]:
+    """Add what is missing to what a shard holds, if it did go back.
 
     All who do this for one state do it under one name: of two, the store takes one for the other's echo.
 
     Args:
         store: the store that lost it.
-        known: the state as it was before.
+        shard: the one that went back.
+        known: its state as it was before.
         missing: rows to be added, by family.
 
     Raises:
         StoreError: it could not be written; to try again is safe.
     """
-    writer = Writer(f"restores-{known.incarnation}-{known.batches}", 0)
+    writer = Writer(f"restores-{known.incarnation}-{known.batches}", shard)
     series = _series(missing)
     seq = 0
     while part := list(islice(series, _SERIES_PER_BATCH)):
         seq += 1
-        verdict = yield from store.apply(writer, Batch(seq, _families(part), time.monotonic(), known))
+        batch = Batch(seq, _families(part), time.monotonic(), known, restores=True)
+        verdict = yield from store.apply(writer, batch)
         if not isinstance(verdict, Applied | Duplicate):
             return  # what can't be written, the page adds for as long as its function remembers
 

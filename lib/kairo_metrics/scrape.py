@@ -37,6 +37,7 @@ class Scraper:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._water = HighWater()
+        self._begun = self._shown = 0
 
     async def take(
         self,
@@ -63,8 +64,11 @@ class Scraper:
                 with suppress(StoreError):
                     await pipeline.flusher.aflush()
                 limits = Limits(pipeline.settings.series_ttl_s, pipeline.settings.instance_lease_s)
+                self._begun += 1
+                turn = self._begun
                 scrape = await collect(pipeline.store, limits, names, extras or Extras())
-            missing = self._water.missing(scrape, names)
+            # One that was overtaken by another one is older than what was shown, and not a store that went back.
+            missing = self._water.missing(scrape, names) if turn > self._shown else {}
         except TimeoutError:
             raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
         except StoreError as err:
@@ -72,18 +76,20 @@ class Scraper:
         if scrape.leftovers:
             await _tidy(pipeline.store, scrape, started_s + patience_s - time.perf_counter())
         if missing and not names and (lost := self._water.lost(scrape)):
-            await self._restore(lost, missing, started_s + patience_s - time.perf_counter())
+            await self._restore(*lost, missing, started_s + patience_s - time.perf_counter())
         page = raised(scrape, missing)
-        self._water.remember(page)
+        if turn > self._shown:
+            self._shown = turn
+            self._water.remember(page, names)
         return page.with_duration(time.perf_counter() - started_s).named(names)
 
-    async def _restore(self, known: State, missing: Mapping[Schema, Rows], patience_s: float) -> None:
+    async def _restore(self, shard: int, known: State, missing: Mapping[Schema, Rows], patience_s: float) -> None:
         """Write back what nobody has sent again; the page shows it with and without that."""
         store = self._pipeline.store
         _log.warning("the store went back in time; what no instance sends again is written back from the last page")
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(patience_s), store.link() as link:
-                await adrive(restore(store, known, missing), link)
+                await adrive(restore(store, shard, known, missing), link)
 
 
 async def _tidy(store: Store, scrape: Scrape, patience_s: float) -> None:

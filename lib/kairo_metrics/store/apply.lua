@@ -17,7 +17,8 @@
 -- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
 -- ARGV[7] the state that the writer heard of last, as answered; "" for none. If it had more batches than this one has,
 --         the state went back in time: it is renamed, so that others notice, too
--- ARGV[8] how many of the batches that the state lost this one makes good
+-- ARGV[8] how many of the batches that the state lost this one makes good; or "restores": it holds what that state had and
+--         nobody sends again, and is a duplicate where the state did not go back from there
 -- then for each family:
 --   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; what does
 --     not look like it is damaged, and starts again from zero), label text of its overflow series,
@@ -164,13 +165,23 @@ local is_countable = fitting.w(batches)
 if not is_countable or not string.find(incarnation, '^[%w-]+$') then incarnation = '' end
 if not is_countable then batches = '0' end
 
+local RECOVERY = '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$'
+
+-- Whether the state is what became of the one that the writer knows, and holds less.
+local function lacks_something()
+  local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
+  if known == incarnation then return tonumber(known_batches) > tonumber(batches) end
+  local _, name, _, held = string.match(state[3] or '', RECOVERY)
+  return known and name == known and held ~= '0'
+end
+
 -- The account of the recovery after this batch, if that changes it, and whether the state went back under the name that
 -- it had. What others have begun in the place of another state has a name of its own.
 local function recovery_after()
   local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
   if not known then return nil, false end
-  local since, name, goal, held, missing = string.match(state[3] or '', '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$')
-  local makes_good = tonumber(ARGV[8])
+  local since, name, goal, held, missing = string.match(state[3] or '', RECOVERY)
+  local makes_good = tonumber(ARGV[8]) or 0
   -- Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
   local is_behind = makes_good > 0 or tonumber(known_batches) > tonumber(batches)
   local went_back = incarnation == '' or (known == incarnation and is_behind)
@@ -184,6 +195,7 @@ local function recovery_after()
   return string.format('%s %s %.0f %s %.0f', since, name, goal + more, held, missing + more - makes_good), false
 end
 
+if ARGV[8] == 'restores' and sequence == 1 and not lacks_something() then sequence = applied end
 if sequence <= applied then return { 'duplicate', incarnation .. ' ' .. batches } end
 if sequence > applied + 1 then return { 'gap', applied + 1, incarnation .. ' ' .. batches } end
 

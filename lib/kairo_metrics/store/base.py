@@ -88,6 +88,8 @@ class Batch:
         known: the state that its writer heard of last.
         makes_good: how many of the batches that the store lost it stands for: none if it is new, itself if it is sent
             again, and those with it that can't be.
+        restores: whether it holds what the known state had and nobody sends again; it is no news for a store that did
+            not go back from there.
     """
 
     seq: int
@@ -95,6 +97,7 @@ class Batch:
     sealed_at_s: float
     known: State = State()
     makes_good: int = 0
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class MemoryStore:
         now_ms = self._clock_ms()
         _forget_silent_writers(shard, now_ms)
         applied, _ = shard.writers.get(writer.id, (0, 0))
-        if batch.seq <= applied:
+        if batch.seq <= applied or (batch.restores and not self._went_back(shard, batch)):
             return Duplicate(State(shard.incarnation, shard.batches))
         if batch.seq > applied + 1:
             return Gap(applied + 1, State(shard.incarnation, shard.batches))
@@ -103,6 +103,10 @@ class MemoryStore:
             shard.incarnation = f"{writer.id}-{now_ms}"
         shard.batches += 1
         return Applied(State(shard.incarnation, shard.batches))
+
+    def _went_back(self, shard: _Shard, batch: Batch) -> bool:
+        state = State(shard.incarnation, shard.batches)
+        return batch.seq > 1 or Recovery.went_back(shard.recovery, state, batch.known)
 
     def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> None:
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))

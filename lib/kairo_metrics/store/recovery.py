@@ -48,6 +48,15 @@ class Recovery:
         """Whether a page would show some counters lower than they were, and they may still rise."""
         return self.missing > 0 and now_ms - self.since_ms < RECOVERY_MS
 
+    @staticmethod
+    def went_back(before: Recovery | None, state: State, known: State) -> bool:
+        """Tell whether a state is what became of the known one, and holds less; one that was emptied began anew."""
+        if not known.incarnation:
+            return False
+        if known.incarnation == state.incarnation:
+            return known.batches > state.batches
+        return before is not None and before.held > 0 and before.name == known.incarnation
+
     @classmethod
     def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
         """Return the account after a batch, and whether the state went back under the name that it had.
