@@ -14,8 +14,10 @@ from unittest import mock
 import pytest
 
 from lib.kairo_metrics import collector, outbox
+from lib.kairo_metrics.high_water import HighWater
 from lib.kairo_metrics.outbox import Outbox
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.recovery import Recovery
 from tests.simulation.__main__ import main, run_all
 from tests.simulation.schedule import STEPS, Failure, run
 from tests.simulation.server import Server
@@ -72,6 +74,10 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "an outbox that does not count what it loses": lambda: mock.patch.object(Outbox, "_count_lost"),
     "an outbox that does not tell again what told of losses": lambda: mock.patch.object(
         outbox, "_weights", lambda families: ((delta.schema.name, delta.weight) for delta in families)
+    ),
+    "a page that shows what the store has kept": lambda: mock.patch.object(HighWater, "missing", return_value={}),
+    "a store that does not tell that it went back": lambda: mock.patch.object(
+        Recovery, "after", side_effect=lambda before, *_: (before, False)
     ),
     "a collector that shows one shard of many": lambda: mock.patch.object(
         collector, "merge", lambda _schema, parts: dict(parts[-1]) if parts else {}

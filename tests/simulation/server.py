@@ -37,7 +37,7 @@ class Server:
         held: parcels that are in the state, and in which shard.
         disturbed: how often the state went back.
         emptied: how often it went back to where a shard was empty.
-        unnoticed: shards that went back, and did not get another name since.
+        unnoticed: shards that went back, and have taken nothing since from anybody who can tell.
         evicted: writers whose record was dropped, and who have not found out.
         heard_s: when a batch of each writer was applied last.
         foreign: families, by their place in the index, whose key holds something foreign.
@@ -77,11 +77,12 @@ class Server:
         refused = tuple(place for place, delta in enumerate(batch.families) if delta.schema.index_field in self.foreign)
         if refused and batch.seq == self.last_seq(writer) + 1:
             return Refused(refused)
-        before = self.shards[writer.shard].incarnation
+        shard, known = self.shards[writer.shard], batch.known
+        is_behind = known.incarnation == shard.incarnation and known.batches > shard.batches
         verdict: Verdict = result(self.store.apply(writer, batch))
         if isinstance(verdict, Applied):
             self.heard_s[writer.id] = self._now_s()
-            if before and self.shards[writer.shard].incarnation != before:
+            if batch.makes_good or is_behind:
                 self.unnoticed.discard(writer.shard)
             for parcel in self._parcels.of([batch]):
                 if parcel in self.held:
