@@ -8,11 +8,12 @@ from collections.abc import Callable
 __all__ = ["Breaker"]
 
 _FIRST_PAUSE_S = 0.25
-_LONGEST_PAUSE_S = 4.0
+# With the default budget, which the attempt that fails last may still take, a store is found again within 5 s.
+_LONGEST_PAUSE_S = 3.0
 
 
 class Breaker:
-    """Closed while the store answers; open for 0.25 s after a failure, doubling to 4 s.
+    """Closed while the store answers; open for 0.25 s after a failure, doubling up to 3 s.
 
     When the pause is over one attempt is let through; its outcome closes the breaker or opens it for longer.
 
