@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 _HOST = "127.0.0.1"
 _CHUNK = 1 << 16
+# More than fit into a backlog of zero.
+_CROWD = 4
 
 
 class Proxy:
@@ -45,11 +49,12 @@ class Proxy:
         self.replies = 0
         self.lock = threading.Lock()
         self._upstream = urlsplit(upstream)
-        self._loss: tuple[bytes, bool] | None = None
+        self._loss: _Loss | None = None
         self._links: list[_Link] = []
         self._port = 0
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
+        self._crowd: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         self.listen()
@@ -67,19 +72,40 @@ class Proxy:
     def url(self) -> str:
         return f"redis://{_HOST}:{self._port}/0"
 
-    def lose_reply(self, to: bytes = b"", *, then_cut: bool = True) -> None:
+    def lose_reply(self, to: bytes = b"", *, at: int = 0, then_cut: bool = True) -> None:
         """Swallow the next reply of the server, so that the client can't know whether its command ran.
 
         Args:
             to: only the reply to a burst that contains these bytes.
+            at: let so many bytes of it through.
             then_cut: cut the connection; else it hangs, and whatever follows on it is swallowed too.
         """
-        self._loss = (to, then_cut)
+        self._loss = _Loss("reply", to, at, then_cut)
+
+    def lose_request(self, of: bytes = b"", *, at: int = 0, then_cut: bool = True) -> None:
+        """Swallow the next burst of requests, so that the server never runs it, unless all of it comes through.
+
+        Args:
+            of: only a burst that contains these bytes.
+            at: let so many bytes of it through.
+            then_cut: cut the connection; else it hangs.
+        """
+        self._loss = _Loss("request", of, at, then_cut)
 
     @property
     def loss_is_pending(self) -> bool:
-        """Whether the reply that `lose_reply` asked for is still to come."""
+        """Whether the loss that was asked for is still to come."""
         return self._loss is not None
+
+    def lead_to(self, upstream: str) -> None:
+        """Bring new connections to another server, as a name does after a failover; the open ones are cut."""
+        self._upstream = urlsplit(upstream)
+        self.cut()
+
+    def half_open(self) -> None:
+        """Close the open connections without a word to the client: what it sends next is answered by a reset."""
+        for link in self._links:
+            link.half_open()
 
     def cut(self) -> None:
         """Cut the open connections; new ones are welcome."""
@@ -89,16 +115,31 @@ class Proxy:
     def refuse(self) -> None:
         """Refuse new connections, as if no server ran there; the open ones stay."""
         listener, acceptor = self._listener, self._acceptor
-        if listener is None or acceptor is None:
+        if listener is None:
             return
         self._listener = self._acceptor = None
         with contextlib.suppress(OSError):  # some systems do not shut down a listening socket
             listener.shutdown(socket.SHUT_RDWR)
-        acceptor.join()
+        if acceptor is not None:
+            acceptor.join()
         listener.close()
+        while self._crowd:
+            self._crowd.pop().close()
+
+    def deafen(self) -> None:
+        """Let nobody in and turn nobody away: packets of new connections vanish, as behind a firewall."""
+        self.refuse()
+        self._listener = socket.create_server((_HOST, self._port), backlog=0)
+        for _ in range(_CROWD):  # whoever comes when they wait is not heard any more
+            waiting = socket.socket()
+            waiting.settimeout(0)
+            waiting.connect_ex((_HOST, self._port))
+            self._crowd.append(waiting)
 
     def listen(self) -> None:
         """Accept connections (again)."""
+        if self._crowd:
+            self.refuse()
         if self._listener is None:
             self._listener = socket.create_server((_HOST, self._port))
             self._port = self._listener.getsockname()[1]
@@ -111,13 +152,13 @@ class Proxy:
         with self.lock:
             self.connections = self.round_trips = self.replies = 0
 
-    def loses_reply_to(self, burst: bytes) -> tuple[bool, bool]:
-        """Tell whether the reply to `burst` is lost, and whether its connection is cut then."""
-        if self._loss is None or self._loss[0] not in burst:
-            return False, False
-        then_cut = self._loss[1]
+    def take_loss(self, of: str, burst: bytes) -> _Loss | None:
+        """Return the loss that was asked for if it is of this kind and hits this burst of requests."""
+        loss = self._loss
+        if loss is None or loss.of != of or loss.contains not in burst:
+            return None
         self._loss = None
-        return True, then_cut
+        return loss
 
     def _accept(self, listener: socket.socket) -> None:
         while self._listener is listener:
@@ -150,6 +191,16 @@ class Proxy:
         return server
 
 
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """What is to be swallowed: the next request or reply, from some byte on."""
+
+    of: str
+    contains: bytes
+    at: int
+    then_cut: bool
+
+
 class _Link(threading.Thread):
     """One connection of a client, and the one to the server that belongs to it."""
 
@@ -162,6 +213,7 @@ class _Link(threading.Thread):
         self._server = server
         self._burst = b""  # what the client has sent since the last reply
         self._mute = False
+        self._half_open = False
 
     def run(self) -> None:
         with self._client, self._server, contextlib.suppress(OSError):
@@ -175,6 +227,9 @@ class _Link(threading.Thread):
             with contextlib.suppress(OSError):  # closed already
                 side.shutdown(socket.SHUT_RDWR)
 
+    def half_open(self) -> None:
+        self._half_open = True
+
     def _forward(self, side: socket.socket) -> bool:
         """Pass on what `side` has sent; return False when this connection is at its end."""
         data = side.recv(_CHUNK)
@@ -183,23 +238,34 @@ class _Link(threading.Thread):
         return self._request(data) if side is self._client else self._reply(data)
 
     def _request(self, data: bytes) -> bool:
+        if self._half_open:
+            # Closed so, it is a reset that the client is sent.
+            self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
         time.sleep(self._proxy.request_delay_ms / 1000)
-        if not self._proxy.black_hole:
-            self._burst += data
+        if self._proxy.black_hole or self._mute:
+            return True
+        self._burst += data
+        with self._proxy.lock:
+            loss = self._proxy.take_loss("request", self._burst)
+        if loss is None:
             self._server.sendall(data)
-        return True
+            return True
+        before = len(self._burst) - len(data)
+        self._server.sendall(data[: max(0, loss.at - before)])
+        self._mute = True
+        return not loss.then_cut
 
     def _reply(self, data: bytes) -> bool:
         with self._proxy.lock:
             burst, self._burst = self._burst, b""
             self._proxy.round_trips += bool(burst)  # a long reply comes in pieces, and counts once
-            lost, then_cut = self._proxy.loses_reply_to(burst) if burst else (False, False)
-        self._mute = self._mute or lost
-        if lost and then_cut:
-            return False
-        time.sleep(self._proxy.reply_delay_ms / 1000)
+            loss = self._proxy.take_loss("reply", burst) if burst else None
+        time.sleep(0 if loss else self._proxy.reply_delay_ms / 1000)
         if not self._mute and not self._proxy.black_hole:
+            heard = data if loss is None else data[: loss.at]
             with self._proxy.lock:
-                self._proxy.replies += 1
-            self._client.sendall(data)
-        return True
+                self._proxy.replies += bool(heard)
+            self._client.sendall(heard)
+        self._mute = self._mute or loss is not None
+        return loss is None or not loss.then_cut

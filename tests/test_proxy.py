@@ -21,7 +21,9 @@ TIMEOUT_S = 0.2
 def client(proxy: Proxy) -> Iterator[redis.Redis]:
     """Give a connected client that never sends a command twice by itself."""
     retry = Retry(NoBackoff(), 0)
-    with redis.Redis.from_url(proxy.url, socket_timeout=TIMEOUT_S, retry=retry) as client:
+    with redis.Redis.from_url(
+        proxy.url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry
+    ) as client:
         client.ping()
         proxy.reset_counts()
         yield client
@@ -63,6 +65,73 @@ def test_a_lost_reply_is_one_whose_command_ran(
     assert not proxy.loss_is_pending
     assert redis_client.get("hits") == b"1"
     assert client.incr("hits") == 2
+
+
+@pytest.mark.parametrize(("then_cut", "error"), [(True, redis.ConnectionError), (False, redis.TimeoutError)])
+def test_a_lost_request_is_one_that_never_ran(
+    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis, *, then_cut: bool, error: type[Exception]
+) -> None:
+    """The client gets an error and the server has heard of nothing; the next command is answered again."""
+    proxy.lose_request(of=b"INCR", then_cut=then_cut)
+    client.ping()
+    with pytest.raises(error):
+        client.incr("hits")
+    assert not proxy.loss_is_pending
+    assert redis_client.get("hits") is None
+    assert client.incr("hits") == 1
+
+
+def test_a_request_cut_in_its_midst_runs_only_when_it_is_whole(
+    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis
+) -> None:
+    """The server gets the bytes before the cut and no other; with all of them it runs the command."""
+    request = b"*2\r\n$4\r\nINCR\r\n$4\r\nhits\r\n"
+    for at in (1, len(request) - 1, len(request)):
+        proxy.lose_request(of=b"INCR", at=at)
+        with pytest.raises(redis.ConnectionError):
+            client.execute_command("INCR", "hits")  # type: ignore[no-untyped-call]
+        deadline_s = time.monotonic() + 10
+        while (redis_client.get("hits") == b"1") != (at == len(request)):
+            assert time.monotonic() < deadline_s
+
+
+def test_a_reply_cut_in_its_midst_is_none(proxy: Proxy, client: redis.Redis) -> None:
+    """The client gets the bytes before the cut, and then the end of the connection."""
+    for at in range(len(b":1\r\n")):
+        proxy.lose_reply(to=b"INCR", at=at)
+        with pytest.raises(redis.ConnectionError):
+            client.incr("hits")
+    assert client.incr("hits") == 5
+
+
+def test_a_half_open_connection_is_reset_when_it_is_used(proxy: Proxy, client: redis.Redis) -> None:
+    """The client learns nothing until it sends something."""
+    proxy.half_open()
+    time.sleep(0.01)
+    with pytest.raises(redis.ConnectionError):
+        client.incr("hits")
+    assert client.incr("hits") == 1
+
+
+def test_a_deaf_address_neither_accepts_nor_refuses(proxy: Proxy, client: redis.Redis) -> None:
+    """New connections wait in vain; the open ones go on; afterwards it listens again."""
+    proxy.deafen()
+    assert client.incr("hits") == 1
+    proxy.cut()
+    for _ in range(2):
+        with pytest.raises(redis.RedisError):
+            client.incr("hits")
+    assert proxy.connections == 0
+    proxy.listen()
+    assert client.incr("hits") == 2
+
+
+def test_it_leads_to_another_server(proxy: Proxy, client: redis.Redis) -> None:
+    """After a failover the same address is another server."""
+    client.set("hits", "1")
+    with private_redis() as url:
+        proxy.lead_to(url)
+        assert client.get("hits") is None
 
 
 def test_a_black_hole_swallows_requests(proxy: Proxy, client: redis.Redis, redis_client: redis.Redis) -> None:
