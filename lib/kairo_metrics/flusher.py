@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextvars import Context
+from typing import Any
 
 from .breaker import Breaker
 from .config import Settings
@@ -67,6 +68,7 @@ class Flusher:
         self._settled_epoch = self.recorder.epoch - 1
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
+        self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
     @property
     def pending(self) -> bool:
@@ -79,7 +81,10 @@ class Flusher:
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
-        epoch, deadline_s = self._plan()
+        epoch = self._open_epoch()
+        if self._settled_epoch < epoch:
+            await self._load()
+        deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch:
             under_way = self._under_way()
             flight = under_way or self._start(epoch)
@@ -96,7 +101,13 @@ class Flusher:
         timer stands in for the request that may never come. A request that is cancelled is flushed, too.
         """
         cancelled: asyncio.CancelledError | None = None
-        epoch, deadline_s = self._plan()
+        epoch = self._open_epoch()
+        if self._settled_epoch < epoch and not self._breaker.pause_s():
+            try:
+                await self._load()
+            except asyncio.CancelledError as err:
+                cancelled = err
+        deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch and not self._breaker.pause_s() and self._clock() < deadline_s:
             flight = self._under_way() or self._start(epoch)
             try:
@@ -118,7 +129,10 @@ class Flusher:
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
-        epoch, deadline_s = self._plan()
+        epoch = self._open_epoch()
+        if self._settled_epoch < epoch:
+            self._store.load()
+        deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch:
             if self._clock() >= deadline_s:
                 raise self._too_slow()
@@ -136,14 +150,25 @@ class Flusher:
             finally:
                 self._turn.give_back(taken)
 
-    def _plan(self) -> tuple[int, float]:
-        """Return the epoch to settle, and until when."""
+    def _open_epoch(self) -> int:
+        """Return the epoch that takes what is recorded by now."""
         self.recorder.sample_followers()
-        epoch = self.recorder.open_epoch()
-        if self._settled_epoch < epoch:
-            # On a slow instance this alone outlasts a budget: within it the first flush would always fail.
-            self._store.load()
-        return epoch, self._clock() + self._budget_s
+        return self.recorder.open_epoch()
+
+    async def _load(self) -> None:
+        """Have the store import what it needs, before a budget begins: on a slow instance it alone outlasts one.
+
+        In a thread, for other requests go on meanwhile; and once, however many wait for it.
+        """
+        if self._store.is_loaded:
+            return
+        loop = asyncio.get_running_loop()
+        _forget_closed(self._loads)
+        loading = self._loads.get(loop)
+        if loading is None or loading.done():
+            loading = self._loads[loop] = loop.create_task(asyncio.to_thread(self._store.load), context=Context())
+            loading.add_done_callback(_look_at)
+        await asyncio.wait({loading})
 
     def _under_way(self) -> asyncio.Task[None] | None:
         """Return the flush of this event loop that is under way."""
@@ -152,9 +177,7 @@ class Flusher:
 
     def _start(self, epoch: int) -> asyncio.Task[None]:
         loop = asyncio.get_running_loop()
-        for known in list(self._flights):
-            if known.is_closed():
-                self._flights.pop(known, None)
+        _forget_closed(self._flights)
         # In a context of its own: it carries the deltas of many requests, not the trace of the one that started it.
         flight = self._flights[loop] = loop.create_task(self._fly(loop, epoch), context=Context())
         # Everybody may have stopped waiting when it fails; the breaker and the log know.
@@ -162,6 +185,7 @@ class Flusher:
         return flight
 
     async def _fly(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
+        await self._load()
         deadline_s = self._clock() + self._budget_s
         while (taken := self._turn.take(loop)) is None:
             if self._clock() > deadline_s:
@@ -218,15 +242,15 @@ class Flusher:
 
     def _retry_later(self) -> None:
         loop = asyncio.get_running_loop()
-        for known in list(self._retries):
-            if known.is_closed():
-                self._retries.pop(known, None)
+        _forget_closed(self._retries)
         if loop not in self._retries:
             self._retries[loop] = loop.call_later(self._breaker.pause_s(), self._retry, loop)
 
     def _retry(self, loop: asyncio.AbstractEventLoop) -> None:
         self._retries.pop(loop, None)
-        if self.pending:
+        if self._breaker.pause_s():
+            self._retry_later()  # a request has tried meanwhile
+        elif self.pending:
             flight = self._under_way() or self._start(self.recorder.open_epoch())
             flight.add_done_callback(self._retry_again)
 
@@ -235,6 +259,12 @@ class Flusher:
             self._retry_later()
 
 
-def _look_at(flight: asyncio.Task[None]) -> None:
-    if not flight.cancelled():
-        flight.exception()
+def _look_at(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def _forget_closed(by_loop: dict[asyncio.AbstractEventLoop, Any]) -> None:
+    for loop in list(by_loop):
+        if loop.is_closed():
+            by_loop.pop(loop, None)

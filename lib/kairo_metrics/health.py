@@ -33,7 +33,7 @@ def health_app(settings: Settings | None = None) -> Starlette:
             return _answer(200, "alive")
         if not settings.enabled:
             return _answer(200, "ready")
-        store.load()
+        await asyncio.to_thread(store.load)
         try:
             async with asyncio.timeout(settings.flush_budget_ms / 1000):
                 await store.ping()

@@ -169,6 +169,7 @@ class Wire:
     """An instance's store, as far as a flush needs one: the conversation is the script's, the link a wire."""
 
     def __init__(self, instance: SimulatedInstance) -> None:
+        self.is_loaded = True
         self._instance = instance
 
     def load(self) -> None:

@@ -158,10 +158,19 @@ class SyncLink(Protocol):
 
 
 class Store(Protocol):
-    """The shared state. `memory` and `redis` pass the same tests."""
+    """The shared state. `memory` and `redis` pass the same tests.
+
+    Attributes:
+        is_loaded: whether `load` has nothing to do any more.
+    """
+
+    is_loaded: bool
 
     def load(self) -> None:
-        """Import what the first connection needs: an instance pays for that once, outside of any time limit."""
+        """Import what the first connection needs: an instance pays for that once, outside of any time limit.
+
+        It may take a quarter of a second; in an event loop it is called in a thread.
+        """
 
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """Apply a batch exactly once, in the order of its writer's numbers."""

@@ -66,6 +66,7 @@ class MemoryStore:
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.is_loaded = True
         self._settings = settings
         self._clock_ms = clock_ms
         self._clock_s = clock_s

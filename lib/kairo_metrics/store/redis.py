@@ -19,7 +19,7 @@ from ..errors import StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .base import Batch, Command, Steps, Verdict, Writer
 from .conversation import is_foreign, raise_refusal
 from .keys import Keys
-from .script import SENT_AGAIN_WITHIN_S, apply
+from .script import SENT_AGAIN_WITHIN_S, apply, load_script
 
 if TYPE_CHECKING:
     from .snapshot import IndexEntry, Snapshot
@@ -43,11 +43,14 @@ class RedisStore:
         self._idle: dict[asyncio.AbstractEventLoop, list[_AsyncLink]] = {}
         self._sync_idle: list[_SyncLink] = []
         self._inherited: list[object] = []
+        self.is_loaded = False
 
     def load(self) -> None:
         """See `Store.load`."""
         with suppress(ImportError):  # told where it is needed, and not to a request that has had its answer
             import redis.asyncio.connection  # noqa: F401
+        load_script()
+        self.is_loaded = True
 
     def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
         """See `Store.apply`."""
@@ -68,7 +71,8 @@ class RedisStore:
             if known.is_closed():
                 self._idle.pop(known, None)
         idle = self._idle.setdefault(loop, [])
-        link = idle.pop() if idle else _AsyncLink(self._url(), self._settings)
+        # Importing, and reading certificates, must not hold up other coroutines.
+        link = idle.pop() if idle else await asyncio.to_thread(_AsyncLink, self._url(), self._settings)
         try:
             yield link
         finally:
@@ -174,6 +178,9 @@ class _AsyncLink:
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
         self._errors = (RedisError, OSError)
         self._unanswered = 0
+        if trusted := getattr(self._connection, "ssl_context", None):
+            with suppress(OSError):  # told by the connection, which reads them again
+                trusted.get()
 
     async def call(self, *commands: Command) -> list[Any]:
         """See `AsyncLink.call`. What is sent must be safe to send twice."""

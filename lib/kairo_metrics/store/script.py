@@ -28,7 +28,7 @@ from .keys import Keys
 from .notation import label_text
 from .schema import Schema
 
-__all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask"]
+__all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask", "load_script"]
 
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
@@ -69,6 +69,11 @@ def ask(script: str, rest: Command, wall_s: Callable[[], float] = time.time) -> 
             raise StoreUnavailable("the instance was frozen while it asked", sent=True) from err
         reply = yield ("EVAL", source, *rest)
     return reply
+
+
+def load_script() -> None:
+    """Read the script that a flush runs, so that the first one finds it."""
+    _source("apply.lua")
 
 
 @cache
