@@ -30,12 +30,13 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
-# How many schedules, and for how many seconds; the report of each is also a file.
+# How many schedules and seconds, and from which seed faults are drawn; the report of each is also a file.
 SCHEDULES ?= 100000
 SECONDS ?= 600
+SEED ?= 0
 
-chaos: $(INSTALLED)  ## simulate 100,000 schedules of faults (SCHEDULES changes that)
-	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) --report build/simulation.txt
+chaos: $(INSTALLED)  ## simulate 100,000 schedules, and have all faults happen to a Redis (SCHEDULES, SEED, CHAOS_ARGS)
+	@$(BIN)/python -m tests.chaos --schedules $(SCHEDULES) --seed $(SEED) --report build/chaos.txt $(CHAOS_ARGS)
 
 soak: $(INSTALLED)  ## write for 10 minutes through random faults (SECONDS changes that)
 	@$(BIN)/python -m tests.soak --seconds $(SECONDS) --report build/soak.txt

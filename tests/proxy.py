@@ -33,6 +33,8 @@ class Proxy:
         connections: how many connections were accepted.
         round_trips: how many bursts of requests the server answered; a pipeline is one burst.
         replies: how many pieces of replies the client was sent.
+        burst_bytes: how long the last burst of requests was, or is so far.
+        reply_bytes: how long the last piece of a reply was.
 
     Example:
         with Proxy(redis_url) as proxy:
@@ -47,9 +49,11 @@ class Proxy:
         self.connections = 0
         self.round_trips = 0
         self.replies = 0
+        self.burst_bytes = 0
+        self.reply_bytes = 0
         self.lock = threading.Lock()
         self._upstream = urlsplit(upstream)
-        self._loss: _Loss | None = None
+        self._losses: list[_Loss] = []
         self._links: list[_Link] = []
         self._port = 0
         self._listener: socket.socket | None = None
@@ -72,15 +76,20 @@ class Proxy:
     def url(self) -> str:
         return f"redis://{_HOST}:{self._port}/0"
 
-    def lose_reply(self, to: bytes = b"", *, at: int = 0, then_cut: bool = True) -> None:
+    @property
+    def address(self) -> tuple[str, int]:
+        return _HOST, self._port
+
+    def lose_reply(self, to: bytes = b"", *, at: int = 0, then_cut: bool = True, queued: bool = False) -> None:
         """Swallow the next reply of the server, so that the client can't know whether its command ran.
 
         Args:
             to: only the reply to a burst that contains these bytes.
             at: let so many bytes of it through.
             then_cut: cut the connection; else it hangs, and whatever follows on it is swallowed too.
+            queued: once the losses have come that are still to come, and not in their place.
         """
-        self._loss = _Loss("reply", to, at, then_cut)
+        self._losses = [*(self._losses if queued else ()), _Loss("reply", to, at, then_cut)]
 
     def lose_request(self, of: bytes = b"", *, at: int = 0, then_cut: bool = True) -> None:
         """Swallow the next burst of requests, so that the server never runs it, unless all of it comes through.
@@ -90,12 +99,12 @@ class Proxy:
             at: let so many bytes of it through.
             then_cut: cut the connection; else it hangs.
         """
-        self._loss = _Loss("request", of, at, then_cut)
+        self._losses = [_Loss("request", of, at, then_cut)]
 
     @property
     def loss_is_pending(self) -> bool:
-        """Whether the loss that was asked for is still to come."""
-        return self._loss is not None
+        """Whether a loss that was asked for is still to come."""
+        return bool(self._losses)
 
     def lead_to(self, upstream: str) -> None:
         """Bring new connections to another server, as a name does after a failover; the open ones are cut."""
@@ -126,6 +135,11 @@ class Proxy:
         while self._crowd:
             self._crowd.pop().close()
 
+    @property
+    def is_deaf(self) -> bool:
+        """Whether packets of new connections vanish."""
+        return bool(self._crowd)
+
     def deafen(self) -> None:
         """Let nobody in and turn nobody away: packets of new connections vanish, as behind a firewall."""
         self.refuse()
@@ -154,10 +168,10 @@ class Proxy:
 
     def take_loss(self, of: str, burst: bytes) -> _Loss | None:
         """Return the loss that was asked for if it is of this kind and hits this burst of requests."""
-        loss = self._loss
+        loss = self._losses[0] if self._losses else None
         if loss is None or loss.of != of or loss.contains not in burst:
             return None
-        self._loss = None
+        self._losses = self._losses[1:]
         return loss
 
     def _accept(self, listener: socket.socket) -> None:
@@ -174,7 +188,7 @@ class Proxy:
                 client.close()
                 continue
             link = _Link(self, client, server)
-            self._links.append(link)
+            self._links = [*(known for known in self._links if known.is_alive()), link]
             link.start()
 
     def _connect(self) -> socket.socket:
@@ -246,6 +260,7 @@ class _Link(threading.Thread):
         if self._proxy.black_hole or self._mute:
             return True
         self._burst += data
+        self._proxy.burst_bytes = len(self._burst)
         with self._proxy.lock:
             loss = self._proxy.take_loss("request", self._burst)
         if loss is None:
@@ -259,6 +274,7 @@ class _Link(threading.Thread):
     def _reply(self, data: bytes) -> bool:
         with self._proxy.lock:
             burst, self._burst = self._burst, b""
+            self._proxy.reply_bytes = len(data)
             self._proxy.round_trips += bool(burst)  # a long reply comes in pieces, and counts once
             loss = self._proxy.take_loss("reply", burst) if burst else None
         time.sleep(0 if loss else self._proxy.reply_delay_ms / 1000)

@@ -59,6 +59,7 @@ class RedisProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [str(find_binary()), "--port", str(self._port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._folder), "--save", "", "--appendonly", "no"]
+        command += ["--repl-diskless-sync-delay", "0"]  # a replica need not wait for others
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline_s = time.monotonic() + _STARTED_WITHIN_S
         while True:

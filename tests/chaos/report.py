@@ -1,0 +1,99 @@
+"""What came of everything, on one page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.chaos.books import FAMILIES, Books
+from tests.chaos.faults import Run
+from tests.simulation.__main__ import Outcome
+from tests.simulation.schedule import STEPS
+
+__all__ = ["Chaos", "Played", "page"]
+
+_FAILURES_SHOWN = 20
+_COLUMNS = "sent", "applied", "lost", "unseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A fault that has happened.
+
+    Args:
+        run: which, and how.
+        books: what came of it.
+        seconds: how long it took.
+    """
+
+    run: Run
+    books: Books
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """All that was done.
+
+    Args:
+        seeds: of the schedules that were simulated.
+        outcome: what came of them.
+        seconds: how long they took.
+        played: the faults.
+    """
+
+    seeds: range
+    outcome: Outcome
+    seconds: float
+    played: list[Played]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong anywhere."""
+        return not self.outcome.failures and not any(one.books.wrong for one in self.played)
+
+
+def page(chaos: Chaos) -> str:
+    """Print the page: simulation, faults, families, and for each failure how to see it again."""
+    lines = [f"Chaos: {'all of it holds' if chaos.holds else 'SOMETHING DOES NOT HOLD'}", ""]
+    if seeds := chaos.seeds:
+        done = f"{len(seeds):,} schedules of {STEPS} steps, seeds {seeds.start} to {seeds.stop - 1}"
+        lines += [f"simulation: {done}, {chaos.seconds:.0f} s: {len(chaos.outcome.failures)} did not hold", ""]
+    if chaos.played:
+        lines += [*_faults(chaos.played), "", *_families(chaos.played), ""]
+    lines += _failures(chaos)
+    return "\n".join(lines)
+
+
+def _faults(played: list[Played]) -> Iterator[str]:
+    yield _row("fault (of one Redis, and of 4 shards)", "seed", *_COLUMNS, "seconds")
+    for name in dict.fromkeys(one.run.name for one in played):
+        same = [one for one in played if one.run.name == name]
+        totals = [sum(getattr(one.books, column).total() for one in same) for column in _COLUMNS]
+        yield _row(name, same[0].run.seed, *totals, round(sum(one.seconds for one in same)))
+        if facts := same[0].books.facts:
+            yield f"    {'; '.join(facts)}"
+
+
+def _families(played: list[Played]) -> Iterator[str]:
+    yield _row("family", "", *_COLUMNS, "difference")
+    for family in FAMILIES:
+        sent, applied, lost, unseen = (
+            sum((getattr(one.books, column) for one in played), Counter[str]())[family] for column in _COLUMNS
+        )
+        yield _row(family, "", sent, applied, lost, unseen, applied + lost + unseen - sent)
+
+
+def _row(first: str, second: object, *others: object) -> str:
+    words = [f"{word:,}" if isinstance(word, int) else str(word) for word in others]
+    return f"{first:<38}{second!s:>6}" + "".join(f"{word:>11}" for word in words)
+
+
+def _failures(chaos: Chaos) -> Iterator[str]:
+    for seed, err in list(chaos.outcome.failures.items())[:_FAILURES_SHOWN]:
+        yield f"FAILED  seed {seed}: {err}"
+    for one in chaos.played:
+        if one.books.wrong:
+            yield f"FAILED  {one.run}: {'; '.join(one.books.wrong[:_FAILURES_SHOWN])}"
+            yield f"        {one.run.command}"
