@@ -120,6 +120,8 @@ class Flusher:
                 break  # the event loop is shutting down
         if self._breaker.pause_s() and self.pending:
             self._retry_later()
+        elif under_way := self._under_way():
+            under_way.add_done_callback(self._retry_again)  # it outlasts this request, and may still fail
         if cancelled is not None:
             raise cancelled
 
