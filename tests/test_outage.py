@@ -162,7 +162,8 @@ def test_a_blocking_flush_ends_with_its_budget(proxy: Proxy) -> None:
     assert proxy.round_trips <= 4
     proxy.reply_delay_ms = 0
     while instance.flusher.pending:
-        instance.flusher.flush()
+        with suppress(StoreUnavailable):  # on a busy machine not all of it fits into half a second
+            instance.flusher.flush()
 
 
 def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Proxy) -> None:
