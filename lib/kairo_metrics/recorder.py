@@ -27,6 +27,9 @@ _log = logging.getLogger("kairo_metrics")
 _REMOVED = "D"
 # The age of a value that was never set.
 _NEVER = "-1"
+# Removals of each kind that wait while the store is away; the oldest make room, and what they left in the store
+# goes when nobody has touched it for its life.
+_REMOVALS = 10_000
 
 
 class Follower(Protocol):
@@ -175,6 +178,7 @@ class Recorder:
         with self.lock:
             self._bury({series})
             self._removed[series.schema, series.text] = None
+            self._bound(self._removed)
 
     def clear(self, known: set[Series], schema: Schema, pairs: str = "") -> None:
         """Have all series of a family removed from the store that have some labels, those of other instances too.
@@ -187,6 +191,13 @@ class Recorder:
         with self.lock:
             self._bury(known)
             self._cleared[schema, pairs] = None
+            self._bound(self._cleared)
+
+    def _bound(self, removals: dict[tuple[Schema, str], None]) -> None:
+        if len(removals) > _REMOVALS:
+            schema, text = next(iter(removals))
+            del removals[schema, text]
+            self.lose(schema.name, 1.0)
 
     def _bury(self, gone: set[Series]) -> None:
         self._drop(gone)
