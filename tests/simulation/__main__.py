@@ -112,4 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What the other processes are given must be found in a module that they can import, and they don't import this one.
+    from tests.simulation.__main__ import main as importable_main
+
+    sys.exit(importable_main())
