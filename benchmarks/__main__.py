@@ -6,6 +6,7 @@ import os
 import platform
 
 from benchmarks.flush import bench_flush
+from benchmarks.outages import bench_outages
 from benchmarks.push import bench_push
 from benchmarks.response import bench_response
 from benchmarks.scrape import bench_scrape
@@ -15,7 +16,7 @@ from lib.kairo_metrics.dev.redis_server import private_redis
 def main() -> None:
     """Run every benchmark against a Redis of its own."""
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, times are medians\n")
-    for bench in (bench_flush, bench_scrape, bench_response):
+    for bench in (bench_flush, bench_scrape, bench_response, bench_outages):
         with private_redis() as url:
             bench(url)
         print()

@@ -1,12 +1,12 @@
-"""Medians, and the table they are printed in."""
+"""Medians and percentiles, and the table they are printed in."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-__all__ = ["median_s", "row"]
+__all__ = ["median_s", "percentile", "row"]
 
 _MILLISECOND_S = 1e-3
 
@@ -21,6 +21,12 @@ def median_s(work: Callable[[], object], rounds: int) -> float:
         work()
         durations.append(time.perf_counter() - started)
     return statistics.median(durations)
+
+
+def percentile(durations: Sequence[float], share: float) -> float:
+    """Return what this share of the durations does not exceed."""
+    ordered = sorted(durations)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def row(what: str, seconds: float, floor_s: float | None = None) -> None:
