@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -130,3 +132,9 @@ def test_a_fault_that_does_not_hold_is_told_with_the_command_that_repeats_it(
     monkeypatch.setattr(RedisProcess, "save", None)
     assert main([*asked, "--only", "script flush", "--only", "Redis restarted"]) == 1
     assert capsys.readouterr().out.count("TypeError") == 2
+
+
+def test_the_simulation_runs_by_itself_in_several_processes() -> None:
+    """Whoever looks for a failing schedule runs many of them without the rest."""
+    command = [sys.executable, "-m", "tests.simulation", "--schedules", "4", "--processes", "2"]
+    assert "4 schedules" in subprocess.run(command, check=True, capture_output=True, text=True).stdout

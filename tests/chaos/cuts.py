@@ -41,7 +41,7 @@ def request(lab: Lab) -> None:
         lab.proxy.lose_request(of=_KNOWN, at=at)
         lab.rounds()
         tried += not lab.proxy.loss_is_pending
-    lab.books.facts.append(f"cut at {tried} of {lab.proxy.burst_bytes} bytes")
+    lab.books.facts.append(f"cut at {tried:,} positions")
 
 
 def reply(lab: Lab) -> None:
@@ -52,7 +52,7 @@ def reply(lab: Lab) -> None:
         lab.proxy.lose_reply(to=_KNOWN, at=at)
         lab.rounds()
         tried += not lab.proxy.loss_is_pending
-    lab.books.facts.append(f"cut at {tried} of {lab.proxy.reply_bytes} bytes")
+    lab.books.facts.append(f"cut at {tried:,} positions")
 
 
 def script(lab: Lab) -> None:
@@ -68,7 +68,7 @@ def script(lab: Lab) -> None:
         instance.record()
         instance.deliver()
         tried += not lab.proxy.loss_is_pending
-    lab.books.facts.append(f"cut at {tried} of {length} bytes")
+    lab.books.facts.append(f"cut at {tried:,} positions")
 
 
 def greeting(lab: Lab) -> None:

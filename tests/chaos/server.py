@@ -48,20 +48,23 @@ def _go_back(lab: Lab, batches: int) -> None:
     lab.server.save()
     lab.rounds(batches)
     lab.server.kill_and_start()
-    lab.books.facts.append(f"{batches} batches behind")
 
 
 def killed(lab: Lab) -> None:
     """It comes back some batches behind: each instance fills its gap."""
-    for _ in range(10 if lab.thorough else 1):
-        _go_back(lab, lab.chance.randrange(1, _HELD))
+    behind = [lab.chance.randrange(1, _HELD) for _ in range(10 if lab.thorough else 1)]
+    for batches in behind:
+        _go_back(lab, batches)
         lab.rounds()
+    lab.books.facts.append(f"{', '.join(map(str, behind))} batches behind")
 
 
 def killed_far_behind(lab: Lab) -> None:
     """It comes back further behind than instances keep: that is counted as lost, and nothing else."""
-    _go_back(lab, lab.chance.randrange(*_MORE_THAN_HELD))
+    batches = lab.chance.randrange(*_MORE_THAN_HELD)
+    _go_back(lab, batches)
     lab.rounds()
+    lab.books.facts.append(f"{batches} batches behind")
 
 
 def killed_without_a_snapshot(lab: Lab) -> None:
