@@ -332,7 +332,8 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
     match err:
         case exceptions.NoScriptError():
             return UnknownScript(str(err))
-        case exceptions.ResponseError() if _is_read_only(err):
+        # Redis 6 hides the code in the error of the script.
+        case exceptions.ResponseError() if isinstance(err, exceptions.ReadOnlyError) or "READONLY" in str(err):
             # A replica since a failover: a new connection may lead to the new master.
             return StoreUnavailable(f"Redis: {err}", broken=True)
         case exceptions.AuthenticationError():
@@ -346,10 +347,3 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
     from .address import distrust
 
     return StoreUnavailable(distrust(err) or f"Redis: {err}", sent=sent)
-
-
-def _is_read_only(err: Exception) -> bool:
-    """Tell a replica's refusal; Redis 6 hides its code in the error of the script."""
-    from redis.exceptions import ReadOnlyError
-
-    return isinstance(err, ReadOnlyError) or "READONLY" in str(err)
