@@ -7,9 +7,10 @@ import asyncio
 import pytest
 import redis
 
+from lib.kairo_metrics import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.store import redis as redis_store
-from tests.instance import Start, happened, jobs_total
+from tests.instance import WAIT, Start, happened, jobs_total
 from tests.proxy import Proxy
 
 
@@ -82,6 +83,29 @@ async def test_batches_too_old_to_be_replayed_are_counted_as_lost(
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 65
     assert await happened(instance.store, "kairo_samples_lost") == {'kairo_samples_lost_total{family="jobs"}': 6}
+
+
+async def test_an_emptied_store_costs_a_long_lived_instance_no_more_than_is_told(
+    start: Start, redis_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many batches an instance has sent, what it can't send again is counted, family by family."""
+    monkeypatch.setattr(outbox, "_KEPT", 4)
+    monkeypatch.setattr(outbox, "_FORGOTTEN", 8)
+    instance = start(redis_url)
+    for number in range(40):
+        instance.add('queue="a"', number)
+        instance.add('queue="a"', schema=WAIT)
+        await instance.flusher.aflush()
+    redis_client.flushall()
+    instance.add('queue="a"', 100)
+    await instance.flusher.aflush()
+    await instance.flusher.aflush()
+    lost = await happened(instance.store, "kairo_samples_lost")
+    assert await jobs_total(instance) == 100 + sum(range(36, 40))
+    assert lost == {
+        'kairo_samples_lost_total{family="jobs"}': sum(range(36)),
+        'kairo_samples_lost_total{family="wait_seconds"}': 36,
+    }
 
 
 async def test_an_evicted_record_makes_nothing_count_twice(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -57,6 +57,8 @@ class Outbox:
         self._kept: deque[Batch] = deque(maxlen=_KEPT)
         # Weights by family of what is kept no longer: if the store loses it, so much is lost.
         self._forgotten: deque[tuple[int, tuple[tuple[str, float], ...]]] = deque(maxlen=_FORGOTTEN)
+        # The same of all before those together: it is what a store loses that comes up empty.
+        self._older: defaultdict[str, float] = defaultdict(float)
         self._announced: set[str] = set()
         self._writer: Writer | None = None
         self._state = State()
@@ -80,6 +82,7 @@ class Outbox:
         self._heard_at = self._asked_at = self._now()
         self._kept.clear()
         self._forgotten.clear()
+        self._older.clear()
         self._announced.clear()
 
     def _id(self) -> str:
@@ -178,6 +181,9 @@ class Outbox:
     def _keep(self, batch: Batch) -> None:
         if len(self._kept) == _KEPT:
             oldest = self._kept[0]
+            if len(self._forgotten) == _FORGOTTEN:
+                for family, weight in self._forgotten[0][1]:
+                    self._older[family] += weight
             self._forgotten.append((oldest.seq, tuple(_weights(oldest.families))))
         self._kept.append(batch)
 
@@ -188,6 +194,8 @@ class Outbox:
         if missing > 0:
             self._count("lost", missing)
             self._count_lost(weights for seq, weights in self._forgotten if seq >= expected)
+            if expected == 1:
+                self._count_lost([self._older.items()])
         again = [replace(batch, known=self._state, makes_good=1) for batch in self._kept if batch.seq >= expected]
         self._count("replayed", len(again))
         if again:
