@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from lib.kairo_metrics import outbox as outbox_module
 from lib.kairo_metrics import recorder as recorder_module
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.outbox import _FORGOTTEN, _KEPT
+from lib.kairo_metrics.outbox import _KEPT
 from lib.kairo_metrics.recorder import Recorder
 from lib.kairo_metrics.series import Series
 from lib.kairo_metrics.store.base import Batch, Steps, Verdict, Writer
@@ -104,12 +105,15 @@ def test_an_instance_whose_store_is_away_grows_no_more() -> None:
     assert len(instance.recorder._touched) <= 2 * QUEUES + 3
 
 
-def test_an_instance_keeps_so_many_batches_and_of_older_ones_a_line() -> None:
+def test_an_instance_keeps_so_many_batches_and_of_older_ones_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is held for a store that goes back has two bounds, however long an instance lives."""
+    monkeypatch.setattr(outbox_module, "_FORGOTTEN", 100)
     instance = Busy()
-    instance.serve(_KEPT + _FORGOTTEN + 100)
+    instance.serve(_KEPT + 300)
     outbox = instance.flusher._outbox
-    assert (len(outbox._kept), len(outbox._forgotten), len(outbox._unsettled)) == (_KEPT, _FORGOTTEN, 0)
+    assert (len(outbox._kept), len(outbox._forgotten), len(outbox._unsettled)) == (_KEPT, 100, 0)
+    assert len({id(weights) for _, weights in outbox._forgotten}) == 1, "what is alike is held once"
+    assert set(outbox._older) == {"jobs", "wait_seconds", "latest", "kairo_batches", "kairo_samples_overflowed"}
 
 
 async def test_removals_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ __all__ = ["Outbox"]
 
 # Acknowledged batches kept for a store that turns out to have lost them.
 _KEPT = 64
-# And of so many before them, how much was in them.
-_FORGOTTEN = 1_024
+# And of so many before them, how much was in them: minutes of a busy instance, as far as a snapshot may be behind.
+_FORGOTTEN = 8_192
 # A writer that was silent for half its lease takes a new id: the server's clock may be ahead of ours.
 _LONGEST_SILENCE_S = WRITER_LEASE_S / 2
 # An instance in use tells what it holds again in this share of its lease: so much the lease may seem too short.
@@ -184,7 +184,10 @@ class Outbox:
             if len(self._forgotten) == _FORGOTTEN:
                 for family, weight in self._forgotten[0][1]:
                     self._older[family] += weight
-            self._forgotten.append((oldest.seq, tuple(_weights(oldest.families))))
+            weights = tuple(_weights(oldest.families))
+            if self._forgotten and self._forgotten[-1][1] == weights:
+                weights = self._forgotten[-1][1]  # batches of one request are alike, and share the room
+            self._forgotten.append((oldest.seq, weights))
         self._kept.append(batch)
 
     def _close_gap(self, expected: int) -> None:

@@ -24,7 +24,7 @@ _AT_ONCE = 500
 _GONE_WITHIN_S = 120.0
 # What the server keeps for itself of the room that it was given.
 _LEFT_OVER = 0.05
-_FULL = 1_200  # requests after which an instance holds all it ever will
+_FULL = 8_500  # requests after which an instance holds all it ever will
 
 
 def writers_come_and_go(lab: Lab) -> None:
@@ -79,7 +79,7 @@ def _keys(client: Any) -> int:
     return count
 
 
-def instance_kilobytes(more: int = 3_000) -> float:
+def instance_kilobytes(more: int = 2_000) -> float:
     """Return what an instance keeps for a store that goes back, once that grows no more.
 
     Args:

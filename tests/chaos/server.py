@@ -24,7 +24,7 @@ __all__ = [
 
 # Batches that an instance keeps for a store that lost them, less those in which a loss is told or noticed.
 _HELD = 60
-_MORE_THAN_HELD = (70, 90)
+_MORE_THAN_HELD, _MUCH_MORE = (70, 90), (1_200, 3_000)
 _REPLICA_WITHIN_S = 60.0
 
 
@@ -61,7 +61,7 @@ def killed(lab: Lab) -> None:
 
 def killed_far_behind(lab: Lab) -> None:
     """It comes back further behind than instances keep: that is counted as lost, and nothing else."""
-    batches = lab.chance.randrange(*_MORE_THAN_HELD)
+    batches = lab.chance.randrange(*(_MUCH_MORE if lab.thorough else _MORE_THAN_HELD))
     _go_back(lab, batches)
     lab.rounds()
     lab.books.facts.append(f"{batches} batches behind")
@@ -129,4 +129,4 @@ def failover(lab: Lab) -> None:
 
 def failover_far_behind(lab: Lab) -> None:
     """The replica lacks more than instances keep: that is counted as lost, and nothing else."""
-    _fail_over(lab, lab.chance.randrange(*_MORE_THAN_HELD))
+    _fail_over(lab, lab.chance.randrange(*(_MUCH_MORE if lab.thorough else _MORE_THAN_HELD)))
