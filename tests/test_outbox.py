@@ -60,6 +60,12 @@ def told(desk: Desk) -> dict[str, float]:
     }
 
 
+def told_next(desk: Desk) -> dict[str, float]:
+    """Give what is told after the outbox has looked at its clock."""
+    desk.outbox._replace_expired_writer()
+    return told(desk)
+
+
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
@@ -238,6 +244,32 @@ def test_a_gap_told_before_a_long_sleep_is_closed_under_a_new_id(desk: Desk) -> 
     assert following.makes_good
     assert desk.outbox.writer != writer
     assert told(desk) == {'outcome="replayed"': 2.0}
+
+
+def test_a_batch_that_came_too_early_is_doubtful_once_the_gap_is_closed(desk: Desk) -> None:
+    """The link may have sent it twice: then the copy that is under way is applied when those before it have been."""
+    sent = [desk.deliver() for _ in range(3)]
+    desk.outbox.settle(desk.next(), Gap(3))
+    again = desk.outbox.next()
+    assert again is not None
+    assert again.families[0].series == sent[2].families[0].series
+    desk.outbox.settle(again, Applied())
+    desk.clock.now_s += WRITER_LEASE_S
+    assert told_next(desk) == {'family="jobs"': 1.0, 'outcome="lost"': 1.0, 'outcome="replayed"': 1.0}
+
+
+def test_a_batch_that_came_too_early_is_safe_while_one_before_it_is_here(desk: Desk) -> None:
+    """Nothing of it can have been applied, so a new writer sends both."""
+    sent = [desk.deliver() for _ in range(3)]
+    early = desk.next()
+    desk.outbox.settle(early, Gap(3))
+    desk.clock.now_s += WRITER_LEASE_S
+    for number, batch in enumerate((sent[2], early), start=1):
+        again = desk.outbox.next()
+        assert again is not None
+        assert (again.seq, again.families[0].series) == (number, batch.families[0].series)
+        desk.outbox.settle(again, Applied())
+    assert LOST not in {family.schema for family in desk.recorder.seal(1).families}
 
 
 def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:

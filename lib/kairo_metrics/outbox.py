@@ -79,6 +79,7 @@ class Outbox:
         self._writer = Writer(self._id(), shard)
         self._last_seq = 0
         self._sent_seq = 0
+        self._early_seq = 0
         self._heard_at = self._asked_at = self._now()
         self._kept.clear()
         self._forgotten.clear()
@@ -114,6 +115,12 @@ class Outbox:
     def mark_sent(self, batch: Batch) -> None:
         """Remember that the store may have applied the batch."""
         self._sent_seq = max(self._sent_seq, batch.seq)
+        self._doubt_the_one_behind(batch)
+
+    def _doubt_the_one_behind(self, batch: Batch) -> None:
+        """One was sent too early. A copy of it may be under way, and is not too early once this one is applied."""
+        if batch.seq == self._early_seq - 1:
+            self._sent_seq = max(self._sent_seq, self._early_seq)
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
         """Take in what the store said of the first unsettled batch; of another one it is no news."""
@@ -125,6 +132,7 @@ class Outbox:
             case Applied() | Duplicate():
                 self._unsettled.popleft()
                 self._keep(batch)
+                self._doubt_the_one_behind(batch)
                 self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
                 self._state = verdict.state
                 if isinstance(verdict, Duplicate):
@@ -133,6 +141,7 @@ class Outbox:
                 # Our record is gone and the state is not: it was evicted. Sent again, batches would count twice.
                 self._change_writer()
             case Gap(expected):
+                self._early_seq = batch.seq
                 self._close_gap(expected)
             case Unannounced(positions):
                 self._announced.difference_update(batch.families[position].schema.index_field for position in positions)
