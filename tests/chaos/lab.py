@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Literal
 
+from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.flusher import Flusher
 from lib.kairo_metrics.recorder import Recorder
@@ -158,6 +159,11 @@ class Lab:
             self.start()
 
     @property
+    def reading(self) -> Settings:
+        """The settings of whoever reads, past the proxy."""
+        return replace(self.settings, redis_url=self.server.url.replace("/0", f"/{_DATABASE}"))
+
+    @property
     def recorded(self) -> int:
         """How many requests all instances have had."""
         return sum(instance.recorded for instance in self.instances)
@@ -190,7 +196,7 @@ class Lab:
         self.rounds(2)
         for instance in self.instances:
             instance.deliver()
-        store = RedisStore(settings(self.server.url.replace("/0", f"/{_DATABASE}"), shards=self.settings.shards))
+        store = RedisStore(self.reading)
 
         async def read() -> dict[str, float]:
             try:

@@ -8,7 +8,7 @@ from .base import Batch, State
 
 __all__ = ["RECOVERY_MS", "Recovery"]
 
-# A breaker leaves a store alone for 4 s at most, so whoever is awake has sent its batches again by then.
+# A breaker leaves a store alone for 3 s at most, so whoever is awake has sent its batches again by then.
 RECOVERY_MS = 10_000
 
 
