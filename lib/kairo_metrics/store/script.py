@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from hashlib import sha1
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..config import Settings
 from ..errors import StoreRefused, StoreUnavailable, UnknownScript
@@ -28,7 +29,7 @@ from .keys import Keys
 from .notation import label_text
 from .schema import Schema
 
-__all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask", "load_script"]
+__all__ = ["SENT_AGAIN_WITHIN_S", "WRITER_LEASE_S", "apply", "ask", "load_script", "locks_keys"]
 
 # How long the store remembers a silent writer's last number.
 WRITER_LEASE_S = 3600
@@ -44,22 +45,25 @@ def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
     Raises:
         StoreRefused: the server answered with an error; nothing was written.
     """
-    reply = yield from ask("apply.lua", _arguments(settings, writer, batch))
+    reply = yield from ask("apply.lua", _arguments(settings, writer, batch), key_locking=locks_keys(settings.redis_url))
     return _verdict(reply)
 
 
-def ask(script: str, rest: Command, wall_s: Callable[[], float] = time.time) -> Steps[Any]:
+def ask(
+    script: str, rest: Command, wall_s: Callable[[], float] = time.time, *, key_locking: bool = False
+) -> Steps[Any]:
     """Have the server run a script, sending it along if the server has forgotten it.
 
     Args:
         script: the file.
         rest: its keys and arguments.
         wall_s: the wall clock, which goes on while an instance is frozen.
+        key_locking: whether the server is told to lock the script's keys only.
 
     Raises:
         StoreUnavailable: it is too late to send it again.
     """
-    source, digest = _source(script)
+    source, digest = _source(script, key_locking=key_locking)
     asked_s = wall_s()
     try:
         reply = yield ("EVALSHA", digest, *rest)
@@ -73,16 +77,39 @@ def ask(script: str, rest: Command, wall_s: Callable[[], float] = time.time) -> 
 
 def load_script() -> None:
     """Read the script that a flush runs, so that the first one finds it."""
-    _source("apply.lua")
+    _text("apply.lua")
+
+
+@lru_cache(maxsize=16)
+def locks_keys(redis_url: str | None) -> bool:
+    """Tell whether the server locks no more than a script's keys when it is asked to: Upstash's do.
+
+    Without that a script keeps all other commands of the database waiting.
+
+    Args:
+        redis_url: its address.
+
+    Example:
+        >>> locks_keys("rediss://default:secret@eu1-calm-owl-1.upstash.io:6379"), locks_keys("redis://127.0.0.1:6379")
+        (True, False)
+    """
+    host = urlsplit(redis_url or "").hostname
+    return host is not None and host.endswith(".upstash.io")
 
 
 @cache
-def _source(script: str) -> tuple[bytes, str]:
+def _source(script: str, *, key_locking: bool) -> tuple[bytes, str]:
+    # To any other server the flag is unknown, which is an error, and to Redis 6 the whole line is one.
+    source = (b"#!lua flags=allow-key-locking\n" if key_locking else b"") + _text(script)
+    return source, sha1(source, usedforsecurity=False).hexdigest()
+
+
+@cache
+def _text(script: str) -> bytes:
     # The first flush pays for this import, after its response, and not the cold start.
     from importlib.resources import files
 
-    source = b"\n".join([files(__package__).joinpath(part).read_bytes() for part in _PARTS.get(script, (script,))])
-    return source, sha1(source, usedforsecurity=False).hexdigest()
+    return b"\n".join([files(__package__).joinpath(part).read_bytes() for part in _PARTS.get(script, (script,))])
 
 
 def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:

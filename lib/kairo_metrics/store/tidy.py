@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..config import Settings
-from .base import Steps
+from .base import Command, Steps
 from .keys import Keys
 from .leases import fold_rule, residual_text
-from .script import ask
+from .script import ask, locks_keys
 from .snapshot import IndexEntry
 
 __all__ = ["tidy"]
@@ -29,4 +29,5 @@ def tidy(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> Steps
     for start in range(0, max(1, len(texts)), _TIDIED_AT_ONCE):
         some = texts[start : start + _TIDIED_AT_ONCE]
         pairs = [word for text in some for word in (text, residual_text(text) if schema.per_instance else b"")]
-        yield from ask("tidy.lua", (2, keys.series(schema), keys.families, *limits, rule, schema.index_field, *pairs))
+        arguments: Command = (2, keys.series(schema), keys.families, *limits, rule, schema.index_field, *pairs)
+        yield from ask("tidy.lua", arguments, key_locking=locks_keys(settings.redis_url))
