@@ -14,7 +14,7 @@ SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos soak platform lint format lock proto grafana kubernetes-rules screenshots bench cold-start wheel clean test-programs
+.PHONY: help run demo test chaos soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -71,6 +71,9 @@ screenshots: $(INSTALLED)  ## draw the dashboard's pictures in docs/img/ anew
 
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 	$(BIN)/python -m benchmarks
+
+scaling: $(INSTALLED)  ## simulate 10,000 instances with measured costs (SCALING_ARGS: --help has them)
+	@$(BIN)/python -m benchmarks.scaling $(SCALING_ARGS)
 
 cold-start: $(INSTALLED) $(VERCEL)  ## measure what metrics add to a cold start on Vercel
 	$(BIN)/python -m benchmarks.cold_start

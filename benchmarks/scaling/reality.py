@@ -1,0 +1,154 @@
+"""The simulation held to reality at a small scale: real flushers and a real Redis, with a distance put in between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from benchmarks.scaling.model import Load, Outcome, simulate
+from benchmarks.scaling.traffic import Traffic
+from lib.kairo_metrics import Settings
+from lib.kairo_metrics.flusher import Flusher
+from lib.kairo_metrics.store.base import AsyncLink, Batch, Command, Steps, Store, SyncLink, Verdict, Writer
+from lib.kairo_metrics.store.redis import RedisStore
+
+__all__ = ["Comparison", "compare"]
+
+_INSTANCES = 50
+_PER_INSTANCE_PER_S = 20.0
+_DISTANCE_S = 0.05
+_SECONDS = 6.0
+_ALONE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was predicted, and what was seen.
+
+    Args:
+        load: what both were given.
+        rows: what is compared, the number predicted, the number seen.
+        client_s: the instance's own processor time for a request: recording, and its share of the flush.
+    """
+
+    load: Load
+    rows: tuple[tuple[str, float, float], ...]
+    client_s: float
+
+    @property
+    def factor(self) -> float:
+        """By how much they differ at most."""
+        return max(max(predicted / seen, seen / predicted) for _, predicted, seen in self.rows)
+
+
+def compare(url: str, routes: int, service_s: Sequence[float]) -> Comparison:
+    """Run real instances for some seconds, and the simulation for as long.
+
+    Args:
+        url: of the Redis.
+        routes: of the program that the instances run.
+        service_s: what the simulation is fed with.
+    """
+    alone_s, waits_s, seen_batches, client_s = asyncio.run(_run(url, routes))
+    load = Load(
+        _INSTANCES,
+        _INSTANCES * _PER_INSTANCE_PER_S,
+        round_trip_s=alone_s - service_s[1],
+        seconds=_SECONDS,
+        warm_up_s=0.0,
+    )
+    predicted: Outcome = simulate(load, service_s)
+    seen = len(waits_s)
+    return Comparison(
+        load,
+        (
+            ("batches/s", predicted.batches / _SECONDS, seen_batches / _SECONDS),
+            ("requests per batch", predicted.requests_per_batch, seen / seen_batches),
+            ("mean wait, ms", statistics.mean(predicted.waits_s) * 1e3, statistics.mean(waits_s) * 1e3),
+        ),
+        client_s,
+    )
+
+
+async def _run(url: str, routes: int) -> tuple[float, list[float], int, float]:
+    settings = Settings(enabled=True, redis_url=url, flush_budget_ms=10_000)
+    store = _Distant(RedisStore(settings))
+    traffics = [Traffic(random.Random(number), routes) for number in range(_INSTANCES)]
+    # A flusher asks no more of a store than this one has.
+    flushers = [Flusher(traffic.recorder, cast(Store, store), settings) for traffic in traffics]
+    for traffic, flusher in zip(traffics, flushers, strict=True):  # connects, and announces the families
+        traffic.everything()
+        await flusher.aflush()
+    alone_s = []
+    for _ in range(_ALONE):
+        traffics[0].request()
+        started = time.perf_counter()
+        await flushers[0].aflush()
+        alone_s.append(time.perf_counter() - started)
+    waits_s: list[float] = []
+
+    async def one(number: int) -> None:
+        ended = time.perf_counter()
+        await flushers[number].after_response()
+        waits_s.append(time.perf_counter() - ended)
+
+    store.asked = 0
+    chance, running = random.Random(1), set()
+    started, worked = time.perf_counter(), time.process_time()
+    due = started
+    while (due := due + chance.expovariate(_INSTANCES * _PER_INSTANCE_PER_S)) < started + _SECONDS:
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        number = chance.randrange(_INSTANCES)
+        traffics[number].request()
+        task = asyncio.create_task(one(number))
+        running.add(task)
+        task.add_done_callback(running.discard)
+    while running:
+        await asyncio.wait(set(running))
+    client_s = (time.process_time() - worked) / len(waits_s)
+    await store.aclose()
+    return statistics.median(alone_s), waits_s, store.asked, client_s
+
+
+class _Distant:
+    """A store with a network in front of it."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        self.asked = 0
+
+    def load(self) -> None:
+        self._store.load()
+
+    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+        return self._store.apply(writer, batch)
+
+    @asynccontextmanager
+    async def link(self) -> AsyncIterator[AsyncLink]:
+        async with self._store.link() as link:
+            yield _DistantLink(self, link)
+
+    def sync_link(self) -> AbstractContextManager[SyncLink]:
+        return self._store.sync_link()
+
+    async def aclose(self) -> None:
+        await self._store.aclose()
+
+
+class _DistantLink:
+    def __init__(self, store: _Distant, link: AsyncLink) -> None:
+        self._store = store
+        self._link = link
+
+    async def call(self, *commands: Command) -> list[Any]:
+        self._store.asked += len(commands)
+        await asyncio.sleep(_DISTANCE_S / 2)
+        replies = await self._link.call(*commands)
+        await asyncio.sleep(_DISTANCE_S / 2)
+        return replies

@@ -1,0 +1,83 @@
+"""One instance on a connection of its own: recorder, outbox and script as they are, sending without waiting."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from typing import Any
+
+import redis
+from redis.connection import parse_url
+
+from benchmarks.scaling.traffic import Traffic
+from lib.kairo_metrics import Settings
+from lib.kairo_metrics.errors import UnknownScript
+from lib.kairo_metrics.outbox import Outbox
+from lib.kairo_metrics.store.base import Batch, Command, Steps
+from lib.kairo_metrics.store.script import apply
+
+__all__ = ["Sender"]
+
+
+class Sender:
+    """One instance.
+
+    Args:
+        settings: the address, and how many shards there are.
+        routes: of the program it runs.
+        number: which instance it is; its traffic depends on that.
+        shard: to which one it sends.
+    """
+
+    def __init__(self, settings: Settings, routes: int, number: int, shard: int = 0) -> None:
+        arguments: Any = parse_url(settings.redis_url or "")  # type: ignore[no-untyped-call]
+        self._connection: Any = arguments.pop("connection_class", redis.Connection)(**arguments)
+        self._settings = settings
+        self._outbox = Outbox(
+            (traffic := Traffic(random.Random(number), routes)).recorder,
+            settings.shards,
+            draw=lambda below: shard if below == settings.shards else secrets.randbelow(below),
+        )
+        self.traffic = traffic
+        self.families = self.series = self.sent_bytes = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is more to send: a batch holds a thousand series at most."""
+        return self.traffic.recorder.pending
+
+    def send(self) -> None:
+        """Send what is recorded, as one batch."""
+        self._batch, self._steps = _next(self._outbox, self._settings)
+        self.sent_bytes += self._send(next(self._steps))
+        self.families += len(self._batch.families)
+        self.series += sum(len(delta.series) for delta in self._batch.families)
+
+    def _send(self, command: Command) -> int:
+        packed = self._connection.pack_command(*command)
+        self._connection.send_packed_command(packed, check_health=False)
+        return sum(map(len, packed))
+
+    def receive(self) -> None:
+        """Wait for the answer, and take it in."""
+        try:
+            while True:
+                try:
+                    reply = self._connection.read_response()
+                except redis.exceptions.NoScriptError as err:
+                    self._send(self._steps.throw(UnknownScript(str(err))))
+                else:
+                    self._steps.send(reply)
+        except StopIteration as stop:
+            self._outbox.settle(self._batch, stop.value)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()
+
+
+def _next(outbox: Outbox, settings: Settings) -> tuple[Batch, Steps[Any]]:
+    batch = outbox.next()
+    if batch is None:
+        raise AssertionError("something is recorded before it is sent")
+    return batch, apply(settings, outbox.writer, batch)
