@@ -14,6 +14,7 @@ from tests.aws_account import aws, refusing_aws, silent_aws, store, vault
 from tests.command_run import command
 from tests.doctor_run import doctor
 from tests.instance import Instance, Start, redis_instance
+from tests.once import once
 from tests.postgres_server import postgres_server, running_postgres
 from tests.proxy import Proxy
 from tests.recording import recording
@@ -23,6 +24,7 @@ __all__ = [
     "aws",
     "command",
     "doctor",
+    "once",
     "postgres_server",
     "recording",
     "refusing_aws",

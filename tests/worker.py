@@ -1,4 +1,4 @@
-"""One function instance as a process: `python -m tests.worker REQUESTS` serves that many, one after the other.
+"""One function instance as a process: `python -m tests.worker REQUESTS AT_ONCE` serves that many, some at a time.
 
 Every request makes a counter increment, a histogram observation and, one time in ten, an error.
 """
@@ -33,8 +33,8 @@ async def work(request: Request) -> Response:
     return PlainTextResponse("failed" if number % 10 == 0 else "done", 503 if number % 10 == 0 else 200)
 
 
-async def serve(requests: int) -> None:
-    """Call the instrumented app as a server would."""
+async def serve(requests: int, at_once: int) -> None:
+    """Call the instrumented app as a server would: what is served at the same time shares flushes."""
     app = instrument(Starlette(routes=[Route("/pieces/{number}", work)]))
 
     async def receive() -> dict[str, Any]:
@@ -43,9 +43,12 @@ async def serve(requests: int) -> None:
     async def send(_message: Any) -> None:
         pass
 
-    for number in range(requests):
+    async def one(number: int) -> None:
         scope = {"type": "http", "method": "GET", "path": f"/pieces/{number}", "headers": [], "query_string": b""}
         await app(scope, receive, send)
+
+    for first in range(0, requests, at_once):
+        await asyncio.gather(*[one(number) for number in range(first, min(first + at_once, requests))])
     pipeline = open_pipeline()
     assert pipeline is not None
     while pipeline.flusher.pending:
@@ -55,4 +58,4 @@ async def serve(requests: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.hosts.image import Image, build
+from tests.once import Once
 from tests.platform.project import PROJECTS
 
 
@@ -23,8 +22,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def image(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+def image(clone: Path, once: Once) -> Image:
     """Give the image of the Dockerfile, built by hand from the clean copy."""
-    target = tmp_path_factory.mktemp("image")
-    yield build(clone, target)
-    shutil.rmtree(target)  # it holds the installed packages, and pytest keeps folders for three runs
+    return once("image", lambda folder: build(clone, folder))

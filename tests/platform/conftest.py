@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.once import Once
 from tests.platform.deployment import Deployment
 from tests.platform.project import PROJECTS
-from tests.platform.vercel_build import vercel_build
+from tests.platform.vercel_build import Build, vercel_build
 from tests.platform.vercel_tools import ToolMissing, Tools, find_tools
 
 
@@ -23,12 +23,12 @@ def tools() -> Tools:
 
 
 @pytest.fixture(scope="session", params=PROJECTS)
-def deployment(
-    request: pytest.FixtureRequest, tools: Tools, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
+def deployment(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Deployment:
     """Give a project as `vercel build` has built it: this repository, then the example."""
     project = PROJECTS[request.param]
-    copy = tmp_path_factory.mktemp(request.param)
-    project.copy(copy)
-    yield Deployment(project, vercel_build(copy, tools))
-    shutil.rmtree(copy)  # a build holds its own Python environment, and pytest keeps folders for three runs
+
+    def build(folder: Path) -> Build:
+        project.copy(folder)
+        return vercel_build(folder, tools)
+
+    return Deployment(project, once(f"vercel-{request.param}", build))

@@ -38,10 +38,10 @@ def content(redis_url: str, tmp_path: Path) -> Iterator[LambdaFunction]:
         yield function
 
 
-@pytest.fixture
-def metrics(redis_url: str, tmp_path: Path) -> Iterator[LambdaFunction]:
-    """Start an instance of the metrics function."""
-    with lambda_function("api.metrics.handler", variables(redis_url, tmp_path)) as function:
+@pytest.fixture(scope="module")
+def metrics(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaFunction]:
+    """Start one instance of the metrics function for all of them: each page is read anew."""
+    with lambda_function("api.metrics.handler", variables(redis_server, tmp_path_factory.mktemp("page"))) as function:
         yield function
 
 
