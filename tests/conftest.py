@@ -15,6 +15,7 @@ from tests.command_run import command
 from tests.doctor_run import doctor
 from tests.instance import Instance, Start, redis_instance
 from tests.once import once
+from tests.poisoned import cms
 from tests.postgres_server import postgres_server, running_postgres
 from tests.proxy import Proxy
 from tests.recording import recording
@@ -22,6 +23,7 @@ from tests.recording import recording
 # Fixtures that live beside what they start.
 __all__ = [
     "aws",
+    "cms",
     "command",
     "doctor",
     "once",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import redis
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
@@ -16,10 +19,33 @@ from tests.every_format import Samples, read_in_every_format
 from tests.instance import settings
 from tests.program import Program
 
-__all__ = ["INDEX", "NAMES", "Poisoned", "family_of"]
+__all__ = [
+    "FUTURE",
+    "INDEX",
+    "NAMES",
+    "TIMES",
+    "Poisoned",
+    "assert_counted",
+    "cms",
+    "family_of",
+    "make_foreign",
+    "quarantined",
+    "rest",
+    "times",
+]
 
 INDEX = Keys("development", 0).families
+FUTURE = b"999999999999999"
 NAMES = ("jobs", "wait", "took", "size", "load", "least", "heat", "everybody", "build", "phase")
+
+
+def times() -> bytes:
+    """Return how a line ends that was touched now."""
+    return b" %013d %013d" % (time.time() * 1000, time.time() * 1000)
+
+
+# When the tests were loaded: too long ago for the lease of an instance, if the run is a long one.
+TIMES = times()
 
 
 class Poisoned:
@@ -118,3 +144,51 @@ def family_of(series: str) -> str:
     """Return which of the families a sample is of, or the empty string for what the page tells of itself."""
     name = series.partition("{")[0]
     return next((family for family in NAMES if name == family or name.startswith(f"{family}_")), "")
+
+
+@pytest.fixture
+def cms(redis_url: str) -> Iterator[Poisoned]:
+    """Give an instance that has counted once into the Redis of this test."""
+    cms = Poisoned(redis_url)
+    yield cms
+    cms.close()
+
+
+def rest(samples: Samples, *hurt: str) -> Samples:
+    """Return the samples of all families but the hurt ones, and without what the page tells of itself."""
+    return {series: value for series, value in samples.items() if family_of(series) not in {*hurt, ""}}
+
+
+def quarantined(samples: Samples) -> dict[str, int]:
+    """Return by family what was left out."""
+    prefix = 'kairo_quarantined_fields{family="'
+    counts = {
+        series.removeprefix(prefix).removesuffix('"}'): int(v) for series, v in samples.items() if prefix in series
+    }
+    return {family: count for family, count in counts.items() if count}
+
+
+# By family: what stands in the place of a good line, its times apart.
+
+
+def make_foreign(client: Any, key: bytes, kind: str) -> None:
+    """Put something of another type under a key."""
+    match kind:
+        case "string":
+            client.set(key, "mine")
+        case "list":
+            client.rpush(key, "mine")
+        case "set":
+            client.sadd(key, "mine")
+        case "hash":
+            client.hset(key, "mine", "mine")
+
+
+def assert_counted(cms: Poisoned, times: int) -> None:
+    """Fail unless everything was counted as often as the instruments were used."""
+    samples = cms.read()
+    assert samples['jobs_total{queue="a"}'] == str(2 * times)
+    assert samples['wait_count{queue="b"}'] == samples["took_count"] == str(times)
+    assert samples["size_count"] == str(3 * times)
+    assert samples["load"] == str(1.5 * times).removesuffix(".0")
+    assert {family_of(series) for series in samples} >= set(NAMES)

@@ -1,0 +1,107 @@
+"""Damaged and foreign keys in Redis: what is hurt costs itself alone, and no instance is held up."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from prometheus_client import Counter
+
+from lib.kairo_metrics.errors import StoreRefused
+from tests.poisoned import INDEX, Poisoned, assert_counted, make_foreign, quarantined, rest
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"), [("jobs", "string"), ("size", "list"), ("least", "set"), ("build", "list")]
+)
+def test_a_foreign_type_under_series_costs_that_family_alone(cms: Poisoned, family: str, kind: str) -> None:
+    """The family is left out and its increments are counted as lost; when the key is gone, it counts again."""
+    before = cms.read()
+    key = cms.key(family)
+    cms.client.delete(key)
+    make_foreign(cms.client, key, kind)
+    damaged = cms.read()
+    assert quarantined(damaged) == {family: 1}
+    assert rest(damaged) == rest(before, family)
+    cms.count()
+    after = cms.read()
+    other = "took_count" if family == "jobs" else 'jobs_total{queue="a"}'
+    assert float(after[other]) == 2 * float(before[other])
+    cms.flush()
+    assert float(cms.read()[f'kairo_samples_lost_total{{family="{family}"}}']) > 0
+    cms.client.delete(key)
+    cms.count()
+    assert quarantined(cms.read()) == {}
+
+
+@pytest.mark.parametrize("kind", ["string", "list", "hash"])
+def test_a_foreign_type_under_a_writer_loses_nothing(cms: Poisoned, kind: str) -> None:
+    """An instance whose record is spoilt goes on under another name, and its increments count once."""
+    [key] = cms.client.keys("kairo:v1:*:writer:*")
+    cms.client.delete(key)
+    make_foreign(cms.client, key, kind)
+    for _ in range(2):
+        cms.count()
+    assert_counted(cms, 3)
+
+
+def test_a_spoilt_record_of_a_writer_loses_nothing(cms: Poisoned) -> None:
+    """What is no number is no reason to take a new batch for an old one, nor to refuse it for ever."""
+    for times, record in enumerate((b"junk", b"", b"-1", b"1e300", b"9" * 400, b"nan", b"\xff\x00"), 1):
+        for key in cms.client.keys("kairo:v1:*:writer:*"):
+            cms.client.set(key, record)
+        for _ in range(2):
+            cms.count()
+        assert_counted(cms, 1 + 2 * times)
+
+
+@pytest.mark.parametrize("field", ["batches", "incarnation"])
+def test_a_spoilt_name_of_the_state_counts_nothing_twice(cms: Poisoned, field: str) -> None:
+    """What the store tells of itself is set right by the next batch, which is applied once."""
+    values = (b"junk x", b"", b"\xff", b"9" * 30, b"9223372036854775807", b"-3", b"1.5")
+    for times, value in enumerate(values, 1):
+        cms.client.hset(INDEX, field, value)
+        for _ in range(2):
+            cms.count()
+        assert_counted(cms, 1 + 2 * times)
+        assert (cms.client.hget(INDEX, "batches") or b"").isdigit()
+        assert re.fullmatch(rb"[0-9a-f-]+", cms.client.hget(INDEX, "incarnation") or b"")
+
+
+def test_keys_of_somebody_else_and_of_a_later_version_are_left_alone(cms: Poisoned) -> None:
+    """What is not of this version and namespace is neither read nor written."""
+    before = rest(cms.read())
+    theirs = {
+        INDEX.replace("v1", "v2"): {"jobs 00ff": "9 9 {}"},
+        cms.key("jobs").decode().replace("v1", "v2"): {'queue="a"': "a line of the future"},
+        "kairo:v1:{development/7}:families": {"jobs": "junk"},
+        "kairo:v1:{other/0}:families": {"jobs": "junk"},
+        "kairo:v1:{development/0}:something": {"new": "here"},
+        "sessions": {"a": "b"},
+    }
+    for key, fields in theirs.items():
+        cms.client.hset(key, mapping=fields)
+    damaged = cms.read()
+    assert rest(damaged) == before
+    assert quarantined(damaged) == {}
+    cms.count()
+    assert_counted(cms, 2)
+    for key, fields in theirs.items():
+        assert {f.decode(): v.decode() for f, v in cms.client.hgetall(key).items()} == fields
+
+
+def test_a_right_that_is_missing_is_no_poison(cms: Poisoned) -> None:
+    """What a server refuses for want of a permission waits until it has it, and is not counted as lost."""
+    for command in ("hlen", "hmget", "get"):
+        cms.client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+        try:
+            with cms._program.running():
+                more = Counter(f"more_{command}", "A new series.", ["kind"], registry=cms._program.registry)
+                more.labels("new").inc()
+            with pytest.raises(StoreRefused):
+                cms.count()
+        finally:
+            cms.client.execute_command("ACL", "SETUSER", "default", "+@all")
+        cms.flush()
+    assert_counted(cms, 4)
+    assert not [s for s, value in cms.read().items() if s.startswith("kairo_samples_lost") and value != "0"]
