@@ -14,7 +14,7 @@ SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
+.PHONY: help run demo test chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -37,6 +37,12 @@ SEED ?= 0
 
 chaos: $(INSTALLED)  ## simulate 100,000 schedules, and have all faults happen to a Redis (SCHEDULES, SEED, CHAOS_ARGS)
 	@$(BIN)/python -m tests.chaos --schedules $(SCHEDULES) --seed $(SEED) --report build/chaos.txt $(CHAOS_ARGS)
+
+# Properties of the readers, of damage, of both stores and of all kinds of instruments.
+FUZZED := tests/test_fuzz.py tests/test_store_differential.py tests/test_declared_keys.py tests/test_differential.py
+
+fuzz: $(INSTALLED)  ## try 25 times as many random inputs and damages as make test
+	$(BIN)/python -m pytest --hypothesis-profile fuzz $(FUZZED) $(PYTEST_ARGS)
 
 soak: $(INSTALLED)  ## write for 10 minutes through random faults (SECONDS changes that)
 	@$(BIN)/python -m tests.soak --seconds $(SECONDS) --report build/soak.txt

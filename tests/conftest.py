@@ -13,6 +13,7 @@ from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from tests.aws_account import aws, refusing_aws, silent_aws, store, vault
 from tests.command_run import command
 from tests.doctor_run import doctor
+from tests.examples import FUZZ
 from tests.instance import Instance, Start, redis_instance
 from tests.once import once
 from tests.poisoned import cms
@@ -20,8 +21,9 @@ from tests.postgres_server import postgres_server, running_postgres
 from tests.proxy import Proxy
 from tests.recording import recording
 
-# Fixtures that live beside what they start.
+# Fixtures that live beside what they start, and a profile that has to be known before the tests are.
 __all__ = [
+    "FUZZ",
     "aws",
     "cms",
     "command",

@@ -21,6 +21,7 @@ from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.script import apply, locks_keys
 from lib.kairo_metrics.store.snapshot import IndexEntry
 from lib.kairo_metrics.store.tidy import tidy
+from tests.examples import examples
 from tests.instance import JOBS, settings
 from tests.test_store_differential import DOINGS, Doing, Pair
 
@@ -38,6 +39,7 @@ class Declared:
     def __init__(self, store: RedisStore, redis_url: str) -> None:
         self._store = store
         self._admin: Any = redis.Redis.from_url(redis_url)
+        self._admin.acl_log_reset()
         self._admin.execute_command("ACL", "SETUSER", USER, "reset", "on", "nopass", "+@all")  # type: ignore[no-untyped-call]
         self._limited = RedisStore(settings(redis_url.replace("//", f"//{USER}:any@")))
         self.scripts = 0
@@ -92,7 +94,7 @@ def declared_pair(redis_url: str) -> Iterator[tuple[Pair, Declared]]:
 
 
 @given(doings=DOINGS)
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 def test_scripts_touch_declared_keys_only(redis_server: str, doings: list[Doing]) -> None:
     """Batches and removals of all kinds of metrics: each runs with no right but that to the keys of its call."""
     with redis.Redis.from_url(redis_server) as client:

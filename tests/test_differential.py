@@ -19,6 +19,7 @@ from prometheus_client.values import MutexValue
 from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.redis import RedisStore
+from tests.examples import examples
 from tests.instance import page, settings
 from tests.program import Program, apart
 
@@ -169,7 +170,7 @@ USES = st.lists(one_use(), max_size=25)
 
 
 @given(uses=USES)
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=examples(150), deadline=None)
 def test_instances_show_what_one_process_would_show(uses: list[Use]) -> None:
     """However the calls are spread over instances, the page is that of one process which made them all."""
     clock = [1_764_000_000_000]
@@ -182,7 +183,9 @@ def test_instances_show_what_one_process_would_show(uses: list[Use]) -> None:
 
 @pytest.mark.parametrize("cached", [False, True])
 @given(uses=st.lists(one_use(), max_size=12))
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_instances_show_the_same_through_redis(redis_server: str, *, cached: bool, uses: list[Use]) -> None:
     """The same through the script, whether Redis knows it already or not."""
     with redis.Redis.from_url(redis_server) as client:

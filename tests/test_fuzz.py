@@ -14,6 +14,7 @@ from lib.kairo_metrics.rows import Sieve
 from lib.kairo_metrics.store.notation import pack_line
 from lib.kairo_metrics.store.schema import Schema
 from tests.every_format import Samples
+from tests.examples import examples
 from tests.poisoned import INDEX, Poisoned, family_of
 
 # What has made a parser stumble somewhere.
@@ -113,7 +114,7 @@ def test_random_damage_hurts_nothing_but_itself(redis_url: str, *, reads_between
     """Whatever is damaged: every reader takes every page, the other families are exact, and the next flush succeeds."""
     expected = counted(redis_url, [])
 
-    @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @hypothesis_settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(damage=st.lists(DAMAGE, min_size=1, max_size=4))
     def check(damage: list[Damage]) -> None:
         hurt: set[str] = set()
@@ -185,7 +186,7 @@ TEXTS = st.binary(max_size=30) | st.sampled_from(
 )
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=examples(400), deadline=None)
 @given(
     schema=st.sampled_from(SCHEMAS),
     items=st.lists(st.tuples(TEXTS, LINES, st.booleans()), min_size=1, max_size=4),
@@ -203,7 +204,7 @@ def test_the_codec_takes_any_bytes(schema: Schema, items: list[tuple[bytes, byte
         resolve(schema, sieve.rows)
 
 
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=examples(200), deadline=None)
 @given(metadata=st.binary(max_size=60) | st.lists(ANYTHING, max_size=4).map(b"".join), percent=st.integers(0, 99))
 def test_any_bytes_are_a_schema_or_none(metadata: bytes, percent: int) -> None:
     """What an entry of the index holds is read or refused, and nothing else happens."""

@@ -26,6 +26,7 @@ from lib.kairo_metrics.store.recovery import Recovery
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
 from lib.kairo_metrics.store.snapshot import OF_THE_STATE, IndexEntry
+from tests.examples import examples
 from tests.instance import settings
 
 COUNTER = Schema("jobs", "counter", ("queue",))
@@ -325,7 +326,7 @@ FULL_AND_REMOVED = [
 
 @given(doings=DOINGS)
 @example(doings=FULL_AND_REMOVED)
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 def test_both_stores_answer_and_hold_the_same(redis_server: str, doings: list[Doing]) -> None:
     """Whatever is sent, by whatever rule, in whatever order: the same verdicts, and the same lines to the last word."""
     with redis.Redis.from_url(redis_server) as client:
