@@ -37,10 +37,8 @@ NEWEST = Schema("room", "gauge", ("queue",), mode="mostrecent")
 HIGHEST = Schema("peak", "gauge", ("instance_id", "queue"), mode="max")
 LIVE = Schema("alive", "gauge", ("instance_id", "queue"), mode="liveall")
 PHASE = Schema("phase", "stateset", ("queue",), states=("idle", "busy"))
-BUILD = Schema("build", "info", ("queue",))
-EXEMPLARS = COUNTER.exemplars
-NATIVE = Schema("size", "native", ("queue",), ("1.0", "+Inf"))
-SCHEMAS = [COUNTER, HISTOGRAM, SUMMARY, SHARES, NEWEST, HIGHEST, LIVE, PHASE, BUILD, EXEMPLARS, NATIVE]
+BUILD, NATIVE = Schema("build", "info", ("queue",)), Schema("size", "native", ("queue",), ("1.0", "+Inf"))
+SCHEMAS = [COUNTER, HISTOGRAM, SUMMARY, SHARES, NEWEST, HIGHEST, LIVE, PHASE, BUILD, COUNTER.exemplars, NATIVE]
 LEASE_S, TTL_S, CAP = 60, 3600, 3
 
 
