@@ -50,7 +50,7 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 
 # Each costs a millisecond or two of every cold start. Whatever joins this list should be worth it.
 WRITING = """
-    adoption asgi breaker config errors flusher metrics outbox pipeline recorder routes series traces turn
+    adoption asgi breaker children config errors flusher metrics outbox pipeline recorder routes series traces turn
     values values.base values.counter values.exemplars values.gauges values.observed values.words
     store store.base store.bookkeeping store.conversation store.keys store.notation store.redis
     store.schema store.script

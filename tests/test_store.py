@@ -165,6 +165,21 @@ def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -
     assert rows(store, OVERFLOWED) == {'family="jobs"': "4"}
 
 
+def test_an_overflow_is_told_and_counted_once(make_store: Make) -> None:
+    """The instance learns which metrics overflowed; what it has turned away itself is counted in the same series."""
+    store = make_store(max_series=1)
+    assert send(store, batch(1, delta(('queue="a"', "1 1")), delta(('queue="a"', "1 1 2 1"), schema=WAIT))) == Applied()
+    told = delta(('family="jobs"', "1 7"), schema=OVERFLOWED)
+    other_kind = delta(('room="a"', "1 1"), ('room="b"', "1 1"), schema=Schema("jobs", "counter", ("room",)))
+    exemplars = delta(*((f'1 queue="{letter}"', "=1=a 0") for letter in "abc"), schema=JOBS.exemplars)
+    full = delta(('queue="b"', "1 1"), ('queue="c"', "1 1"))
+    sealed = batch(2, delta(('queue="a"', "1 1 2 1"), schema=WAIT), full, told, other_kind, exemplars)
+    assert send(store, sealed) == Applied(overflowed=(1, 3))
+    assert rows(store, OVERFLOWED) == {'family="jobs"': "10"}
+    assert send(store, batch(3, delta(('queue="d"', "1 1")))) == Applied(overflowed=(0,))
+    assert rows(store, OVERFLOWED) == {'family="jobs"': "11"}
+
+
 def test_removing_the_overflow_series_makes_no_room(make_store: Make) -> None:
     """It takes none of the cap, so a new series in the same batch overflows as before."""
     store = make_store(max_series=1)

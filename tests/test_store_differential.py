@@ -149,6 +149,9 @@ def one_batch(draw: st.DrawFn) -> Sent:
         series.sort(key=lambda pair: not pair[1].startswith("D"))  # the recorder puts removals first
         cleared = draw(st.sampled_from([(), (), (), ("",), ('queue="a"',), ('queue="b"', 'queue="c"')]))
         families.append((schema, tuple(series), cleared, draw(st.integers(0, 3)) > 0))
+    if draw(st.integers(0, 3)) == 0:  # an instance that is full itself
+        turned_away = ('family="jobs"', f"1 {draw(st.integers(1, 5))}")
+        families.insert(draw(st.integers(0, len(families))), (OVERFLOWED, (turned_away,), (), True))
     writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
     return Sent(
         writer, ahead, tuple(families), draw(KNOWN), draw(st.sampled_from([0, 0, 1, 3])), draw(st.integers(0, 7)) == 0

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import wraps
 from typing import Any
 
 from prometheus_client import CollectorRegistry, values
-from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, MetricWrapperBase, Summary
+from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
-from .series import Series
+from .children import WORD, Children, child_of, child_series, values_of
 from .store.notation import label_text
 from .values import RECORDER, is_shared, make_value
 from .values.words import Word
 
 __all__ = ["adopt", "unit_of"]
 
-# Where an info or an enum keeps our word; prometheus_client gives them no value.
-_WORD = "_kairo_word"
 _registries: list[CollectorRegistry] = []
 _Method = Callable[..., Any]
 
@@ -30,6 +28,7 @@ def adopt(*registries: CollectorRegistry) -> None:
     """
     # A function stands in for the class: which class it is depends on the instrument.
     values.ValueClass = make_value
+    _extend(MetricWrapperBase, "__init__", _with_children)
     _extend(Info, "__init__", _with_word)
     _extend(Enum, "__init__", _with_word)
     _extend(Info, "info", _saying)
@@ -41,6 +40,7 @@ def adopt(*registries: CollectorRegistry) -> None:
         if registry not in _registries:
             _registries.append(registry)
         for instrument in _instruments(registry):
+            _bound(instrument)
             for child in _children(instrument):
                 _carry_over(child)
 
@@ -58,9 +58,25 @@ def unit_of(family: str) -> str:
 
 
 def _extend(owner: type[MetricWrapperBase], method: str, extension: Callable[[_Method], _Method]) -> None:
-    original = getattr(owner, method)
-    if not hasattr(original, "__wrapped__"):
-        setattr(owner, method, extension(original))
+    if not hasattr(vars(owner).get(method), "__wrapped__"):
+        setattr(owner, method, extension(getattr(owner, method)))
+
+
+def _with_children(init: _Method) -> _Method:
+    @wraps(init)
+    def init_with_children(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        _bound(self)
+
+    return init_with_children
+
+
+def _bound(instrument: Any) -> None:
+    """Have the instrument keep its children where there is room for so many."""
+    if instrument._is_parent():  # noqa: SLF001  prometheus_client keeps its children private
+        with instrument._lock:  # noqa: SLF001
+            if not isinstance(instrument._metrics, Children):  # noqa: SLF001
+                instrument._metrics = Children(instrument, instrument._metrics)  # noqa: SLF001
 
 
 def _with_word(init: _Method) -> _Method:
@@ -68,7 +84,7 @@ def _with_word(init: _Method) -> _Method:
     def init_with_word(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         if not self._is_parent():
-            setattr(self, _WORD, Word(self))
+            setattr(self, WORD, Word(self))
 
     return init_with_word
 
@@ -77,7 +93,7 @@ def _saying(say: _Method) -> _Method:
     @wraps(say)
     def say_and_record(self: Any, said: Any) -> None:
         say(self, said)
-        getattr(self, _WORD).follow(self)
+        getattr(self, WORD).follow(self)
 
     return say_and_record
 
@@ -104,35 +120,29 @@ def _removing(remove: _Method) -> _Method:
         remove(self, *labels)
         if not self._is_parent() or labels == ({},):
             return
+        _bound(self)  # "clear" puts a new dictionary there
         gone = [child for key, child in before.items() if self._metrics.get(key) is not child]
         if remove.__name__ == "remove":
             # Another instance may have what this one has not.
-            _record_removal(gone or [_passing_child(self, labels)])
+            _record_removal(gone or [child_of(self, labels)])
         else:
             if not before:
-                gone = [_passing_child(self, self._labelnames)]
+                gone = [child_of(self, self._labelnames)]
             _record_clearing(gone, next(iter([*before.values(), *gone])), *labels)
 
     return remove_and_record
 
 
-def _passing_child(instrument: Any, labelvalues: Sequence[Any]) -> Any:
-    """Return a child for these labels that the instrument does not know: it tells how they are stored."""
-    child = instrument.labels(*labelvalues)
-    instrument._metrics.pop(child._labelvalues)  # noqa: SLF001
-    return child
-
-
 def _record_removal(gone: Iterable[Any]) -> None:
-    for series in filter(None, map(_series_of, gone)):
+    for series in filter(None, map(child_series, gone)):
         RECORDER.remove(series)
 
 
 def _record_clearing(gone: Iterable[Any], like: Any, labels: Mapping[str, Any] | None = None) -> None:
-    model = _series_of(like)
+    model = child_series(like)
     if model is not None and not model.schema.per_instance:
         pairs = [label_text([name], [str(value)]) for name, value in (labels or {}).items()]
-        RECORDER.clear(set(filter(None, map(_series_of, gone))), model.schema, "\n".join(pairs))
+        RECORDER.clear(set(filter(None, map(child_series, gone))), model.schema, "\n".join(pairs))
     else:
         _record_removal(gone)
 
@@ -162,7 +172,7 @@ def _carry_over(child: Any) -> None:
     if isinstance(child, Info | Enum):
         _carry_word_over(child)
         return
-    old = _values(child)
+    old = values_of(child)
     if all(map(is_shared, old)):  # also where there are none: an instrument of our own records by itself
         return
     twin = copy(child)
@@ -170,7 +180,7 @@ def _carry_over(child: Any) -> None:
     for name in ("_value", "_sum", "_count", "_buckets"):
         if hasattr(twin, name):
             setattr(child, name, getattr(twin, name))
-    for value, amount in zip(_values(child), (value.get() for value in old), strict=True):
+    for value, amount in zip(values_of(child), (value.get() for value in old), strict=True):
         if amount and isinstance(child, Gauge):
             value.set(amount)
         elif amount:
@@ -180,24 +190,7 @@ def _carry_over(child: Any) -> None:
 
 
 def _carry_word_over(child: Any) -> None:
-    if not hasattr(child, _WORD):
-        setattr(child, _WORD, Word(child))
+    if not hasattr(child, WORD):
+        setattr(child, WORD, Word(child))
         if child._value:  # noqa: SLF001
-            getattr(child, _WORD).follow(child)
-
-
-def _values(child: Any) -> list[Any]:
-    """List the child's values, in the order in which an observation tells them."""
-    if isinstance(child, Histogram):
-        return [child._sum, *child._buckets]  # noqa: SLF001
-    if isinstance(child, Summary):
-        return [child._count, child._sum]  # noqa: SLF001
-    if isinstance(child, Counter | Gauge):
-        return [child._value]  # noqa: SLF001
-    return []
-
-
-def _series_of(child: Any) -> Series | None:
-    """Return the child's series; None if it has none, because its registry was not adopted."""
-    holders = [getattr(child, _WORD, None), getattr(child, "_value", None), *_values(child)]
-    return next((holder.series for holder in holders if hasattr(holder, "series")), None)
+            getattr(child, WORD).follow(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections import defaultdict, deque
@@ -18,6 +19,7 @@ from .store.script import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
 
+_log = logging.getLogger("kairo_metrics")
 # Acknowledged batches kept for a store that turns out to have lost them.
 _KEPT = 64
 # And of so many before them, how much was in them: minutes of a busy instance, as far as a snapshot may be behind.
@@ -60,6 +62,7 @@ class Outbox:
         # The same of all before those together: it is what a store loses that comes up empty.
         self._older: defaultdict[str, float] = defaultdict(float)
         self._announced: set[str] = set()
+        self._full: set[str] = set()
         self._writer: Writer | None = None
         self._state = State()
 
@@ -137,6 +140,8 @@ class Outbox:
                 self._state = verdict.state
                 if isinstance(verdict, Duplicate):
                     self._count("duplicate")
+                else:
+                    self._tell_overflow(batch, verdict.overflowed)
             case Gap(1, state) if self._goes_on_as(state):
                 # Our record is gone and the state is not: it was evicted. Sent again, batches would count twice.
                 self._change_writer()
@@ -181,6 +186,22 @@ class Outbox:
                 if delta.series or delta.cleared or delta.schema.index_field not in self._announced
             ),
         )
+
+    def _tell_overflow(self, batch: Batch, positions: Iterable[int]) -> None:
+        """Log, once for each family, that the store or this instance has no room for more label sets."""
+        here = (
+            labels_of(text)["family"]
+            for delta in batch.families
+            if delta.schema == OVERFLOWED
+            for text, _ in delta.series
+        )
+        for family in {*here, *(batch.families[position].schema.name for position in positions)} - self._full:
+            self._full.add(family)
+            _log.warning(
+                "metric %s has more label sets than METRICS_MAX_SERIES, or longer ones than are meant: the rest is "
+                "counted together as __overflow__; take out the label whose values clients choose, or raise the limit",
+                family,
+            )
 
     def _goes_on_as(self, state: State) -> bool:
         """Tell whether it is the state that we know, or what became of it."""

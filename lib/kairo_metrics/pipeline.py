@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from .adoption import adopt
+from .children import bound
 from .config import Settings
 from .errors import KairoError
 from .flusher import Flusher
@@ -57,6 +58,7 @@ def open_pipeline(
         _restart_after_fork(opened)
     elif opened.settings != settings or store not in {None, opened.store}:
         raise KairoError("metrics are already recorded in this process with other settings; give the same ones")
+    bound(settings.max_series, settings.series_ttl_s)
     adopt(REGISTRY, *registries)
     return opened
 

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from .series import INSTANCE_PLACE, Series
 from .store.base import Batch, FamilyDelta
-from .store.bookkeeping import LOST
+from .store.bookkeeping import LOST, OVERFLOWED
 from .store.notation import label_text
 from .store.schema import Schema
 
@@ -68,7 +68,7 @@ class Recorder:
     """Collects deltas and seals them into batches.
 
     `lock` guards every series: an increment and the seal never interleave. `epoch` counts the seals that
-    took everything, so that a caller can tell when its own deltas have been taken.
+    took everything, so that a caller can tell when its own deltas have been taken. `clock` is monotonic.
 
     Example:
         >>> recorder, series = Recorder(), Series(Schema("jobs", "counter"), "")
@@ -79,7 +79,7 @@ class Recorder:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.clock = clock
         # Reentrant: a signal handler or a finalizer may increment while its own thread holds it.
         self.lock = threading.RLock()
         self.epoch = 1
@@ -129,12 +129,12 @@ class Recorder:
         """Set the value of a series, a number or a word; the caller holds `lock`."""
         series.value = value if isinstance(value, str) else repr(value)
         series.weight = 1.0
-        series.set_at_s = self._clock()
+        series.set_at_s = self.clock()
         self.touch(series)
 
     def exemplify(self, series: Series, index: int, word: str) -> None:
         """Keep an exemplar for one number of a series; the caller holds `lock`."""
-        series.exemplars[index] = word, self._clock()
+        series.exemplars[index] = word, self.clock()
         self.touch(series)
 
     def hold(self, series: Series) -> None:
@@ -179,6 +179,20 @@ class Recorder:
             self._bury({series})
             self._removed[series.schema, series.text] = None
             self._bound(self._removed)
+
+    def turn_away(self, series: Series) -> None:
+        """Drop a new series that there is no room for, and count that."""
+        with self.lock:
+            if self._touched and self._touched[-1] is series:  # a search through all of them would be dear
+                self._touched.pop()
+            elif series.touched:
+                self._drop({series})
+            self._held.discard(series)
+            self.count(OVERFLOWED, series.schema.name)
+
+    def idle_s(self, series: Series) -> float:
+        """Return for how many seconds nothing was recorded of the series."""
+        return 0.0 if series.touched else self.clock() - series.sealed_at_s
 
     def clear(self, known: set[Series], schema: Schema, pairs: str = "") -> None:
         """Have all series of a family removed from the store that have some labels, those of other instances too.
@@ -230,9 +244,9 @@ class Recorder:
             instance: the instance's id, for the series that are its own.
             limit: how many series a batch may hold.
         """
-        sealed_at_s = self._clock()
+        sealed_at_s = self.clock()
         with self.lock:
-            families = self._take(limit)
+            families = self._take(limit, sealed_at_s)
             if not self.pending:
                 self.epoch += 1
         return Batch(
@@ -252,7 +266,7 @@ class Recorder:
             sealed_at_s,
         )
 
-    def _take(self, limit: int) -> list[_Taken]:
+    def _take(self, limit: int, sealed_at_s: float) -> list[_Taken]:
         """Empty the series, joining those that print the same labels: two instruments may share a name."""
         families: dict[str, _Taken] = {}
 
@@ -271,6 +285,7 @@ class Recorder:
         taken, self._touched = self._touched[:room], self._touched[room:]
         for series in taken:
             _move(series, family(series.schema).rows[series.text])
+            series.sealed_at_s = sealed_at_s
             exemplars, series.exemplars = series.exemplars, {}
             for index, (word, set_at_s) in exemplars.items():
                 row = family(series.schema.exemplars).rows[f"{index} {series.text}"]

@@ -26,6 +26,7 @@ class Series:
     What is added up is in `amounts`: a 1-based index into the packed line's numbers -> what is to be added there.
     What is set is in `value`, and `set_at_s` is when; None where it never was. `exemplars` has, by the same index,
     the newest exemplar and when it came. `observed` is what a native histogram has got, of `max_buckets` at most.
+    `sealed_at_s` is when it was last part of a batch.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Series:
         "max_buckets",
         "observed",
         "schema",
+        "sealed_at_s",
         "set_at_s",
         "text",
         "touched",
@@ -51,5 +53,6 @@ class Series:
         self.max_buckets = 0
         self.value = "0.0"
         self.set_at_s: float | None = None
+        self.sealed_at_s = 0.0
         self.weight = 0.0
         self.touched = False

@@ -32,7 +32,7 @@
 --     delta of rule "native": "<buckets at most> <a native histogram's line>"
 --     "D <delta>" removes the series first, "D" does nothing else
 --
--- Answers {"applied", state}, {"duplicate", state}, {"gap", the sequence number expected, state} where state is
+-- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state}, {"gap", the sequence number expected, state} where state is
 --         "<incarnation> <batches>",
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
@@ -295,7 +295,6 @@ local function remove(family)
   end
 end
 
-local overflowed = {}
 local function compute(family)
   family.lines = {}
   local room
@@ -316,13 +315,6 @@ local function compute(family)
       family.lines[field] = numbers
     end
   end
-  if family.overflowed > 0 and family.overflow_count ~= '' then
-    local line = redis.pcall('HGET', KEYS[3], family.overflow_count)
-    if type(line) ~= 'table' then -- else the key holds something foreign, and this count is lost
-      overflowed[family.overflow_count] = unpack_line(line, 'g')
-      merge.sum(overflowed[family.overflow_count], '1 ' .. family.overflowed)
-    end
-  end
 end
 
 for position, family in ipairs(families) do
@@ -332,6 +324,24 @@ for position, family in ipairs(families) do
   end
 end
 if #refused > 1 then return refused end
+
+-- A batch may itself tell of updates that found no room in its instance: they are counted in the same lines.
+local overflowed, told_apart = {}, true
+for _, family in ipairs(families) do
+  if family.key == KEYS[3] then overflowed, told_apart = family.lines, false end
+end
+local answer = { 'applied' }
+for position, family in ipairs(families) do
+  local field = family.overflow_count
+  if family.overflowed > 0 and field ~= '' then
+    answer[#answer + 1] = position
+    local line = overflowed[field] or redis.pcall('HGET', KEYS[3], field)
+    if overflowed[field] or type(line) ~= 'table' then -- else the key holds something foreign, and this count is lost
+      overflowed[field] = overflowed[field] or unpack_line(line, 'g')
+      merge.sum(overflowed[field], '1 ' .. family.overflowed)
+    end
+  end
+end
 
 local function write(key, lines)
   local pairs_of_hset = {}
@@ -356,7 +366,7 @@ for _, family in ipairs(families) do
   for _, field in ipairs(family.removed) do redis.call('HDEL', family.key, field) end
   write(family.key, family.lines)
 end
-write(KEYS[3], overflowed)
+if told_apart then write(KEYS[3], overflowed) end
 local recovery, went_back = recovery_after()
 if recovery then redis.call('HSET', KEYS[2], 'recovery', recovery) end
 if incarnation == '' or went_back then
@@ -368,4 +378,5 @@ if not is_countable then redis.call('HSET', KEYS[2], 'batches', '0') end
 batches = redis.call('HINCRBY', KEYS[2], 'batches', 1)
 redis.call('PEXPIRE', KEYS[2], life_ms)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)
-return { 'applied', incarnation .. ' ' .. batches }
+table.insert(answer, 2, incarnation .. ' ' .. batches)
+return answer

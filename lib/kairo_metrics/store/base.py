@@ -102,9 +102,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The batch was applied now."""
+    """The batch was applied now.
+
+    Args:
+        state: which one took it.
+        overflowed: the families of the batch (by position) in which label sets found no room.
+    """
 
     state: State = field(default=State(), compare=False)
+    overflowed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,12 @@ class MemoryStore:
         if unannounced:
             return Unannounced(unannounced)
         age_ms = int((self._clock_s() - batch.sealed_at_s) * 1000)
-        for delta in batch.families:
-            self._apply_family(shard, delta, now_ms, age_ms)
+        counts = [self._apply_family(shard, delta, now_ms, age_ms) for delta in batch.families]
+        overflowed = tuple(
+            position for position, delta in enumerate(batch.families) if counts[position] and _is_told(delta.schema)
+        )
+        for position in overflowed:
+            self._count_overflow(shard, batch.families[position].schema, counts[position], now_ms)
         shard.writers.pop(writer.id, None)
         shard.writers[writer.id] = batch.seq, now_ms + WRITER_LEASE_S * 1000
         state = State(shard.incarnation, shard.batches)
@@ -103,18 +107,19 @@ class MemoryStore:
         if went_back or not shard.incarnation:
             shard.incarnation = f"{writer.id}-{now_ms}"
         shard.batches += 1
-        return Applied(State(shard.incarnation, shard.batches))
+        return Applied(State(shard.incarnation, shard.batches), overflowed)
 
     def _went_back(self, shard: _Shard, batch: Batch) -> bool:
         state = State(shard.incarnation, shard.batches)
         return batch.seq > 1 or Recovery.went_back(shard.recovery, state, batch.known)
 
-    def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> None:
+    def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> int:
+        """Apply one family's part; return how many updates found no room."""
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))
         if delta.metadata:
             family.schema, family.announced_ms = Schema.from_metadata(delta.metadata), now_ms
         _remove(family, delta)
-        overflow = delta.schema.overflow_text
+        overflow, overflowed = delta.schema.overflow_text, 0
         for text, change in delta.series:
             field_text = text
             if change == "D":
@@ -122,11 +127,10 @@ class MemoryStore:
             if text not in family.lines and text != overflow:
                 room = self._settings.max_series - len(family.lines) + (overflow in family.lines)
                 if room < 1:
-                    field_text = overflow
-                    if delta.schema.type != "exemplars":
-                        self._count_overflow(shard, delta.schema, now_ms)
+                    field_text, overflowed = overflow, overflowed + 1
             line = self._line(family, field_text, now_ms)
             _merge(delta.schema, line, change.removeprefix("D ").split(), now_ms - age_ms)
+        return overflowed
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
         """See `Store.tidy`."""
@@ -161,9 +165,9 @@ class MemoryStore:
         line.touched_ms = now_ms
         return line
 
-    def _count_overflow(self, shard: _Shard, schema: Schema, now_ms: int) -> None:
+    def _count_overflow(self, shard: _Shard, schema: Schema, count: int, now_ms: int) -> None:
         family = shard.families.setdefault(OVERFLOWED.index_field, _Family(OVERFLOWED, now_ms, now_ms))
-        self._line(family, label_text(OVERFLOWED.labelnames, [schema.name]), now_ms).numbers[0] += 1
+        self._line(family, label_text(OVERFLOWED.labelnames, [schema.name]), now_ms).numbers[0] += count
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[_NoLink]:
@@ -212,6 +216,11 @@ class _NoLink:
 class _NoSyncLink:
     def call(self, *commands: Command) -> list[Any]:
         raise AssertionError(f"the memory store sends no commands: {commands}")
+
+
+def _is_told(schema: Schema) -> bool:
+    """Tell whether an overflow is anything that is counted: that a store is full of exemplars is no loss."""
+    return schema.type != "exemplars"
 
 
 def _forget_silent_writers(shard: _Shard, now_ms: int) -> None:

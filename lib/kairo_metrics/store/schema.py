@@ -27,7 +27,7 @@ from typing import Literal
 
 from .notation import label_text, printable
 
-__all__ = ["ENDED", "INSTANCE_LABEL", "Rule", "Schema", "exemplars_field", "is_per_instance"]
+__all__ = ["ENDED", "INSTANCE_LABEL", "OVERFLOW", "Rule", "Schema", "exemplars_field", "is_per_instance"]
 
 Rule = Literal["sum", "latest", "native", "word"]
 
@@ -35,9 +35,10 @@ Rule = Literal["sum", "latest", "native", "word"]
 INSTANCE_LABEL = "instance_id"
 # Stands there for all instances that have ended.
 ENDED = "__ended__"
+# Stands in every label for the label sets that a family has no room for.
+OVERFLOW = "__overflow__"
 
 _OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livemax", "livesum", "livemostrecent"})
-_OVERFLOW = "__overflow__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Schema:
             "shape": _shape(self.type, rule, len(self.bounds)),
             "per_instance": is_per_instance(self.mode),
             "index_field": f"{printable(self.name)} {digest}".replace("\n", r"\n"),
-            "overflow_text": label_text(self.labelnames, [_OVERFLOW] * len(self.labelnames)),
+            "overflow_text": label_text(self.labelnames, [OVERFLOW] * len(self.labelnames)),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)

@@ -147,8 +147,8 @@ def _header(schema: Schema) -> str:
 
 def _verdict(reply: Any) -> Verdict:
     match reply:
-        case [b"applied", bytes(state)]:
-            return Applied(_state(state))
+        case [b"applied", bytes(state), *positions]:
+            return Applied(_state(state), tuple(int(position) - 1 for position in positions))
         case [b"duplicate", bytes(state)]:
             return Duplicate(_state(state))
         case [b"gap", int(expected), bytes(state)]:
