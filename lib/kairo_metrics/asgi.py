@@ -23,11 +23,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-UNKNOWN_METHOD = "__unknown__"
+UNKNOWN = "__unknown__"
 _MEASURED = "kairo_metrics.measured"
 # RFC 9110 and RFC 5789. A client may send any word; the others are one label value.
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 _SERVER_ERROR = 500
+# RFC 9110, section 15. An app may answer with any number, and let its client choose it.
+_STATUSES = range(100, 600)
 # What nginx logs for a client that left before its answer.
 _CLIENT_LEFT = 499
 
@@ -96,7 +98,7 @@ class _Request:
         self._receive = receive
         self._scope = scope
         self._before = dict(scope)
-        self._method = scope["method"] if scope["method"] in _METHODS else UNKNOWN_METHOD
+        self._method = scope["method"] if scope["method"] in _METHODS else UNKNOWN
         self._send = send
         self._started_s = time.perf_counter()
         self._status: int | None = None
@@ -117,7 +119,8 @@ class _Request:
             raise
         self._measure()
         if self._status is None or self._status >= _SERVER_ERROR:
-            self._errors(f"http_{self._status or _SERVER_ERROR}").inc()
+            status = self._status_text()
+            self._errors(status if status == UNKNOWN else f"http_{status}").inc()
 
     async def _hear(self) -> Message:
         message = await self._receive()
@@ -142,11 +145,15 @@ class _Request:
         self._measured = True
         seconds = time.perf_counter() - self._started_s
         method, route = self._method, self._route()
-        HTTP_REQUESTS.labels(method, route, str(self._status or _SERVER_ERROR)).inc()
+        HTTP_REQUESTS.labels(method, route, self._status_text()).inc()
         HTTP_REQUEST_DURATION.labels(method, route).observe(seconds)
         # Exists at zero from a route's first request on, so that an error rate can be computed before
         # the first error.
         self._errors("http_500")
+
+    def _status_text(self) -> str:
+        status = self._status or _SERVER_ERROR
+        return str(int(status)) if status in _STATUSES else UNKNOWN
 
     def _errors(self, kind: str) -> Any:
         return API_ERRORS.labels(self._method, self._route(), kind)
