@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 
 from prometheus_client.samples import Exemplar
@@ -18,6 +17,9 @@ from .base import RECORDER, Local, schema_of, series_of
 from .exemplars import exemplify
 
 __all__ = ["histogram_value", "summary_value"]
+
+# Where it is added, how much, and its weight.
+_Step = tuple[int, float, float]
 
 _drafts = threading.local()
 
@@ -45,7 +47,7 @@ def summary_value(
 
 
 class _Observed:
-    """A series whose observations come in two steps; `opened` holds the first ones, by thread.
+    """A series whose observations come in two steps; `opened` holds the first ones, each with its thread.
 
     A thread has more than one open when a signal handler or a finalizer observes in the midst of it.
     """
@@ -55,13 +57,20 @@ class _Observed:
     series: Series
 
     def __init__(self) -> None:
-        self.opened: defaultdict[int, list[tuple[int, float, float]]] = defaultdict(list)
+        self.opened: list[tuple[int, _Step]] = []
 
     def begin(self, series: Series) -> None:
         """Take the series, and announce it at zero."""
         self.series = series
         with RECORDER.lock:
             RECORDER.touch(series)
+
+    def close(self, thread: int) -> list[_Step]:
+        """Return the step that the thread has opened last, if there is one."""
+        for place in range(len(self.opened) - 1, -1, -1):
+            if self.opened[place][0] == thread:
+                return [self.opened.pop(place)[1]]
+        return []
 
 
 class _Part(Local):
@@ -86,7 +95,7 @@ class _Part(Local):
         """The series that this is a number of."""
         return self._observed.series
 
-    def _step(self, amount: float) -> tuple[int, float, float]:
+    def _step(self, amount: float) -> _Step:
         self._total += amount
         return self._index, amount, amount if self._counts else 0.0
 
@@ -102,7 +111,7 @@ class _First(_Part):
                 # It falls into no bucket, and the shared sum would be NaN for ever.
                 RECORDER.lose(self.series.schema.name, 1.0)
             else:
-                self._observed.opened[threading.get_ident()].append(self._step(amount))
+                self._observed.opened.append((threading.get_ident(), self._step(amount)))
 
 
 class _Second(_Part):
@@ -113,8 +122,8 @@ class _Second(_Part):
     def inc(self, amount: float) -> None:
         observed = self._observed
         with RECORDER.lock:
-            opened = observed.opened[threading.get_ident()]
-            steps = [opened.pop()] if opened else []
+            thread, opened = threading.get_ident(), observed.opened
+            steps = [opened.pop()[1]] if opened and opened[-1][0] == thread else observed.close(thread)
             if math.isnan(amount):
                 RECORDER.lose(self.series.schema.name, 1.0)
                 return
