@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -103,7 +104,19 @@ def _observed(instrument: Any, room: str) -> None:
         (Info, {}, lambda info, room: info.labels(room).info({"said": room}), ("_info", 1)),
         (Enum, {"states": ["a", "e"]}, lambda enum, room: enum.labels(room).state("e"), ("", 1)),
     ],
-    ids=str,
+    ids=[
+        "histogram's sum",
+        "histogram's bucket",
+        "summary",
+        "native histogram",
+        "sum, added",
+        "sum, set",
+        "mostrecent",
+        "max",
+        "livesum",
+        "info",
+        "enum",
+    ],
 )
 async def test_every_kind_overflows(
     recording: Recording, kind: Any, options: dict[str, Any], do: Any, shown: tuple[str, float]
@@ -242,6 +255,18 @@ async def test_a_flood_leaves_nothing_behind(recording: Recording) -> None:
     assert flood(range(2_000, 4_000)) <= before
     assert (await recording.samples("flood_wait_count"))['flood_wait_count{room="__overflow__"}'] == 4_000 - CAP
     assert await overflowed(recording, "flood_jobs") == 4_000 - CAP
+
+
+def test_threads_that_come_and_go_leave_nothing_behind() -> None:
+    """A server with a thread for each request keeps no more of a histogram than one with a single thread."""
+    wait = make(Histogram, "thread_wait").labels("a")
+    threads = [threading.Thread(target=wait.observe, args=(1,)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wait._sum._observed.opened == []
+    assert wait._sum.get() == 20
 
 
 async def test_the_log_says_so_once(recording: Recording, caplog: pytest.LogCaptureFixture) -> None:

@@ -38,7 +38,9 @@ _MEASURES = {
     "max_memory_bytes": Schema(
         "kairo_store_max_memory_bytes", "gauge", help="Bytes of memory that the store may use; 0 where it has no limit."
     ),
-    "max_series": Schema("kairo_max_series", "gauge", help="Series that a family may have before it overflows."),
+    "max_series": Schema(
+        "kairo_max_series", "gauge", help="Series that a family may have in each shard before it overflows."
+    ),
     "memory_bytes": Schema("kairo_store_memory_bytes", "gauge", help="Bytes of memory that the store uses."),
 }
 _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")

@@ -18,6 +18,7 @@ _log = logging.getLogger("kairo_metrics")
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _INVALID_VERSION = "ff"
 _SAMPLED = 1
+_told: set[type[Exception]] = set()
 # OpenMetrics 1.0, section "Exemplars": so many characters in all names and values together.
 _LONGEST = 128
 
@@ -63,7 +64,9 @@ def _checked(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Mapping
         if labels:
             _require_valid(labels)
     except Exception as err:  # noqa: BLE001  the user's own code
-        _log.warning("a request has no exemplar: %r", err)
+        if type(err) not in _told:  # once: what fails with one client's header fails with every other one
+            _told.add(type(err))
+            _log.warning("a request has no exemplar: %r", err)
         return None
     return labels
 
