@@ -8,6 +8,7 @@ import pytest
 
 from lib.kairo_metrics.store.base import Applied, Writer
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.schema import Schema
 from tests.chaos.cardinality import Findings, flood
 from tests.instance import samples, settings
 from tests.test_store import batch, delta, send
@@ -51,6 +52,15 @@ def test_a_count_that_is_off_by_one_is_seen(findings: Findings, sample: str) -> 
     name = next(name for name in findings.page if name.startswith(sample) and "flood_jobs" in name)
     page = {**findings.page, name: findings.page[name] + 1}
     assert len(replace(findings, page=page).faults()) == 1
+
+
+async def test_the_overflow_of_instances_own_values_is_on_the_page() -> None:
+    """A gauge that tells instances apart shows one value for all that found no room: the one that was set last."""
+    peak = Schema("peak", "gauge", ("instance_id", "room"), mode="max")
+    store = MemoryStore(settings(max_series=1))
+    series = [(f'instance_id="{letter}",room="{letter}"', f"{number}.0 0") for number, letter in enumerate("abc", 1)]
+    send(store, batch(1, delta(*series, schema=peak)))
+    assert await samples(store, "peak") == {'peak{room="a"}': 1, 'peak{room="__overflow__"}': 3}
 
 
 async def test_each_shard_has_the_cap() -> None:

@@ -165,6 +165,31 @@ def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -
     assert rows(store, OVERFLOWED) == {'family="jobs"': "4"}
 
 
+@pytest.mark.parametrize(
+    ("schema", "deltas", "kept"),
+    [
+        (WAIT, ("1 0.5 2 1", "1 2 4 1"), "2.5 1 0 1"),
+        (Schema("cost", "summary", ("queue",)), ("1 1 2 5", "1 1 2 -7"), "2 -2"),
+        (Schema("load", "gauge", ("queue",), mode="sum"), ("1 5", "1 -3.5"), "1.5 0 0 0"),
+        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("5.0 60000", "7.0 0"), "7"),
+        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("7.0 0", "5.0 60000"), "7"),
+        (Schema("phase", "stateset", ("queue",), states=("idle", "busy")), ("1.0 60000", "0.0 0"), "0"),
+        (Schema("build", "info", ("queue",)), ('=version="1" 60000', '=version="2" 0'), '=version="2"'),
+        (Schema("peak", "gauge", ("instance_id", "queue"), mode="max"), ("9.0 60000", "7.0 0"), "7"),
+    ],
+    ids=lambda value: f"{value.type} {value.mode}" if isinstance(value, Schema) else "",
+)
+def test_every_kind_overflows(make_store: Make, schema: Schema, deltas: tuple[str, str], kept: str) -> None:
+    """What is added up is added up in the overflow series as well; of what is set it holds what was set last."""
+    store = make_store(max_series=1)
+    own = 'instance_id="i",' if schema.per_instance else ""
+    series = [(f'{own}queue="{number}"', delta) for number, delta in enumerate((deltas[0], *deltas))]
+    send(store, batch(1, delta(*series, schema=schema)))
+    found = rows(store, schema)
+    assert found.keys() == {series[0][0], schema.overflow_text}
+    assert found[schema.overflow_text].split()[: len(kept.split())] == kept.split()
+
+
 def test_an_overflow_is_told_and_counted_once(make_store: Make) -> None:
     """The instance learns which metrics overflowed; what it has turned away itself is counted in the same series."""
     store = make_store(max_series=1)

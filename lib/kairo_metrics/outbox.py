@@ -192,7 +192,7 @@ class Outbox:
         here = (
             labels_of(text)["family"]
             for delta in batch.families
-            if delta.schema == OVERFLOWED
+            if delta.series and delta.schema == OVERFLOWED
             for text, _ in delta.series
         )
         for family in {*here, *(batch.families[position].schema.name for position in positions)} - self._full:

@@ -79,12 +79,13 @@ def grow(values: int, max_series: int, tick: Callable[[int], None] = lambda _cou
         tick(first + _FLUSHED_EVERY)
         if not early_kb and first + _FLUSHED_EVERY >= values / 10:
             early_kb = _memory_kb()
+    end_kb = _memory_kb()  # before the page, which takes more than all of the instance
     page = asyncio.run(samples(store, "grown_"))
     names = ("grown_jobs_total", "grown_wait_count", "grown_open")
     return Growth(
         values,
         early_kb,
-        _memory_kb(),
+        end_kb,
         tuple(len(instrument._metrics) for instrument in instruments),
         {name: sum(value for sample, value in page.items() if sample.startswith(name + "{")) for name in names},
     )
