@@ -189,13 +189,13 @@ class Outbox:
 
     def _tell_overflow(self, batch: Batch, positions: Iterable[int]) -> None:
         """Log, once for each family, that the store or this instance has no room for more label sets."""
-        here = (
-            labels_of(text)["family"]
-            for delta in batch.families
-            if delta.series and delta.schema == OVERFLOWED
-            for text, _ in delta.series
-        )
-        for family in {*here, *(batch.families[position].schema.name for position in positions)} - self._full:
+        full = [batch.families[position].schema.name for position in positions]
+        for delta in batch.families:
+            if delta.series and delta.schema is OVERFLOWED:
+                full += [labels_of(text)["family"] for text, _ in delta.series]
+        for family in full:
+            if family in self._full:
+                continue
             self._full.add(family)
             _log.warning(
                 "metric %s has more label sets than METRICS_MAX_SERIES, or longer ones than are meant: the rest is "
