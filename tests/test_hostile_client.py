@@ -12,8 +12,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument
+from lib.kairo_metrics.store.labels import labels_of
 from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.notation import labels_of
 from tests.hostile import Hostile
 from tests.recording import Recording
 from tests.test_asgi import cms

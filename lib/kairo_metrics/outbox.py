@@ -192,6 +192,8 @@ class Outbox:
         full = [batch.families[position].schema.name for position in positions]
         for delta in batch.families:
             if delta.series and delta.schema is OVERFLOWED:
+                from .store.labels import labels_of  # of no use to a cold start
+
                 full += [labels_of(text)["family"] for text, _ in delta.series]
         for family in full:
             if family in self._full:

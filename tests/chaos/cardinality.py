@@ -24,7 +24,7 @@ import redis
 from rich.progress import Progress
 
 from lib.kairo_metrics.dev.redis_server import free_port, private_redis
-from lib.kairo_metrics.store.notation import labels_of
+from lib.kairo_metrics.store.labels import labels_of
 from lib.kairo_metrics.store.redis import RedisStore
 from tests.chaos.flooding import STEADY
 from tests.instance import samples, settings
