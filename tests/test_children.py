@@ -269,6 +269,31 @@ def test_threads_that_come_and_go_leave_nothing_behind() -> None:
     assert wait._sum.get() == 20
 
 
+async def test_observations_of_two_threads_do_not_mix(recording: Recording) -> None:
+    """A thread that is interrupted in the midst of an observation completes its own, in whatever order."""
+    wait = make(Histogram, "mixed_wait", buckets=(1, 10)).labels("a")
+
+    wait._sum.inc(5)
+    other = threading.Barrier(2, timeout=30)
+
+    def observe() -> None:
+        wait._sum.inc(0.5)
+        other.wait()
+        other.wait()
+        wait._buckets[0].inc(1)
+
+    thread = threading.Thread(target=observe, daemon=True)
+    thread.start()
+    other.wait()
+    wait._buckets[1].inc(1)
+    assert [amount for _, (_, amount, _) in wait._sum._observed.opened] == [0.5]
+    other.wait()
+    thread.join()
+    assert wait._sum._observed.opened == []
+    sums = await recording.samples("mixed_wait_sum")
+    assert list(sums.values()) == [5.5]
+
+
 async def test_the_log_says_so_once(recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
     """Once for each metric, the log names it and says what to do."""
     jobs, wait = make(Counter, "told_jobs"), make(Histogram, "told_wait")
