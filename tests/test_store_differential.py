@@ -153,9 +153,8 @@ def one_batch(draw: st.DrawFn) -> Sent:
         turned_away = ('family="jobs"', f"1 {draw(st.integers(1, 5))}")
         families.insert(draw(st.integers(0, len(families))), (OVERFLOWED, (turned_away,), (), True))
     writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
-    return Sent(
-        writer, ahead, tuple(families), draw(KNOWN), draw(st.sampled_from([0, 0, 1, 3])), draw(st.integers(0, 7)) == 0
-    )
+    makes_good, restores = draw(st.sampled_from([(0, False), (0, False), (1, False), (3, False), (0, True)]))
+    return Sent(writer, ahead, tuple(families), draw(KNOWN), makes_good, restores)
 
 
 DOINGS = st.lists(
