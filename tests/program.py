@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,12 +26,15 @@ class Program:
         store: what the instances share.
         settings: of the flusher.
         name: stands for the instance's random id.
+        clock: its monotonic one.
     """
 
-    def __init__(self, store: Store, settings: Settings, name: str) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.registry = CollectorRegistry()
         self.instruments: dict[str, Any] = {}
-        self._recorder = vars(Recorder())
+        self._recorder = vars(Recorder(clock))
         with self.running():
             self._flusher = Flusher(RECORDER, store, settings)
             self._outbox._instance, self._outbox._renewed_at = name, self._outbox._now()

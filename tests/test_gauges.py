@@ -52,13 +52,16 @@ class Fleet:
         self.folder = folder
         self.now_ms = int(time.time() * 1000)
         self.settings = settings(redis_url, instance_lease_s=LEASE_S)
-        self.store: Store = RedisStore(self.settings) if redis_url else MemoryStore(self.settings, lambda: self.now_ms)
+        # Redis has a clock of its own. Without it a busy machine takes no time.
+        self._clock_s = time.monotonic if redis_url else lambda: self.now_ms / 1000
+        memory = MemoryStore(self.settings, lambda: self.now_ms, self._clock_s)
+        self.store: Store = RedisStore(self.settings) if redis_url else memory
         self.programs: dict[int, Program] = {}
         self._processes: dict[int, tuple[Any, Any]] = {}
 
     def start(self, number: int) -> None:
         """Start an instance, and a process of that number."""
-        program = self.programs[number] = Program(self.store, self.settings, str(number))
+        program = self.programs[number] = Program(self.store, self.settings, str(number), self._clock_s)
         with program.running():
             program.instruments["load"] = self._gauge(program.registry)
         value_class = MultiProcessValue(lambda: number)
