@@ -50,7 +50,7 @@ class Sent:
         writer: who sends it.
         ahead: 1 is the next one, less a duplicate, more a gap.
         families: schema, (label text, delta) pairs, what is cleared, whether it is announced.
-        known: which state the writer knows (the one that is there, the one before it, another one), and how many
+        known: which state the writer knows (the one that is there, the one before it, others), and how many
             batches more it had; None where it has heard of none.
         makes_good: how many lost batches it stands for.
         restores: whether it is to be taken only if the state went back.
@@ -137,7 +137,8 @@ def one_series(draw: st.DrawFn, schema: Schema) -> tuple[str, str]:
     return text, draw(st.sampled_from([delta, delta, delta, "D", f"D {delta}"]))
 
 
-KNOWN = st.none() | st.tuples(st.sampled_from(["current", "current", "before", "other"]), st.integers(-2, 5))
+NAMES = st.sampled_from(["current", "current", "before", "old-1", "young-9999999999999"])
+KNOWN = st.none() | st.tuples(NAMES, st.integers(-2, 5))
 
 
 @st.composite
@@ -226,7 +227,7 @@ class Pair:
         if sent.known is None:
             return State()
         which, more = sent.known
-        name = {"current": state.incarnation, "before": recovery.name if recovery else ""}.get(which, f"{which}-1")
+        name = {"current": state.incarnation, "before": recovery.name if recovery else ""}.get(which, which)
         return State(name, max(0, state.batches + more)) if name else State()
 
     def _real_state(self) -> tuple[State, Recovery | None]:

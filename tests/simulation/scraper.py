@@ -43,7 +43,7 @@ class Scraper:
         self.refused = 0
         self._water = HighWater()
         self._before: dict[str, float] = {}
-        self._disturbed = self._emptied = 0
+        self._emptied = 0
         self._low = False
 
     def scrape(self) -> None:
@@ -91,17 +91,16 @@ class Scraper:
     def _compare(self, page: dict[str, float], *, missing: bool) -> None:
         """Let no counter go down or away.
 
-        It may when the store was emptied, or went back twice since the last page; when it went back and instances that
-        had not known it brought it past the old count; and when what is missing was added for long enough: nobody
-        writes it back here.
+        It may when the store was emptied; when it went back and instances that had not known it brought it past the old
+        count; and when what is missing was added for long enough: nobody writes it back here.
         """
-        began_anew = self._emptied != self._server.emptied or self._server.disturbed > self._disturbed + 1
+        began_anew = self._emptied != self._server.emptied
         gave_up = not missing and self._low
         if not (began_anew or gave_up or self._server.unnoticed):
             for name, value in self._before.items():
                 if page.get(name, -1.0) < value:
                     raise Violation(f"{name} went from {value} to {page.get(name)}")
-        self._disturbed, self._emptied, self._low = self._server.disturbed, self._server.emptied, missing
+        self._emptied, self._low = self._server.emptied, missing
         self._before = {
             name: value
             for name, value in page.items()

@@ -167,16 +167,22 @@ if not is_countable then batches = '0' end
 
 local RECOVERY = '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$'
 
+-- Whether a state had its name before another one; the time is in it.
+local function is_older(name, other)
+  local one, two = string.match(name or '', '%-(%d+)$'), string.match(other or '', '%-(%d+)$')
+  return one and two and tonumber(one) < tonumber(two)
+end
+
 -- Whether the state is what became of the one that the writer knows, and holds less.
 local function lacks_something()
   local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
   if known == incarnation then return tonumber(known_batches) > tonumber(batches) end
   local _, name, _, held = string.match(state[3] or '', RECOVERY)
-  return known and name == known and held ~= '0'
+  return known and (is_older(incarnation, known) or ((name == known or is_older(known, name)) and held ~= '0'))
 end
 
--- The account of the recovery after this batch, if that changes it, and whether the state went back under the name that
--- it had. What others have begun in the place of another state has a name of its own.
+-- The account of the recovery after this batch, if that changes it, and whether the state needs another name: it went back
+-- under the name that it had, or under one from before. What was begun in another one's place has a name of its own.
 local function recovery_after()
   local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
   if not known then return nil, false end
@@ -184,14 +190,15 @@ local function recovery_after()
   local makes_good = tonumber(ARGV[8]) or 0
   -- Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
   local is_behind = makes_good > 0 or tonumber(known_batches) > tonumber(batches)
-  local went_back = incarnation == '' or (known == incarnation and is_behind)
-  if went_back or (makes_good > 0 and known ~= incarnation and name ~= known) then
+  local went_back = incarnation == '' or (known == incarnation and is_behind) or is_older(incarnation, known)
+  local is_told_of = name == known or is_older(known, name)
+  if went_back or (makes_good > 0 and known ~= incarnation and not is_told_of) then
     held = went_back and batches or '0'
     missing = known_batches - held - makes_good
     return string.format('%s %s %s %s %.0f', now_text, known, known_batches, held, missing), went_back
   end
   local more = name == known and math.max(0, known_batches - goal) or 0
-  if name ~= known or (more == 0 and makes_good == 0) then return nil, false end
+  if not is_told_of or (more == 0 and makes_good == 0) then return nil, false end
   return string.format('%s %s %.0f %s %.0f', since, name, goal + more, held, missing + more - makes_good), false
 end
 

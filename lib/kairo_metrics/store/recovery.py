@@ -55,21 +55,28 @@ class Recovery:
             return False
         if known.incarnation == state.incarnation:
             return known.batches > state.batches
-        return before is not None and before.held > 0 and before.name == known.incarnation
+        told_of = before is not None and before.held > 0 and before.tells_of(known)
+        return told_of or _is_older(state.incarnation, known.incarnation)
+
+    def tells_of(self, known: State) -> bool:
+        """Tell whether it is the account of what became of that state, or of one that came after it."""
+        return self.name == known.incarnation or _is_older(known.incarnation, self.name)
 
     @classmethod
     def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
-        """Return the account after a batch, and whether the state went back under the name that it had.
+        """Return the account after a batch, and whether the state went back and needs another name.
 
-        Then it gets another one, so that others notice, too. What stands in the place of another state has its own.
+        With a new name others notice, too. What stands in the place of another state has its own.
         """
         known = batch.known
         if not known.incarnation:
             return before, False
         # Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
         is_behind = batch.makes_good > 0 or known.batches > state.batches
-        went_back = not state.incarnation or (known.incarnation == state.incarnation and is_behind)
-        is_told_of = before is not None and before.name == known.incarnation
+        is_same = known.incarnation == state.incarnation
+        is_from_before = _is_older(state.incarnation, known.incarnation)
+        went_back = not state.incarnation or (is_same and is_behind) or is_from_before
+        is_told_of = before is not None and before.tells_of(known)
         replaced = batch.makes_good > 0 and known.incarnation != state.incarnation and not is_told_of
         if went_back or replaced:
             held = state.batches if went_back else 0
@@ -77,5 +84,11 @@ class Recovery:
             return cls(now_ms, known.incarnation, known.batches, held, missing), went_back
         if before is None or not is_told_of:
             return before, False
-        more = max(0, known.batches - before.goal)
+        more = max(0, known.batches - before.goal) if before.name == known.incarnation else 0
         return replace(before, goal=before.goal + more, missing=before.missing + more - batch.makes_good), False
+
+
+def _is_older(name: str, other: str) -> bool:
+    """Tell whether a state had its name before another one; the time is in it."""
+    one, two = (text.rpartition("-")[2] for text in (name, other))
+    return one.isdigit() and two.isdigit() and "-" in name and "-" in other and int(one) < int(two)
