@@ -11,7 +11,9 @@ from typing import Any
 from unittest import mock
 
 from lib.kairo_metrics.store import script
-from lib.kairo_metrics.store.base import Batch, Writer
+from lib.kairo_metrics.store.base import Applied, Batch, Writer
+from lib.kairo_metrics.store.conversation import drive
+from lib.kairo_metrics.store.redis import RedisStore
 from tests.chaos.lab import Lab
 from tests.instance import memory_instance
 
@@ -65,13 +67,20 @@ def _first_batch(lab: Lab) -> Batch:
 
 
 def _apply(lab: Lab, batch: Batch, writers: int) -> None:
-    chosen = replace(lab.settings, namespace="crowd")
+    chosen = replace(lab.settings, redis_url=lab.server.url, namespace="crowd")
+    if writers == 1:  # the server may not know the script yet
+        with RedisStore(chosen).sync_link() as link:
+            assert isinstance(drive(script.apply(chosen, _writer(lab), batch), link), Applied)
+            link.close()
+        return
     pipeline: Any = lab.server.client.pipeline(transaction=False)
-    source, digest = script._source("apply.lua")
     for _ in range(writers):
-        [_, _, *rest] = next(script.apply(chosen, Writer(f"{lab.chance.getrandbits(64):016x}", 0), batch))
-        pipeline.execute_command("EVALSHA" if writers > 1 else "EVAL", digest if writers > 1 else source, *rest)
+        pipeline.execute_command(*next(script.apply(chosen, _writer(lab), batch)))
     assert {reply[0] for reply in pipeline.execute()} == {b"applied"}
+
+
+def _writer(lab: Lab) -> Writer:
+    return Writer(f"{lab.chance.getrandbits(64):016x}", 0)
 
 
 def _keys(client: Any) -> int:
