@@ -80,8 +80,9 @@ class Poisoned:
         try:
             self._program.flush()
         finally:
-            while self.store._sync_idle:
-                self.store._sync_idle.pop().close()
+            if (pool := self.store._opened) is not None:
+                while pool._sync_idle:
+                    pool._sync_idle.pop().close()
 
     def read(self) -> Samples:
         """Return the page's samples, after every reader has taken it."""

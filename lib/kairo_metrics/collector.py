@@ -103,7 +103,7 @@ async def collect(
     readable = [entry for name, entries in schemas.items() for entry in entries if _agree(entry.schema, served[name])]
     exemplars = _exemplar_entries(snapshot, served) if extras.exemplars else {}
     wanted = [*readable, *chain.from_iterable(exemplars.values())]
-    sieves, foreign = await _read(store, wanted, snapshot.now_ms, limits, extras)
+    sieves, foreign = await _read(store, wanted, snapshot, limits, extras)
     damaged = {name: foreign[name] + sum(sieves[e].damaged for e in schemas[name] if e in sieves) for name in served}
     families = {}
     for name, entries in schemas.items():
@@ -191,15 +191,14 @@ def _clashing(schemas: Mapping[str, list[IndexEntry]], served: Mapping[str, Sche
 
 
 async def _read(
-    store: Store, entries: list[IndexEntry], now_ms: int, limits: Limits, extras: Extras
+    store: Store, entries: list[IndexEntry], snapshot: Snapshot, limits: Limits, extras: Extras
 ) -> tuple[dict[IndexEntry, Sieve], Mapping[str, int]]:
     """Read all series; return them by entry, and by family the keys that hold something foreign."""
-    oldest_ms, lease_began_ms = now_ms - limits.series_ttl_s * 1000, now_ms - limits.instance_lease_s * 1000
     sieves = {
         entry: Sieve(
             entry.schema,
-            oldest_ms,
-            lease_began_ms,
+            snapshot.clock_ms(entry.shard) - limits.series_ttl_s * 1000,
+            snapshot.clock_ms(entry.shard) - limits.instance_lease_s * 1000,
             keeps_created=extras.created and entry.schema.type in _WITH_CREATED,
         )
         for entry in entries

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .errors import SettingsError
 
-__all__ = ["Environment", "Settings", "environment", "split_tokens"]
+__all__ = ["Environment", "Settings", "environment", "split_hosts", "split_tokens"]
 
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
@@ -41,7 +41,8 @@ class Settings:
             (`METRICS_AUTH_TOKEN_SECRET_ID`).
         auth_token_parameter: in their place, the name or ARN of a parameter in AWS Systems Manager
             (`METRICS_AUTH_TOKEN_PARAMETER`).
-        redis_url: `redis://`, `rediss://` or `unix://` (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
+        redis_url: `redis://`, `rediss://` or `unix://`, perhaps with several hosts of one cluster, a comma between them
+            (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
         redis_tls_verify: whether the certificate of a `rediss://` server is checked (`METRICS_REDIS_TLS_VERIFY`).
         redis_tls_ca: certificates trusted beside the system's: PEM text, or a file (`METRICS_REDIS_TLS_CA`).
         namespace: keeps production, preview and development apart (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
@@ -143,6 +144,31 @@ def split_tokens(text: str) -> tuple[str, ...]:
     return tuple(token.strip() for token in text.split(","))
 
 
+def split_hosts(url: str) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """Take apart an address that names several nodes of a Redis Cluster: the address of the first, and the others.
+
+    Raises:
+        ValueError: a port is no number, or a host is missing.
+
+    Example:
+        >>> split_hosts("redis://user:secret@10.0.0.1:7000,10.0.0.2/0")
+        ('redis://user:secret@10.0.0.1:7000/0', (('10.0.0.2', 6379),))
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme == "unix" or "," not in rest:
+        return url, ()
+    place, slash, path = rest.partition("/")
+    login, at, hosts = place.rpartition("@")
+    first, *others = hosts.split(",")
+    nodes = []
+    for other in others:
+        parts = urlsplit(f"//{other}")
+        if not parts.hostname or "@" in other:
+            raise ValueError("a host is missing")
+        nodes.append((parts.hostname, parts.port or 6379))
+    return f"{scheme}://{login}{at}{first}{slash}{path}", tuple(nodes)
+
+
 def _check_token_places(settings: Settings) -> None:
     """Refuse tokens from two places: one that was forgotten in the other would outlive every rotation."""
     places = {
@@ -165,7 +191,8 @@ def _check_redis_url(variable: str, url: str) -> None:
     if not url.startswith(_REDIS_SCHEMES):
         raise SettingsError(variable, "must start with redis://, rediss:// or unix://")
     try:
-        parts = urlsplit(url)
+        first, _ = split_hosts(url)
+        parts = urlsplit(first)
         database = parts.path.strip("/") if parts.scheme != "unix" else ""
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         for number in filter(None, (str(parts.port or ""), database, options.get("db", ""))):

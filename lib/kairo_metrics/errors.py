@@ -6,6 +6,7 @@ KairoError
 ├── ReceiverError            the remote-write receiver did not take what was pushed
 └── StoreError               the state in Redis could not be reached or read
     ├── StoreUnavailable     refused, cut off, too slow, or not configured
+    ├── KeysElsewhere        another node of the cluster holds the keys; nothing was run
     ├── UnknownScript        the server has forgotten the script; send it again
     └── StoreRefused         the server answered the command with an error
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 __all__ = [
     "KairoError",
+    "KeysElsewhere",
     "ReceiverError",
     "SettingsError",
     "StoreError",
@@ -95,6 +97,31 @@ class StoreUnavailable(StoreError):
         super().__init__(reason)
         self.sent = sent
         self.broken = broken
+
+
+class KeysElsewhere(StoreError):
+    """Another node of the Redis Cluster holds the keys (MOVED, ASK); nothing was run.
+
+    Args:
+        reason: what the node said.
+        slot: the hash slot of the keys.
+        host: the other node's; empty where it is that of the node which answered.
+        port: the other node's.
+        asking: whether this holds for one command alone, while the slot is on its way there.
+
+    Attributes:
+        sent: whether the command was sent before as well, without an answer.
+
+    Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+    """
+
+    def __init__(self, reason: str, slot: int, host: str, port: int, *, asking: bool) -> None:
+        super().__init__(reason)
+        self.slot = slot
+        self.host = host
+        self.port = port
+        self.asking = asking
+        self.sent = False
 
 
 class UnknownScript(StoreError):

@@ -42,11 +42,12 @@ PATH=$PATH:/usr/bin:/bin rm -rf "$folder"
 
 
 @contextlib.contextmanager
-def private_redis(port: int | None = None) -> Iterator[str]:
+def private_redis(port: int | None = None, *options: str) -> Iterator[str]:
     """Run a real, empty Redis in a temporary folder while the `with` block runs, and give its URL.
 
     Args:
         port: a TCP port on the loopback address; None serves a Unix socket, which no other user can open.
+        options: further ones, as `redis-server` takes them.
 
     Raises:
         DevError: no Redis is installed, or it did not start; the error shows what it said.
@@ -64,7 +65,7 @@ def private_redis(port: int | None = None) -> Iterator[str]:
     else:
         url = f"redis://{_LOOPBACK}:{port}/0"
         listen = ["--port", str(port), "--bind", _LOOPBACK]
-    command = [str(binary), *listen, "--dir", str(folder), "--save", "", "--appendonly", "no"]
+    command = [str(binary), *listen, "--dir", str(folder), "--save", "", "--appendonly", "no", *options]
     try:
         with tempfile.TemporaryFile() as log, _guarded(command, folder, log) as guard:
             _wait_until_it_answers(guard, unix_socket if port is None else port, log)

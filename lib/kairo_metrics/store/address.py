@@ -23,7 +23,7 @@ _SHORTEST_SECRET = 4
 
 
 def connection_arguments(
-    parsed: Any, settings: Settings, **timeouts: float | None
+    parsed: Any, settings: Settings, *, encrypted: bool, **timeouts: float | None
 ) -> tuple[dict[str, Any], tuple[Command, ...]]:
     """Return a connection's arguments, and apart from them the greeting: login and choice of a database.
 
@@ -32,6 +32,7 @@ def connection_arguments(
     Args:
         parsed: what redis-py reads in the address.
         settings: whether and against what a certificate is checked.
+        encrypted: whether the connection is one over TLS.
         timeouts: redis-py's arguments for them, in seconds.
     """
     arguments = {**parsed, **_FRUGAL, **timeouts}
@@ -41,7 +42,7 @@ def connection_arguments(
         greeting.append(("AUTH", *filter(None, (username,)), password or ""))
     if database:
         greeting.append(("SELECT", database))
-    if settings.redis_url is not None and settings.redis_url.startswith("rediss://"):
+    if encrypted:
         if not settings.redis_tls_verify:
             arguments.update(ssl_cert_reqs="none", ssl_check_hostname=False)
         elif settings.redis_tls_ca is not None:

@@ -39,13 +39,14 @@ class Snapshot:
     """What a scrape learns before it reads series.
 
     Args:
-        now_ms: the server's clock.
+        now_ms: the server's clock; of several, the one that is ahead.
         entries: the families index of every shard.
         damaged: index entries that could not be read.
         states: the name of each shard's state, and how many batches it has taken.
         recoveries: of each shard, how far it was made good since it went back in time last; None where it never did.
         facts: `version` and `eviction_policy`, where the server tells.
         measures: `clock_skew_s`, `max_series`, and where the server tells, `memory_bytes` and `max_memory_bytes`.
+        clocks_ms: by shard, the clock of the server that holds it, where there are several.
     """
 
     now_ms: int
@@ -55,6 +56,11 @@ class Snapshot:
     recoveries: tuple[Recovery | None, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     measures: Mapping[str, float] = field(default_factory=dict)
+    clocks_ms: Mapping[int, int] = field(default_factory=dict)
+
+    def clock_ms(self, shard: int) -> int:
+        """Return the clock by which the lines of a shard are dated."""
+        return self.clocks_ms.get(shard, self.now_ms)
 
 
 def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_series: int) -> Snapshot:

@@ -1,0 +1,264 @@
+"""The links to one address: borrowed by tasks and threads, each with a connection to every node that it has asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from ..config import Settings, split_hosts
+from ..errors import KeysElsewhere, StoreError, StoreUnavailable
+from .base import Command
+from .links import AsyncConnectionToNode, ConnectionToNode, address_of
+from .question import Address, Node, Question
+
+if TYPE_CHECKING:
+    from .cluster import Answer, Cluster, Replies, Routing, Trip
+
+__all__ = ["AsyncLink", "Link", "Pool"]
+
+
+class Pool:
+    """What is open to one address, and what is known of the cluster behind it, if there is one.
+
+    Args:
+        url: the address.
+        settings: time limits, and how certificates are checked.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self.settings = settings
+        self.url, others = split_hosts(url)
+        self.cluster: Cluster | None = None
+        self._idle: dict[asyncio.AbstractEventLoop, list[AsyncLink]] = {}
+        self._sync_idle: list[Link] = []
+        self._inherited: list[object] = []
+        if others:
+            self.known_cluster(others)
+
+    @asynccontextmanager
+    async def link(self) -> AsyncIterator[AsyncLink]:
+        """See `Store.link`."""
+        # A connection belongs to the event loop that opened it, and is gone with it.
+        loop = asyncio.get_running_loop()
+        for known in list(self._idle):
+            if known.is_closed():
+                self._idle.pop(known, None)
+        idle = self._idle.setdefault(loop, [])
+        link = idle.pop() if idle else AsyncLink(self)
+        try:
+            yield link
+        finally:
+            with suppress(RuntimeError):  # the event loop was closed in the midst of it; so is the connection
+                await link.settle()
+                idle.append(link)
+
+    @contextmanager
+    def sync_link(self) -> Iterator[Link]:
+        """See `Store.sync_link`."""
+        try:
+            link = self._sync_idle.pop()
+        except IndexError:
+            link = Link(self)
+        try:
+            yield link
+        finally:
+            self._sync_idle.append(link)
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop and of threads that nobody uses."""
+        for link in self._idle.pop(asyncio.get_running_loop(), []):
+            await link.close()
+        while self._sync_idle:
+            self._sync_idle.pop().close()
+
+    def forget_connections(self) -> None:
+        """Leave the connections alone after a fork: they are the parent's, and so is the place where it waits for them.
+
+        They are kept for ever, because a connection that is collected closes itself.
+        """
+        self._inherited.append((self._idle, self._sync_idle))
+        self._idle, self._sync_idle = {}, []
+
+    def known_cluster(self, seeds: Sequence[Address] = ()) -> Cluster:
+        """Return what is known of the cluster; whoever asks has been told that there is one."""
+        if self.cluster is None:
+            from .cluster import Cluster
+
+            self.cluster = Cluster(address_of(self.url), seeds)
+        return self.cluster
+
+
+class AsyncLink:
+    """A connection to each node in use by one task: to one server, unless it turns out to be a cluster."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self._nodes: dict[Node, AsyncConnectionToNode] = {}
+
+    async def call(self, *commands: Command) -> list[Any]:
+        """See `AsyncLink.call`. What is sent must be safe to send twice."""
+        if self.pool.cluster is None:
+            replies = await self._connection(None).call(*commands)
+            if (redirection := _redirection(replies)) is None:
+                return replies
+            self.pool.known_cluster().move(redirection, None)
+            answers = await self.ask(_questions(commands), doubtful=redirection.sent)
+        else:
+            answers = await self.ask(_questions(commands))
+        return [reply for answer in answers for reply in answer.replies]
+
+    async def ask(self, questions: Sequence[Question], *, doubtful: bool = False) -> list[Answer]:
+        """Ask each question of the node of a cluster that holds its keys."""
+        from .cluster import route
+
+        return await self._hold(route(self.pool.known_cluster(), questions, doubtful=doubtful))
+
+    async def send(self, questions: Sequence[Question]) -> list[Node]:
+        """Send questions of one command each, to be answered by `receive`; return where each went."""
+        cluster = self.pool.cluster
+        goals = [cluster.node_of(question) if cluster else None for question in questions]
+        for node in dict.fromkeys(goals):
+            asked = [q.commands_for(node) for q, goal in zip(questions, goals, strict=True) if goal == node]
+            await self._connection(node).send(*(command for commands in asked for command in commands))
+        return goals
+
+    async def receive(self, questions: Sequence[Question], goals: Sequence[Node]) -> list[tuple[Any, Node]]:
+        """Return the reply to each question, and the node that gave it."""
+        found = [(await self._connection(node).receive(), node) for node in goals]
+        moved = [place for place, (reply, _) in enumerate(found) if isinstance(reply, KeysElsewhere)]
+        for place in moved:
+            self.pool.known_cluster().move(*found[place])
+        if moved:
+            answers = await self.ask([questions[place] for place in moved])
+            for place, answer in zip(moved, answers, strict=True):
+                found[place] = answer.replies[0], answer.by
+        return found
+
+    async def settle(self) -> None:
+        """Close the connections that replies are due on: the next user would take them for its own."""
+        for connection in self._nodes.values():
+            await connection.settle()
+
+    async def close(self) -> None:
+        """Close all; the next use opens them again."""
+        for connection in self._nodes.values():
+            await connection.close(wait=True)
+
+    async def _hold(self, routing: Routing) -> list[Answer]:
+        with closing(routing):
+            try:
+                trip = next(routing)
+                while True:
+                    trip = routing.send(await self._travel(trip))
+            except StopIteration as stop:
+                answers: list[Answer] = stop.value
+                return answers
+
+    async def _travel(self, trip: Trip) -> Replies:
+        async def visit(node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
+            try:
+                return await self._connection(node).call(*commands)
+            except StoreUnavailable as err:
+                return err
+
+        if len(trip) == 1:
+            [(node, commands)] = trip.items()
+            return {node: await visit(node, commands)}
+        found = await asyncio.gather(*(visit(node, commands) for node, commands in trip.items()))
+        return dict(zip(trip, found, strict=True))
+
+    def _connection(self, node: Node) -> AsyncConnectionToNode:
+        if node not in self._nodes:
+            self._nodes[node] = AsyncConnectionToNode(self.pool.url, self.pool.settings, node)
+        return self._nodes[node]
+
+
+class Link:
+    """The same for a thread: only the transport differs."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._nodes: dict[Node, ConnectionToNode] = {}
+
+    def call(self, *commands: Command) -> list[Any]:
+        """See `SyncLink.call`. What is sent must be safe to send twice."""
+        if self._pool.cluster is None:
+            replies = self._connection(None).call(*commands)
+            if (redirection := _redirection(replies)) is None:
+                return replies
+            self._pool.known_cluster().move(redirection, None)
+            answers = self._ask(_questions(commands), doubtful=redirection.sent)
+        else:
+            answers = self._ask(_questions(commands))
+        return [reply for answer in answers for reply in answer.replies]
+
+    def parts(self) -> list[PartLink]:
+        """Return links whose keys together are all: to each master of a cluster, or to the one server.
+
+        Raises:
+            StoreError: nobody could be asked.
+        """
+        [reply] = self._connection(None).call(("CLUSTER", "SLOTS"))
+        if isinstance(reply, StoreError):
+            return [PartLink(self, None)]
+        cluster = self._pool.known_cluster()
+        cluster.learn(reply, None)
+        return [PartLink(self, node) for node in cluster.masters]
+
+    def close(self) -> None:
+        """Close; the next use opens it again."""
+        for connection in self._nodes.values():
+            connection.close()
+
+    def call_at(self, node: Node, *commands: Command) -> list[Any]:
+        """Ask one node, wherever the keys are."""
+        return self._connection(node).call(*commands)
+
+    def _ask(self, questions: Sequence[Question], *, doubtful: bool = False) -> list[Answer]:
+        from .cluster import route
+
+        routing = route(self._pool.known_cluster(), questions, doubtful=doubtful)
+        with closing(routing):
+            try:
+                trip = next(routing)
+                while True:
+                    trip = routing.send({node: self._visit(node, commands) for node, commands in trip.items()})
+            except StopIteration as stop:
+                answers: list[Answer] = stop.value
+                return answers
+
+    def _visit(self, node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
+        try:
+            return self._connection(node).call(*commands)
+        except StoreUnavailable as err:
+            return err
+
+    def _connection(self, node: Node) -> ConnectionToNode:
+        if node not in self._nodes:
+            self._nodes[node] = ConnectionToNode(self._pool.url, self._pool.settings, node)
+        return self._nodes[node]
+
+
+class PartLink:
+    """A link to one node, whoever holds the keys."""
+
+    def __init__(self, link: Link, node: Node) -> None:
+        self._link = link
+        self._node = node
+
+    def call(self, *commands: Command) -> list[Any]:
+        """See `SyncLink.call`."""
+        return self._link.call_at(self._node, *commands)
+
+
+def _questions(commands: Sequence[Command]) -> list[Question]:
+    """Return what may be asked of several nodes; a transaction is one question."""
+    if commands[0][0] == "MULTI":
+        return [Question(tuple(commands))]
+    return [Question((command,)) for command in commands]
+
+
+def _redirection(replies: Sequence[Any]) -> KeysElsewhere | None:
+    return next((reply for reply in replies if isinstance(reply, KeysElsewhere)), None)

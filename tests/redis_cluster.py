@@ -1,0 +1,244 @@
+"""A real Redis Cluster on the loopback address: three masters, three replicas; slots may move, and nodes be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+
+from lib.kairo_metrics.dev.redis_server import private_redis
+from lib.kairo_metrics.store.keys import Keys
+
+__all__ = ["ClusterNode", "RedisCluster", "redis_cluster", "slot_of", "wait_until"]
+
+_HOST = "127.0.0.1"
+_BUS = 10_000  # a node's second port is so far from its first
+_SLOTS = 16_384
+_MASTERS = 3
+_PATIENCE_S = 30.0
+_OPTIONS = (
+    *("--cluster-enabled", "yes"),
+    *("--cluster-node-timeout", "1500"),
+    *("--cluster-replica-validity-factor", "0"),
+    *("--repl-diskless-sync", "yes"),
+    *("--repl-diskless-sync-delay", "0"),
+)
+
+
+@dataclass
+class ClusterNode:
+    """One server of the cluster, and a client that asks it alone."""
+
+    port: int
+    client: Any
+    stack: contextlib.ExitStack
+    id: str = ""
+    alive: bool = True
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"redis://{_HOST}:{self.port}"
+
+    @property
+    def is_master(self) -> bool:
+        """Whether it is one now."""
+        return bool(self.client.info("replication")["role"] == "master")
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a replica has all that this master has."""
+        told = self.client.info("replication")
+        return any(
+            replica["state"] == "online" and replica["offset"] == told["master_repl_offset"]
+            for name, replica in told.items()
+            if name.startswith("slave") and isinstance(replica, dict)
+        )
+
+    def ask(self, *words: str | int) -> Any:
+        """Send a command, and return the reply as it came."""
+        return self.client.execute_command(*words)
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory is short."""
+        os.kill(self.client.info("server")["process_id"], signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        """End it, and close what was opened."""
+        self.alive = False
+        self.client.close()
+        self.stack.close()
+
+
+@dataclass
+class RedisCluster:
+    """What tests do with it."""
+
+    nodes: list[ClusterNode] = field(default_factory=list)
+
+    @property
+    def living(self) -> list[ClusterNode]:
+        """The nodes that run."""
+        return [node for node in self.nodes if node.alive]
+
+    @property
+    def masters(self) -> list[ClusterNode]:
+        """Those that hold slots."""
+        return [node for node in self.living if node.is_master]
+
+    @property
+    def replicas(self) -> list[ClusterNode]:
+        """Those that follow one."""
+        return [node for node in self.living if not node.is_master]
+
+    def owner(self, namespace: str, shard: int = 0, *, seen_by: ClusterNode | None = None) -> ClusterNode:
+        """Return the node that holds a shard, as one of the others sees it."""
+        slot = slot_of(namespace, shard)
+        ranges = (seen_by or self.living[0]).ask("CLUSTER", "SLOTS")
+        [port] = [nodes[0][1] for first, last, *nodes in ranges if first <= slot <= last]
+        return next(node for node in self.nodes if node.port == port)
+
+    def replica_of(self, master: ClusterNode) -> ClusterNode:
+        """Return the node that takes over from a master."""
+        return next(node for node in self.replicas if node.client.info("replication")["master_port"] == master.port)
+
+    def empty(self) -> None:
+        """Delete what is there, and let every node forget its scripts and count its commands from zero."""
+        for node in self.masters:
+            node.client.flushall()
+        for node in self.living:
+            node.client.script_flush()
+            node.client.config_resetstat()
+
+    @contextlib.contextmanager
+    def moving(self, slot: int, goal: ClusterNode, source: ClusterNode) -> Iterator[Callable[[], None]]:
+        """Move a slot while the `with` block runs; what it is given moves the keys, and may be called again."""
+        goal.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", goal.id)
+
+        def move_keys(most: int = 1_000) -> None:
+            keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, most)
+            if keys:
+                source.ask("MIGRATE", _HOST, goal.port, "", 0, 5_000, "KEYS", *keys)
+
+        yield move_keys
+        while source.ask("CLUSTER", "COUNTKEYSINSLOT", slot):
+            move_keys()
+        for node in (goal, source, *[node for node in self.masters if node not in {goal, source}]):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", goal.id)
+
+    def move(self, slot: int, goal: ClusterNode, source: ClusterNode) -> None:
+        """Move a slot and its keys to another master."""
+        with self.moving(slot, goal, source):
+            pass
+
+    def heal(self) -> None:
+        """Give a new replica to every master without one, and let all forget the nodes that are gone."""
+        gone = [node for node in self.nodes if not node.alive]
+        self.nodes = self.living
+        for node in self.nodes:
+            for lost in gone:
+                with contextlib.suppress(redis.ResponseError):  # it has never met it
+                    node.ask("CLUSTER", "FORGET", lost.id)
+        followed = {node.client.info("replication")["master_port"] for node in self.replicas}
+        for master in [node for node in self.masters if node.port not in followed]:
+            self._join([self.start()])
+            self._follow(self.nodes[-1], master)
+        wait_until(self.is_well)
+
+    def start(self) -> ClusterNode:
+        """Start a node, which knows nobody yet."""
+        stack = contextlib.ExitStack()
+        port = _free_port()
+        stack.enter_context(private_redis(port, *_OPTIONS))
+        client: Any = redis.Redis(_HOST, port, protocol=2)
+        self.nodes.append(ClusterNode(port, client, stack, client.execute_command("CLUSTER", "MYID").decode()))
+        return self.nodes[-1]
+
+    def build(self) -> None:
+        """Start the nodes, and make a cluster of them."""
+        for _ in range(2 * _MASTERS):
+            self.start()
+        masters, replicas = self.nodes[:_MASTERS], self.nodes[_MASTERS:]
+        for place, master in enumerate(masters):
+            master.ask("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
+            master.ask("CLUSTER", "ADDSLOTS", *range(place * _SLOTS // 3, (place + 1) * _SLOTS // 3))
+        self._join(self.nodes)
+        for replica, master in zip(replicas, masters, strict=True):
+            self._follow(replica, master)
+        wait_until(self.is_well)
+
+    def is_well(self) -> bool:
+        """Tell whether every node sees a whole cluster, and every master is followed."""
+        return (
+            all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.living)
+            and len(self.masters) == _MASTERS == len(self.replicas)
+            and all(master.is_followed for master in self.masters)
+            and len({str(sorted(node.ask("CLUSTER", "SLOTS"))) for node in self.living}) == 1
+        )
+
+    def _join(self, newcomers: Sequence[ClusterNode]) -> None:
+        for newcomer in newcomers:
+            for node in self.nodes:
+                if node is not newcomer:
+                    newcomer.ask("CLUSTER", "MEET", _HOST, node.port)
+        wait_until(
+            lambda: all(len(node.ask("CLUSTER", "NODES").splitlines()) == len(self.nodes) for node in self.nodes)
+        )
+
+    def _follow(self, replica: ClusterNode, master: ClusterNode) -> None:
+        wait_until(lambda: master.id in str(replica.ask("CLUSTER", "NODES")))
+        replica.ask("CLUSTER", "REPLICATE", master.id)
+
+
+@contextlib.contextmanager
+def redis_cluster() -> Iterator[RedisCluster]:
+    """Run a cluster while the `with` block runs."""
+    cluster = RedisCluster()
+    try:
+        cluster.build()
+        yield cluster
+    finally:
+        for node in cluster.living:
+            node.close()
+
+
+def slot_of(namespace: str, shard: int = 0) -> int:
+    """Return the hash slot of a shard."""
+    slot: int = key_slot(Keys(namespace, shard).families.encode())
+    return slot
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Return when it holds."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while not _holds(holds):
+        assert time.monotonic() < deadline_s, "the cluster does not come to rest"
+        time.sleep(0.02)
+
+
+def _holds(holds: Callable[[], bool]) -> bool:
+    try:
+        return holds()
+    except (redis.RedisError, StopIteration):
+        return False
+
+
+def _free_port() -> int:
+    """Return a port that is free, and whose companion is."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
+            one.bind((_HOST, port))
+            other.bind((_HOST, port + _BUS))
+            return port
