@@ -34,7 +34,7 @@ _OPTIONS = (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class ClusterNode:
     """One server of the cluster, and a client that asks it alone."""
 
@@ -80,7 +80,7 @@ class ClusterNode:
         self.stack.close()
 
 
-@dataclass
+@dataclass(eq=False)
 class RedisCluster:
     """What tests do with it."""
 
@@ -121,19 +121,19 @@ class RedisCluster:
             node.client.config_resetstat()
 
     @contextlib.contextmanager
-    def moving(self, slot: int, goal: ClusterNode, source: ClusterNode) -> Iterator[Callable[[], None]]:
+    def moving(self, slot: int, goal: ClusterNode, source: ClusterNode) -> Iterator[Callable[[int], None]]:
         """Move a slot while the `with` block runs; what it is given moves the keys, and may be called again."""
         goal.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
         source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", goal.id)
 
-        def move_keys(most: int = 1_000) -> None:
+        def move_keys(most: int) -> None:
             keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, most)
             if keys:
                 source.ask("MIGRATE", _HOST, goal.port, "", 0, 5_000, "KEYS", *keys)
 
         yield move_keys
         while source.ask("CLUSTER", "COUNTKEYSINSLOT", slot):
-            move_keys()
+            move_keys(1_000)
         for node in (goal, source, *[node for node in self.masters if node not in {goal, source}]):
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", goal.id)
 

@@ -25,8 +25,9 @@ from .base import Command
 from .question import Address, Node
 from .script import SENT_AGAIN_WITHIN_S
 
-__all__ = ["AsyncConnectionToNode", "ConnectionToNode", "address_of", "hash_slot"]
+__all__ = ["KEYS_ON_THEIR_WAY", "AsyncConnectionToNode", "ConnectionToNode", "address_of", "hash_slot"]
 
+KEYS_ON_THEIR_WAY = "the keys are on their way from one node of the cluster to another"
 _ERRORS = (exceptions.RedisError, OSError)
 
 
@@ -240,8 +241,10 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
         case exceptions.AskError():  # and MovedError, which is one
             asking = not isinstance(err, exceptions.MovedError)
             return KeysElsewhere(f"Redis: {err}", err.slot_id, err.host, err.port, asking=asking)
-        case exceptions.TryAgainError() | exceptions.ClusterDownError() | exceptions.BusyLoadingError():
-            # A slot on its way, a cluster without a majority, a server that starts: in a moment it will do.
+        case exceptions.TryAgainError():
+            return StoreUnavailable(KEYS_ON_THEIR_WAY)
+        case exceptions.ClusterDownError() | exceptions.BusyLoadingError():
+            # A cluster without a majority, a server that starts: in a moment it will do.
             return StoreUnavailable(f"Redis: {err}")
         case exceptions.ResponseError() if _is_read_only(err):
             # A replica since a failover: a new connection may lead to the new master.

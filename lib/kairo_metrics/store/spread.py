@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..config import Settings
+from ..errors import StoreUnavailable
 from .base import Snapshot
+from .cluster import Answer, Cluster
 from .conversation import raise_refusal
 from .keys import Keys
 from .pool import AsyncLink
@@ -30,10 +32,18 @@ async def read_spread(link: AsyncLink, settings: Settings) -> Snapshot:
     Raises:
         StoreError: one of the nodes could not be asked: a page without its shards would be wrong.
     """
+    cluster = link.pool.known_cluster()
     indexes = [Question((("HGETALL", Keys(settings.namespace, shard).families),)) for shard in range(settings.shards)]
-    nodes = list(dict.fromkeys(map(link.pool.known_cluster().node_of, indexes)))
+    nodes = _holders(cluster, indexes)
     asked_s = time.time()
-    told = await link.ask([*(Question(_ABOUT_A_NODE, at=node) for node in nodes), *indexes])
+    try:
+        told = await _ask(link, nodes, indexes)
+    except StoreUnavailable:
+        # One of them is gone, and whoever was asked about it may have told who took over.
+        gone, nodes = nodes, _holders(cluster, indexes)
+        if gone == nodes:
+            raise
+        told = await _ask(link, nodes, indexes)
     between_s = asked_s, time.time()
     about = {answer.by: answer.replies for answer in told[: len(nodes)]}
     answers = told[len(nodes) :]
@@ -55,6 +65,14 @@ async def read_spread(link: AsyncLink, settings: Settings) -> Snapshot:
         },
         [answer.by for answer in answers],
     )
+
+
+def _holders(cluster: Cluster, indexes: Sequence[Question]) -> list[Node]:
+    return list(dict.fromkeys(map(cluster.node_of, indexes)))
+
+
+async def _ask(link: AsyncLink, nodes: Sequence[Node], indexes: Sequence[Question]) -> list[Answer]:
+    return await link.ask([*(Question(_ABOUT_A_NODE, at=node) for node in nodes), *indexes])
 
 
 def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Snapshot:
