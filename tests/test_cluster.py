@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from lib.kairo_metrics.errors import StoreError
-from tests.instance import Instance, Start, happened, jobs_total, samples
+from lib.kairo_metrics.flusher import Flusher
+from lib.kairo_metrics.recorder import Recorder
+from lib.kairo_metrics.store.redis import RedisStore
+from tests.command_run import Command
+from tests.doctor_run import Doctor, healthy
+from tests.instance import Instance, Start, happened, jobs_total, samples, settings
 from tests.redis_cluster import ClusterNode, RedisCluster, redis_cluster, slot_of, wait_until
+from tests.test_least_rights import RULES
 
 NAMESPACE = "development"
+FOR_CLUSTERS = ["+asking", "+cluster|slots"]
 SHARDS = 6
 KEPT_FOR_REPLAY = 64
 # Whoever counts a node's commands is one of its clients, and so is the node's master.
@@ -192,6 +200,27 @@ async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster
     cluster.heal()
 
 
+@pytest.mark.parametrize("right", ["", "+asking", "+cluster|slots"])
+async def test_a_user_needs_two_more_rights(
+    full: str, cluster: RedisCluster, command: Command, doctor: Doctor, right: str
+) -> None:
+    """With the documented rights of a cluster's user all works; without one of the two, doctor names it."""
+    rules = [rule for rule in [*RULES["kairo"], *FOR_CLUSTERS] if rule != right]
+    rules = [rule.replace("{production/", "{development/") for rule in rules]
+    wiping = [rule.replace("{production/", "{development/") for rule in RULES["kairo-wipe"]]
+    for node in cluster.nodes:
+        node.ask("ACL", "SETUSER", "kairo", *rules)
+        node.ask("ACL", "SETUSER", "kairo-wipe", *wiping, *([] if right == "+cluster|slots" else ["+cluster|slots"]))
+    limited = full.replace("//", "//kairo:PASSWORD@")
+    report = await asyncio.to_thread(lambda: doctor(**healthy(limited, METRICS_SHARDS=str(SHARDS))))
+    assert report.failed == ({"rights"} if right else set())
+    assert right in report.said("rights")
+    output = await asyncio.to_thread(
+        command, "wipe", "--dry-run", REDIS_URL=full.replace("//", "//kairo-wipe:PASSWORD@")
+    )
+    assert ("may not ask for its nodes" in output.err) == (right == "+cluster|slots")
+
+
 async def attempt(instance: Instance) -> None:
     """Flush, or let the batch wait."""
     with contextlib.suppress(StoreError):
@@ -223,3 +252,41 @@ class unreplicated:  # noqa: N801  reads as a word
 
     def __exit__(self, *_: object) -> None:
         os.kill(self._pid, signal.SIGCONT)
+
+
+def writing_to(shard: int, url: str) -> Instance:
+    """Start an instance that has drawn this shard."""
+    chosen = settings(url, shards=SHARDS)
+    store, recorder = RedisStore(chosen), Recorder()
+    flusher = Flusher(
+        recorder, store, chosen, draw=lambda below: shard if below == SHARDS else secrets.randbelow(below)
+    )
+    return Instance(store, recorder, flusher)
+
+
+@pytest.fixture
+def full(cluster: RedisCluster) -> str:
+    """Give the address of a cluster in which every shard holds something."""
+    url = next(node for node in cluster.replicas).url
+    for shard in range(SHARDS):
+        instance = writing_to(shard, url)
+        instance.add(f'queue="{shard}"')
+        instance.flusher.flush()
+        asyncio.run(instance.close())
+    assert all(any(b"series:jobs" in key for key in master.client.keys("*")) for master in cluster.masters)
+    return url
+
+
+def test_the_commands_see_all_nodes(full: str, cluster: RedisCluster, command: Command, doctor: Doctor) -> None:
+    """`doctor`, `series` and `show` read every shard wherever it is, and `wipe` deletes it there."""
+    environment = {"REDIS_URL": full, "METRICS_SHARDS": str(SHARDS)}
+    report = doctor(**healthy(full, METRICS_SHARDS=str(SHARDS)))
+    assert {check: mark for check, (mark, *_) in report.checks.items() if mark != "ok"} == {}
+    told = {family["family"]: family for family in command("series", "--json", **environment).json["families"]}
+    assert told["jobs"]["series"] == SHARDS
+    shown = command("show", "jobs_total", **environment)
+    assert shown.code == 0
+    assert sum(f"{shard}" in shown.out for shard in range(SHARDS)) == SHARDS
+    wiped = command("wipe", "--yes", **environment)
+    assert (wiped.code, wiped.err) == (0, "")
+    assert [key for node in cluster.masters for key in node.client.keys("*series*")] == []

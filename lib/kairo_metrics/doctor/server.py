@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
@@ -76,7 +77,7 @@ class _Server:
         self._limit_s = limit_s
         # A flush may be given less time than it takes to learn that a server is slow.
         self._store = RedisStore(replace(settings, flush_budget_ms=min(60_000, max(1, int(limit_s * 1000)))))
-        self._facts: ServerFacts | None = None
+        self._facts: list[ServerFacts] = []
 
     def ask(self, steps: Steps[T]) -> T:
         """Hold a conversation, within the limit.
@@ -89,6 +90,18 @@ class _Server:
             with self._store.sync_link() as link:
                 return drive(steps, link)
 
+        return self._within(talk)
+
+    def ask_each(self, steps: Callable[[], Steps[T]]) -> list[T]:
+        """Hold the same one with each master of a cluster, or with the one server."""
+
+        def talk() -> list[T]:
+            with self._store.sync_link() as link:
+                return [drive(steps(), part) for part in link.parts()]
+
+        return self._within(talk)
+
+    def _within(self, talk: Callable[[], T]) -> T:
         try:
             return within(self._limit_s, talk)
         except TimeoutError as err:
@@ -119,7 +132,8 @@ class _Server:
         return ok("latency", found)
 
     def version(self) -> Finding:
-        version, numbers = self._facts_once().version, self._facts_once().version_numbers
+        oldest = min(self._facts_once(), key=lambda facts: facts.version_numbers or (0, 0))
+        version, numbers = oldest.version, oldest.version_numbers
         if numbers is None:
             return skipped("version", "the server does not tell its version")
         if numbers < _NEEDED:
@@ -129,7 +143,10 @@ class _Server:
         return ok("version", f"Redis {version}")
 
     def eviction(self) -> Finding:
-        policy, limit = self._facts_once().eviction_policy, self._facts_once().limit_bytes
+        worst = max(
+            self._facts_once(), key=lambda facts: (facts.eviction_policy != "noeviction", facts.limit_bytes or 0)
+        )
+        policy, limit = worst.eviction_policy, worst.limit_bytes
         if policy is None:
             return skipped("eviction", "the server does not tell its eviction policy", "look for it at your provider")
         if policy == "noeviction":
@@ -145,7 +162,8 @@ class _Server:
         )
 
     def memory(self) -> Finding:
-        used, limit = self._facts_once().used_bytes, self._facts_once().limit_bytes
+        fullest = max(self._facts_once(), key=lambda facts: (facts.used_bytes or 0) / (facts.limit_bytes or math.inf))
+        used, limit = fullest.used_bytes, fullest.limit_bytes
         if used is None or limit is None:
             return skipped("memory", "the server does not tell how full it is", "look for it at your provider")
         if not limit:
@@ -166,8 +184,9 @@ class _Server:
 
     def clock(self) -> Finding:
         before_s = time.time()
-        server_s = self.ask(read_clock_ms()) / 1000
-        skew_s = server_s - (before_s + time.time()) / 2
+        clocks_ms = self.ask_each(read_clock_ms)
+        middle_s = (before_s + time.time()) / 2
+        skew_s = max((clock_ms / 1000 - middle_s for clock_ms in clocks_ms), key=abs)
         if abs(skew_s) < _SKEW_S:
             return ok("clock", f"Redis and this machine differ by {abs(skew_s):.1f} s")
         ahead = "ahead of" if skew_s > 0 else "behind"
@@ -177,9 +196,9 @@ class _Server:
             "set both by NTP: series are dated by Redis, and compared with Prometheus' clock",
         )
 
-    def _facts_once(self) -> ServerFacts:
-        if self._facts is None:
-            self._facts = self.ask(read_facts())
+    def _facts_once(self) -> list[ServerFacts]:
+        if not self._facts:
+            self._facts = self.ask_each(read_facts)
         return self._facts
 
 

@@ -112,6 +112,8 @@ def probe_rights(namespace: str, shards: Iterable[int]) -> Steps[tuple[Refusal, 
         shards: in which shards.
     """
     refusals: dict[str, Refusal] = {}
+    if (yield from _is_cluster()):
+        yield from _probe_cluster(refusals)
     for shard in shards:
         key = Keys(namespace, shard).probe
         for command in _direct_probes(key):
@@ -127,6 +129,23 @@ def probe_rights(namespace: str, shards: Iterable[int]) -> Steps[tuple[Refusal, 
                 for inner, reason in zip(reply[::2], reply[1::2], strict=True):
                     _note(refusals, inner.decode(), reason.decode(errors="replace"))
     return tuple(refusals.values())
+
+
+def _is_cluster() -> Steps[bool]:
+    try:
+        reply = yield ("INFO", "server")
+    except StoreRefused:
+        return False
+    return _facts_in(reply).get("redis_mode") == "cluster"
+
+
+def _probe_cluster(refusals: dict[str, Refusal]) -> Steps[None]:
+    """Ask for what it takes to follow keys from node to node."""
+    for command in (("ASKING",), ("CLUSTER", "SLOTS")):
+        try:
+            yield command
+        except StoreRefused as err:
+            _note(refusals, "|".join(command), str(err))
 
 
 def _direct_probes(key: str) -> Sequence[Command]:

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings, split_hosts
-from ..errors import KeysElsewhere, StoreError, StoreUnavailable
+from ..errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
 from .base import Command
+from .keys import Keys
 from .links import AsyncConnectionToNode, ConnectionToNode, address_of
 from .question import Address, Node, Question
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .cluster import Answer, Cluster, Replies, Routing, Trip
 
 __all__ = ["AsyncLink", "Link", "Pool"]
+
+_PROBED = 64
 
 
 class Pool:
@@ -200,12 +203,18 @@ class Link:
         Raises:
             StoreError: nobody could be asked.
         """
-        [reply] = self._connection(None).call(("CLUSTER", "SLOTS"))
-        if isinstance(reply, StoreError):
-            return [PartLink(self, None)]
-        cluster = self._pool.known_cluster()
-        cluster.learn(reply, None)
-        return [PartLink(self, node) for node in cluster.masters]
+        [reply] = self.call(("CLUSTER", "SLOTS"))
+        if not isinstance(reply, StoreError):
+            cluster = self._pool.known_cluster()
+            cluster.learn(reply, None)
+            return [PartLink(self, node) for node in cluster.masters]
+        if "NOPERM" in str(reply) or "no permissions" in str(reply):
+            # Of so many shards, some are elsewhere if there is an elsewhere.
+            keys = [Keys(self._pool.settings.namespace, shard).probe for shard in range(_PROBED)]
+            told = self._connection(None).call(*(("HLEN", key) for key in keys))
+            if _redirection(told) is not None:
+                raise StoreRefused(f"this is a cluster, and the user may not ask for its nodes: {reply}")
+        return [PartLink(self, None)]
 
     def close(self) -> None:
         """Close; the next use opens it again."""

@@ -12,7 +12,7 @@ Address = tuple[str, int]
 # A node of a cluster; None is the server that the settings name, which may be the only one.
 Node = Address | None
 
-_WITHOUT_KEY = frozenset({"CLUSTER", "DBSIZE", "EXEC", "INFO", "MULTI", "PING", "SCAN", "TIME"})
+_WITHOUT_KEY = frozenset({"ASKING", "CLUSTER", "DBSIZE", "EXEC", "INFO", "MULTI", "PING", "SCAN", "TIME"})
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 _CURSOR = 2
 

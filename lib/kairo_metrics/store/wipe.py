@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import StoreError, StoreRefused
 from .base import Command, SyncLink, T
@@ -76,8 +76,15 @@ class Plan:
         return not self.families and not self.others
 
 
+class WholeLink(SyncLink, Protocol):
+    """A link that can be asked for its parts."""
+
+    def parts(self) -> Sequence[SyncLink]:
+        """Return links whose keys together are all."""
+
+
 def plan_wipe(
-    link: SyncLink,
+    link: WholeLink,
     namespace: str,
     names: Collection[str] = (),
     *,
@@ -162,25 +169,28 @@ def erase(link: SyncLink, plan: Plan, on_progress: OnProgress = lambda _done, _t
             on_progress(done, total)
 
 
-def _find(link: SyncLink, namespace: str, on_progress: OnProgress) -> Iterator[StoredKey]:
-    [total] = link.call(("DBSIZE",))
-    if isinstance(total, StoreError):  # it is only for the progress
-        total = 0
-    cursor, looked_at = b"0", 0
+def _find(link: WholeLink, namespace: str, on_progress: OnProgress) -> Iterator[StoredKey]:
+    parts = link.parts()
+    sizes = [size for part in parts for size in part.call(("DBSIZE",))]
+    total = sum(size for size in sizes if not isinstance(size, StoreError))  # it is only for the progress
+    looked_at = 0
     seen: set[bytes] = set()
-    while True:
-        [reply] = link.call(("SCAN", cursor, "MATCH", key_pattern(namespace), "COUNT", _KEYS_PER_SCAN))
-        _raise_refusals([reply])
-        cursor, found = reply
-        for key in found:
-            known = read_key(namespace, key)
-            if known is not None and key not in seen:  # SCAN may bring one twice
-                seen.add(key)
-                yield known
-        looked_at += _KEYS_PER_SCAN
-        on_progress(min(looked_at, total), total)
-        if cursor == b"0":
-            return
+    for part in parts:
+        cursor = b"0"
+        while True:
+            [reply] = part.call(("SCAN", cursor, "MATCH", key_pattern(namespace), "COUNT", _KEYS_PER_SCAN))
+            _raise_refusals([reply])
+            cursor, found = reply
+            for key in found:
+                known = read_key(namespace, key)
+                # SCAN may bring one twice, and a slot that moves is found in two places.
+                if known is not None and key not in seen:
+                    seen.add(key)
+                    yield known
+            looked_at += _KEYS_PER_SCAN
+            on_progress(min(looked_at, total), total)
+            if cursor == b"0":
+                break
 
 
 def _count(link: SyncLink, keys: Sequence[str]) -> dict[str, int]:

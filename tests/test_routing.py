@@ -1,0 +1,199 @@
+"""Which node of a cluster is asked what, decided without a network: redirections, nodes that are gone, frozen time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from lib.kairo_metrics.errors import KeysElsewhere, StoreRefused, StoreUnavailable
+from lib.kairo_metrics.store.base import Command
+from lib.kairo_metrics.store.cluster import Answer, Cluster, route
+from lib.kairo_metrics.store.links import hash_slot
+from lib.kairo_metrics.store.question import Node, Question
+
+HOME = ("home.example.org", 7000)
+ONE, TWO = ("10.0.0.1", 7001), ("10.0.0.2", 7002)
+KEY = "kairo:v1:{development/0}:families"
+SLOT = hash_slot(KEY.encode())
+BATCH = Question((("EVALSHA", "0f", 1, KEY),))
+Server = Callable[[Node, Sequence[Command]], list[Any] | StoreUnavailable]
+
+
+def moved(to: Node, *, asking: bool = False) -> KeysElsewhere:
+    """Make a redirection."""
+    host, port = to or HOME
+    return KeysElsewhere("MOVED", SLOT, host, port, asking=asking)
+
+
+def whole(owner: tuple[str, int], *others: tuple[str, int]) -> list[Any]:
+    """Make a reply to CLUSTER SLOTS."""
+    return [[0, 16383, *([host.encode(), port, b"id"] for host, port in (owner, *others))]]
+
+
+class Network:
+    """Answers trips as it is told to, and keeps who was asked what."""
+
+    def __init__(self, **servers: Any) -> None:
+        self.servers: dict[Node, Any] = {{"home": None, "one": ONE, "two": TWO}[name]: s for name, s in servers.items()}
+        self.asked: list[tuple[Node, list[str]]] = []
+
+    def ask(self, cluster: Cluster, *questions: Question, wall_s: Callable[[], float] = lambda: 0.0) -> list[Answer]:
+        """Drive the questions."""
+        routing = route(cluster, questions, wall_s=wall_s)
+        try:
+            trip = next(routing)
+            while True:
+                trip = routing.send({node: self._visit(node, commands) for node, commands in trip.items()})
+        except StopIteration as stop:
+            answers: list[Answer] = stop.value
+            return answers
+
+    def _visit(self, node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
+        names = [str(command[0]) for command in commands]
+        self.asked.append((node, names))
+        server = self.servers.get(node, StoreUnavailable("gone"))
+        if isinstance(server, StoreUnavailable):
+            return server
+        return [server[name] for name in names]
+
+
+def test_a_moved_slot_is_asked_for_once() -> None:
+    """The map comes along with the batch, and the next batch goes to the right node at once."""
+    network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": whole(ONE)}, one={"EVALSHA": "applied"})
+    cluster = Cluster(HOME)
+    assert network.ask(cluster, BATCH) == [Answer(["applied"], ONE)]
+    assert network.asked == [(None, ["CLUSTER", "EVALSHA"]), (ONE, ["EVALSHA"])]
+    network.asked.clear()
+    assert network.ask(cluster, BATCH) == [Answer(["applied"], ONE)]
+    assert network.asked == [(ONE, ["EVALSHA"])]
+
+
+def test_an_ask_holds_for_one_command() -> None:
+    """What is on its way is asked for at its goal with ASKING, and the next time at its source again."""
+    network = Network(
+        home={"CLUSTER": whole(ONE)},
+        one={"EVALSHA": moved(TWO, asking=True)},
+        two={"ASKING": "OK", "EVALSHA": "applied"},
+    )
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE), None)
+    for _ in range(2):
+        network.asked.clear()
+        assert network.ask(cluster, BATCH) == [Answer(["applied"], TWO)]
+        assert network.asked == [(ONE, ["EVALSHA"]), (TWO, ["ASKING", "EVALSHA"])]
+
+
+def test_a_node_without_a_name_is_where_it_was_reached() -> None:
+    """A node that does not know its own host leaves it out: it is the one that was asked."""
+    cluster = Cluster(HOME)
+    assert cluster.move(KeysElsewhere("MOVED", SLOT, "", 7005, asking=False), None) == (HOME[0], 7005)
+    assert cluster.move(KeysElsewhere("MOVED", SLOT, "?", 7005, asking=False), ONE) == (ONE[0], 7005)
+    assert cluster.move(KeysElsewhere("MOVED", SLOT, *HOME, asking=False), ONE) is None
+    cluster.learn([[0, 16383, [None, 7006, b"id"]]], TWO)
+    assert cluster.masters == [(TWO[0], 7006)]
+
+
+def test_others_know_who_took_over() -> None:
+    """A node that is gone is asked about elsewhere, and the batch goes to whoever holds the slot now."""
+    network = Network(home={"CLUSTER": whole(TWO)}, two={"EVALSHA": "duplicate"})
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE), None)
+    assert network.ask(cluster, BATCH) == [Answer(["duplicate"], TWO)]
+    assert [node for node, _ in network.asked] == [ONE, None, TWO]
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_node_that_is_gone_before_anybody_took_over(sent: bool) -> None:
+    """Then the flush fails, says whether the batch may have been applied, and the next one asks others first."""
+    network = Network(
+        home={"CLUSTER": whole(ONE)}, one=StoreUnavailable("broken", sent=sent), two={"EVALSHA": "applied"}
+    )
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE), None)
+    with pytest.raises(StoreUnavailable, match="broken") as caught:
+        network.ask(cluster, BATCH)
+    assert caught.value.sent == sent
+    network.servers[None] = {"CLUSTER": whole(TWO)}
+    network.asked.clear()
+    network.ask(cluster, BATCH)
+    assert [node for node, _ in network.asked] == [None, TWO]
+
+
+def test_doubt_survives_a_redirection() -> None:
+    """A batch that was sent, unanswered, to one node, and that another one could not take, may have been applied."""
+    told = moved(TWO)
+    told.sent = True
+    network = Network(home={"CLUSTER": whole(ONE)}, one={"EVALSHA": told}, two=StoreUnavailable("refused"))
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE), None)
+    with pytest.raises(StoreUnavailable) as caught:
+        network.ask(cluster, BATCH)
+    assert caught.value.sent
+
+
+def test_a_node_that_hangs_is_not_asked_first_again() -> None:
+    """A flush whose time ran out leaves behind whom it waited for: the next one looks around before it waits there."""
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE, TWO), None)
+    routing = route(cluster, [BATCH])
+    assert list(next(routing)) == [ONE]
+    routing.close()
+    network = Network(home={"CLUSTER": whole(TWO)}, two={"EVALSHA": "applied"})
+    assert network.ask(cluster, BATCH) == [Answer(["applied"], TWO)]
+    assert [node for node, _ in network.asked] == [None, TWO]
+
+
+def test_nodes_that_send_each_other_are_left() -> None:
+    """Two nodes that each say it is the other one cost a bounded number of trips."""
+    network = Network(one={"EVALSHA": moved(TWO)}, two={"EVALSHA": moved(ONE)})
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE), None)
+    with pytest.raises(StoreUnavailable, match="do not agree") as caught:
+        network.ask(cluster, BATCH)
+    assert not caught.value.sent
+    assert len(network.asked) < 10
+
+
+def test_nothing_is_sent_on_after_a_long_sleep() -> None:
+    """An instance that was frozen between the redirection and the next node lets a later flush decide."""
+    clock = iter([0.0, 0.0, 90.0])
+    network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": whole(ONE)}, one={"EVALSHA": "applied"})
+    with pytest.raises(StoreUnavailable, match="frozen"):
+        network.ask(Cluster(HOME), BATCH, wall_s=lambda: next(clock))
+    assert [node for node, _ in network.asked] == [None]
+
+
+def test_without_the_right_to_ask_redirections_are_enough() -> None:
+    """A user who may not ask for the map is led by the nodes, also to the one that took over."""
+    refused = StoreRefused("NOPERM")
+    network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": refused}, one={"EVALSHA": "applied"})
+    cluster = Cluster(HOME)
+    assert network.ask(cluster, BATCH) == [Answer(["applied"], ONE)]
+    network.servers = {None: {"EVALSHA": moved(TWO), "CLUSTER": refused}, TWO: {"EVALSHA": "duplicate"}}
+    assert network.ask(cluster, BATCH) == [Answer(["duplicate"], TWO)]
+
+
+def test_a_transaction_stays_together() -> None:
+    """It is asked again as a whole, and not while its keys are on their way."""
+    deletion = Question((("MULTI",), ("UNLINK", KEY), ("EXEC",)))
+    network = Network(
+        home={"MULTI": "OK", "UNLINK": moved(ONE), "EXEC": StoreRefused("EXECABORT"), "CLUSTER": whole(ONE)},
+        one={"MULTI": "OK", "UNLINK": "QUEUED", "EXEC": [1]},
+    )
+    assert network.ask(Cluster(HOME), deletion) == [Answer(["OK", "QUEUED", [1]], ONE)]
+    network.servers[ONE] = {"MULTI": "OK", "UNLINK": moved(TWO, asking=True), "EXEC": StoreRefused("EXECABORT")}
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE), None)
+    with pytest.raises(StoreUnavailable, match="on their way"):
+        network.ask(cluster, deletion)
+
+
+def test_a_cursor_is_good_where_it_was_given() -> None:
+    """A hash that moved while it was read is read from its beginning at its new place, and then on from there."""
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE), None)
+    scan = ("HSCAN", KEY, b"42", "COUNT", 9)
+    assert Question((scan,), cursor_of=ONE).commands_for(ONE) == (scan,)
+    assert Question((scan,), cursor_of=ONE).commands_for(TWO) == (("HSCAN", KEY, b"0", "COUNT", 9),)
