@@ -52,8 +52,8 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 WRITING = """
     adoption asgi breaker children config errors flusher metrics outbox pipeline recorder routes series traces turn
     values values.base values.counter values.exemplars values.gauges values.observed values.words
-    store store.base store.bookkeeping store.conversation store.keys store.notation
-    store.question store.redis store.schema store.script
+    store store.base store.bookkeeping store.conversation store.keys store.notation store.redis
+    store.schema store.script
 """
 READING = """
     auth collector endpoint exemplars gauges high_water keyring report restoration rows scrape token_sources

@@ -61,7 +61,7 @@ def check_certificates(value: str, redis_url: str | None, *, verified: bool) -> 
         ) from err
     if not verified:
         raise SettingsError(_VARIABLE, "is set, and METRICS_REDIS_TLS_VERIFY=false checks nothing: unset one of them")
-    if redis_url is not None and not redis_url.startswith("rediss://"):
+    if redis_url is not None and not redis_url.startswith("rediss"):
         raise SettingsError(
             _VARIABLE, "is set, but the address of Redis does not begin with rediss://: nothing is encrypted"
         )

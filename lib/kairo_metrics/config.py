@@ -6,20 +6,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
 
 from .errors import SettingsError
 
-__all__ = ["Environment", "Settings", "environment", "split_hosts", "split_tokens"]
+__all__ = ["Environment", "Settings", "environment", "split_tokens"]
 
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-# What may follow the `?` of the address; the rest of redis-py's options are ours to choose.
-_REDIS_OPTIONS = frozenset({"db"})
-_TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
+_ORDINARY_REDIS_URL = re.compile(r"rediss?://(?:[^/?#@,]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]*)?")
 _RANGES = {
     "shards": ("METRICS_SHARDS", 1, 1024),
     "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
@@ -41,8 +37,9 @@ class Settings:
             (`METRICS_AUTH_TOKEN_SECRET_ID`).
         auth_token_parameter: in their place, the name or ARN of a parameter in AWS Systems Manager
             (`METRICS_AUTH_TOKEN_PARAMETER`).
-        redis_url: `redis://`, `rediss://` or `unix://`, perhaps with several hosts of one cluster, a comma between them
-            (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
+        redis_url: `redis://`, `rediss://` or `unix://`, for sentinels `redis+sentinel://` or `rediss+sentinel://`;
+            several hosts have a comma between them (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
+        read_url: the address that scrapes read from, where that is not the one written to (`METRICS_READ_URL`).
         redis_tls_verify: whether the certificate of a `rediss://` server is checked (`METRICS_REDIS_TLS_VERIFY`).
         redis_tls_ca: certificates trusted beside the system's: PEM text, or a file (`METRICS_REDIS_TLS_CA`).
         namespace: keeps production, preview and development apart (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
@@ -66,6 +63,7 @@ class Settings:
     auth_token_secret_id: str | None = None
     auth_token_parameter: str | None = None
     redis_url: str | None = field(default=None, repr=False)
+    read_url: str | None = field(default=None, repr=False)
     redis_tls_verify: bool = True
     redis_tls_ca: str | None = field(default=None, repr=False)
     namespace: str = "development"
@@ -98,6 +96,8 @@ class Settings:
                 )
         if self.redis_url is not None:
             _check_redis_url("REDIS_URL", self.redis_url)
+        if self.read_url is not None:
+            _check_redis_url("METRICS_READ_URL", self.read_url)
         if self.redis_tls_ca is not None:
             from .certificates import check_certificates  # of no use to most cold starts
 
@@ -118,6 +118,7 @@ class Settings:
             auth_token_secret_id=env.text("METRICS_AUTH_TOKEN_SECRET_ID") or None,
             auth_token_parameter=env.text("METRICS_AUTH_TOKEN_PARAMETER") or None,
             redis_url=env.redis_url(),
+            read_url=env.text("METRICS_READ_URL") or None,
             redis_tls_verify=not env.text("METRICS_REDIS_TLS_VERIFY") or env.flag("METRICS_REDIS_TLS_VERIFY"),
             redis_tls_ca=env.text("METRICS_REDIS_TLS_CA") or None,
             namespace=env.namespace(),
@@ -144,31 +145,6 @@ def split_tokens(text: str) -> tuple[str, ...]:
     return tuple(token.strip() for token in text.split(","))
 
 
-def split_hosts(url: str) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """Take apart an address that names several nodes of a Redis Cluster: the address of the first, and the others.
-
-    Raises:
-        ValueError: a port is no number, or a host is missing.
-
-    Example:
-        >>> split_hosts("redis://user:secret@10.0.0.1:7000,10.0.0.2/0")
-        ('redis://user:secret@10.0.0.1:7000/0', (('10.0.0.2', 6379),))
-    """
-    scheme, _, rest = url.partition("://")
-    if scheme == "unix" or "," not in rest:
-        return url, ()
-    place, slash, path = rest.partition("/")
-    login, at, hosts = place.rpartition("@")
-    first, *others = hosts.split(",")
-    nodes = []
-    for other in others:
-        parts = urlsplit(f"//{other}")
-        if not parts.hostname or "@" in other:
-            raise ValueError("a host is missing")
-        nodes.append((parts.hostname, parts.port or 6379))
-    return f"{scheme}://{login}{at}{first}{slash}{path}", tuple(nodes)
-
-
 def _check_token_places(settings: Settings) -> None:
     """Refuse tokens from two places: one that was forgotten in the other would outlive every rotation."""
     places = {
@@ -188,29 +164,10 @@ def _check_namespace(variable: str, namespace: str) -> None:
 
 def _check_redis_url(variable: str, url: str) -> None:
     """Refuse an address that can't work, without repeating it: it holds a password."""
-    if not url.startswith(_REDIS_SCHEMES):
-        raise SettingsError(variable, "must start with redis://, rediss:// or unix://")
-    try:
-        first, _ = split_hosts(url)
-        parts = urlsplit(first)
-        database = parts.path.strip("/") if parts.scheme != "unix" else ""
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        for number in filter(None, (str(parts.port or ""), database, options.get("db", ""))):
-            int(number)
-        if "@" in parts.query or parts.fragment:
-            # The beginning of such a password would be taken for a host and a port, and its rest be told.
-            raise ValueError("a password with ? or #")  # noqa: TRY301  the same sentence for both
-    except ValueError:
-        raise SettingsError(
-            variable, "is no URL with a number for port and database: percent-encode what is special in its password"
-        ) from None
-    known = _REDIS_OPTIONS | (_TLS_OPTIONS if parts.scheme == "rediss" else frozenset())
-    if options.get("ssl_cert_reqs", "required") not in {"none", "optional", "required"}:
-        raise SettingsError(variable, "has an option ssl_cert_reqs that is not none, optional or required")
-    if unknown := sorted(options.keys() - known):
-        raise SettingsError(
-            variable, f"has an option that is not known here: {unknown[0]!r}; known are {sorted(known)}"
-        )
+    if not _ORDINARY_REDIS_URL.fullmatch(url):
+        from .redis_url import check_redis_url  # of no use to most cold starts
+
+        check_redis_url(variable, url)
 
 
 class Environment:

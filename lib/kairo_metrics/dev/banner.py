@@ -17,7 +17,8 @@ __all__ = ["banner", "scrape_config", "without_password"]
 _METRICS_PATH = "/api/metrics"
 _PRIVATE = " (private: it ends with this server)"
 _REDIS_URL = re.compile(
-    r"(?P<scheme>rediss?://|unix://)(?:[^/?#]*@)?(?P<place>[A-Za-z0-9.-]*(?::\d+)?(?:/[^?#@]*)?)(?:[?#].*)?"
+    r"(?P<scheme>rediss?(?:\+sentinel)?://|unix://)(?:[^/?#]*@)?"
+    r"(?P<place>[A-Za-z0-9.-]*(?::\d+)?(?:,[A-Za-z0-9.-]+(?::\d+)?)*(?:/[^?#@]*)?)(?:[?#].*)?"
 )
 
 

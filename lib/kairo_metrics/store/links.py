@@ -47,6 +47,11 @@ class AsyncConnectionToNode:
         self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments)
         self._unanswered = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as we know."""
+        return bool(self._connection.is_connected)
+
     async def call(self, *commands: Command) -> list[Any]:
         """See `AsyncLink.call`. What is sent must be safe to send twice."""
         asked_s = time.time()
@@ -120,6 +125,11 @@ class ConnectionToNode:
             socket_connect_timeout=timeout_s,
         )
         self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as we know."""
+        return bool(self._connection.is_connected)
 
     def call(self, *commands: Command) -> list[Any]:
         """See `SyncLink.call`. What is sent must be safe to send twice."""

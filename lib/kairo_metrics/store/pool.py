@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..config import Settings, split_hosts
+from ..config import Settings
 from ..errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
+from ..redis_url import read_redis_url
 from .base import Command
 from .keys import Keys
 from .links import AsyncConnectionToNode, ConnectionToNode, address_of
 from .question import Address, Node, Question
 
 if TYPE_CHECKING:
-    from .cluster import Answer, Cluster, Replies, Routing, Trip
+    from .cluster import Answer, Cluster, Replies, Trip
+    from .sentinel import Sentinels
 
 __all__ = ["AsyncLink", "Link", "Pool"]
 
+T = TypeVar("T")
 _PROBED = 64
 
 
@@ -28,17 +31,24 @@ class Pool:
     Args:
         url: the address.
         settings: time limits, and how certificates are checked.
+        reading: whether a replica will do.
     """
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str, settings: Settings, *, reading: bool = False) -> None:
+        address = read_redis_url(url)
         self.settings = settings
-        self.url, others = split_hosts(url)
+        self.url = address.url
         self.cluster: Cluster | None = None
+        self.sentinels: Sentinels | None = None
         self._idle: dict[asyncio.AbstractEventLoop, list[AsyncLink]] = {}
         self._sync_idle: list[Link] = []
         self._inherited: list[object] = []
-        if others:
-            self.known_cluster(others)
+        if address.service:
+            from .sentinel import Sentinels
+
+            self.sentinels = Sentinels(address.hosts, address.service, reading=reading)
+        elif len(address.hosts) > 1:
+            self.known_cluster(address.hosts[1:])
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[AsyncLink]:
@@ -84,6 +94,12 @@ class Pool:
         self._inherited.append((self._idle, self._sync_idle))
         self._idle, self._sync_idle = {}, []
 
+    def url_of(self, node: Node) -> str:
+        """Return the address to reach a node by: a sentinel gets neither login nor database."""
+        if self.sentinels is not None and node in self.sentinels.hosts:
+            return f"{self.url.partition('://')[0]}://{self.url.rpartition('@')[2].partition('/')[0]}"
+        return self.url
+
     def known_cluster(self, seeds: Sequence[Address] = ()) -> Cluster:
         """Return what is known of the cluster; whoever asks has been told that there is one."""
         if self.cluster is None:
@@ -103,6 +119,7 @@ class AsyncLink:
     async def call(self, *commands: Command) -> list[Any]:
         """See `AsyncLink.call`. What is sent must be safe to send twice."""
         if self.pool.cluster is None:
+            await self._find_home()
             replies = await self._connection(None).call(*commands)
             if (redirection := _redirection(replies)) is None:
                 return replies
@@ -120,6 +137,7 @@ class AsyncLink:
 
     async def send(self, questions: Sequence[Question]) -> list[Node]:
         """Send questions of one command each, to be answered by `receive`; return where each went."""
+        await self._find_home()
         cluster = self.pool.cluster
         goals = [cluster.node_of(question) if cluster else None for question in questions]
         for node in dict.fromkeys(goals):
@@ -149,15 +167,24 @@ class AsyncLink:
         for connection in self._nodes.values():
             await connection.close(wait=True)
 
-    async def _hold(self, routing: Routing) -> list[Answer]:
+    async def _find_home(self) -> None:
+        """Where sentinels know the server, ask them before each new connection: it may be another one since."""
+        home = self._nodes.get(None)
+        if self.pool.sentinels is not None and (home is None or not home.is_open):
+            from .sentinel import find
+
+            goal = await self._hold(find(self.pool.sentinels))
+            self._nodes[None] = AsyncConnectionToNode(self.pool.url, self.pool.settings, goal)
+
+    async def _hold(self, routing: Generator[Trip, Replies, T]) -> T:
         with closing(routing):
             try:
                 trip = next(routing)
                 while True:
                     trip = routing.send(await self._travel(trip))
             except StopIteration as stop:
-                answers: list[Answer] = stop.value
-                return answers
+                result: T = stop.value
+                return result
 
     async def _travel(self, trip: Trip) -> Replies:
         async def visit(node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
@@ -174,7 +201,7 @@ class AsyncLink:
 
     def _connection(self, node: Node) -> AsyncConnectionToNode:
         if node not in self._nodes:
-            self._nodes[node] = AsyncConnectionToNode(self.pool.url, self.pool.settings, node)
+            self._nodes[node] = AsyncConnectionToNode(self.pool.url_of(node), self.pool.settings, node)
         return self._nodes[node]
 
 
@@ -188,6 +215,7 @@ class Link:
     def call(self, *commands: Command) -> list[Any]:
         """See `SyncLink.call`. What is sent must be safe to send twice."""
         if self._pool.cluster is None:
+            self._find_home()
             replies = self._connection(None).call(*commands)
             if (redirection := _redirection(replies)) is None:
                 return replies
@@ -228,15 +256,25 @@ class Link:
     def _ask(self, questions: Sequence[Question], *, doubtful: bool = False) -> list[Answer]:
         from .cluster import route
 
-        routing = route(self._pool.known_cluster(), questions, doubtful=doubtful)
+        return self._hold(route(self._pool.known_cluster(), questions, doubtful=doubtful))
+
+    def _find_home(self) -> None:
+        home = self._nodes.get(None)
+        if self._pool.sentinels is not None and (home is None or not home.is_open):
+            from .sentinel import find
+
+            goal = self._hold(find(self._pool.sentinels))
+            self._nodes[None] = ConnectionToNode(self._pool.url, self._pool.settings, goal)
+
+    def _hold(self, routing: Generator[Trip, Replies, T]) -> T:
         with closing(routing):
             try:
                 trip = next(routing)
                 while True:
                     trip = routing.send({node: self._visit(node, commands) for node, commands in trip.items()})
             except StopIteration as stop:
-                answers: list[Answer] = stop.value
-                return answers
+                result: T = stop.value
+                return result
 
     def _visit(self, node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
         try:
@@ -246,7 +284,7 @@ class Link:
 
     def _connection(self, node: Node) -> ConnectionToNode:
         if node not in self._nodes:
-            self._nodes[node] = ConnectionToNode(self._pool.url, self._pool.settings, node)
+            self._nodes[node] = ConnectionToNode(self._pool.url_of(node), self._pool.settings, node)
         return self._nodes[node]
 
 

@@ -16,11 +16,11 @@ from ..errors import StoreUnavailable
 from .base import Batch, Command, Steps, Verdict, Writer
 from .conversation import is_foreign, raise_refusal
 from .keys import Keys
-from .question import Node, Question
 from .script import apply, load_script
 
 if TYPE_CHECKING:
     from .pool import AsyncLink, Link, Pool
+    from .question import Node, Question
     from .snapshot import IndexEntry, Snapshot
 
 __all__ = ["RedisStore"]
@@ -39,7 +39,8 @@ class RedisStore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._opened: Pool | None = None
+        self._writing: Pool | None = None
+        self._reading: Pool | None = None
         self.is_loaded = False
 
     def load(self) -> None:
@@ -62,24 +63,24 @@ class RedisStore:
     @asynccontextmanager
     async def link(self) -> AsyncIterator[AsyncLink]:
         """See `Store.link`."""
-        async with self._pool().link() as link:
+        async with self._writer().link() as link:
             yield link
 
     @contextmanager
     def sync_link(self) -> Iterator[Link]:
         """See `Store.sync_link`."""
-        with self._pool().sync_link() as link:
+        with self._writer().sync_link() as link:
             yield link
 
     async def aclose(self) -> None:
         """Close the connections of this event loop and of threads that nobody uses."""
-        if self._opened is not None:
-            await self._opened.aclose()
+        for pool in self._pools():
+            await pool.aclose()
 
     def forget_connections(self) -> None:
         """Leave the connections alone after a fork: they are the parent's."""
-        if self._opened is not None:
-            self._opened.forget_connections()
+        for pool in self._pools():
+            pool.forget_connections()
 
     async def ping(self) -> None:
         """See `Store.ping`."""
@@ -91,17 +92,24 @@ class RedisStore:
         from .snapshot import read_snapshot  # no request needs it
 
         shards = range(self._settings.shards)
+        about: list[Command] = [("TIME",), ("INFO", "server"), ("INFO", "memory")]
         questions: list[Command] = [("HGETALL", Keys(self._settings.namespace, shard).families) for shard in shards]
-        async with self.link() as link:
+        if self._settings.read_url is not None:
+            questions.append(("INFO", "replication"))
+        async with self._reader().link() as link:
             asked_s = time.time()
             if link.pool.cluster is None:
-                replies = await link.call(("TIME",), ("INFO", "server"), ("INFO", "memory"), *questions)
+                replies = await link.call(*about, *questions)
                 between_s = asked_s, time.time()
-                raise_refusal([replies[0], *replies[3:]])
             if link.pool.cluster is not None:  # known by now at the latest
                 from .spread import read_spread
 
                 return await read_spread(link, self._settings)
+        if self._settings.read_url is not None:
+            from .replica import check_replica
+
+            check_replica(replies.pop())
+        raise_refusal([replies[0], *replies[len(about) :]])
         return read_snapshot(replies, between_s, self._settings.max_series)
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
@@ -110,7 +118,7 @@ class RedisStore:
         The next trip is under way while the caller works on what this one brought.
         """
         waiting: deque[tuple[IndexEntry, bytes, Node]] = deque((entry, b"0", None) for entry in entries)
-        async with self.link() as link:
+        async with self._reader().link() as link:
             trip, questions = self._next_trip(waiting)
             goals = await link.send(questions)
             while trip:
@@ -126,6 +134,8 @@ class RedisStore:
                     yield entry, items
 
     def _next_trip(self, waiting: deque[tuple[IndexEntry, bytes, Node]]) -> tuple[list[IndexEntry], list[Question]]:
+        from .question import Question
+
         taken = [waiting.popleft() for _ in range(min(len(waiting), _KEYS_PER_TRIP))]
         # Redis works off one client's pipeline in one go, so the chunk is shared by the keys of a trip.
         count = _CHUNK // max(1, len(taken))
@@ -138,13 +148,25 @@ class RedisStore:
     def _series_key(self, entry: IndexEntry) -> str:
         return Keys(self._settings.namespace, entry.shard).series(entry.schema)
 
-    def _pool(self) -> Pool:
-        if self._opened is None:
+    def _pools(self) -> list[Pool]:
+        return [pool for pool in dict.fromkeys((self._writing, self._reading)) if pool is not None]
+
+    def _writer(self) -> Pool:
+        if self._writing is None:
             from .pool import Pool
 
             if self._settings.redis_url is None:
                 raise StoreUnavailable(
                     "REDIS_URL is not set (nor KV_URL, nor REDIS_TLS_URL): there is no store to reach"
                 )
-            self._opened = Pool(self._settings.redis_url, self._settings)
-        return self._opened
+            self._writing = Pool(self._settings.redis_url, self._settings)
+        return self._writing
+
+    def _reader(self) -> Pool:
+        if self._settings.read_url is None:
+            return self._writer()
+        if self._reading is None:
+            from .pool import Pool
+
+            self._reading = Pool(self._settings.read_url, self._settings, reading=True)
+        return self._reading

@@ -9,13 +9,12 @@ from typing import Any
 
 from ..config import Settings
 from ..errors import StoreUnavailable
-from .base import Snapshot
 from .cluster import Answer, Cluster
 from .conversation import raise_refusal
 from .keys import Keys
 from .pool import AsyncLink
 from .question import Node, Question
-from .snapshot import read_snapshot
+from .snapshot import Snapshot, read_snapshot
 
 __all__ = ["join_snapshots", "read_spread"]
 
