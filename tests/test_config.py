@@ -24,6 +24,7 @@ def test_every_variable_is_read() -> None:
             "ENABLE_METRICS": " True\n",
             "METRICS_AUTH_TOKEN": "new, old\n",
             "REDIS_URL": "rediss://:p@redis.example.org:6380/2",
+            "METRICS_READ_URL": "redis://replica.example.org",
             "METRICS_NAMESPACE": "blue",
             "VERCEL_ENV": "production",
             "METRICS_SHARDS": "4",
@@ -37,6 +38,7 @@ def test_every_variable_is_read() -> None:
         enabled=True,
         auth_tokens=("new", "old"),
         redis_url="rediss://:p@redis.example.org:6380/2",
+        read_url="redis://replica.example.org",
         namespace="blue",
         shards=4,
         max_series=50,
@@ -78,6 +80,11 @@ def test_deployments_are_kept_apart(variable: str, namespace: str) -> None:
         ("REDIS_URL", "redis://:secret@host?max_connections=10"),
         ("REDIS_URL", "redis://:secret@host?ssl_cert_reqs=none"),
         ("REDIS_URL", "rediss://:secret@host?ssl_cert_reqs=CERT_NONE"),
+        ("REDIS_URL", "redis://:secret@one:7000,two:port"),
+        ("REDIS_URL", "redis+sentinel://:secret@one,two"),
+        ("REDIS_URL", "redis+sentinel://:secret@one/main/many"),
+        ("METRICS_READ_URL", "http://:secret@host"),
+        ("METRICS_READ_URL", "redis://:secret@host:port"),
         ("METRICS_NAMESPACE", "a{b}"),
         ("METRICS_SHARDS", "0"),
         ("METRICS_SHARDS", "many"),
@@ -97,7 +104,7 @@ def test_a_bad_value_names_its_variable_and_tells_no_secret(variable: str, value
 
 def test_secrets_are_not_in_the_repr() -> None:
     """Settings can be logged."""
-    shown = repr(Settings(auth_tokens=("hush",), redis_url="redis://:hush@host"))
+    shown = repr(Settings(auth_tokens=("hush",), redis_url="redis://:hush@host", read_url="redis://:hush@other"))
     assert "hush" not in shown
 
 
@@ -107,6 +114,9 @@ def test_secrets_are_not_in_the_repr() -> None:
         "redis://host",
         "redis://user:p%40ss@host:6380/2",
         "redis://host?db=3",
+        "redis://user:secret@one:7000,two,three:7002/0",
+        "redis+sentinel://one,two:26380/main",
+        "rediss+sentinel://user:p%2Cass@one/main/3?ssl_cert_reqs=none",
         "rediss://host?ssl_cert_reqs=none&ssl_ca_certs=/etc/ca.pem",
         "unix:///tmp/redis.sock?db=1",
     ],

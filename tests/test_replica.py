@@ -18,9 +18,10 @@ import redis
 from lib.kairo_metrics.dev.redis_server import find_binary, free_port, private_redis
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import take_scrape
+from lib.kairo_metrics.scrape import Scraper
 from lib.kairo_metrics.store.replica import check_replica
 from lib.kairo_metrics.store.sentinel import Sentinels, find
+from tests.doctor_run import Doctor, healthy
 from tests.instance import JOBS, Instance, Start, jobs_total, settings
 from tests.redis_cluster import wait_until
 
@@ -73,7 +74,7 @@ async def test_pages_come_from_the_replica_and_batches_go_to_the_master(
     wait_until(lambda: caught_up(master, replica))
     client.config_resetstat()
     opened = Pipeline(settings(master, read_url=replica, series_ttl_s=60), instance.store, instance.flusher)
-    scrape = await take_scrape(opened, time.perf_counter(), 10)
+    scrape = await Scraper(opened).take(time.perf_counter(), 10)
     jobs = next(family for family in scrape.families if family.schema == JOBS)
     assert dict(jobs.rows) == {b'queue="a"': b"3"}
     sent = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
@@ -117,6 +118,21 @@ def test_what_is_not_served(reply: Any, reason: str) -> None:
     """A replica that still copies, is cut off, or keeps it to itself."""
     with pytest.raises(StoreUnavailable, match=reason):
         check_replica(reply)
+
+
+def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url: str, doctor: Doctor) -> None:
+    """It says whether the two addresses belong together, and what is wrong where pages would be 503."""
+    master, replica, stack = pair
+    assert doctor(**healthy(master, METRICS_READ_URL=replica)).mark("replica") == "ok"
+    assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).said("replica")
+    stranger = doctor(**healthy(redis_url, METRICS_READ_URL=replica))
+    assert "follows another server" in stranger.said("replica")
+    stack.close()
+    wait_until(lambda: told(replica)["master_link_status"] == "down")
+    assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).said("replica")
+    nobody = f"redis://127.0.0.1:{free_port()}"
+    assert doctor(**healthy(redis_url, METRICS_READ_URL=nobody)).failed == {"replica", "families"}
+    assert "replica" not in doctor(**healthy(redis_url)).checks
 
 
 @pytest.fixture

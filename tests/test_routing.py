@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.errors import KeysElsewhere, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.store.base import Command
 from lib.kairo_metrics.store.cluster import Answer, Cluster, route
-from lib.kairo_metrics.store.links import hash_slot
+from lib.kairo_metrics.store.links import AsyncConnectionToNode, ConnectionToNode, hash_slot
 from lib.kairo_metrics.store.question import Node, Question
 
 HOME = ("home.example.org", 7000)
@@ -160,7 +161,7 @@ def test_nothing_is_sent_on_after_a_long_sleep() -> None:
     """An instance that was frozen between the redirection and the next node lets a later flush decide."""
     clock = iter([0.0, 0.0, 90.0])
     network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": whole(ONE)}, one={"EVALSHA": "applied"})
-    with pytest.raises(StoreUnavailable, match="frozen"):
+    with pytest.raises(StoreUnavailable, match="no time left"):
         network.ask(Cluster(HOME), BATCH, wall_s=lambda: next(clock))
     assert [node for node, _ in network.asked] == [None]
 
@@ -197,3 +198,20 @@ def test_a_cursor_is_good_where_it_was_given() -> None:
     scan = ("HSCAN", KEY, b"42", "COUNT", 9)
     assert Question((scan,), cursor_of=ONE).commands_for(ONE) == (scan,)
     assert Question((scan,), cursor_of=ONE).commands_for(TWO) == (("HSCAN", KEY, b"0", "COUNT", 9),)
+
+
+def test_another_node_is_reached_like_the_first() -> None:
+    """Over TLS its certificate must be for the host that the cluster names; login and trust are the address' own."""
+    url = "rediss://user:secret@home.example.org:7000?ssl_cert_reqs=required"
+    for kind in (AsyncConnectionToNode, ConnectionToNode):
+        link: Any = kind(url, Settings(redis_url=url), ("other.example.org", 7001))
+        connection = link._connection
+        assert (connection.host, connection.port) == ("other.example.org", 7001)
+        assert type(connection).__name__ == "SSLConnection"
+        assert link._greeting == (("AUTH", "user", "secret"),)
+
+
+def test_a_node_behind_a_unix_socket_leads_to_hosts() -> None:
+    """Whoever reaches the first node by a socket reaches the others by their hosts."""
+    link: Any = ConnectionToNode("unix:///run/redis.sock", Settings(), ONE)
+    assert (type(link._connection).__name__, link._connection.host) == ("Connection", ONE[0])

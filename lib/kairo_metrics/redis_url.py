@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .errors import SettingsError
@@ -29,7 +29,7 @@ class RedisAddress:
         service: the name under which sentinels know the server; empty where the hosts are the server itself.
     """
 
-    url: str
+    url: str = field(repr=False)
     hosts: tuple[Host, ...] = ()
     service: str = ""
 

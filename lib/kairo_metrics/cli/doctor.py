@@ -118,6 +118,7 @@ def _tokens(variable: str) -> tuple[str, ...]:
 
 def _inside(limit_s: float) -> Iterator[Finding]:
     from ..doctor.environment import check_settings, check_switch, check_tokens
+    from ..doctor.replica import check_read_url
     from ..doctor.server import check_server
     from ..doctor.state import check_state, skip_state
 
@@ -131,6 +132,7 @@ def _inside(limit_s: float) -> Iterator[Finding]:
     for finding in check_server(settings, limit_s):
         reached = reached or (finding.check == "redis" and finding.mark != "fail")
         yield finding
+    yield from check_read_url(settings, limit_s)
     yield from check_state(settings, limit_s) if reached else skip_state("Redis does not answer")
 
 

@@ -26,6 +26,7 @@ CHECKS = {
     "memory": "how full it is",
     "rights": "the login may run every command that flushes and scrapes send",
     "clock": "this machine's clock and the other's agree",
+    "replica": "METRICS_READ_URL, where it is set, follows the Redis that is written to",
     "families": "metrics have arrived, and when last",
     "quarantine": "nothing that is stored is damaged",
     "series": "no family is near METRICS_MAX_SERIES",

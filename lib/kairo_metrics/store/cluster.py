@@ -55,7 +55,8 @@ class Cluster:
 
     def __init__(self, home: Address | None, seeds: Sequence[Address] = ()) -> None:
         self._home = home
-        self._nodes: dict[Node, None] = dict.fromkeys((None, *seeds))
+        self._named: tuple[Node, ...] = (None, *seeds)
+        self._nodes: dict[Node, None] = dict.fromkeys(self._named)
         self._ranges: list[tuple[int, int, Node]] = []
         self._moved: dict[int, Node] = {}
         self._suspects: set[Node] = set()
@@ -95,11 +96,12 @@ class Cluster:
             self._moved = {slot: node for slot, node in self._moved.items() if node not in self._suspects}
             return
         ranges = []
+        known = list(self._named)
         for first, last, *nodes in reply:
-            named = [self._node(_text(host), port, by) for host, port, *_ in nodes]
-            self._nodes.update(dict.fromkeys(named))
-            ranges.append((first, last, named[0]))
-        self._ranges, self._moved = ranges, {}
+            told = [self._node(_text(host), port, by) for host, port, *_ in nodes]
+            known += told
+            ranges.append((first, last, told[0]))
+        self._ranges, self._moved, self._nodes = ranges, {}, dict.fromkeys(known)
 
     def is_suspect(self, node: Node) -> bool:
         """Whether the node did not answer when it was asked last."""
@@ -129,6 +131,7 @@ def route(
     questions: Sequence[Question],
     *,
     doubtful: bool = False,
+    limit_s: float = SENT_AGAIN_WITHIN_S,
     wall_s: Callable[[], float] = time.time,
 ) -> Routing:
     """Ask each question of the node that holds its keys, wherever that turns out to be.
@@ -140,6 +143,7 @@ def route(
         cluster: what is known of it, and what is learned. What is asked must be safe to send twice.
         questions: what to ask.
         doubtful: whether a node that did not answer may have run it already.
+        limit_s: seconds after which nothing more is sent.
         wall_s: the wall clock, which goes on while an instance is frozen.
 
     Raises:
@@ -161,8 +165,8 @@ def route(
             detours = {}
             if failure is not None and any(map(cluster.is_suspect, nodes.values())):
                 break
-        if wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
-            failure = StoreUnavailable("the instance was frozen while it asked")
+        if wall_s() - asked_s > limit_s:
+            failure = failure or StoreUnavailable("there was no time left to ask the node that has the keys")
             break
         parts, failures = yield from _ask(cluster, questions, nodes, detours)
         doubtful = doubtful or any(failed.sent for failed in failures)

@@ -14,6 +14,7 @@ from .base import Command
 from .keys import Keys
 from .links import AsyncConnectionToNode, ConnectionToNode, address_of
 from .question import Address, Node, Question
+from .script import SENT_AGAIN_WITHIN_S
 
 if TYPE_CHECKING:
     from .cluster import Answer, Cluster, Replies, Trip
@@ -225,6 +226,11 @@ class Link:
             answers = self._ask(_questions(commands))
         return [reply for answer in answers for reply in answer.replies]
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether it has turned out to be one."""
+        return self._pool.cluster is not None
+
     def parts(self) -> list[PartLink]:
         """Return links whose keys together are all: to each master of a cluster, or to the one server.
 
@@ -256,7 +262,9 @@ class Link:
     def _ask(self, questions: Sequence[Question], *, doubtful: bool = False) -> list[Answer]:
         from .cluster import route
 
-        return self._hold(route(self._pool.known_cluster(), questions, doubtful=doubtful))
+        # A node that is gone without a word takes all the time that there is; the next attempt begins elsewhere.
+        limit_s = min(SENT_AGAIN_WITHIN_S, self._pool.settings.flush_budget_ms / 1000)
+        return self._hold(route(self._pool.known_cluster(), questions, doubtful=doubtful, limit_s=limit_s))
 
     def _find_home(self) -> None:
         home = self._nodes.get(None)

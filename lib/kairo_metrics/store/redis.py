@@ -67,9 +67,9 @@ class RedisStore:
             yield link
 
     @contextmanager
-    def sync_link(self) -> Iterator[Link]:
-        """See `Store.sync_link`."""
-        with self._writer().sync_link() as link:
+    def sync_link(self, *, reading: bool = False) -> Iterator[Link]:
+        """See `Store.sync_link`; on request to the server that scrapes read from."""
+        with (self._reader() if reading else self._writer()).sync_link() as link:
             yield link
 
     async def aclose(self) -> None:
