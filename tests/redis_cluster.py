@@ -56,13 +56,18 @@ class ClusterNode:
 
     @property
     def is_followed(self) -> bool:
-        """Whether a replica has all that this master has."""
-        told = self.client.info("replication")
-        return any(
-            replica["state"] == "online" and replica["offset"] == told["master_repl_offset"]
-            for name, replica in told.items()
-            if name.startswith("slave") and isinstance(replica, dict)
-        )
+        """Whether a replica gets what this master writes."""
+        return any(replica["state"] == "online" for replica in self._replicas())
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether a replica has all of it."""
+        offset = self.client.info("replication")["master_repl_offset"]
+        return any(replica["offset"] == offset for replica in self._replicas())
+
+    def _replicas(self) -> list[dict[str, Any]]:
+        told = self.client.info("replication").items()
+        return [replica for name, replica in told if name.startswith("slave") and isinstance(replica, dict)]
 
     def ask(self, *words: str | int) -> Any:
         """Send a command, and return the reply as it came."""

@@ -15,6 +15,7 @@ from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.flusher import Flusher
 from lib.kairo_metrics.recorder import Recorder
 from lib.kairo_metrics.store.redis import RedisStore
+from tests.cluster_storm import Storm
 from tests.command_run import Command
 from tests.doctor_run import Doctor, healthy
 from tests.instance import Instance, Start, happened, jobs_total, samples, settings
@@ -153,7 +154,7 @@ async def test_a_master_that_dies_with_what_its_replica_lacked(cluster: RedisClu
     for instance in instances:
         instance.add('queue="a"')
         await instance.flusher.aflush()
-    wait_until(lambda: master.is_followed)
+    wait_until(lambda: master.is_copied)
     with unreplicated(master, replica):
         for _ in range(5):
             for instance in instances:
@@ -183,7 +184,7 @@ async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster
     instance = start(bystander.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
-    wait_until(lambda: master.is_followed)
+    wait_until(lambda: master.is_copied)
     with unreplicated(master, replica):
         for _ in range(KEPT_FOR_REPLAY + 10):
             instance.add('queue="a"')
@@ -252,6 +253,15 @@ class unreplicated:  # noqa: N801  reads as a word
 
     def __exit__(self, *_: object) -> None:
         os.kill(self._pid, signal.SIGCONT)
+
+
+async def test_everything_at_once(cluster: RedisCluster) -> None:
+    """While slots move, a master dies, connections break and scripts are forgotten: no page is wrong, all adds up."""
+    tally = await Storm(cluster, seed=1).rage(1)
+    assert tally.faults.keys() == {"slot", "master", "cut", "script"}
+    assert tally.wrong == []
+    assert tally.pages
+    assert (tally.shown, tally.lost) == (tally.recorded, 0)
 
 
 def writing_to(shard: int, url: str) -> Instance:

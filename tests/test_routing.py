@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -120,6 +121,23 @@ def test_a_node_that_is_gone_before_anybody_took_over(sent: bool) -> None:
     network.asked.clear()
     network.ask(cluster, BATCH)
     assert [node for node, _ in network.asked] == [None, TWO]
+
+
+def test_nobody_is_suspect_for_ever() -> None:
+    """After a cluster that was down as a whole, those that are back are found, however many are not."""
+    network = Network()
+    cluster = Cluster(HOME)
+    cluster.learn(whole(ONE, TWO, *[("10.0.0.3", port) for port in range(5)]), None)
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            network.ask(cluster, BATCH)
+    network.servers = {TWO: {"CLUSTER": whole(TWO), "EVALSHA": "applied"}}
+    for _ in range(4):
+        with contextlib.suppress(StoreUnavailable):
+            assert network.ask(cluster, BATCH) == [Answer(["applied"], TWO)]
+            break
+    else:
+        pytest.fail("it was not found")
 
 
 def test_doubt_survives_a_redirection() -> None:

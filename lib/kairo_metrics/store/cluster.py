@@ -79,7 +79,7 @@ class Cluster:
                 for first, last, node in self._ranges:
                     if first <= slot <= last:
                         return node
-        return next((node for node in self._nodes if node not in self._suspects), None)
+        return self.witnesses()[0]
 
     def move(self, redirection: KeysElsewhere, by: Node) -> Node:
         """Return where a redirection points to; a MOVED is remembered, an ASK holds for one command alone."""
@@ -110,6 +110,10 @@ class Cluster:
     def suspect(self, *nodes: Node) -> None:
         """Remember that they did not answer: before they are asked again, others are asked who holds their slots."""
         self._suspects.update(nodes)
+        for node in nodes:
+            if node in self._nodes:  # at the end, so that in time each is asked again
+                del self._nodes[node]
+                self._nodes[node] = None
 
     def trust(self, node: Node) -> None:
         """Remember that it has answered."""
@@ -117,7 +121,7 @@ class Cluster:
 
     def witnesses(self) -> list[Node]:
         """Return whom to ask where slots are, the likeliest to answer first."""
-        return [node for node in self._nodes if node not in self._suspects]
+        return sorted(self._nodes, key=self.is_suspect)
 
     def _node(self, host: str, port: int, by: Node) -> Node:
         if host in _NAMELESS:
