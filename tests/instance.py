@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,14 @@ def redis_instance(redis_url: str, **changes: Any) -> Instance:
     store = RedisStore(chosen)
     recorder = Recorder()
     return Instance(store, recorder, Flusher(recorder, store, chosen))
+
+
+def writing_to(shard: int, shards: int, redis_url: str) -> Instance:
+    """Start an instance that has drawn this shard."""
+    chosen = settings(redis_url, shards=shards)
+    store, recorder = RedisStore(chosen), Recorder()
+    draw = lambda below: shard if below == shards else secrets.randbelow(below)  # noqa: E731
+    return Instance(store, recorder, Flusher(recorder, store, chosen, draw=draw))
 
 
 def memory_instance(**changes: Any) -> Instance:

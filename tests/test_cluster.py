@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.store.redis import RedisStore
 from tests.cluster_storm import Storm
 from tests.command_run import Command
 from tests.doctor_run import Doctor, healthy
-from tests.instance import Instance, Start, happened, jobs_total, samples, settings
+from tests.instance import Instance, Start, happened, jobs_total, samples, writing_to
 from tests.redis_cluster import ClusterNode, RedisCluster, redis_cluster, slot_of, wait_until
 from tests.test_least_rights import RULES
 
@@ -264,22 +260,12 @@ async def test_everything_at_once(cluster: RedisCluster) -> None:
     assert (tally.shown, tally.lost) == (tally.recorded, 0)
 
 
-def writing_to(shard: int, url: str) -> Instance:
-    """Start an instance that has drawn this shard."""
-    chosen = settings(url, shards=SHARDS)
-    store, recorder = RedisStore(chosen), Recorder()
-    flusher = Flusher(
-        recorder, store, chosen, draw=lambda below: shard if below == SHARDS else secrets.randbelow(below)
-    )
-    return Instance(store, recorder, flusher)
-
-
 @pytest.fixture
 def full(cluster: RedisCluster) -> str:
     """Give the address of a cluster in which every shard holds something."""
     url = next(node for node in cluster.replicas).url
     for shard in range(SHARDS):
-        instance = writing_to(shard, url)
+        instance = writing_to(shard, SHARDS, url)
         instance.add(f'queue="{shard}"')
         instance.flusher.flush()
         asyncio.run(instance.close())

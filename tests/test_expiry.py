@@ -206,5 +206,5 @@ def test_every_key_has_a_time_to_live(redis_url: str, redis_client: Any) -> None
     Deployment(store).scrape(program)
     keys = redis_client.keys("*")
     kinds = {key.split(b":")[3] for key in keys}
-    assert kinds == {b"families", b"series", b"writer"}
-    assert {key for key in keys if not 0 < redis_client.pttl(key) <= TTL_S * 1000} == set()
+    assert kinds == {b"families", b"series", b"shards", b"writer"}
+    assert {key for key in keys if not 0 < redis_client.pttl(key) <= TTL_S * 1125} == set()

@@ -30,6 +30,11 @@ class Keys:
         return f"{self._prefix}:families"
 
     @property
+    def shards(self) -> str:
+        """Of the first shard: how many there are."""
+        return f"{self._prefix}:shards"
+
+    @property
     def probe(self) -> str:
         """A key that is never made: what may be done with it tells what may be done with the others."""
         return f"{self._prefix}:probe"

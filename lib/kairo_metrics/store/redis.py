@@ -5,15 +5,14 @@ What it needs of redis is imported when the first connection is made: it is the 
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..config import Settings
-from ..errors import StoreUnavailable
-from .base import Batch, Command, Steps, Verdict, Writer
+from ..errors import StoreError, StoreUnavailable
+from .base import Batch, Steps, Verdict, Writer
 from .conversation import is_foreign, raise_refusal
 from .keys import Keys
 from .script import apply, load_script
@@ -89,28 +88,18 @@ class RedisStore:
 
     async def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""
-        from .snapshot import read_snapshot  # no request needs it
+        # No request needs these.
+        from .reading import read_state
+        from .shard_count import remember
 
-        shards = range(self._settings.shards)
-        about: list[Command] = [("TIME",), ("INFO", "server"), ("INFO", "memory")]
-        questions: list[Command] = [("HGETALL", Keys(self._settings.namespace, shard).families) for shard in shards]
-        if self._settings.read_url is not None:
-            questions.append(("INFO", "replication"))
         async with self._reader().link() as link:
-            asked_s = time.time()
-            if link.pool.cluster is None:
-                replies = await link.call(*about, *questions)
-                between_s = asked_s, time.time()
-            if link.pool.cluster is not None:  # known by now at the latest
-                from .spread import read_spread
-
-                return await read_spread(link, self._settings)
-        if self._settings.read_url is not None:
-            from .replica import check_replica
-
-            check_replica(replies.pop())
-        raise_refusal([replies[0], *replies[len(about) :]])
-        return read_snapshot(replies, between_s, self._settings.max_series)
+            snapshot, count = await read_state(link, self._settings)
+        if (command := remember(self._settings, count, snapshot.clock_ms(0))) is not None:
+            # The page is as right without it. Where nothing is written to, it is the writers' page that remembers.
+            with suppress(StoreError):
+                async with self.link() as link:
+                    await link.call(command)
+        return snapshot
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
         """See `Store.scan`.

@@ -9,11 +9,13 @@ from typing import Any
 
 from ..config import Settings
 from ..errors import StoreUnavailable
+from .base import Command
 from .cluster import Answer, Cluster
 from .conversation import raise_refusal
 from .keys import Keys
 from .pool import AsyncLink
 from .question import Node, Question
+from .recovery import Recovery
 from .snapshot import Snapshot, read_snapshot
 
 __all__ = ["join_snapshots", "read_spread"]
@@ -21,29 +23,32 @@ __all__ = ["join_snapshots", "read_spread"]
 _ABOUT_A_NODE = (("TIME",), ("INFO", "server"), ("INFO", "memory"))
 
 
-async def read_spread(link: AsyncLink, settings: Settings) -> Snapshot:
+async def read_spread(link: AsyncLink, settings: Settings, shards: int, beside: Command) -> tuple[Snapshot, Any]:
     """Read the index of each shard where it is, with the clock of the node that dates its series.
 
     Args:
         link: to a cluster.
-        settings: the namespace, how many shards there are, and how many series a family may have.
+        settings: the namespace, and how many series a family may have.
+        shards: how many there are.
+        beside: what to ask as well; its reply is returned as it came.
 
     Raises:
         StoreError: one of the nodes could not be asked: a page without its shards would be wrong.
     """
     cluster = link.pool.known_cluster()
-    indexes = [Question((("HGETALL", Keys(settings.namespace, shard).families),)) for shard in range(settings.shards)]
+    indexes = [Question((("HGETALL", Keys(settings.namespace, shard).families),)) for shard in range(shards)]
     nodes = _holders(cluster, indexes)
     asked_s = time.time()
     try:
-        told = await _ask(link, nodes, indexes)
+        told = await _ask(link, nodes, indexes, beside)
     except StoreUnavailable:
         # One of them is gone, and whoever was asked about it may have told who took over.
         gone, nodes = nodes, _holders(cluster, indexes)
         if gone == nodes:
             raise
-        told = await _ask(link, nodes, indexes)
+        told = await _ask(link, nodes, indexes, beside)
     between_s = asked_s, time.time()
+    reply = told.pop().replies[0]
     about = {answer.by: answer.replies for answer in told[: len(nodes)]}
     answers = told[len(nodes) :]
     for answer in told:
@@ -53,7 +58,7 @@ async def read_spread(link: AsyncLink, settings: Settings) -> Snapshot:
         for answer in await link.ask([Question(_ABOUT_A_NODE, at=node) for node in unknown]):
             raise_refusal(answer.replies[:1])
             about[answer.by] = answer.replies
-    return join_snapshots(
+    snapshot = join_snapshots(
         {
             node: read_snapshot(
                 [*replies, *(answer.replies[0] if answer.by == node else [] for answer in answers)],
@@ -64,14 +69,16 @@ async def read_spread(link: AsyncLink, settings: Settings) -> Snapshot:
         },
         [answer.by for answer in answers],
     )
+    return snapshot, reply
 
 
 def _holders(cluster: Cluster, indexes: Sequence[Question]) -> list[Node]:
     return list(dict.fromkeys(map(cluster.node_of, indexes)))
 
 
-async def _ask(link: AsyncLink, nodes: Sequence[Node], indexes: Sequence[Question]) -> list[Answer]:
-    return await link.ask([*(Question(_ABOUT_A_NODE, at=node) for node in nodes), *indexes])
+async def _ask(link: AsyncLink, nodes: Sequence[Node], indexes: Sequence[Question], beside: Command) -> list[Answer]:
+    about = [Question(_ABOUT_A_NODE, at=node) for node in nodes]
+    return await link.ask([*about, *indexes, Question((beside,))])
 
 
 def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Snapshot:
@@ -82,24 +89,36 @@ def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Sn
         nodes: of each shard, its node.
 
     Example:
-        >>> one, other = Snapshot(1_000, (), facts={"version": "7"}), Snapshot(3_000, (), facts={"version": "8"})
-        >>> joined = join_snapshots({None: one, ("b", 1): other}, [None, ("b", 1), None])
+        >>> one = Snapshot(1_000, (), states=(State("a", 7), State()), recoveries=(None, None), facts={"version": "7"})
+        >>> two = Snapshot(3_000, (), states=(State(), State("b", 9)), recoveries=(None, None), facts={"version": "8"})
+        >>> joined = join_snapshots({None: one, ("b", 1): two}, [None, ("b", 1)])
         >>> joined.now_ms, joined.clock_ms(0), joined.clock_ms(1), joined.facts["version"]
         (3000, 1000, 3000, '7, 8')
+        >>> [state.batches for state in joined.states]
+        [7, 9]
     """
     parts = list(snapshots.values())
+    now_ms = max(part.now_ms for part in parts)
     fullest = max(parts, key=_fullness)
     names = dict.fromkeys(name for part in parts for name in part.facts)
     skew_s = max((part.measures.get("clock_skew_s", 0.0) for part in parts), key=abs)
     return replace(
         fullest,
-        now_ms=max(part.now_ms for part in parts),
+        now_ms=now_ms,
         entries=tuple(entry for part in parts for entry in part.entries),
         damaged=sum(part.damaged for part in parts),
         facts={name: ", ".join(sorted({part.facts[name] for part in parts if name in part.facts})) for name in names},
         measures={**fullest.measures, "clock_skew_s": skew_s},
         clocks_ms={shard: snapshots[node].now_ms for shard, node in enumerate(nodes)},
+        states=tuple(snapshots[node].states[shard] for shard, node in enumerate(nodes)),
+        recoveries=tuple(_recovery(snapshots[node], shard, now_ms) for shard, node in enumerate(nodes)),
     )
+
+
+def _recovery(snapshot: Snapshot, shard: int, now_ms: int) -> Recovery | None:
+    """Return how far a shard was made good, dated by the clock of the whole page."""
+    recovery = snapshot.recoveries[shard]
+    return recovery and replace(recovery, since_ms=recovery.since_ms + now_ms - snapshot.now_ms)
 
 
 def _fullness(snapshot: Snapshot) -> tuple[float, float]:

@@ -17,7 +17,7 @@ class StoredKey:
     Args:
         text: all of it.
         shard: whose it is.
-        kind: `families`, `series`, `writer`, or whatever else stands there.
+        kind: `families`, `series`, `shards`, `writer`, or whatever else stands there.
         index_field: for series, their family's place in the index.
     """
 
