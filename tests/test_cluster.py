@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from lib.kairo_metrics.errors import StoreError
+from lib.kairo_metrics.pipeline import Pipeline
+from lib.kairo_metrics.scrape import take_scrape
 from tests.cluster_storm import Storm
 from tests.command_run import Command
 from tests.doctor_run import Doctor, healthy
-from tests.instance import Instance, Start, happened, jobs_total, samples, writing_to
+from tests.instance import Instance, Start, happened, jobs_total, samples, settings, writing_to
 from tests.redis_cluster import ClusterNode, RedisCluster, redis_cluster, slot_of, wait_until
 from tests.test_least_rights import RULES
 
@@ -170,6 +173,45 @@ async def test_a_master_that_dies_with_what_its_replica_lacked(cluster: RedisClu
     assert await jobs_total(instances[0]) == 14
     assert await happened(instances[1].store, "kairo_samples_lost_total") == {}
     cluster.heal()
+
+
+async def test_a_master_that_hangs_is_waited_for_once(cluster: RedisCluster, start: Start) -> None:
+    """A host that is gone without a word costs a flush its budget; the next one asks others who took over."""
+    master = cluster.owner(NAMESPACE)
+    replica = cluster.replica_of(master)
+    bystander = next(node for node in cluster.nodes if node not in {master, replica})
+    instance, thread = (start(bystander.url, flush_budget_ms=400) for _ in range(2))
+    for writer in (instance, thread):
+        writer.add('queue="a"')
+        await writer.flusher.aflush()
+    wait_until(lambda: master.is_copied)
+    pid = master.client.info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for writer in (instance, thread):
+            writer.add('queue="a"')
+            with pytest.raises(StoreError, match=r"took longer|in time|no time left"):
+                await (writer.flusher.aflush() if writer is instance else asyncio.to_thread(writer.flusher.flush))
+        wait_until(lambda: cluster.owner(NAMESPACE, seen_by=bystander) is replica)
+        await flush_at_last(instance)
+        await asyncio.to_thread(thread.flusher.flush)
+        assert await jobs_total(instance) == 4
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_what_nobody_needs_is_tidied_up_where_it_is(cluster: RedisCluster, start: Start) -> None:
+    """A scrape removes old series on the node that holds them."""
+    owner = cluster.owner(NAMESPACE)
+    instance = start(next(node for node in cluster.masters if node is not owner).url, series_ttl_s=60)
+    instance.add('queue="old"')
+    await instance.flusher.aflush()
+    [key] = owner.client.keys("*:series:jobs:*")
+    long_ago = b"%013d" % (time.time() * 1000 - 100_000)
+    owner.client.hset(key, 'queue="old"', b"1 %b %b" % (long_ago, long_ago))
+    pipeline = Pipeline(settings(owner.url, series_ttl_s=60), instance.store, instance.flusher)
+    await take_scrape(pipeline, time.perf_counter(), 10)
+    assert not owner.client.exists(key)
 
 
 async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster, start: Start) -> None:
