@@ -13,7 +13,7 @@ import pytest
 
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import take_scrape
+from lib.kairo_metrics.scrape import Scraper
 from tests.cluster_storm import Storm
 from tests.command_run import Command
 from tests.doctor_run import Doctor, healthy
@@ -210,7 +210,7 @@ async def test_what_nobody_needs_is_tidied_up_where_it_is(cluster: RedisCluster,
     long_ago = b"%013d" % (time.time() * 1000 - 100_000)
     owner.client.hset(key, 'queue="old"', b"1 %b %b" % (long_ago, long_ago))
     pipeline = Pipeline(settings(owner.url, series_ttl_s=60), instance.store, instance.flusher)
-    await take_scrape(pipeline, time.perf_counter(), 10)
+    await Scraper(pipeline).take(time.perf_counter(), 10)
     assert not owner.client.exists(key)
 
 

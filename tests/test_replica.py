@@ -19,6 +19,7 @@ from lib.kairo_metrics.dev.redis_server import find_binary, free_port, private_r
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.pipeline import Pipeline
 from lib.kairo_metrics.scrape import Scraper
+from lib.kairo_metrics.store.pool import Pool
 from lib.kairo_metrics.store.replica import check_replica
 from lib.kairo_metrics.store.sentinel import Sentinels, find
 from tests.doctor_run import Doctor, healthy
@@ -188,6 +189,14 @@ async def flush_at_last(instance: Instance) -> None:
         except StoreError:
             await asyncio.sleep(0.05)
     return await instance.flusher.aflush()
+
+
+def test_a_sentinel_gets_no_login() -> None:
+    """Login and database are for Redis; how certificates are checked is for both."""
+    url = "rediss+sentinel://kairo:hush@10.0.0.1,10.0.0.2/main/3?ssl_cert_reqs=none&db=3"
+    pool = Pool(url, settings(url))
+    assert pool.url_of(("10.0.0.2", 26379)) == "rediss://10.0.0.1?ssl_cert_reqs=none"
+    assert pool.url_of(("10.0.0.9", 6379)) == "rediss://kairo:hush@10.0.0.1/3?ssl_cert_reqs=none&db=3"
 
 
 def test_a_sentinel_that_hangs_is_asked_last() -> None:

@@ -83,6 +83,8 @@ def without_password(redis_url: str) -> str:
     Example:
         >>> without_password("rediss://default:secret@example.com:6379/0")
         'rediss://example.com:6379/0'
+        >>> without_password("redis+sentinel://:secret@10.0.0.1,10.0.0.2:26380/main")
+        'redis+sentinel://10.0.0.1,10.0.0.2:26380/main'
     """
     shown = _REDIS_URL.fullmatch(redis_url)
     # A URL of an unknown shape may hold its password anywhere.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..config import Settings
 from ..errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
@@ -98,7 +99,9 @@ class Pool:
     def url_of(self, node: Node) -> str:
         """Return the address to reach a node by: a sentinel gets neither login nor database."""
         if self.sentinels is not None and node in self.sentinels.hosts:
-            return f"{self.url.partition('://')[0]}://{self.url.rpartition('@')[2].partition('/')[0]}"
+            parts = urlsplit(self.url)
+            options = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "db"])
+            return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", options, ""))
         return self.url
 
     def known_cluster(self, seeds: Sequence[Address] = ()) -> Cluster:
