@@ -9,7 +9,7 @@ import redis
 
 from lib.kairo_metrics import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
-from lib.kairo_metrics.store import links
+from lib.kairo_metrics.store import connections
 from tests.instance import WAIT, Start, happened, jobs_total
 from tests.proxy import Proxy
 
@@ -190,7 +190,7 @@ async def test_a_connection_that_broke_during_a_long_sleep_is_not_tried_again_bl
     instance = start(proxy.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
-    monkeypatch.setattr(links, "SENT_AGAIN_WITHIN_S", -1.0)
+    monkeypatch.setattr(connections, "SENT_AGAIN_WITHIN_S", -1.0)
     proxy.lose_reply(to=b"EVALSHA")
     instance.add('queue="a"')
     with pytest.raises(StoreUnavailable) as broken:

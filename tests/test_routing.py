@@ -12,7 +12,7 @@ from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.errors import KeysElsewhere, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.store.base import Command
 from lib.kairo_metrics.store.cluster import Answer, Cluster, route
-from lib.kairo_metrics.store.links import AsyncConnectionToNode, ConnectionToNode, hash_slot
+from lib.kairo_metrics.store.connections import AsyncConnectionToNode, ConnectionToNode, hash_slot
 from lib.kairo_metrics.store.question import Node, Question
 
 HOME = ("home.example.org", 7000)

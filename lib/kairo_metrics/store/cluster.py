@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import KeysElsewhere, StoreError, StoreUnavailable
 from .base import Command
-from .links import hash_slot
+from .connections import hash_slot
 from .question import Address, Node, Question, key_of
 from .script import SENT_AGAIN_WITHIN_S
 

@@ -10,7 +10,7 @@ from ..config import Settings
 from .base import Command
 from .conversation import raise_refusal
 from .keys import Keys
-from .pool import AsyncLink
+from .links import AsyncLink
 from .replica import check_replica
 from .shard_count import ShardCount, read_shard_count
 from .snapshot import Snapshot, read_snapshot

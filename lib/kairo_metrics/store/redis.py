@@ -18,7 +18,8 @@ from .keys import Keys
 from .script import apply, load_script
 
 if TYPE_CHECKING:
-    from .pool import AsyncLink, Link, Pool
+    from .links import AsyncLink, Link
+    from .pool import Pool
     from .question import Node, Question
     from .snapshot import IndexEntry, Snapshot
 

@@ -13,7 +13,7 @@ from .base import Command
 from .cluster import Answer, Cluster
 from .conversation import raise_refusal
 from .keys import Keys
-from .pool import AsyncLink
+from .links import AsyncLink
 from .question import Node, Question
 from .recovery import Recovery
 from .snapshot import Snapshot, read_snapshot
