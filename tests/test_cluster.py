@@ -229,7 +229,7 @@ async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster
             await instance.flusher.aflush()
         master.kill()
     wait_until(lambda: all(cluster.owner(NAMESPACE, seen_by=node) is replica for node in cluster.living))
-    assert await jobs_total(instance) == 1, "the page goes back until the writer speaks again"
+    assert await jobs_total(instance) == 1, "until the writer speaks again, the store is older"
     instance.add('queue="a"')
     await flush_at_last(instance)
     await instance.flusher.aflush()  # what was lost is told with the next batch

@@ -15,7 +15,9 @@ _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
-_ORDINARY_REDIS_URL = re.compile(r"rediss?://(?:[^/?#@,]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]*)?")
+_ORDINARY_REDIS_URL = re.compile(
+    r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]*)?"
+)
 _RANGES = {
     "shards": ("METRICS_SHARDS", 1, 1024),
     "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),

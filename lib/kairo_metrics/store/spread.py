@@ -89,6 +89,7 @@ def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Sn
         nodes: of each shard, its node.
 
     Example:
+        >>> from .base import State
         >>> one = Snapshot(1_000, (), states=(State("a", 7), State()), recoveries=(None, None), facts={"version": "7"})
         >>> two = Snapshot(3_000, (), states=(State(), State("b", 9)), recoveries=(None, None), facts={"version": "8"})
         >>> joined = join_snapshots({None: one, ("b", 1): two}, [None, ("b", 1)])
