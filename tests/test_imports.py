@@ -92,3 +92,24 @@ def test_a_health_check_never_imports_redis_unless_asked_for_readiness() -> None
     """Liveness costs nothing; readiness asks Redis, and does not tell strangers where it lives."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": "redis://127.0.0.1:1"}
     subprocess.run([sys.executable, "-c", HEALTH], env=environment, check=True)
+
+
+FLUSH = """
+import sys
+from prometheus_client import Counter
+from lib.kairo_metrics import flush, install
+install()
+Counter("jobs", "Jobs.").inc()
+flush()
+assert "lib.kairo_metrics.store.links" in sys.modules
+for module in ("cluster", "question", "reading", "replica", "sentinel", "shard_count", "spread"):
+    print(module, f"lib.kairo_metrics.store.{module}" in sys.modules)
+"""
+
+
+def test_whoever_has_one_redis_loads_nothing_for_several(redis_url: str) -> None:
+    """A flush to a single server imports neither clusters nor sentinels nor what only pages need."""
+    environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url}
+    ran = subprocess.run([sys.executable, "-c", FLUSH], env=environment, capture_output=True, text=True, check=True)
+    loaded = {line.split()[0] for line in ran.stdout.splitlines() if line.endswith("True")}
+    assert loaded <= {"question"}

@@ -140,6 +140,15 @@ def test_nobody_is_suspect_for_ever() -> None:
         pytest.fail("it was not found")
 
 
+def test_what_is_asked_of_one_node_is_not_asked_of_another() -> None:
+    """The first node, too, is asked for its own clock, also after it was away for a while."""
+    cluster = Cluster(HOME)
+    cluster.learn(whole(HOME, ONE, TWO), None)
+    cluster.suspect(None)
+    cluster.trust(None)
+    assert [cluster.node_of(Question((("TIME",),), at=node, pinned=True)) for node in (None, TWO)] == [None, TWO]
+
+
 def test_doubt_survives_a_redirection() -> None:
     """A batch that was sent, unanswered, to one node, and that another one could not take, may have been applied."""
     told = moved(TWO)

@@ -69,7 +69,7 @@ class Cluster:
 
     def node_of(self, question: Question) -> Node:
         """Return the node to ask; where nothing is known of the slot, one that will know."""
-        if question.at is not None:
+        if question.pinned:
             return question.at
         for command in question.commands:
             if (key := key_of(command)) is not None:
@@ -79,7 +79,7 @@ class Cluster:
                 for first, last, node in self._ranges:
                     if first <= slot <= last:
                         return node
-        return self.witnesses()[0]
+        return next(iter(self.witnesses()), None)
 
     def move(self, redirection: KeysElsewhere, by: Node) -> Node:
         """Return where a redirection points to; a MOVED is remembered, an ASK holds for one command alone."""
@@ -92,7 +92,7 @@ class Cluster:
     def learn(self, reply: Any, by: Node) -> None:
         """Read the reply to `CLUSTER SLOTS`; a user without the right to ask goes by redirections alone."""
         self.asked = True
-        if isinstance(reply, StoreError):
+        if isinstance(reply, StoreError) or not reply:
             self._moved = {slot: node for slot, node in self._moved.items() if node not in self._suspects}
             return
         ranges = []

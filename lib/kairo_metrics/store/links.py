@@ -112,8 +112,16 @@ class AsyncLink:
         if len(trip) == 1:
             [(node, commands)] = trip.items()
             return {node: await visit(node, commands)}
-        found = await asyncio.gather(*(visit(node, commands) for node, commands in trip.items()))
-        return dict(zip(trip, found, strict=True))
+        # Each comes to its end, also when one fails: what is under way on a connection belongs to nobody else.
+        found = await asyncio.gather(
+            *(visit(node, commands) for node, commands in trip.items()), return_exceptions=True
+        )
+        replies: Replies = {}
+        for node, reply in zip(trip, found, strict=True):
+            if isinstance(reply, BaseException) and not isinstance(reply, StoreUnavailable):
+                raise reply
+            replies[node] = reply
+        return replies
 
     def _connection(self, node: Node) -> AsyncConnectionToNode:
         if node not in self._nodes:

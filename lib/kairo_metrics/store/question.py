@@ -23,13 +23,14 @@ class Question:
 
     Args:
         commands: their keys are in one hash slot.
-        at: the node to ask where it is not the keys that say which.
+        at: the node to ask, where it is `pinned` to one; else the keys say which.
         cursor_of: the node that gave the cursor of an `HSCAN`; no other one understands it.
     """
 
     commands: tuple[Command, ...]
     at: Node = None
     cursor_of: Node = None
+    pinned: bool = False
 
     def commands_for(self, node: Node) -> tuple[Command, ...]:
         """Return the commands as that node is to be asked.

@@ -55,7 +55,7 @@ async def read_spread(link: AsyncLink, settings: Settings, shards: int, beside: 
         raise_refusal(answer.replies[:1])
     if unknown := [node for node in dict.fromkeys(answer.by for answer in answers) if node not in about]:
         # Its shards have moved there while we asked.
-        for answer in await link.ask([Question(_ABOUT_A_NODE, at=node) for node in unknown]):
+        for answer in await link.ask([Question(_ABOUT_A_NODE, at=node, pinned=True) for node in unknown]):
             raise_refusal(answer.replies[:1])
             about[answer.by] = answer.replies
     snapshot = join_snapshots(
@@ -77,7 +77,7 @@ def _holders(cluster: Cluster, indexes: Sequence[Question]) -> list[Node]:
 
 
 async def _ask(link: AsyncLink, nodes: Sequence[Node], indexes: Sequence[Question], beside: Command) -> list[Answer]:
-    about = [Question(_ABOUT_A_NODE, at=node) for node in nodes]
+    about = [Question(_ABOUT_A_NODE, at=node, pinned=True) for node in nodes]
     return await link.ask([*about, *indexes, Question((beside,))])
 
 
