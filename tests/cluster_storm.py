@@ -76,6 +76,7 @@ class Storm:
         self._over = False
         # Since a master died, until each writer was heard by its successor: meanwhile a page may show less than before.
         self._unheard: set[int] = set()
+        self._deaths = 0
 
     async def rage(self, seconds: float, faults: tuple[str, ...] = ("slot", "master", "cut", "script")) -> Tally:
         """Write, scrape and break things for so long, and then let everybody deliver what is due."""
@@ -114,11 +115,12 @@ class Storm:
             writer.add('queue="a"')
             counted += 1
             self.tally.recorded += 1
-            before = counted
+            before, deaths = counted, self._deaths
             with contextlib.suppress(StoreError):
                 await writer.flusher.aflush()
                 self.tally.acknowledged[number] = before
-                self._unheard.discard(number)
+                if deaths == self._deaths:
+                    self._unheard.discard(number)
             await asyncio.sleep(0.005)
 
     async def _scrape(self) -> None:
@@ -151,6 +153,7 @@ class Storm:
         heir = self._cluster.replica_of(master)
         self._unheard.update(range(len(self._writers)))
         master.kill()
+        self._deaths += 1
         wait_until(lambda: heir.is_master)
         self._cluster.heal()
 
