@@ -18,7 +18,7 @@ from redis.crc import key_slot
 from lib.kairo_metrics.dev.redis_server import private_redis
 from lib.kairo_metrics.store.keys import Keys
 
-__all__ = ["ClusterNode", "RedisCluster", "redis_cluster", "slot_of", "wait_until"]
+__all__ = ["ClusterNode", "RedisCluster", "node_port", "redis_cluster", "slot_of", "wait_until"]
 
 _HOST = "127.0.0.1"
 _BUS = 10_000  # a node's second port is so far from its first
@@ -161,11 +161,11 @@ class RedisCluster:
             self._follow(self.nodes[-1], master)
         wait_until(self.is_well)
 
-    def start(self) -> ClusterNode:
+    def start(self, port: int = 0, *options: str) -> ClusterNode:
         """Start a node, which knows nobody yet."""
         stack = contextlib.ExitStack()
-        port = _free_port()
-        stack.enter_context(private_redis(port, *_OPTIONS))
+        port = port or node_port()
+        stack.enter_context(private_redis(port, *_OPTIONS, *options))
         client: Any = redis.Redis(_HOST, port, protocol=2)
         self.nodes.append(ClusterNode(port, client, stack, client.execute_command("CLUSTER", "MYID").decode()))
         return self.nodes[-1]
@@ -239,7 +239,7 @@ def _holds(holds: Callable[[], bool]) -> bool:
         return False
 
 
-def _free_port() -> int:
+def node_port() -> int:
     """Return a port that is free, and whose companion is."""
     while True:
         port = random.randrange(20_000, 30_000)
