@@ -46,6 +46,9 @@ class AsyncConnectionToNode:
         )
         self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments)
         self._unanswered = 0
+        if trusted := getattr(self._connection, "ssl_context", None):
+            with suppress(OSError):  # told by the connection, which reads them again
+                trusted.get()
 
     @property
     def is_open(self) -> bool:

@@ -36,7 +36,7 @@ class AsyncLink:
         """See `AsyncLink.call`. What is sent must be safe to send twice."""
         if self.pool.cluster is None:
             await self._find_home()
-            replies = await self._connection(None).call(*commands)
+            replies = await (await self._connection(None)).call(*commands)
             if (redirection := _redirection(replies)) is None:
                 return replies
             self.pool.known_cluster().move(redirection, None)
@@ -58,12 +58,12 @@ class AsyncLink:
         goals = [cluster.node_of(question) if cluster else None for question in questions]
         for node in dict.fromkeys(goals):
             asked = [q.commands_for(node) for q, goal in zip(questions, goals, strict=True) if goal == node]
-            await self._connection(node).send(*(command for commands in asked for command in commands))
+            await (await self._connection(node)).send(*(command for commands in asked for command in commands))
         return goals
 
     async def receive(self, questions: Sequence[Question], goals: Sequence[Node]) -> list[tuple[Any, Node]]:
         """Return the reply to each question, and the node that gave it."""
-        found = [(await self._connection(node).receive(), node) for node in goals]
+        found = [(await (await self._connection(node)).receive(), node) for node in goals]
         moved = [place for place, (reply, _) in enumerate(found) if isinstance(reply, KeysElsewhere)]
         for place in moved:
             self.pool.known_cluster().move(*found[place])
@@ -90,7 +90,7 @@ class AsyncLink:
             from .sentinel import find
 
             goal = await self._hold(find(self.pool.sentinels))
-            self._nodes[None] = AsyncConnectionToNode(self.pool.url, self.pool.settings, goal)
+            self._nodes[None] = await self._made(None, goal)
 
     async def _hold(self, routing: Generator[Trip, Replies, T]) -> T:
         with closing(routing):
@@ -105,7 +105,7 @@ class AsyncLink:
     async def _travel(self, trip: Trip) -> Replies:
         async def visit(node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
             try:
-                return await self._connection(node).call(*commands)
+                return await (await self._connection(node)).call(*commands)
             except StoreUnavailable as err:
                 return err
 
@@ -123,10 +123,14 @@ class AsyncLink:
             replies[node] = reply
         return replies
 
-    def _connection(self, node: Node) -> AsyncConnectionToNode:
+    async def _connection(self, node: Node) -> AsyncConnectionToNode:
         if node not in self._nodes:
-            self._nodes[node] = AsyncConnectionToNode(self.pool.url_of(node), self.pool.settings, node)
+            self._nodes[node] = await self._made(node, node)
         return self._nodes[node]
+
+    async def _made(self, node: Node, goal: Node) -> AsyncConnectionToNode:
+        # To read certificates must not hold up other coroutines.
+        return await asyncio.to_thread(AsyncConnectionToNode, self.pool.url_of(node), self.pool.settings, goal)
 
 
 class Link:

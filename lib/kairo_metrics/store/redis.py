@@ -5,6 +5,7 @@ What it needs of redis is imported when the first connection is made: it is the 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -63,6 +64,7 @@ class RedisStore:
     @asynccontextmanager
     async def link(self) -> AsyncIterator[AsyncLink]:
         """See `Store.link`."""
+        await self._import()
         async with self._writer().link() as link:
             yield link
 
@@ -89,6 +91,7 @@ class RedisStore:
 
     async def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""
+        await self._import()
         # No request needs these.
         from .reading import read_state
         from .shard_count import remember
@@ -108,6 +111,7 @@ class RedisStore:
         The next trip is under way while the caller works on what this one brought.
         """
         waiting: deque[tuple[IndexEntry, bytes, Node]] = deque((entry, b"0", None) for entry in entries)
+        await self._import()
         async with self._reader().link() as link:
             trip, questions = self._next_trip(waiting)
             goals = await link.send(questions)
@@ -137,6 +141,10 @@ class RedisStore:
 
     def _series_key(self, entry: IndexEntry) -> str:
         return Keys(self._settings.namespace, entry.shard).series(entry.schema)
+
+    async def _import(self) -> None:
+        if not self.is_loaded:  # it must not hold up other coroutines
+            await asyncio.to_thread(self.load)
 
     def _pools(self) -> list[Pool]:
         return [pool for pool in dict.fromkeys((self._writing, self._reading)) if pool is not None]
