@@ -20,6 +20,7 @@ from benchmarks.scaling.prices import (
     VERCEL_CPU,
     VERCEL_MEMORY,
 )
+from benchmarks.scaling.reality import compare
 from benchmarks.scaling.sender import Sender
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.store.keys import Keys
@@ -104,6 +105,15 @@ def test_an_instance_of_the_measurement_delivers_what_it_records(redis_url: str,
     assert memory.series > 2 * 4 * 4
     assert 50 < memory.series_bytes < 1_000
     assert 50 < memory.writer_bytes < 1_000
+
+
+def test_real_flushers_are_what_the_simulation_is_held_to(redis_url: str) -> None:
+    """Fifty of them deliver to the real Redis, and the same three numbers are there of both."""
+    compared = compare(redis_url, 2, [0.0, 0.0001, 0.00015], seconds=0.5)
+    assert [what for what, *_ in compared.rows] == ["batches/s", "requests per batch", "mean wait, ms"]
+    assert all(predicted > 0 and seen > 0 for _, predicted, seen in compared.rows)
+    assert compared.load.round_trip_s > 0.05
+    assert 1 <= compared.factor < 100
 
 
 def outcome_of(commands_per_s: int, wait_s: float) -> Outcome:

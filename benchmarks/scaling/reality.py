@@ -23,7 +23,6 @@ __all__ = ["Comparison", "compare"]
 _INSTANCES = 50
 _PER_INSTANCE_PER_S = 20.0
 _DISTANCE_S = 0.05
-_SECONDS = 6.0
 _ALONE = 20
 
 
@@ -47,20 +46,21 @@ class Comparison:
         return max(max(predicted / seen, seen / predicted) for _, predicted, seen in self.rows)
 
 
-def compare(url: str, routes: int, service_s: Sequence[float]) -> Comparison:
+def compare(url: str, routes: int, service_s: Sequence[float], seconds: float = 6.0) -> Comparison:
     """Run real instances for some seconds, and the simulation for as long.
 
     Args:
         url: of the Redis.
         routes: of the program that the instances run.
         service_s: what the simulation is fed with.
+        seconds: for how long both run.
     """
-    alone_s, waits_s, seen_batches, client_s = asyncio.run(_run(url, routes))
+    alone_s, waits_s, seen_batches, client_s = asyncio.run(_run(url, routes, seconds))
     load = Load(
         _INSTANCES,
         _INSTANCES * _PER_INSTANCE_PER_S,
         round_trip_s=alone_s - service_s[1],
-        seconds=_SECONDS,
+        seconds=seconds,
         warm_up_s=0.0,
     )
     predicted: Outcome = simulate(load, service_s)
@@ -68,7 +68,7 @@ def compare(url: str, routes: int, service_s: Sequence[float]) -> Comparison:
     return Comparison(
         load,
         (
-            ("batches/s", predicted.batches / _SECONDS, seen_batches / _SECONDS),
+            ("batches/s", predicted.batches / seconds, seen_batches / seconds),
             ("requests per batch", predicted.requests_per_batch, seen / seen_batches),
             ("mean wait, ms", statistics.mean(predicted.waits_s) * 1e3, statistics.mean(waits_s) * 1e3),
         ),
@@ -76,7 +76,7 @@ def compare(url: str, routes: int, service_s: Sequence[float]) -> Comparison:
     )
 
 
-async def _run(url: str, routes: int) -> tuple[float, list[float], int, float]:
+async def _run(url: str, routes: int, seconds: float) -> tuple[float, list[float], int, float]:
     settings = Settings(enabled=True, redis_url=url, flush_budget_ms=10_000)
     store = _Distant(RedisStore(settings))
     traffics = [Traffic(random.Random(number), routes) for number in range(_INSTANCES)]
@@ -102,7 +102,7 @@ async def _run(url: str, routes: int) -> tuple[float, list[float], int, float]:
     chance, running = random.Random(1), set()
     started, worked = time.perf_counter(), time.process_time()
     due = started
-    while (due := due + chance.expovariate(_INSTANCES * _PER_INSTANCE_PER_S)) < started + _SECONDS:
+    while (due := due + chance.expovariate(_INSTANCES * _PER_INSTANCE_PER_S)) < started + seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         number = chance.randrange(_INSTANCES)
         traffics[number].request()
@@ -122,6 +122,10 @@ class _Distant:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
         self.asked = 0
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._store.is_loaded
 
     def load(self) -> None:
         self._store.load()
