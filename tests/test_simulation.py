@@ -22,7 +22,7 @@ from tests.simulation.__main__ import main, run_all
 from tests.simulation.schedule import STEPS, Failure, run
 from tests.simulation.server import Server
 
-SCHEDULES = 800
+SCHEDULES = 2_000
 # Each fault is found in far fewer.
 SEEDS_TO_FIND_A_FAULT = 400
 
