@@ -35,7 +35,7 @@ SCHEDULES ?= 100000
 SECONDS ?= 600
 SEED ?= 0
 
-chaos: $(INSTALLED)  ## simulate 100,000 schedules, and have all faults happen to a Redis (SCHEDULES, SEED, CHAOS_ARGS)
+chaos: $(INSTALLED)  ## simulate 100,000 schedules, have all faults happen, flood and storm (SCHEDULES, SEED, CHAOS_ARGS)
 	@$(BIN)/python -m tests.chaos --schedules $(SCHEDULES) --seed $(SEED) --report build/chaos.txt $(CHAOS_ARGS)
 
 # Properties of the readers, of damage, of both stores and of all kinds of instruments.

@@ -14,9 +14,11 @@ import pytest
 
 from lib.kairo_metrics.outbox import Outbox
 from lib.kairo_metrics.store import script
+from tests.chaos import trials
 from tests.chaos.__main__ import main
 from tests.chaos.books import FAMILIES
 from tests.chaos.faults import FAULTS, Run, own_redis, play
+from tests.chaos.instance_memory import Growth
 from tests.soak.redis_process import RedisProcess
 
 SEED = 1
@@ -132,6 +134,24 @@ def test_a_fault_that_does_not_hold_is_told_with_the_command_that_repeats_it(
     monkeypatch.setattr(RedisProcess, "save", None)
     assert main([*asked, "--only", "script flush", "--only", "Redis restarted"]) == 1
     assert capsys.readouterr().out.count("TypeError") == 2
+
+
+def test_trials_are_told_on_the_same_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a trial counted is told; one that does not hold, or crashes, is told with the command that repeats it."""
+    asked = ["--quick", "--seed", "3", "--only", "memory of one instance"]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "all of it holds" in said
+    assert "cap 500, label values 20,000, children (501, 501, 501)" in said
+    monkeypatch.setattr(trials, "_grow_apart", lambda *_asked: Growth(20_000, 1_000, 50_000, (501,), {}))
+    monkeypatch.setattr(trials, "redis_cluster", None)
+    assert main([*asked, "--only", "storm over a cluster"]) == 1
+    said = capsys.readouterr().out
+    assert "SOMETHING DOES NOT HOLD" in said
+    assert "FAILED  memory of one instance, seed 3: it has grown by 49000 kB" in said
+    assert "-m tests.chaos --only 'memory of one instance' --seed 3 --quick" in said
+    assert "FAILED  storm over a cluster, seed 3: TypeError" in said
+    assert "-m tests.chaos --only 'storm over a cluster' --seed 3 --quick" in said
 
 
 def test_the_simulation_runs_by_itself_in_several_processes() -> None:

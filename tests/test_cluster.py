@@ -14,7 +14,7 @@ import pytest
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.pipeline import Pipeline
 from lib.kairo_metrics.scrape import Scraper
-from tests.cluster_storm import Storm
+from tests.chaos.cluster_storm import Storm
 from tests.command_run import Command
 from tests.doctor_run import Doctor, healthy
 from tests.instance import Instance, Start, happened, jobs_total, samples, settings, writing_to
@@ -295,8 +295,8 @@ class unreplicated:  # noqa: N801  reads as a word
 async def test_everything_at_once(cluster: RedisCluster) -> None:
     """While slots move, a master dies, connections break and scripts are forgotten: no page is wrong, all adds up."""
     tally = await Storm(cluster, seed=1).rage(1)
-    assert tally.faults.keys() == {"slot", "master", "cut", "script"}
-    assert tally.wrong == []
+    assert tally.broken.keys() == {"slot", "master", "cut", "script"}
+    assert tally.faults() == []
     assert tally.pages
     assert (tally.shown, tally.lost) == (tally.recorded, 0)
 

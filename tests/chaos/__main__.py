@@ -1,4 +1,4 @@
-"""`python -m tests.chaos` simulates, has every fault happen against a real Redis, and reports on one page."""
+"""`python -m tests.chaos` simulates, has every fault happen, runs the trials, and reports on one page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rich.progress import Progress
 from tests.chaos.books import Books
 from tests.chaos.faults import FAULTS, Run, own_redis, play
 from tests.chaos.lab import Way
-from tests.chaos.report import Chaos, Played, page
+from tests.chaos.report import Chaos, Played, Tried, page
+from tests.chaos.trials import TRIALS, Found, Trial, attempt
 from tests.simulation.__main__ import Outcome, run_all
 from tests.simulation.__main__ import report as simulation_page
 
@@ -59,16 +60,34 @@ def _play(run: Run, tick: Callable[[float], None]) -> Played:
     return Played(run, books, time.monotonic() - began_s)
 
 
+def try_all(trials: Sequence[Trial], progress: Progress) -> list[Tried]:
+    """Run trials; one that raises is one that does not hold."""
+    tried = []
+    for trial in trials:
+        task, began_s = progress.add_task(trial.name, total=1), time.monotonic()
+        try:
+            found = attempt(trial, lambda share, task=task: progress.update(task, completed=share))  # type: ignore[misc]
+        except Exception as err:  # noqa: BLE001  whatever it is, the others are to be heard as well
+            found = Found([], [f"{type(err).__name__}: {err}"])
+        tried.append(Tried(trial, found, time.monotonic() - began_s))
+        progress.update(task, completed=1)
+    return tried
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Do what is asked; return 1 if something did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of the faults, and of the first schedule")
+    parser.add_argument("--seed", type=int, default=0, help="of faults and trials, and of the first schedule")
     parser.add_argument("--schedules", type=int, help=f"of the simulation (default: {_SCHEDULES}, with --only none)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that simulate at once")
-    parser.add_argument("--quick", action="store_true", help="a sample of each fault, as in the tests")
-    parser.add_argument("--only", action="append", choices=FAULTS, metavar="FAULT", help="this fault")
-    parser.add_argument("--way", choices=get_args(Way), help="how instances flush (default: both)")
-    parser.add_argument("--shards", type=int, help="over how many instances are spread (default: 1, and 4)")
+    parser.add_argument("--quick", action="store_true", help="a sample of each fault and trial")
+    parser.add_argument(
+        "--only", action="append", choices=[*FAULTS, *TRIALS], metavar="NAME", help="this fault or trial"
+    )
+    parser.add_argument(
+        "--way", choices=get_args(Way), help="how instances flush (default: both; there is no trial then)"
+    )
+    parser.add_argument("--shards", type=int, help="over how many they are spread (default: 1, and 4; no trial)")
     parser.add_argument("--report", type=Path, help="write the report to this file, too; that of the simulation beside")
     asked = parser.parse_args(arguments)
     logging.getLogger("kairo_metrics").setLevel(logging.ERROR)  # that a flush fails is what this is about
@@ -79,9 +98,14 @@ def main(arguments: list[str] | None = None) -> int:
         for run in Run.all(asked.seed, quick=asked.quick)
         if run.name in (asked.only or FAULTS) and asked.way in {None, run.way} and asked.shards in {None, run.shards}
     ]
+    trials = [
+        Trial(name, asked.seed, asked.quick)
+        for name in TRIALS
+        if name in (asked.only or TRIALS) and asked.way is asked.shards is None
+    ]
     with Progress() as progress:
         outcome, seconds = simulate(seeds, asked.processes, progress)
-        chaos = Chaos(seeds, outcome, seconds, play_all(runs, progress))
+        chaos = Chaos(seeds, outcome, seconds, play_all(runs, progress), try_all(trials, progress))
     text = page(chaos)
     if asked.report:
         asked.report.parent.mkdir(parents=True, exist_ok=True)

@@ -94,17 +94,19 @@ class Findings:
             found.append(f"an instance has grown by {self.grown_kb} kB")
         return found
 
-    def report(self, seed: int) -> str:
-        """Print a page."""
-        verdict = "all is bounded and exact" if not self.faults() else "NOT BOUNDED"
-        lines = [
-            f"Flood of {self.sent['served']:,} requests with seed {seed}: {verdict}",
-            "",
+    def facts(self) -> list[str]:
+        """Say what was measured and counted."""
+        return [
             f"cap {self.max_series:,}, label values {self.sent['updates']:,}, children at most {self.children:,}",
             f"Redis: {sum(self.full_bytes.values()):,} bytes when full, {sum(self.end_bytes.values()):,} in the end",
             f"the instance that grew most since it was full: by {self.grown_kb:,} kB",
         ]
-        return "\n".join([*lines, *(f"FAULT  {fault}" for fault in self.faults()), ""])
+
+    def report(self, seed: int) -> str:
+        """Print a page."""
+        verdict = "all is bounded and exact" if not self.faults() else "NOT BOUNDED"
+        title = f"Flood of {self.sent['served']:,} requests with seed {seed}: {verdict}"
+        return "\n".join([title, "", *self.facts(), *(f"FAULT  {fault}" for fault in self.faults()), ""])
 
 
 def flood(

@@ -54,6 +54,13 @@ class Growth:
             found.append(f"it has grown by {self.end_kb - self.early_kb} kB")
         return found
 
+    def facts(self, max_series: int) -> list[str]:
+        """Say what was measured and counted."""
+        return [
+            f"cap {max_series:,}, label values {self.values:,}, children {self.children}",
+            f"resident memory after a tenth {self.early_kb:,} kB, in the end {self.end_kb:,} kB",
+        ]
+
 
 def grow(values: int, max_series: int, tick: Callable[[int], None] = lambda _counted: None) -> Growth:
     """Count so many label values in this process, and return what it came to.
@@ -119,8 +126,7 @@ def main() -> int:
     lines = [
         f"An instance with {asked.values:,} label values: {'NOT BOUNDED' if faults else 'it is bounded'}",
         "",
-        f"cap {asked.max_series:,}, children {growth.children}",
-        f"resident memory after a tenth {growth.early_kb:,} kB, in the end {growth.end_kb:,} kB",
+        *growth.facts(asked.max_series),
         *(f"FAULT  {fault}" for fault in faults),
     ]
     page = "\n".join([*lines, ""])

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from tests.chaos.books import FAMILIES, Books
 from tests.chaos.faults import Run
+from tests.chaos.trials import Found, Trial
 from tests.simulation.__main__ import Outcome
 from tests.simulation.schedule import STEPS
 
-__all__ = ["Chaos", "Played", "page"]
+__all__ = ["Chaos", "Played", "Tried", "page"]
 
 _FAILURES_SHOWN = 20
 _COLUMNS = "sent", "applied", "lost", "unseen"
@@ -33,6 +34,21 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial that was run.
+
+    Args:
+        trial: which, and how.
+        found: what came of it.
+        seconds: how long it took.
+    """
+
+    trial: Trial
+    found: Found
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chaos:
     """All that was done.
 
@@ -41,27 +57,32 @@ class Chaos:
         outcome: what came of them.
         seconds: how long they took.
         played: the faults.
+        tried: the trials.
     """
 
     seeds: range
     outcome: Outcome
     seconds: float
     played: list[Played]
+    tried: list[Tried]
 
     @property
     def holds(self) -> bool:
         """Whether nothing is wrong anywhere."""
-        return not self.outcome.failures and not any(one.books.wrong for one in self.played)
+        wrong = [*(one.books.wrong for one in self.played), *(one.found.wrong for one in self.tried)]
+        return not self.outcome.failures and not any(wrong)
 
 
 def page(chaos: Chaos) -> str:
-    """Print the page: simulation, faults, families, and for each failure how to see it again."""
+    """Print the page: simulation, faults, families, trials, and for each failure how to see it again."""
     lines = [f"Chaos: {'all of it holds' if chaos.holds else 'SOMETHING DOES NOT HOLD'}", ""]
     if seeds := chaos.seeds:
         done = f"{len(seeds):,} schedules of {STEPS} steps, seeds {seeds.start} to {seeds.stop - 1}"
         lines += [f"simulation: {done}, {chaos.seconds:.0f} s: {len(chaos.outcome.failures)} did not hold", ""]
     if chaos.played:
         lines += [*_faults(chaos.played), "", *_families(chaos.played), ""]
+    if chaos.tried:
+        lines += [*_trials(chaos.tried), ""]
     lines += _failures(chaos)
     return "\n".join(lines)
 
@@ -85,6 +106,13 @@ def _families(played: list[Played]) -> Iterator[str]:
         yield _row(family, "", sent, applied, lost, unseen, applied + lost + unseen - sent)
 
 
+def _trials(tried: list[Tried]) -> Iterator[str]:
+    yield _row("trial", "seed", "seconds")
+    for one in tried:
+        yield _row(one.trial.name, one.trial.seed, round(one.seconds))
+        yield from (f"    {fact}" for fact in one.found.facts)
+
+
 def _row(first: str, second: object, *others: object) -> str:
     words = [f"{word:,}" if isinstance(word, int) else str(word) for word in others]
     return f"{first:<38}{second!s:>6}" + "".join(f"{word:>11}" for word in words)
@@ -93,7 +121,11 @@ def _row(first: str, second: object, *others: object) -> str:
 def _failures(chaos: Chaos) -> Iterator[str]:
     for seed, err in list(chaos.outcome.failures.items())[:_FAILURES_SHOWN]:
         yield f"FAILED  seed {seed}: {err}"
-    for one in chaos.played:
-        if one.books.wrong:
-            yield f"FAILED  {one.run}: {'; '.join(one.books.wrong[:_FAILURES_SHOWN])}"
-            yield f"        {one.run.command}"
+    done: list[tuple[Run | Trial, list[str]]] = [
+        *((one.run, one.books.wrong) for one in chaos.played),
+        *((one.trial, one.found.wrong) for one in chaos.tried),
+    ]
+    for asked, wrong in done:
+        if wrong:
+            yield f"FAILED  {asked}: {'; '.join(wrong[:_FAILURES_SHOWN])}"
+            yield f"        {asked.command}"
