@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +13,7 @@ import redis
 
 from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from lib.kairo_metrics.doctor import server
-from lib.kairo_metrics.store import inspection
+from lib.kairo_metrics.store import script
 from lib.kairo_metrics.store.base import Steps
 from lib.kairo_metrics.store.inspection import ServerFacts
 from tests.doctor_run import Doctor, filled, healthy
@@ -203,8 +202,8 @@ def test_the_probe_asks_for_what_the_script_uses() -> None:
     assert _commands_of("probe.lua") == _commands_of("apply.lua")
 
 
-def _commands_of(script: str) -> set[str]:
-    text = Path(inspection.__file__).with_name(script).read_text()
+def _commands_of(name: str) -> set[str]:
+    text = script._text(name).decode()
     return {name.lower() for name in re.findall(r"(?:call\(|^  \{ )'([A-Z]+)'", text, re.MULTILINE)}
 
 

@@ -1,4 +1,4 @@
--- Applies one sealed batch: all of it, or none of it.
+-- Applies one sealed batch: all of it, or none of it. native.lua, words.lua and recovery.lua are run before this file.
 --
 -- KEYS[1]   string  the writer's last applied sequence number
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
@@ -32,8 +32,8 @@
 --     delta of rule "native": "<buckets at most> <a native histogram's line>"
 --     "D <delta>" removes the series first, "D" does nothing else
 --
--- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state}, {"gap", the sequence number expected, state} where state is
---         "<incarnation> <batches>",
+-- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state},
+--         {"gap", the sequence number expected, state} where state is "<incarnation> <batches>",
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
 -- an argument ends the script while nothing is written. Whatever is wrong with one family alone, refuses that family: a
@@ -41,67 +41,9 @@
 
 local FIRST_FAMILY = 3 -- keys before it
 local FIRST_HEADER = 9
-local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
 
 local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_series, batch_age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
-
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now_text = string.format('%013.0f', now)
-
-local function number_text(number)
-  if number ~= number then return 'NaN' end
-  if number == math.huge then return '+Inf' end
-  if number == -math.huge then return '-Inf' end
-  local short = string.format('%.15g', number)
-  if tonumber(short) == number then return short end
-  return string.format('%.17g', number)
-end
-
--- By letter of a shape: the word as it may stand in a line of ours, or nil. Whatever is more than 15 digits
--- can't have been counted.
-local fitting = {}
-
-function fitting.f(word)
-  if #word <= 24 and string.find(word, '^%-?%d+%.?%d*$') then return string.find(word, '%d$') and word end
-  local number = string.find(word, '^%-?%d[%d.e+-]*$') and tonumber(word)
-  return number and math.abs(number) < math.huge and number_text(number)
-end
-
-function fitting.a(word) return (word == '+Inf' or word == '-Inf' or word == 'NaN') and word or fitting.f(word) end
-function fitting.g(word) return word == '+Inf' and word or string.sub(word, 1, 1) ~= '-' and fitting.f(word) end
-function fitting.w(word) return #word <= 15 and string.find(word, '^%d+$') and word end
-function fitting.i(word) return #word <= 16 and string.find(word, '^%-?%d+$') and word end
-function fitting.x(word) return string.find(word, '^=[!-~]*$') and word end
-function fitting.z(word) return string.sub(word, 1, 1) ~= '-' and fitting.f(word) end
-function fitting.s(word) return native.is_schema(word) and word end
-function fitting.b(word) return native.is_side(word) and word end
-
--- The words of a stored line that is neither stale nor damaged.
-local function words_of(line, shape)
-  local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
-  if not created or #created ~= 13 or #touched ~= 13 or now - touched > life_ms then return nil end
-  local words = { created = created }
-  for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH - 1), '%S+') do
-    local letter = string.sub(shape, #words + 1, #words + 1)
-    local fitted = letter ~= '' and fitting[letter](word)
-    if not fitted then return nil end
-    words[#words + 1] = fitted
-  end
-  if #words ~= #shape or (shape == native.SHAPE and not native.adds_up(words)) then return nil end
-  return words
-end
-
--- A stored line taken apart, its numbers as text: those that a delta leaves alone are never converted.
--- One of zeros where the line is absent, stale or damaged.
-local function unpack_line(line, shape)
-  local numbers = line and words_of(line, shape)
-  if numbers then return numbers end
-  numbers = { created = now_text }
-  for index = 1, #shape do numbers[index] = '0' end
-  return numbers
-end
 
 local merge = {}
 
@@ -159,52 +101,16 @@ local record = redis.pcall('GET', KEYS[1])
 if type(record) == 'table' and record.err and not is_foreign(record) then return record end
 -- A record that is none of ours is as good as gone: the writer takes another name.
 local applied = type(record) == 'string' and fitting.w(record) and tonumber(record) or 0
-local state = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
-local incarnation, batches = state[1] or '', state[2] or '0'
-local is_countable = fitting.w(batches)
-if not is_countable or not string.find(incarnation, '^[%w-]+$') then incarnation = '' end
-if not is_countable then batches = '0' end
+local stored = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
+local state = { incarnation = stored[1] or '', batches = stored[2] or '0', account = stored[3] or '' }
+local is_countable = fitting.w(state.batches)
+if not is_countable or not string.find(state.incarnation, '^[%w-]+$') then state.incarnation = '' end
+if not is_countable then state.batches = '0' end
 
-local RECOVERY = '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$'
-
--- Whether a state had its name before another one; the time is in it.
-local function is_older(name, other)
-  local one, two = string.match(name or '', '%-(%d+)$'), string.match(other or '', '%-(%d+)$')
-  return one and two and tonumber(one) < tonumber(two)
-end
-
--- Whether the state is what became of the one that the writer knows, and holds less.
-local function lacks_something()
-  local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
-  if known == incarnation then return tonumber(known_batches) > tonumber(batches) end
-  local _, name, _, held = string.match(state[3] or '', RECOVERY)
-  return known and (is_older(incarnation, known) or ((name == known or is_older(known, name)) and held ~= '0'))
-end
-
--- The account of the recovery after this batch, if that changes it, and whether the state needs another name: it went back
--- under the name that it had, or under one from before. What was begun in another one's place has a name of its own.
-local function recovery_after()
-  local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
-  if not known then return nil, false end
-  local since, name, goal, held, missing = string.match(state[3] or '', RECOVERY)
-  local makes_good = tonumber(ARGV[8]) or 0
-  -- Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
-  local is_behind = makes_good > 0 or tonumber(known_batches) > tonumber(batches)
-  local went_back = incarnation == '' or (known == incarnation and is_behind) or is_older(incarnation, known)
-  local is_told_of = name == known or is_older(known, name)
-  if went_back or (makes_good > 0 and known ~= incarnation and not is_told_of) then
-    held = went_back and batches or '0'
-    missing = known_batches - held - makes_good
-    return string.format('%s %s %s %s %.0f', now_text, known, known_batches, held, missing), went_back
-  end
-  local more = name == known and math.max(0, known_batches - goal) or 0
-  if not is_told_of or (more == 0 and makes_good == 0) then return nil, false end
-  return string.format('%s %s %.0f %s %.0f', since, name, goal + more, held, missing + more - makes_good), false
-end
-
-if ARGV[8] == 'restores' and sequence == 1 and not lacks_something() then sequence = applied end
-if sequence <= applied then return { 'duplicate', incarnation .. ' ' .. batches } end
-if sequence > applied + 1 then return { 'gap', applied + 1, incarnation .. ' ' .. batches } end
+local state_text = state.incarnation .. ' ' .. state.batches
+if ARGV[8] == 'restores' and sequence == 1 and not recovery.is_due(state, ARGV[7]) then sequence = applied end
+if sequence <= applied then return { 'duplicate', state_text } end
+if sequence > applied + 1 then return { 'gap', applied + 1, state_text } end
 
 -- Read.
 
@@ -317,7 +223,7 @@ local function compute(family)
           field, family.overflowed = family.overflow, family.overflowed + 1
         end
       end
-      local numbers = family.lines[field] or unpack_line(family.stored[field], family.shape)
+      local numbers = family.lines[field] or unpack_line(family.stored[field], family.shape, life_ms)
       family.merge(numbers, string.match(ARGV[i + 1], '^D (.*)$') or ARGV[i + 1])
       family.lines[field] = numbers
     end
@@ -344,7 +250,7 @@ for position, family in ipairs(families) do
     answer[#answer + 1] = position
     local line = overflowed[field] or redis.pcall('HGET', KEYS[3], field)
     if overflowed[field] or type(line) ~= 'table' then -- else the key holds something foreign, and this count is lost
-      overflowed[field] = overflowed[field] or unpack_line(line, 'g')
+      overflowed[field] = overflowed[field] or unpack_line(line, 'g', life_ms)
       merge.sum(overflowed[field], '1 ' .. family.overflowed)
     end
   end
@@ -374,15 +280,16 @@ for _, family in ipairs(families) do
   write(family.key, family.lines)
 end
 if told_apart then write(KEYS[3], overflowed) end
-local recovery, went_back = recovery_after()
-if recovery then redis.call('HSET', KEYS[2], 'recovery', recovery) end
+local account, went_back = recovery.after(state, ARGV[7], tonumber(ARGV[8]) or 0)
+if account then redis.call('HSET', KEYS[2], 'recovery', account) end
+local incarnation = state.incarnation
 if incarnation == '' or went_back then
   -- With the time in it, a name never comes back.
   incarnation = ARGV[6] .. '-' .. now_text
   redis.call('HSET', KEYS[2], 'incarnation', incarnation)
 end
 if not is_countable then redis.call('HSET', KEYS[2], 'batches', '0') end
-batches = redis.call('HINCRBY', KEYS[2], 'batches', 1)
+local batches = redis.call('HINCRBY', KEYS[2], 'batches', 1)
 redis.call('PEXPIRE', KEYS[2], life_ms)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)
 table.insert(answer, 2, incarnation .. ' ' .. batches)

@@ -36,7 +36,7 @@ WRITER_LEASE_S = 3600
 # An instance that was frozen in the midst of it may wake up when its record is gone, and send nothing again blindly.
 SENT_AGAIN_WITHIN_S = 60.0
 # Redis runs one text at a time.
-_PARTS = {"apply.lua": ("native.lua", "apply.lua")}
+_PARTS = {"apply.lua": ("native.lua", "words.lua", "recovery.lua", "apply.lua")}
 
 
 def apply(settings: Settings, writer: Writer, batch: Batch) -> Steps[Verdict]:
