@@ -23,7 +23,8 @@ from lib.kairo_metrics.store.snapshot import IndexEntry
 from lib.kairo_metrics.store.tidy import tidy
 from tests.examples import examples
 from tests.instance import JOBS, settings
-from tests.test_store_differential import DOINGS, Doing, Pair
+from tests.random_batches import DOINGS, Doing
+from tests.store_pair import StorePair
 
 USER = "declared"
 
@@ -82,9 +83,9 @@ class Declared:
 
 
 @contextmanager
-def declared_pair(redis_url: str) -> Iterator[tuple[Pair, Declared]]:
+def declared_pair(redis_url: str) -> Iterator[tuple[StorePair, Declared]]:
     """Give both stores, the real one behind a login that may touch declared keys only."""
-    pair = Pair(redis_url)
+    pair = StorePair(redis_url)
     store = Declared(pair.real, redis_url)
     pair.real = store  # type: ignore[assignment]
     try:

@@ -1,0 +1,155 @@
+"""What may be asked of a store, drawn at random: batches of all rules, and what happens to lines and writers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
+from lib.kairo_metrics.store.native import NativeCounts
+from lib.kairo_metrics.store.schema import Schema
+
+__all__ = ["COUNTER", "DOINGS", "LEASE_S", "SCHEMAS", "TTL_S", "Aged", "Doing", "Evicted", "Sent", "Tidied"]
+
+COUNTER = Schema("jobs", "counter", ("queue",))
+HISTOGRAM = Schema("wait", "histogram", ("queue",), ("1.0", "+Inf"))
+SUMMARY = Schema("cost", "summary", ("queue",))
+SHARES = Schema("shares", "gauge", ("queue",), mode="sum")
+NEWEST = Schema("room", "gauge", ("queue",), mode="mostrecent")
+HIGHEST = Schema("peak", "gauge", ("instance_id", "queue"), mode="max")
+LIVE = Schema("alive", "gauge", ("instance_id", "queue"), mode="liveall")
+PHASE = Schema("phase", "stateset", ("queue",), states=("idle", "busy"))
+BUILD, NATIVE = Schema("build", "info", ("queue",)), Schema("size", "native", ("queue",), ("1.0", "+Inf"))
+SCHEMAS = [COUNTER, HISTOGRAM, SUMMARY, SHARES, NEWEST, HIGHEST, LIVE, PHASE, BUILD, COUNTER.exemplars, NATIVE]
+LEASE_S, TTL_S = 60, 3600
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch; its number is relative to the last one that was applied of its writer.
+
+    Args:
+        writer: who sends it.
+        ahead: 1 is the next one, less a duplicate, more a gap.
+        families: schema, (label text, delta) pairs, what is cleared, whether it is announced.
+        known: which state the writer knows (the one that is there, the one before it, others), and how many
+            batches more it had; None where it has heard of none.
+        makes_good: how many lost batches it stands for.
+        restores: whether it is to be taken only if the state went back.
+    """
+
+    writer: str
+    ahead: int
+    families: tuple[tuple[Schema, tuple[tuple[str, str], ...], tuple[str, ...], bool], ...]
+    known: tuple[str, int] | None = None
+    makes_good: int = 0
+    restores: bool = False
+
+
+@dataclass(frozen=True)
+class Aged:
+    """Every second line of a family turns out not to have been touched for so long."""
+
+    schema: Schema
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Evicted:
+    """The record of a writer is dropped."""
+
+    writer: str
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """A scrape deletes what is stale, and brings together what ended instances have left."""
+
+    schema: Schema
+
+
+Doing = Sent | Aged | Evicted | Tidied
+
+AMOUNTS = st.integers(0, 4_000).map(lambda number: number / 8) | st.sampled_from([0.1, 1e300, math.inf])
+SET = st.integers(-40, 40).map(lambda number: number / 8) | st.sampled_from([math.inf, -math.inf, math.nan])
+# So far apart that the milliseconds between two stores' clocks decide nothing.
+AGES = st.sampled_from(["-1", "0", "20000", "50000"])
+WORDS = st.sampled_from(['=version="1"', '=version="2%20beta"', "=", '=0.25=trace_id="4bf9"'])
+
+
+@st.composite
+def one_delta(draw: st.DrawFn, schema: Schema) -> str:
+    """Draw what is done to a series, by the family's rule."""
+    match schema.rule:
+        case "latest":
+            value = draw(st.sampled_from(["0.0", "1.0"])) if schema is PHASE else repr(draw(SET))
+            return f"{value} {draw(AGES)}"
+        case "word":
+            return f"{draw(WORDS)} {draw(AGES)}"
+        case "native":
+            counts = NativeCounts(draw(st.integers(-4, 8)), draw(st.sampled_from([0.0, 0.001, 0.5])))
+            for amount in draw(st.lists(st.integers(-800, 800), max_size=4)):
+                counts.observe(amount / 8)
+            return f"{draw(st.integers(1, 6))} {counts.text()}"
+    indexes = draw(st.lists(st.integers(1, len(schema.shape)), unique=True, max_size=len(schema.shape)))
+    return " ".join(f"{index} {draw(_amounts(schema.shape[index - 1]))!r}" for index in indexes)
+
+
+def _amounts(letter: str) -> st.SearchStrategy[float]:
+    """Return what may be added to a number of that letter in a line's shape; anything else would be damage."""
+    if letter == "w":
+        return st.integers(0, 1_000).map(float)
+    return (
+        st.integers(-2, 2).map(float) if letter == "i" else AMOUNTS.filter(math.isfinite) if letter == "f" else AMOUNTS
+    )
+
+
+@st.composite
+def one_series(draw: st.DrawFn, schema: Schema) -> tuple[str, str]:
+    """Draw a label text, the overflow series' own now and then, and what is done to it."""
+    queue = draw(st.sampled_from(["a", "b", "c", "d", r"odd \"q\",queue=\"a\""]))
+    text = f'queue="{queue}"'
+    if schema.per_instance:
+        text = f'instance_id="{draw(st.sampled_from(["i", "j", "__ended__"]))}",{text}'
+    if schema.type == "exemplars":
+        text = f"1 {text}"
+    if draw(st.integers(0, 9)) == 0:
+        text = schema.overflow_text
+    delta = draw(one_delta(schema))
+    return text, draw(st.sampled_from([delta, delta, delta, "D", f"D {delta}"]))
+
+
+NAMES = st.sampled_from(["current", "current", "before", "old-1", "young-9999999999999"])
+KNOWN = st.none() | st.tuples(NAMES, st.integers(-2, 5))
+
+
+@st.composite
+def one_batch(draw: st.DrawFn) -> Sent:
+    """Draw a batch."""
+    families = []
+    for schema in draw(st.lists(st.sampled_from(SCHEMAS), unique=True, max_size=4)):
+        series = draw(st.lists(one_series(schema), max_size=5, unique_by=lambda pair: pair[0]))
+        series.sort(key=lambda pair: not pair[1].startswith("D"))  # the recorder puts removals first
+        cleared = draw(st.sampled_from([(), (), (), ("",), ('queue="a"',), ('queue="b"', 'queue="c"')]))
+        families.append((schema, tuple(series), cleared, draw(st.integers(0, 3)) > 0))
+    if draw(st.integers(0, 3)) == 0:  # an instance that is full itself
+        turned_away = ('family="jobs"', f"1 {draw(st.integers(1, 5))}")
+        families.insert(draw(st.integers(0, len(families))), (OVERFLOWED, (turned_away,), (), True))
+    writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
+    makes_good, restores = draw(st.sampled_from([(0, False), (0, False), (1, False), (3, False), (0, True)]))
+    return Sent(writer, ahead, tuple(families), draw(KNOWN), makes_good, restores)
+
+
+DOINGS = st.lists(
+    st.one_of(
+        one_batch(),
+        one_batch(),
+        one_batch(),
+        st.builds(Aged, st.sampled_from(SCHEMAS), st.sampled_from([LEASE_S + 40, TTL_S + 40])),
+        st.builds(Evicted, st.sampled_from(["one", "two"])),
+        st.builds(Tidied, st.sampled_from(SCHEMAS)),
+    ),
+    max_size=12,
+)
