@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.flusher import Flusher
 from lib.kairo_metrics.recorder import Recorder
@@ -20,6 +23,7 @@ from lib.kairo_metrics.store.schema import Schema
 
 JOBS = Schema("jobs", "counter", ("queue",), help="Jobs done.")
 WAIT = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "+Inf"), help="Seconds waited.")
+_FLUSHES = 400
 
 
 @dataclass
@@ -34,6 +38,14 @@ class Instance:
         """Add to one number of one series."""
         with self.recorder.lock:
             self.recorder.add(Series(schema, text), index, amount, weight=amount)
+
+    async def flush_at_last(self) -> None:
+        """Flush as later requests would, until the store is there again."""
+        for _ in range(_FLUSHES):
+            with suppress(StoreError):
+                return await self.flusher.aflush()
+            await asyncio.sleep(0.05)
+        return await self.flusher.aflush()
 
     async def close(self) -> None:
         """Close what it has opened."""

@@ -120,7 +120,7 @@ async def test_a_slot_that_moves_costs_nothing(cluster: RedisCluster, start: Sta
             move_keys(1)
     assert cluster.owner(NAMESPACE, seen_by=goal) is goal
     for instance in (old, new):
-        await flush_at_last(instance)
+        await instance.flush_at_last()
     assert await jobs_total(new) == sent
     assert await happened(new.store, "kairo_samples_lost_total") == {}
 
@@ -167,7 +167,7 @@ async def test_a_master_that_dies_with_what_its_replica_lacked(cluster: RedisClu
             await instance.flusher.aflush()
     wait_until(lambda: replica.is_master)
     for instance in instances:
-        await flush_at_last(instance)
+        await instance.flush_at_last()
     assert await jobs_total(instances[0]) == 14
     assert await happened(instances[1].store, "kairo_samples_lost_total") == {}
     cluster.heal()
@@ -192,7 +192,7 @@ async def test_a_master_that_hangs_is_waited_for_once(cluster: RedisCluster, sta
                 await (writer.flusher.aflush() if writer is instance else asyncio.to_thread(writer.flusher.flush))
         others = [node for node in cluster.nodes if node is not master]
         wait_until(lambda: all(cluster.owner(NAMESPACE, seen_by=node) is replica for node in others))
-        await flush_at_last(instance)
+        await instance.flush_at_last()
         await asyncio.to_thread(thread.flusher.flush)
         assert await jobs_total(instance) == 4
     finally:
@@ -230,7 +230,7 @@ async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster
     wait_until(lambda: all(cluster.owner(NAMESPACE, seen_by=node) is replica for node in cluster.living))
     assert await jobs_total(instance) == 1, "until the writer speaks again, the store is older"
     instance.add('queue="a"')
-    await flush_at_last(instance)
+    await instance.flush_at_last()
     await instance.flusher.aflush()  # what was lost is told with the next batch
     lost = await samples(instance.store, 'kairo_samples_lost_total{family="jobs"}')
     assert sum(lost.values()) > 0
@@ -263,18 +263,6 @@ async def attempt(instance: Instance) -> None:
     """Flush, or let the batch wait."""
     with contextlib.suppress(StoreError):
         await instance.flusher.aflush()
-
-
-async def flush_at_last(instance: Instance) -> None:
-    """Flush as later requests would."""
-    for _ in range(200):
-        try:
-            await instance.flusher.aflush()
-        except StoreError:
-            await asyncio.sleep(0.05)
-        else:
-            return
-    await instance.flusher.aflush()
 
 
 class unreplicated:  # noqa: N801  reads as a word

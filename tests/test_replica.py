@@ -23,7 +23,7 @@ from lib.kairo_metrics.store.pool import Pool
 from lib.kairo_metrics.store.replica import check_replica
 from lib.kairo_metrics.store.sentinel import Sentinels, find
 from tests.doctor_run import Doctor, healthy
-from tests.instance import JOBS, Instance, Start, jobs_total, settings
+from tests.instance import JOBS, Start, jobs_total, settings
 from tests.redis_cluster import wait_until
 
 AT_ONCE = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0")
@@ -175,18 +175,8 @@ async def test_sentinels_say_where_to_write_and_where_to_read(
     with suppress(StoreError):  # on a slow machine the successor may be there already
         await instance.flusher.aflush()
     wait_until(lambda: told(replica)["role"] == "master")
-    await flush_at_last(instance)
+    await instance.flush_at_last()
     assert await jobs_total(instance) == 3
-
-
-async def flush_at_last(instance: Instance) -> None:
-    """Flush as later requests would."""
-    for _ in range(100):
-        try:
-            return await instance.flusher.aflush()
-        except StoreError:
-            await asyncio.sleep(0.05)
-    return await instance.flusher.aflush()
 
 
 def test_a_sentinel_gets_no_login() -> None:

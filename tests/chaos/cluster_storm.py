@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lib.kairo_metrics.errors import StoreError
-from tests.instance import Instance, happened, redis_instance
+from tests.instance import happened, redis_instance
 from tests.redis_cluster import RedisCluster, redis_cluster, slot_of, wait_until
 
 __all__ = ["Storm", "Tally"]
@@ -114,7 +114,7 @@ class Storm:
             for _ in range(2):  # what was lost is told with the next batch
                 writer.add('queue="a"')
                 self.tally.recorded += 1
-                await _flush_at_last(writer)
+                await writer.flush_at_last()
         self.tally.shown = sum((await happened(self._reader.store, "jobs_total")).values())
         lost = await happened(self._reader.store, 'kairo_samples_lost_total{family="jobs"}')
         self.tally.lost = sum(lost.values())
@@ -177,15 +177,6 @@ class Storm:
     def _forget_scripts(self) -> None:
         for node in self._cluster.masters:
             node.client.script_flush()
-
-
-async def _flush_at_last(instance: Instance) -> None:
-    for _ in range(400):
-        try:
-            return await instance.flusher.aflush()
-        except StoreError:
-            await asyncio.sleep(0.05)
-    return await instance.flusher.aflush()
 
 
 def main() -> None:

@@ -33,26 +33,24 @@ def _positions(lab: Lab, last: Callable[[], int]) -> Iterator[int]:
     yield from sorted({0, 1, length - 1, length, *lab.chance.sample(range(length), min(_SAMPLE, length))})
 
 
-def request(lab: Lab) -> None:
-    """Of a batch Redis gets the first bytes only, or all of them."""
+def _cut(lab: Lab, lose: Callable[..., None], last: Callable[[], int]) -> None:
     lab.rounds(2)
     tried = 0
-    for at in _positions(lab, lambda: lab.proxy.burst_bytes):
-        lab.proxy.lose_request(of=_KNOWN, at=at)
+    for at in _positions(lab, last):
+        lose(_KNOWN, at=at)
         lab.rounds()
         tried += not lab.proxy.loss_is_pending
     lab.books.facts.append(f"cut at {tried:,} positions")
+
+
+def request(lab: Lab) -> None:
+    """Of a batch Redis gets the first bytes only, or all of them."""
+    _cut(lab, lab.proxy.lose_request, lambda: lab.proxy.burst_bytes)
 
 
 def reply(lab: Lab) -> None:
     """Of a reply the instance gets the first bytes only, or all of them."""
-    lab.rounds(2)
-    tried = 0
-    for at in _positions(lab, lambda: lab.proxy.reply_bytes):
-        lab.proxy.lose_reply(to=_KNOWN, at=at)
-        lab.rounds()
-        tried += not lab.proxy.loss_is_pending
-    lab.books.facts.append(f"cut at {tried:,} positions")
+    _cut(lab, lab.proxy.lose_reply, lambda: lab.proxy.reply_bytes)
 
 
 def script(lab: Lab) -> None:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import sys
 from collections import Counter as Tally
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lib.kairo_metrics import flush, install, instrument
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.pipeline import current_pipeline
+from tests.chaos.instance_memory import memory_kb
 from tests.hostile import Hostile
 
 STEADY = [f"steady {number}" for number in range(5)]
@@ -78,7 +77,7 @@ async def _serve(writer: int, attempts: int, seed: int) -> dict[str, Any]:
     for first in range(0, attempts, _TOGETHER):
         await asyncio.gather(*[ask(number) for number in range(first, min(first + _TOGETHER, attempts))])
         if not full_kb and first > attempts / 5:
-            full_kb = _memory_kb()
+            full_kb = memory_kb()
         _say(served=min(_TOGETHER, attempts - first))
     pipeline = current_pipeline()
     assert pipeline is not None
@@ -89,11 +88,7 @@ async def _serve(writer: int, attempts: int, seed: int) -> dict[str, Any]:
             await asyncio.sleep(0.05)
     await pipeline.store.aclose()  # type: ignore[attr-defined]
     children = max(len(instrument._metrics) for instrument in _INSTRUMENTS)
-    return {"sent": sent, "children": children, "full_kb": full_kb, "end_kb": _memory_kb()}
-
-
-def _memory_kb() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+    return {"sent": sent, "children": children, "full_kb": full_kb, "end_kb": memory_kb()}
 
 
 def _say(**said: Any) -> None:

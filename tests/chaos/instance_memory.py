@@ -22,7 +22,7 @@ from lib.kairo_metrics.pipeline import Pipeline, open_pipeline
 from lib.kairo_metrics.store.memory import MemoryStore
 from tests.instance import samples, settings
 
-__all__ = ["Growth", "grow"]
+__all__ = ["Growth", "grow", "memory_kb"]
 
 _FLUSHED_EVERY = 1_000
 _GROWTH_KB = 10 * 1024
@@ -85,8 +85,8 @@ def grow(values: int, max_series: int, tick: Callable[[int], None] = lambda _cou
         _count(opened, instruments, range(first, min(first + _FLUSHED_EVERY, values)))
         tick(first + _FLUSHED_EVERY)
         if not early_kb and first + _FLUSHED_EVERY >= values / 10:
-            early_kb = _memory_kb()
-    end_kb = _memory_kb()  # before the page, which takes more than all of the instance
+            early_kb = memory_kb()
+    end_kb = memory_kb()  # before the page, which takes more than all of the instance
     page = asyncio.run(samples(store, "grown_"))
     names = ("grown_jobs_total", "grown_wait_count", "grown_open")
     return Growth(
@@ -108,7 +108,8 @@ def _count(opened: Pipeline, instruments: list[Any], numbers: range) -> None:
     opened.flusher.flush()
 
 
-def _memory_kb() -> int:
+def memory_kb() -> int:
+    """Return the resident memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 from tests.chaos.lab import Lab
 
@@ -29,22 +32,22 @@ def _times(lab: Lab, quick: int, thorough: int) -> range:
     return range(thorough if lab.thorough else quick)
 
 
-def reply_lost(lab: Lab) -> None:
-    """The script ran, and nobody heard of it."""
+def _lose(lab: Lab, times: range, lose: Callable[[], None]) -> None:
     lab.rounds()
-    for _ in _times(lab, 20, 500):
-        lab.proxy.lose_reply(to=_BATCH)
+    for _ in times:
+        lose()
         lab.rounds()
         assert not lab.proxy.loss_is_pending
+
+
+def reply_lost(lab: Lab) -> None:
+    """The script ran, and nobody heard of it."""
+    _lose(lab, _times(lab, 20, 500), partial(lab.proxy.lose_reply, to=_BATCH))
 
 
 def reply_lost_in_silence(lab: Lab) -> None:
     """The same, and the connection hangs until the budget is spent."""
-    lab.rounds()
-    for _ in _times(lab, 2, 20):
-        lab.proxy.lose_reply(to=_BATCH, then_cut=False)
-        lab.rounds()
-        assert not lab.proxy.loss_is_pending
+    _lose(lab, _times(lab, 2, 20), partial(lab.proxy.lose_reply, to=_BATCH, then_cut=False))
 
 
 def reply_lost_then_refused(lab: Lab) -> None:
@@ -64,20 +67,12 @@ def reply_lost_then_refused(lab: Lab) -> None:
 
 def request_lost(lab: Lab) -> None:
     """The script never ran, and the connection broke."""
-    lab.rounds()
-    for _ in _times(lab, 20, 500):
-        lab.proxy.lose_request(of=_BATCH)
-        lab.rounds()
-        assert not lab.proxy.loss_is_pending
+    _lose(lab, _times(lab, 20, 500), partial(lab.proxy.lose_request, of=_BATCH))
 
 
 def request_lost_in_silence(lab: Lab) -> None:
     """The same, and the connection hangs until the budget is spent."""
-    lab.rounds()
-    for _ in _times(lab, 2, 20):
-        lab.proxy.lose_request(of=_BATCH, then_cut=False)
-        lab.rounds()
-        assert not lab.proxy.loss_is_pending
+    _lose(lab, _times(lab, 2, 20), partial(lab.proxy.lose_request, of=_BATCH, then_cut=False))
 
 
 def closed_while_idle(lab: Lab) -> None:
@@ -94,28 +89,25 @@ def half_open_while_idle(lab: Lab) -> None:
         lab.proxy.half_open()
 
 
-def reply_too_late(lab: Lab) -> None:
-    """Replies take longer than a flush may."""
+def _delay(lab: Lab, what: Literal["request_delay_ms", "reply_delay_ms"]) -> None:
     lab.rounds()
     for _ in _times(lab, 2, 20):
-        lab.proxy.reply_delay_ms = 1.5 * lab.settings.flush_budget_ms
+        setattr(lab.proxy, what, 1.5 * lab.settings.flush_budget_ms)
         for instance in lab.instances:
             instance.record()
             assert not instance.flush()
-        lab.proxy.reply_delay_ms = 0
+        setattr(lab.proxy, what, 0)
         lab.rounds()
+
+
+def reply_too_late(lab: Lab) -> None:
+    """Replies take longer than a flush may."""
+    _delay(lab, "reply_delay_ms")
 
 
 def request_too_late(lab: Lab) -> None:
     """Requests arrive when the instance has given them up, and maybe has sent them again."""
-    lab.rounds()
-    for _ in _times(lab, 2, 20):
-        lab.proxy.request_delay_ms = 1.5 * lab.settings.flush_budget_ms
-        for instance in lab.instances:
-            instance.record()
-            assert not instance.flush()
-        lab.proxy.request_delay_ms = 0
-        lab.rounds()
+    _delay(lab, "request_delay_ms")
 
 
 def _away(lab: Lab) -> None:
