@@ -276,8 +276,9 @@ def test_the_pipeline_is_well_and_says_so(seen: Seen) -> None:
     """Batches flow; nothing was lost, sent twice, or counted under another label."""
     assert _number(seen.busy["Flushes (60), A"][0]) > 0
     assert _number(seen.busy["Retries (61), A"][0]) == 0
-    for name in ("Lost (63), A", "Overflow (64), A", "Batches that Redis lost (62), A"):
+    for name in ("Lost and restored (63), A", "Lost and restored (63), B", "Overflow (64), A"):
         assert set(_by(seen.busy[name], "family").values()) == {0}, name
+    assert set(_by(seen.busy["Batches that Redis lost (62), A"], "outcome").values()) == {0}
     series = _by(seen.busy["Series (65), A"], "family")
     assert (series["http_requests"], series["http_request_duration_seconds"]) == (5, 5)
     assert _number(seen.busy["Fullest metric (53), A"][0]) == max(series.values()) / 10_000

@@ -56,14 +56,19 @@ PANELS: tuple[Panel, ...] = (
     graph(
         Say(
             63,
-            "Lost",
-            "Increments, observations and settings that could not be delivered, by metric. Good is zero.",
+            "Lost and restored",
+            "Increments, observations and settings that could not be delivered, and those that a page wrote back into "
+            "a Redis that had lost them, by metric. Good is zero.",
             "short",
-            alerts=("SamplesLost",),
+            alerts=("SamplesLost", "StoreWentBack"),
         ),
         Query(
             otherwise(by("family", f"increase(kairo_samples_lost_total{{{ENVIRONMENT}}}{WINDOW})"), family="none"),
-            "{{family}}",
+            "lost: {{family}}",
+        ),
+        Query(
+            otherwise(by("family", f"increase(kairo_samples_restored_total{{{ENVIRONMENT}}}{WINDOW})"), family="none"),
+            "restored: {{family}}",
         ),
         bars=True,
     ),
