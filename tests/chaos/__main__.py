@@ -27,7 +27,7 @@ _SCHEDULES = 100_000
 def simulate(seeds: range, processes: int, progress: Progress) -> tuple[Outcome, float]:
     """Run schedules, and return what came of them and the seconds that they took."""
     outcome, began_s = Outcome(), time.monotonic()
-    task = progress.add_task("simulation", total=len(seeds))
+    task = progress.add_task("simulation", total=len(seeds), visible=bool(seeds))
     for done, some in run_all(seeds, processes):
         outcome.add(some)
         progress.update(task, advance=done, description=f"simulation, {len(outcome.failures)} failed")
