@@ -11,11 +11,13 @@ import argparse
 import asyncio
 import contextlib
 import random
-import secrets
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from rich.progress import Progress
 
 from lib.kairo_metrics.errors import StoreError
 from tests.instance import happened, redis_instance
@@ -179,19 +181,21 @@ class Storm:
             node.client.script_flush()
 
 
-def main() -> None:
-    """Run one storm, and print its tally."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.cluster_storm")
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
-    options = parser.parse_args()
-    with redis_cluster() as cluster:
-        tally = asyncio.run(Storm(cluster, options.seed).rage(options.seconds))
-    print(f"seed {options.seed}: {tally}")  # noqa: T201  what it is for
-    for fault in tally.faults()[:10]:
-        print(f"FAULT  {fault}")  # noqa: T201
-    raise SystemExit(bool(tally.faults()))
+def main() -> int:
+    """Run one storm, and print its tally; return 1 if something did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.cluster_storm", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long it rages")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of the order of faults")
+    asked = parser.parse_args()
+    with Progress() as progress, redis_cluster() as cluster:
+        task = progress.add_task("storm", total=1)
+        storm = Storm(cluster, asked.seed)
+        tally = asyncio.run(storm.rage(asked.seconds, lambda share: progress.update(task, completed=share)))
+        progress.update(task, completed=1)
+    faults = tally.faults()
+    sys.stdout.write("\n".join([f"seed {asked.seed}: {tally}", *(f"FAULT  {fault}" for fault in faults[:10]), ""]))
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
