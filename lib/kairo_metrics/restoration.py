@@ -46,6 +46,8 @@ def restore(store: Store, shard: int, known: State, missing: Mapping[Schema, Row
 
 def _series(missing: Mapping[Schema, Rows]) -> Iterator[tuple[Schema, str, bytes]]:
     for schema, rows in missing.items():
+        if schema == RESTORED:
+            continue  # what was written back before is written back with the rest, and counted with it
         for text, numbers in sorted(rows.items()):
             printed = text.decode()
             # Those of an older schema, with other labels, have no place under this one.
