@@ -49,3 +49,19 @@ async def test_what_was_flushed_after_it_went_back_stays_away(site: Site) -> Non
     assert (await page())[A] == 7.0
     site.client.flushall()
     assert A not in await page()
+
+
+async def test_a_store_that_comes_up_with_the_same_disk_twice_is_made_whole_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that is killed again before it saved shows no dip either, also in the count of what was written back."""
+    let_time_go_by(monkeypatch)
+    page = site.page()
+    disk, staying = await lose(site)
+    await page()
+    for _ in range(2):
+        disk.load()
+        await add(staying)
+        shown = await page()
+        assert (shown[A], (await site.page()())[A]) == (7.0, 7.0)
+        assert (await page())[RESTORED] == (await site.page()())[RESTORED] == 3.0

@@ -44,26 +44,34 @@ def restore(store: Store, shard: int, known: State, missing: Mapping[Schema, Row
             return  # what can't be written, the page adds for as long as its function remembers
 
 
+def _counted(missing: Mapping[Schema, Rows]) -> dict[Schema, Rows]:
+    """Leave out what has no place, and add how much there is of each family; no less than was told before."""
+    placed = {
+        schema: {text: row for text, row in rows.items() if _fits(schema, text)} for schema, rows in missing.items()
+    }
+    told = placed.pop(RESTORED, {})
+    for schema, rows in placed.items():
+        text = label_text(RESTORED.labelnames, [schema.name]).encode()
+        weight = sum(_weight(schema, numbers) for numbers in rows.values())
+        told[text] = number_text(max(weight, float(told.get(text, 0)))).encode()
+    return {**placed, RESTORED: told}
+
+
+def _fits(schema: Schema, text: bytes) -> bool:
+    """Tell whether a row has these labels; those of an older schema, with others, have no place under this one."""
+    return tuple(name for name, _ in label_pairs(text.decode())) == schema.labelnames
+
+
 def _series(missing: Mapping[Schema, Rows]) -> Iterator[tuple[Schema, str, bytes]]:
-    for schema, rows in missing.items():
-        if schema == RESTORED:
-            continue  # what was written back before is written back with the rest, and counted with it
+    for schema, rows in _counted(missing).items():
         for text, numbers in sorted(rows.items()):
-            printed = text.decode()
-            # Those of an older schema, with other labels, have no place under this one.
-            if tuple(name for name, _ in label_pairs(printed)) == schema.labelnames:
-                yield schema, printed, numbers
+            yield schema, text.decode(), numbers
 
 
 def _families(part: Sequence[tuple[Schema, str, bytes]]) -> tuple[FamilyDelta, ...]:
     found: dict[Schema, list[tuple[str, str]]] = {BATCHES: [(label_text(BATCHES.labelnames, ["applied"]), "1 1")]}
-    weights: dict[str, float] = {}
     for schema, text, numbers in part:
         found.setdefault(schema, []).append((text, _delta(schema, numbers)))
-        weights[schema.name] = weights.get(schema.name, 0.0) + _weight(schema, numbers)
-    found[RESTORED] = [
-        (label_text(RESTORED.labelnames, [name]), f"1 {number_text(weight)}") for name, weight in weights.items()
-    ]
     return tuple(FamilyDelta(schema, tuple(series), 0.0, schema.metadata()) for schema, series in found.items())
 
 

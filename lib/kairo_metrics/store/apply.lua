@@ -167,18 +167,23 @@ if not is_countable then batches = '0' end
 
 local RECOVERY = '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$'
 
--- Whether a state had its name before another one; the time is in it.
-local function is_older(name, other)
-  local one, two = string.match(name or '', '%-(%d+)$'), string.match(other or '', '%-(%d+)$')
-  return one and two and tonumber(one) < tonumber(two)
+-- When a state got its name, ms: it is in the name. 0 where it is not.
+local function born_ms(name) return tonumber(string.match(name or '', '%-(%d+)$') or 0) end
+
+-- Whether a state had its name before another one.
+local function is_older(name, other) return born_ms(name) > 0 and born_ms(name) < born_ms(other) end
+
+-- Whether an account tells of a state: of the one that went back then, or of any that had its name before that.
+local function tells_of(since, name, known)
+  return name and (name == known or is_older(known, name) or (born_ms(known) > 0 and born_ms(known) < tonumber(since)))
 end
 
 -- Whether the state is what became of the one that the writer knows, and holds less.
 local function lacks_something()
   local known, known_batches = string.match(ARGV[7], '^(%S+) (%d+)$')
   if known == incarnation then return tonumber(known_batches) > tonumber(batches) end
-  local _, name, _, held = string.match(state[3] or '', RECOVERY)
-  return known and (is_older(incarnation, known) or ((name == known or is_older(known, name)) and held ~= '0'))
+  local since, name, _, held = string.match(state[3] or '', RECOVERY)
+  return known and (is_older(incarnation, known) or (tells_of(since, name, known) and held ~= '0'))
 end
 
 -- The account of the recovery after this batch, if that changes it, and whether the state needs another name: it went back
@@ -191,7 +196,7 @@ local function recovery_after()
   -- Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
   local is_behind = makes_good > 0 or tonumber(known_batches) > tonumber(batches)
   local went_back = incarnation == '' or (known == incarnation and is_behind) or is_older(incarnation, known)
-  local is_told_of = name == known or is_older(known, name)
+  local is_told_of = tells_of(since, name, known)
   if went_back or (makes_good > 0 and known ~= incarnation and not is_told_of) then
     held = went_back and batches or '0'
     missing = known_batches - held - makes_good

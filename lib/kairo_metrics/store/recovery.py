@@ -59,8 +59,9 @@ class Recovery:
         return told_of or _is_older(state.incarnation, known.incarnation)
 
     def tells_of(self, known: State) -> bool:
-        """Tell whether it is the account of what became of that state, or of one that came after it."""
-        return self.name == known.incarnation or _is_older(known.incarnation, self.name)
+        """Tell whether it is the account of what became of that state, or it had its name before that was noticed."""
+        name = known.incarnation
+        return self.name == name or _is_older(name, self.name) or 0 < _born_ms(name) < self.since_ms
 
     @classmethod
     def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
@@ -88,7 +89,12 @@ class Recovery:
         return replace(before, goal=before.goal + more, missing=before.missing + more - batch.makes_good), False
 
 
+def _born_ms(name: str) -> int:
+    """Return when a state got its name; 0 where the time is not in it."""
+    _, dash, text = name.rpartition("-")
+    return int(text) if dash and text.isdecimal() and text.isascii() else 0
+
+
 def _is_older(name: str, other: str) -> bool:
-    """Tell whether a state had its name before another one; the time is in it."""
-    one, two = (text.rpartition("-")[2] for text in (name, other))
-    return one.isdigit() and two.isdigit() and "-" in name and "-" in other and int(one) < int(two)
+    """Tell whether a state had its name before another one."""
+    return 0 < _born_ms(name) < _born_ms(other)
