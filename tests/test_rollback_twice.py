@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from lib.kairo_metrics import high_water
+from lib.kairo_metrics.store.base import Applied, Batch, State, Writer
+from lib.kairo_metrics.store.conversation import adrive
 from tests.instance import Instance, Start
 from tests.test_rollback import A, Disk, Site, add, let_time_go_by
 
@@ -65,3 +68,33 @@ async def test_a_store_that_comes_up_with_the_same_disk_twice_is_made_whole_twic
         shown = await page()
         assert (shown[A], (await site.page()())[A]) == (7.0, 7.0)
         assert (await page())[RESTORED] == (await site.page()())[RESTORED] == 3.0
+
+
+async def test_two_pages_of_which_one_knows_more_write_back_nothing_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two Prometheus that scrape in the same moment, from two functions: what both miss is added once."""
+    one, other = site.page(), site.page()
+    disk, _ = await lose(site)
+    await one()
+    await add(site.writer())
+    await other()
+    disk.load()
+    let_time_go_by(monkeypatch)
+    (slow, go_on), (slower, go_on_later) = await one.read_slowly(), await other.read_slowly()
+    go_on.set()
+    assert (await slow)[A] == 7.0
+    go_on_later.set()
+    assert (await slower)[A] == 8.0
+    assert (await other())[A] == 8.0
+    assert (await site.page()())[A] == 8.0
+
+
+async def test_a_clock_that_is_behind_makes_no_instance_an_incident(site: Site) -> None:
+    """A host that takes over with an hour less on its clock gives the state one new name, and not one an instance."""
+    ahead = f"blue-{int(time.time() * 1000) + 3_600_000}"
+    store = site.writer().store
+    batch = Batch(1, (), time.monotonic(), State(ahead, 5))
+    async with store.link() as link:
+        verdicts = [await adrive(store.apply(Writer(f"writer{number}", 0), batch), link) for number in range(3)]
+    assert len({verdict.state.incarnation for verdict in verdicts if isinstance(verdict, Applied)}) == 1

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 import redis
@@ -42,6 +42,12 @@ SCHEMAS = [COUNTER, HISTOGRAM, SUMMARY, SHARES, NEWEST, HIGHEST, LIVE, PHASE, BU
 LEASE_S, TTL_S, CAP = 60, 3600, 3
 
 
+Restores = Literal["", "now", "stale"]
+RECOVERING: st.SearchStrategy[tuple[int, Restores]] = st.sampled_from(
+    [(0, ""), (0, ""), (1, ""), (3, ""), (0, "now"), (0, "stale")]
+)
+
+
 @dataclass(frozen=True)
 class Sent:
     """A batch; its number is relative to the last one that was applied of its writer.
@@ -53,7 +59,7 @@ class Sent:
         known: which state the writer knows (the one that is there, the one before it, others), and how many
             batches more it had; None where it has heard of none.
         makes_good: how many lost batches it stands for.
-        restores: whether it is to be taken only if the state went back.
+        restores: whether it is to be taken only if the state went back: made of today's account, or another.
     """
 
     writer: str
@@ -61,7 +67,7 @@ class Sent:
     families: tuple[tuple[Schema, tuple[tuple[str, str], ...], tuple[str, ...], bool], ...]
     known: tuple[str, int] | None = None
     makes_good: int = 0
-    restores: bool = False
+    restores: Restores = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ def one_batch(draw: st.DrawFn) -> Sent:
         turned_away = ('family="jobs"', f"1 {draw(st.integers(1, 5))}")
         families.insert(draw(st.integers(0, len(families))), (OVERFLOWED, (turned_away,), (), True))
     writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
-    makes_good, restores = draw(st.sampled_from([(0, False), (0, False), (1, False), (3, False), (0, True)]))
+    makes_good, restores = draw(RECOVERING)
     return Sent(writer, ahead, tuple(families), draw(KNOWN), makes_good, restores)
 
 
@@ -169,6 +175,11 @@ DOINGS = st.lists(
     ),
     max_size=12,
 )
+
+
+def _restores(sent: Sent, recovery: Recovery | None) -> str | None:
+    account = recovery.account if recovery else ""
+    return {"": None, "now": account, "stale": f"{account} stale"}[sent.restores]
 
 
 class Pair:
@@ -212,9 +223,11 @@ class Pair:
             FamilyDelta(schema, series, 1.0, schema.metadata() if announced else "", cleared)
             for schema, series, cleared, announced in sent.families
         ]
-        batch = Batch(seq, tuple(deltas), time.monotonic(), makes_good=sent.makes_good, restores=sent.restores)
-        for_real = replace(batch, known=self._known(sent, *self._real_state()))
-        for_memory = replace(batch, known=self._known(sent, *self._memory_state()))
+        batch = Batch(seq, tuple(deltas), time.monotonic(), makes_good=sent.makes_good)
+        for_real, for_memory = (
+            replace(batch, known=self._known(sent, state, recovery), restores=_restores(sent, recovery))
+            for state, recovery in (self._real_state(), self._memory_state())
+        )
         with self.real.sync_link() as link, self.memory.sync_link() as no_link:
             real = drive(self.real.apply(writer, for_real), link)
             said = drive(self.memory.apply(writer, for_memory), no_link)

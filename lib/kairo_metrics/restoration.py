@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from secrets import token_hex
 
 from .rows import Rows
 from .store.base import Applied, Batch, Duplicate, FamilyDelta, State, Steps, Store, Writer
 from .store.bookkeeping import BATCHES, RESTORED
 from .store.labels import label_pairs
 from .store.notation import label_text, number_text
+from .store.recovery import Recovery
 from .store.schema import Schema
 
 __all__ = ["restore"]
@@ -19,26 +21,29 @@ _SERIES_PER_BATCH = 1_000
 _MAX_NATIVE_BUCKETS = 160
 
 
-def restore(store: Store, shard: int, known: State, missing: Mapping[Schema, Rows]) -> Steps[None]:
-    """Add what is missing to what a shard holds, if it did go back.
+def restore(
+    store: Store, shard: int, known: State, recovery: Recovery | None, missing: Mapping[Schema, Rows]
+) -> Steps[None]:
+    """Add what is missing to what a shard holds, if it did go back, and nobody has added any of it since it was read.
 
-    All who do this for one state do it under one name: of two, the store takes one for the other's echo.
+    Of two who do this at once, the store takes what comes second for no news; there is a next page.
 
     Args:
         store: the store that lost it.
         shard: the one that went back.
         known: its state as it was before.
+        recovery: the account as it was read together with what is there.
         missing: rows to be added, by family.
 
     Raises:
         StoreError: it could not be written; to try again is safe.
     """
-    writer = Writer(f"restores-{known.incarnation}-{known.batches}", shard)
+    writer = Writer(f"restores-{token_hex(8)}", shard)
     series = _series(missing)
     seq = 0
     while part := list(islice(series, _SERIES_PER_BATCH)):
         seq += 1
-        batch = Batch(seq, _families(part), time.monotonic(), known, restores=True)
+        batch = Batch(seq, _families(part), time.monotonic(), known, restores=recovery.account if recovery else "")
         verdict = yield from store.apply(writer, batch)
         if not isinstance(verdict, Applied | Duplicate):
             return  # what can't be written, the page adds for as long as its function remembers

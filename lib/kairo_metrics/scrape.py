@@ -15,7 +15,7 @@ from .high_water import HighWater, raised
 from .pipeline import Pipeline
 from .restoration import restore
 from .rows import Rows
-from .store.base import State, Store
+from .store.base import Store
 from .store.conversation import adrive
 from .store.schema import Schema
 
@@ -76,8 +76,8 @@ class Scraper:
             raise StoreError(f"the store could not be read: {err}") from err
         if scrape.leftovers:
             await _tidy(pipeline.store, scrape, started_s + patience_s - time.perf_counter())
-        if missing and (lost := self._water.lost(scrape)):
-            await self._restore(*lost, missing, names, started_s + patience_s - time.perf_counter())
+        if missing and self._water.lost(scrape):
+            await self._restore(scrape, missing, names, started_s + patience_s - time.perf_counter())
         page = raised(scrape, missing)
         if turn > self._shown:
             self._shown = turn
@@ -85,7 +85,7 @@ class Scraper:
         return page.with_duration(time.perf_counter() - started_s).named(names)
 
     async def _restore(
-        self, shard: int, known: State, missing: Mapping[Schema, Rows], names: frozenset[str], patience_s: float
+        self, scrape: Scrape, missing: Mapping[Schema, Rows], names: frozenset[str], patience_s: float
     ) -> None:
         """Write back what nobody has sent again; the page shows it with and without that."""
         store = self._pipeline.store
@@ -93,8 +93,11 @@ class Scraper:
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(patience_s), store.link() as link:
                 if names:  # what is written back is taken once, so it must be all
-                    missing = self._water.missing(await collect(store, self._limits))
-                await adrive(restore(store, shard, known, missing), link)
+                    scrape = await collect(store, self._limits)
+                    missing = self._water.missing(scrape)
+                if lost := self._water.lost(scrape):
+                    shard, known = lost
+                    await adrive(restore(store, shard, known, scrape.recoveries[shard], missing), link)
 
 
 async def _tidy(store: Store, scrape: Scrape, patience_s: float) -> None:

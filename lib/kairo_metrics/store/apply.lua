@@ -17,8 +17,9 @@
 -- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
 -- ARGV[7] the state that the writer heard of last, as answered; "" for none. If it had more batches than this one has,
 --         the state went back in time: it is renamed, so that others notice, too
--- ARGV[8] how many of the batches that the state lost this one makes good; or "restores": it holds what that state had and
---         nobody sends again, and is a duplicate where the state did not go back from there
+-- ARGV[8] how many of the batches that the state lost this one makes good; or "restores <account>": it holds what that state
+--         had and nobody sends again. It is a duplicate where the state did not go back from there, and where its account,
+--         without the time, is no longer the one of which the batch was made: somebody has sent or written back some of it
 -- then for each family:
 --   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; what does
 --     not look like it is damaged, and starts again from zero), label text of its overflow series,
@@ -186,6 +187,13 @@ local function lacks_something()
   return known and (is_older(incarnation, known) or (tells_of(since, name, known) and held ~= '0'))
 end
 
+local restores = string.match(ARGV[8], '^restores ?(.*)$')
+
+-- The account as it stands, without the time.
+local function account()
+  return string.match(state[3] or '', RECOVERY) and string.match(state[3], '^%d+ (.*)$') or ''
+end
+
 -- The account of the recovery after this batch, if that changes it, and whether the state needs another name: it went back
 -- under the name that it had, or under one from before. What was begun in another one's place has a name of its own.
 local function recovery_after()
@@ -200,14 +208,16 @@ local function recovery_after()
   if went_back or (makes_good > 0 and known ~= incarnation and not is_told_of) then
     held = went_back and batches or '0'
     missing = known_batches - held - makes_good
+    if restores then missing = math.min(missing, 0) - 1 end -- nothing is, and another account it is
     return string.format('%s %s %s %s %.0f', now_text, known, known_batches, held, missing), went_back
   end
   local more = name == known and math.max(0, known_batches - goal) or 0
+  if restores and is_told_of then more, makes_good = 0, math.max(missing, 0) + 1 end
   if not is_told_of or (more == 0 and makes_good == 0) then return nil, false end
   return string.format('%s %s %.0f %s %.0f', since, name, goal + more, held, missing + more - makes_good), false
 end
 
-if ARGV[8] == 'restores' and sequence == 1 and not lacks_something() then sequence = applied end
+if restores and sequence == 1 and not (lacks_something() and restores == account()) then sequence = applied end
 if sequence <= applied then return { 'duplicate', incarnation .. ' ' .. batches } end
 if sequence > applied + 1 then return { 'gap', applied + 1, incarnation .. ' ' .. batches } end
 
@@ -382,8 +392,9 @@ if told_apart then write(KEYS[3], overflowed) end
 local recovery, went_back = recovery_after()
 if recovery then redis.call('HSET', KEYS[2], 'recovery', recovery) end
 if incarnation == '' or went_back then
-  -- With the time in it, a name never comes back.
-  incarnation = ARGV[6] .. '-' .. now_text
+  -- With the time in it, a name never comes back; and it is younger than those before also where the clock is behind.
+  local born = math.max(now, born_ms(incarnation) + 1, born_ms(string.match(ARGV[7], '^%S+')) + 1)
+  incarnation = ARGV[6] .. '-' .. string.format('%013.0f', born)
   redis.call('HSET', KEYS[2], 'incarnation', incarnation)
 end
 if not is_countable then redis.call('HSET', KEYS[2], 'batches', '0') end

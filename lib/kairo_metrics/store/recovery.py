@@ -44,6 +44,11 @@ class Recovery:
         except ValueError:
             return None
 
+    @property
+    def account(self) -> str:
+        """What the script wrote, without the time: nodes of a cluster have clocks of their own."""
+        return f"{self.name} {self.goal} {self.held} {self.missing}"
+
     def is_open(self, now_ms: int) -> bool:
         """Whether a page would show some counters lower than they were, and they may still rise."""
         return self.missing > 0 and now_ms - self.since_ms < RECOVERY_MS
@@ -82,11 +87,21 @@ class Recovery:
         if went_back or replaced:
             held = state.batches if went_back else 0
             missing = known.batches - held - batch.makes_good
+            if batch.restores is not None:
+                missing = min(missing, 0) - 1  # nothing is, and another account it is
             return cls(now_ms, known.incarnation, known.batches, held, missing), went_back
         if before is None or not is_told_of:
             return before, False
+        if batch.restores is not None:
+            return replace(before, missing=min(before.missing, 0) - 1), False
         more = max(0, known.batches - before.goal) if before.name == known.incarnation else 0
         return replace(before, goal=before.goal + more, missing=before.missing + more - batch.makes_good), False
+
+    @staticmethod
+    def name_after(writer: str, state: State, known: State, now_ms: int) -> str:
+        """Return the name of a state that begins: younger than those before, also where the clock is behind."""
+        born_ms = max(now_ms, *(_born_ms(before.incarnation) + 1 for before in (state, known)))
+        return f"{writer}-{born_ms:013}"
 
 
 def _born_ms(name: str) -> int:
