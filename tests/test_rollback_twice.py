@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from lib.kairo_metrics import high_water
 from lib.kairo_metrics.store.base import Applied, Batch, State, Writer
 from lib.kairo_metrics.store.conversation import adrive
+from tests.command_run import Command
 from tests.instance import Instance, Start
 from tests.test_rollback import A, Disk, Site, add, let_time_go_by
 
@@ -98,3 +100,22 @@ async def test_a_clock_that_is_behind_makes_no_instance_an_incident(site: Site) 
     async with store.link() as link:
         verdicts = [await adrive(store.apply(Writer(f"writer{number}", 0), batch), link) for number in range(3)]
     assert len({verdict.state.incarnation for verdict in verdicts if isinstance(verdict, Applied)}) == 1
+
+
+@pytest.mark.parametrize("what", [(), ("--family", "jobs")])
+async def test_what_was_wiped_after_it_went_back_stays_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch, command: Command, what: tuple[str, ...]
+) -> None:
+    """An operator who wipes a store that has just lost something finds it wiped, also by a page that knew more."""
+    page = site.page()
+    disk, staying = await lose(site)
+    await page()
+    disk.load()
+    await add(staying)
+    assert (await page())[A] == 7.0
+    assert (await asyncio.to_thread(command, "wipe", "--yes", *what)).code == 0
+    let_time_go_by(monkeypatch)
+    assert A not in await page()
+    await add(staying)
+    for shown in (await page(), await site.page()()):
+        assert shown[A] == 1.0
