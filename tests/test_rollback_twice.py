@@ -11,8 +11,9 @@ import pytest
 from lib.kairo_metrics import high_water
 from lib.kairo_metrics.store.base import Applied, Batch, State, Writer
 from lib.kairo_metrics.store.conversation import adrive
+from lib.kairo_metrics.store.keys import Keys
 from tests.command_run import Command
-from tests.instance import Instance, Start
+from tests.instance import WAIT, Instance, Start
 from tests.test_rollback import A, Disk, Site, add, let_time_go_by
 
 RESTORED = 'kairo_samples_restored_total{family="jobs"}'
@@ -119,3 +120,19 @@ async def test_what_was_wiped_after_it_went_back_stays_away(
     await add(staying)
     for shown in (await page(), await site.page()()):
         assert shown[A] == 1.0
+
+
+async def test_a_foreign_key_keeps_no_other_family_from_being_made_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever another program has put in the place of one family, what the others lost is written back."""
+    page = site.page()
+    disk, _ = await lose(site)
+    await page()
+    disk.load()
+    key = Keys("development", 0).series(WAIT)
+    site.client.delete(key)
+    site.client.set(key, "foreign")
+    let_time_go_by(monkeypatch)
+    await page()
+    assert (await site.page()())[A] == 7.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from secrets import token_hex
 
 from .rows import Rows
-from .store.base import Applied, Batch, Duplicate, FamilyDelta, State, Steps, Store, Writer
+from .store.base import Applied, Batch, Duplicate, FamilyDelta, Refused, State, Steps, Store, Writer
 from .store.bookkeeping import BATCHES, RESTORED
 from .store.labels import label_pairs
 from .store.notation import label_text, number_text
@@ -45,8 +46,11 @@ def restore(
         seq += 1
         batch = Batch(seq, _families(part), time.monotonic(), known, restores=recovery.account if recovery else "")
         verdict = yield from store.apply(writer, batch)
+        if isinstance(verdict, Refused):  # what can't be written, the page adds for as long as its function remembers
+            kept = (delta for position, delta in enumerate(batch.families) if position not in verdict.positions)
+            verdict = yield from store.apply(writer, replace(batch, families=tuple(kept)))
         if not isinstance(verdict, Applied | Duplicate):
-            return  # what can't be written, the page adds for as long as its function remembers
+            return
 
 
 def _counted(missing: Mapping[Schema, Rows]) -> dict[Schema, Rows]:
