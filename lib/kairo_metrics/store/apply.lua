@@ -17,9 +17,9 @@
 -- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
 -- ARGV[7] the state that the writer heard of last, as answered; "" for none. If it had more batches than this one has,
 --         the state went back in time: it is renamed, so that others notice, too
--- ARGV[8] how many of the batches that the state lost this one makes good; or "restores <account>": it holds what that state
---         had and nobody sends again. It is a duplicate where the state did not go back from there, and where its account,
---         without the time, is no longer the one of which the batch was made: somebody has sent or written back some of it
+-- ARGV[8] how many of the batches that the state lost this one makes good; or "restores <account>": it holds what that
+--         state had and nobody sends again. It is a duplicate where the state did not go back from there, and where its
+--         account, without the time, is no longer that one: somebody has sent or written back some of it since
 -- then for each family:
 --   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; what does
 --     not look like it is damaged, and starts again from zero), label text of its overflow series,
@@ -33,8 +33,8 @@
 --     delta of rule "native": "<buckets at most> <a native histogram's line>"
 --     "D <delta>" removes the series first, "D" does nothing else
 --
--- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state}, {"gap", the sequence number expected, state} where state is
---         "<incarnation> <batches>",
+-- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state},
+--         {"gap", the sequence number expected, state}, where state is "<incarnation> <batches>",
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
 -- an argument ends the script while nothing is written. Whatever is wrong with one family alone, refuses that family: a
