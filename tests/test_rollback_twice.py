@@ -136,3 +136,15 @@ async def test_a_foreign_key_keeps_no_other_family_from_being_made_whole(
     let_time_go_by(monkeypatch)
     await page()
     assert (await site.page()())[A] == 7.0
+
+
+async def test_a_scrape_that_was_overtaken_shows_no_dip_either(site: Site) -> None:
+    """Of two Prometheus that scrape one function at once, the one that gets its page later finds its counters, too."""
+    page = site.page()
+    disk, _ = await lose(site)
+    await page()
+    disk.load()
+    slow, go_on = await page.read_slowly()
+    assert (await page())[A] == 7.0
+    go_on.set()
+    assert (await slow)[A] == 7.0

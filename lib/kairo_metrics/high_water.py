@@ -70,6 +70,10 @@ class HighWater:
             return {}
         return missing
 
+    def missing_of_overtaken(self, scrape: Scrape, names: frozenset[str] = frozenset()) -> dict[Schema, Rows]:
+        """Return the same for a scrape that is older than what was shown, of which nothing new can be learned."""
+        return dict(self._lacking(scrape, names)) if self._ebb else {}
+
     def lost(self, scrape: Scrape) -> tuple[int, State] | None:
         """Return a shard, and the state of which nobody sends again what is missing; None while somebody may."""
         if self._ebb is None or scrape.is_recovering or scrape.at_ms - self._ebb[0] < RECOVERY_MS:

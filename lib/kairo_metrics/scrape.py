@@ -69,14 +69,15 @@ class Scraper:
                 turn = self._begun
                 scrape = await collect(pipeline.store, self._limits, names, extras or Extras())
             # One that was overtaken by another one is older than what was shown, and not a store that went back.
-            missing = self._water.missing(scrape, names) if turn > self._shown else {}
+            is_newest = turn > self._shown
+            missing = (self._water.missing if is_newest else self._water.missing_of_overtaken)(scrape, names)
         except TimeoutError:
             raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
         except StoreError as err:
             raise StoreError(f"the store could not be read: {err}") from err
         if scrape.leftovers:
             await _tidy(pipeline.store, scrape, started_s + patience_s - time.perf_counter())
-        if missing and self._water.lost(scrape):
+        if missing and is_newest and self._water.lost(scrape):
             await self._restore(scrape, missing, names, started_s + patience_s - time.perf_counter())
         page = raised(scrape, missing)
         if turn > self._shown:
