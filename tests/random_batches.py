@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -26,6 +27,12 @@ SCHEMAS = [COUNTER, HISTOGRAM, SUMMARY, SHARES, NEWEST, HIGHEST, LIVE, PHASE, BU
 LEASE_S, TTL_S = 60, 3600
 
 
+Restores = Literal["", "now", "stale"]
+RECOVERING: st.SearchStrategy[tuple[int, Restores]] = st.sampled_from(
+    [(0, ""), (0, ""), (1, ""), (3, ""), (0, "now"), (0, "stale")]
+)
+
+
 @dataclass(frozen=True)
 class Sent:
     """A batch; its number is relative to the last one that was applied of its writer.
@@ -37,7 +44,7 @@ class Sent:
         known: which state the writer knows (the one that is there, the one before it, others), and how many
             batches more it had; None where it has heard of none.
         makes_good: how many lost batches it stands for.
-        restores: whether it is to be taken only if the state went back.
+        restores: whether it is to be taken only if the state went back: made of today's account, or another.
     """
 
     writer: str
@@ -45,7 +52,7 @@ class Sent:
     families: tuple[tuple[Schema, tuple[tuple[str, str], ...], tuple[str, ...], bool], ...]
     known: tuple[str, int] | None = None
     makes_good: int = 0
-    restores: bool = False
+    restores: Restores = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ def one_batch(draw: st.DrawFn) -> Sent:
         turned_away = ('family="jobs"', f"1 {draw(st.integers(1, 5))}")
         families.insert(draw(st.integers(0, len(families))), (OVERFLOWED, (turned_away,), (), True))
     writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
-    makes_good, restores = draw(st.sampled_from([(0, False), (0, False), (1, False), (3, False), (0, True)]))
+    makes_good, restores = draw(RECOVERING)
     return Sent(writer, ahead, tuple(families), draw(KNOWN), makes_good, restores)
 
 

@@ -28,6 +28,11 @@ __all__ = ["StorePair"]
 _CAP = 3
 
 
+def _restores(sent: Sent, recovery: Recovery | None) -> str | None:
+    account = recovery.account if recovery else ""
+    return {"": None, "now": account, "stale": f"{account} stale"}[sent.restores]
+
+
 class StorePair:
     """Both stores, doing the same."""
 
@@ -69,9 +74,11 @@ class StorePair:
             FamilyDelta(schema, series, 1.0, schema.metadata() if announced else "", cleared)
             for schema, series, cleared, announced in sent.families
         ]
-        batch = Batch(seq, tuple(deltas), time.monotonic(), makes_good=sent.makes_good, restores=sent.restores)
-        for_real = replace(batch, known=self._known(sent, *self._real_state()))
-        for_memory = replace(batch, known=self._known(sent, *self._memory_state()))
+        batch = Batch(seq, tuple(deltas), time.monotonic(), makes_good=sent.makes_good)
+        for_real, for_memory = (
+            replace(batch, known=self._known(sent, state, recovery), restores=_restores(sent, recovery))
+            for state, recovery in (self._real_state(), self._memory_state())
+        )
         with self.real.sync_link() as link, self.memory.sync_link() as no_link:
             real = drive(self.real.apply(writer, for_real), link)
             said = drive(self.memory.apply(writer, for_memory), no_link)

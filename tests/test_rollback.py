@@ -220,8 +220,8 @@ async def test_a_store_that_did_not_go_back_takes_nothing_back(site: Site) -> No
     await add(one, 3)
     state = one.flusher._outbox._state
     async with one.store.link() as link:
-        await adrive(restore(one.store, 0, state, {JOBS: {b'queue="a"': b"2"}}), link)
-        await adrive(restore(one.store, 0, State("another", 9), {JOBS: {b'queue="a"': b"2"}}), link)
+        await adrive(restore(one.store, 0, state, None, {JOBS: {b'queue="a"': b"2"}}), link)
+        await adrive(restore(one.store, 0, State("another", 9), None, {JOBS: {b'queue="a"': b"2"}}), link)
     assert (await site.page()())[A] == 3.0
 
 

@@ -56,6 +56,8 @@ class Network:
         names = [str(command[0]) for command in commands]
         self.asked.append((node, names))
         server = self.servers.get(node, StoreUnavailable("gone"))
+        if callable(server):
+            server = server(commands)
         if isinstance(server, StoreUnavailable):
             return server
         return [server[name] for name in names]
@@ -191,6 +193,24 @@ def test_nothing_is_sent_on_after_a_long_sleep() -> None:
     with pytest.raises(StoreUnavailable, match="no time left"):
         network.ask(Cluster(HOME), BATCH, wall_s=lambda: next(clock))
     assert [node for node, _ in network.asked] == [None]
+
+
+def test_who_has_waited_for_one_node_does_not_wait_for_others() -> None:
+    """Where no node answers any more, a flush takes its budget once, and not again for each that might know more."""
+    now_s = 0.0
+
+    def time_out(_: Sequence[Command]) -> StoreUnavailable:
+        nonlocal now_s
+        now_s += 61.0
+        return StoreUnavailable("Redis did not answer in time", sent=True)
+
+    network = Network(home=time_out, one=time_out, two=time_out)
+    cluster = Cluster(HOME, [ONE, TWO])
+    for _ in range(3):
+        network.asked.clear()
+        with pytest.raises(StoreUnavailable):
+            network.ask(cluster, BATCH, wall_s=lambda: now_s)
+        assert len(network.asked) == 1
 
 
 def test_without_the_right_to_ask_redirections_are_enough() -> None:

@@ -58,7 +58,7 @@ class HighWater:
         Raises:
             StoreUnavailable: the store went back, and nobody here knows how far.
         """
-        if self._ebb is None:
+        if self._ebb is None or self._began_anew(scrape):
             self._ebb = self._ebbing(scrape)
         if self._ebb is None:
             if scrape.is_recovering:
@@ -69,6 +69,10 @@ class HighWater:
             self._ebb = None
             return {}
         return missing
+
+    def missing_of_overtaken(self, scrape: Scrape, names: frozenset[str] = frozenset()) -> dict[Schema, Rows]:
+        """Return the same for a scrape that is older than what was shown, of which nothing new can be learned."""
+        return dict(self._lacking(scrape, names)) if self._ebb else {}
 
     def lost(self, scrape: Scrape) -> tuple[int, State] | None:
         """Return a shard, and the state of which nobody sends again what is missing; None while somebody may."""
@@ -82,6 +86,16 @@ class HighWater:
             if Recovery.went_back(recovery, state, known):
                 return scrape.at_ms, shard, known
         return None
+
+    def _began_anew(self, scrape: Scrape) -> bool:
+        """Tell whether something else stands in the place of what went back: it was emptied meanwhile."""
+        if self._ebb is None:
+            return False
+        _, shard, known = self._ebb
+        if shard >= len(scrape.states):
+            return True
+        state = scrape.states[shard]
+        return state.incarnation != known.incarnation and not Recovery.went_back(scrape.recoveries[shard], state, known)
 
     def _lacking(self, scrape: Scrape, names: frozenset[str]) -> Iterator[tuple[Schema, Rows]]:
         found = {family.schema.name: family for family in scrape.families}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
+from secrets import token_hex
 
 from .rows import Rows
-from .store.base import Applied, Batch, Duplicate, FamilyDelta, State, Steps, Store, Writer
+from .store.base import Applied, Batch, Duplicate, FamilyDelta, Refused, State, Steps, Store, Writer
 from .store.bookkeeping import BATCHES, RESTORED
 from .store.labels import label_pairs
 from .store.notation import label_text, number_text
+from .store.recovery import Recovery
 from .store.schema import Schema
 
 __all__ = ["restore"]
@@ -19,49 +22,65 @@ _SERIES_PER_BATCH = 1_000
 _MAX_NATIVE_BUCKETS = 160
 
 
-def restore(store: Store, shard: int, known: State, missing: Mapping[Schema, Rows]) -> Steps[None]:
-    """Add what is missing to what a shard holds, if it did go back.
+def restore(
+    store: Store, shard: int, known: State, recovery: Recovery | None, missing: Mapping[Schema, Rows]
+) -> Steps[None]:
+    """Add what is missing to what a shard holds, if it did go back, and nobody has added any of it since it was read.
 
-    All who do this for one state do it under one name: of two, the store takes one for the other's echo.
+    Of two who do this at once, the store takes what comes second for no news; there is a next page.
 
     Args:
         store: the store that lost it.
         shard: the one that went back.
         known: its state as it was before.
+        recovery: the account as it was read together with what is there.
         missing: rows to be added, by family.
 
     Raises:
         StoreError: it could not be written; to try again is safe.
     """
-    writer = Writer(f"restores-{known.incarnation}-{known.batches}", shard)
+    writer = Writer(f"restores-{token_hex(8)}", shard)
     series = _series(missing)
     seq = 0
     while part := list(islice(series, _SERIES_PER_BATCH)):
         seq += 1
-        batch = Batch(seq, _families(part), time.monotonic(), known, restores=True)
+        batch = Batch(seq, _families(part), time.monotonic(), known, restores=recovery.account if recovery else "")
         verdict = yield from store.apply(writer, batch)
+        if isinstance(verdict, Refused):  # what can't be written, the page adds for as long as its function remembers
+            kept = (delta for position, delta in enumerate(batch.families) if position not in verdict.positions)
+            verdict = yield from store.apply(writer, replace(batch, families=tuple(kept)))
         if not isinstance(verdict, Applied | Duplicate):
-            return  # what can't be written, the page adds for as long as its function remembers
+            return
+
+
+def _counted(missing: Mapping[Schema, Rows]) -> dict[Schema, Rows]:
+    """Leave out what has no place, and add how much there is of each family; no less than was told before."""
+    placed = {
+        schema: {text: row for text, row in rows.items() if _fits(schema, text)} for schema, rows in missing.items()
+    }
+    told = placed.pop(RESTORED, {})
+    for schema, rows in placed.items():
+        text = label_text(RESTORED.labelnames, [schema.name]).encode()
+        weight = sum(_weight(schema, numbers) for numbers in rows.values())
+        told[text] = number_text(max(weight, float(told.get(text, 0)))).encode()
+    return {**placed, RESTORED: told}
+
+
+def _fits(schema: Schema, text: bytes) -> bool:
+    """Tell whether a row has these labels; those of an older schema, with others, have no place under this one."""
+    return tuple(name for name, _ in label_pairs(text.decode())) == schema.labelnames
 
 
 def _series(missing: Mapping[Schema, Rows]) -> Iterator[tuple[Schema, str, bytes]]:
-    for schema, rows in missing.items():
+    for schema, rows in _counted(missing).items():
         for text, numbers in sorted(rows.items()):
-            printed = text.decode()
-            # Those of an older schema, with other labels, have no place under this one.
-            if tuple(name for name, _ in label_pairs(printed)) == schema.labelnames:
-                yield schema, printed, numbers
+            yield schema, text.decode(), numbers
 
 
 def _families(part: Sequence[tuple[Schema, str, bytes]]) -> tuple[FamilyDelta, ...]:
     found: dict[Schema, list[tuple[str, str]]] = {BATCHES: [(label_text(BATCHES.labelnames, ["applied"]), "1 1")]}
-    weights: dict[str, float] = {}
     for schema, text, numbers in part:
         found.setdefault(schema, []).append((text, _delta(schema, numbers)))
-        weights[schema.name] = weights.get(schema.name, 0.0) + _weight(schema, numbers)
-    found[RESTORED] = [
-        (label_text(RESTORED.labelnames, [name]), f"1 {number_text(weight)}") for name, weight in weights.items()
-    ]
     return tuple(FamilyDelta(schema, tuple(series), 0.0, schema.metadata()) for schema, series in found.items())
 
 

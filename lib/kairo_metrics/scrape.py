@@ -15,7 +15,7 @@ from .high_water import HighWater, raised
 from .pipeline import Pipeline
 from .restoration import restore
 from .rows import Rows
-from .store.base import State, Store
+from .store.base import Store
 from .store.conversation import adrive
 from .store.schema import Schema
 
@@ -37,6 +37,8 @@ class Scraper:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._water = HighWater()
+        settings = pipeline.settings
+        self._limits = Limits(settings.series_ttl_s, settings.instance_lease_s)
         self._begun = self._shown = 0
 
     async def take(
@@ -63,33 +65,40 @@ class Scraper:
                 # What this very process has not sent yet belongs on its own page.
                 with suppress(StoreError):
                     await pipeline.flusher.aflush()
-                limits = Limits(pipeline.settings.series_ttl_s, pipeline.settings.instance_lease_s)
                 self._begun += 1
                 turn = self._begun
-                scrape = await collect(pipeline.store, limits, names, extras or Extras())
+                scrape = await collect(pipeline.store, self._limits, names, extras or Extras())
             # One that was overtaken by another one is older than what was shown, and not a store that went back.
-            missing = self._water.missing(scrape, names) if turn > self._shown else {}
+            is_newest = turn > self._shown
+            missing = (self._water.missing if is_newest else self._water.missing_of_overtaken)(scrape, names)
         except TimeoutError:
             raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
         except StoreError as err:
             raise StoreError(f"the store could not be read: {err}") from err
         if scrape.leftovers:
             await _tidy(pipeline.store, scrape, started_s + patience_s - time.perf_counter())
-        if missing and not names and (lost := self._water.lost(scrape)):
-            await self._restore(*lost, missing, started_s + patience_s - time.perf_counter())
+        if missing and is_newest and self._water.lost(scrape):
+            await self._restore(scrape, missing, names, started_s + patience_s - time.perf_counter())
         page = raised(scrape, missing)
         if turn > self._shown:
             self._shown = turn
             self._water.remember(page, names)
         return page.with_duration(time.perf_counter() - started_s).named(names)
 
-    async def _restore(self, shard: int, known: State, missing: Mapping[Schema, Rows], patience_s: float) -> None:
+    async def _restore(
+        self, scrape: Scrape, missing: Mapping[Schema, Rows], names: frozenset[str], patience_s: float
+    ) -> None:
         """Write back what nobody has sent again; the page shows it with and without that."""
         store = self._pipeline.store
         _log.warning("the store went back in time; what no instance sends again is written back from the last page")
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(patience_s), store.link() as link:
-                await adrive(restore(store, shard, known, missing), link)
+                if names:  # what is written back is taken once, so it must be all
+                    scrape = await collect(store, self._limits)
+                    missing = self._water.missing(scrape)
+                if lost := self._water.lost(scrape):
+                    shard, known = lost
+                    await adrive(restore(store, shard, known, scrape.recoveries[shard], missing), link)
 
 
 async def _tidy(store: Store, scrape: Scrape, patience_s: float) -> None:

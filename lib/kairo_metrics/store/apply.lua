@@ -17,8 +17,9 @@
 -- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
 -- ARGV[7] the state that the writer heard of last, as answered; "" for none. If it had more batches than this one has,
 --         the state went back in time: it is renamed, so that others notice, too
--- ARGV[8] how many of the batches that the state lost this one makes good; or "restores": it holds what that state had and
---         nobody sends again, and is a duplicate where the state did not go back from there
+-- ARGV[8] how many of the batches that the state lost this one makes good; or "restores <account>": it holds what that
+--         state had and nobody sends again. It is a duplicate where the state did not go back from there, and where its
+--         account, without the time, is no longer that one: somebody has sent or written back some of it since
 -- then for each family:
 --   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; what does
 --     not look like it is damaged, and starts again from zero), label text of its overflow series,
@@ -33,7 +34,7 @@
 --     "D <delta>" removes the series first, "D" does nothing else
 --
 -- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state},
---         {"gap", the sequence number expected, state} where state is "<incarnation> <batches>",
+--         {"gap", the sequence number expected, state}, where state is "<incarnation> <batches>",
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
 -- an argument ends the script while nothing is written. Whatever is wrong with one family alone, refuses that family: a
@@ -108,7 +109,8 @@ if not is_countable or not string.find(state.incarnation, '^[%w-]+$') then state
 if not is_countable then state.batches = '0' end
 
 local state_text = state.incarnation .. ' ' .. state.batches
-if ARGV[8] == 'restores' and sequence == 1 and not recovery.is_due(state, ARGV[7]) then sequence = applied end
+local restores = string.match(ARGV[8], '^restores ?(.*)$')
+if restores and sequence == 1 and not recovery.is_due(state, ARGV[7], restores) then sequence = applied end
 if sequence <= applied then return { 'duplicate', state_text } end
 if sequence > applied + 1 then return { 'gap', applied + 1, state_text } end
 
@@ -280,12 +282,11 @@ for _, family in ipairs(families) do
   write(family.key, family.lines)
 end
 if told_apart then write(KEYS[3], overflowed) end
-local account, went_back = recovery.after(state, ARGV[7], tonumber(ARGV[8]) or 0)
+local account, went_back = recovery.after(state, ARGV[7], tonumber(ARGV[8]) or 0, restores)
 if account then redis.call('HSET', KEYS[2], 'recovery', account) end
 local incarnation = state.incarnation
 if incarnation == '' or went_back then
-  -- With the time in it, a name never comes back.
-  incarnation = ARGV[6] .. '-' .. now_text
+  incarnation = recovery.name(ARGV[6], state, ARGV[7])
   redis.call('HSET', KEYS[2], 'incarnation', incarnation)
 end
 if not is_countable then redis.call('HSET', KEYS[2], 'batches', '0') end

@@ -88,8 +88,9 @@ class Batch:
         known: the state that its writer heard of last.
         makes_good: how many of the batches that the store lost it stands for: none if it is new, itself if it is sent
             again, and those with it that can't be.
-        restores: whether it holds what the known state had and nobody sends again; it is no news for a store that did
-            not go back from there.
+        restores: where it holds what the known state had and nobody sends again: the account of the recovery of which
+            it was made, empty if there was none. It is no news for a store that did not go back from there, or has
+            got some of it since.
     """
 
     seq: int
@@ -97,7 +98,7 @@ class Batch:
     sealed_at_s: float
     known: State = State()
     makes_good: int = 0
-    restores: bool = False
+    restores: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def route(
     Raises:
         StoreUnavailable: a node could not be asked.
     """
-    asked_s = wall_s()
+    is_late = _limit(limit_s, wall_s)
     answers: dict[int, Answer] = {}
     detours: dict[int, Node] = {}
     failure: StoreUnavailable | None = None
@@ -164,12 +164,12 @@ def route(
             if place not in answers
         }
         if any(map(cluster.is_suspect, nodes.values())):
-            yield from _look_around(cluster)
+            yield from _look_around(cluster, is_late)
             nodes = {place: cluster.node_of(questions[place]) for place in nodes}
             detours = {}
             if failure is not None and any(map(cluster.is_suspect, nodes.values())):
                 break
-        if wall_s() - asked_s > limit_s:
+        if is_late():
             failure = failure or StoreUnavailable("there was no time left to ask the node that has the keys")
             break
         parts, failures = yield from _ask(cluster, questions, nodes, detours)
@@ -195,6 +195,11 @@ def route(
     failure = failure or StoreUnavailable("the nodes of the cluster do not agree on where the keys are")
     failure.sent = failure.sent or doubtful
     raise failure
+
+
+def _limit(limit_s: float, wall_s: Callable[[], float]) -> Callable[[], bool]:
+    begun_s = wall_s()
+    return lambda: wall_s() - begun_s > limit_s
 
 
 def _ask(
@@ -226,9 +231,11 @@ def _ask(
     return parts, [got for got in replies.values() if isinstance(got, StoreUnavailable)]
 
 
-def _look_around(cluster: Cluster) -> Generator[Trip, Replies, None]:
-    """Ask who holds which slots, of nodes that answered when they were asked last."""
+def _look_around(cluster: Cluster, is_late: Callable[[], bool]) -> Generator[Trip, Replies, None]:
+    """Ask who holds which slots, of nodes that answered when they were asked last; each may take all the time left."""
     for node in cluster.witnesses()[:_MOST_WITNESSES]:
+        if is_late():
+            return
         replies = yield from _travel(cluster, {node: [_WHERE]})
         if isinstance(got := replies[node], list):
             cluster.learn(got[0], node)

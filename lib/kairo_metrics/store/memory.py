@@ -82,7 +82,7 @@ class MemoryStore:
         now_ms = self._clock_ms()
         _forget_silent_writers(shard, now_ms)
         applied, _ = shard.writers.get(writer.id, (0, 0))
-        if batch.seq <= applied or (batch.restores and not self._went_back(shard, batch)):
+        if batch.seq <= applied or (batch.restores is not None and not self._lacks(shard, batch)):
             return Duplicate(State(shard.incarnation, shard.batches))
         if batch.seq > applied + 1:
             return Gap(applied + 1, State(shard.incarnation, shard.batches))
@@ -105,13 +105,17 @@ class MemoryStore:
         state = State(shard.incarnation, shard.batches)
         shard.recovery, went_back = Recovery.after(shard.recovery, state, batch, now_ms)
         if went_back or not shard.incarnation:
-            shard.incarnation = f"{writer.id}-{now_ms}"
+            shard.incarnation = Recovery.name_after(writer.id, state, batch.known, now_ms)
         shard.batches += 1
         return Applied(State(shard.incarnation, shard.batches), overflowed)
 
-    def _went_back(self, shard: _Shard, batch: Batch) -> bool:
+    def _lacks(self, shard: _Shard, batch: Batch) -> bool:
+        """Tell whether what a page had shown is still missing, and nobody has sent or written back any of it since."""
+        if batch.seq > 1:
+            return True
+        account = shard.recovery.account if shard.recovery else ""
         state = State(shard.incarnation, shard.batches)
-        return batch.seq > 1 or Recovery.went_back(shard.recovery, state, batch.known)
+        return batch.restores == account and Recovery.went_back(shard.recovery, state, batch.known)
 
     def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> int:
         """Apply one family's part; return how many updates found no room."""

@@ -44,6 +44,11 @@ class Recovery:
         except ValueError:
             return None
 
+    @property
+    def account(self) -> str:
+        """What the script wrote, without the time: nodes of a cluster have clocks of their own."""
+        return f"{self.name} {self.goal} {self.held} {self.missing}"
+
     def is_open(self, now_ms: int) -> bool:
         """Whether a page would show some counters lower than they were, and they may still rise."""
         return self.missing > 0 and now_ms - self.since_ms < RECOVERY_MS
@@ -59,8 +64,9 @@ class Recovery:
         return told_of or _is_older(state.incarnation, known.incarnation)
 
     def tells_of(self, known: State) -> bool:
-        """Tell whether it is the account of what became of that state, or of one that came after it."""
-        return self.name == known.incarnation or _is_older(known.incarnation, self.name)
+        """Tell whether it is the account of what became of that state, or it had its name before that was noticed."""
+        name = known.incarnation
+        return self.name == name or _is_older(name, self.name) or 0 < _born_ms(name) < self.since_ms
 
     @classmethod
     def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
@@ -81,14 +87,29 @@ class Recovery:
         if went_back or replaced:
             held = state.batches if went_back else 0
             missing = known.batches - held - batch.makes_good
+            if batch.restores is not None:
+                missing = min(missing, 0) - 1  # nothing is, and another account it is
             return cls(now_ms, known.incarnation, known.batches, held, missing), went_back
         if before is None or not is_told_of:
             return before, False
+        if batch.restores is not None:
+            return replace(before, missing=min(before.missing, 0) - 1), False
         more = max(0, known.batches - before.goal) if before.name == known.incarnation else 0
         return replace(before, goal=before.goal + more, missing=before.missing + more - batch.makes_good), False
 
+    @staticmethod
+    def name_after(writer: str, state: State, known: State, now_ms: int) -> str:
+        """Return the name of a state that begins: younger than those before, also where the clock is behind."""
+        born_ms = max(now_ms, *(_born_ms(before.incarnation) + 1 for before in (state, known)))
+        return f"{writer}-{born_ms:013}"
+
+
+def _born_ms(name: str) -> int:
+    """Return when a state got its name; 0 where the time is not in it."""
+    _, dash, text = name.rpartition("-")
+    return int(text) if dash and text.isdecimal() and text.isascii() else 0
+
 
 def _is_older(name: str, other: str) -> bool:
-    """Tell whether a state had its name before another one; the time is in it."""
-    one, two = (text.rpartition("-")[2] for text in (name, other))
-    return one.isdigit() and two.isdigit() and "-" in name and "-" in other and int(one) < int(two)
+    """Tell whether a state had its name before another one."""
+    return 0 < _born_ms(name) < _born_ms(other)

@@ -128,7 +128,7 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
         int((time.monotonic() - batch.sealed_at_s) * 1000),
         writer.id,
         f"{batch.known.incarnation} {batch.known.batches}" if batch.known.incarnation else "",
-        "restores" if batch.restores else batch.makes_good,
+        batch.makes_good if batch.restores is None else f"restores {batch.restores}",
     ]
     for delta in batch.families:
         arguments += (_header(delta.schema), delta.metadata, len(delta.cleared), *delta.cleared, len(delta.series))

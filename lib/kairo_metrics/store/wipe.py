@@ -2,7 +2,8 @@
 
 What was counted before is gone and does not come back: the records of deliveries stay, so that no instance takes the
 wiped state for one that has lost batches, and sends them again. Its next batch is told that its families are unknown;
-it announces them, and what is counted from then on is there.
+it announces them, and what is counted from then on is there. The state gets another name: if it went back in time just
+before, whoever serves the page still knows what it held, and must not add that again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import StoreError, StoreRefused
-from .base import Command, SyncLink, T
+from .base import Command, State, SyncLink, T
 from .bookkeeping import OVERFLOWED
 from .keys import Keys
+from .recovery import Recovery
 from .schema import exemplars_field
 from .snapshot import OF_THE_STATE
 from .stored_key import StoredKey, key_pattern, read_key
@@ -164,9 +166,20 @@ def erase(link: SyncLink, plan: Plan, on_progress: OnProgress = lambda _done, _t
             commands: list[Command] = [("HDEL", keys.families, *entries)] if entries else []
             commands += [("UNLINK", *(_bytes(keys.series_at(doomed.index_field)) for doomed in part))]
             # Together, so that no batch finds a family announced and its series gone, or the other way round.
-            _raise_refusals(link.call(("MULTI",), *commands, ("EXEC",)))
+            _raise_refusals(link.call(("MULTI",), *commands, *_rename(link, keys), ("EXEC",)))
             done += len(part)
             on_progress(done, total)
+
+
+def _rename(link: SyncLink, keys: Keys) -> list[Command]:
+    """Return what lets a state begin anew, if there is one; nothing that an instance knows of is lost with that."""
+    clock, name = link.call(("TIME",), ("HGET", keys.families, "incarnation"))
+    _raise_refusals([clock, name])
+    if name is None:
+        return []
+    known = State(name.decode(errors="replace"))
+    begun = Recovery.name_after("wiped", known, known, int(clock[0]) * 1000 + int(clock[1]) // 1000)
+    return [("HSET", keys.families, "incarnation", begun), ("HDEL", keys.families, "recovery")]
 
 
 def _find(link: WholeLink, namespace: str, on_progress: OnProgress) -> Iterator[StoredKey]:
