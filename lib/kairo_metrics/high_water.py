@@ -58,14 +58,14 @@ class HighWater:
         Raises:
             StoreUnavailable: the store went back, and nobody here knows how far.
         """
-        if self._ebb is None or self._began_anew(scrape):
+        if self._ebb is None or self._is_over(scrape):
             self._ebb = self._ebbing(scrape)
         if self._ebb is None:
             if scrape.is_recovering:
                 raise StoreUnavailable("it went back in time, and what it lost is being sent again")
             return {}
         missing = dict(self._lacking(scrape, names))
-        if scrape.at_ms - self._ebb[0] > _REMEMBERS_MS or not (missing or names or scrape.is_recovering):
+        if not (missing or names or scrape.is_recovering):
             self._ebb = None
             return {}
         return missing
@@ -87,12 +87,12 @@ class HighWater:
                 return scrape.at_ms, shard, known
         return None
 
-    def _began_anew(self, scrape: Scrape) -> bool:
-        """Tell whether something else stands in the place of what went back: it was emptied meanwhile."""
+    def _is_over(self, scrape: Scrape) -> bool:
+        """Tell whether it was long ago, or something else stands in the place of what went back: it was emptied."""
         if self._ebb is None:
             return False
-        _, shard, known = self._ebb
-        if shard >= len(scrape.states):
+        since_ms, shard, known = self._ebb
+        if scrape.at_ms - since_ms > _REMEMBERS_MS or shard >= len(scrape.states):
             return True
         state = scrape.states[shard]
         return state.incarnation != known.incarnation and not Recovery.went_back(scrape.recoveries[shard], state, known)

@@ -78,11 +78,12 @@ class Server:
         if refused and batch.seq == self.last_seq(writer) + 1:
             return Refused(refused)
         shard, known = self.shards[writer.shard], batch.known
-        is_behind = known.incarnation == shard.incarnation and known.batches > shard.batches
+        can_tell = known.incarnation == shard.incarnation and (known.batches > shard.batches or batch.makes_good > 0)
+        before = shard.incarnation
         verdict: Verdict = result(self.store.apply(writer, batch))
         if isinstance(verdict, Applied):
             self.heard_s[writer.id] = self._now_s()
-            if batch.makes_good or is_behind:
+            if can_tell or (before and before != shard.incarnation):
                 self.unnoticed.discard(writer.shard)
             for parcel in self._parcels.of([batch]):
                 if parcel in self.held:

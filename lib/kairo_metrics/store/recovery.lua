@@ -14,7 +14,7 @@ local function is_older(name, other) return born_ms(name) > 0 and born_ms(name) 
 
 -- Whether an account tells of a state: of the one that went back then, or of any that had its name before that.
 local function tells_of(since, name, known)
-  return name and (name == known or is_older(known, name) or (born_ms(known) > 0 and born_ms(known) < tonumber(since)))
+  return name and (name == known or is_older(known, name) or (born_ms(known) > 0 and born_ms(known) <= tonumber(since)))
 end
 
 -- Whether the state is what became of the one that the writer knows, and holds less.

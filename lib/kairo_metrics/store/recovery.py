@@ -66,7 +66,7 @@ class Recovery:
     def tells_of(self, known: State) -> bool:
         """Tell whether it is the account of what became of that state, or it had its name before that was noticed."""
         name = known.incarnation
-        return self.name == name or _is_older(name, self.name) or 0 < _born_ms(name) < self.since_ms
+        return self.name == name or _is_older(name, self.name) or 0 < _born_ms(name) <= self.since_ms
 
     @classmethod
     def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
