@@ -16,8 +16,8 @@ from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.exposition.remote_write import write_requests
-from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.labels import label_pairs
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from tests.write_receiver import decoded
 

@@ -16,8 +16,8 @@ from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.flusher import Flusher
 from lib.kairo_metrics.recorder import Recorder
 from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
 

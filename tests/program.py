@@ -13,7 +13,7 @@ from lib.kairo_metrics import adoption
 from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.flusher import Flusher
 from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.store.base import Store
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.values import RECORDER
 
 __all__ = ["Program", "apart"]

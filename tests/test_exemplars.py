@@ -21,8 +21,8 @@ from lib.kairo_metrics import instrument
 from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Extras
-from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from tests.dev_server import dev_server
 from tests.instance import settings

@@ -15,8 +15,8 @@ from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.pipeline import Pipeline
 from lib.kairo_metrics.scrape import Scraper
-from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from tests.instance import settings
 from tests.program import Program

@@ -25,8 +25,8 @@ from prometheus_client.values import MultiProcessValue
 from lib.kairo_metrics.exposition.text import render
 from lib.kairo_metrics.pipeline import Pipeline
 from lib.kairo_metrics.scrape import Scraper
-from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
 from tests.instance import page, settings

@@ -13,8 +13,8 @@ from prometheus_client.values import MutexValue
 
 from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from tests.instance import settings
 from tests.program import Program, apart

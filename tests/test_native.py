@@ -23,9 +23,9 @@ from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.store.base import Store
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.native import COARSEST, FINEST, NativeCounts, bucket_index, upper_bound
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from tests.dev_server import dev_server
 from tests.instance import settings
@@ -231,6 +231,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from lib.kairo_metrics import NativeHistogram, instrument
+from lib.kairo_metrics.store.protocol import Store
 
 # The dev server runs all functions in one process, where an instrument's name is taken once in a registry.
 WAIT = NativeHistogram("wait_seconds", "Wait.", ["of"], schema={schema}, registry=CollectorRegistry())

@@ -21,7 +21,6 @@ from lib.kairo_metrics.store.base import (
     FamilyDelta,
     Gap,
     Refused,
-    Store,
     Unannounced,
     Verdict,
     Writer,
@@ -30,6 +29,7 @@ from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
 from lib.kairo_metrics.store.conversation import drive
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
 from lib.kairo_metrics.store.snapshot import IndexEntry

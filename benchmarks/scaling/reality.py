@@ -15,7 +15,8 @@ from benchmarks.scaling.model import Load, Outcome, simulate
 from benchmarks.scaling.traffic import Traffic
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.store.base import AsyncLink, Batch, Command, Steps, Store, SyncLink, Verdict, Writer
+from lib.kairo_metrics.store.base import Batch, Command, Steps, Verdict, Writer
+from lib.kairo_metrics.store.protocol import AsyncLink, Store, SyncLink
 from lib.kairo_metrics.store.redis import RedisStore
 
 __all__ = ["Comparison", "compare"]

@@ -28,7 +28,6 @@ from .errors import (
     TokenSourceError,
 )
 from .pipeline import current_pipeline, current_settings, open_pipeline
-from .store.base import Store
 from .traces import ExemplarSource, trace_of
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from .endpoint import MetricsEndpoint
     from .native_histogram import NativeHistogram
     from .push_settings import PushSettings
+    from .store.protocol import Store
     from .token_sources import TokenSource
 
 __all__ = [

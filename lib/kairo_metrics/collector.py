@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from .exemplars import read_exemplars
 from .exposition.family import Exemplar, Extras, Family
@@ -13,11 +14,14 @@ from .exposition.names import sample_names
 from .gauges import fold, resolve
 from .report import ABOUT_ALL, OWN_NAMES, duration, own_families, zeros
 from .rows import Rows, Sieve, merge, rebin
-from .store.base import State, Store
+from .store.base import State
 from .store.bookkeeping import OVERFLOWED
 from .store.recovery import Recovery
 from .store.schema import Schema
 from .store.snapshot import IndexEntry, Snapshot
+
+if TYPE_CHECKING:
+    from .store.protocol import Store
 
 __all__ = ["Limits", "Scrape", "collect"]
 

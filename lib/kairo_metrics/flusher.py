@@ -8,16 +8,19 @@ import secrets
 import time
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .breaker import Breaker
 from .config import Settings
 from .errors import StoreError, StoreUnavailable
 from .outbox import Outbox
 from .recorder import Recorder
-from .store.base import Steps, Store
+from .store.base import Steps
 from .store.conversation import adrive, drive
 from .turn import Turn
+
+if TYPE_CHECKING:
+    from .store.protocol import Store
 
 __all__ = ["Flusher"]
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from .exposition.family import Family
 from .rows import Sieve
-from .store.base import Store
 from .store.notation import TIMES_WIDTH
 from .store.schema import Schema
 from .store.snapshot import IndexEntry, Snapshot
+
+if TYPE_CHECKING:
+    from .store.protocol import Store
 
 __all__ = ["Inventory", "Shelf", "StoredSeries", "take_inventory"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -12,9 +13,11 @@ from .children import bound
 from .config import Settings
 from .errors import KairoError
 from .flusher import Flusher
-from .store.base import Store
 from .store.redis import RedisStore
 from .values import RECORDER
+
+if TYPE_CHECKING:
+    from .store.protocol import Store
 
 __all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "open_pipeline"]
 

@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from .rows import Rows
-from .store.base import Applied, Batch, Duplicate, FamilyDelta, Refused, State, Steps, Store, Writer
+from .store.base import Applied, Batch, Duplicate, FamilyDelta, Refused, State, Steps, Writer
 from .store.bookkeeping import BATCHES, RESTORED
 from .store.labels import label_pairs
 from .store.notation import label_text, number_text
 from .store.recovery import Recovery
 from .store.schema import Schema
+
+if TYPE_CHECKING:
+    from .store.protocol import Store
 
 __all__ = ["restore"]
 

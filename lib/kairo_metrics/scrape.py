@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from .collector import Limits, Scrape, collect
 from .errors import StoreError, StoreRefused, StoreUnavailable
@@ -15,9 +16,11 @@ from .high_water import HighWater, raised
 from .pipeline import Pipeline
 from .restoration import restore
 from .rows import Rows
-from .store.base import Store
 from .store.conversation import adrive
 from .store.schema import Schema
+
+if TYPE_CHECKING:
+    from .store.protocol import Store
 
 __all__ = ["Scraper"]
 

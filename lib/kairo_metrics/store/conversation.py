@@ -6,10 +6,13 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import StoreError, StoreUnavailable
-from .base import AsyncLink, Command, Steps, SyncLink
+from .base import Command, Steps
+
+if TYPE_CHECKING:
+    from .protocol import AsyncLink, SyncLink
 
 __all__ = ["adrive", "drive", "is_foreign", "raise_refusal"]
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import StoreError, StoreRefused
-from .base import Command, State, SyncLink, T
+from .base import Command, State, T
 from .bookkeeping import OVERFLOWED
 from .keys import Keys
+from .protocol import SyncLink
 from .recovery import Recovery
 from .schema import exemplars_field
 from .snapshot import OF_THE_STATE
