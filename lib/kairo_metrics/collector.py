@@ -18,6 +18,7 @@ from .store.base import State
 from .store.bookkeeping import OVERFLOWED
 from .store.recovery import Recovery
 from .store.schema import Schema
+from .store.server_run import ServerRun
 from .store.snapshot import IndexEntry, Snapshot
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Scrape:
         at_ms: the store's clock when it was read, in ms since 1970.
         states: the name of each shard's state, and how many batches it had taken before it was read.
         recoveries: of each shard, how far it was made good since it went back in time last.
+        runs: of each shard, which run of a server it was read from.
         leftovers: by family, the label texts of what seems to be of no more use to the store: series that nobody
             touched for their life, and values of instances whose lease has ended; none where it is the family itself.
     """
@@ -49,6 +51,7 @@ class Scrape:
     at_ms: int
     states: tuple[State, ...] = ()
     recoveries: tuple[Recovery | None, ...] = ()
+    runs: tuple[ServerRun, ...] = ()
     leftovers: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
 
     @property
@@ -131,7 +134,7 @@ async def collect(
     shown += own_families(snapshot, shown, damaged, _clashing(schemas, served, snapshot.now_ms))
     leftovers = _leftovers(snapshot, sieves, limits)
     shown.sort(key=lambda family: family.schema.name)
-    return Scrape(tuple(shown), snapshot.now_ms, snapshot.states, snapshot.recoveries, leftovers)
+    return Scrape(tuple(shown), snapshot.now_ms, snapshot.states, snapshot.recoveries, snapshot.runs, leftovers)
 
 
 def _leftovers(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .collector import Scrape
 from .errors import StoreUnavailable
@@ -23,7 +23,28 @@ __all__ = ["HighWater", "raised"]
 
 # After so long whoever shows pages, and this one too, has what can be had.
 _REMEMBERS_MS = 60_000
+# A breaker leaves a store alone for 3 s at most, so whoever is in use has written to one that came up, and found out.
+_NOTICED_MS = 5_000
+# The store may take so many batches while a page is read and what it lacks is written back.
+_MEANWHILE = 1_000
 _COUNTING = frozenset({"counter", "histogram", "native", "summary"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Ebb:
+    """A state that went back in time.
+
+    Args:
+        since_ms: when that was seen, by the server's clock.
+        shard: where it is.
+        known: what it was.
+        is_told: whether the store itself tells; else it is another run of the server, and what counters lack tells.
+    """
+
+    since_ms: int
+    shard: int
+    known: State
+    is_told: bool = True
 
 
 class HighWater:
@@ -39,14 +60,24 @@ class HighWater:
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
         self._states: tuple[State, ...] = ()
-        # Since when, by the server's clock, in which shard, and which state it was that went back.
-        self._ebb: tuple[int, int, State] | None = None
+        self._runs: set[str] = set()
+        self._ebb: _Ebb | None = None
 
     def remember(self, page: Scrape, names: frozenset[str] = frozenset()) -> None:
         """Take in a page that will be shown; of one that was asked for some families the others stay as they are."""
         counting = {family.schema.name: family for family in page.families if family.schema.type in _COUNTING}
         self._states = page.states
+        self._runs.update(run.id for run in page.runs)
         self._families = {**self._families, **counting} if names else counting
+
+    def doubtful_s(self, scrape: Scrape) -> float:
+        """Return how many seconds from now on somebody may still find out that the store went back, and this one can't.
+
+        That is so where no page was shown yet, and the server has just come up with what had been saved.
+        """
+        if self._states:
+            return 0.0
+        return max((_NOTICED_MS - run.age_ms for run in scrape.runs if run.has_loaded), default=0) / 1000
 
     def missing(self, scrape: Scrape, names: frozenset[str] = frozenset()) -> dict[Schema, Rows]:
         """Return what counters lack of what was shown because the store went back, as rows that can be added to theirs.
@@ -76,23 +107,32 @@ class HighWater:
 
     def lost(self, scrape: Scrape) -> tuple[int, State] | None:
         """Return a shard, and the state of which nobody sends again what is missing; None while somebody may."""
-        if self._ebb is None or scrape.is_recovering or scrape.at_ms - self._ebb[0] < RECOVERY_MS:
+        ebb = self._ebb
+        if ebb is None or scrape.is_recovering or scrape.at_ms - ebb.since_ms < RECOVERY_MS:
             return None
-        return self._ebb[1:]
+        if ebb.is_told:
+            return ebb.shard, ebb.known
+        # Others have brought it past the old count: what it had then, it would have to have more of.
+        batches = scrape.states[ebb.shard].batches + _MEANWHILE
+        return ebb.shard, replace(ebb.known, batches=max(ebb.known.batches, batches))
 
-    def _ebbing(self, scrape: Scrape) -> tuple[int, int, State] | None:
-        shards = zip(self._states, scrape.states, scrape.recoveries, strict=False)
-        for shard, (known, state, recovery) in enumerate(shards):
+    def _ebbing(self, scrape: Scrape) -> _Ebb | None:
+        for shard, (known, state, recovery) in enumerate(
+            zip(self._states, scrape.states, scrape.recoveries, strict=False)
+        ):
             if Recovery.went_back(recovery, state, known):
-                return scrape.at_ms, shard, known
+                return _Ebb(scrape.at_ms, shard, known)
+        for shard, (known, state, run) in enumerate(zip(self._states, scrape.states, scrape.runs, strict=False)):
+            if known.incarnation and known.incarnation == state.incarnation and run.id not in self._runs | {""}:
+                return _Ebb(scrape.at_ms, shard, known, is_told=False)
         return None
 
     def _is_over(self, scrape: Scrape) -> bool:
         """Tell whether it was long ago, or something else stands in the place of what went back: it was emptied."""
         if self._ebb is None:
             return False
-        since_ms, shard, known = self._ebb
-        if scrape.at_ms - since_ms > _REMEMBERS_MS or shard >= len(scrape.states):
+        shard, known = self._ebb.shard, self._ebb.known
+        if scrape.at_ms - self._ebb.since_ms > _REMEMBERS_MS or shard >= len(scrape.states):
             return True
         state = scrape.states[shard]
         return state.incarnation != known.incarnation and not Recovery.went_back(scrape.recoveries[shard], state, known)

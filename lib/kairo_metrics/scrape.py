@@ -31,7 +31,8 @@ class Scraper:
     """Reads the shared state page by page, and lets no counter stand lower than on the page before.
 
     When the store went back in time, what it lacks is added to the page while instances send their batches again. What
-    nobody has sent again is written back. One that has shown no page has nothing to add: it waits for the instances.
+    nobody has sent again is written back. One that has shown no page has nothing to add: it waits for the instances,
+    and with a store that has just come up, for them to find out.
 
     Args:
         pipeline: whose store is read.
@@ -70,7 +71,7 @@ class Scraper:
                     await pipeline.flusher.aflush()
                 self._begun += 1
                 turn = self._begun
-                scrape = await collect(pipeline.store, self._limits, names, extras or Extras())
+                scrape = await self._read(names, extras or Extras(), started_s + patience_s)
             # One that was overtaken by another one is older than what was shown, and not a store that went back.
             is_newest = turn > self._shown
             missing = (self._water.missing if is_newest else self._water.missing_of_overtaken)(scrape, names)
@@ -87,6 +88,16 @@ class Scraper:
             self._shown = turn
             self._water.remember(page, names)
         return page.with_duration(time.perf_counter() - started_s).named(names)
+
+    async def _read(self, names: frozenset[str], extras: Extras, end_s: float) -> Scrape:
+        """Read the store; where it has just come up and nobody here knows what it had, give the instances some time."""
+        scrape = await collect(self._pipeline.store, self._limits, names, extras)
+        if doubtful_s := self._water.doubtful_s(scrape):
+            if time.perf_counter() + doubtful_s > end_s:
+                raise StoreUnavailable("it has just come up, and may lack what instances are about to send again")
+            await asyncio.sleep(doubtful_s)
+            scrape = await collect(self._pipeline.store, self._limits, names, extras)
+        return scrape
 
     async def _restore(
         self, scrape: Scrape, missing: Mapping[Schema, Rows], names: frozenset[str], patience_s: float

@@ -10,6 +10,7 @@ from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.errors import UnknownScript
 from lib.kairo_metrics.store.base import Applied, Batch, Refused, Verdict, Writer
 from lib.kairo_metrics.store.memory import MemoryStore, _Family, _Line, _Shard
+from lib.kairo_metrics.store.server_run import ServerRun
 from tests.simulation.parcels import Parcel, Parcels, Violation
 
 __all__ = ["Saved", "Server"]
@@ -120,6 +121,7 @@ class Server:
         self.disturbed += 1
         self.emptied += any(not shard.batches for shard in saved.shards)
         self.unnoticed = set(range(len(self.shards)))
+        self.store._run = ServerRun(str(self.disturbed))
         self.flush_scripts()
 
     def empty(self) -> None:

@@ -11,7 +11,8 @@ from ..errors import StoreError
 from ..store.base import Command
 from ..store.keys import Keys
 from ..store.redis import RedisStore
-from ..store.replica import check_replica, replication_of
+from ..store.replica import check_replica
+from ..store.server_info import read_info
 from .finding import Finding, fail, ok, warn, within
 
 __all__ = ["check_read_url"]
@@ -59,7 +60,7 @@ def _look(store: RedisStore, settings: Settings) -> Finding:
         check_replica(replies[-1])
     except StoreError as err:
         return fail("replica", str(err), _CUT_OFF)
-    return _compared(replication_of(replies[-1]), replication_of(_ask_master(store)))
+    return _compared(read_info(replies[-1]), read_info(_ask_master(store)))
 
 
 def _ask_master(store: RedisStore) -> Any:

@@ -69,6 +69,12 @@ class State:
     incarnation: str = ""
     batches: int = 0
 
+    @property
+    def born_ms(self) -> int:
+        """When it got its name, by the server's clock; 0 where the time is not in it."""
+        _, dash, text = self.incarnation.rpartition("-")
+        return int(text) if dash and text.isdecimal() and text.isascii() else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -17,6 +17,7 @@ from .notation import label_text, pack_line
 from .recovery import Recovery
 from .schema import Schema
 from .script import WRITER_LEASE_S
+from .server_run import ServerRun
 from .snapshot import IndexEntry, Snapshot
 
 __all__ = ["MemoryStore"]
@@ -71,6 +72,7 @@ class MemoryStore:
         self._clock_ms = clock_ms
         self._clock_s = clock_s
         self._shards = [_Shard() for _ in range(settings.shards)]
+        self._run = ServerRun()
 
     def load(self) -> None:
         """See `Store.load`."""
@@ -199,6 +201,7 @@ class MemoryStore:
             tuple(entries),
             states=tuple(State(shard.incarnation, shard.batches) for shard in self._shards),
             recoveries=tuple(shard.recovery for shard in self._shards),
+            runs=(self._run,) * len(self._shards),
             measures={"max_series": self._settings.max_series},
         )
 

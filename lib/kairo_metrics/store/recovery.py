@@ -66,7 +66,7 @@ class Recovery:
     def tells_of(self, known: State) -> bool:
         """Tell whether it is the account of what became of that state, or it had its name before that was noticed."""
         name = known.incarnation
-        return self.name == name or _is_older(name, self.name) or 0 < _born_ms(name) <= self.since_ms
+        return self.name == name or _is_older(name, self.name) or 0 < known.born_ms <= self.since_ms
 
     @classmethod
     def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
@@ -100,16 +100,10 @@ class Recovery:
     @staticmethod
     def name_after(writer: str, state: State, known: State, now_ms: int) -> str:
         """Return the name of a state that begins: younger than those before, also where the clock is behind."""
-        born_ms = max(now_ms, *(_born_ms(before.incarnation) + 1 for before in (state, known)))
+        born_ms = max(now_ms, state.born_ms + 1, known.born_ms + 1)
         return f"{writer}-{born_ms:013}"
-
-
-def _born_ms(name: str) -> int:
-    """Return when a state got its name; 0 where the time is not in it."""
-    _, dash, text = name.rpartition("-")
-    return int(text) if dash and text.isdecimal() and text.isascii() else 0
 
 
 def _is_older(name: str, other: str) -> bool:
     """Tell whether a state had its name before another one."""
-    return 0 < _born_ms(name) < _born_ms(other)
+    return 0 < State(name).born_ms < State(other).born_ms

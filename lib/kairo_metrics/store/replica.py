@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import StoreError, StoreUnavailable
+from .server_info import read_info
 
-__all__ = ["check_replica", "replication_of"]
+__all__ = ["check_replica"]
 
 # A master speaks to its replicas every 10 s at the latest.
 _SILENT_S = 30
@@ -27,7 +28,7 @@ def check_replica(reply: Any) -> None:
     """
     if isinstance(reply, StoreError):
         raise StoreUnavailable(f"{_READ_FROM} does not tell whether it follows its master: {reply}") from reply
-    told = replication_of(reply)
+    told = read_info(reply)
     if told.get("role") == "master":
         return
     if told.get("role") != "slave":
@@ -40,15 +41,3 @@ def check_replica(reply: Any) -> None:
     silent = told.get("master_last_io_seconds_ago", "")
     if silent.isdigit() and int(silent) > _SILENT_S:
         raise StoreUnavailable(f"{_READ_FROM} has not heard of its master for {silent} s")
-
-
-def replication_of(reply: Any) -> dict[str, str]:
-    r"""Return the lines of `INFO replication` by name.
-
-    Example:
-        >>> replication_of(b"# Replication\r\nrole:master\r\n")
-        {'role': 'master'}
-    """
-    text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
-    lines = (line.partition(":") for line in text.splitlines())
-    return {name: value for name, colon, value in lines if colon}

@@ -9,12 +9,15 @@ from typing import Any
 from .base import State
 from .recovery import Recovery
 from .schema import Schema
+from .server_info import read_info
+from .server_run import ServerRun
 
 __all__ = ["OF_THE_STATE", "IndexEntry", "Snapshot", "read_snapshot"]
 
 # What the index holds beside the families.
 OF_THE_STATE = frozenset({b"batches", b"incarnation", b"recovery"})
-_MEMORY = {"memory_bytes": b"used_memory", "max_memory_bytes": b"maxmemory"}
+_MEMORY = {"memory_bytes": "used_memory", "max_memory_bytes": "maxmemory"}
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Snapshot:
         damaged: index entries that could not be read.
         states: the name of each shard's state, and how many batches it has taken.
         recoveries: of each shard, how far it was made good since it went back in time last; None where it never did.
+        runs: of each shard, which run of a server it was read from.
         facts: `version` and `eviction_policy`, where the server tells.
         measures: `clock_skew_s`, `max_series`, and where the server tells, `memory_bytes` and `max_memory_bytes`.
         clocks_ms: by shard, the clock of the server that holds it, where there are several.
@@ -54,6 +58,7 @@ class Snapshot:
     damaged: int = 0
     states: tuple[State, ...] = ()
     recoveries: tuple[Recovery | None, ...] = ()
+    runs: tuple[ServerRun, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     measures: Mapping[str, float] = field(default_factory=dict)
     clocks_ms: Mapping[int, int] = field(default_factory=dict)
@@ -92,12 +97,14 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
                 entries.append(_entry(shard, name, value))
             except ValueError:
                 damaged += 1
-    facts = {"version": _fact(server, b"redis_version"), "eviction_policy": _fact(memory, b"maxmemory_policy")}
-    measures = {name: float(said) for name, key in _MEMORY.items() if (said := _fact(memory, key)).isdecimal()}
+    about, used = read_info(server), read_info(memory)
+    facts = {"version": about.get("redis_version", _UNKNOWN), "eviction_policy": used.get("maxmemory_policy", _UNKNOWN)}
+    measures = {name: float(said) for name, key in _MEMORY.items() if (said := used.get(key, "")).isdecimal()}
     measures["clock_skew_s"] = _skew_s(int(clock[0]) + int(clock[1]) / 1e6, *between_s)
     measures["max_series"] = max_series
     now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
-    return Snapshot(now_ms, tuple(entries), damaged, tuple(states), tuple(recoveries), facts, measures)
+    runs = tuple(ServerRun.read(about, state, now_ms) for state in states)
+    return Snapshot(now_ms, tuple(entries), damaged, tuple(states), tuple(recoveries), runs, facts, measures)
 
 
 def _state(index: Mapping[bytes, bytes]) -> State:
@@ -127,13 +134,3 @@ def _skew_s(server_s: float, asked_s: float, answered_s: float) -> float:
     The server looked at its clock between the two; while its time lies there as well, the clocks agree.
     """
     return max(0.0, server_s - answered_s) + min(0.0, server_s - asked_s)
-
-
-def _fact(info: Any, name: bytes) -> str:
-    """Find a line of INFO; hosted servers leave some out, or refuse the command."""
-    if isinstance(info, bytes):
-        for line in info.splitlines():
-            key, _, value = line.partition(b":")
-            if key == name:
-                return value.decode(errors="replace")
-    return "unknown"

@@ -90,8 +90,10 @@ def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Sn
 
     Example:
         >>> from .base import State
-        >>> one = Snapshot(1_000, (), states=(State("a", 7), State()), recoveries=(None, None), facts={"version": "7"})
-        >>> two = Snapshot(3_000, (), states=(State(), State("b", 9)), recoveries=(None, None), facts={"version": "8"})
+        >>> from .server_run import ServerRun
+        >>> runs = (ServerRun(), ServerRun())
+        >>> one = Snapshot(1_000, (), 0, (State("a", 7), State()), (None, None), runs, {"version": "7"})
+        >>> two = Snapshot(3_000, (), 0, (State(), State("b", 9)), (None, None), runs, {"version": "8"})
         >>> joined = join_snapshots({None: one, ("b", 1): two}, [None, ("b", 1)])
         >>> joined.now_ms, joined.clock_ms(0), joined.clock_ms(1), joined.facts["version"]
         (3000, 1000, 3000, '7, 8')
@@ -112,6 +114,7 @@ def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Sn
         measures={**fullest.measures, "clock_skew_s": skew_s},
         clocks_ms={shard: snapshots[node].now_ms for shard, node in enumerate(nodes)},
         states=tuple(snapshots[node].states[shard] for shard, node in enumerate(nodes)),
+        runs=tuple(snapshots[node].runs[shard] for shard, node in enumerate(nodes)),
         recoveries=tuple(_recovery(snapshots[node], shard, now_ms) for shard, node in enumerate(nodes)),
     )
 
