@@ -70,7 +70,8 @@ class Scraper:
         if not at_least <= jobs <= self._jobs_held():
             raise Violation(f"the page shows {jobs} jobs; {at_least} to {self._jobs_held()} were stored")
         page = _samples(b"".join(PLAIN.render(shown.families)).decode())
-        self._compare(page, missing=bool(missing))
+        noticed = [state.incarnation for state in taken.states] != [shard.incarnation for shard in self._server.shards]
+        self._compare(page, missing=bool(missing), noticed=noticed)
         _look_at_histograms(page)
         self._look_at_gauges(page)
         for entry, texts in taken.leftovers.items():
@@ -91,16 +92,18 @@ class Scraper:
     def _jobs_held(self) -> float:
         return sum(parcel.weights[JOBS.name] for parcel in self._server.held if parcel.delta.schema == JOBS)
 
-    def _compare(self, page: dict[str, float], *, missing: bool) -> None:
+    def _compare(self, page: dict[str, float], *, missing: bool, noticed: bool) -> None:
         """Let no counter go down or away.
 
-        It may when the store was emptied; and when what is missing was added for long enough: nobody writes it back
-        here. Of full families the sum is compared: sent again, a label set may find no room.
+        It may when the store was emptied; when what is missing was added for long enough: nobody writes it back here;
+        and where the server does not tell that it is another one, until an instance that knows better has written to
+        it. Of full families the sum is compared: sent again, a label set may find no room.
         """
         growing = self._growing(page)
         began_anew = self._emptied != self._server.emptied
         gave_up = not missing and self._low
-        if not (began_anew or gave_up):
+        unnoticed = not self._server.tells_its_run and (noticed or self._server.unnoticed)
+        if not (began_anew or gave_up or unnoticed):
             for name, value in self._before.items():
                 if growing.get(name, -1.0) < value:
                     raise Violation(f"{name} went from {value} to {growing.get(name)}")

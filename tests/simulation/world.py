@@ -31,13 +31,14 @@ class World:
     Args:
         chance: draws whatever is not decided by the schedule.
         settings: shards and bounds.
+        tells_its_run: whether the server says when it is not the one that it was before.
     """
 
-    def __init__(self, chance: Random, settings: Settings) -> None:
+    def __init__(self, chance: Random, settings: Settings, *, tells_its_run: bool) -> None:
         self.chance = chance
         self.settings = settings
         self.parcels = Parcels()
-        self.server = Server(settings, lambda: self.network.now_s, self.parcels)
+        self.server = Server(settings, lambda: self.network.now_s, self.parcels, tells_its_run=tells_its_run)
         self.trace: list[str] = []
         self.network = Network(chance, self.server, self.tell)
         self.instances: list[SimulatedInstance] = []
