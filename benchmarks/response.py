@@ -13,7 +13,7 @@ from tests.proxy import Proxy
 
 __all__ = ["bench_response"]
 
-_ROUNDS = 40
+_ROUNDS = 200
 _DELAY_MS = 200
 
 
