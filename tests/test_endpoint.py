@@ -264,6 +264,7 @@ def test_the_page_tells_on_itself(server: DevServer) -> None:
         'kairo_samples_overflowed_total{family="http_requests"} 0',
         "kairo_clock_skew_seconds 0",
         "kairo_max_series 10000",
+        "kairo_missing_batches 0",
         "kairo_store_memory_bytes ",
         "kairo_store_max_memory_bytes 0",
         'kairo_series{family="http_requests"} 2',

@@ -197,6 +197,22 @@ async def test_what_an_instance_took_with_it_is_written_back_from_the_page(
         assert shown['kairo_samples_restored_total{family="wait_seconds"}'] == 3.0
 
 
+async def test_what_nobody_sends_again_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the only one who could is gone, the page of a new function says how many batches are missing."""
+    one, other, page = site.writer(), site.writer(), site.page()
+    await add(one, 3)
+    disk = site.disk()
+    await add(other, 4)
+    await add(one, 2)
+    await page()
+    disk.load()
+    await add(one)
+    let_time_go_by(monkeypatch)
+    assert (await site.page()())["kairo_missing_batches"] == 4.0
+    await page()
+    assert (await site.page()())["kairo_missing_batches"] == 0.0
+
+
 async def test_each_shard_is_made_whole_by_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With several shards the one that lost something gets it back, and the others stay as they are."""
     site.shards = 3

@@ -43,12 +43,17 @@ _MEASURES = {
     ),
     "memory_bytes": Schema("kairo_store_memory_bytes", "gauge", help="Bytes of memory that the store uses."),
 }
+_MISSING = Schema(
+    "kairo_missing_batches",
+    "gauge",
+    help="Batches that the store lost when it went back in time last, and nobody has sent again or written back.",
+)
 _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")
 
 # Who asks for one of these asks about every family.
 ABOUT_ALL = frozenset({_SERIES.name, _QUARANTINED.name, _CLASHING.name})
 OWN_NAMES = frozenset(
-    schema.name for schema in (_SERIES, _QUARANTINED, _CLASHING, _STORE, _DURATION, *_MEASURES.values())
+    schema.name for schema in (_SERIES, _QUARANTINED, _CLASHING, _STORE, _MISSING, _DURATION, *_MEASURES.values())
 )
 
 
@@ -76,6 +81,8 @@ def own_families(
         Family(_CLASHING, {_text(_CLASHING, name): b"%d" % count for name, count in clashing.items()}),
         Family(_QUARANTINED, {_text(_QUARANTINED, name): b"%d" % count for name, count in damaged.items()}),
     ]
+    missing = sum(max(0, recovery.missing) for recovery in snapshot.recoveries if recovery)
+    families.append(Family(_MISSING, {b"": b"%d" % missing}))
     if snapshot.facts:
         facts = [snapshot.facts[name] for name in _STORE.labelnames]
         families.append(Family(_STORE, {label_text(_STORE.labelnames, facts).encode(): b"1"}))
