@@ -65,7 +65,7 @@ for kept_as, line in pairs(residuals) do
   redis.call('HSET', KEYS[1], kept_as, line.value .. ' ' .. line.set_at .. ' ' .. times)
   redis.call('PEXPIRE', KEYS[1], life_ms)
 end
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if redis.call('HLEN', KEYS[1]) == 0 then
   local announced = string.match(redis.call('HGET', KEYS[2], ARGV[4]) or '', '^%d+ (%d+) ')
   if announced and now - announced > life_ms then redis.call('HDEL', KEYS[2], ARGV[4]) end
 end
