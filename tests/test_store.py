@@ -108,6 +108,14 @@ def test_a_batch_sent_again_changes_nothing(make_store: Make) -> None:
     assert rows(store) == {'queue="a"': "2"}
 
 
+def test_a_batch_may_hold_any_number_of_series_of_a_family(make_store: Make) -> None:
+    """Their exemplars come on top of the series that bound a batch, and are more than Lua hands over at once."""
+    store = make_store()
+    large = batch(1, delta(*((f'queue="{number}"', "1 2") for number in range(9_000))))
+    assert [send(store, large), send(store, large)] == [Applied(), Duplicate()]
+    assert rows(store) == {f'queue="{number}"': "2" for number in range(9_000)}
+
+
 def test_a_gap_is_told_with_the_number_expected(make_store: Make) -> None:
     """A store that has lost batches says from which one on to send again."""
     store = make_store()

@@ -38,10 +38,13 @@
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
 -- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
 -- an argument ends the script while nothing is written. Whatever is wrong with one family alone, refuses that family: a
--- batch that failed as a whole would be sent again for ever.
+-- batch that failed as a whole would be sent again for ever. The order of the writes has the same end: a right that is
+-- missing is missed before anything counts.
 
 local FIRST_FAMILY = 3 -- keys before it
 local FIRST_HEADER = 9
+local FIELDS_AT_ONCE = 1000 -- Lua hands over less than 8,000 words to a command
+local LONGEST_NAME = 64
 
 local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_series, batch_age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -105,8 +108,9 @@ local applied = type(record) == 'string' and fitting.w(record) and tonumber(reco
 local stored = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
 local state = { incarnation = stored[1] or '', batches = stored[2] or '0', account = stored[3] or '' }
 local is_countable = fitting.w(state.batches)
-if not is_countable or not string.find(state.incarnation, '^[%w-]+$') then state.incarnation = '' end
-if not is_countable then state.batches = '0' end
+local is_named = #state.incarnation <= LONGEST_NAME and string.find(state.incarnation, '^[%w-]+$')
+if not is_countable or not is_named then state.incarnation = '' end
+state.batches = is_countable and string.format('%.0f', state.batches) or '0'
 
 local state_text = state.incarnation .. ' ' .. state.batches
 local restores = string.match(ARGV[8], '^restores ?(.*)$')
@@ -140,6 +144,18 @@ for position = 1, #KEYS - FIRST_FAMILY do
 end
 if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
 
+-- What stands in the fields of a hash, or the error.
+local function get(key, fields)
+  local values = {}
+  for first = 1, #fields, FIELDS_AT_ONCE do
+    local last = math.min(first + FIELDS_AT_ONCE - 1, #fields)
+    local part = redis.pcall('HMGET', key, unpack(fields, first, last))
+    if part.err then return part end
+    for place, value in ipairs(part) do values[first + place - 1] = value end
+  end
+  return values
+end
+
 local function has_pairs(field, pairs_of_labels)
   -- A quote inside of a value is escaped, so that no value looks like a label.
   for pair in string.gmatch(pairs_of_labels, '[^\n]+') do
@@ -162,23 +178,23 @@ local function to_be_cleared(family)
   return fields
 end
 
-local known = #families > 0 and redis.call('HMGET', KEYS[2], unpack(index_fields))
+local known = get(KEYS[2], index_fields)
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
   -- An entry that was spoilt is told again.
   family.known = known[position] and string.find(known[position], '^%d+ %d+ {.*}$') and known[position]
   if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
-  local fields = {}
-  for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
   -- A family without series is asked for one all the same, to learn whether its key is a hash.
-  local lines = redis.pcall('HMGET', family.key, family.overflow, unpack(fields))
+  local fields = { family.overflow }
+  for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
+  local lines = get(family.key, fields)
   if is_foreign(lines) then
     refused[#refused + 1] = position
   elseif lines.err then
     return lines
   else
-    family.stored = { [family.overflow] = lines[1] or nil }
-    for i, field in ipairs(fields) do family.stored[field] = lines[i + 1] or nil end
+    family.stored = {}
+    for i, field in ipairs(fields) do family.stored[field] = lines[i] or nil end
     family.removed = to_be_cleared(family)
     for _, field in ipairs(family.removed) do family.stored[field] = nil end
   end
@@ -258,40 +274,51 @@ for position, family in ipairs(families) do
   end
 end
 
+-- Puts fields and values, one behind the other, into a hash.
+local function set(key, words)
+  for first = 1, #words, 2 * FIELDS_AT_ONCE do
+    redis.call('HSET', key, unpack(words, first, math.min(first + 2 * FIELDS_AT_ONCE - 1, #words)))
+  end
+  if #words > 0 then redis.call('PEXPIRE', key, life_ms) end
+end
+
+local function append(words, field, value) words[#words + 1], words[#words + 2] = field, value end
+
 local function write(key, lines)
-  local pairs_of_hset = {}
+  local words = {}
   for field, numbers in pairs(lines) do
     numbers[#numbers + 1] = numbers.created
     numbers[#numbers + 1] = now_text
-    pairs_of_hset[#pairs_of_hset + 1] = field
-    pairs_of_hset[#pairs_of_hset + 1] = table.concat(numbers, ' ')
+    append(words, field, table.concat(numbers, ' '))
   end
-  if #pairs_of_hset == 0 then return end
-  redis.call('HSET', key, unpack(pairs_of_hset))
-  redis.call('PEXPIRE', key, life_ms)
+  set(key, words)
 end
 
--- Write.
+-- Write. First the index, of which nothing is the worse for being written twice; then what goes, and the record; and at
+-- last the lines, which need no right that was not needed before.
 
+local index = {}
 for _, family in ipairs(families) do
   if family.metadata ~= '' then
     local created = family.known and string.match(family.known, '^%d+ ') or now_text .. ' '
-    redis.call('HSET', KEYS[2], family.index_field, created .. now_text .. ' ' .. family.metadata)
+    append(index, family.index_field, created .. now_text .. ' ' .. family.metadata)
   end
-  for _, field in ipairs(family.removed) do redis.call('HDEL', family.key, field) end
-  write(family.key, family.lines)
 end
-if told_apart then write(KEYS[3], overflowed) end
 local account, went_back = recovery.after(state, ARGV[7], tonumber(ARGV[8]) or 0, restores)
-if account then redis.call('HSET', KEYS[2], 'recovery', account) end
+if account then append(index, 'recovery', account) end
 local incarnation = state.incarnation
 if incarnation == '' or went_back then
   incarnation = recovery.name(ARGV[6], state, ARGV[7])
-  redis.call('HSET', KEYS[2], 'incarnation', incarnation)
+  append(index, 'incarnation', incarnation)
 end
-if not is_countable then redis.call('HSET', KEYS[2], 'batches', '0') end
-local batches = redis.call('HINCRBY', KEYS[2], 'batches', 1)
-redis.call('PEXPIRE', KEYS[2], life_ms)
+local batches = string.format('%.0f', state.batches + 1)
+append(index, 'batches', batches)
+set(KEYS[2], index)
+for _, family in ipairs(families) do
+  for _, field in ipairs(family.removed) do redis.call('HDEL', family.key, field) end
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)
+for _, family in ipairs(families) do write(family.key, family.lines) end
+if told_apart then write(KEYS[3], overflowed) end
 table.insert(answer, 2, incarnation .. ' ' .. batches)
 return answer

@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+# No clock has more, and what has would be no whole number to the script.
+_MOST_DIGITS = 15
 Command = tuple[str | bytes | int, ...]
 # A conversation with the server that does no input or output of its own: it yields a command, is sent
 # the reply (or is thrown the StoreError), and returns its result. Sync and async callers drive the same one.
@@ -73,7 +75,7 @@ class State:
     def born_ms(self) -> int:
         """When it got its name, by the server's clock; 0 where the time is not in it."""
         _, dash, text = self.incarnation.rpartition("-")
-        return int(text) if dash and text.isdecimal() and text.isascii() else 0
+        return int(text) if dash and text.isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
--- Asks for every command that apply.lua runs, and writes nothing: what would write is malformed on purpose, so that a
+-- Asks for every command that apply.lua and tidy.lua run, and writes nothing: what would write is malformed on purpose, so that a
 -- server which allows it complains about an argument, and one which does not about the permission.
 --
 -- KEYS[1] a key of the shard that does not exist
@@ -16,7 +16,6 @@ local probes = {
   { 'PEXPIRE', KEYS[1], '1000' }, -- there is no such key
   { 'HDEL', KEYS[1], 'probe' },
   { 'HSET', KEYS[1], 'probe', '1', 'field without a value' },
-  { 'HINCRBY', KEYS[1], 'probe', 'no number' },
 }
 
 local failed = {}

@@ -7,7 +7,10 @@ local ACCOUNT = '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$'
 local KNOWN = '^(%S+) (%d+)$'
 
 -- When a state got its name, ms: it is in the name. 0 where it is not.
-local function born_ms(name) return tonumber(string.match(name or '', '%-(%d+)$') or 0) end
+local function born_ms(name)
+  local text = string.match(name or '', '%-(%d+)$')
+  return text and #text <= 15 and tonumber(text) or 0
+end
 
 -- Whether a state had its name before another one.
 local function is_older(name, other) return born_ms(name) > 0 and born_ms(name) < born_ms(other) end

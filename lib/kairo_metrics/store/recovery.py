@@ -51,7 +51,8 @@ class Recovery:
 
     def is_open(self, now_ms: int) -> bool:
         """Whether a page would show some counters lower than they were, and they may still rise."""
-        return self.missing > 0 and now_ms - self.since_ms < RECOVERY_MS
+        # A time to come is another node's clock, or damage that must not last until then.
+        return self.missing > 0 and abs(now_ms - self.since_ms) < RECOVERY_MS
 
     @staticmethod
     def went_back(before: Recovery | None, state: State, known: State) -> bool:

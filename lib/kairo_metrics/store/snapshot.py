@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = ["OF_THE_STATE", "IndexEntry", "Snapshot", "read_snapshot"]
 OF_THE_STATE = frozenset({b"batches", b"incarnation", b"recovery"})
 _MEMORY = {"memory_bytes": "used_memory", "max_memory_bytes": "maxmemory"}
 _UNKNOWN = "unknown"
+_NAME, _COUNT = re.compile(rb"[0-9A-Za-z-]{1,64}"), re.compile(rb"[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,10 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
 
 def _state(index: Mapping[bytes, bytes]) -> State:
     """Read the name and the count of a state; what is damaged is as good as none, here as in the script."""
-    batches = index.get(b"batches", b"0")
-    if not batches.isdigit():
+    name, batches = index.get(b"incarnation", b""), index.get(b"batches", b"0")
+    if not _COUNT.fullmatch(batches):
         return State()
-    return State(index.get(b"incarnation", b"").decode(errors="replace"), int(batches))
+    return State(name.decode() if _NAME.fullmatch(name) else "", int(batches))
 
 
 def _entry(shard: int, name: bytes, value: bytes) -> IndexEntry:
