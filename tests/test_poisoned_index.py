@@ -14,7 +14,11 @@ from tests.poisoned import INDEX, TIMES, Poisoned, assert_counted, quarantined, 
 def test_a_spoilt_entry_of_the_index_is_told_again(cms: Poisoned) -> None:
     """A running instance announces the family anew, and what was counted is there again."""
     field = cms.key("jobs").split(b":series:")[1].replace(b":", b" ").decode()
-    for times, value in enumerate((b"junk", b"", b"1764000000000", b"\xff", b"x y {}", b'1 2 {"name": "jo'), 2):
+    good: bytes = cms.client.hget(INDEX, field)
+    other: bytes = cms.client.hget(INDEX, cms.key("took").split(b":series:")[1].replace(b":", b" "))
+    spoilt = [b"junk", b"", b"1764000000000", b"\xff", b"x y {}", b'1 2 {"name": "jo', b"9" * 5_000 + good[13:], other]
+    spoilt += [good.replace(word, b"cou~ter") for word in (b'"counter"', b"counter", b'"unit"', b'["queue"]', b"jobs")]
+    for times, value in enumerate(spoilt, 2):
         before = cms.read()
         cms.client.hset(INDEX, field, value)
         damaged = cms.read()

@@ -178,11 +178,18 @@ local function to_be_cleared(family)
   return fields
 end
 
+-- Whether an entry of the index is what an instance has told, and in its place. Redis alone is sure to know the digest.
+local function is_intact(entry, field)
+  local created, announced, told, check = string.match(entry, '^(%d+) (%d+) ({.*), "check": "(%x+)"}$')
+  if not told or #created ~= 13 or #announced ~= 13 or #check ~= 8 then return false end
+  return not redis.sha1hex or string.sub(redis.sha1hex(field .. told), 1, 8) == check
+end
+
 local known = get(KEYS[2], index_fields)
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
   -- An entry that was spoilt is told again.
-  family.known = known[position] and string.find(known[position], '^%d+ %d+ {.*}$') and known[position]
+  family.known = known[position] and is_intact(known[position], family.index_field) and known[position]
   if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
   -- A family without series is asked for one all the same, to learn whether its key is a hash.
   local fields = { family.overflow }

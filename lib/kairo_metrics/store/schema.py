@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha1
 from typing import Literal
 
 from .notation import label_text, printable
@@ -37,6 +37,8 @@ INSTANCE_LABEL = "instance_id"
 ENDED = "__ended__"
 # Stands in every label for the label sets that a family has no room for.
 OVERFLOW = "__overflow__"
+
+_CHECK_DIGITS = 8
 
 _OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livemax", "livesum", "livemostrecent"})
 
@@ -109,8 +111,8 @@ class Schema:
         return _exemplars(self.name, self.id)
 
     def metadata(self) -> str:
-        """The schema as JSON, for the families index."""
-        return json.dumps(
+        """The schema as JSON, for the families index; at its end what tells the script that it was not spoilt."""
+        told = json.dumps(
             {
                 "name": self.name,
                 "type": self.type,
@@ -122,7 +124,9 @@ class Schema:
                 "help": self.help,
                 "unit": self.unit,
             }
-        )
+        ).removesuffix("}")
+        check = sha1(f"{self.index_field}{told}".encode(), usedforsecurity=False).hexdigest()
+        return f'{told}, "check": "{check[:_CHECK_DIGITS]}"}}'
 
     @classmethod
     def from_metadata(cls, text: str | bytes) -> Schema:
