@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics import high_water
+from lib.kairo_metrics.collector import Scrape
+from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.high_water import HighWater, raised
 from lib.kairo_metrics.store.base import Applied, Batch, State, Writer
 from lib.kairo_metrics.store.conversation import adrive
 from lib.kairo_metrics.store.keys import Keys
 from tests.command_run import Command
-from tests.instance import WAIT, Instance, Start
+from tests.instance import JOBS, WAIT, Instance, Start
 from tests.test_rollback import A, Disk, Site, add, let_time_go_by
 
 RESTORED = 'kairo_samples_restored_total{family="jobs"}'
@@ -71,6 +74,29 @@ async def test_a_store_that_comes_up_with_the_same_disk_twice_is_made_whole_twic
         shown = await page()
         assert (shown[A], (await site.page()())[A]) == (7.0, 7.0)
         assert (await page())[RESTORED] == (await site.page()())[RESTORED] == 3.0
+
+
+def test_what_is_lost_once_more_is_waited_for_once_more() -> None:
+    """Redis in a crash loop: ten seconds after the last crash, and not the first, nobody sends again any more."""
+    water = HighWater()
+    water.remember(held(12, 20, at_ms=0))
+    for jobs, batches, at_ms, is_lost in (
+        (3, 5, 1_000, False),
+        (8, 11, 2_000, False),
+        (3, 5, 10_900, False),
+        (3, 5, 11_100, False),
+        (8, 11, 20_950, True),
+    ):
+        scrape = held(jobs, batches, at_ms)
+        page = raised(scrape, water.missing(scrape))
+        assert [family.rows for family in page.families] == [{b'queue="a"': b"12"}]
+        assert water.lost(scrape) == ((0, State("blue", 20)) if is_lost else None)
+        water.remember(page)
+
+
+def held(jobs: int, batches: int, at_ms: int) -> Scrape:
+    """Give what a scrape finds in a store with so many jobs, from so many batches."""
+    return Scrape((Family(JOBS, {b'queue="a"': b"%d" % jobs}),), at_ms, (State("blue", batches),), (None,))
 
 
 async def test_two_pages_of_which_one_knows_more_write_back_nothing_twice(

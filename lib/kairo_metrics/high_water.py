@@ -89,8 +89,12 @@ class HighWater:
         Raises:
             StoreUnavailable: the store went back, and nobody here knows how far.
         """
-        if self._ebb is None or self._is_over(scrape):
-            self._ebb = self._ebbing(scrape)
+        ebb = self._ebbing(scrape)
+        if ebb and self._ebb and not self._is_over(scrape):
+            # Once more, before the difference was written back: instances send again from now on.
+            self._ebb = replace(self._ebb, since_ms=ebb.since_ms)
+        elif ebb or self._is_over(scrape):
+            self._ebb = ebb
         if self._ebb is None:
             if scrape.is_recovering:
                 raise StoreUnavailable("it went back in time, and what it lost is being sent again")
