@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from lib.kairo_metrics import high_water
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.store.base import State
 from lib.kairo_metrics.store.server_run import ServerRun
-from tests.instance import Start
+from lib.kairo_metrics.store.snapshot import Snapshot
+from tests.instance import Start, memory_instance
 from tests.soak.redis_process import RedisProcess
-from tests.test_rollback import A, Site, add, let_time_go_by
+from tests.test_rollback import A, Page, Site, add, let_time_go_by
 
 BORN = State("blue-1764000000000", 7)
 
@@ -55,6 +57,53 @@ async def test_a_new_page_of_a_store_that_has_just_come_up_waits_for_the_instanc
     assert not page.done()
     await add(one)
     assert (await page)[A] == 8.0
+
+
+async def test_a_new_page_waits_also_for_those_of_whom_the_first_one_does_not_know(
+    site: Site, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instance that has sent again all that it heard of is not the last one: others may have sent more since."""
+    monkeypatch.setattr(high_water, "_NOTICED_MS", 2_000)
+    one, other = site.writer(), site.writer()
+    await add(one, 3)
+    redis_process.save()
+    await add(one, 2)
+    await add(other, 4)
+    await another_second()
+    redis_process.kill_and_start()
+    await add(one)
+    page = asyncio.create_task(site.page()())
+    await asyncio.sleep(0.2)
+    await add(other)
+    assert (await page)[A] == 11.0
+
+
+async def test_a_server_that_comes_up_once_more_is_waited_for_once_more() -> None:
+    """While Redis is killed again and again, a new function shows what it has only when it has been up for a while."""
+    one = memory_instance()
+    await add(one, 3)
+    snapshot, ages_ms = one.store.snapshot, [4_900, 4_950, 60_000]
+
+    async def another_run() -> Snapshot:
+        age_ms = ages_ms.pop(0)
+        return replace(await snapshot(), runs=(ServerRun(str(age_ms), age_ms, has_loaded=True),))
+
+    one.store.snapshot = another_run  # type: ignore[method-assign]
+    assert (await Page(one)())[A] == 3.0
+    assert ages_ms == []
+
+
+async def test_a_server_that_has_been_up_for_long_is_read_once() -> None:
+    """That it was started anew some day costs no new function a second reading."""
+    one = memory_instance()
+    await add(one, 3)
+    snapshot, ages_ms = one.store.snapshot, [3_600_000]
+
+    async def long_run() -> Snapshot:
+        return replace(await snapshot(), runs=(ServerRun("a", ages_ms.pop(), has_loaded=True),))
+
+    one.store.snapshot = long_run  # type: ignore[method-assign]
+    assert (await Page(one)())[A] == 3.0
 
 
 async def test_a_new_page_that_may_not_wait_says_why(
@@ -110,15 +159,15 @@ async def test_new_instances_that_count_past_what_was_lost_hide_no_dip(
     [
         ({}, ServerRun()),
         ({"run_id": "a", "uptime_in_seconds": "soon"}, ServerRun("a")),
-        ({"run_id": "a", "uptime_in_seconds": "3"}, ServerRun("a", 3_500, has_loaded=True)),
-        ({"run_id": "a", "uptime_in_seconds": "4"}, ServerRun("a", 4_500)),
-        ({"uptime_in_seconds": "2", "server_time_usec": "?"}, ServerRun("", 2_500, has_loaded=True)),
-        ({"uptime_in_seconds": "2", "server_time_usec": "1764000003999999"}, ServerRun("", 3_500, has_loaded=True)),
+        ({"run_id": "a", "uptime_in_seconds": "3"}, ServerRun("a", 2_500, has_loaded=True)),
+        ({"run_id": "a", "uptime_in_seconds": "4"}, ServerRun("a", 3_500)),
+        ({"uptime_in_seconds": "2", "server_time_usec": "?"}, ServerRun("", 1_500, has_loaded=True)),
+        ({"uptime_in_seconds": "2", "server_time_usec": "1764000003999999"}, ServerRun("", 2_500, has_loaded=True)),
     ],
 )
 def test_what_a_server_leaves_out_is_not_guessed(server: dict[str, Any], run: ServerRun) -> None:
     """One that does not tell since when it is up, as some hosts do not, is one that has been up for long."""
-    read = ServerRun.read(server, BORN, 1_764_000_004_500)
+    read = ServerRun.read(server, BORN, None, 1_764_000_004_500)
     assert (read.id, read.has_loaded) == (run.id, run.has_loaded)
     assert not run.has_loaded or read.age_ms == run.age_ms
 
@@ -126,4 +175,4 @@ def test_what_a_server_leaves_out_is_not_guessed(server: dict[str, Any], run: Se
 def test_a_state_without_a_date_was_not_loaded() -> None:
     """A state that has no name yet, or one of an older version, is waited for by nobody."""
     for state in (State(), State("blue", 7)):
-        assert not ServerRun.read({"uptime_in_seconds": "1"}, state, 1_764_000_004_500).has_loaded
+        assert not ServerRun.read({"uptime_in_seconds": "1"}, state, None, 1_764_000_004_500).has_loaded

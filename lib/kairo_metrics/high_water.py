@@ -77,7 +77,7 @@ class HighWater:
         """
         if self._states:
             return 0.0
-        return max((_NOTICED_MS - run.age_ms for run in scrape.runs if run.has_loaded), default=0) / 1000
+        return max([0, *(_NOTICED_MS - run.age_ms for run in scrape.runs if run.has_loaded)]) / 1000
 
     def missing(self, scrape: Scrape, names: frozenset[str] = frozenset()) -> dict[Schema, Rows]:
         """Return what counters lack of what was shown because the store went back, as rows that can be added to theirs.

@@ -92,7 +92,7 @@ class Scraper:
     async def _read(self, names: frozenset[str], extras: Extras, end_s: float) -> Scrape:
         """Read the store; where it has just come up and nobody here knows what it had, give the instances some time."""
         scrape = await collect(self._pipeline.store, self._limits, names, extras)
-        if doubtful_s := self._water.doubtful_s(scrape):
+        while doubtful_s := self._water.doubtful_s(scrape):  # it may come up once more meanwhile
             if time.perf_counter() + doubtful_s > end_s:
                 raise StoreUnavailable("it has just come up, and may lack what instances are about to send again")
             await asyncio.sleep(doubtful_s)

@@ -105,7 +105,7 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
     measures["clock_skew_s"] = _skew_s(int(clock[0]) + int(clock[1]) / 1e6, *between_s)
     measures["max_series"] = max_series
     now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
-    runs = tuple(ServerRun.read(about, state, now_ms) for state in states)
+    runs = tuple(ServerRun.read(about, *found, now_ms) for found in zip(states, recoveries, strict=True))
     return Snapshot(now_ms, tuple(entries), damaged, tuple(states), tuple(recoveries), runs, facts, measures)
 
 
