@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from lib.kairo_metrics.doctor import page as page_checks
+from lib.kairo_metrics.doctor.http import Answer
 from tests.doctor_run import TOKEN, Doctor
 from tests.site import GOOD, HTML_KIND, Page, endpoint, site
 
@@ -81,3 +82,10 @@ def test_a_slow_page_is_measured_against_the_scraper_s_timeout(
 
     with site(answer) as url:
         assert doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN).mark("duration") == mark
+
+
+@pytest.mark.parametrize(("date", "mark"), [("07", "ok"), ("14", "ok"), ("00", "warn"), ("20", "warn")])
+def test_a_page_that_took_its_time_is_no_clock_that_is_behind(date: str, mark: str) -> None:
+    """A server that says when it was asked, and answers eight seconds later, is not told to set its clock."""
+    answer = Answer(200, {"date": f"Thu, 01 Jan 2026 00:00:{date} GMT"}, b"", 8.0, 1_767_225_614.5)
+    assert page_checks._clock(answer).mark == mark

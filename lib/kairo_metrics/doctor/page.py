@@ -202,7 +202,9 @@ def _clock(answer: Answer) -> Finding:
         said = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except ValueError:
         return skipped("clock", "the answer has no Date")
-    skew_s = said + _DATE_RESOLUTION_S / 2 - answer.received_at_s
+    # Some servers say when they were asked, others when they answered: while it lies between the two, the clocks agree.
+    asked_at_s = answer.received_at_s - answer.took_s
+    skew_s = max(0.0, said - answer.received_at_s) + min(0.0, said + _DATE_RESOLUTION_S - asked_at_s)
     if abs(skew_s) < _SKEW_S:
         return ok("clock", "the server's and this machine's agree")
     ahead = "ahead of" if skew_s > 0 else "behind"
