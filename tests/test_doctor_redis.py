@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import redis
 
+from lib.kairo_metrics.config import Settings
 from lib.kairo_metrics.dev.redis_server import free_port, private_redis
 from lib.kairo_metrics.doctor import server
 from lib.kairo_metrics.store import script
 from lib.kairo_metrics.store.base import Steps
-from lib.kairo_metrics.store.inspection import ServerFacts
+from lib.kairo_metrics.store.inspection import Refusal, ServerFacts, probe_rights
 from tests.doctor_run import Doctor, filled, healthy
 from tests.instance import Start
 from tests.proxy import Proxy
@@ -144,6 +145,7 @@ def test_an_eviction_policy_that_drops_metrics_is_found(
 
 def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, configured: redis.Redis) -> None:
     """Memory is a warning while there is some, and a failure when writes are refused, which the rights show, too."""
+    configured.set("ballast", b"x" * 10_000_000)  # beside it, what a connection takes is little
     used = configured.info("memory")["used_memory"]
     configured.config_set("maxmemory", int(used * 1.1))
     assert doctor(**healthy(redis_url)).mark("memory") == "warn"
@@ -173,6 +175,29 @@ def test_a_user_of_other_keys_is_told_which(doctor: Doctor, allow: Any) -> None:
     report = doctor(**healthy(allow("+@all", keys="other:*"), METRICS_NAMESPACE="blue"))
     assert report.mark("rights") == "fail"
     assert report.checks["rights"][2] == "let the user reach the keys: ACL SETUSER kairo ~kairo:v1:{blue/*"
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("User kairo has no permissions to run the 'hkeys' command", "allow them: ACL SETUSER kairo +hkeys"),
+        ("User kairo has no permissions to access the 'kairo:v1:{a/0}:families' key", "let the user reach the keys"),
+        ("this user has no permissions to access one of the keys used as arguments", "let the user reach the keys"),
+    ],
+)
+def test_every_server_s_words_for_a_missing_right_are_understood(said: str, advice: str) -> None:
+    """Redis 6 and 8 and Valkey say it differently, and some name a command that has `key` in it."""
+    refusal = Refusal("HKEYS", said)
+    assert refusal.of_permission
+    assert server._how_to_allow(Settings(redis_url="redis://kairo:hush@127.0.0.1"), [refusal]).startswith(advice)
+
+
+@pytest.mark.parametrize("mode", [b"redis_mode:cluster", b"server_mode:cluster"])
+def test_a_cluster_is_known_by_any_server_s_word_for_it(mode: bytes) -> None:
+    """In a cluster of Valkey, too, doctor looks for the rights that a cluster takes."""
+    probing = probe_rights("production", [0])
+    assert next(probing) == ("INFO", "server")
+    assert probing.send(mode + b"\r\n") == ("ASKING",)
 
 
 def test_the_rights_that_the_advice_gives_are_enough(doctor: Doctor, allow: Any, redis_client: redis.Redis) -> None:

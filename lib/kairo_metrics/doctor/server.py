@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -258,6 +259,7 @@ def _said(refusals: tuple[Refusal, ...] | list[Refusal]) -> str:
 
 def _how_to_allow(settings: Settings, missing: list[Refusal]) -> str:
     user = unquote(urlsplit(settings.redis_url or "").username or "") or "default"
-    if all("key" in refusal.reason for refusal in missing):
+    # Since version 7 the sentence names the command, too, and one is called HKEYS.
+    if all(re.search("access .*key", refusal.reason) for refusal in missing):
         return f"let the user reach the keys: ACL SETUSER {user} ~kairo:v1:{{{settings.namespace}/*"
     return f"allow them: ACL SETUSER {user} {' '.join(f'+{refusal.command.lower()}' for refusal in missing)}"

@@ -136,7 +136,8 @@ def _is_cluster() -> Steps[bool]:
         reply = yield ("INFO", "server")
     except StoreRefused:
         return False
-    return _facts_in(reply).get("redis_mode") == "cluster"
+    told = _facts_in(reply)
+    return "cluster" in {told.get("redis_mode"), told.get("server_mode")}  # the second is Valkey's
 
 
 def _probe_cluster(refusals: dict[str, Refusal]) -> Steps[None]:
