@@ -136,23 +136,31 @@ def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url
     assert "replica" not in doctor(**healthy(redis_url)).checks
 
 
-@pytest.fixture
-def sentinel(pair: tuple[str, str, ExitStack], tmp_path: Path) -> Iterator[int]:
-    """Give the port of a sentinel that watches the pair under the name of `main`."""
-    port, config = free_port(), tmp_path / "sentinel.conf"
-    master = told(pair[1])["master_port"]
+@contextmanager
+def running_sentinel(replica: str, folder: Path, password: str = "") -> Iterator[int]:
+    """Give the port of a sentinel that watches the master of a replica under the name of `main`."""
+    port, config = free_port(), folder / "sentinel.conf"
+    master = told(replica)["master_port"]
     config.write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel monitor main 127.0.0.1 {master} 1\n"
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master} 1\n"
         "sentinel down-after-milliseconds main 400\nsentinel failover-timeout main 2000\n"
+        + (f"requirepass {password}\n" if password else "")
     )
     server = subprocess.Popen([find_binary(), config, "--sentinel"], stdout=subprocess.DEVNULL)
     try:
-        with redis.Redis(port=port, protocol=2) as client:
+        with redis.Redis(port=port, protocol=2, password=password or None) as client:
             wait_until(lambda: any(b"ok" in known for known in client.execute_command("SENTINEL", "REPLICAS", "main")))
         yield port
     finally:
         os.kill(server.pid, signal.SIGTERM)
         server.wait(10)
+
+
+@pytest.fixture
+def sentinel(pair: tuple[str, str, ExitStack], tmp_path: Path) -> Iterator[int]:
+    """Give the port of a sentinel that watches the pair."""
+    with running_sentinel(pair[1], tmp_path) as port:
+        yield port
 
 
 async def test_sentinels_say_where_to_write_and_where_to_read(
@@ -179,12 +187,35 @@ async def test_sentinels_say_where_to_write_and_where_to_read(
     assert await jobs_total(instance) == 3
 
 
-def test_a_sentinel_gets_no_login() -> None:
-    """Login and database are for Redis; how certificates are checked is for both."""
+async def test_sentinels_may_want_a_login_of_their_own(
+    pair: tuple[str, str, ExitStack], tmp_path: Path, start: Start, doctor: Doctor
+) -> None:
+    """Theirs goes to the end of the address, and what they say without it tells no password."""
+    with running_sentinel(pair[1], tmp_path, "gu@rd") as port:
+        url = f"redis+sentinel://127.0.0.1:{port}/main/3"
+        instance = start(f"{url}?sentinel_password=gu%40rd")
+        for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
+            instance.add('queue="a"')
+            await flush()
+        assert await jobs_total(instance) == 2
+        for wrong in (url, f"{url}?sentinel_password=whisper", f"{url}?sentinel_username=me&sentinel_password=whisper"):
+            stranger = start(wrong)
+            stranger.add('queue="a"')
+            with pytest.raises(StoreUnavailable, match=r"sentinels do not tell .*(?i:auth|pass)") as caught:
+                await stranger.flusher.aflush()
+            assert "whisper" not in str(caught.value)
+        report = await asyncio.to_thread(lambda: doctor(**healthy(url)))
+        assert "?sentinel_username=...&sentinel_password=..." in report.said("redis")
+
+
+def test_a_sentinel_does_not_get_the_login_of_redis() -> None:
+    """What stands before the hosts, and the database, are for Redis; how certificates are checked is for both."""
     url = "rediss+sentinel://kairo:hush@10.0.0.1,10.0.0.2/main/3?ssl_cert_reqs=none&db=3"
-    pool = Pool(url, settings(url))
-    assert pool.url_of(("10.0.0.2", 26379)) == "rediss://10.0.0.1?ssl_cert_reqs=none"
-    assert pool.url_of(("10.0.0.9", 6379)) == "rediss://kairo:hush@10.0.0.1/3?ssl_cert_reqs=none&db=3"
+    own = "&sentinel_username=gu%3Ard&sentinel_password=low"
+    for given, login in ((url, ""), (url + own, "gu%3Ard:low@")):
+        pool = Pool(given, settings(given))
+        assert pool.url_of(("10.0.0.2", 26379)) == f"rediss://{login}10.0.0.1?ssl_cert_reqs=none"
+        assert pool.url_of(("10.0.0.9", 6379)) == "rediss://kairo:hush@10.0.0.1/3?ssl_cert_reqs=none&db=3"
 
 
 def test_a_sentinel_that_hangs_is_asked_last() -> None:

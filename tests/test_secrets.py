@@ -85,6 +85,8 @@ MALFORMED = [
     {"REDIS_URL": f"redis://:{HUSH}@host?unknown=1"},
     {"REDIS_URL": f"redis://:{HUSH}@one:port,two"},
     {"REDIS_URL": f"redis+sentinel://:{HUSH}@one,two"},
+    {"REDIS_URL": f"redis+sentinel://one/main?sentinel_password={HUSH}&unknown=1"},
+    {"REDIS_URL": f"redis+sentinel://:12/main?{HUSH}=x@one/main"},
     {"METRICS_READ_URL": f"redis://:{HUSH}@host:port"},
     {"KV_URL": f"{HUSH}@host", "REDIS_URL": ""},
     {"REDIS_TLS_URL": f"redis://[{HUSH}@host", "REDIS_URL": ""},

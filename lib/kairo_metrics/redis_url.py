@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from .errors import SettingsError
 
@@ -17,6 +17,8 @@ _PORT, _SENTINEL_PORT = 6379, 26379
 # What may follow the `?` of the address; the rest of redis-py's options are ours to choose.
 _OPTIONS = frozenset({"db"})
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
+# The login in front of the hosts is for Redis; these are the names that other clients have for the sentinels' own.
+_SENTINEL_LOGIN = ("sentinel_username", "sentinel_password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class RedisAddress:
         url: as redis-py takes it, with the first host: scheme, login, database and options.
         hosts: all of them.
         service: the name under which sentinels know the server; empty where the hosts are the server itself.
+        sentinel_url: how sentinels are reached, as redis-py takes it: with a login of their own, and without database.
     """
 
     url: str = field(repr=False)
     hosts: tuple[Host, ...] = ()
     service: str = ""
+    sentinel_url: str = field(default="", repr=False)
 
 
 def read_redis_url(url: str) -> RedisAddress:
@@ -43,9 +47,9 @@ def read_redis_url(url: str) -> RedisAddress:
     Example:
         >>> read_redis_url("redis://user:secret@10.0.0.1:7000,10.0.0.2/0").hosts
         (('10.0.0.1', 7000), ('10.0.0.2', 6379))
-        >>> address = read_redis_url("redis+sentinel://:secret@10.0.0.1,10.0.0.2/main/3")
-        >>> address.service, address.hosts[1], address.url
-        ('main', ('10.0.0.2', 26379), 'redis://:secret@10.0.0.1/3')
+        >>> address = read_redis_url("redis+sentinel://:secret@10.0.0.1,10.0.0.2/main/3?sentinel_password=other")
+        >>> address.service, address.hosts[1], address.url, address.sentinel_url
+        ('main', ('10.0.0.2', 26379), 'redis://:secret@10.0.0.1/3', 'redis://:other@10.0.0.1')
     """
     scheme, _, rest = url.partition("://")
     if scheme == "unix":
@@ -56,16 +60,24 @@ def read_redis_url(url: str) -> RedisAddress:
     login, at, listed = place.rpartition("@")
     port = _SENTINEL_PORT if scheme.endswith(_BY_SENTINELS) else _PORT
     hosts = tuple(_host(host, port) for host in listed.split(","))
-    service = ""
-    if scheme.endswith(_BY_SENTINELS):
-        path, mark, options = tail.partition("?")
-        service, _, database = path.removeprefix("/").partition("/")
-        if not service:
-            raise ValueError("the name of the service is missing")
-        tail = f"/{database}{mark}{options}"
     first = listed.split(",")[0]
-    plain = f"{scheme.removesuffix(_BY_SENTINELS)}://{login}{at}{first}{tail}"
-    return RedisAddress(plain, hosts, unquote(service))
+    if not scheme.endswith(_BY_SENTINELS):
+        return RedisAddress(f"{scheme}://{login}{at}{first}{tail}", hosts)
+    scheme = scheme.removesuffix(_BY_SENTINELS)
+    _, _, path, query, fragment = urlsplit(tail)
+    service, _, database = path.removeprefix("/").partition("/")
+    if not service:
+        raise ValueError("the name of the service is missing")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    user, password = (quote(options.pop(name, ""), safe="") for name in _SENTINEL_LOGIN)
+    of_both = {name: value for name, value in options.items() if name != "db"}
+    place = f"{user}:{password}@{first}" if user or password else first
+    return RedisAddress(
+        urlunsplit((scheme, f"{login}{at}{first}", f"/{database}", urlencode(options), fragment)),
+        hosts,
+        unquote(service),
+        urlunsplit((scheme, place, "", urlencode(of_both), "")),
+    )
 
 
 def check_redis_url(variable: str, url: str) -> None:
@@ -86,10 +98,11 @@ def check_redis_url(variable: str, url: str) -> None:
     try:
         parts = urlsplit(read_redis_url(url).url)
         database = parts.path.strip("/") if parts.scheme != "unix" else ""
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        told = urlsplit(url)
+        options = dict(parse_qsl(told.query, keep_blank_values=True))
         for number in filter(None, (str(parts.port or ""), database, options.get("db", ""))):
             int(number)
-        if "@" in parts.query or parts.fragment:
+        if "@" in told.query or told.fragment:
             # The beginning of such a password would be taken for a host and a port, and its rest be told.
             raise ValueError("a password with ? or #")  # noqa: TRY301  the same sentence for both
     except ValueError:
@@ -99,6 +112,7 @@ def check_redis_url(variable: str, url: str) -> None:
             "percent-encode what is special in its password",
         ) from None
     known = _OPTIONS | (_TLS_OPTIONS if parts.scheme == "rediss" else frozenset())
+    known |= frozenset(_SENTINEL_LOGIN if told.scheme.endswith(_BY_SENTINELS) else ())
     if options.get("ssl_cert_reqs", "required") not in {"none", "optional", "required"}:
         raise SettingsError(variable, "has an option ssl_cert_reqs that is not none, optional or required")
     if unknown := sorted(options.keys() - known):

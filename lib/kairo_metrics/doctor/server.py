@@ -228,6 +228,8 @@ def _how_to_reach(settings: Settings, reason: str) -> str:
         return "connect a Redis: the Vercel marketplace sets REDIS_URL; elsewhere set it yourself"
     said = reason.lower()
     for word, advice in {
+        "the sentinels": "look at them, and at the name of the service behind them in REDIS_URL; a login of their own "
+        "goes to its end: ?sentinel_username=...&sentinel_password=...",
         "wrongpass": "correct the user and the password in REDIS_URL; percent-encode what is special in them",
         "invalid username": "correct the user and the password in REDIS_URL; percent-encode what is special in them",
         "invalid password": "correct the password in REDIS_URL; percent-encode what is special in it",

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..config import Settings
 from ..redis_url import read_redis_url
@@ -34,6 +33,7 @@ class Pool:
         address = read_redis_url(url)
         self.settings = settings
         self.url = address.url
+        self._sentinel_url = address.sentinel_url
         self.cluster: Cluster | None = None
         self.sentinels: Sentinels | None = None
         self._idle: dict[asyncio.AbstractEventLoop, list[AsyncLink]] = {}
@@ -91,12 +91,8 @@ class Pool:
         self._idle, self._sync_idle = {}, []
 
     def url_of(self, node: Node) -> str:
-        """Return the address to reach a node by: a sentinel gets neither login nor database."""
-        if self.sentinels is not None and node in self.sentinels.hosts:
-            parts = urlsplit(self.url)
-            options = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "db"])
-            return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", options, ""))
-        return self.url
+        """Return the address to reach a node by: a sentinel does not get the login of Redis, nor its database."""
+        return self._sentinel_url if self.sentinels is not None and node in self.sentinels.hosts else self.url
 
     def known_cluster(self, seeds: Sequence[Address] = ()) -> Cluster:
         """Return what is known of the cluster; whoever asks has been told that there is one."""
