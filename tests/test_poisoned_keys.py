@@ -44,8 +44,10 @@ def test_a_foreign_type_under_a_writer_loses_nothing(cms: Poisoned, kind: str) -
 
 
 def test_a_spoilt_record_of_a_writer_loses_nothing(cms: Poisoned) -> None:
-    """What is no number is no reason to take a new batch for an old one, nor to refuse it for ever."""
-    for times, record in enumerate((b"junk", b"", b"-1", b"1e300", b"9" * 400, b"nan", b"\xff\x00"), 1):
+    """What is no number, or another one, is no reason to take a batch for an old one, for a lost one, or for none."""
+    no_numbers = b"junk", b"", b"-1", b"1e300", b"9" * 400, b"nan", b"\xff\x00"
+    others = b"1", b"12", b"12 1", b"12 2", b"2 12", b"12 12 ", b" 12 12", b"9" * 16 + b" " + b"9" * 16
+    for times, record in enumerate(no_numbers + others, 1):
         for key in cms.client.keys("kairo:v1:*:writer:*"):
             cms.client.set(key, record)
         for _ in range(2):

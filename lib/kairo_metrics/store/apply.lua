@@ -1,6 +1,6 @@
 -- Applies one sealed batch: all of it, or none of it. native.lua, words.lua and recovery.lua are run before this file.
 --
--- KEYS[1]   string  the writer's last applied sequence number
+-- KEYS[1]   string  the writer's record: the last sequence number that was applied, twice
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
 --                   "incarnation" -> the name of this state, "batches" -> how many it has taken
 --                   "recovery" -> since it went back in time: "<since ms> <name before> <batches it had, as far as
@@ -103,8 +103,10 @@ local function is_foreign(reply) return type(reply) == 'table' and reply.err and
 
 local record = redis.pcall('GET', KEYS[1])
 if type(record) == 'table' and record.err and not is_foreign(record) then return record end
--- A record that is none of ours is as good as gone: the writer takes another name.
-local applied = type(record) == 'string' and fitting.w(record) and tonumber(record) or 0
+-- A record that is none of ours is as good as gone: the writer takes another name. The number stands there twice, so that
+-- what is left of one that was spoilt is not taken for another number.
+local number, copy = string.match(type(record) == 'string' and record or '', '^(%d+) (%d+)$')
+local applied = number and number == copy and fitting.w(number) and tonumber(number) or 0
 local stored = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
 local state = { incarnation = stored[1] or '', batches = stored[2] or '0', account = stored[3] or '' }
 local is_countable = fitting.w(state.batches)
@@ -324,7 +326,7 @@ set(KEYS[2], index)
 for _, family in ipairs(families) do
   for _, field in ipairs(family.removed) do redis.call('HDEL', family.key, field) end
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', lease_ms)
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[1], 'PX', lease_ms)
 for _, family in ipairs(families) do write(family.key, family.lines) end
 if told_apart then write(KEYS[3], overflowed) end
 table.insert(answer, 2, incarnation .. ' ' .. batches)
