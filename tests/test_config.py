@@ -134,6 +134,7 @@ def test_the_usual_addresses_work(url: str) -> None:
     "wrong",
     [
         {"auth_tokens": ("",)},
+        {"auth_tokens": ("secret", " \n")},
         {"auth_tokens": "secret"},
         {"namespace": "a}b"},
         {"shards": 0},

@@ -83,7 +83,7 @@ class Settings:
         Raises:
             SettingsError: a value is malformed; the error names its variable.
         """
-        if not all(isinstance(token, str) and token for token in self.auth_tokens) or not isinstance(
+        if not all(isinstance(token, str) and token.strip() for token in self.auth_tokens) or not isinstance(
             self.auth_tokens, tuple
         ):
             raise SettingsError(
