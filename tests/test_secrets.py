@@ -25,10 +25,11 @@ from lib.kairo_metrics.auth import BearerAuth
 from lib.kairo_metrics.dev.redis_server import free_port
 from lib.kairo_metrics.dev.settings import DevSettings
 from lib.kairo_metrics.doctor.http import Target
-from lib.kairo_metrics.errors import KairoError, StoreError
+from lib.kairo_metrics.errors import KairoError, KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.keyring import Keyring
 from lib.kairo_metrics.push_settings import PushSettings
 from lib.kairo_metrics.receiver import Receiver
+from lib.kairo_metrics.store.address import without_login
 from lib.kairo_metrics.store.redis import RedisStore
 from tests.dev_server import _FOREIGN, REPOSITORY, dev_server
 from tests.host_server import host_server
@@ -167,6 +168,22 @@ async def test_a_redis_that_repeats_the_login_is_not_repeated(start: Start, capl
             with pytest.raises(StoreError, match="unknown command 'AUTH'") as caught:
                 await flush() if flush else instance.flusher.flush()
             assert_silent(*traceback.format_exception(caught.value), caplog.text)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        StoreRefused(f"Redis: {HUSH}"),
+        StoreUnavailable(f"Redis: {HUSH}", broken=True),
+        KeysElsewhere(f"Redis: MOVED 1 {HUSH}:6379", 1, HUSH, 6379, asking=False),
+    ],
+    ids=lambda refusal: type(refusal).__name__,
+)
+def test_whatever_refuses_a_login_does_not_repeat_it(refusal: StoreError) -> None:
+    """A refusal stays what it was, whichever it is, with all but the password."""
+    told = without_login(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
+    assert told is refusal
+    assert_silent(str(told), repr(told), *traceback.format_exception(told))
 
 
 @pytest.mark.parametrize("way", [{"token": HUSH}, {"username": "1234", "password": PUSH_PASSWORD}])

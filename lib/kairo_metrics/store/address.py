@@ -66,7 +66,8 @@ def without_login(refusal: StoreError, greeting: Iterable[Command]) -> StoreErro
         password = str(words[-1])
         if command == "AUTH" and len(password) >= _SHORTEST_SECRET:
             said = said.replace(password, "***")
-    return refusal if said == str(refusal) else type(refusal)(said)
+    refusal.args = (said,)
+    return refusal
 
 
 def distrust(err: BaseException | None) -> str | None:
