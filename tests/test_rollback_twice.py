@@ -174,3 +174,19 @@ async def test_a_scrape_that_was_overtaken_shows_no_dip_either(site: Site) -> No
     assert (await page())[A] == 7.0
     go_on.set()
     assert (await slow)[A] == 7.0
+
+
+async def test_a_new_page_that_was_overtaken_by_the_last_replay_shows_no_dip(site: Site) -> None:
+    """Of two first scrapes of a function, the one that read before all was sent again shows as much as the other."""
+    one, other, page = site.writer(), site.writer(), site.page()
+    await add(one, 3)
+    disk = site.disk()
+    await add(other, 4)
+    await add(one)
+    disk.load()
+    await add(one)
+    slow, go_on = await page.read_slowly()
+    await add(other)
+    assert (await page())[A] == 10.0
+    go_on.set()
+    assert (await slow)[A] == 10.0

@@ -107,7 +107,7 @@ class HighWater:
 
     def missing_of_overtaken(self, scrape: Scrape, names: frozenset[str] = frozenset()) -> dict[Schema, Rows]:
         """Return the same for a scrape that is older than what was shown, of which nothing new can be learned."""
-        return dict(self._lacking(scrape, names)) if self._ebb else {}
+        return dict(self._lacking(scrape, names)) if self._ebb or scrape.is_recovering else {}
 
     def lost(self, scrape: Scrape) -> tuple[int, State] | None:
         """Return a shard, and the state of which nobody sends again what is missing; None while somebody may."""
