@@ -57,7 +57,7 @@ WRITING = """
 """
 READING = """
     auth collector endpoint exemplars gauges high_water keyring report restoration rows scrape token_sources
-    store.labels store.leases store.recovery store.snapshot
+    store.labels store.leases store.recovery store.server_info store.server_run store.snapshot
     exposition exposition.family exposition.names exposition.negotiate
 """
 
