@@ -3,8 +3,14 @@
 
 local recovery = {}
 
-local ACCOUNT = '^(%d+) (%S+) (%d+) (%d+) (%-?%d+)$'
+local ACCOUNT = '^(%d+) ([%w-]+) (%d+) (%d+) (%-?(%d+))$'
 local KNOWN = '^(%S+) (%d+)$'
+
+-- The words of an account; nothing where it is damaged.
+local function read(account)
+  local since, name, goal, held, missing, digits = string.match(account, ACCOUNT)
+  if since and math.max(#since, #goal, #held, #digits) <= 15 then return since, name, goal, held, missing end
+end
 
 -- When a state got its name, ms: it is in the name. 0 where it is not.
 local function born_ms(name)
@@ -24,13 +30,13 @@ end
 local function lacks_something(state, told)
   local known, known_batches = string.match(told, KNOWN)
   if known == state.incarnation then return tonumber(known_batches) > tonumber(state.batches) end
-  local since, name, _, held = string.match(state.account, ACCOUNT)
+  local since, name, _, held = read(state.account)
   return known and (is_older(state.incarnation, known) or (tells_of(since, name, known) and held ~= '0'))
 end
 
 -- Whether what is written back is still missing: it was reckoned with the account, without the time, as it stands.
 function recovery.is_due(state, told, account)
-  local stands = string.match(state.account, ACCOUNT) and string.match(state.account, '^%d+ (.*)$') or ''
+  local stands = read(state.account) and string.match(state.account, '^%d+ (.*)$') or ''
   return lacks_something(state, told) and account == stands
 end
 
@@ -39,7 +45,7 @@ end
 function recovery.after(state, told, makes_good, restores)
   local known, known_batches = string.match(told, KNOWN)
   if not known then return nil, false end
-  local since, name, goal, held, missing = string.match(state.account, ACCOUNT)
+  local since, name, goal, held, missing = read(state.account)
   -- Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
   local is_behind = makes_good > 0 or tonumber(known_batches) > tonumber(state.batches)
   local went_back = state.incarnation == '' or (known == state.incarnation and is_behind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from .base import Batch, State
@@ -10,6 +11,7 @@ __all__ = ["RECOVERY_MS", "Recovery"]
 
 # A breaker leaves a store alone for 3 s at most, so whoever is awake has sent its batches again by then.
 RECOVERY_MS = 10_000
+_ACCOUNT = re.compile(rb"([0-9]{1,15}) ([0-9A-Za-z-]+) ([0-9]{1,15}) ([0-9]{1,15}) (-?[0-9]{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,11 @@ class Recovery:
             >>> Recovery.parse(b"1764000000000 blue-1763999999999 110 100 7").missing
             7
         """
-        try:
-            since_ms, name, goal, held, missing = text.decode().split(" ")
-            return cls(int(since_ms), name, int(goal), int(held), int(missing))
-        except ValueError:
+        found = _ACCOUNT.fullmatch(text)
+        if found is None:
             return None
+        since_ms, name, goal, held, missing = found.groups()
+        return cls(int(since_ms), name.decode(), int(goal), int(held), int(missing))
 
     @property
     def account(self) -> str:
