@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,16 @@ async def test_another_host_with_a_good_certificate_is_refused(start: Start, red
     with TlsFront(redis_url, "redis.example.org") as front:
         instance = start(front.url, redis_tls_ca=front.authority)
         instance.add('queue="a"')
-        with pytest.raises(StoreUnavailable, match=r"not trusted .*IP address mismatch"):
+        with pytest.raises(StoreUnavailable, match=r"not trusted .*IP address mismatch.* a host that it is for"):
+            await instance.flusher.aflush()
+
+
+async def test_an_expired_certificate_is_refused(start: Start, redis_url: str) -> None:
+    """What is to be done about one that has ended is another thing than about an unknown authority."""
+    with TlsFront(redis_url, until=datetime.now(UTC) - timedelta(hours=1)) as front:
+        instance = start(front.url, redis_tls_ca=front.authority)
+        instance.add('queue="a"')
+        with pytest.raises(StoreUnavailable, match=r"not trusted .*has expired.*: have it renewed, or"):
             await instance.flusher.aflush()
 
 

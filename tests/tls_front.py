@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -23,19 +24,21 @@ class TlsFront:
     Args:
         upstream: the `redis://` URL of the real server.
         names: for whom its certificate is.
+        until: when its certificate ends; by default long after the test.
 
     Attributes:
         url: the `rediss://` URL to give to the client.
         authority: the certificate, as PEM text, that a client must trust to trust the server's.
     """
 
-    def __init__(self, upstream: str, *names: str) -> None:
+    def __init__(self, upstream: str, *names: str, until: datetime | None = None) -> None:
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname, parts.port)
         maker = trustme.CA()
         self.authority = maker.cert_pem.bytes().decode()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        maker.issue_cert(*(names or (_HOST,))).configure_cert(self._context)
+        began = until - timedelta(days=1) if until else None
+        maker.issue_cert(*(names or (_HOST,)), not_before=began, not_after=until).configure_cert(self._context)
         self._listener = socket.create_server((_HOST, 0))
         self.url = f"rediss://{_HOST}:{self._listener.getsockname()[1]}/0"
         self._ended = threading.Event()

@@ -18,6 +18,13 @@ _FRUGAL = {
     "driver_info": None,  # nor a CLIENT SETINFO
     "socket_connect_timeout": 10.0,  # where no flush budget or scrape deadline ends the attempt earlier
 }
+# By OpenSSL's number of what is wrong with a certificate: where no authority helps.
+_BETTER_ADVICE = {
+    9: "look at this machine's clock",
+    10: "have it renewed",
+    62: "let the address have a host that it is for",
+    64: "let the address have a host that it is for",
+}
 # What is shorter stands in every sentence.
 _SHORTEST_SECRET = 4
 
@@ -74,9 +81,10 @@ def distrust(err: BaseException | None) -> str | None:
     """Return what to do if the error, or one behind it, is that the server's certificate is not trusted."""
     while err is not None:
         if isinstance(err, ssl.SSLCertVerificationError):
+            advice = _BETTER_ADVICE.get(err.verify_code, "put its CA into METRICS_REDIS_TLS_CA")
             return (
-                f"the certificate of Redis is not trusted ({err.verify_message}): put its CA into "
-                "METRICS_REDIS_TLS_CA, or set METRICS_REDIS_TLS_VERIFY=false to go without the check"
+                f"the certificate of Redis is not trusted ({err.verify_message}): {advice}, or set "
+                "METRICS_REDIS_TLS_VERIFY=false to go without the check"
             )
         err = err.__cause__ or err.__context__
     return None
