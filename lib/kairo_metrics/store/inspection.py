@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from ..errors import StoreRefused, UnknownScript
 from .base import Command, Steps
 from .keys import Keys
+from .server_info import read_info
 
 __all__ = ["Refusal", "ServerFacts", "ping", "probe_rights", "read_clock_ms", "read_facts"]
 
@@ -95,7 +95,7 @@ def read_facts() -> Steps[ServerFacts]:
             reply = yield ("INFO", section)
         except StoreRefused:
             continue
-        lines |= _facts_in(reply)
+        lines |= read_info(reply)
     return ServerFacts(
         lines.get("redis_version"),
         lines.get("maxmemory_policy"),
@@ -136,7 +136,7 @@ def _is_cluster() -> Steps[bool]:
         reply = yield ("INFO", "server")
     except StoreRefused:
         return False
-    told = _facts_in(reply)
+    told = read_info(reply)
     return "cluster" in {told.get("redis_mode"), told.get("server_mode")}  # the second is Valkey's
 
 
@@ -170,13 +170,6 @@ def _probe() -> bytes:
     from importlib.resources import files
 
     return files(__package__).joinpath("probe.lua").read_bytes()
-
-
-def _facts_in(info: Any) -> dict[str, str]:
-    if not isinstance(info, bytes):
-        return {}
-    lines = (line.partition(":") for line in info.decode(errors="replace").splitlines())
-    return {name: value for name, colon, value in lines if colon and value}
 
 
 def _whole(text: str | None) -> int | None:

@@ -1,5 +1,5 @@
--- Asks for every command that apply.lua and tidy.lua run, and writes nothing: what would write is malformed on purpose, so that a
--- server which allows it complains about an argument, and one which does not about the permission.
+-- Asks for every command that apply.lua and tidy.lua run, and writes nothing: what would write is malformed on purpose, so
+-- that a server which allows it complains about an argument, and one which does not about the permission.
 --
 -- KEYS[1] a key of the shard that does not exist
 --

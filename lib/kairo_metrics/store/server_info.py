@@ -16,4 +16,4 @@ def read_info(reply: Any) -> dict[str, str]:
     """
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else ""
     lines = (line.partition(":") for line in text.splitlines())
-    return {name: value for name, colon, value in lines if colon}
+    return {name: value for name, _, value in lines if value}
