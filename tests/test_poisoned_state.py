@@ -18,30 +18,23 @@ from tests.poisoned import INDEX, Poisoned, assert_counted
 
 NINES = b"9" * 5_000
 FAR = b"9999999999999"
-DAMAGE: dict[str, list[bytes]] = {
-    "batches": [
-        *(b"", b"junk x", b"\xff", b"-3", b"1.5", b"+5", b"007", b"00", "\u0661\u0662".encode()),
-        *(b"9" * 15, b"9" * 16, b"9" * 30, b"9223372036854775807", NINES),
-    ],
-    "incarnation": [
-        *(
-            b"",
-            b"junk x",
-            b"\xff",
-            b"-3",
-            b"a b-" + FAR,
-            b"a-" + FAR,
-            b"a-" + b"9" * 15,
-            b"a-" + b"9" * 40,
-            b"a-" + NINES,
-        ),
-        b"x" * 100_000,
-    ],
-    "recovery": [
-        *(b"", b"junk x", b"\xff \xff", b"1 1 1 1 1", b"1 a-1 1_0 5 3", FAR + b" a-1 10 5 3", FAR + b" a-1 10 5 -3"),
-        *(NINES + b" a-1 10 5 3", FAR + b" a-" + NINES + b" 10 5 3", b" ".join([FAR, b"a-1", *[b"9" * 400] * 3])),
-    ],
-}
+COUNTS = [b"", b"junk x", b"\xff", b"-3", b"1.5", b"+5", b"007", b"00", "\u0661\u0662".encode(), NINES]
+COUNTS += [b"9" * 15, b"9" * 16, b"9" * 30, b"9223372036854775807"]
+NAMES = [
+    b"",
+    b"junk x",
+    b"\xff",
+    b"-3",
+    b"a b-" + FAR,
+    b"a-" + FAR,
+    b"a-" + b"9" * 15,
+    b"a-" + b"9" * 40,
+    b"a-" + NINES,
+]
+NAMES += [b"x" * 100_000]
+ACCOUNTS = [b"", b"junk x", b"\xff \xff", b"1 1 1 1 1", b"1 a-1 1_0 5 3", FAR + b" a-1 10 5 3", FAR + b" a-1 10 5 -3"]
+ACCOUNTS += [NINES + b" a-1 10 5 3", FAR + b" a-" + NINES + b" 10 5 3", b" ".join([FAR, b"a-1", *[b"9" * 400] * 3])]
+DAMAGE = {"batches": COUNTS, "incarnation": NAMES, "recovery": ACCOUNTS}
 
 
 class Reader:
