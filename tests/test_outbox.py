@@ -10,6 +10,7 @@ from lib.kairo_metrics.recorder import Recorder
 from lib.kairo_metrics.series import Series
 from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
 from lib.kairo_metrics.store.bookkeeping import BATCHES, LOST, OVERFLOWED
+from lib.kairo_metrics.store.conversation import doubted
 from lib.kairo_metrics.store.script import SENT_AGAIN_WITHIN_S, WRITER_LEASE_S, ask
 from tests.instance import JOBS, WAIT
 
@@ -289,3 +290,14 @@ def test_a_forgotten_script_is_not_sent_after_a_long_sleep() -> None:
     clock.now_s += SENT_AGAIN_WITHIN_S + 1
     with pytest.raises(StoreUnavailable, match="frozen"):
         steps.throw(UnknownScript("NOSCRIPT"))
+
+
+def test_a_batch_that_may_be_under_way_stays_in_doubt_when_the_script_is_unknown() -> None:
+    """Sent twice and answered once with NOSCRIPT, a batch may still arrive, though the script can't be sent along."""
+    steps = ask("apply.lua", (0,), Clock())
+    next(steps)
+    [unknown] = doubted([UnknownScript("NOSCRIPT")], sent=True)
+    assert steps.throw(unknown)[0] == "EVAL"
+    with pytest.raises(StoreUnavailable) as refused:
+        steps.throw(StoreUnavailable("refused"))
+    assert refused.value.sent

@@ -125,7 +125,13 @@ class KeysElsewhere(StoreError):
 
 
 class UnknownScript(StoreError):
-    """The server does not hold the script that EVALSHA named (NOSCRIPT)."""
+    """The server does not hold the script that EVALSHA named (NOSCRIPT); nothing was run.
+
+    Attributes:
+        sent: whether the command was sent before as well, without an answer.
+    """
+
+    sent = False
 
 
 class StoreRefused(StoreError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
 from lib.kairo_metrics.store.base import Batch, Steps, Verdict, Writer
+from lib.kairo_metrics.store.conversation import doubted
 from lib.kairo_metrics.store.script import SENT_AGAIN_WITHIN_S, ask
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Wire:
             if not first.broken or self._wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
                 raise
             try:
-                return [await self._instance.exchange(command)]
+                return doubted([await self._instance.exchange(command)], sent=first.sent)
             except StoreUnavailable as err:
                 err.sent = err.sent or first.sent
                 raise

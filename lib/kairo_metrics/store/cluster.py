@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import KeysElsewhere, StoreError, StoreUnavailable
 from .base import Command
 from .connections import hash_slot
+from .conversation import doubted
 from .question import Address, Node, Question, key_of
 from .script import SENT_AGAIN_WITHIN_S
 
@@ -180,7 +181,7 @@ def route(
             redirections = [reply for reply in part if isinstance(reply, KeysElsewhere)]
             doubtful = doubtful or any(redirection.sent for redirection in redirections)
             if not redirections:
-                answers[place] = Answer(part, nodes[place])
+                answers[place] = Answer(doubted(part, sent=doubtful), nodes[place])
                 continue
             goal = cluster.move(redirections[0], nodes[place])
             if redirections[0].asking:

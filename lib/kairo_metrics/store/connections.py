@@ -22,6 +22,7 @@ from ..config import Settings
 from ..errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .address import connection_arguments, distrust, without_login
 from .base import Command
+from .conversation import doubted
 from .question import Address, Node
 from .script import SENT_AGAIN_WITHIN_S
 
@@ -66,7 +67,7 @@ class AsyncConnectionToNode:
                 raise
             # The server closes sockets that idle, and a frozen instance does not notice.
             with _remembering(err):
-                return _doubted(await self._call(commands), err)
+                return doubted(await self._call(commands), sent=err.sent)
 
     async def _call(self, commands: Sequence[Command]) -> list[Any]:
         await self.send(*commands)
@@ -144,7 +145,7 @@ class ConnectionToNode:
             if not err.broken or _is_late(asked_s):
                 raise
             with _remembering(err):
-                return _doubted(self._call(commands), err)
+                return doubted(self._call(commands), sent=err.sent)
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
         if not self._connection.is_connected and self._greeting:
@@ -226,14 +227,6 @@ def _remembering(first: StoreUnavailable) -> Iterator[None]:
     except StoreUnavailable as err:
         err.sent = err.sent or first.sent
         raise
-
-
-def _doubted(replies: list[Any], first: StoreUnavailable) -> list[Any]:
-    """Let the same be said by replies that leave it to others to run it."""
-    for reply in replies:
-        if isinstance(reply, KeysElsewhere | StoreUnavailable):
-            reply.sent = reply.sent or first.sent
-    return replies
 
 
 def _is_answer(reply: StoreError, err: Exception) -> bool:

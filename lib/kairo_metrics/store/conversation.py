@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import StoreError, StoreUnavailable
+from ..errors import KeysElsewhere, StoreError, StoreUnavailable, UnknownScript
 from .base import Command, Steps
 
 if TYPE_CHECKING:
     from .protocol import AsyncLink, SyncLink
 
-__all__ = ["adrive", "drive", "is_foreign", "raise_refusal"]
+__all__ = ["adrive", "doubted", "drive", "is_foreign", "raise_refusal"]
 
 T = TypeVar("T")
 
@@ -68,6 +68,19 @@ def is_foreign(reply: Any) -> bool:
     if isinstance(reply, StoreError) and "WRONGTYPE" not in str(reply):
         raise reply
     return isinstance(reply, StoreError)
+
+
+def doubted(replies: list[Any], *, sent: bool) -> list[Any]:
+    """Let replies that leave it to others to run a command say that it may have been run before.
+
+    Args:
+        replies: of what was asked last.
+        sent: whether the same was sent before as well, without an answer.
+    """
+    for reply in replies:
+        if isinstance(reply, KeysElsewhere | StoreUnavailable | UnknownScript):
+            reply.sent = reply.sent or sent
+    return replies
 
 
 def raise_refusal(replies: Sequence[Any]) -> None:

@@ -71,7 +71,11 @@ def ask(
         if wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
             # The link may have asked twice, and then not this answer is the one to the first.
             raise StoreUnavailable("the instance was frozen while it asked", sent=True) from err
-        reply = yield ("EVAL", source, *rest)
+        try:
+            reply = yield ("EVAL", source, *rest)
+        except StoreUnavailable as failure:
+            failure.sent = failure.sent or err.sent
+            raise
     return reply
 
 
