@@ -3,124 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lib.kairo_metrics import high_water
-from lib.kairo_metrics.collector import Scrape
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.exposition.family import Family
-from lib.kairo_metrics.exposition.negotiate import PLAIN
-from lib.kairo_metrics.high_water import HighWater, raised
-from lib.kairo_metrics.pipeline import Pipeline
 from lib.kairo_metrics.restoration import restore
-from lib.kairo_metrics.scrape import Scraper
 from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store import recovery
 from lib.kairo_metrics.store.base import State
 from lib.kairo_metrics.store.conversation import adrive
-from lib.kairo_metrics.store.native import NativeCounts
-from lib.kairo_metrics.store.notation import number_text
-from lib.kairo_metrics.store.schema import Schema
-from tests.instance import JOBS, WAIT, Instance, Start, settings
-
-SIZE = Schema("size", "native", ("queue",), ("1.0", "+Inf"), help="Sizes.")
-SHARES = Schema("shares", "gauge", ("queue",), mode="sum", help="Shares held.")
-A = 'jobs_total{queue="a"}'
-
-
-class Disk:
-    """What a Redis had on its disk: all keys as they were, with the time that they have left."""
-
-    def __init__(self, client: Any) -> None:  # redis-py types replies as bytes or str
-        self._client = client
-        self._keys = {key: (client.dump(key), max(0, client.pttl(key))) for key in client.scan_iter()}
-
-    def load(self) -> None:
-        """Have Redis come up with it."""
-        self._client.flushall()
-        for key, (dump, left_ms) in self._keys.items():
-            self._client.restore(key, left_ms, dump)
-
-
-class Page:
-    """A function that serves the page: warm from one scrape to the next."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._store: Any = instance.store
-        self._scraper = Scraper(Pipeline(settings(), instance.store, instance.flusher))
-
-    async def __call__(self, *names: str) -> dict[str, float]:
-        """Scrape; return the samples."""
-        scrape = await self._scraper.take(time.perf_counter(), 5, frozenset(names))
-        lines = b"".join(PLAIN.render(scrape.families)).decode().splitlines()
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
-
-    async def read_slowly(self) -> tuple[asyncio.Task[dict[str, float]], asyncio.Event]:
-        """Start a scrape; it has read everything, and hears of it when the event is set."""
-        scan, has_read, go_on = self._store.scan, asyncio.Event(), asyncio.Event()
-
-        async def slow_scan(entries: Any) -> AsyncIterator[Any]:
-            found = [chunk async for chunk in scan(entries)]
-            has_read.set()
-            await go_on.wait()
-            for chunk in found:
-                yield chunk
-
-        self._store.scan = slow_scan
-        scrape = asyncio.create_task(self())
-        await has_read.wait()
-        self._store.scan = scan
-        return scrape, go_on
-
-
-class Site:
-    """Writers, and functions that serve the page, on one Redis."""
-
-    def __init__(self, start: Start, redis_url: str, client: Any) -> None:
-        self._start, self._redis_url = start, redis_url
-        self.client = client
-        self.shards = 1
-
-    def writer(self) -> Instance:
-        return self._start(self._redis_url, shards=self.shards)
-
-    def page(self) -> Page:
-        return Page(self.writer())
-
-    def disk(self) -> Disk:
-        return Disk(self.client)
+from tests.instance import JOBS, Start
+from tests.rollback import A, Site, add, let_time_go_by
 
 
 @pytest.fixture
 def site(start: Start, redis_url: str, redis_client: Any) -> Site:
     return Site(start, redis_url, redis_client)
-
-
-async def add(instance: Instance, times: int = 1) -> None:
-    """Count so often, in as many batches: a job of one, a wait in the second bucket, a size and a share."""
-    for _ in range(times):
-        instance.add('queue="a"')
-        instance.add('queue="a"', 1.0, schema=WAIT, index=3)
-        instance.add('queue="a"', 0.5, schema=WAIT, index=1)
-        observed = NativeCounts(3, 0.001)
-        observed.observe(2.0)
-        with instance.recorder.lock:
-            instance.recorder.observe(Series(SIZE, 'queue="a"'), observed, 160, weight=1.0)
-        instance.add('queue="a"', schema=SHARES)
-        await instance.flusher.aflush()
-
-
-def let_time_go_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nobody wait any more for instances to send again."""
-    for module in (high_water, recovery):
-        monkeypatch.setattr(module, "RECOVERY_MS", 0)
 
 
 async def test_a_page_that_was_served_before_shows_no_dip_while_instances_send_again(site: Site) -> None:
@@ -311,56 +209,3 @@ async def test_an_account_that_was_spoilt_costs_no_page(site: Site) -> None:
         site.client.hset(index, "recovery", damage)
         await add(one)
         await site.page()()
-
-
-COUNTS = st.integers(0, 9)
-FLOATS = st.floats(0, 1e12) | st.sampled_from([0.1, 0.2, 0.3, 1e-9, float("inf"), float("nan")])
-
-
-def _counter(draw: Callable[[Any], Any]) -> bytes:
-    return number_text(draw(FLOATS.filter(lambda number: not math.isnan(number)))).encode()
-
-
-def _histogram(draw: Callable[[Any], Any]) -> bytes:
-    return b" ".join([number_text(draw(FLOATS)).encode(), *(b"%d" % draw(COUNTS) for _ in range(3))])
-
-
-def _native(draw: Callable[[Any], Any]) -> bytes:
-    counts = NativeCounts(draw(st.integers(-1, 3)), draw(st.sampled_from([0.0, 0.001, 0.5])))
-    for amount in draw(st.lists(st.integers(-40, 40), max_size=5)):
-        counts.observe(amount / 4)
-    return counts.text().encode()
-
-
-@pytest.mark.parametrize(
-    ("schema", "row"),
-    [
-        (Schema("jobs", "counter"), _counter),
-        (Schema("wait", "histogram", (), WAIT.bounds), _histogram),
-        (Schema("size", "native"), _native),
-    ],
-)
-@given(data=st.data())
-def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st.DataObject) -> None:
-    """Whatever the store has kept of a series, with what is added no number of it is below what was shown."""
-    shown, held = row(data.draw), row(data.draw)
-    water = HighWater()
-    water.remember(_scrape(schema, shown, 5))
-    scrape = _scrape(schema, held, 4)
-    [family] = raised(scrape, water.missing(scrape)).families
-    before, after = (_numbers(schema, numbers) for numbers in (shown, family.rows[b""]))
-    assert all(not after.get(place, 0) < number for place, number in before.items()), (shown, held, family.rows)
-    # And nothing is added where nothing is missing.
-    again = _scrape(schema, family.rows[b""], 4)
-    assert raised(again, water.missing(again)).families[0].rows == family.rows
-
-
-def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:
-    return Scrape((Family(schema, {b"": numbers}),), 0, (State("blue", batches),), (None,))
-
-
-def _numbers(schema: Schema, numbers: bytes) -> dict[str, float]:
-    """Return what is printed of a row; of a native histogram what does not depend on how fine it is."""
-    if schema.type == "native":
-        return {"count": NativeCounts.parse(numbers.decode().split()).count}
-    return {str(place): float(word) for place, word in enumerate(numbers.split())}

@@ -17,7 +17,7 @@ from lib.kairo_metrics.store.conversation import adrive
 from lib.kairo_metrics.store.keys import Keys
 from tests.command_run import Command
 from tests.instance import JOBS, WAIT, Instance, Start
-from tests.test_rollback import A, Disk, Site, add, let_time_go_by
+from tests.rollback import A, Disk, Site, add, let_time_go_by
 
 RESTORED = 'kairo_samples_restored_total{family="jobs"}'
 

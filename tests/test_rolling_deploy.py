@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.instance import Start
-from tests.test_rollback import A, Page, Site, add, let_time_go_by
+from tests.rollback import A, Page, Site, add, let_time_go_by
 
 GOLDEN = Path(__file__).parent / "golden"
 SCRIPT = (GOLDEN / "before-recovery.lua").read_text()

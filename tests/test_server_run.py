@@ -17,8 +17,8 @@ from lib.kairo_metrics.store.base import State
 from lib.kairo_metrics.store.server_run import ServerRun
 from lib.kairo_metrics.store.snapshot import Snapshot
 from tests.instance import Start, memory_instance
+from tests.rollback import A, Page, Site, add, let_time_go_by
 from tests.soak.redis_process import RedisProcess
-from tests.test_rollback import A, Page, Site, add, let_time_go_by
 
 BORN = State("blue-1764000000000", 7)
 
