@@ -2,7 +2,7 @@
 
 from lib.kairo_cms import content_app
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.integrations.aws_lambda import lambda_handler
+from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
 
 app = instrument(content_app())
 handler = lambda_handler(app)

@@ -1,7 +1,7 @@
 """`GET /api/push`: a cron's call, which pushes the metrics to a Prometheus that can't scrape."""
 
 from lib.kairo_metrics import push_app
-from lib.kairo_metrics.integrations.aws_lambda import lambda_handler
+from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
 
 app = push_app()
 handler = lambda_handler(app)

@@ -10,7 +10,7 @@ from benchmarks.outages import bench_outages
 from benchmarks.push import bench_push
 from benchmarks.response import bench_response
 from benchmarks.scrape import bench_scrape
-from lib.kairo_metrics.dev.redis_server import private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 
 
 def main() -> None:

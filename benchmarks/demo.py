@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 from lib.kairo_metrics import SettingsError
-from lib.kairo_metrics.dev.settings import DevSettings
+from lib.kairo_metrics.config.dev_settings import DevSettings
 
 __all__ = ["main"]
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.pipeline import open_pipeline
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.store.redis_store import RedisStore
 
 __all__ = ["bench_flush"]
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from benchmarks.timing import percentile
-from lib.kairo_metrics.dev.redis_server import private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from tests.dev_server import dev_server
 from tests.platform.lambda_requests import ask, read, variables
 from tests.platform.lambda_runtime import LambdaFunction, lambda_function

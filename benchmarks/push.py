@@ -5,9 +5,10 @@ from __future__ import annotations
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics.exposition import text
 from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.exposition.page import Page
 from lib.kairo_metrics.exposition.remote_write import write_requests
-from lib.kairo_metrics.store.notation import label_text
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.encoding import label_text
+from lib.kairo_metrics.model.schema import Schema
 
 __all__ = ["bench_push"]
 
@@ -24,4 +25,8 @@ def bench_push() -> None:
     target = {"job": "kairo", "instance": "production"}
     floor_s = median_s(lambda: b"".join(text.render([family])), _ROUNDS)
     row(f"{_SAMPLES} counters as text", floor_s)
-    row(f"{_SAMPLES} counters as bodies", median_s(lambda: list(write_requests([family], target, 0)), _ROUNDS), floor_s)
+    row(
+        f"{_SAMPLES} counters as bodies",
+        median_s(lambda: list(write_requests(Page((family,), 0), target)), _ROUNDS),
+        floor_s,
+    )

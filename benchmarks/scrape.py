@@ -11,12 +11,12 @@ import redis
 
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import text
+from lib.kairo_metrics.model.encoding import label_text, pack_line
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.notation import label_text, pack_line
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.store.redis_store import RedisStore
 
 __all__ = ["bench_scrape"]
 
@@ -65,7 +65,7 @@ async def _scrape_s(url: str, lines: int) -> float:
     for _ in range(_ROUNDS):
         started = time.perf_counter()
         scrape = await collect(store, Limits(settings.series_ttl_s))
-        body = b"".join(text.render(scrape.families))
+        body = b"".join(text.render(scrape.page.families))
         durations.append(time.perf_counter() - started)
         if body.count(b"\n") < lines:
             raise AssertionError("the scrape is not whole")

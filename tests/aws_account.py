@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics import token_sources
+from lib.kairo_metrics.endpoints import token_sources
 
 __all__ = [
     "ELSEWHERE",

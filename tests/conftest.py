@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.redis_server import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
 from tests.aws_account import aws, refusing_aws, silent_aws, store, vault
 from tests.command_run import command
 from tests.doctor_run import doctor

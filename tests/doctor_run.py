@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics.cli import main
-from lib.kairo_metrics.doctor.finding import CHECKS
+from lib.kairo_metrics.cli.doctor.finding import CHECKS
 from tests.instance import Start
 
 __all__ = ["TOKEN", "Doctor", "Report", "doctor", "filled", "healthy"]

@@ -12,13 +12,13 @@ from google.protobuf.proto import parse_length_prefixed
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.exposition.remote_write import write_requests
-from lib.kairo_metrics.store.labels import label_pairs
+from lib.kairo_metrics.model.labels import label_pairs
+from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.write_receiver import decoded
 
 __all__ = ["FORMATS", "Samples", "read_in_every_format"]
@@ -47,7 +47,7 @@ async def _read(store: Store) -> Samples:
             form = choose_format(accept)
             extras = replace(form.extras, created=True, escaping=form.escaping or "underscores")
             scrape = await collect(store, Limits(3600), extras=extras)
-            page = b"".join(form.render(scrape.families))
+            page = b"".join(form.render(scrape.page))
             if name == "protobuf":
                 _read_protobuf(page)
                 continue
@@ -131,7 +131,7 @@ def _check_histogram(histogram: model.Histogram) -> None:
 
 def _read_pushed(scrape: Scrape) -> None:
     pushed = set()
-    for _, body in write_requests(scrape.families, {"job": "kairo"}, scrape.at_ms):
+    for _, body in write_requests(scrape.page, {"job": "kairo"}):
         for labels, _, _ in decoded(body):
             names = list(labels)
             assert names == sorted(names)

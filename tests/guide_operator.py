@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 from tests.deploy.installation import installation
 from tests.deploy.protected import in_front_of
 from tests.dev_server import REPOSITORY, DevServer, dev_server

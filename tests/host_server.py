@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 from tests.dev_server import REPOSITORY
 
 __all__ = ["HostServer", "host_server", "starting_host_server"]

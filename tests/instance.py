@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lib.kairo_metrics.collector import Limits, collect
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.exposition.negotiate import PLAIN
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.exposition.page import Page
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.collector import Limits, collect
+from lib.kairo_metrics.scrape.state_reader import StateReader
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 JOBS = Schema("jobs", "counter", ("queue",), help="Jobs done.")
 WAIT = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "+Inf"), help="Seconds waited.")
@@ -37,7 +40,7 @@ class Instance:
     def add(self, text: str, amount: float = 1.0, *, schema: Schema = JOBS, index: int = 1) -> None:
         """Add to one number of one series."""
         with self.recorder.lock:
-            self.recorder.add(Series(schema, text), index, amount, weight=amount)
+            self.recorder.add(PendingSeries(schema, text), index, amount, weight=amount)
 
     async def flush_at_last(self) -> None:
         """Flush as later requests would, until the store is there again."""
@@ -85,10 +88,18 @@ def memory_instance(**changes: Any) -> Instance:
     return Instance(store, recorder, Flusher(recorder, store, chosen))
 
 
+async def scrape_once(store: Store, chosen: Settings, flusher: Flusher, patience_s: float = 5.0) -> Page:
+    """Scrape as the metrics endpoint does, with what it does after its response."""
+    reader = StateReader(store, chosen, flusher.aflush)
+    page = await reader.read_page(time.perf_counter(), patience_s)
+    await reader.maintain()
+    return page
+
+
 async def page(store: Store, series_ttl_s: int = 3600) -> str:
     """Render what a scrape would see."""
     scrape = await collect(store, Limits(series_ttl_s))
-    return b"".join(PLAIN.render(scrape.families)).decode()
+    return b"".join(PLAIN.render(scrape.page)).decode()
 
 
 async def samples(store: Store, prefix: str) -> dict[str, float]:

@@ -12,9 +12,9 @@ from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.errors import StoreError
+from lib.kairo_metrics.model.schema_validation import parse_schema
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.every_format import Samples, read_in_every_format
 from tests.instance import settings
 from tests.program import Program
@@ -98,7 +98,7 @@ class Poisoned:
         """Tell whether the key holds exemplars."""
         field = key.split(b":series:")[1].replace(b":", b" ")
         metadata = self.client.hget(INDEX, field.decode())
-        return metadata is not None and Schema.from_metadata(metadata.split(b" ", 2)[2]).type == "exemplars"
+        return metadata is not None and parse_schema(metadata.split(b" ", 2)[2]).type == "exemplars"
 
     def foreign(self) -> list[str]:
         """Return the reasons for which a scrape and a flush fail now; none where they do not."""

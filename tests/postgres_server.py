@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 
 PASSWORD = "s3cret-of-the-tests"
 # For every module with tests of PostgreSQL: pg8000 leaves it to the garbage collector to close its sockets.

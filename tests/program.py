@@ -9,12 +9,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, values
 
-from lib.kairo_metrics import adoption
-from lib.kairo_metrics.config import Settings
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.recorder import Recorder
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.instruments import adoption
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.values import RECORDER
 
 __all__ = ["Program", "apart"]
 

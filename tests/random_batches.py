@@ -8,9 +8,9 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
-from lib.kairo_metrics.store.native import NativeCounts
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
 
 __all__ = ["COUNTER", "DOINGS", "LEASE_S", "SCHEMAS", "TTL_S", "Aged", "Doing", "Evicted", "Sent", "Tidied"]
 

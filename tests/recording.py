@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lib.kairo_metrics import pipeline
-from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.values import RECORDER
+from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import samples, settings
 
 __all__ = ["Recording", "recording"]

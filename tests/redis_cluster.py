@@ -15,7 +15,7 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
-from lib.kairo_metrics.dev.redis_server import private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.store.keys import Keys
 
 __all__ = ["ClusterNode", "RedisCluster", "node_port", "redis_cluster", "slot_of", "wait_until"]

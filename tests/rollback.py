@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics import high_water
 from lib.kairo_metrics.exposition.negotiate import PLAIN
-from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import Scraper
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store import recovery
-from lib.kairo_metrics.store.native import NativeCounts
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.model import recovery
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.rollback import high_water
+from lib.kairo_metrics.scrape.state_reader import StateReader
 from tests.instance import WAIT, Instance, Start, settings
 
 __all__ = ["A", "Disk", "Page", "Site", "add", "let_time_go_by"]
@@ -45,12 +44,13 @@ class Page:
 
     def __init__(self, instance: Instance) -> None:
         self._store: Any = instance.store
-        self._scraper = Scraper(Pipeline(settings(), instance.store, instance.flusher))
+        self._reader = StateReader(instance.store, settings(), instance.flusher.aflush)
 
     async def __call__(self, *names: str) -> dict[str, float]:
         """Scrape; return the samples."""
-        scrape = await self._scraper.take(time.perf_counter(), 5, frozenset(names))
-        lines = b"".join(PLAIN.render(scrape.families)).decode().splitlines()
+        page = await self._reader.read_page(time.perf_counter(), 5, frozenset(names))
+        await self._reader.maintain()
+        lines = b"".join(PLAIN.render(page)).decode().splitlines()
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
     async def read_slowly(self) -> tuple[asyncio.Task[dict[str, float]], asyncio.Event]:
@@ -98,7 +98,7 @@ async def add(instance: Instance, times: int = 1) -> None:
         observed = NativeCounts(3, 0.001)
         observed.observe(2.0)
         with instance.recorder.lock:
-            instance.recorder.observe(Series(SIZE, 'queue="a"'), observed, 160, weight=1.0)
+            instance.recorder.observe(PendingSeries(SIZE, 'queue="a"'), observed, 160, weight=1.0)
         instance.add('queue="a"', schema=SHARES)
         await instance.flusher.aflush()
 

@@ -10,16 +10,18 @@ from typing import Any, cast
 
 import redis
 
-from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Verdict, Writer
-from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
-from lib.kairo_metrics.store.conversation import drive
+from lib.kairo_metrics.model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Verdict, Writer
+from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
+from lib.kairo_metrics.model.encoding import TIMES_WIDTH, pack_line
+from lib.kairo_metrics.model.recovery import Recovery
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.model.schema_validation import parse_schema
+from lib.kairo_metrics.model.snapshot import IndexEntry
+from lib.kairo_metrics.store.command_flow import run_flow
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.notation import TIMES_WIDTH, pack_line
-from lib.kairo_metrics.store.recovery import Recovery
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
-from lib.kairo_metrics.store.snapshot import OF_THE_STATE, IndexEntry
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.snapshot_replies import STATE_FIELDS
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import settings
 from tests.random_batches import LEASE_S, SCHEMAS, TTL_S, Aged, Doing, Evicted, Sent, Tidied
 
@@ -79,9 +81,9 @@ class StorePair:
             replace(batch, known=self._known(sent, state, recovery), restores=_restores(sent, recovery))
             for state, recovery in (self._real_state(), self._memory_state())
         )
-        with self.real.sync_link() as link, self.memory.sync_link() as no_link:
-            real = drive(self.real.apply(writer, for_real), link)
-            said = drive(self.memory.apply(writer, for_memory), no_link)
+        with self.real.sync_client() as link, self.memory.sync_client() as no_link:
+            real = run_flow(self.real.apply(writer, for_real), link)
+            said = run_flow(self.memory.apply(writer, for_memory), no_link)
         assert (real, _shape(real)) == (said, _shape(said))
         if isinstance(real, Applied):
             self._last[sent.writer] = seq
@@ -117,9 +119,9 @@ class StorePair:
 
     def _tidy(self, schema: Schema) -> None:
         texts = [text for text in sorted(self._stored(schema)) if b"__" not in text]
-        with self.real.sync_link() as link, self.memory.sync_link() as no_link:
-            drive(self.real.tidy(IndexEntry(0, schema, 0), texts), link)
-            drive(self.memory.tidy(IndexEntry(0, schema, 0), texts), no_link)
+        with self.real.sync_client() as link, self.memory.sync_client() as no_link:
+            run_flow(self.real.tidy(IndexEntry(0, schema, 0), texts), link)
+            run_flow(self.memory.tidy(IndexEntry(0, schema, 0), texts), no_link)
 
     def _differences(self, schema: Schema) -> Iterator[tuple[bytes, Any, Any]]:
         """Yield the lines that are not the same; times are when they were set by the one clock or the other."""
@@ -139,9 +141,9 @@ class StorePair:
         assert _without_time(state.incarnation) == _without_time(said.incarnation)
         assert state.batches == said.batches
         assert _account(recovery) == _account(recovering)
-        for field in OF_THE_STATE:
+        for field in STATE_FIELDS:
             index.pop(field, None)
-        announced = {place.decode(): Schema.from_metadata(entry.split(b" ", 2)[2]) for place, entry in index.items()}
+        announced = {place.decode(): parse_schema(entry.split(b" ", 2)[2]) for place, entry in index.items()}
         overflowed = {OVERFLOWED.index_field}  # counted by the store itself; a writer's first batch announces it
         known = {place: family.schema for place, family in shard.families.items()}
         assert {place: announced[place] for place in announced.keys() - overflowed} == {

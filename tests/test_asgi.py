@@ -15,7 +15,7 @@ from starlette.routing import Host, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.metrics import HTTP_REQUESTS
+from lib.kairo_metrics.instruments.catalogue import HTTP_REQUESTS
 from tests.recording import Recording
 
 REQUESTS = "http_requests_total"

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib.kairo_metrics import auth
-from lib.kairo_metrics.auth import BearerAuth
+from lib.kairo_metrics.endpoints import bearer_auth as auth
+from lib.kairo_metrics.endpoints.bearer_auth import BearerAuth
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics import asgi
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.entrypoints import asgi
+from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
 from lib.kairo_metrics.errors import StoreUnavailable
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.integrations.aws_lambda import lambda_handler
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.store.base import Batch, Steps, Verdict, Writer
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.store.command_flow import CommandFlow
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import Instance, settings
 from tests.platform.lambda_events import Call, http_api
 from tests.warp import WarpLoop
@@ -53,13 +54,13 @@ class Remote(MemoryStore):
     def _come_back(self) -> None:
         self.outage, self.back_s = None, self._time()
 
-    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """Apply it once the network has let it through."""
         yield ("BATCH",)
         return (yield from super().apply(writer, batch))
 
     @asynccontextmanager
-    async def link(self) -> AsyncIterator[Any]:
+    async def client(self) -> AsyncIterator[Any]:
         """Connect."""
         self.asked_s.append(self._time())
         if len(self.asked_s) == self._attempts:

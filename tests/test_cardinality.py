@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lib.kairo_metrics.store.base import Applied, Writer
-from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.batch import Applied, Writer
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.chaos.cardinality import Findings, flood
 from tests.instance import samples, settings
 from tests.test_store import batch, delta, send

@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.store import script
+from lib.kairo_metrics.delivery.outbox import Outbox
+from lib.kairo_metrics.store import scripts as script
 from tests.chaos import trials
 from tests.chaos.__main__ import main
 from tests.chaos.books import FAMILIES

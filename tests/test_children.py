@@ -12,10 +12,10 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary, values
 
 from lib.kairo_metrics import NativeHistogram
-from lib.kairo_metrics.adoption import adopt
-from lib.kairo_metrics.children import Children
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.values import RECORDER
+from lib.kairo_metrics.instruments.adoption import adopt
+from lib.kairo_metrics.instruments.children import Children
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.values import RECORDER
 from tests.program import apart
 from tests.recording import Recording
 
@@ -246,7 +246,7 @@ async def test_a_flood_leaves_nothing_behind(recording: Recording) -> None:
             jobs.labels(f"{value}").inc()
             wait.labels(f"{value}").observe(1)
         gc.collect()
-        return sum(isinstance(thing, Series) for thing in gc.get_objects())
+        return sum(isinstance(thing, PendingSeries) for thing in gc.get_objects())
 
     before = flood(range(10))
     assert flood(range(10, 2_000)) == before  # while the store is away, say

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-from lib.kairo_metrics import cli
 from lib.kairo_metrics.cli import main
 from lib.kairo_metrics.cli import terminal as terminals
 from lib.kairo_metrics.cli.terminal import Progress, Terminal
@@ -104,7 +103,7 @@ def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.series, "_series", interrupted)
+    monkeypatch.setattr("lib.kairo_metrics.cli.commands.series._series", interrupted)
     assert main(["series"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

@@ -12,12 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import Scraper
 from tests.chaos.cluster_storm import Storm
 from tests.command_run import Command
 from tests.doctor_run import Doctor, healthy
-from tests.instance import Instance, Start, happened, jobs_total, samples, settings, writing_to
+from tests.instance import Instance, Start, happened, jobs_total, samples, scrape_once, settings, writing_to
 from tests.redis_cluster import ClusterNode, RedisCluster, redis_cluster, slot_of, wait_until
 from tests.test_least_rights import RULES
 
@@ -208,8 +206,7 @@ async def test_what_nobody_needs_is_tidied_up_where_it_is(cluster: RedisCluster,
     [key] = owner.client.keys("*:series:jobs:*")
     long_ago = b"%013d" % (time.time() * 1000 - 100_000)
     owner.client.hset(key, 'queue="old"', b"1 %b %b" % (long_ago, long_ago))
-    pipeline = Pipeline(settings(owner.url, series_ttl_s=60), instance.store, instance.flusher)
-    await Scraper(pipeline).take(time.perf_counter(), 10)
+    await scrape_once(instance.store, settings(owner.url, series_ttl_s=60), instance.flusher)
     assert not owner.client.exists(key)
 
 

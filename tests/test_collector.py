@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from lib.kairo_metrics.collector import Limits, collect
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.exposition import openmetrics, text
-from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.rows import Sieve, rebin
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.base import Writer
-from lib.kairo_metrics.store.conversation import drive
-from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.notation import pack_line
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.batch import Writer
+from lib.kairo_metrics.model.encoding import pack_line
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.collector import Limits, collect
+from lib.kairo_metrics.scrape.decode import SeriesDecoder
+from lib.kairo_metrics.scrape.merge import rebin
+from lib.kairo_metrics.store.command_flow import run_flow
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import JOBS, happened, page, samples, settings
 
 OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")
@@ -48,13 +49,13 @@ class Deployment:
         with recorder.lock:
             for index, amount in amounts:
                 if schema.rule == "latest":
-                    recorder.replace(Series(schema, text), amount)
+                    recorder.replace(PendingSeries(schema, text), amount)
                 else:
-                    recorder.add(Series(schema, text), index, amount)
+                    recorder.add(PendingSeries(schema, text), index, amount)
         batch = Outbox(recorder, 1).next()
         assert batch is not None
-        with self.store.sync_link() as link:
-            drive(self.store.apply(Writer(f"w{self._writers}", shard), batch), link)
+        with self.store.sync_client() as link:
+            run_flow(self.store.apply(Writer(f"w{self._writers}", shard), batch), link)
 
 
 async def test_shards_are_added_up() -> None:
@@ -141,7 +142,7 @@ async def test_labels_that_come_or_go_leave_the_page_valid(first: Schema, second
         cms.count(Schema("boots", kind, names, help="Boots."), 'kind="x"' if names else "", (1, 2))
     scrape = await collect(cms.store, Limits(3600))
     for form, parse in ((text, parse_text), (openmetrics, parse_openmetrics)):
-        families = {family.name: family for family in parse(b"".join(form.render(scrape.families)).decode())}
+        families = {family.name: family for family in parse(b"".join(form.render(scrape.page)).decode())}
         assert [sample.value for sample in families["boots"].samples] == [2, 2]
         assert sorted(len(sample.labels) for sample in families["wait_seconds"].samples) == [
             0,
@@ -160,7 +161,7 @@ async def test_names_that_clash_cost_the_later_family_only() -> None:
     cms.count(Schema("jobs_total", "gauge", ("queue",), mode="sum", help="Clash."), 'queue="a"', (1, 3))
     cms.count(Schema("kairo_series", "gauge", (), mode="sum", help="Ours."), "", (1, 3))
     scrape = await collect(cms.store, Limits(3600))
-    page = b"".join(openmetrics.render(scrape.families)).decode()
+    page = b"".join(openmetrics.render(scrape.page.families)).decode()
     assert list(parse_openmetrics(page))
     assert 'jobs_total{queue="a"} 2' in page
     assert 'kairo_quarantined_fields{family="jobs_total"} 1' in page
@@ -188,8 +189,8 @@ async def test_only_the_named_families_are_read() -> None:
     cms.count(JOBS, 'queue="a"', (1, 1))
     cms.count(OLD, 'queue="a"', (1, 1), (2, 1))
     scrape = await collect(cms.store, Limits(3600), frozenset({"jobs_total"}))
-    assert "wait_seconds" not in {family.schema.name for family in scrape.families}
-    assert "jobs" in {family.schema.name for family in scrape.families}
+    assert "wait_seconds" not in {family.schema.name for family in scrape.page.families}
+    assert "jobs" in {family.schema.name for family in scrape.page.families}
 
 
 async def test_what_has_not_happened_stands_at_zero() -> None:
@@ -246,8 +247,8 @@ def test_rebinning_keeps_count_sum_and_order(old: tuple[str, ...], new: tuple[st
 def test_a_series_seen_twice_counts_once(chunk: int) -> None:
     """Redis may show a field twice while it rehashes; that is no second series."""
     items = [part for number in range(7) for part in (b'queue="%d"' % number, pack_line([number], 1, 1))]
-    sieve = Sieve(JOBS, 0)
+    decoder = SeriesDecoder(JOBS, 0)
     for start in range(0, len(items), 2 * chunk):
-        sieve.take(items[start : start + 2 * chunk])
-        sieve.take(items[:2])
-    assert len(sieve.rows) == 7
+        decoder.add_chunk(items[start : start + 2 * chunk])
+        decoder.add_chunk(items[:2])
+    assert len(decoder.series) == 7

@@ -11,10 +11,10 @@ import redis
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from lib.kairo_metrics import aflush, flush, install
-from lib.kairo_metrics.dev.redis_server import free_port, private_redis
-from lib.kairo_metrics.pipeline import close_pipeline, open_pipeline
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.values import RECORDER
+from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.dev_server import REPOSITORY, DevServer, dev_server
 from tests.instance import settings
 from tests.proxy import Proxy

@@ -7,11 +7,11 @@ from prometheus_client import Counter, Histogram, Summary
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from lib.kairo_metrics.collector import Limits, collect
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.exposition.family import Extras
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.scrape.collector import Limits, collect
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import settings
 from tests.program import Program
 
@@ -37,7 +37,7 @@ class Watched:
     async def created(self, accept: str) -> dict[str, float]:
         """Return the `_created` samples of the page in that format."""
         scrape = await collect(self.store, Limits(3600), extras=Extras(created=True))
-        page = b"".join(choose_format(accept).render(scrape.families)).decode()
+        page = b"".join(choose_format(accept).render(scrape.page)).decode()
         parse = parse_openmetrics if "openmetrics" in accept else parse_text
         return {
             f"{sample.name}{sorted(sample.labels.values())}": sample.value
@@ -90,6 +90,6 @@ async def test_nobody_else_pays_for_it() -> None:
     """Without asking there is none, since it doubles the series."""
     watched = Watched()
     scrape = await collect(watched.store, Limits(3600))
-    assert "_created" not in b"".join(choose_format("").render(scrape.families)).decode()
+    assert "_created" not in b"".join(choose_format("").render(scrape.page)).decode()
     assert Settings.from_env({}).created_samples is False
     assert Settings.from_env({"METRICS_CREATED_SAMPLES": "true"}).created_samples is True

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
 from lib.kairo_metrics.errors import StoreRefused, UnknownScript
-from lib.kairo_metrics.store.base import Batch, Command, Steps, Verdict, Writer
-from lib.kairo_metrics.store.conversation import drive
-from lib.kairo_metrics.store.inspection import probe_rights
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.script import apply, locks_keys
-from lib.kairo_metrics.store.snapshot import IndexEntry
+from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.model.snapshot import IndexEntry
+from lib.kairo_metrics.store.admin.inspection import probe_rights
+from lib.kairo_metrics.store.command_flow import Command, CommandFlow, run_flow
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.scripts import apply, locks_keys
 from lib.kairo_metrics.store.tidy import tidy
 from tests.examples import examples
 from tests.instance import JOBS, settings
@@ -45,14 +45,14 @@ class Declared:
         self._limited = RedisStore(settings(redis_url.replace("//", f"//{USER}:any@")))
         self.scripts = 0
 
-    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         return self._store.apply(writer, batch)
 
-    def tidy(self, entry: IndexEntry, texts: list[bytes]) -> Steps[None]:
+    def tidy(self, entry: IndexEntry, texts: list[bytes]) -> CommandFlow[None]:
         return self._store.tidy(entry, texts)
 
     @contextmanager
-    def sync_link(self) -> Iterator[Declared]:
+    def sync_client(self) -> Iterator[Declared]:
         yield self
 
     def call(self, *commands: Command) -> list[Any]:
@@ -66,7 +66,7 @@ class Declared:
                 self.scripts += 1
             patterns = ["~" + re.sub(r"([*?\[\]\\^])", r"\\\1", key) for key in keys]
             self._admin.execute_command("ACL", "SETUSER", USER, "resetkeys", *patterns)
-            with self._limited.sync_link() as link:
+            with self._limited.sync_client() as link:
                 replies += link.call(command)
         return replies
 
@@ -118,7 +118,7 @@ def test_an_undeclared_key_would_be_seen(redis_url: str) -> None:
 def test_the_doctor_s_script_touches_its_key_only(redis_url: str) -> None:
     """What asks for rights needs none to other keys, and with those to declared keys nothing is missing."""
     with declared_pair(redis_url) as (_, store):
-        [direct] = {refusal.command for refusal in drive(probe_rights("development", [0]), store)} - {"HSCAN"}
+        [direct] = {refusal.command for refusal in run_flow(probe_rights("development", [0]), store)} - {"HSCAN"}
         assert direct == "HGETALL"  # not a script's, so no key is allowed here
         assert {entry["context"] for entry in store.refusals()} == {"toplevel"}
 
@@ -162,7 +162,7 @@ def test_upstash_alone_is_told_to_lock_a_script_s_keys(url: str) -> None:
 def test_redis_itself_refuses_that_line(redis_url: str) -> None:
     """Why it is sent by address and not always: Redis 6 can't read it, and Redis 7 does not know the flag."""
     source, _ = sources("rediss://default:p@eu1-calm-owl-12345.upstash.io:6379")
-    with RedisStore(settings(redis_url)).sync_link() as link:
+    with RedisStore(settings(redis_url)).sync_client() as link:
         [reply] = link.call(("EVAL", source, 0))
     assert isinstance(reply, StoreRefused)
     assert "shebang" in str(reply) or "compiling script" in str(reply)

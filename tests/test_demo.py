@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 from tests.dev_server import REPOSITORY, DevServer, dev_server
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from lib.kairo_metrics.dev.banner import without_password
 from lib.kairo_metrics.dev.errors import DevError
-from lib.kairo_metrics.dev.redis_server import find_binary, free_port
+from lib.kairo_metrics.dev.private_redis import find_binary, free_port
 from tests.dev_project import HELLO, environ, make_project
 from tests.dev_server import DevServer, dev_server, starting_dev_server
 from tests.prometheus_server import prometheus_server, require

@@ -18,12 +18,12 @@ import pytest
 import redis
 from starlette.types import Receive, Scope, Send
 
+from lib.kairo_metrics.config.dev_settings import DevSettings
 from lib.kairo_metrics.dev.dashboard import scraper as scraper_module
 from lib.kairo_metrics.dev.dashboard.history import NAME, History, labels_of
 from lib.kairo_metrics.dev.dashboard.promql import instant
 from lib.kairo_metrics.dev.dashboard.scraper import Scraper, samples_of
 from lib.kairo_metrics.dev.dashboard.upstream import Upstream
-from lib.kairo_metrics.dev.settings import DevSettings
 from lib.kairo_metrics.errors import SettingsError
 from tests.dev_project import make_project
 from tests.dev_server import REPOSITORY, DevServer, dev_server, starting_dev_server

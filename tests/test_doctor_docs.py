@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lib.kairo_metrics.doctor.finding import CHECKS
+from lib.kairo_metrics.cli.doctor.finding import CHECKS
 from tests.dev_server import REPOSITORY
 
 # The sections of the operator's guide about what can go wrong, and how many things each says to look at.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from lib.kairo_metrics.store.bookkeeping import LOST
+from lib.kairo_metrics.model.delivery_metrics import LOST
 from tests.doctor_run import TOKEN, Doctor, filled, healthy
 from tests.instance import Start
 

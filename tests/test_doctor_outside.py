@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from lib.kairo_metrics.cli import main
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 from tests.dev_server import DevServer, dev_server
 from tests.doctor_run import TOKEN, Doctor
 from tests.proxy import Proxy
@@ -275,7 +275,7 @@ def test_arguments_that_can_not_work_are_refused(
 
 def test_a_page_over_plain_http_on_the_net_is_a_warning() -> None:
     """A token in clear text is told; on this machine or inside a cluster it is not made a fuss of."""
-    from lib.kairo_metrics.doctor import door
+    from lib.kairo_metrics.cli.doctor import access_checks as door
 
     target = SimpleNamespace(host="cms.example.org", port=80)
     assert door._connected(target, None).mark == "warn"  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from lib.kairo_metrics.doctor import page as page_checks
-from lib.kairo_metrics.doctor.http import Answer
+from lib.kairo_metrics.cli.doctor import page_checks
+from lib.kairo_metrics.cli.doctor.http_client import Answer
 from tests.doctor_run import TOKEN, Doctor
 from tests.site import GOOD, HTML_KIND, Page, endpoint, site
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import redis
 
-from lib.kairo_metrics.config import Settings
-from lib.kairo_metrics.dev.redis_server import free_port, private_redis
-from lib.kairo_metrics.doctor import server
-from lib.kairo_metrics.store import script
-from lib.kairo_metrics.store.base import Steps
-from lib.kairo_metrics.store.inspection import Refusal, ServerFacts, probe_rights
+from lib.kairo_metrics.cli.doctor import redis_checks as server
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.store import scripts as script
+from lib.kairo_metrics.store.admin.inspection import Refusal, ServerFacts, probe_rights
+from lib.kairo_metrics.store.command_flow import CommandFlow
 from tests.doctor_run import Doctor, filled, healthy
 from tests.instance import Start
 from tests.proxy import Proxy
@@ -228,7 +228,7 @@ def test_the_probe_asks_for_what_the_script_uses() -> None:
 
 
 def _commands_of(name: str) -> set[str]:
-    text = script._text(name).decode()
+    text = script.script_text(name).decode()
     return {name.lower() for name in re.findall(r"(?:call\(|^  \{ )'([A-Z]+)'", text, re.MULTILINE)}
 
 
@@ -240,7 +240,7 @@ def test_a_redis_too_old_is_found(
 ) -> None:
     """A version that can't run the script fails, an untested one is a warning, an untold one is no failure."""
 
-    def facts() -> Steps[ServerFacts]:
+    def facts() -> CommandFlow[ServerFacts]:
         yield ("PING",)
         return ServerFacts(version)
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from lib.kairo_metrics.endpoint import MetricsEndpoint
-from lib.kairo_metrics.push import push_endpoint
-from lib.kairo_metrics.push_settings import PushSettings
+from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.endpoints.metrics_endpoint import MetricsEndpoint
+from lib.kairo_metrics.endpoints.push_endpoint import push_endpoint
 from tests.host_server import SERVE, host_server, starting_host_server
 from tests.recording import Recording
 from tests.write_receiver import write_receiver

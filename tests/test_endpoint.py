@@ -13,7 +13,7 @@ import redis
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from lib.kairo_metrics import metrics_app
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 from tests.dev_server import DevServer, dev_server
 from tests.prometheus_server import require
 from tests.proxy import Proxy

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.dev_server import dev_server
 from tests.instance import settings
 from tests.program import Program

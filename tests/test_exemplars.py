@@ -18,12 +18,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Extras
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.dev_server import dev_server
 from tests.instance import settings
 from tests.program import Program
@@ -37,7 +37,7 @@ SAMPLED = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
 async def exemplars(store: Store) -> dict[str, Exemplar]:
     """Return the exemplars on an OpenMetrics page, by sample name and labels."""
     scrape = await collect(store, Limits(3600), extras=Extras(exemplars=True))
-    page = b"".join(openmetrics.render(scrape.families)).decode()
+    page = b"".join(openmetrics.render(scrape.page.families)).decode()
     return {
         f"{sample.name}{sorted(sample.labels.items())}": sample.exemplar
         for family in text_string_to_metric_families(page)
@@ -91,7 +91,7 @@ async def test_a_format_that_has_no_exemplars_shows_none(recording: Recording) -
     Counter("jobs", "Jobs.", registry=registry).inc(2, {"job": "first"})
     await recording.pipeline.flusher.aflush()
     scrape = await collect(recording.store, Limits(3600))
-    page = b"".join(text.render(scrape.families)).decode()
+    page = b"".join(text.render(scrape.page.families)).decode()
     assert "jobs_total 2\n" in page
     assert "first" not in page
     assert 'kairo_series{family="jobs"} 1\n' in page

@@ -13,12 +13,10 @@ from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.exposition.negotiate import PLAIN
-from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import Scraper
-from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
-from tests.instance import settings
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.instance import scrape_once, settings
 from tests.program import Program
 
 TTL_S = 3_600
@@ -42,12 +40,11 @@ class Deployment:
         """Scrape, and let the scrape tidy up."""
 
         async def take() -> str:
-            pipeline = Pipeline(self.settings, self.store, program._flusher)
             with program.running():
-                taken = await Scraper(pipeline).take(time.perf_counter(), 5)
+                taken = await scrape_once(self.store, self.settings, program._flusher)
             if isinstance(self.store, RedisStore):
                 await self.store.aclose()
-            return b"".join(PLAIN.render(taken.families)).decode()
+            return b"".join(PLAIN.render(taken)).decode()
 
         return asyncio.run(take())
 
@@ -113,10 +110,10 @@ def test_a_store_that_stalls_while_it_is_tidied_costs_no_page() -> None:
 
     class Stalling(MemoryStore):
         @asynccontextmanager
-        async def link(self) -> AsyncIterator[Any]:
+        async def client(self) -> AsyncIterator[Any]:
             if self.stalls:
                 await asyncio.sleep(3_600)
-            async with super().link() as link:
+            async with super().client() as link:
                 yield link
 
         stalls = False
@@ -136,8 +133,8 @@ def test_a_store_that_stalls_while_it_is_tidied_costs_no_page() -> None:
     store.stalls = True
 
     async def take() -> str:
-        taken = await Scraper(Pipeline(found.settings, store, program._flusher)).take(time.perf_counter(), 0.3)
-        return b"".join(PLAIN.render(taken.families)).decode()
+        taken = await scrape_once(store, found.settings, program._flusher, patience_s=0.3)
+        return b"".join(PLAIN.render(taken)).decode()
 
     with program.running():
         assert jobs(asyncio.run(take())) == ['jobs_total{queue="a"} 1']

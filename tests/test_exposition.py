@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Family
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.gauges import resolve
-from lib.kairo_metrics.rows import Sieve
-from lib.kairo_metrics.store.notation import label_text, number_text, pack_line
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.exposition.page import Page
+from lib.kairo_metrics.model.encoding import label_text, number_text, pack_line
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.decode import SeriesDecoder
+from lib.kairo_metrics.scrape.resolve import resolve
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -53,7 +54,7 @@ def test_a_page_with_all_names_looks_like_its_golden_file() -> None:
     schema = Schema("größe in bytes", "histogram", ("mail.to",), ("1.0", "+Inf"), help="Size.")
     family = Family(schema, {b'"mail.to"="a"': b"2.5 1 1", b"": b"0 0 0"})
     form = choose_format("text/plain;version=1.0.0;escaping=allow-utf-8")
-    assert b"".join(form.render([*FAMILIES, family])) == (GOLDEN / "text-1.0.0.txt").read_bytes()
+    assert b"".join(form.render(Page((*FAMILIES, family)))) == (GOLDEN / "text-1.0.0.txt").read_bytes()
 
 
 LABEL_VALUES = st.text() | st.text(alphabet='"\\\n\x00\r\t{}=,\ud800é🙂')
@@ -66,12 +67,12 @@ def test_any_label_and_number_survives_the_way_through(labels: dict[str, str], v
     """Whatever stands in a label, the store takes it, both parsers read it, and it means the same."""
     names = tuple(sorted(labels))
     schema = Schema("load", "gauge", names, mode="mostrecent", help="Load.")
-    sieve = Sieve(schema, 0)
-    sieve.take([label_text(names, [labels[name] for name in names]).encode(), pack_line([value, 1], 1, 1)])
-    assert sieve.damaged == 0
+    decoder = SeriesDecoder(schema, 0)
+    decoder.add_chunk([label_text(names, [labels[name] for name in names]).encode(), pack_line([value, 1], 1, 1)])
+    assert decoder.damaged == 0
     printable = {name: "".join(_printable(character) for character in text) for name, text in labels.items()}
     for form, parse in ((text, parse_text), (openmetrics, parse_openmetrics)):
-        [family] = parse(b"".join(form.render([Family(schema, resolve(schema, sieve.rows).rows)])).decode())
+        [family] = parse(b"".join(form.render([Family(schema, resolve(schema, decoder.series).series)])).decode())
         [sample] = family.samples
         assert (sample.labels, sample.value) == (printable, value)
 

@@ -8,11 +8,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.exemplars import read_exemplars
-from lib.kairo_metrics.gauges import resolve
-from lib.kairo_metrics.rows import Sieve
-from lib.kairo_metrics.store.notation import pack_line
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.encoding import pack_line
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.model.schema_validation import parse_schema
+from lib.kairo_metrics.scrape.decode import SeriesDecoder
+from lib.kairo_metrics.scrape.exemplars import read_exemplars
+from lib.kairo_metrics.scrape.resolve import resolve
 from tests.every_format import Samples
 from tests.examples import examples
 from tests.poisoned import INDEX, Poisoned, family_of
@@ -195,13 +196,13 @@ def test_the_codec_takes_any_bytes(schema: Schema, items: list[tuple[bytes, byte
     """No bytes make the checks or what is behind them raise, and each field is either shown or counted as damaged."""
     times = pack_line([], 1_764_000_000_000, 1_764_000_000_000).strip()
     fields = {text: b"%b %b" % (line, times) if dated else line for text, line, dated in items}
-    sieve = Sieve(schema, 0)
-    sieve.take([part for field in fields.items() for part in field])
-    assert len(sieve.rows) + len(sieve.ended) + sieve.damaged == len(fields)
+    decoder = SeriesDecoder(schema, 0)
+    decoder.add_chunk([part for field in fields.items() for part in field])
+    assert len(decoder.series) + len(decoder.ended) + decoder.damaged == len(fields)
     if schema.type == "exemplars":
-        read_exemplars(schema, [sieve.rows])
+        read_exemplars(schema, [decoder.series])
     else:
-        resolve(schema, sieve.rows)
+        resolve(schema, decoder.series)
 
 
 @hypothesis_settings(max_examples=examples(200), deadline=None)
@@ -212,7 +213,7 @@ def test_any_bytes_are_a_schema_or_none(metadata: bytes, percent: int) -> None:
     at = len(good) * percent // 100
     for text in (metadata, good[:at] + metadata + good[at:], good[:at] + metadata):
         try:
-            schema = Schema.from_metadata(text)
+            schema = parse_schema(text)
         except ValueError:
             continue
         assert schema.name.encode()

@@ -23,13 +23,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.values import MultiProcessValue
 
 from lib.kairo_metrics.exposition.text import render
-from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import Scraper
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
-from tests.instance import page, settings
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.instance import page, scrape_once, settings
 from tests.program import Program, apart
 from tests.recording import Recording
 
@@ -210,9 +208,8 @@ def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(mode: s
     programs[0].renew()
 
     async def scrape() -> Samples:
-        pipeline = Pipeline(chosen, store, programs[0]._flusher)
         with programs[0].running():
-            taken = await Scraper(pipeline).take(time.perf_counter(), 5)
+            taken = await scrape_once(store, chosen, programs[0]._flusher)
         await store.aclose()
         return _samples(b"".join(render(taken.families)).decode())
 

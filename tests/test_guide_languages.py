@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.kairo_metrics.doctor.finding import CHECKS
+from lib.kairo_metrics.cli.doctor.finding import CHECKS
 from tests.deploy.installation import SCRIPT
 from tests.dev_server import REPOSITORY
 from tests.guide import ENGLISH, FRENCH, GUIDES, Guide, anchor, code_of

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.kairo_metrics.collector import Scrape
 from lib.kairo_metrics.exposition.family import Family
-from lib.kairo_metrics.high_water import HighWater, raised
-from lib.kairo_metrics.store.base import State
-from lib.kairo_metrics.store.native import NativeCounts
-from lib.kairo_metrics.store.notation import number_text
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.exposition.page import Page
+from lib.kairo_metrics.model.batch import State
+from lib.kairo_metrics.model.encoding import number_text
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.collector import Scrape
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
 from tests.instance import WAIT
 
 COUNTS = st.integers(0, 9)
@@ -53,16 +54,16 @@ def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st
     water = HighWater()
     water.remember(_scrape(schema, shown, 5))
     scrape = _scrape(schema, held, 4)
-    [family] = raised(scrape, water.missing(scrape)).families
-    before, after = (_numbers(schema, numbers) for numbers in (shown, family.rows[b""]))
-    assert all(not after.get(place, 0) < number for place, number in before.items()), (shown, held, family.rows)
+    [family] = raised(scrape, water.missing(scrape)).page.families
+    before, after = (_numbers(schema, numbers) for numbers in (shown, family.series[b""]))
+    assert all(not after.get(place, 0) < number for place, number in before.items()), (shown, held, family.series)
     # And nothing is added where nothing is missing.
-    again = _scrape(schema, family.rows[b""], 4)
-    assert raised(again, water.missing(again)).families[0].rows == family.rows
+    again = _scrape(schema, family.series[b""], 4)
+    assert raised(again, water.missing(again)).page.families[0].series == family.series
 
 
 def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:
-    return Scrape((Family(schema, {b"": numbers}),), 0, (State("blue", batches),), (None,))
+    return Scrape(Page((Family(schema, {b"": numbers}),)), (State("blue", batches),), (None,))
 
 
 def _numbers(schema: Schema, numbers: bytes) -> dict[str, float]:

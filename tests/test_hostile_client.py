@@ -12,9 +12,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.metrics import API_ERRORS
-from lib.kairo_metrics.store.labels import labels_of
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.instruments.catalogue import API_ERRORS
+from lib.kairo_metrics.model.labels import labels_of
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.hostile import Hostile
 from tests.recording import Recording
 from tests.test_asgi import cms

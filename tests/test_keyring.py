@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from lib.kairo_metrics import TokenSourceError
-from lib.kairo_metrics.keyring import Keyring
+from lib.kairo_metrics.endpoints.token_cache import TokenCache
 from tests.recording import Recording
 
 PATIENCE_S = 30
@@ -50,26 +50,26 @@ def clock() -> Clock:
     return Clock()
 
 
-def keyring(vault: Vault, clock: Clock) -> Keyring:
+def keyring(vault: Vault, clock: Clock) -> TokenCache:
     """Build a keyring on a vault."""
-    return Keyring(source=vault, clocks=(clock, clock))
+    return TokenCache(source=vault, clocks=(clock, clock))
 
 
-async def admits(ring: Keyring, token: str, patience_s: float = PATIENCE_S) -> bool:
+async def admits(ring: TokenCache, token: str, patience_s: float = PATIENCE_S) -> bool:
     """Present a token."""
     return await ring.admits([f"Bearer {token}".encode()], patience_s)
 
 
 async def test_tokens_of_the_settings_need_no_source() -> None:
     """Without a source the configured tokens open, and nothing else."""
-    ring = Keyring(["new", "old"])
+    ring = TokenCache(["new", "old"])
     assert [await admits(ring, token) for token in ("new", "old", "other")] == [True, True, False]
 
 
 async def test_without_any_token_nobody_gets_in() -> None:
     """No token and no source is a door that says what is missing."""
     with pytest.raises(TokenSourceError, match="no token is configured: set METRICS_AUTH_TOKEN"):
-        await admits(Keyring(), "x")
+        await admits(TokenCache(), "x")
 
 
 async def test_known_tokens_are_cached(clock: Clock) -> None:
@@ -235,7 +235,7 @@ async def test_a_source_that_hangs_does_not_stop_scrapes_with_a_known_token(cloc
 async def test_time_spent_frozen_counts(clock: Clock) -> None:
     """An instance that was frozen between two requests notices by the wall clock how old its tokens are."""
     vault = Vault("right")
-    ring = Keyring(source=vault, clocks=(lambda: 0.0, clock))
+    ring = TokenCache(source=vault, clocks=(lambda: 0.0, clock))
     assert await admits(ring, "right")
     vault.tokens = ("successor",)
     clock.now += LONGEST_TRUST_S

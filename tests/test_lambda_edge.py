@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.health import health_app
-from lib.kairo_metrics.integrations.aws_lambda import lambda_handler
+from lib.kairo_metrics.endpoints.health_endpoint import health_app
+from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
 
 EVENT: dict[str, Any] = {
     "Records": [

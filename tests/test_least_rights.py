@@ -13,12 +13,13 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from lib.kairo_metrics import Settings, install, metrics_app, pipeline, push_app
-from lib.kairo_metrics.push_settings import PushSettings
+from lib.kairo_metrics import Settings, install, metrics_app, push_app
+from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
-from lib.kairo_metrics.values import RECORDER
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.command_run import Command
 from tests.dev_server import REPOSITORY
 from tests.doctor_run import Doctor, healthy
@@ -113,7 +114,7 @@ async def test_with_these_rights_everything_works(login: Login, redis_client: re
 
 def test_scripts_send_nothing_else() -> None:
     """What a script runs only now and then is among the rights, too: a refusal of that would hardly be noticed."""
-    scripts = (REPOSITORY / "lib/kairo_metrics/store").glob("*.lua")
+    scripts = (REPOSITORY / "lib/kairo_metrics/store/lua").glob("*.lua")
     sent = {
         command
         for script in scripts

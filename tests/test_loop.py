@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics.errors import StoreUnavailable
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.instance import Start, jobs_total, settings
 from tests.proxy import Proxy
 
@@ -133,7 +133,7 @@ async def test_certificates_are_read_beside_the_event_loop(monkeypatch: pytest.M
     monkeypatch.setattr(RedisSSLContext, "get", gate.before(RedisSSLContext.get))
 
     async def borrow() -> None:
-        async with store.link():
+        async with store.client():
             pass
 
     await asyncio.gather(gate.others(), borrow())

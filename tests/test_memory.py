@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics import outbox as outbox_module
-from lib.kairo_metrics import recorder as recorder_module
+from lib.kairo_metrics.delivery import outbox as outbox_module
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.delivery.outbox import _KEPT
 from lib.kairo_metrics.errors import StoreUnavailable
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.outbox import _KEPT
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.base import Batch, Steps, Verdict, Writer
-from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.instruments import recorder as recorder_module
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.store.command_flow import CommandFlow
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import JOBS, WAIT, Instance, happened, settings
 
 LATEST = Schema("latest", "gauge", mode="mostrecent")
@@ -30,7 +31,7 @@ class Away(MemoryStore):
 
     is_away = False
 
-    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """Apply it, or say that it can't be reached."""
         if self.is_away:
             raise StoreUnavailable("away")
@@ -41,7 +42,7 @@ class Follower:
     """A gauge that follows a function."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self.series = Series(LATEST, "")
+        self.series = PendingSeries(LATEST, "")
         self._recorder = recorder
 
     def sample(self) -> None:
@@ -59,7 +60,7 @@ class Busy(Instance):
         super().__init__(self.away, recorder := Recorder(), Flusher(recorder, self.away, chosen))
         self._follower = Follower(recorder)
         recorder.follow(self._follower)
-        self._series: dict[str, Series] = {}
+        self._series: dict[str, PendingSeries] = {}
         self._requests = 0
 
     def serve(self, requests: int) -> None:
@@ -79,8 +80,8 @@ class Busy(Instance):
             except StoreUnavailable:
                 assert self.away.is_away
 
-    def _one(self, schema: Schema, text: str) -> Series:
-        return self._series.setdefault(f"{schema.name}{text}", Series(schema, text))
+    def _one(self, schema: Schema, text: str) -> PendingSeries:
+        return self._series.setdefault(f"{schema.name}{text}", PendingSeries(schema, text))
 
 
 def _memory_after(work: Callable[[], Any]) -> int:
@@ -123,7 +124,7 @@ async def test_removals_that_wait_are_bounded_and_counted(monkeypatch: pytest.Mo
     instance.serve(1)
     instance.away.is_away = True
     for number in range(25):
-        series = Series(JOBS, f'queue="new {number}"')
+        series = PendingSeries(JOBS, f'queue="new {number}"')
         with instance.recorder.lock:
             instance.recorder.add(series, 1, 1.0, weight=1.0)
         instance.recorder.remove(series)

@@ -11,11 +11,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.values import MutexValue
 
-from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import settings
 from tests.program import Program, apart
 
@@ -74,16 +74,16 @@ def test_each_escaping_is_that_of_prometheus_client(store: Store, scheme: str) -
         use(registry)
         expected_text = generate_latest(registry, escaping=scheme).decode()
         expected_openmetrics = generate_openmetrics(registry, escaping=scheme).decode()
-    families = scrape(store).families
+    page_read = scrape(store).page
     form = choose_format(f"text/plain;version=1.0.0;escaping={scheme}")
-    assert own(b"".join(form.render(families)).decode(), parse_text) == own(expected_text, parse_text)
+    assert own(b"".join(form.render(page_read)).decode(), parse_text) == own(expected_text, parse_text)
     form = choose_format(f"application/openmetrics-text;version=1.0.0;escaping={scheme}")
-    page = b"".join(form.render(families)).decode()
+    page = b"".join(form.render(page_read)).decode()
     assert own(page, parse_openmetrics) == own(expected_openmetrics, parse_openmetrics)
 
 
 def test_whoever_does_not_ask_gets_classic_names(store: Store) -> None:
     """The format that knows no others has underscores in the place of what it can't print."""
-    page = b"".join(choose_format("").render(scrape(store).families)).decode()
+    page = b"".join(choose_format("").render(scrape(store).page)).decode()
     assert 'mails_sent_total{by="b \\"c\\"",mail_to="a"} 3\n' in page
     assert 'plain_load{room_nr="7"} 1.5\n' in page

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from lib.kairo_metrics import NativeHistogram
-from lib.kairo_metrics.collector import Limits, Scrape, collect
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.native import COARSEST, FINEST, NativeCounts, bucket_index, upper_bound
+from lib.kairo_metrics.model.native_counts import COARSEST, FINEST, NativeCounts, bucket_index, upper_bound
+from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.dev_server import dev_server
 from tests.instance import settings
 from tests.program import Program
@@ -125,8 +125,8 @@ def scrape(store: Store) -> Scrape:
 
 def lines(store: Store) -> list[list[str]]:
     """Return the stored lines of the native histograms, word by word."""
-    families = [family for family in scrape(store).families if family.schema.type == "native"]
-    return [line.decode().split() for family in families for line in family.rows.values()]
+    families = [family for family in scrape(store).page.families if family.schema.type == "native"]
+    return [line.decode().split() for family in families for line in family.series.values()]
 
 
 async def test_other_scrapers_see_a_classic_histogram(recording: Recording) -> None:
@@ -155,8 +155,8 @@ async def test_the_messages_hold_the_buckets(recording: Recording, amounts: list
     for amount in amounts:
         size.observe(amount)
     await recording.pipeline.flusher.aflush()
-    families = (await collect(recording.store, Limits(3600))).families
-    page = BytesIO(b"".join(choose_format(PROTOBUF).render(families)))
+    taken = (await collect(recording.store, Limits(3600))).page
+    page = BytesIO(b"".join(choose_format(PROTOBUF).render(taken)))
     messages = {family.name: family for family in iter(lambda: parse_length_prefixed(model.MetricFamily, page), None)}
     [metric] = messages["mail_size"].metric
     histogram, expected = metric.histogram, counts_of(amounts, 2, 2.938735877055719e-39)
@@ -187,8 +187,8 @@ async def test_the_number_of_buckets_is_capped(recording: Recording) -> None:
         for _ in range(200):
             size.observe(math.exp(chance.uniform(-20, 20)))
         await recording.pipeline.flusher.aflush()
-    [family] = [f for f in (await collect(recording.store, Limits(3600))).families if f.schema.type == "native"]
-    [line] = family.rows.values()
+    [family] = [f for f in (await collect(recording.store, Limits(3600))).page.families if f.schema.type == "native"]
+    [line] = family.series.values()
     counted = NativeCounts.parse(line.decode().split())
     assert len(counted.positive) <= 20
     assert counted.positive.total() == counted.count == 1_000

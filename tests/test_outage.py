@@ -12,7 +12,7 @@ import anyio
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.redis_server import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
 from lib.kairo_metrics.errors import StoreUnavailable
 from tests.instance import Start, happened, jobs_total, redis_instance
 from tests.proxy import Proxy

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import StoreUnavailable, UnknownScript
-from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
-from lib.kairo_metrics.store.bookkeeping import BATCHES, LOST, OVERFLOWED
-from lib.kairo_metrics.store.conversation import doubted
-from lib.kairo_metrics.store.script import SENT_AGAIN_WITHIN_S, WRITER_LEASE_S, ask
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.batch import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
+from lib.kairo_metrics.model.delivery_metrics import BATCHES, LOST, OVERFLOWED
+from lib.kairo_metrics.store.replies import mark_sent_before
+from lib.kairo_metrics.store.scripts import SENT_AGAIN_WITHIN_S, WRITER_LEASE_S, ask
 from tests.instance import JOBS, WAIT
 
 
@@ -35,7 +35,7 @@ class Desk:
 
     def add(self, amount: float = 1.0) -> None:
         with self.recorder.lock:
-            self.recorder.add(Series(JOBS, 'queue="a"'), 1, amount, weight=amount)
+            self.recorder.add(PendingSeries(JOBS, 'queue="a"'), 1, amount, weight=amount)
 
     def next(self) -> Batch:
         """Record one increment and return what is to be sent."""
@@ -105,7 +105,7 @@ def test_an_unannounced_family_is_announced_under_the_same_number(desk: Desk) ->
 def test_a_refused_family_is_counted_as_lost_and_the_batch_goes_on(desk: Desk) -> None:
     """Only the family whose key is foreign loses, and the page will say how much."""
     with desk.recorder.lock:
-        desk.recorder.add(Series(WAIT, 'queue="a"'), 1, 0.5, weight=3.0)
+        desk.recorder.add(PendingSeries(WAIT, 'queue="a"'), 1, 0.5, weight=3.0)
     batch = desk.next()
     desk.outbox.settle(batch, Refused((0,)))
     rest = desk.outbox.next()
@@ -296,7 +296,7 @@ def test_a_batch_that_may_be_under_way_stays_in_doubt_when_the_script_is_unknown
     """Sent twice and answered once with NOSCRIPT, a batch may still arrive, though the script can't be sent along."""
     steps = ask("apply.lua", (0,), Clock())
     next(steps)
-    [unknown] = doubted([UnknownScript("NOSCRIPT")], sent=True)
+    [unknown] = mark_sent_before([UnknownScript("NOSCRIPT")], sent=True)
     assert steps.throw(unknown)[0] == "EVAL"
     with pytest.raises(StoreUnavailable) as refused:
         steps.throw(StoreUnavailable("refused"))

@@ -6,8 +6,8 @@ import time
 
 from prometheus_client import Counter
 
+from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.schema import Schema
 from tests.poisoned import INDEX, TIMES, Poisoned, assert_counted, quarantined, rest
 
 

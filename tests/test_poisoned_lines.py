@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.kairo_metrics.rows import Sieve
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.decode import SeriesDecoder
 from tests.poisoned import FUTURE, TIMES, Poisoned, assert_counted, quarantined, rest, times
 
 DAMAGE: dict[str, list[bytes]] = {
@@ -194,6 +194,6 @@ def test_no_line_makes_the_patterns_try_again_and_again(line: bytes, text: bytes
         Schema("s", "exemplars"),
     ]
     for schema in [*schemas, Schema("s", "histogram", ("queue",), ("1.0", "+Inf")), Schema("s", "info", ("queue",))]:
-        sieve = Sieve(schema, 0)
-        sieve.take([text, line + TIMES])
-        assert (sieve.rows, sieve.damaged) == ({}, 1)
+        decoder = SeriesDecoder(schema, 0)
+        decoder.add_chunk([text, line + TIMES])
+        assert (decoder.series, decoder.damaged) == ({}, 1)

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import text
+from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.store.keys import Keys
 from tests.poisoned import INDEX, TIMES, Poisoned, family_of, quarantined, times
 from tests.prometheus_server import require
@@ -66,7 +66,7 @@ async def scraped(cms: Poisoned) -> bytes:
     """Return the page as a scraper that says nothing of formats gets it."""
     scrape = await collect(cms.store, Limits(3600))
     await cms.store.aclose()
-    return b"".join(text.render(scrape.families))
+    return b"".join(text.render(scrape.page.families))
 
 
 @pytest.mark.prometheus

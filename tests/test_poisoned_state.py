@@ -6,14 +6,12 @@ import asyncio
 import re
 import time
 from contextlib import suppress
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.scrape import Scraper
-from lib.kairo_metrics.store.recovery import RECOVERY_MS
+from lib.kairo_metrics.model.recovery import RECOVERY_MS
+from lib.kairo_metrics.scrape.state_reader import StateReader
 from tests.poisoned import INDEX, Poisoned, assert_counted
 
 NINES = b"9" * 5_000
@@ -42,8 +40,7 @@ class Reader:
 
     def __init__(self, cms: Poisoned) -> None:
         self._store = cms.store
-        pipeline: Any = SimpleNamespace(store=cms.store, settings=cms.settings, flusher=self)
-        self._scraper = Scraper(pipeline)
+        self._reader = StateReader(cms.store, cms.settings, self.aflush)
 
     async def aflush(self) -> None:
         """Have nothing to send."""
@@ -54,11 +51,12 @@ class Reader:
 
     async def _jobs(self) -> bytes:
         try:
-            scrape = await self._scraper.take(time.perf_counter(), 5.0)
+            page = await self._reader.read_page(time.perf_counter(), 5.0)
+            await self._reader.maintain()
         finally:
             await self._store.aclose()
-        [jobs] = [family for family in scrape.families if family.schema.name == "jobs"]
-        return jobs.rows[b'queue="a"']
+        [jobs] = [family for family in page.families if family.schema.name == "jobs"]
+        return jobs.series[b'queue="a"']
 
 
 @pytest.mark.parametrize("field", DAMAGE)

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.store.notation import label_text
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.encoding import label_text
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.collector import Limits, collect
 from tests.dev_server import REPOSITORY, dev_server
 from tests.instance import WAIT, memory_instance
 from tests.prometheus_server import prometheus_server, require
@@ -59,7 +59,7 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def drive(base: str, requests: int) -> Counter[tuple[str, str]]:
+def run_flow(base: str, requests: int) -> Counter[tuple[str, str]]:
     """Send requests of mixed outcome; count them by method and route."""
     sent: Counter[tuple[str, str]] = Counter()
     with httpx.Client(base_url=base, headers={"X-Tenant": "acme"}) as client:
@@ -93,9 +93,9 @@ def test_what_was_requested_is_what_prometheus_stores(project: Path, tmp_path: P
         """
         with prometheus_server(tmp_path, config) as prometheus:
             # `rate` needs to see the counters before they grow.
-            sent = drive(server.url, 5)
+            sent = run_flow(server.url, 5)
             prometheus.wait_for(lambda: prometheus.value("sum(http_requests_total)") == 5)
-            sent += drive(server.url, 195)
+            sent += run_flow(server.url, 195)
             prometheus.wait_for(lambda: prometheus.value("sum(http_requests_total)") == 200)
             assert prometheus.value("up") == 1
             stored = {
@@ -132,7 +132,7 @@ def test_no_label_value_spoils_the_page(tmp_path: Path) -> None:
     instance.add('queue="a"', 0.5, schema=WAIT)
     instance.flusher.flush()
     scrape = asyncio.run(collect(instance.store, Limits(3600)))
-    plain, strict = (b"".join(form.render(scrape.families)) for form in (text, openmetrics))
+    plain, strict = (b"".join(form.render(scrape.page)) for form in (text, openmetrics))
 
     checked = subprocess.run([require("promtool"), "check", "metrics"], input=plain, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition import protobuf, text
 from lib.kairo_metrics.exposition.family import Exemplar, Family
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.schema import Schema
 from tests.dev_server import dev_server
 from tests.prometheus_server import prometheus_server
 from tests.test_exposition import FAMILIES

@@ -11,7 +11,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from lib.kairo_metrics.dev.redis_server import private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from tests.proxy import Proxy
 
 TIMEOUT_S = 0.2

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
 from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, push_app
-from lib.kairo_metrics.dev.redis_server import free_port
-from lib.kairo_metrics.push_settings import PushSettings
-from lib.kairo_metrics.receiver import Receiver
+from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.dev.private_redis import free_port
+from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from tests.recording import Recording
 from tests.write_receiver import Reply, WriteReceiver, decoded, write_receiver
 
@@ -196,7 +196,7 @@ def test_the_pause_that_a_receiver_asks_for_is_kept() -> None:
     pauses: list[float] = []
     replies = (Reply(429, headers={"Retry-After": "3"}), Reply(503), Reply(503), Reply())
     with write_receiver(*replies) as receiver:
-        Receiver(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
+        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
     assert pauses == [3, 1, 2]
 
 
@@ -205,14 +205,14 @@ def test_a_pause_that_makes_no_sense_is_passed_over(asked: str) -> None:
     """A Retry-After that can't be read, or lies in the past, changes nothing."""
     pauses: list[float] = []
     with write_receiver(Reply(503, headers={"Retry-After": asked}), Reply()) as receiver:
-        Receiver(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
+        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
     assert pauses == [0.5]
 
 
 def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
     """Whoever is asked to come back in an hour does not wait for it."""
     with write_receiver(Reply(429, "slower", headers={"Retry-After": "3600"})) as receiver:
-        sender = Receiver(push_settings(receiver.url), sleep=lambda _: None)
+        sender = RemoteWriteClient(push_settings(receiver.url), sleep=lambda _: None)
         with pytest.raises(ReceiverError, match="answered 429: slower"):
             sender.send(b"", deadline_s=time.monotonic() + 60)
     assert len(receiver.received) == 1

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 import redis
 
-from lib.kairo_metrics import outbox
+from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
-from lib.kairo_metrics.store import connections
+from lib.kairo_metrics.store import connection as connections
 from tests.instance import WAIT, Start, happened, jobs_total
 from tests.proxy import Proxy
 

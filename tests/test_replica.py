@@ -15,15 +15,13 @@ from typing import Any
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.redis_server import find_binary, free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import find_binary, free_port, private_redis
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
-from lib.kairo_metrics.pipeline import Pipeline
-from lib.kairo_metrics.scrape import Scraper
-from lib.kairo_metrics.store.pool import Pool
 from lib.kairo_metrics.store.replica import check_replica
 from lib.kairo_metrics.store.sentinel import Sentinels, find
+from lib.kairo_metrics.store.topology import Topology
 from tests.doctor_run import Doctor, healthy
-from tests.instance import JOBS, Start, jobs_total, settings
+from tests.instance import JOBS, Start, jobs_total, scrape_once, settings
 from tests.redis_cluster import wait_until
 
 AT_ONCE = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0")
@@ -74,10 +72,10 @@ async def test_pages_come_from_the_replica_and_batches_go_to_the_master(
     client.hset(key, 'queue="old"', b"1 %b %b" % (long_ago, long_ago))
     wait_until(lambda: caught_up(master, replica))
     client.config_resetstat()
-    opened = Pipeline(settings(master, read_url=replica, series_ttl_s=60), instance.store, instance.flusher)
-    scrape = await Scraper(opened).take(time.perf_counter(), 10)
-    jobs = next(family for family in scrape.families if family.schema == JOBS)
-    assert dict(jobs.rows) == {b'queue="a"': b"3"}
+    chosen = settings(master, read_url=replica, series_ttl_s=60)
+    page = await scrape_once(instance.store, chosen, instance.flusher)
+    jobs = next(family for family in page.families if family.schema == JOBS)
+    assert dict(jobs.series) == {b'queue="a"': b"3"}
     sent = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
     assert "eval" in sent
     assert "hscan" not in sent
@@ -213,9 +211,9 @@ def test_a_sentinel_does_not_get_the_login_of_redis() -> None:
     url = "rediss+sentinel://kairo:hush@10.0.0.1,10.0.0.2/main/3?ssl_cert_reqs=none&db=3"
     own = "&sentinel_username=gu%3Ard&sentinel_password=low"
     for given, login in ((url, ""), (url + own, "gu%3Ard:low@")):
-        pool = Pool(given, settings(given))
-        assert pool.url_of(("10.0.0.2", 26379)) == f"rediss://{login}10.0.0.1?ssl_cert_reqs=none"
-        assert pool.url_of(("10.0.0.9", 6379)) == "rediss://kairo:hush@10.0.0.1/3?ssl_cert_reqs=none&db=3"
+        known = Topology(given, settings(given))
+        assert known.url_of(("10.0.0.2", 26379)) == f"rediss://{login}10.0.0.1?ssl_cert_reqs=none"
+        assert known.url_of(("10.0.0.9", 6379)) == "rediss://kairo:hush@10.0.0.1/3?ssl_cert_reqs=none&db=3"
 
 
 def test_a_sentinel_that_hangs_is_asked_last() -> None:

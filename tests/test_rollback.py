@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.restoration import restore
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.base import State
-from lib.kairo_metrics.store.conversation import adrive
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.model.batch import State
+from lib.kairo_metrics.scrape.rollback.restoration import restore
+from lib.kairo_metrics.store.command_flow import arun_flow
 from tests.instance import JOBS, Start
 from tests.rollback import A, Site, add, let_time_go_by
 
@@ -133,9 +133,9 @@ async def test_a_store_that_did_not_go_back_takes_nothing_back(site: Site) -> No
     one = site.writer()
     await add(one, 3)
     state = one.flusher._outbox._state
-    async with one.store.link() as link:
-        await adrive(restore(one.store, 0, state, None, {JOBS: {b'queue="a"': b"2"}}), link)
-        await adrive(restore(one.store, 0, State("another", 9), None, {JOBS: {b'queue="a"': b"2"}}), link)
+    async with one.store.client() as link:
+        await arun_flow(restore(one.store, 0, state, None, {JOBS: {b'queue="a"': b"2"}}), link)
+        await arun_flow(restore(one.store, 0, State("another", 9), None, {JOBS: {b'queue="a"': b"2"}}), link)
     assert (await site.page()())[A] == 3.0
 
 
@@ -195,7 +195,7 @@ async def test_what_was_removed_on_purpose_stays_away(site: Site) -> None:
     one, page = site.writer(), site.page()
     await add(one, 3)
     await page()
-    one.recorder.remove(Series(JOBS, 'queue="a"'))
+    one.recorder.remove(PendingSeries(JOBS, 'queue="a"'))
     await add(one)
     assert (await page())[A] == 1.0
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics import high_water
-from lib.kairo_metrics.collector import Scrape
 from lib.kairo_metrics.exposition.family import Family
-from lib.kairo_metrics.high_water import HighWater, raised
-from lib.kairo_metrics.store.base import Applied, Batch, State, Writer
-from lib.kairo_metrics.store.conversation import adrive
+from lib.kairo_metrics.exposition.page import Page
+from lib.kairo_metrics.model.batch import Applied, Batch, State, Writer
+from lib.kairo_metrics.scrape.collector import Scrape
+from lib.kairo_metrics.scrape.rollback import high_water
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from lib.kairo_metrics.store.command_flow import arun_flow
 from lib.kairo_metrics.store.keys import Keys
 from tests.command_run import Command
 from tests.instance import JOBS, WAIT, Instance, Start
@@ -88,15 +89,15 @@ def test_what_is_lost_once_more_is_waited_for_once_more() -> None:
         (8, 11, 20_950, True),
     ):
         scrape = held(jobs, batches, at_ms)
-        page = raised(scrape, water.missing(scrape))
-        assert [family.rows for family in page.families] == [{b'queue="a"': b"12"}]
+        shown = raised(scrape, water.missing(scrape))
+        assert [family.series for family in shown.page.families] == [{b'queue="a"': b"12"}]
         assert water.lost(scrape) == ((0, State("blue", 20)) if is_lost else None)
-        water.remember(page)
+        water.remember(shown)
 
 
 def held(jobs: int, batches: int, at_ms: int) -> Scrape:
     """Give what a scrape finds in a store with so many jobs, from so many batches."""
-    return Scrape((Family(JOBS, {b'queue="a"': b"%d" % jobs}),), at_ms, (State("blue", batches),), (None,))
+    return Scrape(Page((Family(JOBS, {b'queue="a"': b"%d" % jobs}),), at_ms), (State("blue", batches),), (None,))
 
 
 async def test_two_pages_of_which_one_knows_more_write_back_nothing_twice(
@@ -124,8 +125,8 @@ async def test_a_clock_that_is_behind_makes_no_instance_an_incident(site: Site) 
     ahead = f"blue-{int(time.time() * 1000) + 3_600_000}"
     store = site.writer().store
     batch = Batch(1, (), time.monotonic(), State(ahead, 5))
-    async with store.link() as link:
-        verdicts = [await adrive(store.apply(Writer(f"writer{number}", 0), batch), link) for number in range(3)]
+    async with store.client() as link:
+        verdicts = [await arun_flow(store.apply(Writer(f"writer{number}", 0), batch), link) for number in range(3)]
     assert len({verdict.state.incarnation for verdict in verdicts if isinstance(verdict, Applied)}) == 1
 
 

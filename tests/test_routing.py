@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.errors import KeysElsewhere, StoreRefused, StoreUnavailable
-from lib.kairo_metrics.store.base import Command
-from lib.kairo_metrics.store.cluster import Answer, Cluster, route
-from lib.kairo_metrics.store.connections import AsyncConnectionToNode, ConnectionToNode, hash_slot
-from lib.kairo_metrics.store.question import Node, Question
+from lib.kairo_metrics.store.cluster import Cluster, NodeResponse, route
+from lib.kairo_metrics.store.command_flow import Command
+from lib.kairo_metrics.store.connection import AsyncNodeConnection, NodeConnection, hash_slot
+from lib.kairo_metrics.store.node_request import Node, NodeRequest
 
 HOME = ("home.example.org", 7000)
 ONE, TWO = ("10.0.0.1", 7001), ("10.0.0.2", 7002)
 KEY = "kairo:v1:{development/0}:families"
 SLOT = hash_slot(KEY.encode())
-BATCH = Question((("EVALSHA", "0f", 1, KEY),))
+BATCH = NodeRequest((("EVALSHA", "0f", 1, KEY),))
 Server = Callable[[Node, Sequence[Command]], list[Any] | StoreUnavailable]
 
 
@@ -41,7 +41,9 @@ class Network:
         self.servers: dict[Node, Any] = {{"home": None, "one": ONE, "two": TWO}[name]: s for name, s in servers.items()}
         self.asked: list[tuple[Node, list[str]]] = []
 
-    def ask(self, cluster: Cluster, *questions: Question, wall_s: Callable[[], float] = lambda: 0.0) -> list[Answer]:
+    def ask(
+        self, cluster: Cluster, *questions: NodeRequest, wall_s: Callable[[], float] = lambda: 0.0
+    ) -> list[NodeResponse]:
         """Drive the questions."""
         routing = route(cluster, questions, wall_s=wall_s)
         try:
@@ -49,7 +51,7 @@ class Network:
             while True:
                 trip = routing.send({node: self._visit(node, commands) for node, commands in trip.items()})
         except StopIteration as stop:
-            answers: list[Answer] = stop.value
+            answers: list[NodeResponse] = stop.value
             return answers
 
     def _visit(self, node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
@@ -67,10 +69,10 @@ def test_a_moved_slot_is_asked_for_once() -> None:
     """The map comes along with the batch, and the next batch goes to the right node at once."""
     network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": whole(ONE)}, one={"EVALSHA": "applied"})
     cluster = Cluster(HOME)
-    assert network.ask(cluster, BATCH) == [Answer(["applied"], ONE)]
+    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
     assert network.asked == [(None, ["CLUSTER", "EVALSHA"]), (ONE, ["EVALSHA"])]
     network.asked.clear()
-    assert network.ask(cluster, BATCH) == [Answer(["applied"], ONE)]
+    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
     assert network.asked == [(ONE, ["EVALSHA"])]
 
 
@@ -85,7 +87,7 @@ def test_an_ask_holds_for_one_command() -> None:
     cluster.learn(whole(ONE), None)
     for _ in range(2):
         network.asked.clear()
-        assert network.ask(cluster, BATCH) == [Answer(["applied"], TWO)]
+        assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
         assert network.asked == [(ONE, ["EVALSHA"]), (TWO, ["ASKING", "EVALSHA"])]
 
 
@@ -104,7 +106,7 @@ def test_others_know_who_took_over() -> None:
     network = Network(home={"CLUSTER": whole(TWO)}, two={"EVALSHA": "duplicate"})
     cluster = Cluster(HOME)
     cluster.learn(whole(ONE), None)
-    assert network.ask(cluster, BATCH) == [Answer(["duplicate"], TWO)]
+    assert network.ask(cluster, BATCH) == [NodeResponse(["duplicate"], TWO)]
     assert [node for node, _ in network.asked] == [ONE, None, TWO]
 
 
@@ -136,7 +138,7 @@ def test_nobody_is_suspect_for_ever() -> None:
     network.servers = {TWO: {"CLUSTER": whole(TWO), "EVALSHA": "applied"}}
     for _ in range(4):
         with contextlib.suppress(StoreUnavailable):
-            assert network.ask(cluster, BATCH) == [Answer(["applied"], TWO)]
+            assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
             break
     else:
         pytest.fail("it was not found")
@@ -148,7 +150,7 @@ def test_what_is_asked_of_one_node_is_not_asked_of_another() -> None:
     cluster.learn(whole(HOME, ONE, TWO), None)
     cluster.suspect(None)
     cluster.trust(None)
-    assert [cluster.node_of(Question((("TIME",),), at=node, pinned=True)) for node in (None, TWO)] == [None, TWO]
+    assert [cluster.node_of(NodeRequest((("TIME",),), at=node, pinned=True)) for node in (None, TWO)] == [None, TWO]
 
 
 def test_doubt_survives_a_redirection() -> None:
@@ -171,7 +173,7 @@ def test_a_node_that_hangs_is_not_asked_first_again() -> None:
     assert list(next(routing)) == [ONE]
     routing.close()
     network = Network(home={"CLUSTER": whole(TWO)}, two={"EVALSHA": "applied"})
-    assert network.ask(cluster, BATCH) == [Answer(["applied"], TWO)]
+    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
     assert [node for node, _ in network.asked] == [None, TWO]
 
 
@@ -218,19 +220,19 @@ def test_without_the_right_to_ask_redirections_are_enough() -> None:
     refused = StoreRefused("NOPERM")
     network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": refused}, one={"EVALSHA": "applied"})
     cluster = Cluster(HOME)
-    assert network.ask(cluster, BATCH) == [Answer(["applied"], ONE)]
+    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
     network.servers = {None: {"EVALSHA": moved(TWO), "CLUSTER": refused}, TWO: {"EVALSHA": "duplicate"}}
-    assert network.ask(cluster, BATCH) == [Answer(["duplicate"], TWO)]
+    assert network.ask(cluster, BATCH) == [NodeResponse(["duplicate"], TWO)]
 
 
 def test_a_transaction_stays_together() -> None:
     """It is asked again as a whole, and not while its keys are on their way."""
-    deletion = Question((("MULTI",), ("UNLINK", KEY), ("EXEC",)))
+    deletion = NodeRequest((("MULTI",), ("UNLINK", KEY), ("EXEC",)))
     network = Network(
         home={"MULTI": "OK", "UNLINK": moved(ONE), "EXEC": StoreRefused("EXECABORT"), "CLUSTER": whole(ONE)},
         one={"MULTI": "OK", "UNLINK": "QUEUED", "EXEC": [1]},
     )
-    assert network.ask(Cluster(HOME), deletion) == [Answer(["OK", "QUEUED", [1]], ONE)]
+    assert network.ask(Cluster(HOME), deletion) == [NodeResponse(["OK", "QUEUED", [1]], ONE)]
     network.servers[ONE] = {"MULTI": "OK", "UNLINK": moved(TWO, asking=True), "EXEC": StoreRefused("EXECABORT")}
     cluster = Cluster(HOME)
     cluster.learn(whole(ONE), None)
@@ -243,14 +245,14 @@ def test_a_cursor_is_good_where_it_was_given() -> None:
     cluster = Cluster(HOME)
     cluster.learn(whole(ONE), None)
     scan = ("HSCAN", KEY, b"42", "COUNT", 9)
-    assert Question((scan,), cursor_of=ONE).commands_for(ONE) == (scan,)
-    assert Question((scan,), cursor_of=ONE).commands_for(TWO) == (("HSCAN", KEY, b"0", "COUNT", 9),)
+    assert NodeRequest((scan,), cursor_of=ONE).commands_for(ONE) == (scan,)
+    assert NodeRequest((scan,), cursor_of=ONE).commands_for(TWO) == (("HSCAN", KEY, b"0", "COUNT", 9),)
 
 
 def test_another_node_is_reached_like_the_first() -> None:
     """Over TLS its certificate must be for the host that the cluster names; login and trust are the address' own."""
     url = "rediss://user:secret@home.example.org:7000?ssl_cert_reqs=required"
-    for kind in (AsyncConnectionToNode, ConnectionToNode):
+    for kind in (AsyncNodeConnection, NodeConnection):
         link: Any = kind(url, Settings(redis_url=url), ("other.example.org", 7001))
         connection = link._connection
         assert (connection.host, connection.port) == ("other.example.org", 7001)
@@ -260,5 +262,5 @@ def test_another_node_is_reached_like_the_first() -> None:
 
 def test_a_node_behind_a_unix_socket_leads_to_hosts() -> None:
     """Whoever reaches the first node by a socket reaches the others by their hosts."""
-    link: Any = ConnectionToNode("unix:///run/redis.sock", Settings(), ONE)
+    link: Any = NodeConnection("unix:///run/redis.sock", Settings(), ONE)
     assert (type(link._connection).__name__, link._connection.host) == ("Connection", ONE[0])

@@ -21,16 +21,16 @@ import pytest
 
 from lib.kairo_cms.database_url import DatabaseUrl
 from lib.kairo_metrics import Settings, SettingsError
-from lib.kairo_metrics.auth import BearerAuth
-from lib.kairo_metrics.dev.redis_server import free_port
-from lib.kairo_metrics.dev.settings import DevSettings
-from lib.kairo_metrics.doctor.http import Target
+from lib.kairo_metrics.cli.doctor.http_client import Target
+from lib.kairo_metrics.config.dev_settings import DevSettings
+from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.dev.private_redis import free_port
+from lib.kairo_metrics.endpoints.bearer_auth import BearerAuth
+from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
+from lib.kairo_metrics.endpoints.token_cache import TokenCache
 from lib.kairo_metrics.errors import KairoError, KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
-from lib.kairo_metrics.keyring import Keyring
-from lib.kairo_metrics.push_settings import PushSettings
-from lib.kairo_metrics.receiver import Receiver
-from lib.kairo_metrics.store.address import without_login
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.connection_arguments import without_login
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.dev_server import _FOREIGN, REPOSITORY, dev_server
 from tests.host_server import host_server
 from tests.instance import Start
@@ -130,8 +130,8 @@ def test_nothing_with_a_secret_in_it_shows_it() -> None:
     """Settings, tokens and logins can be logged, and so can what is made of them."""
     environ = variables("redis://127.0.0.1:1")
     settings, pushes = Settings.from_env(environ), PushSettings.from_env(environ)
-    made = [settings, pushes, DevSettings.from_env(environ), RedisStore(settings), Receiver(pushes)]
-    made += [BearerAuth(settings.auth_tokens), Keyring(settings.auth_tokens), PushSettings(token=HUSH)]
+    made = [settings, pushes, DevSettings.from_env(environ), RedisStore(settings), RemoteWriteClient(pushes)]
+    made += [BearerAuth(settings.auth_tokens), TokenCache(settings.auth_tokens), PushSettings(token=HUSH)]
     made += [Target("https://cms.example.org", {"x-vercel-protection-bypass": HUSH})]
     made += [DatabaseUrl.parse(environ["DATABASE_URL"], 5.0).url]
     assert_silent(*map(repr, made), *map(str, made))
@@ -192,7 +192,7 @@ def test_a_receiver_that_repeats_the_login_is_not_repeated(way: dict[str, Any]) 
     for padding in ("", "x" * 290):
         quoted = f"{padding}no: Bearer {HUSH} Basic {BASIC} {PUSH_PASSWORD}"
         with write_receiver(Reply(401, quoted)) as receiver:
-            sender = Receiver(PushSettings(url=receiver.url, **way))
+            sender = RemoteWriteClient(PushSettings(url=receiver.url, **way))
             with pytest.raises(KairoError, match="answered 401") as caught:
                 sender.send(b"", deadline_s=time.monotonic() + 30)
         told = "".join(traceback.format_exception(caught.value))

@@ -14,9 +14,9 @@ import pytest
 import redis
 import yaml
 
-from lib.kairo_metrics.cli.quantiles import bars, quantile
-from lib.kairo_metrics.dev.redis_server import free_port
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.cli.histogram_quantiles import bars, quantile
+from lib.kairo_metrics.dev.private_redis import free_port
+from lib.kairo_metrics.model.schema import Schema
 from tests.command_run import Command, on_terminal
 from tests.instance import JOBS, WAIT, redis_instance
 from tests.prometheus_server import require
@@ -199,7 +199,7 @@ def test_a_silent_store_is_not_waited_for_for_ever(
     command: Command, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that takes the connection and says nothing ends the command with advice."""
-    monkeypatch.setattr("lib.kairo_metrics.cli.reading._PATIENCE_MS", 200)
+    monkeypatch.setattr("lib.kairo_metrics.cli.store_access._PATIENCE_MS", 200)
     proxy.black_hole = True
     shown = command("series", REDIS_URL=proxy.url)
     assert shown.code == 1

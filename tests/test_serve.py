@@ -15,7 +15,7 @@ import httpx
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 from tests.dev_project import HELLO, make_project
 from tests.host_server import SERVE, HostServer, host_server, starting_host_server
 from tests.proxy import Proxy
@@ -92,7 +92,7 @@ def test_every_function_is_served_as_on_vercel(project: Path) -> None:
 def test_strangers_are_not_told_what_there_is(project: Path) -> None:
     """An unknown path is not found, and no list of functions helps whoever looks for one."""
     with host_server(command=served(project)) as server:
-        for path in ("/", "/api", "/api/_private", "/vercel.json", "/lib/kairo_metrics/serve.py"):
+        for path in ("/", "/api", "/api/_private", "/vercel.json", "/lib/kairo_metrics/hosting/server.py"):
             answer = httpx.get(server.url + path)
             assert (answer.status_code, answer.text) == (404, "not found\n")
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics import high_water
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.store.base import State
-from lib.kairo_metrics.store.server_run import ServerRun
-from lib.kairo_metrics.store.snapshot import Snapshot
+from lib.kairo_metrics.model.batch import State
+from lib.kairo_metrics.model.server_run import ServerRun
+from lib.kairo_metrics.model.snapshot import Snapshot
+from lib.kairo_metrics.scrape.rollback import high_water
 from tests.instance import Start, memory_instance
 from tests.rollback import A, Page, Site, add, let_time_go_by
 from tests.soak.redis_process import RedisProcess

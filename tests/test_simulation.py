@@ -13,11 +13,12 @@ from unittest import mock
 
 import pytest
 
-from lib.kairo_metrics import collector, outbox
-from lib.kairo_metrics.high_water import HighWater
-from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.store.memory import MemoryStore
-from lib.kairo_metrics.store.recovery import Recovery
+from lib.kairo_metrics.delivery import outbox
+from lib.kairo_metrics.delivery.outbox import Outbox
+from lib.kairo_metrics.model.recovery import Recovery
+from lib.kairo_metrics.scrape import collector
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.simulation.__main__ import main, run_all
 from tests.simulation.schedule import STEPS, Failure, run
 from tests.simulation.server import Server

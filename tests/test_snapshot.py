@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from lib.kairo_metrics.store.snapshot import read_snapshot
+from lib.kairo_metrics.store.snapshot_replies import read_snapshot
 from tests.instance import Start, page, samples
 
 ASKED_S, ANSWERED_S = 1_764_000_000.0, 1_764_000_000.5

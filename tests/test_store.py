@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lib.kairo_metrics.rows import Sieve
-from lib.kairo_metrics.store.base import (
+from lib.kairo_metrics.model.batch import (
     Applied,
     Batch,
     Duplicate,
@@ -25,14 +24,15 @@ from lib.kairo_metrics.store.base import (
     Verdict,
     Writer,
 )
-from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
-from lib.kairo_metrics.store.conversation import drive
+from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.model.snapshot import IndexEntry
+from lib.kairo_metrics.scrape.decode import SeriesDecoder
+from lib.kairo_metrics.store.command_flow import run_flow
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.protocol import Store
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
-from lib.kairo_metrics.store.snapshot import IndexEntry
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import JOBS, WAIT, settings
 
 WRITER = Writer("w1", 0)
@@ -61,8 +61,8 @@ def make_store(request: pytest.FixtureRequest) -> Make:
 def send(store: Store, sealed: Batch, writer: Writer = WRITER) -> Verdict:
     """Apply a batch over a blocking link."""
 
-    with store.sync_link() as link:
-        verdict = drive(store.apply(writer, sealed), link)
+    with store.sync_client() as link:
+        verdict = run_flow(store.apply(writer, sealed), link)
     if isinstance(store, RedisStore):
         asyncio.run(store.aclose())
     return verdict
@@ -80,14 +80,14 @@ def rows(store: Store, schema: Schema = JOBS, shard: int = 0) -> dict[str, str]:
     """Read a family's rows as text."""
 
     async def read() -> dict[str, str]:
-        sieve = Sieve(schema, 0)
+        decoder = SeriesDecoder(schema, 0)
         async for _, items in store.scan([IndexEntry(shard, schema, 0)]):
             assert items is not None
-            sieve.take(items)
+            decoder.add_chunk(items)
         if isinstance(store, RedisStore):
             await store.aclose()
-        assert sieve.damaged == 0
-        return {text.decode(): numbers.decode() for text, numbers in sieve.rows.items()}
+        assert decoder.damaged == 0
+        return {text.decode(): numbers.decode() for text, numbers in decoder.series.items()}
 
     return asyncio.run(read())
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from lib.kairo_metrics import Settings, SettingsError, metrics_app
-from lib.kairo_metrics.endpoint import MetricsEndpoint
-from lib.kairo_metrics.token_sources import SecretsManager
+from lib.kairo_metrics.endpoints.metrics_endpoint import MetricsEndpoint
+from lib.kairo_metrics.endpoints.token_sources import SecretsManager
 from tests.aws_account import PARAMETER, REGION, SECRET
 from tests.dev_server import dev_server
 from tests.recording import Recording

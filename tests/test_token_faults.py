@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lib.kairo_metrics import TokenSourceError
-from lib.kairo_metrics.token_sources import ParameterStore, SecretsManager, TokenSource
+from lib.kairo_metrics.endpoints.token_sources import ParameterStore, SecretsManager, TokenSource
 from tests.aws_account import PARAMETER, SECRET, use_account
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics import Settings, TokenSourceError
-from lib.kairo_metrics.token_sources import ParameterStore, SecretsManager, source_named_by
+from lib.kairo_metrics.endpoints.token_sources import ParameterStore, SecretsManager, source_named_by
 from tests.aws_account import ELSEWHERE, PARAMETER, SECRET
 
 

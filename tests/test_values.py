@@ -147,8 +147,8 @@ Summary("early_wait", "Wait.", registry=registry).observe(4)
 Gauge("early_open", "Open.", multiprocess_mode="sum", registry=registry).set(5)
 
 from lib.kairo_metrics import Settings, aflush, flush
-from lib.kairo_metrics.pipeline import open_pipeline
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import page
 
 settings = Settings(enabled=True)
@@ -184,8 +184,8 @@ FINALIZER = """
 import gc
 from prometheus_client import Counter
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.pipeline import open_pipeline
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 settings = Settings(enabled=True)
 pipeline = open_pipeline(settings, MemoryStore(settings))
@@ -219,8 +219,8 @@ SIGNALS = """
 import signal
 from prometheus_client import Counter, Histogram
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.pipeline import open_pipeline
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 settings = Settings(enabled=True)
 store = MemoryStore(settings)
@@ -264,8 +264,8 @@ RACE = """
 import threading
 from prometheus_client import CollectorRegistry, Histogram
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.pipeline import open_pipeline
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 settings = Settings(enabled=True)
 registry = CollectorRegistry()

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
+from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
 from tests.command_run import Command, Output, on_terminal
 from tests.instance import WAIT, Instance, Start, happened, jobs_total, samples
 from tests.proxy import Proxy

@@ -18,7 +18,7 @@ from benchmarks.scaling.model import Load, Outcome, simulate
 from benchmarks.scaling.money import Use, bills
 from benchmarks.scaling.reality import compare
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.dev.redis_server import private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.store.keys import Keys
 
 # Above this share of the time a server has little room for a burst, and waits grow fast.

@@ -15,11 +15,11 @@ import redis
 
 from benchmarks.scaling.sender import Sender
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.collector import Limits, collect
 from lib.kairo_metrics.exposition import text
+from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.script import WRITER_LEASE_S
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.scripts import WRITER_LEASE_S
 
 __all__ = ["BatchCost", "Memory", "Scraped", "by_size", "measure_batches", "measure_memory", "measure_scrape"]
 
@@ -207,7 +207,7 @@ async def _scrape(settings: Settings) -> tuple[list[float], int]:
     for _ in range(_SCRAPES):
         started = time.perf_counter()
         scrape = await collect(store, Limits(settings.series_ttl_s))
-        size = len(b"".join(text.render(scrape.families)))
+        size = len(b"".join(text.render(scrape.page.families)))
         durations_s.append(time.perf_counter() - started)
     await store.aclose()
     return durations_s, size

@@ -14,10 +14,11 @@ from typing import Any, cast
 from benchmarks.scaling.model import Load, Outcome, simulate
 from benchmarks.scaling.traffic import Traffic
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.store.base import Batch, Command, Steps, Verdict, Writer
-from lib.kairo_metrics.store.protocol import AsyncLink, Store, SyncLink
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.store.command_flow import AsyncTransport, Command, CommandFlow, SyncTransport
+from lib.kairo_metrics.store.protocol import Store
+from lib.kairo_metrics.store.redis_store import RedisStore
 
 __all__ = ["Comparison", "compare"]
 
@@ -131,23 +132,23 @@ class _Distant:
     def load(self) -> None:
         self._store.load()
 
-    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         return self._store.apply(writer, batch)
 
     @asynccontextmanager
-    async def link(self) -> AsyncIterator[AsyncLink]:
-        async with self._store.link() as link:
+    async def client(self) -> AsyncIterator[AsyncTransport]:
+        async with self._store.client() as link:
             yield _DistantLink(self, link)
 
-    def sync_link(self) -> AbstractContextManager[SyncLink]:
-        return self._store.sync_link()
+    def sync_client(self) -> AbstractContextManager[SyncTransport]:
+        return self._store.sync_client()
 
     async def aclose(self) -> None:
         await self._store.aclose()
 
 
 class _DistantLink:
-    def __init__(self, store: _Distant, link: AsyncLink) -> None:
+    def __init__(self, store: _Distant, link: AsyncTransport) -> None:
         self._store = store
         self._link = link
 

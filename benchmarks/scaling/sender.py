@@ -11,10 +11,11 @@ from redis.connection import parse_url
 
 from benchmarks.scaling.traffic import Traffic
 from lib.kairo_metrics import Settings
+from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import UnknownScript
-from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.store.base import Batch, Command, Steps
-from lib.kairo_metrics.store.script import apply
+from lib.kairo_metrics.model.batch import Batch
+from lib.kairo_metrics.store.command_flow import Command, CommandFlow
+from lib.kairo_metrics.store.scripts import apply
 
 __all__ = ["Sender"]
 
@@ -76,7 +77,7 @@ class Sender:
         self._connection.disconnect()
 
 
-def _next(outbox: Outbox, settings: Settings) -> tuple[Batch, Steps[Any]]:
+def _next(outbox: Outbox, settings: Settings) -> tuple[Batch, CommandFlow[Any]]:
     batch = outbox.next()
     if batch is None:
         raise AssertionError("something is recorded before it is sent")

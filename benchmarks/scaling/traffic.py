@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.notation import label_text
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.encoding import label_text
+from lib.kairo_metrics.model.schema import Schema
 
 __all__ = ["Traffic"]
 
@@ -35,7 +35,7 @@ class Traffic:
         self.recorder = Recorder()
         self._chance = chance
         self._routes = [f"/api/part{number}/{{id}}" for number in range(routes)]
-        self._series: dict[tuple[Schema, str], Series] = {}
+        self._series: dict[tuple[Schema, str], PendingSeries] = {}
 
     def request(self) -> None:
         """Record one."""
@@ -71,6 +71,6 @@ class Traffic:
         self.recorder.add(series, 1, seconds)
         self.recorder.add(series, 2 + bisect_left(_BOUNDS, seconds), 1.0, weight=1.0)
 
-    def _of(self, schema: Schema, labels: tuple[str, ...]) -> Series:
+    def _of(self, schema: Schema, labels: tuple[str, ...]) -> PendingSeries:
         text = label_text(schema.labelnames, labels)
-        return self._series.setdefault((schema, text), Series(schema, text))
+        return self._series.setdefault((schema, text), PendingSeries(schema, text))

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
-from .asgi import Instrumented, is_wsgi
-from .config import Settings
+from .config.settings import Settings
+from .delivery.pipeline import current_pipeline, current_settings, open_pipeline
+from .entrypoints.asgi import Instrumented, is_wsgi
+from .entrypoints.traces import ExemplarSource, trace_of
 from .errors import (
     KairoError,
     ReceiverError,
@@ -27,17 +29,15 @@ from .errors import (
     StoreUnavailable,
     TokenSourceError,
 )
-from .pipeline import current_pipeline, current_settings, open_pipeline
-from .traces import ExemplarSource, trace_of
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from .endpoint import MetricsEndpoint
-    from .native_histogram import NativeHistogram
-    from .push_settings import PushSettings
+    from .config.push_settings import PushSettings
+    from .endpoints.metrics_endpoint import MetricsEndpoint
+    from .endpoints.token_sources import TokenSource
+    from .instruments.native_histogram import NativeHistogram
     from .store.protocol import Store
-    from .token_sources import TokenSource
 
 __all__ = [
     "KairoError",
@@ -61,7 +61,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import what few programs need when they ask for it."""
     if name == "NativeHistogram":
-        from .native_histogram import NativeHistogram
+        from .instruments.native_histogram import NativeHistogram
 
         return NativeHistogram
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -121,7 +121,7 @@ def metrics_app(
         >>> app = metrics_app(settings=Settings(enabled=False))
     """
     # The read side is a good part of the package's import, and one function of a deployment needs it.
-    from .endpoint import MetricsEndpoint
+    from .endpoints.metrics_endpoint import MetricsEndpoint
 
     settings = settings or current_settings()
     return MetricsEndpoint(open_pipeline(settings, store), settings, token_source)
@@ -143,8 +143,8 @@ def push_app(
     Example:
         >>> app = push_app(settings=Settings(enabled=False))
     """
-    from .push import push_endpoint
-    from .push_settings import PushSettings
+    from .config.push_settings import PushSettings
+    from .endpoints.push_endpoint import push_endpoint
 
     settings = settings or current_settings()
     return push_endpoint(open_pipeline(settings, store), settings, push_settings or PushSettings.from_env())

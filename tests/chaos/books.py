@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.model.schema import Schema
 
 __all__ = ["COUNTED", "FAMILIES", "JOBS", "LATEST", "PAUSE", "SHARES", "SIZE", "WAIT", "Books"]
 

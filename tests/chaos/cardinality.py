@@ -23,9 +23,9 @@ from typing import Any
 import redis
 from rich.progress import Progress
 
-from lib.kairo_metrics.dev.redis_server import free_port, private_redis
-from lib.kairo_metrics.store.labels import labels_of
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.model.labels import labels_of
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.chaos.flooding import STEADY
 from tests.instance import samples, settings
 

@@ -10,10 +10,10 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-from lib.kairo_metrics.store import script
-from lib.kairo_metrics.store.base import Applied, Batch, Writer
-from lib.kairo_metrics.store.conversation import drive
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.model.batch import Applied, Batch, Writer
+from lib.kairo_metrics.store import scripts as script
+from lib.kairo_metrics.store.command_flow import run_flow
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.chaos.lab import Lab
 from tests.instance import memory_instance
 
@@ -69,8 +69,8 @@ def _first_batch(lab: Lab) -> Batch:
 def _apply(lab: Lab, batch: Batch, writers: int) -> None:
     chosen = replace(lab.settings, redis_url=lab.server.url, namespace="crowd")
     if writers == 1:  # the server may not know the script yet
-        with RedisStore(chosen).sync_link() as link:
-            assert isinstance(drive(script.apply(chosen, _writer(lab), batch), link), Applied)
+        with RedisStore(chosen).sync_client() as link:
+            assert isinstance(run_flow(script.apply(chosen, _writer(lab), batch), link), Applied)
             link.close()
         return
     pipeline: Any = lab.server.client.pipeline(transaction=False)

@@ -23,8 +23,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.kairo_metrics import flush, install, instrument
+from lib.kairo_metrics.delivery.pipeline import current_pipeline
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.pipeline import current_pipeline
 from tests.chaos.instance_memory import memory_kb
 from tests.hostile import Hostile
 

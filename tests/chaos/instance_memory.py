@@ -18,8 +18,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from rich.progress import Progress
 
-from lib.kairo_metrics.pipeline import Pipeline, open_pipeline
-from lib.kairo_metrics.store.memory import MemoryStore
+from lib.kairo_metrics.delivery.pipeline import Pipeline, open_pipeline
+from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.instance import samples, settings
 
 __all__ = ["Growth", "grow", "memory_kb"]

@@ -11,14 +11,14 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.series import Series
-from lib.kairo_metrics.store.native import NativeCounts
-from lib.kairo_metrics.store.redis import RedisStore
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.chaos.books import JOBS, LATEST, PAUSE, SHARES, SIZE, WAIT, Books
 from tests.instance import samples, settings
 from tests.proxy import Proxy
@@ -65,7 +65,7 @@ class LabInstance:
         self._lab = lab
         self._recorder = Recorder()
         self._store = RedisStore(lab.settings)
-        self._series: dict[tuple[str, str], Series] = {}
+        self._series: dict[tuple[str, str], PendingSeries] = {}
         self.flusher = Flusher(self._recorder, self._store, lab.settings, draw=lab.chance.randrange)
 
     def record(self) -> None:
@@ -92,8 +92,8 @@ class LabInstance:
         books.record("size", 1, {"size_count": 1, "size_sum": seconds})
         books.record("shares", 1, {"shares": 1})
 
-    def _one(self, schema: Schema, text: str = "") -> Series:
-        return self._series.setdefault((schema.name, text), Series(schema, text))
+    def _one(self, schema: Schema, text: str = "") -> PendingSeries:
+        return self._series.setdefault((schema.name, text), PendingSeries(schema, text))
 
     def flush(self) -> bool:
         """Flush once, in the lab's way; return whether that went well."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from lib.kairo_metrics.dev.redis_server import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
 from tests.chaos.cardinality import flood
 from tests.chaos.cluster_storm import Storm
 from tests.chaos.instance_memory import Growth, grow

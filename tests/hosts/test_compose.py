@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
 from tests.dev_server import REPOSITORY
 from tests.hosts.compose import COMPOSE_FILE, Compose, MissingVariable
 from tests.hosts.image import Image

@@ -46,7 +46,7 @@ def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
     assert names >= {"api", "lib", "mangum", "prometheus_client", "redis", "starlette"}
     assert not names & {"benchmarks", "bin", "boto3", "botocore", "deploy", "docs", "grafana", "pytest", "tests"}
     assert not [path for path in bundle.rglob("*") if path.name.startswith(".") or path.suffix in {".sqlite3", ".toml"}]
-    assert (bundle / "lib" / "kairo_metrics" / "store" / "apply.lua").exists()
+    assert (bundle / "lib" / "kairo_metrics" / "store" / "lua" / "apply.lua").exists()
     assert {path.stem for path in (bundle / "api").glob("*.py")} == {"content", "health", "metrics", "push"}
     assert len(list((bundle / "lib").rglob("*.pyc"))) == len(list((bundle / "lib").rglob("*.py")))
     assert sum(path.stat().st_size for path in bundle.rglob("*")) < 250e6

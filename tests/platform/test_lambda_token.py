@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from lib.kairo_metrics.dev.redis_server import free_port
+from lib.kairo_metrics.dev.private_redis import free_port
 from tests.aws_account import PARAMETER, REGION, SECRET
 from tests.platform.lambda_events import Call
 from tests.platform.lambda_requests import ask, variables

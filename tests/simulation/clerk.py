@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.store.base import Applied, Batch, Duplicate, Gap, Refused, Verdict
+from lib.kairo_metrics.delivery.outbox import Outbox
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.batch import Applied, Batch, Duplicate, Gap, Refused, Verdict
 from tests.simulation.parcels import Parcel, Parcels, Violation, Weights, worth
 from tests.simulation.server import Server
 

@@ -8,15 +8,15 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
-from lib.kairo_metrics.flusher import Flusher
-from lib.kairo_metrics.outbox import Outbox
-from lib.kairo_metrics.recorder import Recorder
-from lib.kairo_metrics.series import INSTANCE_PLACE, Series
-from lib.kairo_metrics.store.bookkeeping import LOST
-from lib.kairo_metrics.store.native import NativeCounts
-from lib.kairo_metrics.store.schema import Schema
+from lib.kairo_metrics.instruments.pending_series import INSTANCE_PLACE, PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.delivery_metrics import LOST
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
 from tests.simulation.clerk import Clerk
 from tests.simulation.clockwork import VirtualLoop
 from tests.simulation.network import Message, Network, Wire
@@ -61,7 +61,7 @@ class SimulatedInstance:
         self._frozen_s: float | None = None
         self._inbox: list[tuple[asyncio.Future[Any], Any, int]] = []
         self._tasks: dict[asyncio.Task[Any], None] = {}
-        self._series: dict[tuple[str, str], Series] = {}
+        self._series: dict[tuple[str, str], PendingSeries] = {}
         self._loop = VirtualLoop(self.monotonic_s)
         self.recorder = Recorder(self.monotonic_s)
         clocks = self.monotonic_s, self.wall_s
@@ -136,8 +136,8 @@ class SimulatedInstance:
             known = {series for (name, _), series in self._series.items() if name == SPARE.name}
             self.recorder.clear(known, SPARE, self._chance.choice(("", 'queue="1"')))
 
-    def _one(self, schema: Schema, text: str) -> Series:
-        return self._series.setdefault((schema.name, text), Series(schema, text))
+    def _one(self, schema: Schema, text: str) -> PendingSeries:
+        return self._series.setdefault((schema.name, text), PendingSeries(schema, text))
 
     @property
     def known_series(self) -> int:

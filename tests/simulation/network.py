@@ -12,9 +12,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
-from lib.kairo_metrics.store.base import Batch, Steps, Verdict, Writer
-from lib.kairo_metrics.store.conversation import doubted
-from lib.kairo_metrics.store.script import SENT_AGAIN_WITHIN_S, ask
+from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.store.command_flow import CommandFlow
+from lib.kairo_metrics.store.replies import mark_sent_before
+from lib.kairo_metrics.store.scripts import SENT_AGAIN_WITHIN_S, ask
 
 if TYPE_CHECKING:
     from tests.simulation.instance import SimulatedInstance
@@ -176,14 +177,14 @@ class Wire:
     def load(self) -> None:
         """See `Store.load`."""
 
-    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`; the age is told when it is sent, by the instance's clock."""
         aged = replace(batch, sealed_at_s=batch.sealed_at_s - self._instance.monotonic_s())
         verdict: Verdict = yield from ask("apply.lua", cast(Any, (writer, aged)), self._wall_s)
         return verdict
 
     @asynccontextmanager
-    async def link(self) -> AsyncIterator[Wire]:
+    async def client(self) -> AsyncIterator[Wire]:
         """See `Store.link`."""
         yield self
 
@@ -200,7 +201,7 @@ class Wire:
             if not first.broken or self._wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
                 raise
             try:
-                return doubted([await self._instance.exchange(command)], sent=first.sent)
+                return mark_sent_before([await self._instance.exchange(command)], sent=first.sent)
             except StoreUnavailable as err:
                 err.sent = err.sent or first.sent
                 raise

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lib.kairo_metrics.store.base import Batch, FamilyDelta
-from lib.kairo_metrics.store.bookkeeping import LOST
-from lib.kairo_metrics.store.labels import labels_of
+from lib.kairo_metrics.model.batch import Batch, FamilyDelta
+from lib.kairo_metrics.model.delivery_metrics import LOST
+from lib.kairo_metrics.model.labels import labels_of
 
 __all__ = ["Parcel", "Parcels", "Violation", "Weights", "weights", "worth"]
 

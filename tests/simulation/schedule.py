@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from random import Random
 from unittest import mock
 
-from lib.kairo_metrics import outbox
-from lib.kairo_metrics.config import Settings
-from lib.kairo_metrics.store.bookkeeping import LOST
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery import outbox
+from lib.kairo_metrics.model.delivery_metrics import LOST
 from tests.simulation.instance import JOBS, WAIT, SimulatedInstance
 from tests.simulation.network import MOODS
 from tests.simulation.parcels import Violation

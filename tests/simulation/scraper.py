@@ -8,14 +8,14 @@ from itertools import groupby
 from random import Random
 from typing import Any
 
-from lib.kairo_metrics.collector import Limits, Scrape, collect
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.exposition.negotiate import PLAIN
-from lib.kairo_metrics.high_water import HighWater, raised
-from lib.kairo_metrics.store.labels import labels_of
-from lib.kairo_metrics.store.schema import Schema
-from lib.kairo_metrics.store.snapshot import IndexEntry, Snapshot
+from lib.kairo_metrics.model.labels import labels_of
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.model.snapshot import IndexEntry, Snapshot
+from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
 from tests.simulation.instance import JOBS, LATEST, LIVE, SPARE
 from tests.simulation.parcels import Violation
 from tests.simulation.server import Server, result
@@ -69,7 +69,7 @@ class Scraper:
         jobs = sum(float(numbers) for numbers in _rows(taken, JOBS).values())
         if not at_least <= jobs <= self._jobs_held():
             raise Violation(f"the page shows {jobs} jobs; {at_least} to {self._jobs_held()} were stored")
-        page = _samples(b"".join(PLAIN.render(shown.families)).decode())
+        page = _samples(b"".join(PLAIN.render(shown.page)).decode())
         noticed = [state.incarnation for state in taken.states] != [shard.incarnation for shard in self._server.shards]
         self._compare(page, missing=bool(missing), noticed=noticed)
         _look_at_histograms(page)
@@ -145,7 +145,7 @@ def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _rows(scrape: Scrape, schema: Schema) -> Mapping[bytes, bytes]:
-    return next((family.rows for family in scrape.families if family.schema == schema), {})
+    return next((family.series for family in scrape.page.families if family.schema == schema), {})
 
 
 def _samples(text: str) -> dict[str, float]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lib.kairo_metrics.config import Settings
+from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.errors import UnknownScript
-from lib.kairo_metrics.store.base import Applied, Batch, Refused, Verdict, Writer
-from lib.kairo_metrics.store.memory import MemoryStore, _Family, _Line, _Shard
-from lib.kairo_metrics.store.server_run import ServerRun
+from lib.kairo_metrics.model.batch import Applied, Batch, Refused, Verdict, Writer
+from lib.kairo_metrics.model.server_run import ServerRun
+from lib.kairo_metrics.testing.memory_store import MemoryStore, _Family, _Line, _Shard
 from tests.simulation.parcels import Parcel, Parcels, Violation
 
 __all__ = ["Saved", "Server"]

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-from lib.kairo_metrics import outbox
-from lib.kairo_metrics.config import Settings
-from lib.kairo_metrics.store.bookkeeping import BATCHES, LOST
-from lib.kairo_metrics.store.memory import _Line, _Shard
-from lib.kairo_metrics.store.schema import Schema
-from lib.kairo_metrics.store.script import WRITER_LEASE_S
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery import outbox
+from lib.kairo_metrics.model.delivery_metrics import BATCHES, LOST
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.store.scripts import WRITER_LEASE_S
+from lib.kairo_metrics.testing.memory_store import _Line, _Shard
 from tests.simulation.instance import CONSERVED, SimulatedInstance
 from tests.simulation.network import Network
 from tests.simulation.parcels import Parcels, Violation, Weights

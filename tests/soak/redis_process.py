@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from lib.kairo_metrics.dev.redis_server import find_binary, free_port
+from lib.kairo_metrics.dev.private_redis import find_binary, free_port
 
 __all__ = ["RedisProcess"]
 

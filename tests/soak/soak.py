@@ -17,7 +17,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.instance import samples, settings
 from tests.proxy import Proxy
 from tests.soak.redis_process import RedisProcess

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import KairoError, SettingsError
+from .commands.dev import add_dev
+from .commands.doctor import add_doctor
+from .commands.series import add_series
+from .commands.serve import add_serve
+from .commands.show import add_show
+from .commands.wipe import add_wipe
 from .completion import add_completion
-from .dev import add_dev
-from .doctor import add_doctor
-from .series import add_series
-from .serve import add_serve
-from .show import add_show
-from .wipe import add_wipe
 
 __all__ = ["main"]
 

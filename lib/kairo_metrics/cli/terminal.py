@@ -8,7 +8,7 @@ import time
 import unicodedata
 from typing import Self, TextIO
 
-from ..config import environment
+from ..config.settings import environment
 
 __all__ = ["Progress", "Style", "Terminal", "cell_width", "printable"]
 

@@ -1,1 +1,1 @@
-"""The dev server: every function of `api/` on one port, with a Redis of its own."""
+"""The dev server behind make run: api/ on one port, a private Redis, and the dashboard."""

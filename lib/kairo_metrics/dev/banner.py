@@ -7,10 +7,10 @@ import re
 import shlex
 from collections.abc import Iterable
 
+from ..config.dev_settings import DevSettings
 from ..hosting.functions import Function
 from ..hosting.rewrites import VercelJson
 from .dashboard.app import PREFIX
-from .settings import DevSettings
 
 __all__ = ["banner", "scrape_config", "without_password"]
 

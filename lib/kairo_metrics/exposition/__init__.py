@@ -1,1 +1,1 @@
-"""Merged families as text that Prometheus reads."""
+"""Read street, third part: a page in each format that scrapers and receivers take."""

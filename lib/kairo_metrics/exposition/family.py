@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..store.schema import Schema
+from ..model.schema import Schema
 
-__all__ = ["Exemplar", "Extras", "Family"]
+__all__ = ["Exemplar", "Extras", "Family", "sample_names_of"]
 
 _SUFFIXES = {
     "counter": ("", "_total", "_created"),
@@ -59,23 +59,33 @@ class Family:
 
     Args:
         schema: name, type, help and so on.
-        rows: label text -> the packed line's numbers, both as they are stored.
+        series: label text -> the numbers of the packed line.
         exemplars: label text -> the number's place in the line, from 1 -> its newest exemplar.
         created: label text -> when the series began, in ms since 1970.
         escaping: what becomes of the name's letters beyond the classic ones; those of labels are escaped already.
     """
 
     schema: Schema
-    rows: Mapping[bytes, bytes]
+    series: Mapping[bytes, bytes]
     exemplars: Mapping[bytes, Mapping[int, Exemplar]] = field(default_factory=dict)
     created: Mapping[bytes, int] = field(default_factory=dict)
     escaping: str = "allow-utf-8"
 
     @property
     def sample_names(self) -> frozenset[str]:
-        """The names under which its samples may stand, and which no other family of a page may use."""
-        return frozenset(f"{self.schema.name}{suffix}" for suffix in _SUFFIXES[self.schema.type])
+        """See `sample_names_of`."""
+        return sample_names_of(self.schema)
 
     def answers_to(self, names: frozenset[str]) -> bool:
         """Tell whether a `name[]` parameter means this family, by its own name or a sample's."""
         return not names.isdisjoint(self.sample_names)
+
+
+def sample_names_of(schema: Schema) -> frozenset[str]:
+    """Return the names that the samples of a family may have. No other family of a page may use them.
+
+    Example:
+        >>> sorted(sample_names_of(Schema("jobs", "counter")))
+        ['jobs', 'jobs_created', 'jobs_total']
+    """
+    return frozenset(f"{schema.name}{suffix}" for suffix in _SUFFIXES[schema.type])

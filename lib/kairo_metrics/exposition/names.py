@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
 
-from ..store.labels import labels_of
-from ..store.notation import is_classic, label_text
+from ..model.encoding import is_classic, label_text
+from ..model.labels import labels_of
 from .family import Family
 
 __all__ = ["SCHEMES", "UNDERSCORES", "bare", "escaped", "name_of", "opened", "sample_names", "unquoted_name_of"]
@@ -28,9 +28,9 @@ def escaped(family: Family, scheme: str) -> Family:
     """Return the family with labels whose names the scheme allows, to be printed under a name that it allows.
 
     Example:
-        >>> from lib.kairo_metrics.store.schema import Schema
+        >>> from ..model.schema import Schema
         >>> family = Family(Schema("mails.sent", "counter", ("mail.to",)), {b'"mail.to"="a"': b"3"})
-        >>> escaped(family, "underscores").rows, name_of(escaped(family, "underscores"), "_total")
+        >>> escaped(family, "underscores").series, name_of(escaped(family, "underscores"), "_total")
         ({b'mail_to="a"': b'3'}, 'mails_sent_total')
     """
     # An info's labels are not those of its schema alone.
@@ -38,7 +38,7 @@ def escaped(family: Family, scheme: str) -> Family:
         return replace(family, escaping=scheme)
     return replace(
         family,
-        rows=_renamed(family.rows, scheme),
+        series=_renamed(family.series, scheme),
         exemplars=_renamed(family.exemplars, scheme),
         created=_renamed(family.created, scheme),
         escaping=scheme,

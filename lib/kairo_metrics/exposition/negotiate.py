@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 
 from .family import Extras, Family
 from .names import SCHEMES, UNDERSCORES, escaped
+from .page import Page
 
 __all__ = ["PLAIN", "Format", "accepts_gzip", "choose_format"]
 
@@ -38,11 +39,10 @@ class Format:
         """The answer's `Content-Type`."""
         return f"{self.content_type}; escaping={self.escaping}" if self.escaping else self.content_type
 
-    def render(self, families: Iterable[Family]) -> Iterator[bytes]:
-        """Print a page in pieces."""
+    def render(self, page: Page) -> Iterator[bytes]:
+        """Print a page in pieces, one family after the other."""
         scheme = self.escaping or UNDERSCORES
-        if not self.extras.native:
-            families = map(_classic, families)
+        families = page.families if self.extras.native else map(_classic, page.families)
         pieces: Iterator[bytes] = import_module(f".{self.module}", __package__).render(
             escaped(family, scheme) for family in families
         )

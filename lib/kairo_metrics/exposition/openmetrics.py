@@ -19,7 +19,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     Source: OpenMetrics 1.0, section "Text Format".
 
     Example:
-        >>> from lib.kairo_metrics.store.schema import Schema
+        >>> from ..model.schema import Schema
         >>> jobs = Family(Schema("jobs", "counter", help="Jobs done."), {b"": b"3"})
         >>> b"".join(render([jobs]))
         b'# HELP jobs Jobs done.\n# TYPE jobs counter\njobs_total 3\n# EOF\n'

@@ -10,8 +10,8 @@ from typing import Any
 from google.protobuf.proto import serialize_length_prefixed
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ..store.labels import labels_of
-from ..store.native import NativeCounts
+from ..model.labels import labels_of
+from ..model.native_counts import NativeCounts
 from . import client_model_pb2 as model
 from .family import Exemplar, Family
 from .names import unquoted_name_of
@@ -34,7 +34,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     Source: https://prometheus.io/docs/instrumenting/exposition_formats/#protobuf-format
 
     Example:
-        >>> from lib.kairo_metrics.store.schema import Schema
+        >>> from ..model.schema import Schema
         >>> b"".join(render([Family(Schema("jobs", "counter"), {b"": b"3"})]))
         b'\x19\n\njobs_total"\x0b\x1a\t\t\x00\x00\x00\x00\x00\x00\x08@'
     """
@@ -47,7 +47,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
             unit=schema.unit,
         )
         fill = _FILLERS.get(schema.type, _gauge)
-        for text, numbers in family.rows.items():
+        for text, numbers in family.series.items():
             metric = message.metric.add(label=_labels(text))
             fill(metric, family, text, numbers)
         output = BytesIO()

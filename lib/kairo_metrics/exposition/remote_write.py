@@ -1,17 +1,16 @@
-"""Remote write 1.0: a scrape as the samples that Prometheus would have made of it."""
+"""Remote write 1.0: a page as the samples that Prometheus would have made of it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Collection, Iterator, Mapping
+from itertools import accumulate, islice
 
-from ..store.labels import labels_of
+from ..model.labels import labels_of
 from .classic import as_classic
 from .family import Family
-from .names import UNDERSCORES, escaped
+from .names import UNDERSCORES, escaped, name_of
+from .page import Page
 from .remote_write_pb2 import TimeSeries, WriteRequest
-from .samples import sample_lines
 from .snappy import wrap
 
 __all__ = ["HEADERS", "write_requests"]
@@ -23,63 +22,82 @@ HEADERS = {
 }
 # As many as Prometheus itself sends at once.
 _SERIES_PER_REQUEST = 2_000
+_SUFFIXES = {"counter": "_total", "info": "_info"}
 
-_LINE = re.compile(rb"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)", re.DOTALL)
+# The suffix of its name, the labels that it has beside those of its series, and its value.
+_Sample = tuple[str, dict[str, str], float]
 
 
-def write_requests(
-    families: Iterable[Family], target_labels: Mapping[str, str], at_ms: int
-) -> Iterator[tuple[int, bytes]]:
-    """Build the bodies that carry families to a receiver, each with the number of its samples.
+def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[tuple[int, bytes]]:
+    """Build the bodies that carry a page to a receiver, each with the number of its samples.
 
-    A sample gets the labels that a scrape would give it: those of the target, where a label of the metric's own
-    with such a name is kept as `exported_<name>`, and none that is empty.
+    A sample gets the labels that a scrape would give it: those of the target, and its own. Where both have a label of
+    one name, its own becomes `exported_<name>`. Empty labels are left out.
 
     Args:
-        families: of a scrape.
+        page: what to send. Its time is that of all samples.
         target_labels: `job`, `instance` and whatever else tells this target from others.
-        at_ms: the samples' time, in ms since 1970.
 
     Source: https://prometheus.io/docs/specs/prw/remote_write_spec/
 
     Example:
-        >>> from lib.kairo_metrics.store.schema import Schema
+        >>> from ..model.schema import Schema
         >>> jobs = Family(Schema("jobs", "counter", ("queue",)), {b'queue="a"': b"3"})
-        >>> [(samples, len(body)) for samples, body in write_requests([jobs], {"job": "kairo"}, 1764000000000)]
+        >>> page = Page((jobs,), at_ms=1764000000000)
+        >>> [(samples, len(body)) for samples, body in write_requests(page, {"job": "kairo"})]
         [(1, 74)]
     """
-    series = _series(families, target_labels, at_ms)
+    series = _series(page, target_labels)
     while some := list(islice(series, _SERIES_PER_REQUEST)):
         yield len(some), wrap(WriteRequest(timeseries=some).SerializeToString())
 
 
-def _series(families: Iterable[Family], target_labels: Mapping[str, str], at_ms: int) -> Iterator[TimeSeries]:
-    for family in families:
-        # Receivers of this version know the classic letters only.
-        for lines in sample_lines(escaped(as_classic(family), UNDERSCORES), strict=False):
-            for line in lines.removesuffix(b"\n").split(b"\n"):
-                yield _one(line, target_labels, at_ms)
+def _series(page: Page, target_labels: Mapping[str, str]) -> Iterator[TimeSeries]:
+    for unescaped in page.families:
+        # Receivers of this version know the classic letters alone.
+        family = escaped(as_classic(unescaped), UNDERSCORES)
+        for text, numbers in family.series.items():
+            own = labels_of(text.decode())
+            for suffix, more, value in _samples(family, numbers):
+                labels = _with_target({**own, **more}, target_labels)
+                yield _time_series(name_of(family, suffix), labels, value, page.at_ms)
 
 
-def _one(line: bytes, target_labels: Mapping[str, str], at_ms: int) -> TimeSeries:
-    """Read a printed sample again: what a scrape shows is what is pushed."""
-    parts = _LINE.fullmatch(line)
-    if parts is None:
-        raise ValueError(f"not a sample: {line!r}")
-    name, text, value = parts.groups(default=b"")
-    labels = {"__name__": name.decode()}
-    own = labels_of(text.decode())
-    labels |= {_kept_as(label, own.keys(), target_labels): given for label, given in own.items()} | dict(target_labels)
-    series = TimeSeries()
-    for label in sorted(filter(labels.get, labels)):
-        series.labels.add(name=label, value=labels[label])
-    series.samples.add(value=float(value), timestamp=at_ms)
-    return series
+def _samples(family: Family, numbers: bytes) -> Iterator[_Sample]:
+    """Take the samples out of one series, those that the text format prints."""
+    match family.schema.type:
+        case "histogram":
+            observed, *counts = numbers.split()
+            cumulative = list(accumulate(map(int, counts)))
+            for bound, count in zip(family.schema.bounds, cumulative, strict=True):
+                yield "_bucket", {"le": bound}, count
+            yield "_count", {}, cumulative[-1]
+            if float(family.schema.bounds[0]) >= 0:  # below zero a sum can fall, and is no counter
+                yield "_sum", {}, float(observed)
+        case "summary":
+            counted, observed = numbers.split()
+            yield "_count", {}, float(counted)
+            yield "_sum", {}, float(observed)
+        case other:
+            yield _SUFFIXES.get(other, ""), {}, float(numbers)
+
+
+def _with_target(own: Mapping[str, str], target_labels: Mapping[str, str]) -> dict[str, str]:
+    """Join the labels of a sample with those of the target, as Prometheus does."""
+    return {_kept_as(name, own, target_labels): value for name, value in own.items()} | dict(target_labels)
 
 
 def _kept_as(label: str, own: Collection[str], target_labels: Collection[str]) -> str:
-    """Make way for the target's label of that name, as Prometheus does."""
     if label in target_labels:
         while label in own or label in target_labels:
             label = f"exported_{label}"
     return label
+
+
+def _time_series(name: str, labels: Mapping[str, str], value: float, at_ms: int) -> TimeSeries:
+    series = TimeSeries()
+    for label, given in sorted({"__name__": name, **labels}.items()):
+        if given:
+            series.labels.add(name=label, value=given)
+    series.samples.add(value=value, timestamp=at_ms)
+    return series

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate, islice
 
-from ..store.schema import Schema
+from ..model.schema import Schema
 from .family import Exemplar, Family
 from .names import bare, name_of, opened
 
@@ -34,7 +34,7 @@ def sample_lines(family: Family, *, strict: bool) -> Iterator[bytes]:
         strict: as OpenMetrics 1.0 has it: with the exemplars and created times that the family has, and without `_sum`
             and `_count` where the sum is forbidden: below a negative bound, and when it is negative or no number.
     """
-    rows = iter(family.rows.items())
+    rows = iter(family.series.items())
     while piece := list(islice(rows, _ROWS_PER_PIECE)):
         if strict and (family.exemplars or family.created):
             for row in piece:
@@ -91,7 +91,7 @@ def _seconds(at_ms: int) -> bytes:
 def _plain(family: Family, suffix: str, rows: list[tuple[bytes, bytes]]) -> bytes:
     name = name_of(family, suffix)
     start = opened(name)
-    if b"" in family.rows:  # no labels, or no longer: a family's series may be older than its label names
+    if b"" in family.series:  # no labels, or no longer: a family's series may be older than its label names
         start_bare = bare(name)
         return b"".join(
             [(start + text + b"} " if text else start_bare + b" ") + numbers + b"\n" for text, numbers in rows]

@@ -22,7 +22,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 
     Example:
-        >>> from lib.kairo_metrics.store.schema import Schema
+        >>> from ..model.schema import Schema
         >>> jobs = Family(Schema("jobs", "counter", ("queue",), help="Jobs done."), {b'queue="a"': b"3"})
         >>> b"".join(render([jobs]))
         b'# HELP jobs_total Jobs done.\n# TYPE jobs_total counter\njobs_total{queue="a"} 3\n'

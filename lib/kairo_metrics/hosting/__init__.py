@@ -1,1 +1,1 @@
-"""What the dev server and the production server share: the functions of `api/` as one ASGI app."""
+"""The functions of api/ as one ASGI app, for hosts that bring no server of their own."""

@@ -1,1 +1,1 @@
-"""Measures for other libraries, one module each; a module imports its library only when it is used."""
+"""Libraries that are measured: one module for each, which imports its library only when it is used."""

@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..metrics import DB_QUERY_DURATION
+from ..instruments.catalogue import DB_QUERY_DURATION
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table

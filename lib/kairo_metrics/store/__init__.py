@@ -1,1 +1,1 @@
-"""Where the two streets meet: the state that all instances share."""
+"""Where the two streets meet: the shared state in Redis."""

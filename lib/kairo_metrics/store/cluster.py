@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import KeysElsewhere, StoreError, StoreUnavailable
-from .base import Command
-from .connections import hash_slot
-from .conversation import doubted
-from .question import Address, Node, Question, key_of
-from .script import SENT_AGAIN_WITHIN_S
+from .command_flow import Command
+from .connection import hash_slot
+from .node_request import Address, Node, NodeRequest, first_key
+from .replies import mark_sent_before
+from .scripts import SENT_AGAIN_WITHIN_S
 
-__all__ = ["Answer", "Cluster", "Replies", "Routing", "Trip", "route"]
+__all__ = ["Cluster", "NodeResponse", "Replies", "RoundTrip", "Routing", "route"]
 
 # To whom what is asked at once, and what came of it: replies in order, or why there are none.
-Trip = dict[Node, list[Command]]
+RoundTrip = dict[Node, list[Command]]
 Replies = dict[Node, list[Any] | StoreUnavailable]
-Routing = Generator[Trip, Replies, list["Answer"]]
+Routing = Generator[RoundTrip, Replies, list["NodeResponse"]]
 
 # One to where the slot was, one to where it is, and as many again for a node that is gone and a key on its way.
 _MOST_TRIPS = 6
@@ -34,7 +34,7 @@ _NAMELESS = frozenset({"", "?"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NodeResponse:
     """The replies to one question.
 
     Args:
@@ -68,12 +68,12 @@ class Cluster:
         """The nodes that hold slots."""
         return list(dict.fromkeys(node for _, _, node in self._ranges))
 
-    def node_of(self, question: Question) -> Node:
+    def node_of(self, request: NodeRequest) -> Node:
         """Return the node to ask; where nothing is known of the slot, one that will know."""
-        if question.pinned:
-            return question.at
-        for command in question.commands:
-            if (key := key_of(command)) is not None:
+        if request.pinned:
+            return request.at
+        for command in request.commands:
+            if (key := first_key(command)) is not None:
                 slot = hash_slot(key)
                 if slot in self._moved:
                     return self._moved[slot]
@@ -133,7 +133,7 @@ class Cluster:
 
 def route(
     cluster: Cluster,
-    questions: Sequence[Question],
+    requests: Sequence[NodeRequest],
     *,
     doubtful: bool = False,
     limit_s: float = SENT_AGAIN_WITHIN_S,
@@ -155,25 +155,25 @@ def route(
         StoreUnavailable: a node could not be asked.
     """
     is_late = _limit(limit_s, wall_s)
-    answers: dict[int, Answer] = {}
+    answers: dict[int, NodeResponse] = {}
     detours: dict[int, Node] = {}
     failure: StoreUnavailable | None = None
     for _ in range(_MOST_TRIPS):
         nodes = {
-            place: detours[place] if place in detours else cluster.node_of(question)
-            for place, question in enumerate(questions)
+            place: detours[place] if place in detours else cluster.node_of(request)
+            for place, request in enumerate(requests)
             if place not in answers
         }
         if any(map(cluster.is_suspect, nodes.values())):
             yield from _look_around(cluster, is_late)
-            nodes = {place: cluster.node_of(questions[place]) for place in nodes}
+            nodes = {place: cluster.node_of(requests[place]) for place in nodes}
             detours = {}
             if failure is not None and any(map(cluster.is_suspect, nodes.values())):
                 break
         if is_late():
             failure = failure or StoreUnavailable("there was no time left to ask the node that has the keys")
             break
-        parts, failures = yield from _ask(cluster, questions, nodes, detours)
+        parts, failures = yield from _ask(cluster, requests, nodes, detours)
         doubtful = doubtful or any(failed.sent for failed in failures)
         failure = failures[0] if failures else None
         detours = {}
@@ -181,18 +181,18 @@ def route(
             redirections = [reply for reply in part if isinstance(reply, KeysElsewhere)]
             doubtful = doubtful or any(redirection.sent for redirection in redirections)
             if not redirections:
-                answers[place] = Answer(doubted(part, sent=doubtful), nodes[place])
+                answers[place] = NodeResponse(mark_sent_before(part, sent=doubtful), nodes[place])
                 continue
             goal = cluster.move(redirections[0], nodes[place])
             if redirections[0].asking:
                 detours[place] = goal
-        if any(len(questions[place].commands) > 1 for place in detours):
+        if any(len(requests[place].commands) > 1 for place in detours):
             failure = StoreUnavailable(
                 "the keys are on their way from one node of the cluster to another: try again later"
             )
             break
-        if len(answers) == len(questions):
-            return [answers[place] for place in range(len(questions))]
+        if len(answers) == len(requests):
+            return [answers[place] for place in range(len(requests))]
     failure = failure or StoreUnavailable("the nodes of the cluster do not agree on where the keys are")
     failure.sent = failure.sent or doubtful
     raise failure
@@ -204,10 +204,10 @@ def _limit(limit_s: float, wall_s: Callable[[], float]) -> Callable[[], bool]:
 
 
 def _ask(
-    cluster: Cluster, questions: Sequence[Question], nodes: Mapping[int, Node], detours: Mapping[int, Node]
-) -> Generator[Trip, Replies, tuple[dict[int, list[Any]], list[StoreUnavailable]]]:
+    cluster: Cluster, requests: Sequence[NodeRequest], nodes: Mapping[int, Node], detours: Mapping[int, Node]
+) -> Generator[RoundTrip, Replies, tuple[dict[int, list[Any]], list[StoreUnavailable]]]:
     """Make one trip; return the replies to each question that has some, and why others have none."""
-    trip: Trip = {}
+    trip: RoundTrip = {}
     spans: dict[int, tuple[int, int]] = {}
     # Whoever is asked first is asked for the map as well, once.
     guide = [next(iter(nodes.values()))] if not cluster.asked else []
@@ -217,7 +217,7 @@ def _ask(
         commands = trip.setdefault(node, [])
         if place in detours:
             commands.append(("ASKING",))
-        asked = questions[place].commands_for(node)
+        asked = requests[place].commands_for(node)
         spans[place] = len(commands), len(commands) + len(asked)
         commands += asked
     replies = yield from _travel(cluster, trip)
@@ -232,7 +232,7 @@ def _ask(
     return parts, [got for got in replies.values() if isinstance(got, StoreUnavailable)]
 
 
-def _look_around(cluster: Cluster, is_late: Callable[[], bool]) -> Generator[Trip, Replies, None]:
+def _look_around(cluster: Cluster, is_late: Callable[[], bool]) -> Generator[RoundTrip, Replies, None]:
     """Ask who holds which slots, of nodes that answered when they were asked last; each may take all the time left."""
     for node in cluster.witnesses()[:_MOST_WITNESSES]:
         if is_late():
@@ -243,7 +243,7 @@ def _look_around(cluster: Cluster, is_late: Callable[[], bool]) -> Generator[Tri
             return
 
 
-def _travel(cluster: Cluster, trip: Trip) -> Generator[Trip, Replies, Replies]:
+def _travel(cluster: Cluster, trip: RoundTrip) -> Generator[RoundTrip, Replies, Replies]:
     try:
         replies = yield trip
     except GeneratorExit:

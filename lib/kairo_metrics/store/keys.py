@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .schema import Schema
+from ..model.schema import Schema
 
 __all__ = ["Keys"]
 

@@ -1,29 +1,16 @@
-"""What every store can do. Nobody needs it to run: it is for those who check types."""
+"""What every store can do. Only type checkers import this module."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
-from .base import Batch, Command, Steps, Verdict, Writer
-from .snapshot import IndexEntry, Snapshot
+from ..model.batch import Batch, Verdict, Writer
+from ..model.snapshot import IndexEntry, Snapshot
+from .command_flow import AsyncTransport, CommandFlow, SyncTransport
 
-__all__ = ["AsyncLink", "Store", "SyncLink"]
-
-
-class AsyncLink(Protocol):
-    """One connection in use by one task."""
-
-    async def call(self, *commands: Command) -> list[Any]:
-        """Send the commands in one trip; a refused one's reply is a `StoreRefused`, not raised."""
-
-
-class SyncLink(Protocol):
-    """One connection in use by one thread."""
-
-    def call(self, *commands: Command) -> list[Any]:
-        """Send the commands in one trip; a refused one's reply is a `StoreRefused`, not raised."""
+__all__ = ["Store"]
 
 
 class Store(Protocol):
@@ -41,13 +28,13 @@ class Store(Protocol):
         It may take a quarter of a second; in an event loop it is called in a thread.
         """
 
-    def apply(self, writer: Writer, batch: Batch) -> Steps[Verdict]:
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """Apply a batch exactly once, in the order of its writer's numbers."""
 
-    def link(self) -> AbstractAsyncContextManager[AsyncLink]:
+    def client(self) -> AbstractAsyncContextManager[AsyncTransport]:
         """Borrow a connection of the running event loop."""
 
-    def sync_link(self) -> AbstractContextManager[SyncLink]:
+    def sync_client(self) -> AbstractContextManager[SyncTransport]:
         """Borrow a connection for this thread."""
 
     async def ping(self) -> None:
@@ -60,7 +47,7 @@ class Store(Protocol):
     async def snapshot(self) -> Snapshot:
         """Read the families index of all shards."""
 
-    def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
+    def scan(self, entries: Sequence[IndexEntry]) -> AsyncGenerator[tuple[IndexEntry, list[bytes] | None]]:
         """Read the series of the entries, a chunk at a time.
 
         Yields:
@@ -68,7 +55,7 @@ class Store(Protocol):
             its key holds something foreign. One series may come twice.
         """
 
-    def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+    def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
         """Remove series that nobody touched for their life, and bring together what is kept of ended instances.
 
         A family without series that was not announced for so long leaves the index.

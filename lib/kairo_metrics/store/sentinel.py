@@ -9,8 +9,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ..errors import StoreError, StoreUnavailable
-from .base import Command
-from .question import Address, Node
+from .command_flow import Command
+from .node_request import Address, Node
 
 __all__ = ["Sentinels", "find"]
 

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import Settings
-from .base import Command
+from ..config.settings import Settings
+from .command_flow import Command
 from .keys import Keys
 
 __all__ = ["ShardCount", "read_shard_count", "remember"]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..config import Settings
-from .base import Command, Steps
+from ..config.settings import Settings
+from ..model.leases import fold_rule, residual_text
+from ..model.snapshot import IndexEntry
+from .command_flow import Command, CommandFlow
 from .keys import Keys
-from .leases import fold_rule, residual_text
-from .script import ask, locks_keys
-from .snapshot import IndexEntry
+from .scripts import ask, locks_keys
 
 __all__ = ["tidy"]
 
 _TIDIED_AT_ONCE = 250
 
 
-def tidy(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> Steps[None]:
+def tidy(settings: Settings, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
     """Remove what is of no more use, some hundred lines a command.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Which families and labels take the room in the store."""

@@ -1,0 +1,141 @@
+"""`wipe`: deletes what a namespace holds; it says first what that is, and asks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+
+from ...config.settings import Settings
+from ...dev.banner import without_password
+from ...errors import SettingsError
+from ...exposition.family import Family
+from ...store.admin.deletion import Plan, erase, plan_wipe
+from ...store.redis_store import RedisStore
+from ..store_access import CommandError, patient_store, read_store, unknown_metric
+from ..table import print_table
+from ..terminal import Progress, Terminal
+
+__all__ = ["add_wipe"]
+
+
+def add_wipe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    wipe = commands.add_parser(
+        "wipe",
+        help="delete what the namespace holds; says first what that is, and asks",
+        description="Delete all metrics of the namespace, or one family. Instances that run go on counting from zero.",
+        epilog="Exit code: 0 deleted, or nothing to delete; 1 not deleted; 2 nobody to ask, or a setting is no good.",
+    )
+    wipe.add_argument("--family", metavar="NAME", help="only this family")
+    wipe.add_argument(
+        "--records",
+        action="store_true",
+        help="also the records of deliveries, which else end by themselves; only when no instance runs: one that does "
+        "would send its last batches again",
+    )
+    wipe.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
+    wipe.add_argument("--yes", action="store_true", help="do not ask")
+    wipe.add_argument("--json", action="store_true", help="print JSON")
+    wipe.set_defaults(run=_wipe)
+
+
+def _wipe(options: argparse.Namespace) -> int:
+    if options.family and options.records:
+        raise SettingsError("--records", "goes with the whole namespace, not with --family")
+    settings = Settings.from_env()
+    names = _family_names(options.family) if options.family else ()
+    terminal = Terminal()
+    store = patient_store(settings)
+    with store.sync_client() as client:
+        with Progress(terminal, "keys looked at") as progress:
+            plan = plan_wipe(client, settings.namespace, names, records=options.records, on_progress=progress.at)
+        if not options.json:
+            _describe(terminal, plan, settings)
+        deletes = not plan.empty and not options.dry_run
+        if deletes and not options.yes:
+            _ask(terminal, settings.namespace)
+        if deletes:
+            with Progress(terminal, "deleted") as progress:
+                erase(client, plan, progress.at)
+    if options.json:
+        terminal.say(json.dumps(_as_json(plan, deleted=deletes), indent=2))
+    elif deletes:
+        terminal.say(f"deleted {_counted(plan.keys, 'key')}; instances that run count from zero")
+    elif options.dry_run:
+        terminal.say("nothing was deleted: this was a dry run")
+    return 0
+
+
+def _family_names(name: str) -> tuple[str, ...]:
+    """Return the stored name of a family that may be named by one of its samples."""
+
+    async def read(store: RedisStore, settings: Settings) -> tuple[str, ...]:
+        snapshot = await store.snapshot()
+        schemas = [entry.schema for entry in snapshot.entries]
+        if not (found := {s.name for s in schemas if Family(s, {}).answers_to(frozenset({name}))}):
+            raise unknown_metric(name, schemas, settings.namespace)
+        return tuple(found)
+
+    return read_store(read)
+
+
+def _describe(terminal: Terminal, plan: Plan, settings: Settings) -> None:
+    place = without_password(settings.redis_url or "")
+    terminal.say(f"namespace {terminal.style(plan.namespace, 'bold')} at {place}")
+    if plan.empty:
+        terminal.say("there is nothing to delete")
+        return
+    terminal.say()
+    rows = [(name, keys, series) for name, (keys, series) in _by_family(plan).items()]
+    if plan.others:
+        rows.append(("(other keys)", len(plan.others), 0))
+    print_table(terminal, ("family", "keys", "series"), rows)
+    terminal.say()
+    series = sum(series for _, _, series in rows)
+    terminal.say(f"{_counted(plan.keys, 'key')} with {series} series {'is' if plan.keys == 1 else 'are'} to be deleted")
+    if plan.kept:
+        stays = "stays" if plan.kept == 1 else "stay"
+        records = _counted(plan.kept, "record")
+        terminal.say(f"{records} of deliveries {stays}, without which instances would send batches again")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _by_family(plan: Plan) -> dict[str, tuple[int, int]]:
+    """Return keys and series by family."""
+    sums: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for doomed in plan.families:
+        keys, series = sums[doomed.name]
+        sums[doomed.name] = keys + doomed.stored, series + doomed.series
+    return dict(sorted(sums.items()))
+
+
+def _ask(terminal: Terminal, namespace: str) -> None:
+    """Return when the namespace was typed.
+
+    Raises:
+        SettingsError: there is nobody to ask.
+        CommandError: something else was typed.
+    """
+    if not sys.stdin.isatty():
+        raise SettingsError("--yes", "is needed where there is no terminal to ask on; nothing was deleted")
+    terminal.err.write(f"Type the namespace ({namespace}) to delete this: ")
+    terminal.err.flush()
+    if sys.stdin.readline().strip() != namespace:
+        raise CommandError("that is not the namespace; nothing was deleted")
+
+
+def _as_json(plan: Plan, *, deleted: bool) -> dict[str, object]:
+    families = [{"family": name, "keys": keys, "series": series} for name, (keys, series) in _by_family(plan).items()]
+    return {
+        "namespace": plan.namespace,
+        "families": families,
+        "other_keys": len(plan.others),
+        "keys": plan.keys,
+        "records_kept": plan.kept,
+        "deleted": deleted,
+    }

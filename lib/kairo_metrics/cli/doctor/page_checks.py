@@ -1,0 +1,211 @@
+"""The page behind the door: whether Prometheus will take it, and what it tells of the system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from email.utils import parsedate_to_datetime
+
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from .access_checks import SCRAPE_TIMEOUT_S, Pages
+from .finding import Finding, fail, ok, skipped, warn
+from .http_client import Answer
+
+__all__ = ["check_page"]
+
+_CHECKS = (
+    *("content-type", "page", "text", "openmetrics", "gzip", "cache", "requests", "quarantine"),
+    *("series", "lost", "eviction", "memory", "duration", "size", "clock"),
+)
+_TEXT, _OPENMETRICS = "text/plain", "application/openmetrics-text"
+_NEARLY_FULL = 0.8
+_LARGE_BYTES = 10_000_000
+_SKEW_S = 5.0
+_DATE_RESOLUTION_S = 1.0
+
+
+def check_page(pages: Pages) -> Iterator[Finding]:
+    """Look at what the right token opened.
+
+    Args:
+        pages: what `check_door` found; empty where it did not get so far.
+    """
+    if pages.scraped is None or pages.text is None:
+        yield from (skipped(check, "there is no page to look at") for check in _CHECKS)
+        return
+    yield _content_type(pages.scraped)
+    metrics, said = _parsed(text_string_to_metric_families, pages.text)
+    yield _page(pages.text, metrics)
+    yield said("text")
+    yield _openmetrics(pages.scraped)
+    yield _gzip(pages.scraped)
+    yield _cache(pages.scraped)
+    yield from _content(metrics)
+    yield _duration(pages.scraped)
+    yield _size(pages.scraped)
+    yield _clock(pages.scraped)
+
+
+def _kind(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _content_type(answer: Answer) -> Finding:
+    said = answer.headers.get("content-type", "")
+    if _kind(answer) in {_TEXT, _OPENMETRICS} and "version=" in said:
+        return ok("content-type", said)
+    return fail(
+        "content-type",
+        f"{said!r} is no format of Prometheus" if said else "there is none",
+        "Prometheus 3 refuses it: look for a proxy or a header rule that changes it",
+    )
+
+
+def _parsed(
+    parse: Callable[[str], Iterable[Metric]], answer: Answer
+) -> tuple[Sequence[Metric], Callable[[str], Finding]]:
+    """Return the families, and what to say of them as the finding of a check."""
+    try:
+        families = list(parse(answer.body.decode()))
+    except Exception as err:  # noqa: BLE001  the parsers raise whatever a malformed page makes them
+        reason = str(err).partition("\n")[0] or type(err).__name__
+        return (), lambda check: fail(
+            check, f"it can't be parsed: {reason}", "if this is our endpoint, it is a bug: keep the page, and report it"
+        )
+    samples = sum(len(family.samples) for family in families)
+    return families, lambda check: ok(check, f"{len(families)} families with {samples} samples")
+
+
+def _page(answer: Answer, metrics: Sequence[Metric]) -> Finding:
+    if answer.is_html:
+        return fail("page", "it is a page of HTML", "this is another app: correct the path")
+    if not answer.body.strip():
+        return fail("page", "it is empty", "look for a proxy that answers instead: ours is never empty")
+    if not any(family.name.startswith("kairo_") for family in metrics):
+        return warn("page", "it is not from Kairo Metrics", "correct the path, if it should be")
+    return ok("page", "metrics, and not empty")
+
+
+def _openmetrics(answer: Answer) -> Finding:
+    if _kind(answer) != _OPENMETRICS:
+        return skipped("openmetrics", "it is not offered")
+    _, said = _parsed(openmetrics.text_string_to_metric_families, answer)
+    return said("openmetrics")
+
+
+def _gzip(answer: Answer) -> Finding:
+    if answer.headers.get("content-encoding") != "gzip":
+        return warn("gzip", "the page comes uncompressed", "look for a proxy that unpacks it: it costs traffic")
+    if not answer.body:
+        return fail("gzip", "it can't be unpacked", "look for a proxy that packs it twice, or cuts it off")
+    return ok("gzip", f"{len(answer.raw)} bytes instead of {len(answer.body)}")
+
+
+def _cache(answer: Answer) -> Finding:
+    kept = answer.headers.get("x-vercel-cache", "").upper() in {"HIT", "STALE"} or answer.headers.get("age", "0") != "0"
+    if kept:
+        return fail("cache", "this is a copy that a cache kept", "take the path out of the cache")
+    said = answer.headers.get("cache-control", "")
+    if "no-store" not in said:
+        advice = "look for a header rule that replaces `private, no-store`"
+        return warn("cache", f"Cache-Control is {said!r}" if said else "there is no Cache-Control", advice)
+    return ok("cache", said)
+
+
+def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
+    """Say what the page tells of the system."""
+    if not metrics:
+        unread = ("requests", "quarantine", "series", "lost", "eviction", "memory")
+        yield from (skipped(check, "the page can't be read") for check in unread)
+        return
+    requests = _values(metrics, "http_requests_total", "route")
+    if requests:
+        yield ok("requests", f"http_requests_total counts {sum(requests.values()):g} requests")
+    else:
+        yield warn(
+            "requests",
+            "http_requests_total is not there",
+            "send a request to an instrumented function; then compare METRICS_NAMESPACE of both functions",
+        )
+    yield _counted(
+        "quarantine", _values(metrics, "kairo_quarantined_fields", "family"), "something in Redis is damaged"
+    )
+    yield _counted(
+        "series", _values(metrics, "kairo_samples_overflowed_total", "family"), "a family is past METRICS_MAX_SERIES"
+    )
+    yield _counted("lost", _values(metrics, "kairo_samples_lost_total", "family"), "samples were lost")
+    policies = _values(metrics, "kairo_store_info", "eviction_policy")
+    if not policies or "unknown" in policies:
+        yield skipped("eviction", "the server does not tell its eviction policy", "look for it at your provider")
+    elif set(policies) == {"noeviction"}:
+        yield ok("eviction", "noeviction: nothing is dropped")
+    else:
+        advice = "run `doctor` where REDIS_URL is set: it tells whether that matters"
+        yield warn("eviction", f"{', '.join(policies)}: metrics may be dropped", advice)
+
+    yield _memory(metrics)
+
+
+def _memory(metrics: Sequence[Metric]) -> Finding:
+    used = sum(_values(metrics, "kairo_store_memory_bytes", "").values())
+    limit = sum(_values(metrics, "kairo_store_max_memory_bytes", "").values())
+    if not used:
+        return skipped("memory", "the server does not tell how full it is", "look for it at your provider")
+    if limit and used >= _NEARLY_FULL * limit:
+        return warn("memory", f"{used / limit:.0%} of Redis' memory is used", "give Redis more memory, or see `series`")
+    return ok("memory", f"{used / limit:.0%} of Redis' memory is used" if limit else "Redis has no limit")
+
+
+def _counted(check: str, amounts: dict[str, float], what: str) -> Finding:
+    found = {family: amount for family, amount in amounts.items() if amount}
+    if not found:
+        return ok(check, "none")
+    listed = ", ".join(f"{family or 'unnamed'} {amount:g}" for family, amount in sorted(found.items())[:3])
+    return warn(check, f"{what}: {listed}", "run `doctor` where REDIS_URL is set: it says more")
+
+
+def _values(metrics: Sequence[Metric], name: str, label: str) -> dict[str, float]:
+    """Add up a sample's values by one of its labels."""
+    sums: dict[str, float] = {}
+    for family in metrics:
+        for sample in family.samples:
+            if sample.name == name:
+                key = sample.labels.get(label, "")
+                sums[key] = sums.get(key, 0.0) + sample.value
+    return sums
+
+
+def _duration(answer: Answer) -> Finding:
+    found = f"{answer.took_s:.2f} s"
+    if answer.took_s >= SCRAPE_TIMEOUT_S:
+        return fail(
+            "duration",
+            f"{found}: more than the {SCRAPE_TIMEOUT_S} s that Prometheus waits",
+            "raise scrape_timeout, or look with `series` for what makes the page large",
+        )
+    if answer.took_s >= SCRAPE_TIMEOUT_S / 2:
+        return warn("duration", found, "half of the time that Prometheus waits: look at `size` and at Redis' latency")
+    return ok("duration", f"{found}, of {SCRAPE_TIMEOUT_S} s that Prometheus waits")
+
+
+def _size(answer: Answer) -> Finding:
+    found = f"{len(answer.body)} bytes"
+    if len(answer.body) > _LARGE_BYTES:
+        return warn("size", found, "`series` shows what takes the room")
+    return ok("size", found)
+
+
+def _clock(answer: Answer) -> Finding:
+    try:
+        said = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except ValueError:
+        return skipped("clock", "the answer has no Date")
+    # Some servers say when they were asked, others when they answered: while it lies between the two, the clocks agree.
+    asked_at_s = answer.received_at_s - answer.took_s
+    skew_s = max(0.0, said - answer.received_at_s) + min(0.0, said + _DATE_RESOLUTION_S - asked_at_s)
+    if abs(skew_s) < _SKEW_S:
+        return ok("clock", "the server's and this machine's agree")
+    ahead = "ahead of" if skew_s > 0 else "behind"
+    return warn("clock", f"the server is {abs(skew_s):.0f} s {ahead} this machine", "set this machine's clock by NTP")

@@ -1,0 +1,139 @@
+"""What has arrived in the store: families, damage, room, and what was lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from ...config.settings import Settings
+from ...errors import StoreError
+from ...model.delivery_metrics import LOST, OVERFLOWED
+from ...model.schema import Schema
+from ...store.redis_store import RedisStore
+from ..cardinality.stored_series import Inventory, StoredFamily, take_inventory
+from .finding import Finding, fail, ok, skipped, warn, within
+
+__all__ = ["check_state", "skip_state"]
+
+_CHECKS = ("families", "quarantine", "series", "lost")
+_NEAR = 0.8
+_SHOWN = 3
+
+
+def skip_state(reason: str) -> Iterator[Finding]:
+    """Say why nothing of it was looked at."""
+    return (skipped(check, reason) for check in _CHECKS)
+
+
+def check_state(settings: Settings, limit_s: float) -> Iterator[Finding]:
+    """Read everything that the namespace holds, and look at it.
+
+    Args:
+        settings: the address, the namespace and the bounds.
+        limit_s: seconds that the reading may take.
+    """
+    try:
+        inventory = within(limit_s, lambda: asyncio.run(_read(settings)))
+    except (StoreError, TimeoutError) as err:
+        reason = str(err) or f"it could not be read within {limit_s:g} s"
+        yield fail("families", reason, "a scrape would fail as well: see the checks of Redis above")
+        yield from (skipped(check, "the state could not be read") for check in _CHECKS[1:])
+        return
+    yield _families(inventory, settings)
+    yield _quarantine(inventory)
+    yield _series(inventory, settings)
+    yield _lost(inventory)
+
+
+async def _read(settings: Settings) -> Inventory:
+    store = RedisStore(settings)
+    try:
+        return await take_inventory(store)
+    finally:
+        await store.aclose()
+
+
+def _families(inventory: Inventory, settings: Settings) -> Finding:
+    touched_ms = [series.touched_ms for shelf in inventory.shelves for series in shelf.series]
+    names = {shelf.schema.name for shelf in inventory.shelves if shelf.series}
+    if not touched_ms:
+        return warn(
+            "families",
+            f"nothing has arrived under the namespace {settings.namespace!r}",
+            "send a few requests; then compare METRICS_NAMESPACE, else VERCEL_ENV, with that of the functions",
+        )
+    age_s = max(0.0, (inventory.snapshot.now_ms - max(touched_ms)) / 1000)
+    return ok("families", f"{len(names)} families with {len(touched_ms)} series, the last written {_ago(age_s)}")
+
+
+def _quarantine(inventory: Inventory) -> Finding:
+    damaged = {
+        shelf.schema.name: shelf.damaged + shelf.foreign
+        for shelf in inventory.shelves
+        if shelf.damaged or shelf.foreign
+    }
+    if inventory.snapshot.damaged:
+        damaged["entries of the families index"] = inventory.snapshot.damaged
+    if not damaged:
+        return ok("quarantine", "nothing is damaged")
+    return warn(
+        "quarantine",
+        f"damaged, and left out of the page: {_listed(damaged)}",
+        "whatever else writes there should not; `wipe --family NAME` deletes a family, damage included",
+    )
+
+
+def _series(inventory: Inventory, settings: Settings) -> Finding:
+    full: dict[str, float] = {}
+    for shelf in inventory.shelves:
+        if len(shelf.series) >= _NEAR * settings.max_series:
+            full[shelf.schema.name] = max(len(shelf.series), full.get(shelf.schema.name, 0))
+    overflowed = _sums(inventory, OVERFLOWED)
+    advice = "see `series --by label` for the label that grows; then fix it, or raise METRICS_MAX_SERIES"
+    if overflowed:
+        return warn("series", f"counted under __overflow__ instead: {_listed(overflowed)}", advice)
+    if full:
+        return warn("series", f"near METRICS_MAX_SERIES={settings.max_series}: {_listed(full)}", advice)
+    most = max((len(shelf.series) for shelf in inventory.shelves), default=0)
+    return ok("series", f"{most} at most in one family, METRICS_MAX_SERIES is {settings.max_series}")
+
+
+def _lost(inventory: Inventory) -> Finding:
+    lost = _sums(inventory, LOST)
+    if not lost:
+        return ok("lost", "nothing was lost")
+    return warn(
+        "lost",
+        f"could not be delivered: {_listed(lost)}",
+        "look in the functions' log for `metrics could not be flushed`; the sum stays until it is wiped",
+    )
+
+
+def _sums(inventory: Inventory, schema: Schema) -> dict[str, float]:
+    """Add up a counter by its label `family`."""
+    sums: dict[str, float] = {}
+    for shelf in inventory.shelves:
+        if shelf.schema == schema:
+            _add(sums, shelf)
+    return sums
+
+
+def _add(sums: dict[str, float], shelf: StoredFamily) -> None:
+    for series in shelf.series:
+        family = series.text.decode().removeprefix('family="').removesuffix('"')
+        if amount := shelf.events(series):
+            sums[family] = sums.get(family, 0) + amount
+
+
+def _listed(amounts: dict[str, float] | dict[str, int]) -> str:
+    largest = sorted(amounts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{name} {amount:g}" for name, amount in largest[:_SHOWN])
+    return shown + (f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else "")
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds / size)
+            return f"{count} {unit}{'s'[: count != 1]} ago"
+    return f"{seconds:.0f} s ago"

@@ -1,0 +1,74 @@
+"""Settings of the dev server: what it looks for before it fills in the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ..errors import SettingsError
+from .settings import Environment
+
+__all__ = ["DevSettings"]
+
+_TOKEN_SOURCE_VARIABLES = ("METRICS_AUTH_TOKEN_SECRET_ID", "METRICS_AUTH_TOKEN_PARAMETER")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevSettings:
+    """What the dev server looks for before it fills in the rest; None is what nobody has set.
+
+    Args:
+        port: the TCP port of the dev server on the loopback address (`PORT`).
+        enabled: whether metrics are on (`ENABLE_METRICS`); the dev server turns them on unless this says no.
+        auth_token: the first accepted bearer token (`METRICS_AUTH_TOKEN`).
+        auth_token_source: the variable that says where AWS keeps the token instead.
+        redis_url: the Redis to use instead of a private one, looked up as `Settings` does.
+        database_url: the content's database (`DATABASE_URL`), by default a fresh SQLite file.
+        prometheus_url: the Prometheus that the dashboard asks in place of its own history (`PROMETHEUS_URL`).
+
+    Example:
+        >>> DevSettings.from_env({"PORT": "4000"}).port
+        4000
+    """
+
+    port: int = 3000
+    enabled: bool | None = None
+    auth_token: str | None = field(default=None, repr=False)
+    auth_token_source: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    prometheus_url: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> DevSettings:
+        """Read the settings from `environ`, by default the process environment.
+
+        Raises:
+            SettingsError: a variable is malformed; the error names it.
+        """
+        env = Environment(environ)
+        tokens = env.tokens("METRICS_AUTH_TOKEN")
+        return cls(
+            port=env.whole("PORT", cls().port, 1, 65_535),
+            enabled=env.flag("ENABLE_METRICS") if env.text("ENABLE_METRICS") else None,
+            auth_token=tokens[0] if tokens else None,
+            auth_token_source=next(filter(env.text, _TOKEN_SOURCE_VARIABLES), None),
+            redis_url=env.redis_url(),
+            database_url=env.text("DATABASE_URL") or None,
+            prometheus_url=_prometheus_url(env.text("PROMETHEUS_URL")),
+        )
+
+
+def _prometheus_url(url: str) -> str | None:
+    """Refuse an address that can't work, without repeating it: it may hold a login."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError("PROMETHEUS_URL", "is no URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError("PROMETHEUS_URL", "must be the base address of a Prometheus, such as http://127.0.0.1:9090")
+    return url

@@ -1,0 +1,217 @@
+"""Settings: the one place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..errors import SettingsError
+
+__all__ = ["Environment", "Settings", "environment", "split_tokens"]
+
+_YES = frozenset({"1", "on", "true", "yes"})
+_NO = frozenset({"", "0", "false", "no", "off"})
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
+_ORDINARY_REDIS_URL = re.compile(
+    r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]*)?"
+)
+_RANGES = {
+    "shards": ("METRICS_SHARDS", 1, 1024),
+    "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
+    "series_ttl_s": ("METRICS_SERIES_TTL", 60, 400 * 24 * 3600),
+    "instance_lease_s": ("METRICS_INSTANCE_LEASE_S", 1, 7 * 24 * 3600),
+    "flush_budget_ms": ("METRICS_FLUSH_BUDGET_MS", 1, 60_000),
+    "scrape_timeout_ms": ("METRICS_SCRAPE_TIMEOUT_MS", 1, 300_000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, with its default.
+
+    Args:
+        enabled: whether anything is recorded or served (`ENABLE_METRICS`).
+        auth_tokens: the accepted bearer tokens; two while rotating (`METRICS_AUTH_TOKEN`).
+        auth_token_secret_id: in their place, the name or ARN of a secret in AWS Secrets Manager
+            (`METRICS_AUTH_TOKEN_SECRET_ID`).
+        auth_token_parameter: in their place, the name or ARN of a parameter in AWS Systems Manager
+            (`METRICS_AUTH_TOKEN_PARAMETER`).
+        redis_url: `redis://`, `rediss://` or `unix://`, for sentinels `redis+sentinel://` or `rediss+sentinel://`;
+            several hosts have a comma between them (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
+        read_url: the address that scrapes read from, where that is not the one written to (`METRICS_READ_URL`).
+        redis_tls_verify: whether the certificate of a `rediss://` server is checked (`METRICS_REDIS_TLS_VERIFY`).
+        redis_tls_ca: certificates trusted beside the system's: PEM text, or a file (`METRICS_REDIS_TLS_CA`).
+        namespace: keeps production, preview and development apart (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
+        shards: over how many hash slots the writers are spread (`METRICS_SHARDS`).
+        max_series: series per family before the overflow series takes the rest (`METRICS_MAX_SERIES`).
+        series_ttl_s: seconds after which an untouched series is gone (`METRICS_SERIES_TTL`).
+        instance_lease_s: seconds after which an instance that sent nothing has ended, for gauges that tell instances
+            apart (`METRICS_INSTANCE_LEASE_S`).
+        created_samples: whether the text formats show when each series began, as `_created` samples, which double the
+            series (`METRICS_CREATED_SAMPLES`).
+        flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
+        scrape_timeout_ms: milliseconds that one scrape may take (`METRICS_SCRAPE_TIMEOUT_MS`).
+
+    Example:
+        >>> Settings.from_env({"ENABLE_METRICS": "true", "VERCEL_ENV": "preview"}).namespace
+        'preview'
+    """
+
+    enabled: bool = False
+    auth_tokens: tuple[str, ...] = field(default=(), repr=False)
+    auth_token_secret_id: str | None = None
+    auth_token_parameter: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
+    read_url: str | None = field(default=None, repr=False)
+    redis_tls_verify: bool = True
+    redis_tls_ca: str | None = field(default=None, repr=False)
+    namespace: str = "development"
+    shards: int = 1
+    max_series: int = 10_000
+    series_ttl_s: int = 7 * 24 * 3600
+    instance_lease_s: int = 300
+    created_samples: bool = False
+    flush_budget_ms: int = 1_000
+    scrape_timeout_ms: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Refuse what can't work, whoever said it.
+
+        Raises:
+            SettingsError: a value is malformed; the error names its variable.
+        """
+        if not all(isinstance(token, str) and token.strip() for token in self.auth_tokens) or not isinstance(
+            self.auth_tokens, tuple
+        ):
+            raise SettingsError(
+                "METRICS_AUTH_TOKEN", "has an empty token: put one token, or two with a comma between them"
+            )
+        _check_token_places(self)
+        _check_namespace("METRICS_NAMESPACE", self.namespace)
+        for name, (variable, low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise SettingsError(
+                    variable, f"must be a whole number from {low} to {high}, not {getattr(self, name)!r}"
+                )
+        if self.redis_url is not None:
+            _check_redis_url("REDIS_URL", self.redis_url)
+        if self.read_url is not None:
+            _check_redis_url("METRICS_READ_URL", self.read_url)
+        if self.redis_tls_ca is not None:
+            from .certificates import check_certificates  # of no use to most cold starts
+
+            check_certificates(self.redis_tls_ca, self.redis_url, verified=self.redis_tls_verify)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from `environ`, by default the process environment.
+
+        Raises:
+            SettingsError: a variable is malformed; the error names it.
+        """
+        env = Environment(environ)
+        default = cls()
+        return cls(
+            enabled=env.flag("ENABLE_METRICS"),
+            auth_tokens=env.tokens("METRICS_AUTH_TOKEN"),
+            auth_token_secret_id=env.text("METRICS_AUTH_TOKEN_SECRET_ID") or None,
+            auth_token_parameter=env.text("METRICS_AUTH_TOKEN_PARAMETER") or None,
+            redis_url=env.redis_url(),
+            read_url=env.text("METRICS_READ_URL") or None,
+            redis_tls_verify=not env.text("METRICS_REDIS_TLS_VERIFY") or env.flag("METRICS_REDIS_TLS_VERIFY"),
+            redis_tls_ca=env.text("METRICS_REDIS_TLS_CA") or None,
+            namespace=env.namespace(),
+            created_samples=env.flag("METRICS_CREATED_SAMPLES"),
+            **{
+                name: env.whole(variable, getattr(default, name), low, high)
+                for name, (variable, low, high) in _RANGES.items()
+            },
+        )
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process environment, for commands that look at what is no setting, or at settings one by one."""
+    return os.environ
+
+
+def split_tokens(text: str) -> tuple[str, ...]:
+    r"""Return the tokens of a setting: one, or two with a comma between them while one replaces the other.
+
+    Example:
+        >>> split_tokens("new, old\n")
+        ('new', 'old')
+    """
+    return tuple(token.strip() for token in text.split(","))
+
+
+def _check_token_places(settings: Settings) -> None:
+    """Refuse tokens from two places: one that was forgotten in the other would outlive every rotation."""
+    places = {
+        "METRICS_AUTH_TOKEN": settings.auth_tokens,
+        "METRICS_AUTH_TOKEN_SECRET_ID": settings.auth_token_secret_id,
+        "METRICS_AUTH_TOKEN_PARAMETER": settings.auth_token_parameter,
+    }
+    named = [variable for variable, value in places.items() if value]
+    if len(named) > 1:
+        raise SettingsError(named[1], f"and {named[0]} are both set: tokens come from one place, so unset one")
+
+
+def _check_namespace(variable: str, namespace: str) -> None:
+    if not _NAMESPACE.fullmatch(namespace):
+        raise SettingsError(variable, f"may hold letters, digits, '_', '.' and '-' (64 at most), not {namespace!r}")
+
+
+def _check_redis_url(variable: str, url: str) -> None:
+    """Refuse an address that can't work, without repeating it: it holds a password."""
+    if not _ORDINARY_REDIS_URL.fullmatch(url):
+        from .redis_url import check_redis_url  # of no use to most cold starts
+
+        check_redis_url(variable, url)
+
+
+class Environment:
+    """Typed look-ups, by default in the process' variables, that name the one whose value is no good."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+
+    def text(self, variable: str) -> str:
+        """Return the stripped value, or the empty string: `vercel env add` keeps a pasted newline."""
+        return self._environ.get(variable, "").strip()
+
+    def flag(self, variable: str) -> bool:
+        value = self.text(variable).lower()
+        if value in _YES:
+            return True
+        if value in _NO:
+            return False
+        raise SettingsError(variable, f"must be true or false, not {value!r}")
+
+    def whole(self, variable: str, default: int, low: int, high: int) -> int:
+        value = self.text(variable)
+        if not value:
+            return default
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
+            raise SettingsError(variable, f"must be a whole number from {low} to {high}, not {value!r}")
+        return int(value)
+
+    def tokens(self, variable: str) -> tuple[str, ...]:
+        value = self.text(variable)
+        return split_tokens(value) if value else ()
+
+    def redis_url(self) -> str | None:
+        for variable in _REDIS_URL_VARIABLES:
+            if value := self.text(variable):
+                _check_redis_url(variable, value)
+                return value
+        return None
+
+    def namespace(self) -> str:
+        for variable in ("METRICS_NAMESPACE", "VERCEL_ENV"):
+            if value := self.text(variable):
+                _check_namespace(variable, value)
+                return value
+        return "development"

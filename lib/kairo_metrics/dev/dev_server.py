@@ -1,0 +1,167 @@
+"""The dev server's process: its Redis, its functions, uvicorn, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import importlib.util
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config.dev_settings import DevSettings
+from ..config.push_settings import PushSettings
+from ..config.settings import Settings
+from ..hosting.functions import Function
+from ..hosting.functions_app import FunctionsApp
+from ..hosting.lifespan import lifespans
+from ..hosting.listener import listen
+from ..hosting.project import Project
+from .banner import banner
+from .dashboard.app import PREFIX, Dashboard
+from .dashboard.mounting import mount
+from .errors import DevError
+from .parent import Parent
+from .private_redis import private_redis
+
+__all__ = ["run"]
+
+_HOST = "127.0.0.1"
+_GRACE_S = 5
+
+
+def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> None:
+    """Serve the functions of the project in `root` until SIGINT, SIGTERM or SIGHUP, then exit with code 0.
+
+    Args:
+        root: the project's folder, with `api/` and perhaps `vercel.json`.
+        port: the TCP port on 127.0.0.1; None takes it from `PORT`.
+        with_parent: also end with the process that started this one.
+
+    Raises:
+        SettingsError: an environment variable is malformed.
+        DevError: there is no Redis or uvicorn to start.
+        HostingError: the port is taken, or a function can't be imported.
+        SystemExit: a signal asked for the end.
+    """
+    if importlib.util.find_spec("uvicorn") is None:
+        raise DevError("The dev server needs uvicorn: pip install 'kairo-metrics[dev]'.")
+    parent = Parent() if with_parent else None
+    if port is not None:
+        os.environ["PORT"] = str(port)
+    for settings_of in (Settings, PushSettings):
+        settings_of.from_env()  # refused now, rather than by each function in its own words
+    _end_on_signals()
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(_HOST, DevSettings.from_env().port))
+        own_redis = _complete_environment(stack)
+        project = _load_project(root)
+        settings = DevSettings.from_env()
+        app = FunctionsApp(project.functions, project.vercel, lists_functions=True)
+        dashboard = mount(app, Path(), settings, project.functions, own_redis=own_redis)
+        told = dashboard.told if dashboard else ""
+        _say(banner(settings, project.functions, project.vercel, own_redis=own_redis, dashboard=told))
+        asyncio.run(_serve(dashboard or app, project.functions, listener, parent))
+
+
+def _end_on_signals() -> None:
+    """Let every ending signal unwind the stack, so that Redis and the folders go."""
+
+    def end(_signal: int, _frame: object) -> None:
+        # A second signal must not interrupt the cleaning up, which takes bounded time.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup: then it stays so
+        # uvicorn knows how to end on SIGTERM while requests are running; it does not listen to SIGHUP.
+        signal.signal(signal.SIGHUP, lambda _signal, _frame: signal.raise_signal(signal.SIGTERM))
+
+
+def _complete_environment(stack: contextlib.ExitStack) -> bool:
+    """Set what the functions need and nobody has set; tell whether that took a Redis of our own."""
+    settings = DevSettings.from_env()
+    if settings.enabled is None:
+        os.environ["ENABLE_METRICS"] = "true"
+    if settings.auth_token is None and settings.auth_token_source is None:
+        os.environ["METRICS_AUTH_TOKEN"] = secrets.token_hex(32)
+    if settings.database_url is None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"kairo-data-{settings.port}-"))
+        os.environ["DATABASE_URL"] = f"sqlite:///{folder}/content.sqlite3"
+    if settings.redis_url is None:
+        os.environ["REDIS_URL"] = stack.enter_context(private_redis())
+    return settings.redis_url is None
+
+
+def _load_project(root: Path) -> Project:
+    project = Project.load(root)
+    for file in project.others:
+        _say(f"{file} defines neither app nor application: it is no function.")
+    return project
+
+
+async def _serve(
+    app: FunctionsApp | Dashboard, functions: Sequence[Function], listener: socket.socket, parent: Parent | None
+) -> None:
+    import uvicorn
+
+    ready = False
+
+    async def every_second() -> None:
+        # uvicorn calls this once it serves, and then every second.
+        nonlocal ready
+        if not ready:
+            _say("Ready. Ctrl-C ends it.")
+            ready = True
+        if parent is not None and parent.is_leaving():
+            server.should_exit = True
+
+    config = uvicorn.Config(
+        app,
+        lifespan="off",  # `lifespans` runs one for each function
+        ws="none",  # as on Vercel
+        log_config=_log_config(uvicorn.config.LOGGING_CONFIG),
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_notify=1,
+        callback_notify=every_second,
+    )
+    server = uvicorn.Server(config)
+    async with lifespans(functions), app.running() if isinstance(app, Dashboard) else contextlib.nullcontext():
+        await server.serve(sockets=[listener])
+
+
+def _log_config(default: dict[str, Any]) -> dict[str, Any]:
+    """Return uvicorn's logging without its notes on starting and stopping: requests and errors remain.
+
+    The page of the dashboard asks many questions every few seconds; those are no requests of the user's.
+    """
+    config = copy.deepcopy(default)
+    config["filters"] = {"functions": {"()": _WithoutDashboard}}
+    config["loggers"]["uvicorn.access"]["filters"] = ["functions"]
+    config["loggers"]["uvicorn.error"]["level"] = "WARNING"
+    return config
+
+
+class _WithoutDashboard(logging.Filter):
+    """Leaves out the requests of the dashboard's page."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # uvicorn's arguments: client, method, path, version, status.
+        path = record.args[2] if isinstance(record.args, tuple) and len(record.args) > 2 else ""  # noqa: PLR2004
+        return not str(path).startswith(f"{PREFIX}/")
+
+
+def _say(text: str) -> None:
+    # Flushed at once: who reads us through a pipe waits for these lines.
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,49 @@
+"""The `/api/health` ASGI app: alive, and on request whether the store answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from ..config.settings import Settings
+from ..errors import StoreError
+from ..store.redis_store import RedisStore
+
+__all__ = ["health_app"]
+
+
+def health_app(settings: Settings | None = None) -> Starlette:
+    """Build the health endpoint; it answers on whatever path the platform hands over.
+
+    `GET` says 200 without touching Redis. `GET ?ready=1` asks Redis for a PING: 200 when it answers
+    within the flush budget, else 503. While metrics are off there is nothing to be ready for.
+
+    Raises:
+        SettingsError: a variable of the environment is malformed.
+    """
+    settings = settings or Settings.from_env()
+    store = RedisStore(settings)
+
+    async def health(request: Request) -> JSONResponse:
+        if request.query_params.get("ready", "") in {"", "0", "false"}:
+            return _answer(200, "alive")
+        if not settings.enabled:
+            return _answer(200, "ready")
+        await asyncio.to_thread(store.load)
+        try:
+            async with asyncio.timeout(settings.flush_budget_ms / 1000):
+                await store.ping()
+        except (StoreError, TimeoutError):
+            # Anybody may ask: where Redis lives and what it said is not for everybody.
+            return _answer(503, "the metrics store does not answer")
+        return _answer(200, "ready")
+
+    return Starlette(routes=[Route("/{path:path}", health, methods=["GET"])])
+
+
+def _answer(status: int, text: str) -> JSONResponse:
+    return JSONResponse({"status": text}, status, headers={"Cache-Control": "no-store"})

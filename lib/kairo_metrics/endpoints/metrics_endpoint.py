@@ -1,0 +1,142 @@
+"""The `/api/metrics` ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
+
+from ..config.settings import Settings
+from ..delivery.pipeline import Pipeline
+from ..errors import StoreError, TokenSourceError
+from ..exposition.names import UNDERSCORES
+from ..exposition.negotiate import Format, accepts_gzip, choose_format
+from ..exposition.page import Page
+from ..scrape.state_reader import StateReader
+from .token_cache import TokenCache
+from .token_sources import TokenSource, source_named_by
+
+__all__ = ["MetricsEndpoint"]
+
+_NOT_CACHED = {"Cache-Control": "private, no-store"}
+# Of the scraper's own patience, what is kept to say 503 with a reason before it hangs up.
+_SHARE_OF_PATIENCE = 0.9
+# And of that, what the place that keeps the token may use up, so that its outage leaves time for the store.
+_SHARE_OF_TOKEN_SOURCE = 0.5
+_GZIP_LEVEL = 1
+_GZIP_WINDOW = zlib.MAX_WBITS | 16
+
+
+class MetricsEndpoint:
+    """Serves the shared state to whoever holds a token, on whatever path it is called.
+
+    Args:
+        pipeline: None while metrics are not enabled.
+        settings: tokens and time limits.
+        token_source: where the tokens are kept; by default as the settings say.
+    """
+
+    def __init__(self, pipeline: Pipeline | None, settings: Settings, token_source: TokenSource | None = None) -> None:
+        self._reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
+        self._settings = settings
+        self._token_cache = TokenCache(settings.auth_tokens, token_source or source_named_by(settings))
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+            return
+        response = await self._respond(Request(scope))
+        await response(scope, receive, send)
+        if self._reader:
+            await self._reader.maintain()  # the scraper has its page by now
+
+    async def _respond(self, request: Request) -> Response:
+        reader = self._reader
+        if reader is None:
+            return _text(404, "metrics are off: set ENABLE_METRICS=true")
+        started_s = time.perf_counter()
+        patience_s = self._patience_s(request)
+        authorization = [value for name, value in request.scope["headers"] if name.lower() == b"authorization"]
+        try:
+            admitted = await self._token_cache.admits(authorization, patience_s * _SHARE_OF_TOKEN_SOURCE)
+        except TokenSourceError as err:
+            return _text(503, str(err))
+        if not admitted:
+            return _text(401, "send the header 'Authorization: Bearer <token>'", {"WWW-Authenticate": "Bearer"})
+        if request.method not in {"GET", "HEAD"}:
+            return _text(405, "a scrape is a GET", {"Allow": "GET, HEAD"})
+        return await self._scrape(reader, request, started_s, patience_s)
+
+    async def _scrape(self, reader: StateReader, request: Request, started_s: float, patience_s: float) -> Response:
+        names = frozenset(request.query_params.getlist("name[]"))
+        form = choose_format(",".join(request.headers.getlist("Accept")))
+        extras = replace(
+            form.extras,
+            created=form.extras.created or self._settings.created_samples,
+            escaping=form.escaping or UNDERSCORES,
+        )
+        try:
+            page = await reader.read_page(started_s, patience_s, names, extras)
+        except StoreError as err:
+            return _text(503, str(err))
+        return _response(request, page, form)
+
+    def _patience_s(self, request: Request) -> float:
+        """Return the seconds this scrape may take: the scraper's time limit, below our own."""
+        limit_s = self._settings.scrape_timeout_ms / 1000
+        try:
+            asked_s = float(request.headers.get("X-Prometheus-Scrape-Timeout-Seconds", "inf"))
+        except ValueError:
+            return limit_s
+        return min(limit_s, asked_s * _SHARE_OF_PATIENCE) if asked_s > 0 and not math.isnan(asked_s) else limit_s
+
+
+def _response(request: Request, page: Page, form: Format) -> Response:
+    headers = {**_NOT_CACHED, "Content-Type": form.content_type_header, "Vary": "Accept, Accept-Encoding"}
+    body: Iterator[bytes] = form.render(page)
+    if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
+        headers["Content-Encoding"] = "gzip"
+        body = _gzipped(body)
+    if request.method == "HEAD":
+        body = iter(())
+    # Streamed: the platform refuses a buffered body above 4.5 MB.
+    return StreamingResponse(_stream(body), headers=headers)
+
+
+async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Let other requests in between the pieces."""
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WINDOW)
+    for piece in pieces:
+        if compressed := compressor.compress(piece):
+            yield compressed
+    yield compressor.flush()
+
+
+def _text(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(f"{reason}\n", status, headers={**_NOT_CACHED, **(headers or {})})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Start and stop at once: nothing is connected before the first scrape."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})

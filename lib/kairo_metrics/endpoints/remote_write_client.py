@@ -1,0 +1,197 @@
+"""A remote-write receiver, and the way to it: login, time limit, retries."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
+
+from ..config.push_settings import PushSettings
+from ..errors import ReceiverError
+from ..exposition.remote_write import HEADERS
+
+__all__ = ["RemoteWriteClient"]
+
+_FIRST_PAUSE_S = 0.5
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERRORS = 500
+# Of what a receiver says when it refuses: letters that are told, and bytes that are looked at.
+_LONGEST_REASON = 300
+_LONGEST_READ = 8_192
+# What is shorter stands in every sentence.
+_SHORTEST_SECRET = 4
+
+
+class RemoteWriteClient:
+    """Sends bodies to a receiver until it has taken them, has refused them or the time is up.
+
+    A body is sent again as it is, so a receiver that took it without our hearing so finds the samples that it has
+    already: nothing can count twice.
+
+    Args:
+        settings: its address and login.
+        sleep: waits some seconds between two attempts.
+
+    Source: https://prometheus.io/docs/specs/prw/remote_write_spec/, "Retries & Backoff"
+
+    Example:
+        >>> receiver = RemoteWriteClient(PushSettings(url="https://prometheus.example.org/api/v1/write", token="t"))
+        >>> receiver.host
+        'prometheus.example.org'
+    """
+
+    def __init__(self, settings: PushSettings, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._url = settings.url or ""
+        self.host = urlsplit(self._url).hostname or ""
+        login = _login(settings)
+        self._headers = {**HEADERS, "User-Agent": "kairo-metrics", **login}
+        secrets = [settings.password, settings.token, *(value.partition(" ")[2] for value in login.values())]
+        found = {secret for secret in secrets if secret and len(secret) >= _SHORTEST_SECRET}
+        self._secrets = sorted(found, key=len, reverse=True)
+        self._sleep = sleep
+        self._opener = _opener()
+
+    def send(self, body: bytes, deadline_s: float) -> None:
+        """Send one body, blocking.
+
+        Args:
+            body: what `write_requests` has made.
+            deadline_s: when to give up, by `time.monotonic`.
+
+        Raises:
+            ReceiverError: it was refused, or not taken in time.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._attempt(body, deadline_s - time.monotonic())
+            except _TryAgainError as err:
+                wait_s = max(pause_s, err.asked_s)
+                if time.monotonic() + wait_s >= deadline_s:
+                    raise ReceiverError(str(err)) from err
+                self._sleep(wait_s)
+                pause_s *= 2
+
+    def _attempt(self, body: bytes, patience_s: float) -> None:
+        """Ask once, for so long at most.
+
+        A socket's own time limit starts anew with each byte, and looking up a name has none. So a thread asks, and is
+        left to itself if it takes too long.
+        """
+        if patience_s <= 0:
+            raise ReceiverError(f"{self.host} has not taken everything in time")
+        answer: Future[None] = Future()
+        threading.Thread(target=self._ask_into, args=(answer, body, patience_s), daemon=True).start()
+        try:
+            answer.result(patience_s)
+        except TimeoutError:
+            raise ReceiverError(f"{self.host} has not answered in time") from None
+
+    def _ask_into(self, answer: Future[None], body: bytes, patience_s: float) -> None:
+        try:
+            self._ask(body, patience_s)
+        except BaseException as err:  # noqa: BLE001 - raised again where the answer is waited for
+            answer.set_exception(err)
+        else:
+            answer.set_result(None)
+
+    def _ask(self, body: bytes, patience_s: float) -> None:
+        request = Request(self._url, body, self._headers, method="POST")  # noqa: S310 - PushSettings takes HTTP alone
+        try:
+            with self._opener.open(request, timeout=patience_s):
+                return
+        except HTTPError as err:
+            with err:
+                reason = f"{self.host} answered {err.code}: {self._without_login(_first_line(err))}"
+            if err.code == _TOO_MANY_REQUESTS or err.code >= _SERVER_ERRORS:
+                raise _TryAgainError(reason, _asked_pause_s(err.headers)) from err
+            raise ReceiverError(reason, final=True) from err
+        except (OSError, HTTPException) as err:
+            cause = err.reason if isinstance(err, URLError) else err
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise ReceiverError(
+                    f"{self.host} has no valid certificate: {cause.verify_message}", final=True
+                ) from err
+            raise _TryAgainError(
+                f"{self.host} could not be reached: {_printable(str(cause)) or type(cause).__name__}"
+            ) from err
+
+    def _without_login(self, said: str) -> str:
+        """Take out the login, which some receivers repeat when they refuse it."""
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        return said[:_LONGEST_REASON]
+
+
+class _TryAgainError(Exception):
+    """This attempt has failed, and another may not."""
+
+    def __init__(self, reason: str, asked_s: float = 0) -> None:
+        super().__init__(reason)
+        self.asked_s = asked_s
+
+
+def _opener() -> OpenerDirector:
+    """Build an HTTP client that takes a redirect for an error.
+
+    The login is for the host that was named, and behind a redirect a POST would become a GET.
+    """
+    opener = OpenerDirector()
+    for handler in (ProxyHandler, HTTPHandler, HTTPSHandler, HTTPErrorProcessor, HTTPDefaultErrorHandler):
+        opener.add_handler(handler())
+    return opener
+
+
+def _login(settings: PushSettings) -> dict[str, str]:
+    if settings.token:
+        return {"Authorization": f"Bearer {settings.token}"}
+    if settings.username:
+        pair = base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    return {}
+
+
+def _first_line(err: HTTPError) -> str:
+    """Return what the receiver says, or the status's own words."""
+    if 300 <= err.code < 400:  # noqa: PLR2004 - redirects
+        return f"a redirect to {_printable(err.headers.get('Location', 'nowhere'))}; name the final address"
+    try:
+        # Some more than is told: a login that is cut off could not be found in it.
+        said = err.read1(_LONGEST_READ).decode(errors="replace").strip()
+    except (OSError, HTTPException):
+        said = ""
+    return _printable(said.partition("\n")[0] or str(err.reason))
+
+
+def _printable(text: str) -> str:
+    """Take out what would move the cursor of whoever reads the log."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
+
+
+def _asked_pause_s(headers: Message) -> float:
+    """Read `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3)."""
+    asked = headers.get("Retry-After", "")
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:9])
+    try:
+        return (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return 0

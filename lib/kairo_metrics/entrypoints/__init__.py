@@ -1,0 +1,1 @@
+"""Write street, first part: measure one request or invocation, then flush."""

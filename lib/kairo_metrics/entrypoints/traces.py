@@ -1,0 +1,78 @@
+"""Which trace a request belongs to, as an exemplar for what is counted while it is served."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..instruments.values.request_exemplar import REQUEST_EXEMPLAR
+from ..model.encoding import is_classic_label
+
+__all__ = ["ExemplarSource", "exemplified", "trace_of"]
+
+ExemplarSource = Callable[[MutableMapping[str, Any]], Mapping[str, str] | None]
+
+_log = logging.getLogger("kairo_metrics")
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_INVALID_VERSION = "ff"
+_SAMPLED = 1
+_told: set[type[Exception]] = set()
+# OpenMetrics 1.0, section "Exemplars": so many characters in all names and values together.
+_LONGEST = 128
+
+
+def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
+    """Return `trace_id` and `span_id` out of the request's `traceparent`, if that trace is recorded.
+
+    Source: W3C Trace Context, section 3.2
+
+    Example:
+        >>> header = (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        >>> trace_of({"headers": [header]})["span_id"]
+        '00f067aa0ba902b7'
+    """
+    values = [value for name, value in scope.get("headers", ()) if name.lower() == b"traceparent"]
+    parts = values[0].decode("latin-1").strip().split("-", 4)[:4] if len(values) == 1 else []
+    if [len(part) for part in parts] != [2, 32, 16, 2] or not _HEXADECIMAL.issuperset("".join(parts)):
+        return None
+    version, trace_id, span_id, flags = parts
+    if version == _INVALID_VERSION or not (int(trace_id, 16) and int(span_id, 16) and int(flags, 16) & _SAMPLED):
+        return None
+    return {"trace_id": trace_id, "span_id": span_id}
+
+
+@contextmanager
+def exemplified(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Iterator[None]:
+    """Give what the block counts the exemplar of this request."""
+    labels = _checked(source, scope)
+    if not labels:
+        yield
+        return
+    token = REQUEST_EXEMPLAR.set(labels)
+    try:
+        yield
+    finally:
+        REQUEST_EXEMPLAR.reset(token)
+
+
+def _checked(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
+    """Ask the source; a request must not fail with it."""
+    try:
+        labels = source(scope)
+        if labels:
+            _require_valid(labels)
+    except Exception as err:  # noqa: BLE001  the user's own code
+        if type(err) not in _told:  # once: what fails with one client's header fails with every other one
+            _told.add(type(err))
+            _log.warning("a request has no exemplar: %r", err)
+        return None
+    return labels
+
+
+def _require_valid(labels: Mapping[str, str]) -> None:
+    if sum(len(name) + len(value) for name, value in labels.items()) > _LONGEST:
+        raise ValueError(f"the labels of an exemplar may have {_LONGEST} characters together: {labels}")
+    if not all(map(is_classic_label, labels)):
+        raise ValueError(f"not label names: {sorted(labels)}")

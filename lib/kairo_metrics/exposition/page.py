@@ -1,0 +1,32 @@
+"""The page of one scrape. Every format is a view of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .family import Family
+
+__all__ = ["Page"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Families, merged and ready to be printed.
+
+    Args:
+        families: sorted by name; those that tell of the scrape itself come last.
+        at_ms: the store's clock when it was read, in ms since 1970.
+    """
+
+    families: tuple[Family, ...] = ()
+    at_ms: int = 0
+
+    def with_family(self, family: Family) -> Page:
+        """Return the page with one more family at its end."""
+        return replace(self, families=(*self.families, family))
+
+    def named(self, names: frozenset[str]) -> Page:
+        """Return the page with those families alone that have one of the names, as in `name[]`; all when empty."""
+        if not names:
+            return self
+        return replace(self, families=tuple(family for family in self.families if family.answers_to(names)))

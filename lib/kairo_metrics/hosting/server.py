@@ -1,0 +1,127 @@
+"""The production server, for a host that is no platform for functions: Heroku, Docker, Kubernetes, any machine.
+
+It serves the functions of `api/` as Vercel's router does, and brings nothing of its own: Redis, token and database
+are those of the environment.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..config.push_settings import PushSettings
+from ..config.serve_settings import ServeSettings
+from ..config.settings import Settings
+from ..errors import KairoError
+from .errors import HostingError
+from .functions_app import FunctionsApp
+from .listener import listen
+from .project import Project
+
+__all__ = ["create", "run"]
+
+# How long a request may go on after SIGTERM. Docker kills after 10 s, and the last flush needs the rest.
+_GRACE_S = 8
+# A proxy must be the first to close an idle connection, or it sends a request into one that is closing.
+# Heroku's router waits 90 s, AWS's load balancers 60.
+_KEEP_ALIVE_S = 100
+# What uvicorn exits with, and what tells its supervisor that to start again is of no use.
+_STARTUP_FAILED = 3
+_log = logging.getLogger("uvicorn.error")
+
+
+def run(
+    root: Path, host: str, port: int | None = None, workers: int | None = None, *, logs_requests: bool = False
+) -> None:
+    """Serve the functions of the project in `root` until SIGTERM or SIGINT, then exit with code 0.
+
+    What is under way is answered first, and what was counted is flushed, within some 10 seconds.
+
+    Args:
+        root: the project's folder, with `api/` and perhaps `vercel.json`.
+        host: the address to listen on; `0.0.0.0` is every IPv4 address of this machine, `::` every address.
+        port: the TCP port; None takes it from `PORT`.
+        workers: how many processes share the work; None takes it from `WEB_CONCURRENCY`.
+        logs_requests: whether each request becomes a line on standard output.
+
+    Raises:
+        SettingsError: an environment variable is malformed.
+        HostingError: the port is taken, or uvicorn is missing.
+        SystemExit: a signal asked for the end (code 0), or a function can't be imported or started (code 3).
+    """
+    if importlib.util.find_spec("uvicorn") is None:
+        raise HostingError("The server needs uvicorn: pip install 'kairo-metrics[serve]'.")
+    import uvicorn
+
+    for variable, value in (("PORT", port), ("WEB_CONCURRENCY", workers)):
+        if value is not None:
+            os.environ[variable] = str(value)
+    for settings_of in (Settings, PushSettings):
+        settings_of.from_env()  # refused now, rather than by each function in its own words
+    settings = ServeSettings.from_env()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    with listen(host, settings.port) as listener:
+        if not root.is_dir():
+            raise HostingError(f"{root} is no folder.")
+        os.chdir(root)  # where `create` looks, in other processes too
+        config = uvicorn.Config(
+            f"{__name__}:{create.__name__}",
+            factory=True,
+            workers=settings.workers,
+            ws="none",  # as on Vercel
+            lifespan="on",
+            log_config=_log_config(uvicorn.config.LOGGING_CONFIG),
+            access_log=logs_requests,
+            server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        _log.info("Listening on %s, port %s, processes: %s", host, settings.port, settings.workers)
+        if settings.workers == 1:
+            uvicorn.Server(config).run(sockets=[listener])
+        else:
+            _supervise(config, listener)
+
+
+def create() -> FunctionsApp:
+    """Return the app that serves the project in the working directory; the server calls it in each process.
+
+    Raises:
+        SystemExit: there is no such project, or one of its functions can't be imported; it was said why.
+    """
+    try:
+        project = Project.load(Path())
+        return FunctionsApp(project.functions, project.vercel)
+    except KairoError as err:
+        sys.stderr.write(f"{err}\n")
+        raise SystemExit(_STARTUP_FAILED) from err
+
+
+def _supervise(config: Any, listener: Any) -> None:
+    """Run several processes that share the socket; one that dies is replaced."""
+    from uvicorn.supervisors import Multiprocess
+
+    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor.run()
+    if any(process.process.exitcode == _STARTUP_FAILED for process in supervisor.processes):
+        raise SystemExit(_STARTUP_FAILED)
+
+
+def _end(_signal: int, _frame: object) -> None:
+    # uvicorn has its own way to end while it serves, and then raises the signal again.
+    raise SystemExit(0)
+
+
+def _log_config(default: dict[str, Any]) -> dict[str, Any]:
+    """Return uvicorn's logging, in which the warnings of functions have a place, too."""
+    config = copy.deepcopy(default)
+    config["root"] = {"handlers": ["default"], "level": "INFO"}
+    return config

@@ -1,0 +1,1 @@
+"""Write street, second part: the values under prometheus_client's instruments, which record deltas."""

@@ -1,0 +1,64 @@
+"""The value under a native histogram."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+
+from ...model.native_counts import NativeCounts
+from ..pending_series import PendingSeries
+from .base import RECORDER, schema_of, series_of
+
+__all__ = ["NativeValue"]
+
+
+class NativeValue:
+    """What this process has observed, and what of it was not sent yet.
+
+    Args:
+        name: of the family.
+        labelnames: in the instrument's order; so are `labelvalues`.
+        help_text: the documentation line.
+        bounds: of the classic histogram that other scrapers see.
+        native: schema, zero threshold, and how many buckets there may be.
+    """
+
+    __slots__ = ("_native", "_total", "series")
+
+    def __init__(  # noqa: PLR0913, PLR0917  a histogram has that many parts
+        self,
+        name: str,
+        labelnames: Sequence[str],
+        labelvalues: Sequence[str],
+        help_text: str,
+        bounds: tuple[str, ...],
+        native: tuple[int, float, int],
+    ) -> None:
+        self._native = native
+        self._total = self._empty()
+        schema = schema_of(name, "native", labelnames, help_text, bounds=bounds)
+        self.series: PendingSeries = series_of(schema, labelnames, labelvalues)
+        with RECORDER.lock:
+            RECORDER.observe(self.series, self._empty(), self._native[2], weight=0.0)
+
+    def _empty(self) -> NativeCounts:
+        return NativeCounts(*self._native[:2])
+
+    def observe(self, amount: float) -> None:
+        """Count one number."""
+        with RECORDER.lock:
+            if math.isnan(amount):
+                # It falls into no bucket, and the shared sum would be NaN for ever.
+                RECORDER.lose(self.series.schema.name, 1.0)
+                return
+            self._total.observe(amount)
+            self._total.limit(self._native[2])
+            observed = self._empty()
+            observed.observe(amount)
+            RECORDER.observe(self.series, observed, self._native[2], weight=1.0)
+
+    def total(self) -> NativeCounts:
+        """Return all that this process has observed."""
+        with RECORDER.lock:
+            return deepcopy(self._total)

@@ -1,0 +1,114 @@
+"""One scrape: read, decode, merge, resolve, and the page of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..exposition.family import Extras
+from ..exposition.page import Page
+from ..model.batch import State
+from ..model.recovery import Recovery
+from ..model.server_run import ServerRun
+from ..model.snapshot import IndexEntry, Snapshot
+from .assemble import assemble
+from .decode import SeriesDecoder
+from .leftovers import find_leftovers
+from .merge import Decoded, merge_families
+from .selection import Selection, select
+
+if TYPE_CHECKING:
+    from ..store.protocol import Store
+
+__all__ = ["Limits", "Scrape", "collect"]
+
+_WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
+_NUMBERS_ALONE = Extras()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How old series may be that are shown.
+
+    Args:
+        series_ttl_s: seconds after which a series that no instance has touched is left out.
+        instance_lease_s: seconds after which an instance has ended that did not renew its gauges.
+    """
+
+    series_ttl_s: int
+    instance_lease_s: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What one scrape found.
+
+    Args:
+        page: the families.
+        states: the state of each shard: its name, and how many batches it had taken.
+        recoveries: of each shard, how far it was made good since it went back in time last.
+        runs: of each shard, the run of the server that it was read from.
+        leftovers: what the store can do without; see `find_leftovers`.
+    """
+
+    page: Page
+    states: tuple[State, ...] = ()
+    recoveries: tuple[Recovery | None, ...] = ()
+    runs: tuple[ServerRun, ...] = ()
+    leftovers: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether counters are lower than they were, until instances have sent again what the store lost."""
+        return any(recovery is not None and recovery.is_open(self.page.at_ms) for recovery in self.recoveries)
+
+
+async def collect(
+    store: Store, limits: Limits, names: frozenset[str] = frozenset(), extras: Extras = _NUMBERS_ALONE
+) -> Scrape:
+    """Read the store and return what it holds as one page.
+
+    Each family is served under one schema. Series that were recorded under other histogram bounds are put under its
+    bounds. Series under other label names are kept as they are. Series of another type, or of a gauge with another way
+    to merge, are left out and counted.
+
+    Args:
+        store: what to read.
+        limits: how old series and instances may be.
+        names: family or sample names to read, as in `name[]`; all when empty.
+        extras: what to read beyond the numbers.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    snapshot = await store.snapshot()
+    selection = select(snapshot, names, exemplars=extras.exemplars)
+    decoded = await _read(store, snapshot, selection, limits, extras)
+    leftovers = find_leftovers(snapshot, decoded.decoders, limits.series_ttl_s)
+    page = assemble(snapshot, selection, merge_families(selection, decoded), extras.escaping)
+    return Scrape(page, snapshot.states, snapshot.recoveries, snapshot.runs, leftovers)
+
+
+async def _read(store: Store, snapshot: Snapshot, selection: Selection, limits: Limits, extras: Extras) -> Decoded:
+    """Read all series. Each chunk is decoded while Redis works on the next one."""
+    entries = selection.all_entries
+    decoders = {
+        entry: SeriesDecoder(
+            entry.schema,
+            snapshot.clock_ms(entry.shard) - limits.series_ttl_s * 1000,
+            snapshot.clock_ms(entry.shard) - limits.instance_lease_s * 1000,
+            keeps_created=extras.created and entry.schema.type in _WITH_CREATED,
+        )
+        for entry in entries
+    }
+    foreign: defaultdict[str, int] = defaultdict(int)
+    async with aclosing(store.scan(entries)) as chunks:
+        async for entry, items in chunks:
+            if items is None:
+                foreign[entry.schema.name] += 1
+            else:
+                decoders[entry].add_chunk(items)
+    return Decoded(decoders, foreign)

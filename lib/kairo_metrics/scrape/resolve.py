@@ -1,0 +1,147 @@
+"""Stored numbers as the page shows them: gauges that instances share, infos and enums.
+
+Source: prometheus_client's documentation, "Multiprocess Mode". Here an instance takes the place of a process, and its
+lease that of the process's life.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..model.encoding import SeriesNumbers, info_text, label_text, number_text
+from ..model.labels import LABELS_PATTERN, label_pairs
+from ..model.leases import without_instance
+from ..model.schema import Schema
+
+__all__ = ["Resolved", "resolve"]
+
+_LABELS = re.compile(rb"(?:" + LABELS_PATTERN + rb")?")
+
+
+@dataclass(slots=True)
+class Resolved:
+    """The series of a family as the page shows them.
+
+    Args:
+        series: label text -> number.
+        damaged: series that hold nothing which a page can show.
+    """
+
+    series: SeriesNumbers = field(default_factory=dict)
+    damaged: int = 0
+
+
+def resolve(schema: Schema, series: SeriesNumbers) -> Resolved:
+    """Return the series of a family as the page shows them.
+
+    Args:
+        schema: the family. Only gauges, infos and statesets are stored otherwise than they are shown.
+        series: label text -> the stored numbers.
+
+    Example:
+        >>> schema = Schema("load", "gauge", ("instance_id",), mode="livemax")
+        >>> resolve(schema, {b'instance_id="a"': b"2 17", b'instance_id="b"': b"5 16"}).series
+        {b'': b'5'}
+    """
+    match schema.type:
+        case "info":
+            return _infos(schema, series)
+        case "stateset":
+            return _statesets(schema, series)
+        case "gauge":
+            return Resolved(_gauges(schema, series))
+    return Resolved(series)
+
+
+def _gauges(schema: Schema, series: SeriesNumbers) -> SeriesNumbers:
+    if schema.rule == "sum":
+        return {text: _total(numbers) for text, numbers in series.items()}
+    mode = schema.mode.removeprefix("live")
+    if not schema.per_instance or mode == "all":
+        # The time at which it was set is not shown.
+        return {text: numbers.split()[0] for text, numbers in series.items()}
+    groups: dict[bytes, list[bytes]] = {}
+    for text, numbers in series.items():
+        groups.setdefault(without_instance(text), []).append(numbers)
+    merged = {text: _ONE_OF_ALL[mode](group) for text, group in groups.items()}
+    return {text: number for text, number in merged.items() if number is not None}
+
+
+def _value(numbers: bytes) -> float:
+    return float(numbers.split()[0])
+
+
+def _set_at(numbers: bytes) -> int:
+    return int(numbers.split()[1])
+
+
+def _total(numbers: bytes) -> bytes:
+    finite, infinite, minus_infinite, no_number = numbers.split()
+    holds = [float(count) > 0 for count in (infinite, minus_infinite, no_number)]
+    if holds[2] or (holds[0] and holds[1]):
+        return b"NaN"
+    if holds[0] or holds[1]:
+        return b"+Inf" if holds[0] else b"-Inf"
+    return finite
+
+
+def _lowest(group: list[bytes]) -> bytes:
+    return min(group, key=_value).split()[0]
+
+
+def _highest(group: list[bytes]) -> bytes:
+    return max(group, key=_value).split()[0]
+
+
+def _sum(group: list[bytes]) -> bytes:
+    return number_text(sum(map(_value, group))).encode()
+
+
+def _latest(group: list[bytes]) -> bytes | None:
+    """Return the value set last; none while it never was."""
+    latest = max(group, key=_set_at)
+    return latest.split()[0] if _set_at(latest) else None
+
+
+_ONE_OF_ALL: dict[str, Callable[[list[bytes]], bytes | None]] = {
+    "min": _lowest,
+    "max": _highest,
+    "sum": _sum,
+    "mostrecent": _latest,
+}
+
+
+def _infos(schema: Schema, series: SeriesNumbers) -> Resolved:
+    resolved = Resolved()
+    for text, numbers in series.items():
+        said = info_text(numbers.split()[0])
+        if _LABELS.fullmatch(said) and _can_stand_beside(schema.labelnames, said):
+            resolved.series[_joined(text, said)] = b"1"
+        else:
+            resolved.damaged += 1
+    return resolved
+
+
+def _can_stand_beside(labelnames: Sequence[str], said: bytes) -> bool:
+    """Tell whether what an info says can be printed: a label that is there twice spoils the page."""
+    try:
+        names = [*labelnames, *(name for name, _ in label_pairs(said.decode()))]
+    except UnicodeDecodeError:
+        return False
+    return len(set(names)) == len(names) and {"", "__name__"}.isdisjoint(names)
+
+
+def _statesets(schema: Schema, series: SeriesNumbers) -> Resolved:
+    states = [label_text([schema.name], [state]).encode() for state in schema.states]
+    resolved = Resolved()
+    for text, numbers in series.items():
+        current = float(numbers.split()[0])
+        for number, state in enumerate(states):
+            resolved.series[_joined(text, state)] = b"%d" % (number == current)
+    return resolved
+
+
+def _joined(*texts: bytes) -> bytes:
+    return b",".join(filter(None, texts))

@@ -1,0 +1,1 @@
+"""What keeps counters from going down when the store went back in time."""

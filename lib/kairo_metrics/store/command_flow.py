@@ -1,0 +1,88 @@
+"""Command flows: the logic of a call to the store without its I/O.
+
+A flow is a generator. It yields a command and is sent the reply, or is thrown the `StoreError`; its return value is the
+result. So blocking and async callers run the same flow, and only the transport differs.
+
+Source: https://sans-io.readthedocs.io/
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from contextlib import closing
+from typing import Any, Protocol, TypeVar
+
+from ..errors import StoreError, StoreUnavailable
+
+__all__ = ["AsyncTransport", "Command", "CommandFlow", "SyncTransport", "arun_flow", "run_flow"]
+
+T = TypeVar("T")
+Command = tuple[str | bytes | int, ...]
+CommandFlow = Generator[Command, Any, T]
+
+
+class AsyncTransport(Protocol):
+    """Carries the commands of one task."""
+
+    async def call(self, *commands: Command) -> list[Any]:
+        """Send the commands in one round trip; where one is refused, its reply is a `StoreRefused`, which is not raised."""
+
+
+class SyncTransport(Protocol):
+    """Carries the commands of one thread."""
+
+    def call(self, *commands: Command) -> list[Any]:
+        """Send the commands in one round trip; where one is refused, its reply is a `StoreRefused`, which is not raised."""
+
+
+async def arun_flow(flow: CommandFlow[T], transport: AsyncTransport) -> T:
+    """Run a flow in an event loop and return its result.
+
+    Raises:
+        StoreError: the flow did not handle it.
+    """
+    with closing(flow):
+        try:
+            command = next(flow)
+            while True:
+                try:
+                    [reply] = await transport.call(command)
+                except StoreError as err:
+                    reply = err
+                command = _advance(flow, reply)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+def run_flow(flow: CommandFlow[T], transport: SyncTransport, deadline_s: float = math.inf) -> T:
+    """Run a flow in a thread and return its result.
+
+    Args:
+        flow: what to run.
+        transport: carries its commands.
+        deadline_s: the monotonic time, in seconds, after which no further command is sent.
+
+    Raises:
+        StoreError: the flow did not handle it.
+    """
+    with closing(flow):
+        try:
+            command = next(flow)
+            while True:
+                try:
+                    if time.monotonic() > deadline_s:
+                        raise StoreUnavailable("there was no time left to send it")
+                    [reply] = transport.call(command)
+                except StoreError as err:
+                    reply = err
+                command = _advance(flow, reply)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+def _advance(flow: CommandFlow[T], reply: Any) -> Command:
+    return flow.throw(reply) if isinstance(reply, StoreError) else flow.send(reply)

@@ -1,0 +1,90 @@
+"""A snapshot, out of the replies of one server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..model.batch import State
+from ..model.recovery import Recovery
+from ..model.schema_validation import parse_schema
+from ..model.server_run import ServerRun
+from ..model.snapshot import IndexEntry, Snapshot
+from .server_info import read_info
+
+__all__ = ["STATE_FIELDS", "read_snapshot"]
+
+# The fields of the index that are not families.
+STATE_FIELDS = frozenset({b"batches", b"incarnation", b"recovery"})
+_MEMORY = {"memory_bytes": "used_memory", "max_memory_bytes": "maxmemory"}
+_UNKNOWN = "unknown"
+_NAME, _COUNT = re.compile(rb"[0-9A-Za-z-]{1,64}"), re.compile(rb"[0-9]{1,15}")
+
+
+def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_series: int) -> Snapshot:
+    r"""Read the replies to `TIME`, `INFO server`, `INFO memory` and an `HGETALL` of each shard's index.
+
+    Args:
+        replies: in this order.
+        between_s: our own wall clock when they were asked for and when they had come, in seconds.
+        max_series: how many series a family may have.
+
+    Example:
+        >>> replies = [[b"1764000000", b"250000"], b"redis_version:7.0.15\r\n", b""]
+        >>> read_snapshot(replies, (1764000000.0, 1764000000.5), 9).facts["version"]
+        '7.0.15'
+    """
+    clock, server, memory, *indexes = replies
+    entries: list[IndexEntry] = []
+    damaged = 0
+    states: list[State] = []
+    recoveries: list[Recovery | None] = []
+    for shard, index in enumerate(indexes):
+        told = dict(zip(index[::2], index[1::2], strict=True))
+        states.append(_state(told))
+        recoveries.append(Recovery.parse(told.get(b"recovery", b"")))
+        for name, value in told.items():
+            if name in STATE_FIELDS:
+                continue
+            try:
+                entries.append(_entry(shard, name, value))
+            except ValueError:
+                damaged += 1
+    about, used = read_info(server), read_info(memory)
+    facts = {"version": about.get("redis_version", _UNKNOWN), "eviction_policy": used.get("maxmemory_policy", _UNKNOWN)}
+    measures = {name: float(said) for name, key in _MEMORY.items() if (said := used.get(key, "")).isdecimal()}
+    measures["clock_skew_s"] = _skew_s(int(clock[0]) + int(clock[1]) / 1e6, *between_s)
+    measures["max_series"] = max_series
+    now_ms = int(clock[0]) * 1000 + int(clock[1]) // 1000
+    runs = tuple(ServerRun.read(about, *found, now_ms) for found in zip(states, recoveries, strict=True))
+    return Snapshot(now_ms, tuple(entries), damaged, tuple(states), tuple(recoveries), runs, facts, measures)
+
+
+def _state(index: Mapping[bytes, bytes]) -> State:
+    """Read the name and the count of a state; what is damaged is as good as none, here as in the script."""
+    name, batches = index.get(b"incarnation", b""), index.get(b"batches", b"0")
+    if not _COUNT.fullmatch(batches):
+        return State()
+    return State(name.decode() if _NAME.fullmatch(name) else "", int(batches))
+
+
+def _entry(shard: int, name: bytes, value: bytes) -> IndexEntry:
+    """Read an entry of the index.
+
+    Raises:
+        ValueError: it is damaged, or in another one's place: a copy would count a family twice.
+    """
+    created, announced, metadata = value.split(b" ", 2)
+    schema = parse_schema(metadata)
+    if name != schema.index_field.encode():
+        raise ValueError(f"not the place of {schema.index_field!r}: {name!r}")
+    return IndexEntry(shard, schema, int(created), int(announced))
+
+
+def _skew_s(server_s: float, asked_s: float, answered_s: float) -> float:
+    """Return how far the server's clock is ahead of ours, at least; below 0 it is behind.
+
+    The server looked at its clock between the two; while its time lies there as well, the clocks agree.
+    """
+    return max(0.0, server_s - answered_s) + min(0.0, server_s - asked_s)

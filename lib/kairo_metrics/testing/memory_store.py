@@ -1,0 +1,279 @@
+"""The store in one process's memory: `apply.lua` said again in Python, to hold the script against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..config.settings import Settings
+from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Unannounced, Verdict, Writer
+from ..model.delivery_metrics import OVERFLOWED
+from ..model.encoding import label_text, pack_line
+from ..model.leases import fold_rule, residual_text
+from ..model.native_counts import NativeCounts
+from ..model.recovery import Recovery
+from ..model.schema import Schema
+from ..model.schema_validation import parse_schema
+from ..model.server_run import ServerRun
+from ..model.snapshot import IndexEntry, Snapshot
+from ..store.command_flow import Command, CommandFlow
+from ..store.scripts import WRITER_LEASE_S
+
+__all__ = ["MemoryStore"]
+
+
+@dataclass(slots=True)
+class _Line:
+    numbers: list[Any]
+    created_ms: int
+    touched_ms: int
+
+
+@dataclass(slots=True)
+class _Family:
+    schema: Schema
+    created_ms: int
+    announced_ms: int
+    lines: dict[str, _Line] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Shard:
+    incarnation: str = ""
+    batches: int = 0
+    recovery: Recovery | None = None
+    # The last number of each writer, and until when it is remembered; the one heard last stands last.
+    writers: dict[str, tuple[int, int]] = field(default_factory=dict)
+    families: dict[str, _Family] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """State shared by the instances of one process, with the semantics of the Redis store.
+
+    Args:
+        settings: shards, the cap of series and their life.
+        clock_ms: the store's clock.
+        clock_s: the monotonic clock by which batches are sealed.
+
+    Example:
+        >>> import asyncio
+        >>> asyncio.run(MemoryStore(Settings()).ping())
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.is_loaded = True
+        self._settings = settings
+        self._clock_ms = clock_ms
+        self._clock_s = clock_s
+        self._shards = [_Shard() for _ in range(settings.shards)]
+        self._run = ServerRun()
+
+    def load(self) -> None:
+        """See `Store.load`."""
+
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
+        """See `Store.apply`."""
+        yield from ()  # it has nobody to ask, and yet is a conversation like the other store's
+        shard = self._shards[writer.shard]
+        now_ms = self._clock_ms()
+        _forget_silent_writers(shard, now_ms)
+        applied, _ = shard.writers.get(writer.id, (0, 0))
+        if batch.seq <= applied or (batch.restores is not None and not self._lacks(shard, batch)):
+            return Duplicate(State(shard.incarnation, shard.batches))
+        if batch.seq > applied + 1:
+            return Gap(applied + 1, State(shard.incarnation, shard.batches))
+        unannounced = tuple(
+            position
+            for position, delta in enumerate(batch.families)
+            if not delta.metadata and delta.schema.index_field not in shard.families
+        )
+        if unannounced:
+            return Unannounced(unannounced)
+        age_ms = int((self._clock_s() - batch.sealed_at_s) * 1000)
+        counts = [self._apply_family(shard, delta, now_ms, age_ms) for delta in batch.families]
+        overflowed = tuple(
+            position for position, delta in enumerate(batch.families) if counts[position] and _is_told(delta.schema)
+        )
+        for position in overflowed:
+            self._count_overflow(shard, batch.families[position].schema, counts[position], now_ms)
+        shard.writers.pop(writer.id, None)
+        shard.writers[writer.id] = batch.seq, now_ms + WRITER_LEASE_S * 1000
+        state = State(shard.incarnation, shard.batches)
+        shard.recovery, went_back = Recovery.after(shard.recovery, state, batch, now_ms)
+        if went_back or not shard.incarnation:
+            shard.incarnation = Recovery.name_after(writer.id, state, batch.known, now_ms)
+        shard.batches += 1
+        return Applied(State(shard.incarnation, shard.batches), overflowed)
+
+    def _lacks(self, shard: _Shard, batch: Batch) -> bool:
+        """Tell whether what a page had shown is still missing, and nobody has sent or written back any of it since."""
+        if batch.seq > 1:
+            return True
+        account = shard.recovery.account if shard.recovery else ""
+        state = State(shard.incarnation, shard.batches)
+        return batch.restores == account and Recovery.went_back(shard.recovery, state, batch.known)
+
+    def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> int:
+        """Apply one family's part; return how many updates found no room."""
+        family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))
+        if delta.metadata:
+            family.schema, family.announced_ms = parse_schema(delta.metadata), now_ms
+        _remove(family, delta)
+        overflow, overflowed = delta.schema.overflow_text, 0
+        for text, change in delta.series:
+            field_text = text
+            if change == "D":
+                continue
+            if text not in family.lines and text != overflow:
+                room = self._settings.max_series - len(family.lines) + (overflow in family.lines)
+                if room < 1:
+                    field_text, overflowed = overflow, overflowed + 1
+            line = self._line(family, field_text, now_ms)
+            _merge(delta.schema, line, change.removeprefix("D ").split(), now_ms - age_ms)
+        return overflowed
+
+    def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
+        """See `Store.tidy`."""
+        yield from ()
+        families = self._shards[entry.shard].families
+        family = families.get(entry.schema.index_field)
+        if family is None:
+            return
+        now_ms, life_ms = self._clock_ms(), self._settings.series_ttl_s * 1000
+        for text in texts:
+            line = family.lines.get(text.decode())
+            if line is not None:
+                self._tidy_line(family, text, now_ms - line.touched_ms)
+        if not family.lines and now_ms - family.announced_ms > life_ms:
+            del families[entry.schema.index_field]
+
+    def _tidy_line(self, family: _Family, text: bytes, age_ms: int) -> None:
+        expired = age_ms > self._settings.series_ttl_s * 1000
+        ended = family.schema.per_instance and age_ms > self._settings.instance_lease_s * 1000
+        if not (expired or ended):
+            return
+        line = family.lines.pop(text.decode())
+        rule = fold_rule(family.schema)
+        if not expired and rule != "forget":
+            kept_as = residual_text(text).decode()
+            family.lines[kept_as] = _better(rule, family.lines.get(kept_as, line), line)
+
+    def _line(self, family: _Family, text: str, now_ms: int) -> _Line:
+        line = family.lines.get(text)
+        if line is None or now_ms - line.touched_ms > self._settings.series_ttl_s * 1000:
+            line = family.lines[text] = _Line([0.0] * len(family.schema.shape), now_ms, now_ms)
+        line.touched_ms = now_ms
+        return line
+
+    def _count_overflow(self, shard: _Shard, schema: Schema, count: int, now_ms: int) -> None:
+        family = shard.families.setdefault(OVERFLOWED.index_field, _Family(OVERFLOWED, now_ms, now_ms))
+        self._line(family, label_text(OVERFLOWED.labelnames, [schema.name]), now_ms).numbers[0] += count
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[_NoLink]:
+        """See `Store.client`."""
+        yield _NoLink()
+
+    @contextmanager
+    def sync_client(self) -> Iterator[_NoSyncLink]:
+        """See `Store.sync_client`."""
+        yield _NoSyncLink()
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+
+    async def snapshot(self) -> Snapshot:
+        """See `Store.snapshot`."""
+        entries = [
+            IndexEntry(number, family.schema, family.created_ms, family.announced_ms)
+            for number, shard in enumerate(self._shards)
+            for family in shard.families.values()
+        ]
+        now_ms = self._clock_ms()
+        return Snapshot(
+            now_ms,
+            tuple(entries),
+            states=tuple(State(shard.incarnation, shard.batches) for shard in self._shards),
+            recoveries=tuple(shard.recovery for shard in self._shards),
+            runs=(self._run,) * len(self._shards),
+            measures={"max_series": self._settings.max_series},
+        )
+
+    async def scan(self, entries: Sequence[IndexEntry]) -> AsyncGenerator[tuple[IndexEntry, list[bytes] | None]]:
+        """See `Store.scan`."""
+        for entry in entries:
+            family = self._shards[entry.shard].families.get(entry.schema.index_field)
+            items: list[bytes] = []
+            for text, line in family.lines.items() if family else ():
+                items += (text.encode(), pack_line(line.numbers, line.created_ms, line.touched_ms))
+            yield entry, items
+
+
+class _NoLink:
+    async def call(self, *commands: Command) -> list[Any]:
+        raise AssertionError(f"the memory store sends no commands: {commands}")
+
+
+class _NoSyncLink:
+    def call(self, *commands: Command) -> list[Any]:
+        raise AssertionError(f"the memory store sends no commands: {commands}")
+
+
+def _is_told(schema: Schema) -> bool:
+    """Tell whether an overflow is anything that is counted: that a store is full of exemplars is no loss."""
+    return schema.type != "exemplars"
+
+
+def _forget_silent_writers(shard: _Shard, now_ms: int) -> None:
+    while shard.writers:
+        longest_silent = next(iter(shard.writers))
+        if shard.writers[longest_silent][1] > now_ms:
+            break
+        del shard.writers[longest_silent]
+
+
+def _remove(family: _Family, delta: FamilyDelta) -> None:
+    for pairs in delta.cleared:
+        for text in [text for text in family.lines if _has_pairs(text, pairs)]:
+            del family.lines[text]
+    for text, change in delta.series:
+        if change.startswith("D"):
+            family.lines.pop(text, None)
+
+
+def _has_pairs(text: str, pairs: str) -> bool:
+    return all(f",{pair}," in f",{text}," for pair in pairs.split("\n") if pair)
+
+
+def _better(rule: str, kept: _Line, line: _Line) -> _Line:
+    one, other = (found.numbers[rule == "latest"] for found in (line, kept))
+    better = line if (one < other if rule == "min" else one > other) else kept
+    return replace(better, touched_ms=max(kept.touched_ms, line.touched_ms))
+
+
+def _merge(schema: Schema, line: _Line, words: list[str], sealed_at_ms: int) -> None:
+    if schema.rule == "sum":
+        for index, amount in zip(words[::2], words[1::2], strict=True):
+            line.numbers[int(index) - 1] += float(amount)
+        return
+    if schema.rule == "native":
+        counts = NativeCounts.parse(words[1:])
+        if any(line.numbers):
+            stored = NativeCounts.parse(map(str, line.numbers))
+            stored.add(counts)
+            counts = stored
+        counts.limit(int(words[0]))
+        line.numbers[:] = counts.text().split()
+        return
+    value, age = words
+    set_at_ms = 0 if age == "-1" else sealed_at_ms - int(age)
+    if set_at_ms >= line.numbers[1] or line.numbers[1] > line.touched_ms:
+        line.numbers[:] = value if schema.rule == "word" else float(value), set_at_ms
