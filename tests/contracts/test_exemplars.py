@@ -24,10 +24,8 @@ from lib.kairo_metrics.exposition.family import Extras
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
-from tests.support.dev_server import dev_server
 from tests.support.instance import settings
 from tests.support.program import Program
-from tests.support.prometheus_server import prometheus_server
 from tests.support.recording import Recording
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -172,26 +170,3 @@ async def test_a_callback_may_give_the_exemplar(recording: Recording) -> None:
         for _ in range(5):  # at the last one there is no answer left, and the callback raises
             assert (await session.get("/count")).status_code == 200
     assert (await exemplars(recording.store))["visits_total[]"].labels == {"request": "r-1"}
-
-
-@pytest.mark.prometheus
-def test_prometheus_answers_with_the_trace_of_a_request(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The real Prometheus keeps the exemplars that it scrapes, and finds the trace behind a slow bucket."""
-    with dev_server() as server:
-        config = f"""
-- job_name: kairo
-  metrics_path: /api/metrics
-  static_configs: [{{targets: ["{server.url.removeprefix("http://")}"]}}]
-  authorization: {{credentials: "{server.token}"}}
-"""
-        for _ in range(3):
-            httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme", **SAMPLED})
-        flags = ["--enable-feature=exemplar-storage"]
-        with prometheus_server(tmp_path_factory.mktemp("prometheus"), config, flags=flags) as prometheus:
-
-            def traces() -> set[str]:
-                query = {"query": "http_request_duration_seconds_bucket", "start": "0", "end": "9999999999"}
-                answer = httpx.get(f"{prometheus.url}/api/v1/query_exemplars", params=query).json()
-                return {found["labels"]["trace_id"] for series in answer["data"] for found in series["exemplars"]}
-
-            prometheus.wait_for(lambda: traces() == {TRACE})

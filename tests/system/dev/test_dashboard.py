@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +12,7 @@ import anyio
 import httpx
 import pytest
 import redis
-from starlette.types import Receive, Scope, Send
 
-from lib.kairo_metrics.dev.dashboard import scraper as scraper_module
-from lib.kairo_metrics.dev.dashboard.history import NAME, History, labels_of
-from lib.kairo_metrics.dev.dashboard.promql import instant
-from lib.kairo_metrics.dev.dashboard.scraper import Scraper, samples_of
-from lib.kairo_metrics.dev.dashboard.upstream import Upstream
-from lib.kairo_metrics.dev.settings import DevSettings
-from lib.kairo_metrics.errors import SettingsError
 from tests.support.dev_project import make_project
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server, starting_dev_server
 
@@ -182,143 +170,6 @@ def test_somebody_elses_redis_is_left_alone_until_somebody_looks(redis_url: str)
         with anyio.from_thread.start_blocking_portal() as portal:
             portal.call(_until, lambda: ask(server, "query", query="up")["result"])
         assert set(client.info("commandstats")) > before
-
-
-class Function:
-    """A metrics function that says what a test wants it to say.
-
-    Args:
-        pages: one for each scrape; None is a 503.
-    """
-
-    def __init__(self, *pages: str | None) -> None:
-        self.pages = list(pages)
-        self.authorization: list[bytes] = []
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        self.authorization += [value for name, value in scope["headers"] if name == b"authorization"]
-        page = self.pages.pop(0)
-        status = 503 if page is None else 200
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": ("the store is away\n" if page is None else page).encode()})
-
-
-async def test_a_failed_scrape_is_a_gap_and_is_told() -> None:
-    """While the page can't be had, `up` is zero and its series are gone; what had not been there begins anew."""
-    page = "# TYPE jobs_total counter\njobs_total 5\n# TYPE level gauge\nlevel 7\n"
-    function = Function("", page, None, page.replace("jobs_total 5", 'jobs_total{queue="b"} 5'))
-    history = History(keep_ms=60_000)
-    scraper = Scraper(function, "the-token", "here", history, always=True)
-    seen = []
-    for _ in range(4):
-        await scraper.scrape()
-        bounds = history.bounds_ms()
-        assert bounds
-        seen.append((instant(history, "up", bounds[1]), instant(history, "jobs_total", bounds[1]), scraper.problem))
-        await anyio.sleep(0.002)
-    assert [next(iter(up.series.values())) for up, _, _ in seen] == [[1.0], [1.0], [0.0], [1.0]]  # type: ignore[union-attr]
-    assert [len(jobs.series) for _, jobs, _ in seen] == [0, 1, 0, 1]  # type: ignore[union-attr]
-    assert [problem for _, _, problem in seen] == ["", "", "/api/metrics answers 503: the store is away", ""]
-    values = {
-        dict(series.labels).get("queue"): series.values
-        for series in history.select("jobs_total", lambda _labels: True, 0, 2**63)
-    }
-    # The first began between two good scrapes, so at zero; of the second nobody knows.
-    assert values == {None: [0.0, 5.0, None], "b": [5.0]}
-    assert set(function.authorization) == {b"Bearer the-token"}
-
-
-async def test_a_function_that_raises_is_a_failed_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken metrics function does not end the collecting of the history."""
-    monkeypatch.setattr(scraper_module, "INTERVAL_S", 0.001)
-    function = Function("up_to_date 1\n")
-    scraper = Scraper(function, "t", "here", History(keep_ms=60_000), always=True)
-    async with scraper.running():
-        await _until(lambda: scraper.problem)
-    assert scraper.problem == "/api/metrics can't be read: IndexError('pop from empty list')"
-
-
-def test_labels_of_the_target_win() -> None:
-    """A metric's own label `job` or `instance` is kept under another name, as in Prometheus."""
-    scraped = samples_of('# TYPE x_total counter\nx_total{job="own",le="1"} 2\n', {"job": "cms", "instance": "here"})
-    [labels] = scraped.samples
-    assert dict(labels) == {NAME: "x_total", "exported_job": "own", "instance": "here", "job": "cms", "le": "1"}
-    assert scraped.counters == {labels_of(dict(labels))}
-
-
-@contextmanager
-def answering(
-    status: int, body: str, kind: str = "application/json", **headers: str
-) -> Iterator[tuple[str, list[Any]]]:
-    """Run a server that gives the same answer to everything; yield its address and the requests it got."""
-    requests: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requests.append((self.path, dict(self.headers)))
-            self.send_response(status)
-            for name, value in {"Content-Type": kind, **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}", requests
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def test_a_login_goes_to_the_prometheus_and_nowhere_else() -> None:
-    """A user and password in PROMETHEUS_URL become a login, stay out of what is shown, and follow no redirect."""
-    with answering(200, '{"status": "success", "data": []}') as (address, requests):
-        upstream = Upstream(f"http://me:p%40ss@{address}/base/")
-        assert upstream.get("query", "query=up").status == 200
-        assert upstream.shown == f"http://{address}/base"
-        [(path, headers)] = requests
-        assert path == "/base/api/v1/query?query=up"
-        assert headers["Authorization"] == "Basic bWU6cEBzcw=="
-        with answering(302, "", Location=f"http://{address}/elsewhere") as (redirecting, _):
-            reply = Upstream(f"http://me:secret@{redirecting}").get("query", "query=up")
-        assert reply.status == 502
-        assert len(requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "reason"),
-    [
-        (200, "<html>Welcome</html>", "text/html", "answers 200 and is no Prometheus: <html>Welcome</html>"),
-        (401, "Unauthorized", "text/plain", "answers 401 and is no Prometheus: Unauthorized"),
-    ],
-)
-def test_what_is_no_prometheus_is_named(status: int, body: str, kind: str, reason: str) -> None:
-    """A PROMETHEUS_URL that leads elsewhere is told from an answer without data."""
-    with answering(status, body, kind) as (address, _):
-        reply = Upstream(f"http://{address}").get("query", "query=up")
-    assert reply.status == 502
-    assert reason in json.loads(reply.body)["error"]
-
-
-def test_a_prometheus_that_is_away_is_named() -> None:
-    """The page says which address does not answer, without the login in it."""
-    reply = Upstream("http://me:secret@127.0.0.1:1").get("query", "query=up")
-    error = json.loads(reply.body)["error"]
-    assert error.startswith("Prometheus at http://127.0.0.1:1 does not answer:")
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:9090", "ftp://host", "http://", "http://host/?a=b", "http://host:port"])
-def test_a_bad_prometheus_url_is_one_clear_line(url: str) -> None:
-    """A PROMETHEUS_URL that can't work is refused at the start, and not repeated: it may hold a password."""
-    with pytest.raises(SettingsError, match=r"^PROMETHEUS_URL (must be the base address|is no URL)") as err:
-        DevSettings.from_env({"PROMETHEUS_URL": url})
-    assert url not in str(err.value).replace("http://127.0.0.1:9090", "")
 
 
 def test_the_server_refuses_a_bad_prometheus_url(tmp_path: Path) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
-import httpx
-import pytest
 from google.protobuf import text_format
-from google.protobuf.proto import parse_length_prefixed
 from prometheus_client.parser import text_string_to_metric_families
 
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition import protobuf, text
 from lib.kairo_metrics.exposition.family import Exemplar, Family
 from lib.kairo_metrics.store.schema import Schema
-from tests.support.dev_server import dev_server
-from tests.support.prometheus_server import prometheus_server
-from tests.unit.exposition.test_text import FAMILIES
+from tests.support.families import FAMILIES
+from tests.support.protobuf_page import decoded
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "protobuf.txt"
 ACCEPT = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
@@ -29,12 +24,6 @@ WITH_EXTRAS = Family(
     {b'queue="a"': {3: Exemplar(b'trace_id="4bf9"', b"1.25", 1_764_000_000_123)}},
     {b'queue="a"': 1_763_000_000_500},
 )
-
-
-def decoded(page: bytes) -> list[model.MetricFamily]:
-    """Read a page, message by message."""
-    source = BytesIO(page)
-    return list(iter(lambda: parse_length_prefixed(model.MetricFamily, source), None))
 
 
 def samples(families: list[model.MetricFamily]) -> Samples:
@@ -80,27 +69,3 @@ def test_the_messages_look_like_their_golden_file() -> None:
     """Names, types, exemplars and created times are exactly where Prometheus looks for them."""
     families = decoded(b"".join(protobuf.render([*FAMILIES, WITH_EXTRAS])))
     assert "---\n".join(map(text_format.MessageToString, families)) == GOLDEN.read_text()
-
-
-@pytest.mark.prometheus
-def test_prometheus_reads_the_messages(tmp_path: Path) -> None:
-    """A Prometheus that takes native histograms asks for this format, and sees the numbers of the text page."""
-    with dev_server() as server:
-        for _ in range(4):
-            httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})
-        page = httpx.get(
-            f"{server.url}/api/metrics", headers={"Authorization": f"Bearer {server.token}", "Accept": ACCEPT}
-        )
-        assert page.headers["Content-Type"].startswith("application/vnd.google.protobuf; proto=io.prometheus.client")
-        counters = {family.name: family for family in decoded(page.content)}["http_requests_total"].metric
-        assert all(metric.counter.created_timestamp.seconds for metric in counters)
-        config = f"""
-- job_name: kairo
-  metrics_path: /api/metrics
-  static_configs: [{{targets: ["{server.url.removeprefix("http://")}"]}}]
-  authorization: {{credentials: "{server.token}"}}
-"""
-        with prometheus_server(tmp_path, config, flags=["--enable-feature=native-histograms"]) as prometheus:
-            prometheus.wait_for(lambda: prometheus.value("sum(http_requests_total)") == 4)
-            assert prometheus.value("sum(http_request_duration_seconds_count)") == 4
-            assert prometheus.value('sum(http_request_duration_seconds_bucket{le="+Inf"})') == 4
