@@ -9,8 +9,8 @@ import pytest
 from lib.kairo_metrics.store.base import Applied, Writer
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.schema import Schema
-from tests.contracts.test_store import batch, delta, send
 from tests.faults.chaos.cardinality import Findings, flood
+from tests.support.batches import batch, delta, send
 from tests.support.instance import samples, settings
 
 

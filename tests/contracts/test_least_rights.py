@@ -23,12 +23,9 @@ from tests.support.command_run import Command
 from tests.support.dev_server import REPOSITORY
 from tests.support.doctor_run import Doctor, healthy
 from tests.support.instance import settings
+from tests.support.redis_users import RULES
 from tests.support.write_receiver import write_receiver
 
-LINES = re.findall(
-    r"^ACL SETUSER (\S+) (reset on >PASSWORD .+)$", (REPOSITORY / "docs/redis.md").read_text(), re.MULTILINE
-)
-RULES = {user: rules.split() for user, rules in LINES}
 RIGHTS = [rule for rule in RULES["kairo"] if rule.startswith("+")]
 NAMESPACE = "production"
 Login = Callable[..., str]

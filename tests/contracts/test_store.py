@@ -16,26 +16,22 @@ from hypothesis import strategies as st
 from lib.kairo_metrics.rows import Sieve
 from lib.kairo_metrics.store.base import (
     Applied,
-    Batch,
     Duplicate,
-    FamilyDelta,
     Gap,
     Refused,
     Unannounced,
-    Verdict,
     Writer,
 )
 from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
-from lib.kairo_metrics.store.conversation import drive
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.memory import MemoryStore
 from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis import RedisStore
 from lib.kairo_metrics.store.schema import Schema
 from lib.kairo_metrics.store.snapshot import IndexEntry
+from tests.support.batches import batch, delta, send
 from tests.support.instance import JOBS, WAIT, settings
 
-WRITER = Writer("w1", 0)
 LATEST = Schema("temperature", "gauge", ("room",), mode="mostrecent")
 Make = Callable[..., Store]
 
@@ -56,24 +52,6 @@ def make_store(request: pytest.FixtureRequest) -> Make:
         return store
 
     return make
-
-
-def send(store: Store, sealed: Batch, writer: Writer = WRITER) -> Verdict:
-    """Apply a batch over a blocking link."""
-
-    with store.sync_link() as link:
-        verdict = drive(store.apply(writer, sealed), link)
-    if isinstance(store, RedisStore):
-        asyncio.run(store.aclose())
-    return verdict
-
-
-def batch(seq: int, *families: FamilyDelta) -> Batch:
-    return Batch(seq, families, time.monotonic())
-
-
-def delta(*series: tuple[str, str], schema: Schema = JOBS, announce: bool = True) -> FamilyDelta:
-    return FamilyDelta(schema, series, 1.0, schema.metadata() if announce else "")
 
 
 def rows(store: Store, schema: Schema = JOBS, shard: int = 0) -> dict[str, str]:

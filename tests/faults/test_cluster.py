@@ -14,12 +14,12 @@ import pytest
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.pipeline import Pipeline
 from lib.kairo_metrics.scrape import Scraper
-from tests.contracts.test_least_rights import RULES
 from tests.faults.chaos.cluster_storm import Storm
 from tests.support.command_run import Command
 from tests.support.doctor_run import Doctor, healthy
 from tests.support.instance import Instance, Start, happened, jobs_total, samples, settings, writing_to
 from tests.support.redis_cluster import ClusterNode, RedisCluster, redis_cluster, slot_of, wait_until
+from tests.support.redis_users import RULES
 
 NAMESPACE = "development"
 FOR_CLUSTERS = ["+asking", "+cluster|slots"]

@@ -5,51 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI
-from litestar import Litestar, get
-from litestar.params import FromPath
-from quart import Quart
 
 from lib.kairo_metrics import instrument
+from tests.support.framework_apps import fastapi_app, litestar_app, quart_app
 from tests.support.recording import Recording
-from tests.unit.entrypoints.test_asgi import call
-
-
-def fastapi_app() -> FastAPI:
-    inner = APIRouter(prefix="/v1")
-
-    @inner.get("/items/{item}")
-    async def item(item: int) -> int:
-        return item
-
-    mounted = FastAPI()
-
-    @mounted.get("/pages/{page}")
-    async def page(page: str) -> str:
-        return page
-
-    app = FastAPI()
-    app.include_router(inner, prefix="/api")
-    app.mount("/sites/{site}", mounted)
-    return app
-
-
-def litestar_app() -> Litestar:
-    @get("/items/{item:int}")
-    async def item(item: FromPath[int]) -> int:
-        return item
-
-    return Litestar(route_handlers=[item])
-
-
-def quart_app() -> Quart:
-    app = Quart(__name__)
-
-    @app.get("/items/<int:item>")
-    async def item(item: int) -> str:
-        return str(item)
-
-    return app
+from tests.support.watched_app import call
 
 
 @pytest.mark.parametrize(

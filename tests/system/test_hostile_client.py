@@ -15,10 +15,10 @@ from lib.kairo_metrics import instrument
 from lib.kairo_metrics.metrics import API_ERRORS
 from lib.kairo_metrics.store.labels import labels_of
 from lib.kairo_metrics.store.memory import MemoryStore
+from tests.support.framework_apps import fastapi_app, litestar_app, quart_app
 from tests.support.hostile import Hostile
 from tests.support.recording import Recording
-from tests.system.test_frameworks import fastapi_app, litestar_app, quart_app
-from tests.unit.entrypoints.test_asgi import cms
+from tests.support.watched_app import cms
 
 FAMILIES = ("http_requests", "http_request_duration_seconds", "api_errors")
 METHODS = {"GET", "POST", "__unknown__"}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import platform
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.deployment.scrapers.installation import SCRIPT, TOKEN, Installation, installation, with_rules
+from tests.deployment.scrapers.release import release
 from tests.support.dev_server import REPOSITORY
 from tests.support.prometheus_server import require
 
@@ -252,25 +249,6 @@ def test_uninstalling_takes_away_what_was_installed(machine: Installation) -> No
     machine.config.write_text("scrape_configs: []\n")
     assert machine.run("--uninstall") == "There is nothing to remove.\n"
     assert machine.config.exists()
-
-
-def release(folder: Path, version: str) -> Path:
-    """Lay out a release as the project publishes them; its programs call the real ones."""
-    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    name = f"prometheus-{version}.linux-{architecture}"
-    place = folder / f"v{version}"
-    (place / name).mkdir(parents=True)
-    for program in ("prometheus", "promtool"):
-        (place / name / program).write_text(f'#!/bin/sh\nexec {require(program)} "$@"\n')
-        (place / name / program).chmod(0o755)
-    archive = place / f"{name}.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(place / name, name)
-    shutil.rmtree(place / name)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    other = f"{'0' * 64}  prometheus-{version}.darwin-{architecture}.tar.gz\n"
-    (place / "sha256sums.txt").write_text(f"{other}{digest}  {archive.name}\n")
-    return archive
 
 
 def test_a_release_is_downloaded_where_there_is_no_prometheus(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import redis
 
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.store.bookkeeping import OVERFLOWED
-from tests.faults.test_processes import expected, finish, start_worker
 from tests.support.command_run import Command, Output, on_terminal
 from tests.support.instance import WAIT, Instance, Start, happened, jobs_total, samples
 from tests.support.proxy import Proxy
+from tests.support.worker_processes import expected, finish, start_worker
 
 Wipe = Callable[..., Awaitable[Output]]
 QUESTION = "Type the namespace (development) to delete this: "

@@ -13,11 +13,11 @@ from tests.deployment.hosts import manifests
 from tests.deployment.platform.conftest import tools
 from tests.deployment.platform.project import tracked
 from tests.deployment.platform.vercel_tools import Tools
+from tests.support.alert_rules import promtool, rules
 from tests.support.dev_server import REPOSITORY
 from tests.system.guide.blocks import CLASSES, LANGUAGES, each
 from tests.system.guide.commands import commands_of, mistakes, vercel_mistakes
 from tests.system.guide.pages import ENGLISH, GUIDES, Guide
-from tests.system.prometheus.test_rules import promtool, rules
 
 __all__ = ["tools"]  # a fixture of another folder
 

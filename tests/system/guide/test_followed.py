@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.scrapers.installation import SCRIPT
-from tests.deployment.scrapers.test_prometheus_install import release
+from tests.deployment.scrapers.release import release
+from tests.support.alert_rules import promtool
 from tests.support.prometheus_server import PrometheusServer, require
 from tests.system.guide.blocks import CLASSES
 from tests.system.guide.operator import NEW_TOKEN, TOKEN, Deployment, Operator, deployment
 from tests.system.guide.pages import GUIDES, Guide
-from tests.system.prometheus.test_rules import promtool
 
 pytestmark = pytest.mark.prometheus
 

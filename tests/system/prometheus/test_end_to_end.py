@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.alert_rules import FILES, rules
 from tests.support.dashboard import QUERIES, filled
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.lab_project import lab_project
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
-from tests.system.prometheus.test_rules import FILES, rules
 
 pytestmark = pytest.mark.prometheus
 

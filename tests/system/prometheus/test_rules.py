@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.support.alert_rules import FILES, RULES, promtool, rules
 from tests.support.dev_server import REPOSITORY
-from tests.support.prometheus_server import require
 
 pytestmark = pytest.mark.prometheus
 
-RULES = REPOSITORY / "grafana" / "rules"
 README = REPOSITORY / "grafana" / "README.md"
 TESTS = sorted((RULES / "tests").glob("*.yml"))
-FILES = sorted(RULES.glob("*.yml"))
-
-
-def rules(kind: str) -> dict[str, dict[str, Any]]:
-    """Give the rules of all files by name; `kind` is "alert" or "record"."""
-    groups = [group for file in FILES for group in yaml.safe_load(file.read_text())["groups"]]
-    return {rule[kind]: rule for group in groups for rule in group["rules"] if kind in rule}
 
 
 def case(name: str) -> dict[str, Any]:
@@ -39,12 +30,6 @@ def steps(name: str) -> list[dict[str, Any]]:
     """Give what that test group asks about alerts."""
     asked: list[dict[str, Any]] = case(name)["tests"][0]["alert_rule_test"]
     return asked
-
-
-def promtool(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run promtool."""
-    command = [require("promtool"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_prometheus_takes_the_rules() -> None:

@@ -12,10 +12,10 @@ import yaml
 
 from grafana.dashboard.panels import RUNBOOKS
 from grafana.dashboard.runbooks import sections
+from tests.support.alert_rules import rules
 from tests.support.dashboard import PANELS
 from tests.support.dev_server import REPOSITORY
 from tests.support.prometheus_server import require
-from tests.system.prometheus.test_rules import rules
 
 FILE = REPOSITORY / "grafana" / "runbooks.md"
 

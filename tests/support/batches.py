@@ -1,0 +1,38 @@
+"""Batches made by hand, and sending them to a store of either kind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from lib.kairo_metrics.store.base import (
+    Batch,
+    FamilyDelta,
+    Verdict,
+    Writer,
+)
+from lib.kairo_metrics.store.conversation import drive
+from lib.kairo_metrics.store.protocol import Store
+from lib.kairo_metrics.store.redis import RedisStore
+from lib.kairo_metrics.store.schema import Schema
+from tests.support.instance import JOBS
+
+WRITER = Writer("w1", 0)
+
+
+def send(store: Store, sealed: Batch, writer: Writer = WRITER) -> Verdict:
+    """Apply a batch over a blocking link."""
+
+    with store.sync_link() as link:
+        verdict = drive(store.apply(writer, sealed), link)
+    if isinstance(store, RedisStore):
+        asyncio.run(store.aclose())
+    return verdict
+
+
+def batch(seq: int, *families: FamilyDelta) -> Batch:
+    return Batch(seq, families, time.monotonic())
+
+
+def delta(*series: tuple[str, str], schema: Schema = JOBS, announce: bool = True) -> FamilyDelta:
+    return FamilyDelta(schema, series, 1.0, schema.metadata() if announce else "")
