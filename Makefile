@@ -14,7 +14,7 @@ SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
+.PHONY: help run demo test test-fast chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -26,9 +26,14 @@ run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis
 demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
 	@$(BIN)/python -m benchmarks.demo
 
-# Four at a time: on two cores, half of the tests wait for a server at any moment.
+# Four at a time: on two cores, half of the tests wait for a server at any moment. The ten slowest are named.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --durations=10 --durations-min=2
+
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: $(INSTALLED)  ## run the tests of single modules and of what holds for every store, in under a minute
+	$(PYTEST) tests/unit tests/contracts $(PYTEST_ARGS)
 
 # How many schedules and seconds, and from which seed faults are drawn; the report of each is also a file.
 SCHEDULES ?= 100000
