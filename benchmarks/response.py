@@ -8,8 +8,8 @@ import time
 import httpx
 
 from benchmarks.timing import row
-from tests.dev_server import dev_server
-from tests.proxy import Proxy
+from tests.support.dev_server import dev_server
+from tests.support.proxy import Proxy
 
 __all__ = ["bench_response"]
 

@@ -10,16 +10,16 @@ import pytest
 import redis
 
 from lib.kairo_metrics.dev.private_redis import free_port, private_redis
-from tests.aws_account import aws, refusing_aws, silent_aws, store, vault
-from tests.command_run import command
-from tests.doctor_run import doctor
-from tests.examples import FUZZ
-from tests.instance import Instance, Start, redis_instance
-from tests.once import once
-from tests.poisoned import cms
-from tests.postgres_server import postgres_server, running_postgres
-from tests.proxy import Proxy
-from tests.recording import recording
+from tests.support.aws_account import aws, refusing_aws, silent_aws, store, vault
+from tests.support.command_run import command
+from tests.support.doctor_run import doctor
+from tests.support.examples import FUZZ
+from tests.support.instance import Instance, Start, redis_instance
+from tests.support.once import once
+from tests.support.poisoned import cms
+from tests.support.postgres_server import postgres_server, running_postgres
+from tests.support.proxy import Proxy
+from tests.support.recording import recording
 
 # Fixtures that live beside what they start, and a profile that has to be known before the tests are.
 __all__ = [

@@ -1,0 +1,129 @@
+"""Flushing: what was counted arrives, together where it can, from threads and event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import redis
+
+from tests.support.instance import Start, jobs_total, memory_instance, redis_instance, samples
+from tests.support.proxy import Proxy
+
+
+async def test_a_flush_delivers_what_was_counted(start: Start, redis_url: str) -> None:
+    """After a flush the store has everything that was counted before it."""
+    instance = start(redis_url)
+    instance.add('queue="a"', 2)
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 2
+
+
+async def test_a_blocking_flush_delivers_too(start: Start, redis_url: str) -> None:
+    """A script without an event loop flushes as well."""
+    instance = start(redis_url)
+    instance.add('queue="a"', 2)
+    await asyncio.to_thread(instance.flusher.flush)
+    assert await jobs_total(instance) == 2
+
+
+async def test_a_connection_closed_while_idle_is_not_noticed(start: Start, proxy: Proxy) -> None:
+    """The server closes an idle connection; the next flush opens another and succeeds."""
+    instance = start(proxy.url)
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    proxy.cut()
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 2
+
+
+async def test_requests_share_round_trips(start: Start, proxy: Proxy) -> None:
+    """Fifty requests that end together need a handful of round trips, and each is delivered when it is done."""
+    instance = start(proxy.url)
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    proxy.reset_counts()
+    proxy.reply_delay_ms = 20
+
+    async def request() -> None:
+        instance.add('queue="a"')
+        await instance.flusher.after_response()
+
+    await asyncio.gather(*(request() for _ in range(50)))
+    assert proxy.round_trips <= 3
+    proxy.reply_delay_ms = 0
+    assert await jobs_total(instance) == 51
+
+
+async def test_threads_and_the_event_loop_share_one_writer(start: Start, redis_url: str) -> None:
+    """Blocking and async flushes at the same time deliver everything once."""
+    instance = start(redis_url)
+
+    def work() -> None:
+        for _ in range(50):
+            instance.add('queue="a"')
+            instance.flusher.flush()
+
+    async def awork() -> None:
+        for _ in range(50):
+            instance.add('queue="a"')
+            await instance.flusher.aflush()
+
+    await asyncio.gather(*(asyncio.to_thread(work) for _ in range(3)), *(awork() for _ in range(3)))
+    assert await jobs_total(instance) == 300
+
+
+async def test_a_large_backlog_is_sent_in_bounded_batches(
+    start: Start, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """Thousands of pending series do not hold Redis in one long script."""
+    instance = start(redis_url)
+    for number in range(2_500):
+        instance.add(f'queue="{number}"')
+    await instance.flusher.aflush()
+    assert redis_client.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
+    assert len(await samples(instance.store, "jobs_total")) == 2_500
+
+
+def test_one_flusher_serves_one_event_loop_after_another(redis_url: str) -> None:
+    """A platform that starts a new event loop per invocation finds a working connection each time."""
+    instance = redis_instance(redis_url)
+
+    async def invocation() -> None:
+        instance.add('queue="a"')
+        await instance.flusher.aflush()
+        await instance.close()
+
+    async def scrape() -> float:
+        try:
+            return await jobs_total(instance)
+        finally:
+            await instance.close()
+
+    for _ in range(3):
+        asyncio.run(invocation())
+    assert asyncio.run(scrape()) == 3
+
+
+async def test_a_flush_with_nothing_pending_sends_nothing(
+    start: Start, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """An idle instance costs no command."""
+    instance = start(redis_url)
+    await instance.flusher.aflush()
+    await instance.flusher.after_response()
+    instance.flusher.flush()
+    assert "cmdstat_evalsha" not in redis_client.info("commandstats")
+
+
+async def test_the_memory_store_takes_the_same_flushes() -> None:
+    """The flusher does not care where the state lives."""
+    instance = memory_instance()
+    threads = [threading.Thread(target=instance.flusher.flush) for _ in range(4)]
+    instance.add('queue="a"', 3)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert await jobs_total(instance) == 3

@@ -1,0 +1,103 @@
+"""Damaged and foreign keys in Redis: what is hurt costs itself alone, and no instance is held up."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import Counter
+
+from lib.kairo_metrics.errors import StoreRefused
+from tests.support.poisoned import INDEX, Poisoned, assert_counted, make_foreign, quarantined, rest
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"), [("jobs", "string"), ("size", "list"), ("least", "set"), ("build", "list")]
+)
+def test_a_foreign_type_under_series_costs_that_family_alone(cms: Poisoned, family: str, kind: str) -> None:
+    """The family is left out and its increments are counted as lost; when the key is gone, it counts again."""
+    before = cms.read()
+    key = cms.key(family)
+    cms.client.delete(key)
+    make_foreign(cms.client, key, kind)
+    damaged = cms.read()
+    assert quarantined(damaged) == {family: 1}
+    assert rest(damaged) == rest(before, family)
+    cms.count()
+    after = cms.read()
+    other = "took_count" if family == "jobs" else 'jobs_total{queue="a"}'
+    assert float(after[other]) == 2 * float(before[other])
+    cms.flush()
+    assert float(cms.read()[f'kairo_samples_lost_total{{family="{family}"}}']) > 0
+    cms.client.delete(key)
+    cms.count()
+    assert quarantined(cms.read()) == {}
+
+
+@pytest.mark.parametrize("kind", ["string", "list", "hash"])
+def test_a_foreign_type_under_a_writer_loses_nothing(cms: Poisoned, kind: str) -> None:
+    """An instance whose record is spoilt goes on under another name, and its increments count once."""
+    [key] = cms.client.keys("kairo:v1:*:writer:*")
+    cms.client.delete(key)
+    make_foreign(cms.client, key, kind)
+    for _ in range(2):
+        cms.count()
+    assert_counted(cms, 3)
+
+
+def test_a_spoilt_record_of_a_writer_loses_nothing(cms: Poisoned) -> None:
+    """What is no number, or another one, is no reason to take a batch for an old one, for a lost one, or for none."""
+    no_numbers = b"junk", b"", b"-1", b"1e300", b"9" * 400, b"nan", b"\xff\x00"
+    others = b"1", b"12", b"12 1", b"12 2", b"2 12", b"12 12 ", b" 12 12", b"9" * 16 + b" " + b"9" * 16
+    for times, record in enumerate(no_numbers + others, 1):
+        for key in cms.client.keys("kairo:v1:*:writer:*"):
+            cms.client.set(key, record)
+        for _ in range(2):
+            cms.count()
+        assert_counted(cms, 1 + 2 * times)
+
+
+def test_keys_of_somebody_else_and_of_a_later_version_are_left_alone(cms: Poisoned) -> None:
+    """What is not of this version and namespace is neither read nor written."""
+    before = rest(cms.read())
+    theirs = {
+        INDEX.replace("v1", "v2"): {"jobs 00ff": "9 9 {}"},
+        cms.key("jobs").decode().replace("v1", "v2"): {'queue="a"': "a line of the future"},
+        "kairo:v1:{development/7}:families": {"jobs": "junk"},
+        "kairo:v1:{other/0}:families": {"jobs": "junk"},
+        "kairo:v1:{development/0}:something": {"new": "here"},
+        "sessions": {"a": "b"},
+    }
+    for key, fields in theirs.items():
+        cms.client.hset(key, mapping=fields)
+    damaged = cms.read()
+    assert rest(damaged) == before
+    assert quarantined(damaged) == {}
+    cms.count()
+    assert_counted(cms, 2)
+    for key, fields in theirs.items():
+        assert {f.decode(): v.decode() for f, v in cms.client.hgetall(key).items()} == fields
+
+
+NEEDED = ["time", "get", "hmget", "hlen", "hdel", "hset", "pexpire", "set"]
+
+
+@pytest.mark.parametrize("command", NEEDED)
+def test_a_right_that_is_missing_is_no_poison(cms: Poisoned, command: str) -> None:
+    """What a server refuses for want of a permission waits until it has it, and counts exactly once."""
+    with cms._program.running():
+        more = Counter("more", "A new series, and one to be removed.", ["kind"], registry=cms._program.registry)
+        more.labels("old").inc()
+        cms.flush()
+        more.labels("new").inc()
+        more.remove("old")
+    cms.client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreRefused):
+                cms.count()
+    finally:
+        cms.client.execute_command("ACL", "SETUSER", "default", "+@all")
+    cms.flush()
+    assert_counted(cms, 3)
+    samples = cms.read()
+    assert samples['more_total{kind="new"}'] == "1"
+    assert not [s for s, value in samples.items() if s.startswith("kairo_samples_lost") and value != "0"]

@@ -1,0 +1,306 @@
+"""One suite for every store, and the script in its first and its cached form."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from lib.kairo_metrics.model.batch import (
+    Applied,
+    Duplicate,
+    Gap,
+    Refused,
+    Unannounced,
+    Writer,
+)
+from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.model.snapshot import IndexEntry
+from lib.kairo_metrics.scrape.decode import SeriesDecoder
+from lib.kairo_metrics.store.keys import Keys
+from lib.kairo_metrics.store.protocol import Store
+from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.batches import batch, delta, send
+from tests.support.instance import JOBS, WAIT, settings
+
+LATEST = Schema("temperature", "gauge", ("room",), mode="mostrecent")
+Make = Callable[..., Store]
+
+
+@pytest.fixture(params=["memory", "redis", "redis, script cached"])
+def make_store(request: pytest.FixtureRequest) -> Make:
+    """Give a function that makes a store of each kind, with settings of the test's choice."""
+    if request.param == "memory":
+        return lambda **changes: MemoryStore(settings(**changes))
+    redis_url: str = request.getfixturevalue("redis_url")
+
+    def make(**changes: Any) -> Store:
+        store = RedisStore(settings(redis_url, **changes))
+        if request.param == "redis, script cached":
+            send(store, batch(1), Writer("warm-up", 0))
+            with redis.Redis.from_url(redis_url) as client:
+                client.flushall()
+        return store
+
+    return make
+
+
+def rows(store: Store, schema: Schema = JOBS, shard: int = 0) -> dict[str, str]:
+    """Read a family's rows as text."""
+
+    async def read() -> dict[str, str]:
+        decoder = SeriesDecoder(schema, 0)
+        async for _, items in store.scan([IndexEntry(shard, schema, 0)]):
+            assert items is not None
+            decoder.add_chunk(items)
+        if isinstance(store, RedisStore):
+            await store.aclose()
+        assert decoder.damaged == 0
+        return {text.decode(): numbers.decode() for text, numbers in decoder.series.items()}
+
+    return asyncio.run(read())
+
+
+def test_increments_add_up_over_batches(make_store: Make) -> None:
+    """What several batches add to one series is their sum."""
+    store = make_store()
+    assert send(store, batch(1, delta(('queue="a"', "1 2"), ('queue="b"', "1 0.5")))) == Applied()
+    assert send(store, batch(2, delta(('queue="a"', "1 3"), announce=False))) == Applied()
+    assert rows(store) == {'queue="a"': "5", 'queue="b"': "0.5"}
+
+
+def test_a_batch_sent_again_changes_nothing(make_store: Make) -> None:
+    """A batch whose reply was lost can simply be sent again."""
+    store = make_store()
+    first = batch(1, delta(('queue="a"', "1 2")))
+    assert [send(store, first), send(store, first)] == [Applied(), Duplicate()]
+    assert rows(store) == {'queue="a"': "2"}
+
+
+def test_a_batch_may_hold_any_number_of_series_of_a_family(make_store: Make) -> None:
+    """Their exemplars come on top of the series that bound a batch, and are more than Lua hands over at once."""
+    store = make_store()
+    large = batch(1, delta(*((f'queue="{number}"', "1 2") for number in range(9_000))))
+    assert [send(store, large), send(store, large)] == [Applied(), Duplicate()]
+    assert rows(store) == {f'queue="{number}"': "2" for number in range(9_000)}
+
+
+def test_a_gap_is_told_with_the_number_expected(make_store: Make) -> None:
+    """A store that has lost batches says from which one on to send again."""
+    store = make_store()
+    assert send(store, batch(3, delta(('queue="a"', "1 2")))) == Gap(1)
+    send(store, batch(1, delta(('queue="a"', "1 2"))))
+    assert send(store, batch(3, delta(('queue="a"', "1 2")))) == Gap(2)
+    assert rows(store) == {'queue="a"': "2"}
+
+
+def test_writers_are_numbered_independently(make_store: Make) -> None:
+    """Two instances that both start at one do not take each other for duplicates."""
+    store = make_store()
+    for writer in (Writer("w1", 0), Writer("w2", 0)):
+        assert send(store, batch(1, delta(('queue="a"', "1 1"))), writer) == Applied()
+    assert rows(store) == {'queue="a"': "2"}
+
+
+def test_an_unknown_family_must_be_announced(make_store: Make) -> None:
+    """A store that was emptied asks for the metadata instead of keeping series that nobody can print."""
+    store = make_store()
+    known, unknown = delta(('queue="a"', "1 1")), delta(('queue="a"', "1 1"), schema=WAIT, announce=False)
+    assert send(store, batch(1, known, unknown)) == Unannounced((1,))
+    assert rows(store) == {}
+
+
+def test_a_histogram_is_one_line(make_store: Make) -> None:
+    """Sum and buckets of an observation arrive together or not at all."""
+    store = make_store()
+    send(store, batch(1, delta(('queue="a"', "1 0.05 2 1"), schema=WAIT)))
+    send(store, batch(2, delta(('queue="a"', "1 7.5 4 2 3 1"), schema=WAIT)))
+    assert rows(store, WAIT) == {'queue="a"': "7.55 1 1 2"}
+
+
+def test_the_newest_setting_of_a_gauge_wins_not_the_last_to_arrive(make_store: Make) -> None:
+    """A gauge set long ago and delivered late does not overwrite a newer one."""
+    store = make_store()
+    send(store, batch(1, delta(('room="a"', "21.5 0"), schema=LATEST)))
+    send(store, batch(1, delta(('room="a"', "18.0 60000"), schema=LATEST)), Writer("w2", 0))
+    assert rows(store, LATEST)['room="a"'].split()[0] == "21.5"
+    send(store, batch(2, delta(('room="a"', "-3.5 0"), schema=LATEST)))
+    assert rows(store, LATEST)['room="a"'].split()[0] == "-3.5"
+
+
+def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -> None:
+    """A family never grows past its cap, its total stays right, and what existed goes on counting."""
+    store = make_store(max_series=3)
+    send(store, batch(1, delta(*((f'queue="{number}"', "1 1") for number in range(5)))))
+    send(store, batch(2, delta(('queue="9"', "1 10"), ('queue="0"', "1 1"), ('queue="9"', "1 1"), announce=False)))
+    assert rows(store) == {
+        'queue="0"': "2",
+        'queue="1"': "1",
+        'queue="2"': "1",
+        'queue="__overflow__"': "13",
+    }
+    assert rows(store, OVERFLOWED) == {'family="jobs"': "4"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "deltas", "kept"),
+    [
+        (WAIT, ("1 0.5 2 1", "1 2 4 1"), "2.5 1 0 1"),
+        (Schema("cost", "summary", ("queue",)), ("1 1 2 5", "1 1 2 -7"), "2 -2"),
+        (Schema("load", "gauge", ("queue",), mode="sum"), ("1 5", "1 -3.5"), "1.5 0 0 0"),
+        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("5.0 60000", "7.0 0"), "7"),
+        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("7.0 0", "5.0 60000"), "7"),
+        (Schema("phase", "stateset", ("queue",), states=("idle", "busy")), ("1.0 60000", "0.0 0"), "0"),
+        (Schema("build", "info", ("queue",)), ('=version="1" 60000', '=version="2" 0'), '=version="2"'),
+        (Schema("peak", "gauge", ("instance_id", "queue"), mode="max"), ("9.0 60000", "7.0 0"), "7"),
+    ],
+    ids=lambda value: f"{value.type} {value.mode}" if isinstance(value, Schema) else "",
+)
+def test_every_kind_overflows(make_store: Make, schema: Schema, deltas: tuple[str, str], kept: str) -> None:
+    """What is added up is added up in the overflow series as well; of what is set it holds what was set last."""
+    store = make_store(max_series=1)
+    own = 'instance_id="i",' if schema.per_instance else ""
+    series = [(f'{own}queue="{number}"', delta) for number, delta in enumerate((deltas[0], *deltas))]
+    send(store, batch(1, delta(*series, schema=schema)))
+    found = rows(store, schema)
+    assert found.keys() == {series[0][0], schema.overflow_text}
+    assert found[schema.overflow_text].split()[: len(kept.split())] == kept.split()
+
+
+def test_an_overflow_is_told_and_counted_once(make_store: Make) -> None:
+    """The instance learns which metrics overflowed; what it has turned away itself is counted in the same series."""
+    store = make_store(max_series=1)
+    assert send(store, batch(1, delta(('queue="a"', "1 1")), delta(('queue="a"', "1 1 2 1"), schema=WAIT))) == Applied()
+    told = delta(('family="jobs"', "1 7"), schema=OVERFLOWED)
+    other_kind = delta(('room="a"', "1 1"), ('room="b"', "1 1"), schema=Schema("jobs", "counter", ("room",)))
+    exemplars = delta(*((f'1 queue="{letter}"', "=1=a 0") for letter in "abc"), schema=JOBS.exemplars)
+    full = delta(('queue="b"', "1 1"), ('queue="c"', "1 1"))
+    sealed = batch(2, delta(('queue="a"', "1 1 2 1"), schema=WAIT), full, told, other_kind, exemplars)
+    assert send(store, sealed) == Applied(overflowed=(1, 3))
+    assert rows(store, OVERFLOWED) == {'family="jobs"': "10"}
+    assert send(store, batch(3, delta(('queue="d"', "1 1")))) == Applied(overflowed=(0,))
+    assert rows(store, OVERFLOWED) == {'family="jobs"': "11"}
+
+
+def test_removing_the_overflow_series_makes_no_room(make_store: Make) -> None:
+    """It takes none of the cap, so a new series in the same batch overflows as before."""
+    store = make_store(max_series=1)
+    send(store, batch(1, delta(('queue="a"', "1 1"), ('queue="b"', "1 1"))))
+    send(store, batch(2, delta(('queue="__overflow__"', "D"), ('queue="c"', "1 5"))))
+    assert rows(store) == {'queue="a"': "1", 'queue="__overflow__"': "5"}
+
+
+def test_shards_are_kept_apart(make_store: Make) -> None:
+    """An instance writes to its own shard only."""
+    store = make_store(shards=2)
+    send(store, batch(1, delta(('queue="a"', "1 1"))), Writer("w1", 1))
+    assert rows(store, shard=0) == {}
+    assert rows(store, shard=1) == {'queue="a"': "1"}
+
+
+@pytest.mark.parametrize("amount", [1e15, 0.1 + 0.2, 1e-300, 2.0**53 + 2, 1.7976931348623157e308, float("inf")])
+def test_numbers_survive_exactly(make_store: Make, amount: float) -> None:
+    """A number reads back as the same float, however long it is."""
+    store = make_store()
+    send(store, batch(1, delta(('queue="a"', f"1 {amount!r}"))))
+    assert float(rows(store)['queue="a"']) == amount
+
+
+AMOUNTS = st.floats(min_value=0, max_value=1e9) | st.integers(0, 10**6).map(float)
+TEXTS = st.sampled_from([f'queue="{letter}"' for letter in "abcde"])
+
+
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    batches=st.lists(
+        st.tuples(
+            st.sampled_from(["w1", "w2"]),
+            st.integers(1, 4),
+            st.lists(st.tuples(TEXTS, AMOUNTS), max_size=6),
+            st.lists(st.tuples(TEXTS, st.integers(2, 4), AMOUNTS), max_size=4),
+        ),
+        max_size=12,
+    )
+)
+def test_the_script_does_what_the_memory_store_does(
+    redis_url: str,
+    batches: list[tuple[str, int, list[tuple[str, float]], list[tuple[str, int, float]]]],
+) -> None:
+    """Whatever the order and numbering of batches, both stores give the same verdicts and the same rows."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    memory = MemoryStore(settings(max_series=3))
+    real = RedisStore(settings(redis_url, max_series=3))
+    for writer, seq, counted, observed in batches:
+        sealed = batch(
+            seq,
+            delta(*((text, f"1 {amount!r}") for text, amount in counted)),
+            delta(*((text, f"1 {amount!r} {bucket} 1") for text, bucket, amount in observed), schema=WAIT),
+        )
+        assert send(memory, sealed, Writer(writer, 0)) == send(real, sealed, Writer(writer, 0))
+    for schema in (JOBS, WAIT, OVERFLOWED):
+        assert rows(memory, schema) == rows(real, schema)
+
+
+def test_a_foreign_key_refuses_its_family_and_nothing_is_written(redis_url: str, redis_client: redis.Redis) -> None:
+    """A key of ours that holds something else hurts no other family, and is left as it is."""
+    store = RedisStore(settings(redis_url))
+    keys = Keys("development", 0)
+    redis_client.set(keys.series(WAIT), "mine")
+    sealed = batch(1, delta(('queue="a"', "1 1")), delta(('queue="a"', "1 1 2 1"), schema=WAIT))
+    assert send(store, sealed) == Refused((1,))
+    assert redis_client.keys("*") == [keys.series(WAIT).encode()]
+
+
+@pytest.mark.parametrize("broken", ["1 2 3", "9 1", "x 1", "1 x", "0 1"])
+def test_a_malformed_delta_refuses_its_family(redis_url: str, redis_client: redis.Redis, broken: str) -> None:
+    """One bad argument and nothing of the batch is written; without its family the rest is taken."""
+    store = RedisStore(settings(redis_url))
+    good = delta(('queue="a"', "1 1 2 1"), schema=WAIT)
+    assert send(store, batch(1, good, delta(('queue="a"', "1 1"), ('queue="b"', broken)))) == Refused((1,))
+    assert redis_client.keys("*") == []
+    assert send(store, batch(1, good)) == Applied()
+
+
+def test_a_damaged_line_starts_again_from_zero(redis_url: str, redis_client: redis.Redis) -> None:
+    """A field that somebody spoilt does not stop its series from counting."""
+    store = RedisStore(settings(redis_url))
+    send(store, batch(1, delta(('queue="a"', "1 1"))))
+    redis_client.hset(Keys("development", 0).series(JOBS), 'queue="a"', "junk")
+    send(store, batch(2, delta(('queue="a"', "1 2"))))
+    assert rows(store) == {'queue="a"': "2"}
+
+
+def test_a_stale_series_that_comes_back_starts_from_zero(redis_url: str, redis_client: redis.Redis) -> None:
+    """A series that was gone is a new one, with a new created time."""
+    store = RedisStore(settings(redis_url, series_ttl_s=60))
+    key = Keys("development", 0).series(JOBS)
+    old_ms = int(time.time() * 1000) - 61_000
+    redis_client.hset(key, 'queue="a"', f"41 {old_ms} {old_ms}")
+    send(store, batch(1, delta(('queue="a"', "1 2"))))
+    line = redis_client.hget(key, 'queue="a"')
+    assert line is not None
+    numbers, created_ms, _ = line.split()
+    assert numbers == b"2"
+    assert int(created_ms) > old_ms
+
+
+def test_every_key_has_a_time_to_live(redis_url: str, redis_client: redis.Redis) -> None:
+    """Nothing of ours stays in Redis for ever."""
+    store = RedisStore(settings(redis_url, max_series=1))
+    send(store, batch(1, delta(('queue="a"', "1 1"), ('queue="b"', "1 1")), delta(('queue="a"', "1 1"), schema=WAIT)))
+    keys = redis_client.keys("*")
+    assert len(keys) == 5
+    assert all(redis_client.pttl(key) > 0 for key in keys)
+    assert sorted(redis_client.keys("kairo:v1:{development/0}:*")) == sorted(keys)

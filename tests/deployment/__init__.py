@@ -1,0 +1,1 @@
+"""What deploys the functions and what scrapes them, each with its platform's own tools."""

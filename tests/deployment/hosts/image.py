@@ -1,0 +1,122 @@
+"""The steps of the Dockerfile, carried out by hand in a clean folder: without an engine, but the same commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker.utils.build import exclude_paths
+from dockerfile_parse import DockerfileParser
+
+from tests.support.host_server import HostServer, host_server
+
+__all__ = ["Image", "build", "on_loopback"]
+
+_HEALTH_COMMAND = re.compile(r".*CMD (?P<command>\[.*\])", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What `docker build` would have made.
+
+    Args:
+        folder: what would be the working directory.
+        environment: the variables, `PATH` with the installed packages among them.
+        base: the image it is built on.
+        user: whom its processes run as.
+        command: what it starts.
+        health_command: what its health check runs.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+    base: str
+    user: str
+    command: tuple[str, ...]
+    health_command: tuple[str, ...]
+
+    @contextmanager
+    def run(self, env: dict[str, str]) -> Iterator[HostServer]:
+        """Start its command, and end it with SIGTERM as `docker stop` does."""
+        # Python writes what it compiles, where it may: whatever the image lacks would show up in the folder.
+        everything = {**self.environment, "PYTHONDONTWRITEBYTECODE": "", **env}
+        everything.pop("PORT", None)  # a free one of this machine stands for the container's own
+        with host_server(everything, cwd=self.folder, command=on_loopback(self.command)) as server:
+            yield server
+
+    def health(self, server: HostServer) -> int:
+        """Run its health check beside a server, and return the exit code."""
+        env = {**self.environment, "PORT": str(server.port)}
+        return subprocess.run(
+            self.health_command, env=env, cwd=self.folder, capture_output=True, check=False
+        ).returncode
+
+
+def on_loopback(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command for this machine: what listens in a container's network listens on the loopback address."""
+    assert command.count("0.0.0.0") == 1
+    return tuple(word.replace("0.0.0.0", "127.0.0.1") for word in command)
+
+
+def build(context: Path, target: Path) -> Image:
+    """Carry out the Dockerfile in `context`.
+
+    Args:
+        context: the folder with the Dockerfile and its .dockerignore.
+        target: an empty folder, which takes the place of the image's file system.
+    """
+    parser = DockerfileParser(str(context), env_replace=False)
+    packages, folder = target / "packages", target
+    # Stands for the base image: a Python without packages.
+    subprocess.run([sys.executable, "-m", "venv", str(packages)], check=True)
+    environment = {"PATH": f"{packages / 'bin'}:{os.environ['PATH']}"}
+    found = {"USER": "root", "CMD": "[]", "HEALTHCHECK": "CMD []", "FROM": ""}
+    ignored = (context / ".dockerignore").read_text().splitlines()
+    sent = exclude_paths(str(context), ignored)
+    for step in parser.structure:
+        kind, value = step["instruction"], step["value"]
+        match kind:
+            case "WORKDIR":
+                folder = target / value.lstrip("/")
+                folder.mkdir(parents=True)
+            case "COPY":
+                _copy(context, folder, sent, *value.split())
+            case "RUN":
+                subprocess.run(["/bin/sh", "-c", value], cwd=folder, env={**os.environ, **environment}, check=True)
+            case "ENV":
+                environment.update(pair.split("=", 1) for pair in value.split())
+            case "FROM" | "USER" | "CMD" | "HEALTHCHECK":
+                found[kind] = value
+            case "COMMENT" | "EXPOSE":
+                pass
+            case _:
+                raise AssertionError(f"an instruction that is not carried out here: {kind}")
+    health = _HEALTH_COMMAND.fullmatch(found["HEALTHCHECK"])
+    assert health
+    return Image(
+        folder,
+        environment,
+        found["FROM"],
+        found["USER"],
+        tuple(json.loads(found["CMD"])),
+        tuple(json.loads(health["command"])),
+    )
+
+
+def _copy(context: Path, folder: Path, sent: set[str], source: str, destination: str) -> None:
+    """Copy a file, or what is in a folder, as far as .dockerignore lets it out."""
+    files = [name for name in sent if name == source or name.startswith(f"{source}/")]
+    assert files, f"{source} is kept outside by .dockerignore"
+    for name in files:
+        if (context / name).is_file():
+            place = folder / destination / Path(name).relative_to(source if (context / source).is_dir() else ".")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(context / name, place)

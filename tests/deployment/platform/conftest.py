@@ -1,0 +1,34 @@
+"""Both projects as Vercel builds them, once for the whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.deployment.platform.deployment import Deployment
+from tests.deployment.platform.project import PROJECTS
+from tests.deployment.platform.vercel_build import Build, vercel_build
+from tests.deployment.platform.vercel_tools import ToolMissing, Tools, find_tools
+from tests.support.once import Once
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """Give Vercel's builder, or skip the test with a word on what to install."""
+    try:
+        return find_tools()
+    except ToolMissing as err:
+        pytest.skip(str(err))
+
+
+@pytest.fixture(scope="session", params=PROJECTS)
+def deployment(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Deployment:
+    """Give a project as `vercel build` has built it: this repository, then the example."""
+    project = PROJECTS[request.param]
+
+    def build(folder: Path) -> Build:
+        project.copy(folder)
+        return vercel_build(folder, tools)
+
+    return Deployment(project, once(f"vercel-{request.param}", build))

@@ -1,0 +1,52 @@
+"""A built project that a test may start instances of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.deployment.platform.project import Project
+from tests.deployment.platform.vercel_build import Build
+from tests.deployment.platform.vercel_instance import Answer, VercelInstance, running_instance
+
+__all__ = ["Deployment"]
+
+_TOKEN = "t"
+# A flush waits for a Redis that a test holds back, however slow the machine.
+_SETTINGS = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": _TOKEN, "METRICS_FLUSH_BUDGET_MS": "30000"}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A project and its build."""
+
+    project: Project
+    build: Build
+
+    @contextmanager
+    def instance(self, function: str, redis_url: str, **settings: str) -> Iterator[VercelInstance]:
+        """Run an instance of a function, with metrics on."""
+        env = {**_SETTINGS, "REDIS_URL": redis_url, **settings}
+        with running_instance(self.build, function, env) as instance:
+            yield instance
+
+    @contextmanager
+    def watched(self, redis_url: str, **settings: str) -> Iterator[VercelInstance]:
+        """Run an instance of the function whose requests are counted."""
+        with self.instance(self.project.watched, redis_url, **settings) as instance:
+            yield instance
+
+    def ask(self, instance: VercelInstance) -> Answer:
+        """Send the project's request to an instance of its watched function."""
+        answer = instance.request(*self.project.request, **self.project.sent)
+        assert answer.response.status_code == 200, f"{answer.response.text}\n{instance.ipc.log}"
+        return answer
+
+    def scrape(self, redis_url: str, path: str = "/api/metrics") -> dict[str, float]:
+        """Ask a new instance of the metrics function, and return the page's samples."""
+        with self.instance("api/metrics", redis_url) as instance:
+            answer = instance.request("GET", path, headers={"Authorization": f"Bearer {_TOKEN}"})
+            assert answer.response.status_code == 200, f"{answer.response.text}\n{instance.ipc.log}"
+        lines = (line for line in answer.response.text.splitlines() if not line.startswith("#"))
+        return {sample: float(value) for sample, _, value in (line.rpartition(" ") for line in lines)}

@@ -1,0 +1,112 @@
+"""One instance of a built function, run as Vercel runs it: its own runtime, a socket for its reports, a proxy."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.deployment.platform.vercel_build import Build
+from tests.deployment.platform.vercel_ipc import PATIENCE_S, Ipc
+
+__all__ = ["Answer", "VercelInstance", "running_instance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client got, and the invocation that it came from."""
+
+    invocation: int
+    response: httpx.Response
+
+
+class VercelInstance:
+    """A running instance, seen from the platform's proxy.
+
+    Args:
+        process: the runtime.
+        ipc: where it reports.
+        port: where it serves HTTP on the loopback address.
+        start_s: seconds from the process' start to `server-started`.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], ipc: Ipc, port: int, start_s: float) -> None:
+        self.process = process
+        self.ipc = ipc
+        self.start_s = start_s
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S)
+        self._numbers = itertools.count(1)
+
+    def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
+        """Pass on a client's request; the answer is the client's, whether or not the invocation has ended."""
+        number = next(self._numbers)
+        internal = {
+            "x-vercel-internal-invocation-id": f"invocation-{number}",
+            "x-vercel-internal-request-id": str(number),
+        }
+        response = self._client.request(method, path, headers={**(headers or {}), **internal}, **body)
+        return Answer(number, response)
+
+    def freeze(self) -> None:
+        """Stop the process between two invocations, as the platform does."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def terminate(self) -> int:
+        """Send SIGTERM, wake the process up if it is frozen, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGCONT)
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """Close the proxy's connections and kill what is still running."""
+        self._client.close()
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def running_instance(build: Build, name: str, env: Mapping[str, str]) -> Iterator[VercelInstance]:
+    """Start an instance of the function `name` with these environment variables; afterwards it is gone."""
+    function = build.functions[name]
+    # A socket's path may have no more than a hundred characters, so it can't lie in the test's own folder.
+    with tempfile.TemporaryDirectory(prefix="vercel-") as folder:
+        ipc_path = Path(folder, "ipc")
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "VERCEL": "1",
+            "VERCEL_ENV": "production",
+            "VERCEL_REGION": "iad1",
+            "VERCEL_IPC_PATH": str(ipc_path),
+            "TMPDIR": folder,
+            **function.settings["environment"],
+            **env,
+        }
+        with Ipc(ipc_path) as ipc:
+            began_s = time.perf_counter()
+            process = subprocess.Popen(
+                [build.tools.python, "vc__handler__python.py"],
+                cwd=function.root,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+            )
+            try:
+                started = ipc.wait_until_started()
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            instance = VercelInstance(process, ipc, started["httpPort"], time.perf_counter() - began_s)
+            try:
+                yield instance
+            finally:
+                instance.close()

@@ -1,0 +1,55 @@
+"""The way of a path through the routes of a build, to the function that answers it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import takewhile
+
+from tests.deployment.platform.vercel_build import Build
+
+__all__ = ["Destination", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a path leads.
+
+    Args:
+        function: the name of the function; empty where the platform answers by itself.
+        status: the status of that answer, 200 for a published file.
+        headers: what the platform sets on the response, whoever made it.
+    """
+
+    function: str = ""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def route(build: Build, path: str) -> Destination:
+    """Follow a path as the platform does: headers, then functions and files as they are, then rewrites.
+
+    A function that is reached by a rewrite still sees the path that the client asked for.
+    """
+    before = list(takewhile(lambda rule: rule.get("handle") != "filesystem", build.routes))
+    after = takewhile(lambda rule: "handle" not in rule, build.routes[len(before) + 1 :])
+    headers = tuple(
+        (name, value) for rule in before if re.search(rule["src"], path) for name, value in rule["headers"].items()
+    )
+    if found := _entry(build, path, headers):
+        return found
+    for rule in after:
+        if not re.search(rule["src"], path):
+            continue
+        if "status" in rule:
+            return Destination(status=rule["status"], headers=headers)
+        if found := _entry(build, rule["dest"].partition("?")[0], headers):
+            return found
+    return Destination(status=404, headers=headers)
+
+
+def _entry(build: Build, path: str, headers: tuple[tuple[str, str], ...]) -> Destination | None:
+    name = path.removeprefix("/")
+    if name in build.functions:
+        return Destination(name, headers=headers)
+    return Destination(headers=headers) if name in build.static else None

@@ -1,0 +1,152 @@
+"""The installed configuration under the real Prometheus, against the real functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.deployment.scrapers.installation import SCRIPT, Installation, installation
+from tests.deployment.scrapers.protected import bypassed_by, in_front_of
+from tests.support.dev_server import REPOSITORY, DevServer, dev_server
+from tests.support.prometheus_server import PrometheusServer, prometheus_with, require
+
+pytestmark = pytest.mark.prometheus
+
+# What a shell, YAML and awk would each like to change.
+TOKEN = r"""q"u'o\t$e`d&|;#%{}~"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DevServer]:
+    """Start the dev server with an awkward token, and send it one request."""
+    with dev_server(env={"METRICS_AUTH_TOKEN": TOKEN}) as server:
+        httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})
+        yield server
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Installation:
+    """Give a machine that has Prometheus."""
+    return installation(tmp_path / "machine")
+
+
+def scraped(prometheus: PrometheusServer) -> dict[str, Any]:
+    """Wait for the first scrape of the one target and return it."""
+    prometheus.wait_for(lambda: [target["health"] for target in prometheus.targets()] not in ([], ["unknown"]))
+    [target] = prometheus.targets()
+    return target
+
+
+def test_what_was_installed_scrapes(machine: Installation, server: DevServer) -> None:
+    """The installed tree, started as it is, brings the deployment's metrics under its environment."""
+    machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"staging=http://127.0.0.1:{server.port}")
+    machine.quicken()
+    with prometheus_with(machine.config) as prometheus:
+        labels = f'job="kairo-cms-production", environment="staging", instance="127.0.0.1:{server.port}"'
+        prometheus.wait_for(lambda: prometheus.value(f"up{{{labels}}}") == 1)
+        prometheus.wait_for(lambda: prometheus.value(f"http_requests_total{{{labels}}}") == 1)
+
+
+def test_a_new_token_is_used_without_a_reload(machine: Installation, server: DevServer) -> None:
+    """A wrong token is a target that is down with a 401; the script run again with the right one brings it up."""
+    domain = f"http://127.0.0.1:{server.port}"
+    machine.run(METRICS_AUTH_TOKEN="wrong-token", KAIRO_DOMAIN=domain)
+    config = machine.config.read_bytes()
+    machine.quicken()
+    with prometheus_with(machine.config) as prometheus:
+        target = scraped(prometheus)
+        assert (target["health"], prometheus.value("up")) == ("down", 0)
+        assert "401 Unauthorized" in target["lastError"]
+        machine.config.write_bytes(config)  # as installed; the running Prometheus keeps its second
+        assert machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=domain) == "wrote /etc/prometheus/metrics-token\n"
+        prometheus.wait_for(lambda: prometheus.value("up") == 1)
+
+
+def test_a_file_of_ones_own_adds_targets_while_it_runs(machine: Installation, server: DevServer) -> None:
+    """Another region is one more file beside the script's, with labels of its own, and needs no reload."""
+    machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{server.port}")
+    machine.quicken()
+    with prometheus_with(machine.config) as prometheus:
+        prometheus.wait_for(lambda: prometheus.value("count(up == 1)") == 1)
+        labels = {"environment": "production", "region": "fra1", "__scheme__": "http"}
+        own = [{"targets": [f"localhost:{server.port}"], "labels": labels}]
+        (machine.folder / "targets" / "own.json").write_text(json.dumps(own))
+        prometheus.wait_for(lambda: prometheus.value('up{region="fra1"}') == 1)
+        assert prometheus.value("count(up == 1)") == 2
+
+
+def test_a_protected_deployment_is_reached_with_the_bypass(machine: Installation, server: DevServer) -> None:
+    """Behind a stand-in for Deployment Protection, which refuses the bearer alone, parameter and bearer arrive."""
+    with in_front_of(server.url, bypassed_by("bypass-secret"), refusal=401) as port:
+        domain = f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{domain}/api/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
+        machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=domain, VERCEL_AUTOMATION_BYPASS_SECRET="bypass-secret")
+        machine.quicken()
+        with prometheus_with(machine.config) as prometheus:
+            target = scraped(prometheus)
+            assert (target["health"], target["lastError"]) == ("up", "")
+            assert target["scrapeUrl"].endswith("/api/metrics?x-vercel-protection-bypass=bypass-secret")
+
+
+@pytest.mark.parametrize("value", ["bypass-secret", "", "a&name[]=http_requests_total"])
+def test_the_endpoint_takes_the_bypass_for_nothing_of_its_own(server: DevServer, value: str) -> None:
+    """The page is the same with the query parameter, whatever is in it, and still needs the bearer."""
+    address, parameter = f"{server.url}/api/metrics", {"x-vercel-protection-bypass": value}
+    answer = httpx.get(address, params=parameter, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200
+    assert "http_requests_total{" in answer.text
+    assert "http_request_duration_seconds_bucket{" in answer.text
+    assert httpx.get(address, params=parameter).status_code == 401
+
+
+def test_a_domain_that_leads_elsewhere_is_shown_and_not_followed(machine: Installation, server: DevServer) -> None:
+    """A redirecting domain is a target that is down with its status, and the token stays at home."""
+    with in_front_of(server.url, lambda _: False, refusal=308) as port:
+        machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{port}")
+        machine.quicken()
+        with prometheus_with(machine.config) as prometheus:
+            target = scraped(prometheus)
+            assert target["health"] == "down"
+            assert "308 Permanent Redirect" in target["lastError"]
+
+
+def test_the_template_has_the_token_in_it(tmp_path: Path, server: DevServer) -> None:
+    """The guide's command renders a file that only its owner reads, that promtool accepts and that scrapes."""
+    require("envsubst", "gettext-base")
+    readme = (SCRIPT.parent / "README.md").read_text()
+    [command] = [line for line in readme.splitlines() if line.startswith("(umask 077; envsubst")]
+    (tmp_path / "deploy").symlink_to(REPOSITORY / "deploy")
+    variables = {"METRICS_AUTH_TOKEN": TOKEN, "KAIRO_DOMAIN": f"127.0.0.1:{server.port}"}
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, env={"PATH": os.environ["PATH"], **variables}, check=True)
+
+    config = tmp_path / "prometheus.yml"
+    assert config.stat().st_mode & 0o777 == 0o600
+    subprocess.run([require("promtool"), "check", "config", config], check=True, capture_output=True)
+    config.write_text(config.read_text().replace("https", "http").replace("30s", "1s").replace("10s", "1s"))
+    with prometheus_with(config) as prometheus:
+        prometheus.wait_for(lambda: prometheus.value('up{environment="production"}') == 1)
+
+
+def test_the_guides_own_line_is_sent_as_it_stands(tmp_path: Path, server: DevServer) -> None:
+    """Why the token is in a file: Prometheus replaces no variable in `bearer_token`, even when it is set."""
+    config = tmp_path / "prometheus.yml"
+    config.write_text(f"""
+        scrape_configs:
+          - job_name: guide
+            metrics_path: /api/metrics
+            scrape_interval: 1s
+            scrape_timeout: 1s
+            static_configs: [{{targets: ["127.0.0.1:{server.port}"]}}]
+            bearer_token: '${{METRICS_AUTH_TOKEN}}'
+        """)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METRICS_AUTH_TOKEN", TOKEN)
+        with prometheus_with(config) as prometheus:
+            assert "401 Unauthorized" in scraped(prometheus)["lastError"]

@@ -1,0 +1,118 @@
+"""`python -m tests.faults.simulation --seed N --steps M` shows one schedule; `--schedules N` runs many and reports."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.progress import Progress
+
+from tests.faults.simulation.schedule import STEPS, Failure, run
+
+_AT_ONCE = 50
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of some schedules.
+
+    Args:
+        happened: how often each thing was done, over all schedules.
+        failures: by seed, what did not hold.
+    """
+
+    happened: Counter[str] = field(default_factory=Counter)
+    failures: dict[int, str] = field(default_factory=dict)
+
+    def add(self, other: Outcome) -> None:
+        """Take in what came of others."""
+        self.happened.update(other.happened)
+        self.failures |= other.failures
+
+
+def run_some(seeds: range) -> Outcome:
+    """Run schedules one after the other."""
+    outcome = Outcome()
+    for seed in seeds:
+        try:
+            outcome.happened.update(run(seed).happened)
+        except Failure as err:
+            outcome.failures[seed] = str(err)
+    return outcome
+
+
+def run_all(seeds: range, processes: int) -> Iterator[tuple[int, Outcome]]:
+    """Run schedules in several processes; yield how many are done, and what came of them, chunk by chunk."""
+    chunks = [seeds[start : start + _AT_ONCE] for start in range(0, len(seeds), _AT_ONCE)]
+    if processes == 1:
+        yield from ((len(chunk), run_some(chunk)) for chunk in chunks)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        for chunk, outcome in zip(chunks, pool.map(run_some, chunks), strict=True):
+            yield len(chunk), outcome
+
+
+def report(seeds: range, outcome: Outcome, seconds: float) -> str:
+    """Print a page."""
+    lines = [
+        f"Simulation of the delivery protocol: seeds {seeds.start} to {seeds.stop - 1}, {STEPS} steps each",
+        f"{len(seeds)} schedules in {seconds:.0f} s; {len(outcome.failures)} did not hold",
+        "",
+        *(f"{count:>12,}  {what}" for what, count in sorted(outcome.happened.items()) if "nothing" not in what),
+        "",
+    ]
+    for err in list(outcome.failures.values())[:20]:
+        lines += [f"FAILED  {err}", ""]
+    return "\n".join(lines)
+
+
+def show(seed: int, steps: int) -> int:
+    """Show one schedule, up to a step."""
+    try:
+        trace = run(seed, steps).trace
+    except Failure as err:
+        sys.stdout.write("\n".join([*err.trace, f"step {err.step} did not hold: {err}", ""]))
+        return 1
+    sys.stdout.write("\n".join([*trace, "all of it held", ""]))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what is asked; return 1 if something did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="of the schedule, or of the first of many")
+    parser.add_argument("--steps", type=int, default=STEPS, help="show a schedule up to this step")
+    parser.add_argument("--schedules", type=int, help="run so many and report, instead of showing one")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once")
+    parser.add_argument("--report", type=Path, help="write the report to this file, too")
+    asked = parser.parse_args(arguments)
+    if asked.schedules is None:
+        return show(asked.seed, asked.steps)
+    seeds = range(asked.seed, asked.seed + asked.schedules)
+    outcome, started_s = Outcome(), time.monotonic()
+    with Progress() as progress:
+        task = progress.add_task("schedules", total=len(seeds))
+        for done, some in run_all(seeds, asked.processes):
+            outcome.add(some)
+            progress.update(task, advance=done, description=f"schedules, {len(outcome.failures)} failed")
+    page = report(seeds, outcome, time.monotonic() - started_s)
+    if asked.report:
+        asked.report.parent.mkdir(parents=True, exist_ok=True)
+        asked.report.write_text(page)
+    sys.stdout.write(page)
+    return 1 if outcome.failures else 0
+
+
+if __name__ == "__main__":
+    # What the other processes are given must be found in a module that they can import, and they don't import this one.
+    from tests.faults.simulation.__main__ import main as importable_main
+
+    sys.exit(importable_main())

@@ -1,0 +1,226 @@
+"""One simulated instance: the real recorder and flusher, on clocks and an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.delivery.outbox import Outbox
+from lib.kairo_metrics.errors import StoreError, StoreUnavailable
+from lib.kairo_metrics.instruments.pending_series import INSTANCE_PLACE, PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.delivery_metrics import LOST
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
+from tests.faults.simulation.clerk import Clerk
+from tests.faults.simulation.clockwork import VirtualLoop
+from tests.faults.simulation.network import Message, Network, Wire
+from tests.faults.simulation.parcels import Parcels, Weights
+
+__all__ = ["CONSERVED", "HOURS", "JOBS", "LATEST", "LIVE", "SHARES", "SIZE", "SPARE", "WAIT", "SimulatedInstance"]
+
+JOBS = Schema("jobs", "counter", ("queue",))
+WAIT = Schema("wait", "histogram", ("queue",), ("1.0", "4.0", "+Inf"))
+SIZE = Schema("size", "native", (), ("1.0", "4.0", "+Inf"))
+SHARES = Schema("shares", "gauge", (), mode="sum")
+LATEST = Schema("latest", "gauge", (), mode="mostrecent")
+LIVE = Schema("live", "gauge", ("instance_id",), mode="liveall")
+HOURS = Schema("hours", "gauge", ("instance_id",), mode="max")
+SPARE = Schema("spare", "counter", ("queue",))
+# Families of which nothing is removed: whatever was recorded is somewhere.
+CONSERVED = (JOBS, WAIT, SIZE, SHARES)
+_BOUNDS = (1.0, 4.0)
+_QUEUES = 20
+
+
+class SimulatedInstance:
+    """Records, flushes, freezes and dies.
+
+    Args:
+        number: in the order of their starts.
+        chance: draws what it records, and its ids.
+        network: its way to the server.
+        settings: shards and budget.
+        parcels: where what it seals is noted.
+    """
+
+    def __init__(self, number: int, chance: Random, network: Network, settings: Settings, parcels: Parcels) -> None:
+        self.number = number
+        self.alive, self.frozen = True, False
+        self.recorded: Weights = Counter()
+        self.wake_s = float("inf")
+        self._chance = chance
+        self._network = network
+        self._parcels = parcels
+        self._stood_still_s = 0.0
+        self._frozen_s: float | None = None
+        self._inbox: list[tuple[asyncio.Future[Any], Any, int]] = []
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._series: dict[tuple[str, str], PendingSeries] = {}
+        self._loop = VirtualLoop(self.monotonic_s)
+        self.recorder = Recorder(self.monotonic_s)
+        clocks = self.monotonic_s, self.wall_s
+        self.flusher = Flusher(self.recorder, Wire(self), settings, clocks, chance.randrange)  # type: ignore[arg-type]
+        self.clerk = Clerk(self.number, self.recorder, self.outbox, parcels, network.server)
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.flusher._outbox
+
+    def monotonic_s(self) -> float:
+        """Return what its monotonic clock says: it may stand still while the instance is frozen."""
+        now_s = self._network.now_s if self._frozen_s is None else self._frozen_s
+        return now_s - self._stood_still_s
+
+    def wall_s(self) -> float:
+        """Return what its wall clock says."""
+        return self._network.now_s
+
+    # What a request does.
+
+    def request(self) -> None:
+        """Record something, and flush behind the response."""
+        with self.recorder.lock:
+            self._record()
+        self._start(self.flusher.after_response())
+
+    def flush(self) -> None:
+        """Flush as user code does."""
+
+        async def flush() -> None:
+            with suppress(StoreError):
+                await self.flusher.aflush()
+
+        self._start(flush())
+
+    def _record(self) -> None:
+        chance, recorder = self._chance, self.recorder
+        for _ in range(chance.randrange(1, 4)):
+            amount = chance.randrange(1, 5)
+            recorder.add(self._one(JOBS, f'queue="{chance.randrange(_QUEUES)}"'), 1, amount, weight=amount)
+            self.recorded[JOBS.name] += amount
+        kind = chance.randrange(7)
+        if kind == 0:
+            seconds = chance.choice((0.5, 2.0, 9.0))
+            series = self._one(WAIT, f'queue="{chance.randrange(3)}"')
+            recorder.add(series, 1, seconds)
+            recorder.add(series, 2 + sum(seconds > bound for bound in _BOUNDS), 1.0, weight=1.0)
+            self.recorded[WAIT.name] += 1
+        elif kind == 1:
+            observed = NativeCounts(3, 0.001)
+            observed.observe(chance.choice((0.0, 0.5, 3.0, 70.0, -2.0)))
+            recorder.observe(self._one(SIZE, ""), observed, 4, weight=1.0)
+            self.recorded[SIZE.name] += 1
+        elif kind == 2:
+            recorder.add(self._one(SHARES, ""), 1, 1.0, weight=1.0)
+            self.recorded[SHARES.name] += 1
+        elif kind == 3:
+            recorder.replace(self._one(LATEST, ""), float(self.number))
+        elif kind == 4:
+            series = self._one(chance.choice((LIVE, HOURS)), f'instance_id="{INSTANCE_PLACE}"')
+            recorder.hold(series)
+            recorder.replace(series, float(self.number))
+        elif kind == 5:
+            recorder.add(self._one(SPARE, f'queue="{chance.randrange(3)}"'), 1, 1.0, weight=1.0)
+
+    def remove(self) -> None:
+        """Remove series that everybody writes."""
+        if self._chance.random() < 0.5:
+            self.recorder.remove(self._one(SPARE, f'queue="{self._chance.randrange(3)}"'))
+        else:
+            known = {series for (name, _), series in self._series.items() if name == SPARE.name}
+            self.recorder.clear(known, SPARE, self._chance.choice(("", 'queue="1"')))
+
+    def _one(self, schema: Schema, text: str) -> PendingSeries:
+        return self._series.setdefault((schema.name, text), PendingSeries(schema, text))
+
+    @property
+    def known_series(self) -> int:
+        """How many series it has, its own counts included."""
+        return len(self._series) + len(self.recorder._own)
+
+    def pending(self) -> Weights:
+        """Return by family what is recorded and not sealed, losses that are to be told included."""
+        weights: Weights = Counter()
+        for series in self.recorder._touched:
+            weights[series.schema.name] += int(series.weight)
+            if series.schema == LOST:
+                weights[series.text.split('"')[1]] += int(series.amounts[1])
+        return weights
+
+    # How it lives.
+
+    async def exchange(self, command: tuple[Any, ...]) -> Any:
+        """Send a command and wait for its reply.
+
+        Raises:
+            StoreUnavailable: it can't be sent, or its connection breaks.
+        """
+        if not self.alive:
+            raise StoreUnavailable("killed")
+        message = Message(self, command, self._loop.create_future(), answered=True)
+        self._network.send(message)
+        reply = await message.future
+        if isinstance(reply, StoreUnavailable):
+            raise reply
+        return reply
+
+    def hear(self, future: asyncio.Future[Any], reply: Any, heard_in: int) -> None:
+        """Take a reply; a frozen instance finds it when it thaws."""
+        if self.frozen:
+            self._inbox.append((future, reply, heard_in))
+        elif self.alive and not future.done():
+            self.clerk.heard_in = heard_in
+            future.set_result(reply)
+            self.run()
+
+    def run(self) -> None:
+        """Do what can be done now."""
+        if self.alive and not self.frozen:
+            self.wake_s = self._network.now_s + max(self._loop.run_ready(), 1e-6)
+
+    def freeze(self, *, clock_stands: bool) -> None:
+        """Stop in the midst of whatever it does."""
+        self.frozen, self.wake_s = True, float("inf")
+        if clock_stands:
+            self._frozen_s = self._network.now_s
+
+    def thaw(self) -> None:
+        """Go on, if it was frozen."""
+        if self._frozen_s is not None:
+            self._stood_still_s += self._network.now_s - self._frozen_s
+            self._frozen_s = None
+        self.frozen = False
+        inbox, self._inbox = self._inbox, []
+        for future, reply, heard_in in inbox:
+            self.hear(future, reply, heard_in)
+        self.run()
+
+    def cancel(self) -> None:
+        """Cancel what waits for a flush, as a server does whose client has gone."""
+        for task in list(self._tasks)[:1]:
+            task.cancel()
+        self.run()
+
+    def kill(self) -> None:
+        """End at once; it says nothing more."""
+        if not self.alive:
+            return
+        self.alive, self.frozen, self.wake_s = False, False, float("inf")
+        self._network.server.evicted.discard(self.outbox._writer.id if self.outbox._writer else "")
+        for _ in range(3):  # a request that is cancelled waits for its flush all the same
+            for task in {*self._tasks, *self.flusher._flights.values()}:
+                task.cancel()
+            self._loop.run_ready()
+        self._loop.close()
+
+    def _start(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+        self.run()

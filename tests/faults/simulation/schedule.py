@@ -1,0 +1,344 @@
+"""A schedule: what happens to whom, drawn from a seed, step by step."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from unittest import mock
+
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery import outbox
+from lib.kairo_metrics.model.delivery_metrics import LOST
+from tests.faults.simulation.instance import JOBS, WAIT, SimulatedInstance
+from tests.faults.simulation.network import MOODS
+from tests.faults.simulation.parcels import Violation
+from tests.faults.simulation.world import World
+
+__all__ = ["STEPS", "Failure", "Told", "run"]
+
+# The last step is that all is well again.
+STEPS = 31
+_SAVED = 4
+_HEALING_ROUNDS = 4
+_LONGEST_AWAKE_S = 60
+# Some hosts tell nothing of the server.
+_SHARE_TELLING = 0.7
+
+
+class Failure(AssertionError):
+    """A schedule in which something did not hold; its sentence says how to see it again.
+
+    Args:
+        seed: of the schedule.
+        step: after which it did not hold.
+        err: what did not hold.
+        trace: all that happened.
+    """
+
+    def __init__(self, seed: int, step: int, err: BaseException, trace: list[str]) -> None:
+        self.seed, self.step, self.trace = seed, step, trace
+        said = str(err) or repr(err)
+        super().__init__(f"{said}\n  see it: python -m tests.faults.simulation --seed {seed} --steps {step}")
+
+
+@dataclass(slots=True)
+class Told:
+    """What a schedule that held has to tell.
+
+    Args:
+        happened: how often each thing was done, and what came of it.
+        trace: all that happened.
+    """
+
+    happened: Counter[str] = field(default_factory=Counter)
+    trace: list[str] = field(default_factory=list)
+
+
+def run(seed: int, steps: int = STEPS) -> Told:
+    """Run a schedule, or its first steps.
+
+    Raises:
+        Failure: something did not hold.
+    """
+    chance = Random(seed)
+    with _small(chance), _listening() as heard:
+        return _run(seed, steps, chance, heard)
+
+
+def _run(seed: int, steps: int, chance: Random, heard: list[str]) -> Told:
+    # What a step is, and what comes of it, is drawn apart: a change of the code leaves the steps as they are.
+    world = World(Random(chance.random()), _settings(chance), tells_its_run=chance.random() < _SHARE_TELLING)
+    schedule = _Schedule(chance, world)
+    step = 0
+    try:
+        for step in range(1, min(steps, STEPS) + 1):
+            if step == STEPS:
+                schedule.heal()
+            else:
+                schedule.step(step)
+            if heard:
+                raise Violation(heard[0])  # noqa: TRY301  what a flush swallows is a finding all the same
+            schedule.world.check()
+    except Exception as err:
+        raise Failure(seed, step, err, schedule.world.trace) from err
+    finally:
+        schedule.world.close()
+    return Told(schedule.summary(), schedule.world.trace)
+
+
+def _settings(chance: Random) -> Settings:
+    return Settings(
+        enabled=True,
+        shards=chance.choice((1, 1, 3)),
+        max_series=chance.choice((12, 10_000)),
+        flush_budget_ms=1_000,
+    )
+
+
+@contextmanager
+def _small(chance: Random) -> Iterator[None]:
+    """Let an outbox keep few batches, so that a short schedule comes to its limits."""
+    with mock.patch.object(outbox, "_KEPT", chance.choice((2, 5, 64))):
+        yield
+
+
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Give the place for what the package logs as an error: it is none that a user could have made."""
+    heard: list[str] = []
+    handler = _Listener(heard)
+    log = logging.getLogger("kairo_metrics")
+    before = log.propagate
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield heard
+    finally:
+        log.removeHandler(handler)
+        log.propagate = before
+
+
+class _Listener(logging.Handler):
+    def __init__(self, heard: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err = record.exc_info[1] if record.exc_info else None
+        self._heard.append(f"{record.getMessage()}: {err!r}" if not isinstance(err, Violation) else str(err))
+
+
+class _Schedule:
+    """The actions, each with how often of all it is drawn."""
+
+    def __init__(self, chance: Random, world: World) -> None:
+        self.world = world
+        self._chance = chance
+        self._happened: Counter[str] = Counter()
+        self._actions: dict[Callable[[], str], int] = {
+            self._request: 40,
+            self._flush: 4,
+            self._cancel: 2,
+            self._remove: 2,
+            self._start: 2,
+            self._kill: 2,
+            self._freeze: 4,
+            self._thaw: 6,
+            self._change_mood: 8,
+            self._wait_long: 2,
+            self._scrape: 12,
+            self._flush_scripts: 2,
+            self._restart: 2,
+        }
+        if chance.random() < 0.6:
+            self._actions |= {self._save: 6, self._roll_back: 3, self._empty: 1, self._evict: 3, self._spoil: 2}
+        for _ in range(chance.randrange(1, 4)):
+            world.start()
+
+    def step(self, number: int) -> None:
+        """Do one thing, and let some time go by."""
+        [action] = self._chance.choices(list(self._actions), list(self._actions.values()))
+        said = action()
+        name = action.__name__.lstrip("_")
+        self._happened[name if said else f"{name}: nothing to do"] += 1
+        self.world.tell(f"-- step {number}: {said or name + ', but there is nothing to do it to'}")
+        self.world.pass_time(self._chance.choice((0.0, 0.0, 0.005, 0.1, 2.0)))
+
+    def heal(self) -> None:
+        """Let everything be well again, and everybody deliver what is due.
+
+        Raises:
+            Violation: somebody can't.
+        """
+        world = self.world
+        world.tell("-- all is well again")
+        world.network.mood = "well"
+        world.server.foreign.clear()
+        for instance in world.living:
+            if instance.frozen:
+                instance.thaw()
+        for _ in range(_HEALING_ROUNDS):
+            for instance in world.living:
+                instance.request()
+            world.pass_time(70.0)  # longer than any pause of the breaker, and than any late copy
+        for instance in world.living:
+            if instance.flusher.pending:
+                raise Violation(f"instance {instance.number} does not get rid of what it has")
+            missing = [parcel for parcel in instance.clerk.kept() if parcel not in world.server.held]
+            if missing:
+                raise Violation(f"instance {instance.number} does not notice that the store has lost {missing[0]!r}")
+        world.scraper.scrape()
+
+    def summary(self) -> Counter[str]:
+        """Return what was done, and what came of it."""
+        parcels = self.world.parcels.all
+        return self._happened + Counter(
+            {
+                "batch parcels": len(parcels),
+                "parcels applied": sum(parcel.applied for parcel in parcels),
+                "parcels rolled back": sum(parcel.rolled_back for parcel in parcels),
+                "parcels counted as lost": sum(parcel.lost for parcel in parcels),
+                "parcels gone unseen": sum(len(instance.clerk.unseen) for instance in self.world.instances),
+                "pages": self.world.scraper.pages,
+            }
+        )
+
+    def _one(self, instances: list[SimulatedInstance]) -> SimulatedInstance | None:
+        return self._chance.choice(instances) if instances else None
+
+    # Instances.
+
+    def _request(self) -> str:
+        instance = self._one(self.world.living)
+        if instance:
+            instance.thaw()
+            instance.request()
+        return f"a request to instance {instance.number}" if instance else ""
+
+    def _flush(self) -> str:
+        instance = self._one(self.world.awake)
+        if instance:
+            instance.flush()
+        return f"instance {instance.number} is asked to flush" if instance else ""
+
+    def _cancel(self) -> str:
+        instance = self._one(self.world.awake)
+        if instance:
+            instance.cancel()
+        return f"the oldest request to instance {instance.number} is cancelled" if instance else ""
+
+    def _remove(self) -> str:
+        instance = self._one(self.world.awake)
+        if instance:
+            instance.remove()
+        return f"instance {instance.number} removes series" if instance else ""
+
+    def _start(self) -> str:
+        return f"instance {self.world.start().number} starts"
+
+    def _kill(self) -> str:
+        instance = self._one(self.world.living)
+        if instance:
+            instance.kill()
+        return f"instance {instance.number} is killed" if instance else ""
+
+    def _freeze(self) -> str:
+        instance = self._one(self.world.awake)
+        if instance:
+            instance.freeze(clock_stands=self._chance.random() < 0.5)
+        return f"instance {instance.number} is frozen" if instance else ""
+
+    def _thaw(self) -> str:
+        instance = self._one([instance for instance in self.world.living if instance.frozen])
+        if instance:
+            instance.thaw()
+        return f"instance {instance.number} thaws" if instance else ""
+
+    # Network and time.
+
+    def _change_mood(self) -> str:
+        self.world.network.mood = self._chance.choice((*MOODS, "fine"))
+        return f"the network is {self.world.network.mood}"
+
+    def _wait_long(self) -> str:
+        seconds = self._chance.choice((60, 400, 1_900, 4_000))
+        if seconds > _LONGEST_AWAKE_S:
+            # The platform freezes what nobody asks anything.
+            for instance in self.world.awake:
+                instance.freeze(clock_stands=self._chance.random() < 0.5)
+        self.world.pass_time(seconds)
+        return f"{seconds} s go by"
+
+    # The server.
+
+    def _scrape(self) -> str:
+        self.world.scraper.scrape()
+        return "a scrape"
+
+    def _flush_scripts(self) -> str:
+        self.world.server.flush_scripts()
+        return "the server forgets its scripts"
+
+    def _restart(self) -> str:
+        self.world.network.cut()
+        self.world.server.flush_scripts()
+        return "the server is restarted, and has lost nothing"
+
+    def _save(self) -> str:
+        self.world.saved = [*self.world.saved, self.world.server.save()][-_SAVED:]
+        return "the server writes a snapshot"
+
+    def _roll_back(self) -> str:
+        if not self.world.saved or self.world.server.evicted:
+            return ""
+        self.world.network.cut()
+        chosen = self._chance.choice(self.world.saved)
+        self.world.server.load(chosen)
+        # What was written later belongs to a history that did not happen.
+        del self.world.saved[self.world.saved.index(chosen) + 1 :]
+        return "the server comes up with an older state"
+
+    def _empty(self) -> str:
+        if self.world.server.evicted:
+            return ""
+        self.world.network.cut()
+        self.world.server.empty()
+        self.world.saved = []
+        return "the server comes up empty"
+
+    def _evict(self) -> str:
+        # A state that went back, or has a name that the writer has not heard, could as well have lost its batches.
+        # A first batch that is under way has no record to tell its copy from; and of one that is under way the outbox
+        # does not know whether the link has sent it twice.
+        server = self.world.server
+        first = {message.writer.id for message in self.world.network.under_way if message.batch.seq == 1}
+        boxes = [box for box in (instance.outbox for instance in self.world.living) if box._writer]
+        unsure = server.unnoticed | {
+            box.writer.shard
+            for box in boxes
+            if box._state.incarnation not in {"", server.shards[box.writer.shard].incarnation}
+        }
+        writers = [
+            box.writer
+            for box in boxes
+            if box.writer.shard not in unsure
+            and box.writer.id not in first
+            and not (box.unsettled and not 1 < box._unsettled[0].seq <= box._sent_seq)
+        ]
+        if not writers:
+            return ""
+        writer = self._chance.choice(writers)
+        self.world.server.evict_record(writer)
+        return f"the server evicts the record of writer {writer.id[:4]}"
+
+    def _spoil(self) -> str:
+        if self.world.server.foreign:
+            self.world.server.foreign.clear()
+            return "all keys are ours again"
+        schema = self._chance.choice((JOBS, WAIT, LOST))
+        self.world.server.foreign.add(schema.index_field)
+        return f"the key of {schema.name} holds something foreign"

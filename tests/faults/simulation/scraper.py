@@ -1,0 +1,170 @@
+"""A scraper: it reads while others write, and holds each page against the one before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from itertools import groupby
+from random import Random
+from typing import Any
+
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.errors import StoreUnavailable
+from lib.kairo_metrics.exposition.negotiate import PLAIN
+from lib.kairo_metrics.model.labels import labels_of
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.model.snapshot import IndexEntry, Snapshot
+from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from tests.faults.simulation.instance import JOBS, LATEST, LIVE, SPARE
+from tests.faults.simulation.parcels import Violation
+from tests.faults.simulation.server import Server, result
+
+__all__ = ["Scraper"]
+
+# So many there are of one family at most.
+_SERIES = 24
+_GROWING = ("_total", "_bucket", "_count")
+
+
+class Scraper:
+    """Reads pages.
+
+    Args:
+        server: what is read.
+        settings: the bounds.
+        chance: draws what comes in while it reads.
+        meanwhile: lets a message arrive.
+    """
+
+    def __init__(self, server: Server, settings: Settings, chance: Random, meanwhile: Callable[[], None]) -> None:
+        self.pages = 0
+        self._server = server
+        self._settings = settings
+        self._chance = chance
+        self._meanwhile = meanwhile
+        self.refused = 0
+        self._water = HighWater()
+        self._before: dict[str, float] = {}
+        self._emptied = 0
+        self._low = False
+
+    def scrape(self) -> None:
+        """Read a page, look at it, and bring together what ended instances have left.
+
+        Raises:
+            Violation: it shows what it must not.
+        """
+        self.pages += 1
+        at_least = self._jobs_held()
+        limits = Limits(self._settings.series_ttl_s, self._settings.instance_lease_s)
+        taken: Scrape = _finished(collect(self, limits))  # type: ignore[arg-type]
+        try:
+            missing = self._water.missing(taken)
+        except StoreUnavailable:
+            self.refused += 1
+            return
+        shown = raised(taken, missing)
+        self._water.remember(shown)
+        jobs = sum(float(numbers) for numbers in _rows(taken, JOBS).values())
+        if not at_least <= jobs <= self._jobs_held():
+            raise Violation(f"the page shows {jobs} jobs; {at_least} to {self._jobs_held()} were stored")
+        page = _samples(b"".join(PLAIN.render(shown.page)).decode())
+        noticed = [state.incarnation for state in taken.states] != [shard.incarnation for shard in self._server.shards]
+        self._compare(page, missing=bool(missing), noticed=noticed)
+        _look_at_histograms(page)
+        self._look_at_gauges(page)
+        for entry, texts in taken.leftovers.items():
+            result(self._server.store.tidy(entry, texts))
+
+    async def snapshot(self) -> Snapshot:
+        """See `Store.snapshot`."""
+        return await self._server.store.snapshot()
+
+    async def scan(self, entries: Sequence[IndexEntry]) -> AsyncIterator[tuple[IndexEntry, list[bytes] | None]]:
+        """See `Store.scan`; between two families batches arrive."""
+        for entry in entries:
+            if self._chance.random() < 0.2:
+                self._meanwhile()
+            async for chunk in self._server.store.scan([entry]):
+                yield chunk
+
+    def _jobs_held(self) -> float:
+        return sum(parcel.weights[JOBS.name] for parcel in self._server.held if parcel.delta.schema == JOBS)
+
+    def _compare(self, page: dict[str, float], *, missing: bool, noticed: bool) -> None:
+        """Let no counter go down or away.
+
+        It may when the store was emptied; when what is missing was added for long enough: nobody writes it back here;
+        and where the server does not tell that it is another one, until an instance that knows better has written to
+        it. Of full families the sum is compared: sent again, a label set may find no room.
+        """
+        growing = self._growing(page)
+        began_anew = self._emptied != self._server.emptied
+        gave_up = not missing and self._low
+        unnoticed = not self._server.tells_its_run and (noticed or self._server.unnoticed)
+        if not (began_anew or gave_up or unnoticed):
+            for name, value in self._before.items():
+                if growing.get(name, -1.0) < value:
+                    raise Violation(f"{name} went from {value} to {growing.get(name)}")
+        self._emptied, self._low = self._server.emptied, missing
+        self._before = growing
+
+    def _growing(self, page: dict[str, float]) -> dict[str, float]:
+        found: Counter[str] = Counter()
+        for name, value in page.items():
+            sample = name.partition("{")[0]
+            if sample.endswith(_GROWING) and not name.startswith(SPARE.name):
+                found[sample if self._settings.max_series < _SERIES else name] += value  # type: ignore[assignment]
+        return dict(found)
+
+    def _look_at_gauges(self, page: dict[str, float]) -> None:
+        started = len({parcel.owner for parcel in self._server.held})
+        for name, value in page.items():
+            if name.startswith(LATEST.name) and value not in self._set_values():
+                raise Violation(f"{name} is {value}, which nobody has set")
+        if sum(name.startswith(f"{LIVE.name}{{") for name in page) > started:
+            raise Violation("the page shows more instances than there are")
+
+    def _set_values(self) -> set[float]:
+        return {
+            float(text.split()[0])
+            for parcel in self._server.held
+            if parcel.delta.schema == LATEST
+            for _, text in parcel.delta.series
+        }
+
+
+def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine comes to that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise Violation("the scrape waits for something")
+
+
+def _rows(scrape: Scrape, schema: Schema) -> Mapping[bytes, bytes]:
+    return next((family.series for family in scrape.page.families if family.schema == schema), {})
+
+
+def _samples(text: str) -> dict[str, float]:
+    lines = (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")
+    return {name: float(value) for name, _, value in lines}
+
+
+def _look_at_histograms(page: dict[str, float]) -> None:
+    """Hold buckets to be monotone, and the last one to equal the count."""
+    buckets = [(name, value) for name, value in page.items() if "_bucket" in name]
+    for family, samples in groupby(buckets, key=lambda sample: _without_bound(sample[0])):
+        counts = [value for _, value in samples]
+        if counts != sorted(counts):
+            raise Violation(f"the buckets of {family} are not monotone: {counts}")
+        if counts[-1] != page.get(family):
+            raise Violation(f"{family} is {page.get(family)}, and its last bucket {counts[-1]}")
+
+
+def _without_bound(name: str) -> str:
+    family, _, rest = name.partition("_bucket{")
+    others = [f'{label}="{value}"' for label, value in labels_of(rest[:-1]).items() if label != "le"]
+    return f"{family}_count{{{','.join(others)}}}" if others else f"{family}_count"

@@ -1,0 +1,156 @@
+"""The server: the memory store behind a script, with a ledger of what it holds, and all that befalls a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.errors import UnknownScript
+from lib.kairo_metrics.model.batch import Applied, Batch, Refused, Verdict, Writer
+from lib.kairo_metrics.model.server_run import ServerRun
+from lib.kairo_metrics.testing.memory_store import MemoryStore, _Family, _Line, _Shard
+from tests.faults.simulation.parcels import Parcel, Parcels, Violation
+
+__all__ = ["Saved", "Server"]
+
+_EPOCH_MS = 1_764_000_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """A snapshot on the server's disk: the shards, and what of the parcels was in them."""
+
+    shards: list[_Shard]
+    held: dict[Parcel, int]
+
+
+class Server:
+    """Answers commands one at a time.
+
+    Args:
+        settings: shards and bounds.
+        now_s: the time that has passed.
+        parcels: to know what a batch holds.
+        tells_its_run: whether it says when it is not the one that it was before.
+
+    Attributes:
+        held: parcels that are in the state, and in which shard.
+        disturbed: how often the state went back.
+        emptied: how often it went back to where a shard was empty.
+        unnoticed: shards that went back, and have taken nothing since from anybody who can tell.
+        evicted: writers whose record was dropped, and who have not found out.
+        heard_s: when a batch of each writer was applied last.
+        foreign: families, by their place in the index, whose key holds something foreign.
+    """
+
+    def __init__(
+        self, settings: Settings, now_s: Callable[[], float], parcels: Parcels, *, tells_its_run: bool
+    ) -> None:
+        self.now_ms: Callable[[], int] = lambda: _EPOCH_MS + int(now_s() * 1000)
+        self.store = MemoryStore(settings, self.now_ms, lambda: 0.0)
+        self.held: dict[Parcel, int] = {}
+        self.foreign: set[str] = set()
+        self.tells_its_run = tells_its_run
+        self.disturbed = 0
+        self.emptied = 0
+        self.unnoticed: set[int] = set()
+        self.evicted: set[str] = set()
+        self.heard_s: dict[str, float] = {}
+        self._now_s = now_s
+        self._parcels = parcels
+        self._knows_script = False
+
+    @property
+    def shards(self) -> list[_Shard]:
+        return self.store._shards
+
+    def answer(self, command: tuple[Any, ...]) -> Verdict:
+        """Run the script for a batch.
+
+        Raises:
+            UnknownScript: it has to be sent along.
+        """
+        name, _, writer, batch = command
+        if name == "EVALSHA" and not self._knows_script:
+            raise UnknownScript("NOSCRIPT")
+        self._knows_script = True
+        return self._apply(writer, batch)
+
+    def _apply(self, writer: Writer, batch: Batch) -> Verdict:
+        refused = tuple(place for place, delta in enumerate(batch.families) if delta.schema.index_field in self.foreign)
+        if refused and batch.seq == self.last_seq(writer) + 1:
+            return Refused(refused)
+        shard, known = self.shards[writer.shard], batch.known
+        can_tell = known.incarnation == shard.incarnation and (known.batches > shard.batches or batch.makes_good > 0)
+        before = shard.incarnation
+        verdict: Verdict = result(self.store.apply(writer, batch))
+        if isinstance(verdict, Applied):
+            self.heard_s[writer.id] = self._now_s()
+            if can_tell or (before and before != shard.incarnation):
+                self.unnoticed.discard(writer.shard)
+            for parcel in self._parcels.of([batch]):
+                if parcel in self.held:
+                    raise Violation(f"counted twice: {parcel!r}")
+                self.held[parcel] = writer.shard
+                parcel.applied = True
+        return verdict
+
+    def last_seq(self, writer: Writer) -> int:
+        """Return the last number that it remembers of a writer."""
+        seq, until_ms = self.shards[writer.shard].writers.get(writer.id, (0, 0))
+        return seq if until_ms > self.now_ms() else 0
+
+    def flush_scripts(self) -> None:
+        """Forget the script."""
+        self._knows_script = False
+
+    def evict_record(self, writer: Writer) -> None:
+        """Drop the record of a writer, as an eviction policy does."""
+        if self.shards[writer.shard].writers.pop(writer.id, None):
+            self.evicted.add(writer.id)
+
+    def save(self) -> Saved:
+        """Write a snapshot."""
+        return Saved(list(map(_copied, self.shards)), dict(self.held))
+
+    def load(self, saved: Saved) -> None:
+        """Come up again with a snapshot."""
+        for parcel in self.held:
+            if parcel not in saved.held:
+                parcel.rolled_back = True
+        self.store._shards = list(map(_copied, saved.shards))
+        self.held = dict(saved.held)
+        self.disturbed += 1
+        self.emptied += any(not shard.batches for shard in saved.shards)
+        self.unnoticed = set(range(len(self.shards)))
+        if self.tells_its_run:
+            self.store._run = ServerRun(str(self.disturbed))
+        self.flush_scripts()
+
+    def empty(self) -> None:
+        """Come up again with nothing."""
+        self.load(Saved([_Shard() for _ in self.shards], {}))
+
+
+def result(steps: Any) -> Any:
+    """Return what a conversation with the memory store comes to: it never asks anything."""
+    try:
+        next(steps)
+    except StopIteration as stop:
+        return stop.value
+    raise Violation("the memory store asked something")
+
+
+def _copied(shard: _Shard) -> _Shard:
+    families = {
+        place: _Family(
+            family.schema,
+            family.created_ms,
+            family.announced_ms,
+            {text: _Line(list(line.numbers), line.created_ms, line.touched_ms) for text, line in family.lines.items()},
+        )
+        for place, family in shard.families.items()
+    }
+    return replace(shard, writers=dict(shard.writers), families=families)

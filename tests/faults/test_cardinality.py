@@ -1,0 +1,94 @@
+"""A flood of label values through many instances at once, and what the cap means where there are several shards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lib.kairo_metrics.model.batch import Applied, Writer
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.faults.chaos.cardinality import Findings, flood
+from tests.support.batches import batch, delta, send
+from tests.support.instance import samples, settings
+
+
+@pytest.fixture(scope="module")
+def findings(redis_server: str) -> Findings:
+    """Send 20,000 requests of a hostile client through 16 instances."""
+    import redis
+
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return flood(redis_server, 20_000, seed=6, max_series=200)
+
+
+def test_sixteen_instances_under_a_flood_are_exact(findings: Findings) -> None:
+    """No series too many, none missing of the totals, what was there goes on, memory is flat, the log says it once."""
+    assert findings.sent["served"] == 20_000
+    assert findings.sent["updates"] == 18_000
+    assert findings.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "fault"),
+    [
+        ({"max_series": 201}, "has 200 series and not 201"),
+        ({"children": 202}, "keeps 202 children"),
+        ({"grown_kb": 100_000}, "grown by 100000 kB"),
+        ({"end_bytes": {"a key": 1_000}, "full_bytes": {"a key": 1}}, "a key has grown by 999 bytes"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_fault_is_seen(findings: Findings, spoilt: dict[str, object], fault: str) -> None:
+    """The findings can be bad: each kind of fault is named."""
+    assert any(fault in found for found in replace(findings, **spoilt).faults())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'flood_jobs_total{client="__overflow__"}',
+        'flood_jobs_total{client="steady 0"}',
+        'kairo_samples_overflowed_total{family="flood_jobs"}',
+    ],
+)
+def test_a_count_that_is_off_by_one_is_seen(findings: Findings, name: str) -> None:
+    """One increment more on the page is a fault."""
+    page = {**findings.page, name: findings.page[name] + 1}
+    assert replace(findings, page=page).faults()
+
+
+async def test_the_overflow_of_instances_own_values_is_on_the_page() -> None:
+    """A gauge that tells instances apart shows one value for all that found no room: the one that was set last."""
+    peak = Schema("peak", "gauge", ("instance_id", "room"), mode="max")
+    store = MemoryStore(settings(max_series=1))
+    series = [(f'instance_id="{letter}",room="{letter}"', f"{number}.0 0") for number, letter in enumerate("abc", 1)]
+    send(store, batch(1, delta(*series, schema=peak)))
+    assert await samples(store, "peak") == {'peak{room="a"}': 1, 'peak{room="__overflow__"}': 3}
+
+
+async def test_each_shard_has_the_cap() -> None:
+    """A metric that has no more label sets than the cap never overflows, however many shards there are."""
+    store = MemoryStore(settings(max_series=3, shards=2))
+    same = [(f'queue="{letter}"', "1 1") for letter in "abc"]
+    for shard in range(2):
+        assert send(store, batch(1, delta(*same)), Writer(f"w{shard}", shard)) == Applied()
+    assert len(await samples(store, "jobs_total")) == 3
+    assert await samples(store, "kairo_max_series") == {"kairo_max_series": 3}
+    for shard in range(2):
+        more = batch(2, delta((f'queue="more {shard}"', "1 1"), announce=False))
+        assert send(store, more, Writer(f"w{shard}", shard)) == Applied(overflowed=(0,))
+    assert (await samples(store, "jobs_total"))['jobs_total{queue="__overflow__"}'] == 2
+
+
+async def test_shards_that_differ_show_what_each_has() -> None:
+    """Where shards have different label sets, a page shows the cap's number of each, and one overflow for all."""
+    store = MemoryStore(settings(max_series=3, shards=2))
+    for shard in range(2):
+        series = [(f'queue="{shard} {number}"', "1 1") for number in range(5)]
+        send(store, batch(1, delta(*series)), Writer(f"w{shard}", shard))
+    page = await samples(store, "jobs_total")
+    assert len(page) == 2 * 3 + 1
+    assert sum(page.values()) == 10

@@ -1,0 +1,195 @@
+"""Other coroutines go on, whatever a flush waits for: proven by who waits for whom, and not by time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from lib.kairo_metrics.errors import StoreUnavailable
+from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.instance import Start, jobs_total, settings
+from tests.support.proxy import Proxy
+
+TURNS = 100
+# If the loop were held up, whoever holds it up would wait so long for the loop, and the test fails.
+PATIENCE_S = 20.0
+
+
+class Gate:
+    """Shut until the other coroutines have had their turns."""
+
+    def __init__(self) -> None:
+        self.held_up = False
+        self._opened = threading.Event()
+
+    async def others(self) -> int:
+        """Take some turns of the event loop, and open."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self._opened.set()
+        return TURNS
+
+    def before(self, then: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a function that blocks at the gate, and then calls the other one."""
+
+        def wait(*arguments: Any, **named: Any) -> Any:
+            self.held_up = not self._opened.wait(PATIENCE_S)
+            return then(*arguments, **named)
+
+        return wait
+
+
+IMPORTING = """
+import asyncio, importlib.abc, sys, threading
+from lib.kairo_metrics import Settings
+from tests.support.instance import redis_instance
+
+may_go_on = threading.Event()
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "redis":
+            print("in time" if may_go_on.wait(20) else "held up", flush=True)
+
+sys.meta_path.insert(0, Slow())
+
+async def others():
+    for _ in range(100):
+        await asyncio.sleep(0)
+    may_go_on.set()
+
+async def main():
+    instance = redis_instance(sys.argv[1])
+    for _ in range(3):
+        instance.add('queue="a"')
+    requests = [instance.flusher.after_response() for _ in range(3)]
+    await asyncio.gather(others(), *requests)
+    assert not instance.flusher.pending
+    await instance.close()
+
+assert "redis" not in sys.modules
+asyncio.run(main())
+"""
+
+
+def test_the_first_flush_imports_redis_beside_the_event_loop(redis_url: str) -> None:
+    """An instance's first flush imports a large library; requests that it serves meanwhile do not wait for that."""
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTING, redis_url], env=os.environ, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split("\n") == ["in time", ""]
+
+
+async def test_a_request_that_leaves_while_redis_is_imported_is_delivered(
+    start: Start, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancelled first request does not cut the import short, and is flushed; it still ends as cancelled."""
+    instance = start(redis_url)
+    gate = Gate()
+    monkeypatch.setattr(instance.store, "load", gate.before(instance.store.load))
+    instance.add('queue="a"')
+    request = asyncio.create_task(instance.flusher.after_response())
+    await asyncio.sleep(0)
+    request.cancel()
+    await gate.others()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert not gate.held_up
+    assert not instance.flusher.pending
+    assert await jobs_total(instance) == 1
+
+
+async def test_a_slow_name_server_holds_up_no_other_coroutine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of Redis is looked up beside the event loop."""
+    instance = start("redis://redis.example.org:6379/0", flush_budget_ms=60_000)
+    gate = Gate()
+
+    def fail(*_arguments: Any, **_named: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", gate.before(fail))
+    instance.add('queue="a"')
+    turns, failed = await asyncio.gather(gate.others(), instance.flusher.aflush(), return_exceptions=True)
+    assert turns == TURNS
+    assert not gate.held_up
+    assert isinstance(failed, StoreUnavailable)
+
+
+async def test_certificates_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TLS the trusted certificates are read from the disk; nobody waits for that but the flush."""
+    from redis.asyncio.connection import RedisSSLContext
+
+    store = RedisStore(settings("rediss://127.0.0.1:1/0"))
+    gate = Gate()
+    monkeypatch.setattr(RedisSSLContext, "get", gate.before(RedisSSLContext.get))
+
+    async def borrow() -> None:
+        async with store.client():
+            pass
+
+    await asyncio.gather(gate.others(), borrow())
+    assert not gate.held_up
+
+
+async def test_a_handshake_that_nobody_answers_holds_up_no_other_coroutine(start: Start) -> None:
+    """A server that accepts and then says nothing costs the flush its time, and nobody else."""
+    gate = Gate()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        said_hello = threading.Event()
+
+        def accept() -> None:
+            client, _ = listener.accept()
+            client.recv(1)
+            said_hello.set()
+            with client, suppress(OSError):
+                gate.before(client.close)()
+
+        silent = threading.Thread(target=accept)
+        silent.start()
+        instance = start(f"rediss://127.0.0.1:{listener.getsockname()[1]}/0", flush_budget_ms=60_000)
+        instance.add('queue="a"')
+
+        async def others_after_the_hello() -> int:
+            await asyncio.to_thread(said_hello.wait)
+            return await gate.others()
+
+        turns, failed = await asyncio.gather(
+            others_after_the_hello(), instance.flusher.aflush(), return_exceptions=True
+        )
+        silent.join()
+    assert turns == TURNS
+    assert not gate.held_up
+    assert isinstance(failed, StoreUnavailable)
+
+
+@pytest.mark.parametrize("outage", ["black hole", "deaf"])
+async def test_an_outage_holds_up_no_other_coroutine(start: Start, proxy: Proxy, outage: str) -> None:
+    """While a flush waits for a Redis that does not answer, or for a connection to it, everybody else goes on."""
+    instance = start(proxy.url, flush_budget_ms=60_000)
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    if outage == "deaf":
+        proxy.deafen()
+        proxy.cut()
+    else:
+        proxy.black_hole = True
+    instance.add('queue="a"')
+    flush = asyncio.create_task(instance.flusher.aflush())
+    await Gate().others()
+    assert not flush.done()
+    proxy.black_hole = False
+    proxy.cut()
+    proxy.listen()
+    with suppress(StoreUnavailable):
+        await flush
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 2

@@ -1,0 +1,226 @@
+"""A store that is away, silent or slow: nothing is lost, and nobody waits longer than allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
+
+import anyio
+import pytest
+import redis
+
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.errors import StoreUnavailable
+from tests.support.instance import Start, happened, jobs_total, redis_instance
+from tests.support.proxy import Proxy
+
+
+async def test_an_unreachable_store_is_an_error_and_nothing_is_lost(start: Start, proxy: Proxy) -> None:
+    """`aflush` raises while Redis is away, and delivers all of it when Redis is back."""
+    instance = start(proxy.url)
+    proxy.refuse()
+    for _ in range(3):
+        instance.add('queue="a"')
+        with pytest.raises(StoreUnavailable):
+            await instance.flusher.aflush()
+    with pytest.raises(StoreUnavailable):
+        await asyncio.to_thread(instance.flusher.flush)
+    proxy.listen()
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 3
+
+
+async def test_a_silent_store_costs_no_more_than_the_budget(start: Start, proxy: Proxy) -> None:
+    """A store that never answers ends the flush with an error that names the setting."""
+    instance = start(proxy.url, flush_budget_ms=100)
+    proxy.black_hole = True
+    instance.add('queue="a"')
+    with pytest.raises(StoreUnavailable, match="METRICS_FLUSH_BUDGET_MS=100"):
+        await instance.flusher.aflush()
+    with pytest.raises(StoreUnavailable):
+        await asyncio.to_thread(instance.flusher.flush)
+
+
+async def test_while_the_breaker_is_open_no_request_tries(start: Start, proxy: Proxy) -> None:
+    """After a failure the following requests do not each wait for a store that is away."""
+    instance = start(proxy.url)
+    proxy.refuse()
+    instance.add('queue="a"')
+    await instance.flusher.after_response()
+    proxy.listen()
+    for _ in range(20):
+        instance.add('queue="a"')
+        await instance.flusher.after_response()
+    assert proxy.connections == 0
+
+
+async def test_what_was_pending_arrives_without_another_request(start: Start, proxy: Proxy) -> None:
+    """When Redis is back, an instance that nobody calls any more still delivers."""
+    instance = start(proxy.url)
+    proxy.refuse()
+    instance.add('queue="a"')
+    await instance.flusher.after_response()
+    proxy.listen()
+    for _ in range(200):
+        if await jobs_total(instance) == 1:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it never arrived")
+
+
+async def test_one_stall_opens_the_breaker_once(start: Start, proxy: Proxy) -> None:
+    """However many requests wait for a flush that fails, it is one failure."""
+    instance = start(proxy.url, flush_budget_ms=800)
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    proxy.black_hole = True
+
+    async def request() -> None:
+        instance.add('queue="a"')
+        await instance.flusher.after_response()
+
+    await asyncio.gather(*(request() for _ in range(20)))
+    assert 0 < instance.flusher._breaker.pause_s() <= 0.25
+    proxy.black_hole = False
+    proxy.cut()
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 21
+
+
+async def test_a_store_slower_than_half_the_budget_is_kept_up_with(start: Start, proxy: Proxy) -> None:
+    """Requests that come in the midst of a slow flush do not cut the next one short."""
+    instance = start(proxy.url, flush_budget_ms=500)
+    instance.add('queue="a"')
+    await instance.flusher.aflush()
+    proxy.reply_delay_ms = 300
+
+    async def request(after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        instance.add('queue="a"')
+        await instance.flusher.after_response()
+
+    await asyncio.gather(*(request(number * 0.05) for number in range(20)))
+    assert instance.flusher._breaker.pause_s() == 0
+    proxy.reply_delay_ms = 0
+    await instance.flusher.aflush()
+    assert await jobs_total(instance) == 21
+    assert list(await happened(instance.store, "kairo_batches")) == ['kairo_batches_total{outcome="applied"}']
+
+
+# In a process of its own: a loop that is closed like that leaves warnings to the garbage collector.
+ABANDONED = """
+import asyncio, gc, sys
+from tests.support.instance import redis_instance
+
+instance = redis_instance(sys.argv[1])
+
+async def abandoned():
+    instance.add('queue="a"')
+    asyncio.ensure_future(instance.flusher.after_response())
+    await asyncio.sleep(0.1)
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(abandoned())
+loop.close()
+print("closed", flush=True)
+sys.stdin.readline()
+instance.add('queue="a"')
+instance.flusher.flush()
+gc.collect()
+instance.add('queue="a"')
+asyncio.run(instance.flusher.aflush())
+"""
+
+
+async def test_a_loop_closed_in_the_midst_of_a_flush_hands_its_turn_on(
+    start: Start, redis_url: str, proxy: Proxy
+) -> None:
+    """An event loop that ends while Redis is silent does not stop every later flush of the process."""
+    proxy.black_hole = True
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ABANDONED, proxy.url, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+    assert child.stdout is not None
+    assert await child.stdout.readline() == b"closed\n"
+    proxy.black_hole = False
+    await child.communicate(b"go on\n")
+    assert child.returncode == 0
+    assert await jobs_total(start(redis_url)) == 3
+
+
+def test_a_blocking_flush_ends_with_its_budget(proxy: Proxy) -> None:
+    """Many slow batches are not sent one after the other beyond the time allowed."""
+    instance = redis_instance(proxy.url, flush_budget_ms=500)
+    for number in range(10_000):
+        instance.add(f'queue="{number}"')
+    proxy.reply_delay_ms = 200
+    with pytest.raises(StoreUnavailable):
+        instance.flusher.flush()
+    assert proxy.round_trips <= 4
+    proxy.reply_delay_ms = 0
+    while instance.flusher.pending:
+        with suppress(StoreUnavailable):  # on a busy machine not all of it fits into half a second
+            instance.flusher.flush()
+
+
+def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Proxy) -> None:
+    """An event loop that is never run again holds up others for a bounded time."""
+    instance = redis_instance(proxy.url, flush_budget_ms=100)
+    instance.add('queue="a"')
+    instance.flusher.flush()
+    proxy.black_hole = True
+
+    async def begin() -> None:
+        instance.add('queue="a"')
+        instance.flusher._start(instance.recorder.epoch)
+        await asyncio.sleep(0.01)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    proxy.black_hole = False
+    deadline_s = time.monotonic() + 30
+    while instance.flusher.pending:
+        assert time.monotonic() < deadline_s
+        with suppress(StoreUnavailable):
+            instance.flusher.flush()
+
+    async def end() -> None:
+        await asyncio.wait(instance.flusher._flights.values())
+        assert await jobs_total(instance) == 2
+        await instance.close()
+
+    loop.run_until_complete(end())
+    loop.close()
+
+
+async def test_whoever_insists_on_leaving_may(start: Start, proxy: Proxy) -> None:
+    """A request in a cancelled scope does not spin until its budget is spent; its increments arrive all the same."""
+    instance = start(proxy.url)
+    instance.add('queue="a"')
+    proxy.reply_delay_ms = 200
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await instance.flusher.after_response()
+    assert instance.flusher.pending
+    await instance.flusher.aflush()
+    proxy.reply_delay_ms = 0
+    assert await jobs_total(instance) == 1
+
+
+async def test_a_replica_is_left_for_the_new_master(start: Start, redis_url: str, redis_client: redis.Redis) -> None:
+    """An instance that finds its Redis turned into a replica asks for a new connection, and goes on."""
+    with private_redis(free_port()) as master_url, redis.Redis.from_url(master_url) as master:
+        instance = start(redis_url)
+        instance.add('queue="a"')
+        await instance.flusher.aflush()
+        address = master.get_connection_kwargs()
+        redis_client.replicaof(address["host"], address["port"])
+        instance.add('queue="a"')
+        with pytest.raises(StoreUnavailable, match="read only"):
+            await instance.flusher.aflush()
+        redis_client.replicaof("NO", "ONE")
+        await instance.flusher.aflush()
+    assert await jobs_total(instance) >= 1

@@ -1,0 +1,118 @@
+"""Instances as real processes: nothing lost between eight of them, nothing halved when some are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import redis
+
+from tests.support.instance import Start, samples
+from tests.support.proxy import Proxy
+from tests.support.worker_processes import expected, finish, start_worker
+
+REQUESTS = 5_000
+PROCESSES = 8
+
+
+async def test_eight_processes_count_exactly(start: Start, redis_url: str) -> None:
+    """Eight instances, 5,000 requests each, ten at a time: every counter, bucket and sum is what was sent."""
+    workers = [start_worker(redis_url, REQUESTS, at_once=10) for _ in range(PROCESSES)]
+    for worker in workers:
+        finish(worker)
+    found = await samples(start(redis_url).store, "")
+    wanted = expected(REQUESTS, PROCESSES)
+    assert {sample: found.get(sample) for sample in wanted} == wanted
+    assert 0 < found['kairo_batches_total{outcome="applied"}'] < PROCESSES * REQUESTS / 2  # they share flushes
+
+
+async def test_killed_processes_leave_nothing_half_applied(
+    start: Start, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """Four instances killed with -9 while they serve: what each had delivered is whole, the others are exact."""
+    doomed = [start_worker(redis_url, 10**6) for _ in range(4)]
+    try:
+        survivors = [start_worker(redis_url, 1_000) for _ in range(4)]
+        _wait_until(lambda: _flushes(redis_client) > 2_000)
+    finally:
+        for worker in doomed:
+            worker.send_signal(signal.SIGKILL)
+            worker.communicate()
+    for worker in survivors:
+        finish(worker)
+    found = await samples(start(redis_url).store, "")
+    labels = 'method="GET",route="/pieces/{number}"'
+    requests = found[f"http_request_duration_seconds_count{{{labels}}}"]
+    assert requests > 4_000
+    assert found[f'http_request_duration_seconds_bucket{{{labels},le="+Inf"}}'] == requests
+    assert found["piece_size_bytes_count"] == found['piece_size_bytes_bucket{le="+Inf"}'] == requests
+    assert found['pieces_total{kind="even"}'] + found['pieces_total{kind="odd"}'] == requests
+    assert sum(count for sample, count in found.items() if sample.startswith("http_requests_total")) == requests
+
+
+async def test_processes_behind_a_lossy_network_count_exactly(start: Start, redis_url: str, proxy: Proxy) -> None:
+    """Replies lost and connections cut at random moments while four instances serve: still exact."""
+    workers = [start_worker(proxy.url, 1_000) for _ in range(4)]
+    faults = 0
+    while any(worker.poll() is None for worker in workers):
+        proxy.lose_reply(to=b"EVALSHA")
+        _wait_until(lambda: not proxy.loss_is_pending or all(worker.poll() is not None for worker in workers))
+        faults += 1
+        if faults % 5 == 0:
+            proxy.cut()
+    for worker in workers:
+        finish(worker)
+    assert faults > 5
+    found = await samples(start(redis_url).store, "")
+    wanted = expected(1_000, 4)
+    assert {sample: found.get(sample) for sample in wanted} == wanted
+
+
+FORK = """
+import os
+from prometheus_client import Counter
+from lib.kairo_metrics import flush, install
+
+install()
+jobs = Counter("jobs", "Jobs.")
+jobs.inc()
+flush()
+jobs.inc(10)
+children = []
+for _ in range(4):
+    child = os.fork()
+    if child == 0:
+        for _ in range(50):
+            jobs.inc()
+            flush()
+        os._exit(0)
+    children.append(child)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+flush()
+"""
+
+
+async def test_forked_children_are_instances_of_their_own(start: Start, redis_url: str) -> None:
+    """A server that forks its workers neither loses nor repeats what the parent had counted."""
+    environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
+    command = [sys.executable, "-W", "error", "-c", FORK]
+    await asyncio.to_thread(subprocess.run, command, env=environment, check=True)
+    assert (await samples(start(redis_url).store, "jobs"))["jobs_total"] == 211
+
+
+def _flushes(client: redis.Redis) -> int:
+    calls: int = client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+    return calls
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

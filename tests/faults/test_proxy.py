@@ -1,0 +1,163 @@
+"""The proxy does to a connection what the tests of delivery say it does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from lib.kairo_metrics.dev.private_redis import private_redis
+from tests.support.proxy import Proxy
+
+TIMEOUT_S = 0.2
+
+
+@pytest.fixture
+def client(proxy: Proxy) -> Iterator[redis.Redis]:
+    """Give a connected client that never sends a command twice by itself."""
+    retry = Retry(NoBackoff(), 0)
+    with redis.Redis.from_url(
+        proxy.url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry
+    ) as client:
+        client.ping()
+        proxy.reset_counts()
+        yield client
+
+
+def test_it_counts_connections_and_round_trips(proxy: Proxy, client: redis.Redis) -> None:
+    """A pipeline is one round trip, a reply of any length too, and one connection serves them all."""
+    client.set("key", "x" * 1_000_000)
+    assert len(client.get("key") or "") == 1_000_000
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.ping()
+        pipeline.ping()
+        pipeline.execute()
+    assert (proxy.round_trips, proxy.connections) == (3, 0)
+    assert proxy.replies >= 3
+    client.connection_pool.disconnect()
+    client.ping()
+    assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("direction", ["request_delay_ms", "reply_delay_ms"])
+def test_it_delays_either_direction(proxy: Proxy, client: redis.Redis, direction: str) -> None:
+    """A delay is seen by every round trip."""
+    setattr(proxy, direction, 50)
+    started = time.monotonic()
+    client.ping()
+    assert 0.05 <= time.monotonic() - started < TIMEOUT_S
+
+
+@pytest.mark.parametrize(("then_cut", "error"), [(True, redis.ConnectionError), (False, redis.TimeoutError)])
+def test_a_lost_reply_is_one_whose_command_ran(
+    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis, *, then_cut: bool, error: type[Exception]
+) -> None:
+    """The client gets an error although the server did the work; the next command is answered again."""
+    proxy.lose_reply(to=b"INCR", then_cut=then_cut)
+    client.ping()
+    with pytest.raises(error):
+        client.incr("hits")
+    assert not proxy.loss_is_pending
+    assert redis_client.get("hits") == b"1"
+    assert client.incr("hits") == 2
+
+
+@pytest.mark.parametrize(("then_cut", "error"), [(True, redis.ConnectionError), (False, redis.TimeoutError)])
+def test_a_lost_request_is_one_that_never_ran(
+    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis, *, then_cut: bool, error: type[Exception]
+) -> None:
+    """The client gets an error and the server has heard of nothing; the next command is answered again."""
+    proxy.lose_request(of=b"INCR", then_cut=then_cut)
+    client.ping()
+    with pytest.raises(error):
+        client.incr("hits")
+    assert not proxy.loss_is_pending
+    assert redis_client.get("hits") is None
+    assert client.incr("hits") == 1
+
+
+def test_a_request_cut_in_its_midst_runs_only_when_it_is_whole(
+    proxy: Proxy, client: redis.Redis, redis_client: redis.Redis
+) -> None:
+    """The server gets the bytes before the cut and no other; with all of them it runs the command."""
+    request = b"*2\r\n$4\r\nINCR\r\n$4\r\nhits\r\n"
+    for at in (1, len(request) - 1, len(request)):
+        proxy.lose_request(of=b"INCR", at=at)
+        with pytest.raises(redis.ConnectionError):
+            client.execute_command("INCR", "hits")  # type: ignore[no-untyped-call]
+        deadline_s = time.monotonic() + 10
+        while (redis_client.get("hits") == b"1") != (at == len(request)):
+            assert time.monotonic() < deadline_s
+
+
+def test_a_reply_cut_in_its_midst_is_none(proxy: Proxy, client: redis.Redis) -> None:
+    """The client gets the bytes before the cut, and then the end of the connection."""
+    for at in range(len(b":1\r\n")):
+        proxy.lose_reply(to=b"INCR", at=at)
+        with pytest.raises(redis.ConnectionError):
+            client.incr("hits")
+    assert client.incr("hits") == 5
+
+
+def test_a_half_open_connection_is_reset_when_it_is_used(proxy: Proxy, client: redis.Redis) -> None:
+    """The client learns nothing until it sends something."""
+    proxy.half_open()
+    time.sleep(0.01)
+    with pytest.raises(redis.ConnectionError):
+        client.incr("hits")
+    assert client.incr("hits") == 1
+
+
+def test_a_deaf_address_neither_accepts_nor_refuses(proxy: Proxy, client: redis.Redis) -> None:
+    """New connections wait in vain; the open ones go on; afterwards it listens again."""
+    proxy.deafen()
+    assert client.incr("hits") == 1
+    proxy.cut()
+    for _ in range(2):
+        with pytest.raises(redis.RedisError):
+            client.incr("hits")
+    assert proxy.connections == 0
+    proxy.listen()
+    assert client.incr("hits") == 2
+
+
+def test_it_leads_to_another_server(proxy: Proxy, client: redis.Redis) -> None:
+    """After a failover the same address is another server."""
+    client.set("hits", "1")
+    with private_redis() as url:
+        proxy.lead_to(url)
+        assert client.get("hits") is None
+
+
+def test_a_black_hole_swallows_requests(proxy: Proxy, client: redis.Redis, redis_client: redis.Redis) -> None:
+    """The client waits until its own patience ends, and the server never hears of it."""
+    proxy.black_hole = True
+    with pytest.raises(redis.TimeoutError):
+        client.incr("hits")
+    assert redis_client.get("hits") is None
+    proxy.black_hole = False
+    assert client.incr("hits") == 1
+
+
+def test_cut_connections_and_refused_ones(proxy: Proxy, client: redis.Redis) -> None:
+    """A cut ends what is open; a refusal turns away what is new, until the proxy listens again at the same address."""
+    proxy.refuse()
+    client.ping()
+    proxy.cut()
+    for _ in range(2):
+        with pytest.raises(redis.ConnectionError):
+            client.incr("hits")
+    proxy.listen()
+    assert client.incr("hits") == 1
+
+
+async def test_it_serves_async_clients_and_unix_sockets() -> None:
+    """The Redis behind the proxy may listen on a Unix socket, and the client may be asynchronous."""
+    with private_redis() as url, Proxy(url) as proxy:
+        async with redis.asyncio.Redis.from_url(proxy.url) as client:
+            assert await client.incr("hits") == 1

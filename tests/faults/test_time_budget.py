@@ -1,0 +1,233 @@
+"""What a store that is away costs an instance, and how soon it is found again: reckoned in virtual time, exactly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.entrypoints import asgi
+from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
+from lib.kairo_metrics.errors import StoreUnavailable
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.store.command_flow import CommandFlow
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.deployment.platform.lambda_events import Call, http_api
+from tests.support.instance import Instance, settings
+from tests.support.warp import WarpLoop
+
+BUDGET_S = 1.0  # the default
+FOUND_WITHIN_S = 5.0
+AWAY_S = 60.0
+_ROUND_TRIP_S = 0.01
+
+
+class Remote(MemoryStore):
+    """A store behind a network that can be out.
+
+    Args:
+        loop: whose time it is.
+
+    Attributes:
+        outage: what becomes of whoever asks; None while all is well.
+        asked_s: when an instance tried to reach it, since the outage began.
+        back_s: when the outage was over.
+    """
+
+    def __init__(self, loop: WarpLoop) -> None:
+        super().__init__(settings(), lambda: int(loop.time() * 1000), loop.time)
+        self.outage: str | None = None
+        self.asked_s: list[float] = []
+        self.back_s = 0.0
+        self._time = loop.time
+        self._attempts = 0
+
+    def fail(self, outage: str, attempts: int = 0) -> None:
+        """Be out; with a number of attempts, only until the last of them has just begun."""
+        self.outage, self.asked_s, self._attempts = outage, [], attempts
+
+    def _come_back(self) -> None:
+        self.outage, self.back_s = None, self._time()
+
+    def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
+        """Apply it once the network has let it through."""
+        yield ("BATCH",)
+        return (yield from super().apply(writer, batch))
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Any]:
+        """Connect."""
+        self.asked_s.append(self._time())
+        if len(self.asked_s) == self._attempts:
+            asyncio.get_running_loop().call_later(0.001, self._come_back)
+        if self.outage == "packets dropped":
+            await asyncio.get_running_loop().create_future()
+        if self.outage == "refusing":
+            raise StoreUnavailable("refused")
+        yield self
+
+    async def call(self, *_commands: Any) -> list[Any]:
+        """Carry a command there and its reply back."""
+        await asyncio.sleep(_ROUND_TRIP_S)
+        if self.outage == "black hole":
+            await asyncio.get_running_loop().create_future()
+        if self.outage == "slow":
+            await asyncio.sleep(BUDGET_S)
+        if self.outage == "flapping" and int(self._time() * 10) % 3:
+            raise StoreUnavailable("the connection broke", sent=True, broken=True)
+        return [b"fine"]
+
+
+OUTAGES = "black hole", "packets dropped", "refusing", "slow", "flapping"
+
+
+@pytest.fixture
+def loop() -> Iterator[WarpLoop]:
+    """Give an event loop of virtual time."""
+    loop = WarpLoop()
+    asyncio.set_event_loop(loop)
+    yield loop
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.fixture
+def remote(loop: WarpLoop) -> Remote:
+    """Give a store that can be out."""
+    return Remote(loop)
+
+
+@pytest.fixture
+def instance(loop: WarpLoop, remote: Remote) -> Instance:
+    """Give an instance with the default budget, in that time."""
+    recorder = Recorder(loop.time)
+    clocks = loop.time, loop.time
+    return Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000), clocks))
+
+
+async def served(instance: Instance, loop: WarpLoop) -> float:
+    """Do what a request does, and return the instance's seconds behind its response."""
+    instance.add('queue="a"')
+    began_s = loop.time()
+    await instance.flusher.after_response()
+    return loop.time() - began_s
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+@pytest.mark.parametrize("pause_s", [0.02, 0.3])
+def test_a_request_costs_the_budget_at_most_and_nothing_while_the_breaker_is_open(
+    loop: WarpLoop, remote: Remote, instance: Instance, outage: str, pause_s: float
+) -> None:
+    """In a minute without the store few requests wait for it, none beyond its budget, and all others not at all."""
+
+    async def minute() -> list[float]:
+        await served(instance, loop)
+        remote.fail(outage)
+        began_s, costs = loop.time(), []
+        while loop.time() < began_s + AWAY_S:
+            is_open = instance.flusher._breaker.pause_s() > 0
+            cost = await served(instance, loop)
+            assert cost == 0.0 or not is_open
+            costs.append(cost)
+            await asyncio.sleep(pause_s)
+        return costs
+
+    costs = loop.run_until_complete(minute())
+    assert max(costs) <= BUDGET_S + 1e-9
+    if outage != "flapping":
+        # Three short pauses, and from then on an attempt each three seconds.
+        assert len(remote.asked_s) <= 4 + AWAY_S / 3
+        assert sum(cost > 0 for cost in costs) <= len(remote.asked_s)
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+@pytest.mark.parametrize("with_requests", [True, False])
+def test_a_store_that_is_back_is_found_within_5_seconds(loop: WarpLoop, outage: str, with_requests: bool) -> None:
+    """It comes back just after an attempt began: all is there within 5 s, even if no request comes any more."""
+
+    async def outlast(attempts: int) -> float:
+        remote, recorder, clocks = Remote(loop), Recorder(loop.time), (loop.time, loop.time)
+        instance = Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000), clocks))
+        await served(instance, loop)
+        remote.fail(outage, attempts)
+        requests = set()
+        while remote.outage is not None:
+            requests.add(asyncio.create_task(served(instance, loop)))
+            await asyncio.sleep(0.05)
+        while instance.flusher.pending:
+            assert loop.time() < remote.back_s + AWAY_S, "nobody tries any more"
+            if with_requests:
+                requests.add(asyncio.create_task(served(instance, loop)))
+            await asyncio.sleep(0.05)
+        await asyncio.wait(requests)
+        return loop.time() - remote.back_s
+
+    found_s = [loop.run_until_complete(outlast(attempts)) for attempts in range(1, 10)]
+    assert max(found_s) <= FOUND_WITHIN_S
+
+
+def test_the_answer_is_out_before_the_store_is_asked(loop: WarpLoop, remote: Remote, instance: Instance) -> None:
+    """With the store out in any way, each response leaves first; what comes behind it costs the client nothing."""
+    order: list[tuple[str, float]] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        instance.add('queue="a"')
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+    async def request() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+        asked, began_s = len(remote.asked_s), loop.time()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                assert len(remote.asked_s) == asked
+                order.append(("answered", loop.time() - began_s))
+
+        await asgi.Instrumented(app, instance.flusher)(scope, _never, send)
+        order.append(("over", loop.time() - began_s))
+
+    async def requests() -> None:
+        for outage in OUTAGES:
+            remote.fail(outage)
+            for _ in range(20):
+                await request()
+                await asyncio.sleep(0.2)
+
+    loop.run_until_complete(requests())
+    assert {seconds for what, seconds in order if what == "answered"} == {0.0}
+    assert max(seconds for what, seconds in order if what == "over") <= BUDGET_S + 1e-9
+
+
+async def _never() -> Any:
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_on_lambda_the_budget_bounds_what_a_response_waits(
+    loop: WarpLoop, remote: Remote, instance: Instance, outage: str
+) -> None:
+    """Where the answer leaves last, it is late by the budget at most, and by nothing while the breaker is open."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        instance.add('queue="a"')
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+    handler = lambda_handler(asgi.Instrumented(app, instance.flusher))
+    late_s = []
+    remote.fail(outage)
+    for _ in range(200):
+        is_open = instance.flusher._breaker.pause_s() > 0
+        began_s = loop.time()
+        assert handler(http_api(Call("GET", "/")), None)["statusCode"] == 200
+        late_s.append(loop.time() - began_s)
+        assert late_s[-1] == 0.0 or not is_open
+        loop.run_until_complete(asyncio.sleep(0.1))
+    assert max(late_s) <= BUDGET_S + 1e-9
+    assert sum(late_s) < 0.4 * (200 * 0.1 + sum(late_s)), "most of the time is the requests' own"

@@ -1,0 +1,1 @@
+"""What tests share: servers, instances, clients and runners of programs. No tests."""

@@ -1,0 +1,33 @@
+"""Batches made by hand, and sending them to a store of either kind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from lib.kairo_metrics.model.batch import Batch, FamilyDelta, Verdict, Writer
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.store.command_flow import run_flow
+from lib.kairo_metrics.store.protocol import Store
+from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.instance import JOBS
+
+WRITER = Writer("w1", 0)
+
+
+def send(store: Store, sealed: Batch, writer: Writer = WRITER) -> Verdict:
+    """Apply a batch over a blocking link."""
+
+    with store.sync_client() as link:
+        verdict = run_flow(store.apply(writer, sealed), link)
+    if isinstance(store, RedisStore):
+        asyncio.run(store.aclose())
+    return verdict
+
+
+def batch(seq: int, *families: FamilyDelta) -> Batch:
+    return Batch(seq, families, time.monotonic())
+
+
+def delta(*series: tuple[str, str], schema: Schema = JOBS, announce: bool = True) -> FamilyDelta:
+    return FamilyDelta(schema, series, 1.0, schema.metadata() if announce else "")

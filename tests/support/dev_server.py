@@ -1,0 +1,118 @@
+"""The dev server as a user runs it: a process of its own, on a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from lib.kairo_metrics.dev.private_redis import free_port
+
+REPOSITORY = Path(__file__).parents[2]
+
+# What would change the server and comes from whoever runs the tests.
+_FOREIGN = re.compile(
+    r"PORT|ENABLE_METRICS|DATABASE_URL|PROMETHEUS_URL|REDIS_URL|REDIS_TLS_URL|KV_URL|CRON_SECRET|VERCEL.*|METRICS_.*"
+)
+
+
+class DevServer:
+    """A running `python -m lib.kairo_metrics dev`.
+
+    Args:
+        process: the server; it leads a process group of its own, as a terminal would give it.
+        port: its TCP port on 127.0.0.1.
+        log: the file that takes all it prints.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = log
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far, errors included."""
+        return Path(self._log.name).read_text(errors="replace")
+
+    @property
+    def token(self) -> str:
+        """The bearer token that it printed."""
+        return self._printed("Token")
+
+    @property
+    def redis_url(self) -> str:
+        """The URL of its Redis, as it printed it: without a password."""
+        return self._printed("Redis")
+
+    def wait_until_ready(self, timeout_s: float = 30) -> None:
+        """Wait for the line that says the socket listens, or fail with what was printed instead."""
+        deadline = time.monotonic() + timeout_s
+        while not re.search(r"^Ready\b", self.output, re.MULTILINE):
+            assert self.process.poll() is None, f"the dev server ended with {self.process.returncode}:\n{self.output}"
+            assert time.monotonic() < deadline, f"the dev server is not ready after {timeout_s} s:\n{self.output}"
+            time.sleep(0.02)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 15) -> int:
+        """Send the signal, wait, and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout_s)
+
+    def _printed(self, name: str) -> str:
+        found = re.search(rf"^  {name}  (\S+)", self.output, re.MULTILINE)
+        assert found, f"the dev server printed no {name}:\n{self.output}"
+        return found[1]
+
+
+@contextlib.contextmanager
+def dev_server(root: Path = REPOSITORY, env: Mapping[str, str] | None = None) -> Iterator[DevServer]:
+    """Serve the functions in `root` until the block ends; then SIGTERM must end the server with code 0.
+
+    Args:
+        root: the project's folder.
+        env: variables on top of the tests' own environment, which is cleared of what configures the server.
+    """
+    with starting_dev_server(root, env) as server:
+        server.wait_until_ready()
+        yield server
+        if server.process.poll() is None:
+            assert server.stop() == 0, server.output
+
+
+@contextlib.contextmanager
+def starting_dev_server(
+    root: Path = REPOSITORY, env: Mapping[str, str] | None = None, command: Sequence[str] | None = None
+) -> Iterator[DevServer]:
+    """Start the server and do not wait for it; whatever happens in the block, it is gone afterwards.
+
+    Args:
+        root: as for `dev_server`.
+        env: the same.
+        command: starts the server in another way, such as through make.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
+    port = free_port()
+    with tempfile.NamedTemporaryFile(prefix="dev-server-", suffix=".log") as log:
+        process = subprocess.Popen(
+            command or [sys.executable, "-m", "lib.kairo_metrics", "dev", "--root", str(root)],
+            cwd=REPOSITORY,
+            env={**inherited, "PORT": str(port), **(env or {})},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield DevServer(process, port, log)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # the group has ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,92 @@
+"""Running `doctor` in the test's process, in an environment of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lib.kairo_metrics.cli import main
+from lib.kairo_metrics.cli.doctor.finding import CHECKS
+from tests.support.instance import Start
+
+__all__ = ["TOKEN", "Doctor", "Report", "doctor", "filled", "healthy"]
+
+TOKEN = "9f1c2ab47d6e803b5f7ac04e1d92b683"
+# What would change the report and comes from whoever runs the tests.
+_FOREIGN = re.compile(r"ENABLE_METRICS|(REDIS|REDIS_TLS|KV)_URL|VERCEL_ENV|METRICS_.*|NO_COLOR|TERM|SSL_CERT_.*")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `doctor --json` said.
+
+    Args:
+        code: the exit code.
+        checks: (mark, finding, advice) by the name of the check; of several the first that is not ok.
+        printed: all of the output.
+    """
+
+    code: int
+    checks: dict[str, tuple[str, str, str]]
+    printed: str
+
+    def mark(self, check: str) -> str:
+        return self.checks[check][0]
+
+    def said(self, check: str) -> str:
+        """Return finding and advice."""
+        return " -> ".join(self.checks[check][1:])
+
+    @property
+    def failed(self) -> set[str]:
+        return {check for check, (mark, *_) in self.checks.items() if mark == "fail"}
+
+    @property
+    def warned(self) -> set[str]:
+        return {check for check, (mark, *_) in self.checks.items() if mark == "warn"}
+
+
+Doctor = Callable[..., Report]
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    """Give a function that runs `doctor` with arguments, in an environment with these of our variables alone."""
+
+    def run(*arguments: str, **environ: str) -> Report:
+        for name in list(os.environ):
+            if _FOREIGN.fullmatch(name):
+                monkeypatch.delenv(name)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        code = main(["doctor", "--json", *arguments])
+        printed = capsys.readouterr()
+        checks: dict[str, tuple[str, str, str]] = {}
+        for entry in json.loads(printed.out)["checks"]:
+            assert entry["check"] in CHECKS
+            # What is wrong comes with what to do.
+            assert entry["advice"] or entry["mark"] not in {"warn", "fail"}
+            if checks.get(entry["check"], ("ok",))[0] == "ok":
+                checks[entry["check"]] = entry["mark"], entry["finding"], entry["advice"]
+        return Report(code, checks, printed.out + printed.err)
+
+    return run
+
+
+def healthy(redis_url: str, **changes: str) -> dict[str, str]:
+    """Give the variables of a deployment with nothing wrong."""
+    return {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": TOKEN, "REDIS_URL": redis_url, **changes}
+
+
+async def filled(start: Start, redis_url: str, count: int = 1, **changes: Any) -> None:
+    """Let an instance deliver so many series of one family."""
+    instance = start(redis_url, **changes)
+    for number in range(count):
+        instance.add(f'queue="{number}"')
+    await instance.flusher.aflush()

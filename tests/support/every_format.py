@@ -1,0 +1,140 @@
+"""A page in every format in which it is served or pushed, read by strict readers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from io import BytesIO
+
+from google.protobuf.proto import parse_length_prefixed
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from lib.kairo_metrics.exposition import client_model_pb2 as model
+from lib.kairo_metrics.exposition.negotiate import choose_format
+from lib.kairo_metrics.exposition.remote_write import write_requests
+from lib.kairo_metrics.model.labels import label_pairs
+from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
+from lib.kairo_metrics.store.protocol import Store
+from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.write_receiver import decoded
+
+__all__ = ["FORMATS", "Samples", "read_in_every_format"]
+
+Samples = dict[str, str]
+
+FORMATS = {
+    "text 0.0.4": "text/plain;version=0.0.4",
+    "text 1.0.0": "text/plain;version=1.0.0;escaping=allow-utf-8",
+    "text 1.0.0, escaped": "text/plain;version=1.0.0;escaping=underscores",
+    "OpenMetrics": "application/openmetrics-text;version=1.0.0",
+    "OpenMetrics, UTF-8": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+    "protobuf": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+}
+
+
+def read_in_every_format(store: Store) -> Samples:
+    """Scrape in each format, fail where a scraper would, and return the samples of the plain text."""
+    return asyncio.run(_read(store))
+
+
+async def _read(store: Store) -> Samples:
+    found: dict[str, Samples] = {}
+    try:
+        for name, accept in FORMATS.items():
+            form = choose_format(accept)
+            extras = replace(form.extras, created=True, escaping=form.escaping or "underscores")
+            scrape = await collect(store, Limits(3600), extras=extras)
+            page = b"".join(form.render(scrape.page))
+            if name == "protobuf":
+                _read_protobuf(page)
+                continue
+            found[name] = _samples(page.decode(), openmetrics="OpenMetrics" in name)
+            read = list((parse_openmetrics if "OpenMetrics" in name else parse_text)(page.decode()))
+            assert read
+        _read_pushed(await collect(store, Limits(3600)))
+    finally:
+        if isinstance(store, RedisStore):
+            await store.aclose()
+    return found["text 0.0.4"]
+
+
+def _samples(page: str, *, openmetrics: bool) -> Samples:
+    """Return the samples by their names and labels, and fail where Prometheus' own parsers would."""
+    samples: Samples = {}
+    lines = page.split("\n")
+    assert lines.pop() == ""
+    if openmetrics:
+        assert lines.pop() == "# EOF"
+    types = [line.split(" ")[2] for line in lines if line.startswith("# TYPE ")]
+    assert len(set(types)) == len(types)
+    for line in lines:
+        if line.startswith("#"):
+            continue
+        sample = line.partition(" # ")[0] if openmetrics else line
+        series, _, value = sample.rpartition(" ")
+        assert series not in samples, line
+        _check_number(value)
+        samples[series] = value
+        _check_labels(name for name, _ in label_pairs(series.partition("{")[2].removesuffix("}")))
+    return samples
+
+
+def _check_number(text: str) -> None:
+    """Fail where Go's parser would: it takes a number beyond the floats for an error, and so does a JSON reader."""
+    assert "_" not in text
+    assert math.isfinite(float(text)) or text in {"+Inf", "-Inf", "NaN"}, text
+
+
+def _check_labels(names: Iterable[str]) -> None:
+    listed = list(names)
+    assert len(set(listed)) == len(listed), listed
+    assert "__name__" not in listed
+    assert "" not in listed
+
+
+def _read_protobuf(page: bytes) -> None:
+    names = []
+    for family in _families(page):
+        names.append(family.name)
+        for metric in family.metric:
+            _check_labels(pair.name for pair in metric.label)
+            _check_histogram(metric.histogram)
+    assert len(set(names)) == len(names)
+
+
+def _families(page: bytes) -> Iterator[model.MetricFamily]:
+    source = BytesIO(page)
+    while (family := parse_length_prefixed(model.MetricFamily, source)) is not None:
+        yield family
+
+
+def _check_histogram(histogram: model.Histogram) -> None:
+    """Fail where Prometheus would refuse to append it, and the whole page with it."""
+    counts = [bucket.cumulative_count for bucket in histogram.bucket]
+    assert counts == sorted(counts)
+    spans = [*histogram.positive_span, *histogram.negative_span]
+    assert sum(span.length for span in spans) == len(histogram.positive_delta) + len(histogram.negative_delta)
+    if spans:
+        assert -4 <= histogram.schema <= 8
+        inside = histogram.zero_count
+        for deltas in (histogram.positive_delta, histogram.negative_delta):
+            count = 0
+            for delta in deltas:
+                count += delta
+                assert count >= 0
+                inside += count
+        assert inside == histogram.sample_count
+
+
+def _read_pushed(scrape: Scrape) -> None:
+    pushed = set()
+    for _, body in write_requests(scrape.page, {"job": "kairo"}):
+        for labels, _, _ in decoded(body):
+            names = list(labels)
+            assert names == sorted(names)
+            key = tuple(labels.items())
+            assert key not in pushed
+            pushed.add(key)

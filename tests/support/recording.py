@@ -1,0 +1,46 @@
+"""The process's own pipeline, opened afresh for a test, and a way to read what it has delivered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.instance import samples, settings
+
+__all__ = ["Recording", "recording"]
+
+
+class Recording:
+    """What the instruments of this process have counted during a test."""
+
+    def __init__(self, opened: pipeline.Pipeline) -> None:
+        self.pipeline = opened
+
+    @property
+    def store(self) -> MemoryStore:
+        """Return the store that the pipeline delivers to."""
+        assert isinstance(self.pipeline.store, MemoryStore)
+        return self.pipeline.store
+
+    async def samples(self, prefix: str) -> dict[str, float]:
+        """Flush, and give the samples whose line begins so."""
+        await self.pipeline.flusher.aflush()
+        return await samples(self.store, prefix)
+
+
+@pytest.fixture
+async def recording() -> AsyncIterator[Recording]:
+    """Open the process's pipeline on a memory store, with nothing pending."""
+    RECORDER.forget()
+    RECORDER._followers.clear()
+    pipeline.close_pipeline()
+    chosen = settings()
+    opened = pipeline.open_pipeline(chosen, MemoryStore(chosen))
+    assert opened is not None
+    RECORDER.forget()
+    yield Recording(opened)
+    pipeline.close_pipeline()

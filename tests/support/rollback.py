@@ -1,0 +1,109 @@
+"""Writers and pages on a Redis that goes back in time, for the tests of what they make of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from lib.kairo_metrics.exposition.negotiate import PLAIN
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.model import recovery
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.rollback import high_water
+from lib.kairo_metrics.scrape.state_reader import StateReader
+from tests.support.instance import WAIT, Instance, Start, settings
+
+__all__ = ["A", "Disk", "Page", "Site", "add", "let_time_go_by"]
+
+SIZE = Schema("size", "native", ("queue",), ("1.0", "+Inf"), help="Sizes.")
+SHARES = Schema("shares", "gauge", ("queue",), mode="sum", help="Shares held.")
+A = 'jobs_total{queue="a"}'
+
+
+class Disk:
+    """What a Redis had on its disk: all keys as they were, with the time that they have left."""
+
+    def __init__(self, client: Any) -> None:  # redis-py types replies as bytes or str
+        self._client = client
+        self._keys = {key: (client.dump(key), max(0, client.pttl(key))) for key in client.scan_iter()}
+
+    def load(self) -> None:
+        """Have Redis come up with it."""
+        self._client.flushall()
+        for key, (dump, left_ms) in self._keys.items():
+            self._client.restore(key, left_ms, dump)
+
+
+class Page:
+    """A function that serves the page: warm from one scrape to the next."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._store: Any = instance.store
+        self._reader = StateReader(instance.store, settings(), instance.flusher.aflush)
+
+    async def __call__(self, *names: str) -> dict[str, float]:
+        """Scrape; return the samples."""
+        page = await self._reader.read_page(time.perf_counter(), 5, frozenset(names))
+        await self._reader.maintain()
+        lines = b"".join(PLAIN.render(page)).decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+    async def read_slowly(self) -> tuple[asyncio.Task[dict[str, float]], asyncio.Event]:
+        """Start a scrape; it has read everything, and hears of it when the event is set."""
+        scan, has_read, go_on = self._store.scan, asyncio.Event(), asyncio.Event()
+
+        async def slow_scan(entries: Any) -> AsyncIterator[Any]:
+            found = [chunk async for chunk in scan(entries)]
+            has_read.set()
+            await go_on.wait()
+            for chunk in found:
+                yield chunk
+
+        self._store.scan = slow_scan
+        scrape = asyncio.create_task(self())
+        await has_read.wait()
+        self._store.scan = scan
+        return scrape, go_on
+
+
+class Site:
+    """Writers, and functions that serve the page, on one Redis."""
+
+    def __init__(self, start: Start, redis_url: str, client: Any) -> None:
+        self._start, self._redis_url = start, redis_url
+        self.client = client
+        self.shards = 1
+
+    def writer(self) -> Instance:
+        return self._start(self._redis_url, shards=self.shards)
+
+    def page(self) -> Page:
+        return Page(self.writer())
+
+    def disk(self) -> Disk:
+        return Disk(self.client)
+
+
+async def add(instance: Instance, times: int = 1) -> None:
+    """Count so often, in as many batches: a job of one, a wait in the second bucket, a size and a share."""
+    for _ in range(times):
+        instance.add('queue="a"')
+        instance.add('queue="a"', 1.0, schema=WAIT, index=3)
+        instance.add('queue="a"', 0.5, schema=WAIT, index=1)
+        observed = NativeCounts(3, 0.001)
+        observed.observe(2.0)
+        with instance.recorder.lock:
+            instance.recorder.observe(PendingSeries(SIZE, 'queue="a"'), observed, 160, weight=1.0)
+        instance.add('queue="a"', schema=SHARES)
+        await instance.flusher.aflush()
+
+
+def let_time_go_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody wait any more for instances to send again."""
+    for module in (high_water, recovery):
+        monkeypatch.setattr(module, "RECOVERY_MS", 0)

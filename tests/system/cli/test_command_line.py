@@ -1,0 +1,124 @@
+"""The command line as a whole: help, completion, progress, and ends that nobody asked for."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lib.kairo_metrics.cli import main
+from lib.kairo_metrics.cli import terminal as terminals
+from lib.kairo_metrics.cli.terminal import Progress, Terminal
+from tests.support.dev_server import REPOSITORY
+
+COMMANDS = ("dev", "serve", "doctor", "series", "show", "wipe", "completion")
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers what was drawn."""
+
+    encoding = "ascii"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def completed(line: str, script: str) -> list[str]:
+    """Return what bash offers behind the last word of a line."""
+    words = line.split(" ")
+    ask = f"""
+        COMP_WORDS=({" ".join(f"'{word}'" for word in words)}) COMP_CWORD={len(words) - 1}
+        _kairo_metrics kairo-metrics '{words[-1]}' '{words[-2]}'
+        echo "${{COMPREPLY[@]}}"
+    """
+    ran = subprocess.run(["bash", "-c", script + ask], capture_output=True, text=True, check=True)
+    assert ran.stderr == ""
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("kairo-metrics s", ["serve", "series", "show"]),
+        ("kairo-metrics wipe --", ["--help", "--family", "--records", "--dry-run", "--yes", "--json"]),
+        ("kairo-metrics doctor --to", ["--token-env"]),
+        ("kairo-metrics series --by ", ["series", "writes", "label"]),
+        ("kairo-metrics dev --po", ["--port"]),
+    ],
+)
+def test_bash_completes_commands_and_options(capsys: pytest.CaptureFixture[str], line: str, offered: list[str]) -> None:
+    """A real bash that sources the script offers what the program takes."""
+    assert main(["completion"]) == 0
+    assert completed(line, capsys.readouterr().out) == offered
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` works everywhere, and the program lists its commands."""
+    for arguments in ([command, "--help"], ["--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        assert command in capsys.readouterr().out
+
+
+def test_the_program_starts_as_a_module() -> None:
+    """`python -m lib.kairo_metrics` is the same program."""
+    command = [sys.executable, "-m", "lib.kairo_metrics", "--help"]
+    shown = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert all(command in shown for command in COMMANDS)
+
+
+def test_progress_is_for_long_work_on_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long work says how far it is and cleans up; short work, and work without a terminal, says nothing."""
+    monkeypatch.setattr(terminals, "_SOON_S", 0)
+    screen, file = Screen(), io.StringIO()
+    for err in (screen, file):
+        with Progress(Terminal(io.StringIO(), err), "keys looked at") as progress:
+            progress.at(50, 200)
+    assert screen.getvalue() == "\r\x1b[Kkeys looked at: 50 of 200 (25%)\r\x1b[K"
+    assert file.getvalue() == ""
+    monkeypatch.setattr(terminals, "_SOON_S", 60)
+    short = Screen()
+    with Progress(Terminal(io.StringIO(), short), "keys looked at") as progress:
+        progress.at(50)
+    assert short.getvalue() == ""
+
+
+def test_a_terminal_without_the_characters_gets_others() -> None:
+    """Where the encoding has no blocks, nothing fails and bars are drawn otherwise."""
+    screen = Screen()
+    terminal = Terminal(screen, plain=True)
+    terminal.say("█ 路")
+    assert screen.getvalue() == "? ?\n"
+    assert not terminal.can_print("█")
+
+
+def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends a command as a shell expects it, without a traceback."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lib.kairo_metrics.cli.commands.series._series", interrupted)
+    assert main(["series"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_every_command_and_option_is_described() -> None:
+    """What the program takes stands in the documentation."""
+    described = "".join((REPOSITORY / "docs" / file).read_text() for file in ("cli.md", "doctor.md"))
+    script = subprocess.run(
+        [sys.executable, "-m", "lib.kairo_metrics", "completion"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for command in set(COMMANDS) - {"dev", "serve"}:
+        [words] = re.findall(rf'^ +{command}\) words="([^"]*)"', script, re.MULTILINE)
+        assert f"`{command}" in described
+        assert [option for option in words.split() if f"`{option}" not in described] == []

@@ -1,0 +1,313 @@
+"""`series` and `show`: what is in the store, for people and for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import yaml
+
+from lib.kairo_metrics.cli.histogram_quantiles import bars, quantile
+from lib.kairo_metrics.dev.private_redis import free_port
+from lib.kairo_metrics.model.schema import Schema
+from tests.support.command_run import Command, on_terminal
+from tests.support.instance import JOBS, WAIT, redis_instance
+from tests.support.prometheus_server import require
+from tests.support.proxy import Proxy
+
+LEVEL = Schema("level", "gauge", (), mode="sum", help="A level.")
+SIZES = Schema("sizes", "summary", ("kind",), help="Sizes.")
+
+
+@pytest.fixture
+def filled(redis_url: str) -> str:
+    """Let instances deliver four families; give the URL of the Redis that holds them."""
+
+    async def fill() -> None:
+        instance = redis_instance(redis_url)
+        for number in range(5):
+            instance.add(f'queue="{number}"', number + 1)
+        for index, count in ((1, 9.5), (2, 3), (3, 5), (4, 2)):
+            instance.add('queue="a"', count, schema=WAIT, index=index)
+        instance.add('queue="b"', 1, schema=WAIT, index=2)
+        instance.add("", 2.5, schema=LEVEL)
+        instance.add('kind="x"', 4, schema=SIZES)
+        instance.add('kind="x"', 10, schema=SIZES, index=2)
+        await instance.flusher.aflush()
+        await instance.close()
+
+    asyncio.run(fill())
+    return redis_url
+
+
+@pytest.mark.usefixtures("filled")
+def test_families_are_ranked_by_their_series(command: Command) -> None:
+    """Whoever wonders what takes the room sees the largest family first, and how near its cap it is."""
+    shown = command("series", METRICS_MAX_SERIES="10")
+    assert shown.code == 0
+    first = next(line for line in shown.lines if line[:1] == ["jobs"])
+    assert first[:6] == ["jobs", "counter", "5", "50.0%", "5", "15"]
+    assert shown.lines[1][0] == "jobs"
+    assert "kairo_samples_overflowed" not in shown.out
+    assert "5 families in the namespace development" in shown.out
+
+
+@pytest.mark.usefixtures("filled")
+def test_families_are_ranked_by_what_is_written(command: Command, redis_client: redis.Redis) -> None:
+    """A large family that nobody writes any more comes after a small one that is in use."""
+    [key] = redis_client.keys("*:series:jobs:*")
+    for field in redis_client.hkeys(key):
+        redis_client.hset(key, field, "1 1700000000000 1700000000000")
+    families = command("series", "--by", "writes", "--json").json["families"]
+    assert families[0]["family"] == "wait_seconds"
+    assert (families[0]["written"], families[0]["counted"]) == (2, 11)
+    assert families[-1]["family"] == "jobs"
+    assert families[-1]["written"] == 0
+
+
+@pytest.mark.usefixtures("filled")
+def test_counted_is_what_can_be_known(command: Command) -> None:
+    """Observations of histograms and summaries and sums of counters are told; of a gauge nothing is invented."""
+    counted = {entry["family"]: entry["counted"] for entry in command("series", "--json").json["families"]}
+    assert counted == {"jobs": 15, "wait_seconds": 11, "sizes": 4, "level": None, "kairo_batches": 1}
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_label_that_grows_is_found(command: Command) -> None:
+    """Labels are ranked by their different values, with the value that most series have."""
+    shown = command("series", "--by", "label", "--top", "1", "--json").json
+    assert shown["labels"] == [{"family": "jobs", "label": "queue", "values": 5, "top_value": "0", "top_series": 1}]
+    assert shown["total"] == 4
+
+
+@pytest.mark.usefixtures("filled")
+def test_one_family_s_label_sets(command: Command) -> None:
+    """A family, by any of its names, is shown label set by label set; by writes, those with most counts first."""
+    for name in ("jobs", "jobs_total"):
+        shown = command("series", "--family", name, "--by", "writes", "--top", "2", "--json").json
+        assert [(entry["labels"], entry["counted"]) for entry in shown["label_sets"]] == [
+            ({"queue": "4"}, 5),
+            ({"queue": "3"}, 4),
+        ]
+    assert '{queue="4"}' in command("series", "--family", "jobs").out
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_newest_series_of_a_family_come_first(command: Command, redis_client: redis.Redis) -> None:
+    """Where series multiply, the latest ones show where they come from."""
+    [key] = redis_client.keys("*:series:jobs:*")
+    redis_client.hset(key, 'queue="new"', "1 1900000000000 1900000000000")
+    [newest, *_] = command("series", "--family", "jobs", "--json").json["label_sets"]
+    assert newest["labels"] == {"queue": "new"}
+
+
+def test_shards_are_added_up(command: Command, redis_url: str) -> None:
+    """Where writers are spread over shards, a label set is one line all the same."""
+
+    async def fill() -> None:
+        for _ in range(6):
+            instance = redis_instance(redis_url, shards=3)
+            instance.add('queue="a"')
+            await instance.flusher.aflush()
+            await instance.close()
+
+    asyncio.run(fill())
+    shown = command("series", "--family", "jobs", "--json", METRICS_SHARDS="3").json
+    assert [entry["counted"] for entry in shown["label_sets"]] == [6]
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_counter_and_a_gauge_are_a_table(command: Command) -> None:
+    """`show` prints label sets and values as a scrape would say them."""
+    shown = command("show", "jobs_total")
+    assert shown.lines[0][:2] == ["jobs", "(counter)"]
+    assert ['{queue="4"}', "5"] in shown.lines
+    assert ["(no", "labels)", "2.5"] in command("show", "level").lines
+    assert ['{kind="x"}', "4", "2.5"] in command("show", "sizes").lines
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_histogram_is_a_picture(command: Command) -> None:
+    """Buckets are bars, the largest over the full width, and the quantiles stand where they lie."""
+    shown = command("show", "wait_seconds")
+    assert ['{queue="a"}', "10", "0.95", "0.46", ">", "1", ">", "1"] in shown.lines
+    pictures = [line.split() for line in shown.out.splitlines() if line.lstrip().startswith(("<=", ">"))]
+    assert [line[:3] for line in pictures] == [["<=", "0.1", "4"], ["<=", "1.0", "5"], [">", "1.0", "2"]]
+    assert pictures[1][3] == "█" * 40
+    assert "p50" in pictures[1]
+    assert {"p95", "p99"} <= set(pictures[2])
+
+
+@pytest.mark.usefixtures("filled")
+def test_labels_narrow_what_is_shown(command: Command) -> None:
+    """`--label` keeps the series that have it; one that no series has is an error with the labels there are."""
+    assert "11" not in {word for line in command("show", "wait_seconds", "--label", "queue=b").lines for word in line}
+    missed = command("show", "wait_seconds", "--label", "route=/")
+    assert missed.code == 1
+    assert 'no series with route="/"; its labels are queue' in missed.err
+
+
+@pytest.mark.usefixtures("filled")
+def test_show_speaks_json(command: Command) -> None:
+    """Programs get labels taken apart, cumulative buckets, and no number that JSON does not have."""
+    shown = command("show", "wait_seconds", "--label", "queue=a", "--json").json
+    assert (shown["name"], shown["type"]) == ("wait_seconds", "histogram")
+    [series] = shown["series"]
+    assert series["labels"] == {"queue": "a"}
+    assert series["buckets"] == {"0.1": 3, "1.0": 8, "+Inf": 10}
+    assert (series["count"], series["sum"], series["p50"]) == (10, 9.5, pytest.approx(0.46))
+    assert command("show", "sizes", "--json").json["series"][0]["count"] == 4
+    assert command("show", "level", "--json").json["series"] == [{"labels": {}, "value": 2.5}]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("show", "job_total"), ("series", "--family", "job_total"), ("wipe", "--family", "job_total")]
+)
+@pytest.mark.usefixtures("filled")
+def test_a_mistyped_metric_is_told_what_is_near(command: Command, arguments: tuple[str, ...]) -> None:
+    """A name that does not exist is an error that guesses what was meant."""
+    shown = command(*arguments)
+    assert shown.code == 1
+    assert "did you mean jobs_total" in shown.err
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize("arguments", [("series",), ("show", "jobs")])
+@pytest.mark.usefixtures("filled")
+def test_an_empty_namespace_is_named(command: Command, arguments: tuple[str, ...]) -> None:
+    """Whoever looks into the wrong namespace is told which one it was."""
+    shown = command(*arguments, METRICS_NAMESPACE="preview")
+    assert "nothing is stored under the namespace 'preview'" in shown.out + shown.err
+
+
+@pytest.mark.parametrize("arguments", [("series",), ("show", "jobs"), ("wipe", "--yes")])
+def test_a_store_that_is_away_or_not_set_is_one_clear_line(command: Command, arguments: tuple[str, ...]) -> None:
+    """No traceback, and an exit code for scripts; a bad setting is told from a store that is away."""
+    for url, code in ((f"redis://127.0.0.1:{free_port()}", 1), ("", 1), ("http://redis", 2)):
+        shown = command(*arguments, REDIS_URL=url)
+        assert (shown.code, shown.out, shown.err.count("\n")) == (code, "", 1)
+
+
+def test_a_silent_store_is_not_waited_for_for_ever(
+    command: Command, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes the connection and says nothing ends the command with advice."""
+    monkeypatch.setattr("lib.kairo_metrics.cli.store_access._PATIENCE_MS", 200)
+    proxy.black_hole = True
+    shown = command("series", REDIS_URL=proxy.url)
+    assert shown.code == 1
+    assert "doctor" in shown.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("series", "--top", "0"), ("series", "--by", "size"), ("show",), ("show", "x", "--label", "y")]
+)
+def test_arguments_that_can_not_work_are_refused(command: Command, arguments: tuple[str, ...]) -> None:
+    """A mistyped option is told by its name, with exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        command(*arguments)
+    assert ended.value.code == 2
+
+
+def test_a_label_can_not_play_with_the_terminal(command: Command, redis_url: str) -> None:
+    """What a client may have put into a label is printed, not obeyed; so is a metric's help."""
+    coloured = replace(JOBS, help="Jobs \x1b[31mdone.")
+
+    async def fill() -> None:
+        instance = redis_instance(redis_url)
+        instance.add('queue="\x1b[2Jred 路"', schema=coloured)
+        await instance.flusher.aflush()
+        await instance.close()
+
+    asyncio.run(fill())
+    shown = command("show", "jobs").out
+    assert "\x1b" not in shown
+    assert r"\x1b[2Jred 路" in shown
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colour_is_for_terminals(command: Command, filled: str, environ: dict[str, str], coloured: bool) -> None:
+    """Colour and nothing cut off elsewhere; on a terminal colours, unless NO_COLOR or a dumb terminal says no."""
+    shown = on_terminal(["show", "wait_seconds"], {"REDIS_URL": filled, "COLUMNS": "50", **environ})
+    assert shown.code == 0
+    assert ("\x1b[" in shown.out) == coloured
+    assert "\x1b" not in command("show", "wait_seconds").out
+
+
+def test_a_table_fits_the_terminal(filled: str) -> None:
+    """A label set that is too long for the terminal is cut, and says so."""
+    shown = on_terminal(["series", "--family", "jobs"], {"REDIS_URL": filled, "COLUMNS": "46", "NO_COLOR": "1"})
+    table = shown.out.split("\r\n\r\n")[0].splitlines()
+    assert max(map(len, table)) <= 46
+    assert "…" in shown.out
+
+
+@pytest.mark.parametrize(("columns", "longest"), [("100", 40), ("46", 22), ("10", 8)])
+def test_a_picture_fits_the_terminal(filled: str, columns: str, longest: int) -> None:
+    """On a narrow terminal the bars are shorter, and the names of the quantiles still stand behind them."""
+    environ = {"REDIS_URL": filled, "COLUMNS": columns, "NO_COLOR": "1"}
+    picture = on_terminal(["show", "wait_seconds"], environ).out.split("\r\n\r\n")[-1]
+    assert max(line.count("█") for line in picture.splitlines()) == longest
+    assert max(map(len, picture.splitlines())) <= max(46, int(columns))
+
+
+def test_a_reader_that_is_gone_is_no_traceback(filled: str) -> None:
+    """`series | head -1` ends quietly."""
+    line = f"REDIS_URL={filled} METRICS_NAMESPACE=development python -m lib.kairo_metrics series --json | head -1"
+    ran = subprocess.run(
+        ["bash", "-c", f"PATH={Path(sys.executable).parent}:$PATH; {line}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "{\n"
+    assert ran.stderr == ""
+
+
+HISTOGRAMS = [
+    ("0.1 1.0 +Inf", (3, 5, 2)),
+    ("0.1 1.0 +Inf", (10, 0, 0)),
+    ("0.1 1.0 +Inf", (0, 0, 7)),
+    ("-1.0 0.0 2.0 +Inf", (4, 4, 4, 0)),
+    ("0.005 0.01 0.025 0.05 +Inf", (128, 19, 0, 1, 2)),
+    ("1.0 +Inf", (1, 0)),
+]
+
+
+@pytest.mark.prometheus
+def test_quantiles_are_those_of_prometheus(tmp_path: Path) -> None:
+    """The real histogram_quantile says the same of the same buckets."""
+    series, tests = [], []
+    for number, (bounds, counts) in enumerate(HISTOGRAMS):
+        below = 0
+        for bound, count in zip(bounds.split(), counts, strict=True):
+            below += count
+            series.append({"series": f'wait_bucket{{number="{number}",le="{bound}"}}', "values": str(below)})
+        for share in (0.25, 0.5, 0.95, 0.99, 1.0):
+            value = quantile(share, [float(bound) for bound in bounds.split()], counts)
+            query = f'histogram_quantile({share}, wait_bucket{{number="{number}"}})'
+            expected: Any = {"labels": f'{{number="{number}"}}', "value": value}
+            tests.append({"expr": query, "eval_time": "0m", "exp_samples": [expected]})
+    file = tmp_path / "quantiles.yml"
+    file.write_text(yaml.safe_dump({"tests": [{"input_series": series, "promql_expr_test": tests}]}))
+    checked = subprocess.run([require("promtool"), "test", "rules", file], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_quantile_of_nothing_is_no_number() -> None:
+    """A histogram without observations has no quantiles."""
+    assert math.isnan(quantile(0.5, [1.0, math.inf], [0, 0]))
+
+
+def test_bars_keep_their_proportions() -> None:
+    """The largest bar fills the width, zero is empty, and what is not zero is seen."""
+    assert bars([1000, 500, 1, 0], 4, blocks=True) == ["████", "██", "▏", ""]
+    assert bars([1000, 500, 1, 0], 4, blocks=False) == ["####", "##", "#", ""]
+    assert bars([0, 0], 4, blocks=True) == ["", ""]

@@ -1,0 +1,180 @@
+"""The dashboard's side of the dev server: what it serves, to whom, and where the numbers come from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import redis
+
+from tests.support.dev_project import make_project
+from tests.support.dev_server import REPOSITORY, DevServer, dev_server, starting_dev_server
+
+ACME = {"X-Tenant": "acme"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DevServer]:
+    with dev_server() as server:
+        yield server
+
+
+def ask(server: DevServer, path: str, **parameters: str) -> Any:
+    """Return the data of an answer of the API."""
+    answer = httpx.get(f"{server.url}/dashboard/api/v1/{path}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def test_the_banner_names_the_dashboard(server: DevServer) -> None:
+    """Whoever starts the server reads where to look, and how far back it remembers."""
+    assert f"  Dashboard  {server.url}/dashboard  (the last 15 minutes)\n" in server.output
+
+
+def test_the_page_is_served_with_its_scripts(server: DevServer) -> None:
+    """The page, its libraries and the dashboard's JSON come from this server, and may run nothing from elsewhere."""
+    page = httpx.get(f"{server.url}/dashboard")
+    assert page.status_code == 200
+    for path in re.findall(r'(?:src|href)="(/[^"]*)"', page.text):
+        assert httpx.get(server.url + path).status_code == 200, path
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert httpx.get(f"{server.url}/dashboard/dashboard.json").json()["title"] == "Kairo CMS"
+    assert httpx.get(f"{server.url}/dashboard/source.json").json()["kind"] == "built-in"
+
+
+@pytest.mark.parametrize(
+    "path", ["../../README.md", "%2e%2e/%2e%2e/README.md", "..%2f..%2fREADME.md", "vendor", "x.js"]
+)
+def test_nothing_else_is_served(server: DevServer, path: str) -> None:
+    """No path leads out of the page's folder."""
+    assert httpx.get(f"{server.url}/dashboard/{path}").status_code == 404
+
+
+def test_another_site_can_not_read_along(server: DevServer) -> None:
+    """A page of the web whose name leads to this machine gets no numbers, and no script may read them across sites."""
+    for path in ("", "/source.json", "/api/v1/query?query=up"):
+        answer = httpx.get(f"{server.url}/dashboard{path}", headers={"Host": f"evil.example:{server.port}"})
+        assert answer.status_code == 400
+    answer = httpx.get(f"{server.url}/dashboard/api/v1/query?query=up", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers
+    assert httpx.get(f"http://localhost:{server.port}/dashboard").status_code == 200
+
+
+def test_only_what_reads_is_there(server: DevServer) -> None:
+    """The dashboard's API can't write, delete or administer."""
+    base = f"{server.url}/dashboard/api/v1"
+    assert httpx.get(f"{base}/status/config").status_code == 404
+    assert httpx.get(f"{base}/targets").status_code == 404
+    assert httpx.post(f"{base}/query", data={"query": "up"}).status_code == 405
+
+
+def test_the_history_counts_what_was_sent(server: DevServer) -> None:
+    """The first requests of a route are seen as an increase, although its series was not there before them."""
+    for _ in range(7):
+        httpx.get(f"{server.url}/api/content", headers=ACME)
+    selector = '{route="/api/content",method="GET"}'
+    query = f"sum(http_requests_total{selector})"
+    with anyio.from_thread.start_blocking_portal() as portal, httpx.Client() as _:
+        portal.call(_until, lambda: _values(ask(server, "query", query=query)) == ["7"])
+    [risen] = ask(server, "query", query=f"sum(changes(http_requests_total{selector}[5m]))")["result"]
+    assert int(risen["value"][1]) >= 1
+    assert "/api/content" in ask(server, "label/route/values", **{"match[]": "http_requests_total"})
+    [up] = ask(server, "series", **{"match[]": "up"})
+    assert up == {"__name__": "up", "instance": f"127.0.0.1:{server.port}", "job": "kairo-cms-development"}
+
+
+def _values(answer: Any) -> list[str]:
+    return [found["value"][1] for found in answer["result"]]
+
+
+async def _until(condition: Any) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        await anyio.sleep(0.1)
+    raise AssertionError("nothing has come")
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "reason"),
+    [
+        ("query", {}, "the parameter query is missing"),
+        ("query", {"query": "sum("}, "in the query: sum("),
+        ("query", {"query": "up", "time": "now"}, "time must be a number of seconds, not 'now'"),
+        ("query_range", {"query": "up", "start": "0", "end": "1"}, "the parameter step is missing"),
+        ("query_range", {"query": "up", "start": "9", "end": "1", "step": "1"}, "start must not be after end"),
+        ("query_range", {"query": "up", "start": "0", "end": "9", "step": "0"}, "step must be positive"),
+        ("query_range", {"query": "up", "start": "0", "end": "99999", "step": "1"}, "more than 2000 steps"),
+        ("series", {"match[]": "sum(up)"}, "match[] must be a selector"),
+    ],
+)
+def test_a_bad_question_is_answered_with_the_reason(
+    server: DevServer, path: str, parameters: dict[str, str], reason: str
+) -> None:
+    """What is wrong with a query stands in the answer, in the form that Prometheus' clients know."""
+    answer = httpx.get(f"{server.url}/dashboard/api/v1/{path}", params=parameters)
+    assert answer.status_code == 422
+    assert answer.json()["status"] == "error"
+    assert reason in answer.json()["error"]
+
+
+def test_the_page_does_not_fill_the_log(server: DevServer) -> None:
+    """The page's many questions stay out of the access log; the user's own requests are there."""
+    ask(server, "query", query="up")
+    httpx.get(f"{server.url}/api/health?seen=1")
+    assert "/api/health?seen=1" in server.output
+    assert "/dashboard/" not in server.output
+
+
+def test_metrics_that_are_off_are_named_on_the_page() -> None:
+    """With ENABLE_METRICS=false the page says why there are no numbers."""
+    with dev_server(env={"ENABLE_METRICS": "false"}) as server:
+        with anyio.from_thread.start_blocking_portal() as portal:
+            portal.call(_until, lambda: httpx.get(f"{server.url}/dashboard/source.json").json()["problem"])
+        problem = httpx.get(f"{server.url}/dashboard/source.json").json()["problem"]
+        assert problem == "/api/metrics answers 404: metrics are off: set ENABLE_METRICS=true"
+        [up] = ask(server, "query", query="up")["result"]
+        assert up["value"][1] == "0"
+
+
+def test_a_project_without_the_page_has_no_dashboard(tmp_path: Path) -> None:
+    """In a project of one's own, /dashboard is free for one's own."""
+    with dev_server(make_project(tmp_path / "project")) as server:
+        assert "Dashboard" not in server.output
+        assert httpx.get(f"{server.url}/dashboard").text.startswith("No function at /dashboard.")
+
+
+def test_a_missing_dashboard_is_named(tmp_path: Path) -> None:
+    """Where the JSON was not built, the page's answer says what builds it."""
+    root = make_project(tmp_path / "project")
+    shutil.copytree(REPOSITORY / "grafana" / "viewer", root / "grafana" / "viewer")
+    with dev_server(root) as server:
+        answer = httpx.get(f"{server.url}/dashboard/dashboard.json")
+        assert (answer.status_code, "make grafana" in answer.text) == (404, True)
+
+
+def test_somebody_elses_redis_is_left_alone_until_somebody_looks(redis_url: str) -> None:
+    """A shared or billed Redis gets no commands from a dashboard that nobody has open."""
+    with dev_server(env={"REDIS_URL": redis_url}) as server, redis.Redis.from_url(redis_url) as client:
+        client.config_resetstat()
+        ask_nothing = httpx.get(f"{server.url}/api/health")
+        assert ask_nothing.status_code == 200
+        before = set(client.info("commandstats"))
+        assert not any("scan" in command or "eval" in command for command in before), before
+        with anyio.from_thread.start_blocking_portal() as portal:
+            portal.call(_until, lambda: ask(server, "query", query="up")["result"])
+        assert set(client.info("commandstats")) > before
+
+
+def test_the_server_refuses_a_bad_prometheus_url(tmp_path: Path) -> None:
+    """`make run` ends with code 2 and the variable's name."""
+    with starting_dev_server(make_project(tmp_path / "project"), {"PROMETHEUS_URL": "here"}) as server:
+        server.process.wait(30)
+        assert server.process.returncode == 2
+        assert server.output.startswith("PROMETHEUS_URL must be")

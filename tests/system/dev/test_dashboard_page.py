@@ -1,0 +1,334 @@
+"""The dashboard as people see it: in a real browser, on the real dev server."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.browser import DESKTOP, PHONE, DashboardPage, running_browser
+from tests.support.dev_server import REPOSITORY, DevServer, dev_server
+from tests.support.prometheus_server import prometheus_server
+
+ACME = {"X-Tenant": "acme"}
+Open = Callable[..., DashboardPage]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DevServer]:
+    with dev_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(browser: Browser, server: DevServer) -> Iterator[Open]:
+    """Give a function that opens the dashboard in a new tab; nothing may have gone wrong there in the end."""
+    opened: list[DashboardPage] = []
+
+    def open_one(query: str = "", at: DevServer = server, **settings: Any) -> DashboardPage:
+        settings = {"viewport": DESKTOP, "color_scheme": "light", **settings}
+        dashboard = DashboardPage(browser.new_context(**settings), at)
+        opened.append(dashboard)
+        return dashboard.open(query)
+
+    yield open_one
+    for dashboard in opened:
+        dashboard.page.context.close()
+        assert dashboard.complaints == []
+        assert [address for address in dashboard.addresses if not address.startswith(dashboard.server.url)] == []
+
+
+def send(server: DevServer, times: int = 10) -> None:
+    """Send the same few requests of every kind, some times."""
+    with httpx.Client(base_url=server.url, headers=ACME) as client:
+        for number in range(times):
+            client.post("/api/content", json={"slug": f"entry-{number}", "title": "Title", "body": "Body"})
+            client.get(f"/api/content/entry-{number}")
+            client.get("/api/content/missing")
+
+
+def scraped(server: DevServer, name: str) -> dict[str, float]:
+    """Return the samples of a metric as the page of metrics has them: label values -> value."""
+    text = httpx.get(f"{server.url}/api/metrics", headers={"Authorization": f"Bearer {server.token}"}).text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {" ".join(sample.labels.values()): sample.value for sample in samples if sample.name == name}
+
+
+def test_a_newcomer_is_told_what_to_do_and_then_sees_it_move(tab: Open, server: DevServer) -> None:
+    """Before the first request the page says how to send some; with the first ones, that is gone."""
+    page = tab().page
+    expect(page.locator("#notice")).to_have_text("No requests yet. Send some in another terminal: make demo")
+    send(server)
+    expect(page.locator("#notice")).to_be_hidden(timeout=20_000)
+    expect(page.locator("#panel-1 .value")).not_to_have_text("0 req/s", timeout=20_000)
+
+
+COLOURS = """canvas => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const seen = new Set();
+    for (let at = 0; at < data.length; at += 4) if (data[at + 3]) seen.add(data.slice(at, at + 3).join());
+    return seen.size;
+}"""
+
+
+def test_every_panel_draws(tab: Open, server: DevServer) -> None:
+    """No panel of the dashboard ends in an error, and the graphs are no blank canvases."""
+    send(server)
+    dashboard = tab()
+    states = dashboard.draw_all()
+    assert len(states) > 30
+    assert "error" not in states.values(), states
+    dashboard.panel("Traffic").scroll_into_view_if_needed()
+    expect(dashboard.panel("Traffic").locator(".legend")).to_contain_text("2xx")
+    colours = dashboard.panel("Traffic").locator("canvas").evaluate(COLOURS)
+    assert colours > 20
+
+
+def test_the_numbers_are_those_of_the_scrape(tab: Open, server: DevServer) -> None:
+    """What the page prints is what stands in /api/metrics."""
+    send(server)
+    dashboard = tab()
+    expected = scraped(server, "kairo_series")
+    panel = dashboard.panel("Series")
+    panel.scroll_into_view_if_needed()
+    for family, count in expected.items():
+        row = panel.locator(".legend tbody tr").filter(has=dashboard.page.get_by_text(family, exact=True))
+        expect(row.locator("td").first).to_have_text(f"{count:.0f}", timeout=20_000)
+    assert dashboard.last_values("Series").keys() >= expected.keys()
+    redis = dashboard.panel("Redis").locator("tbody tr")
+    version, policy = next(iter(scraped(server, "kairo_store_info"))).split()
+    expect(redis).to_contain_text(version)
+    expect(redis).to_contain_text(policy)
+    total = sum(scraped(server, "http_requests_total").values())
+    query = "() => fetch('/dashboard/api/v1/query?query=sum(http_requests_total)').then(answer => answer.json())"
+    for _ in range(100):  # until the last requests have been scraped
+        shown = float(dashboard.page.evaluate(query)["data"]["result"][0]["value"][1])
+        if shown == total:
+            break
+        dashboard.page.wait_for_timeout(100)
+    assert shown == total
+
+
+def test_a_variable_narrows_the_panels_and_stays_in_the_address(tab: Open, server: DevServer) -> None:
+    """Whoever chooses a route sees that route alone, also after a reload or through a link."""
+    send(server)
+    dashboard = tab()
+    page = dashboard.page
+    route = page.locator("#var-route")
+    expect(route.locator("option")).to_contain_text(["All", "/api/content", "/api/content/{slug}"], timeout=20_000)
+    route.select_option("/api/content/{slug}")
+    rate = dashboard.panel("Rate")
+    rate.scroll_into_view_if_needed()
+    expect(rate.locator(".legend")).not_to_contain_text("POST /api/content", timeout=20_000)
+    expect(rate.locator(".legend")).to_contain_text("GET /api/content/{slug}")
+    page.reload()
+    expect(page.locator("#var-route")).to_have_value("/api/content/{slug}")
+    assert "var-route=%2Fapi%2Fcontent%2F%7Bslug%7D" in page.url
+
+
+def test_everything_can_be_done_with_the_keyboard(tab: Open, server: DevServer) -> None:
+    """Keys reach the panels, read their values aloud, enlarge one, pause, choose the range, and explain themselves."""
+    send(server)
+    dashboard = tab()
+    page = dashboard.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the panels")).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator("#panel-2")).to_be_focused()
+    page.keyboard.press("k")
+    expect(page.locator("#panel-1")).to_be_focused()
+    page.locator("#panel-7").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#live")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d, .*xx [\d.]+ req/s"))
+    expect(page.locator(".tooltip")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel-8")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel-8")).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.get_by_role("button", name="15 min")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_text("▶ Go on")
+    page.keyboard.press("o")
+    expect(page.get_by_role("button", name="Runbooks")).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("enlarge the focused panel")
+
+
+def test_a_paused_page_asks_for_nothing(tab: Open, server: DevServer) -> None:
+    """What somebody studies does not move under their eyes."""
+    send(server)
+    dashboard = tab()
+    dashboard.page.locator("#pause").click()
+    dashboard.page.wait_for_load_state("networkidle")
+    asked = len(dashboard.addresses)
+    dashboard.page.wait_for_timeout(5_000)
+    assert len(dashboard.addresses) == asked
+
+
+def test_a_series_can_be_looked_at_alone(tab: Open, server: DevServer) -> None:
+    """A click on a name in the legend shows that series alone, another one all of them again."""
+    send(server)
+    dashboard = tab()
+    names = dashboard.panel("Traffic").locator(".legend button")
+    expect(names).to_have_text(["2xx", "4xx"], timeout=20_000)
+    names.first.click()
+    expect(names.last).to_have_attribute("aria-pressed", "false")
+    names.first.click()
+    expect(names.last).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_runbook_is_one_click_away(tab: Open) -> None:
+    """The link on a panel opens the row of the runbooks at the right one."""
+    dashboard = tab()
+    dashboard.panel("Latency").locator("summary").click()
+    dashboard.page.get_by_role("link", name="Runbook: HighLatency").first.click()
+    runbook = dashboard.panel("HighLatency")
+    expect(runbook).to_be_focused()
+    expect(runbook).to_contain_text("Mitigation.")
+
+
+CONTRAST = """name => {
+    const rgb = text => text.match(/[0-9a-f]{2}/gi).map(part => parseInt(part, 16) / 255);
+    const light = colour => rgb(colour).map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+    const of = property => getComputedStyle(document.documentElement).getPropertyValue(property).trim();
+    const [one, other] = [light(of(name)), light(of("--panel"))].sort((a, b) => b - a);
+    return (one + 0.05) / (other + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_themes_can_be_read(tab: Open, scheme: str) -> None:
+    """The page follows the system, can be switched by hand, and its text has the contrast that WCAG AA asks for."""
+    page = tab(color_scheme=scheme).page
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", scheme)
+    names = ["--text", "--muted", "--accent", "--good", "--warn", "--bad"]
+    assert {name: page.evaluate(CONTRAST, name) >= 4.5 for name in names} == dict.fromkeys(names, True)
+    # What is drawn, rather than read: 3 to 1.
+    lines = [f"--s{number}" for number in range(10)]
+    assert {name: page.evaluate(CONTRAST, name) >= 3 for name in lines} == dict.fromkeys(lines, True)
+    page.keyboard.press("t")
+    expect(root).to_have_attribute("data-theme", "light")
+    page.keyboard.press("t")
+    expect(root).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(root).to_have_attribute("data-theme", "dark")
+
+
+def test_it_fits_a_phone(tab: Open, server: DevServer) -> None:
+    """On 390 pixels nothing has to be moved sideways, and every graph has the whole width."""
+    send(server)
+    dashboard = tab(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
+    dashboard.draw_all()
+    assert dashboard.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    widths = dashboard.page.locator(".panel.timeseries").evaluate_all("all => all.map(one => one.offsetWidth)")
+    assert min(widths) >= 350
+
+
+def test_the_page_outlives_the_server(tab: Open) -> None:
+    """When `make run` ends, the page says so, and goes on when it is back."""
+    with dev_server() as short_lived:
+        dashboard = tab(at=short_lived)
+        short_lived.stop()
+        notice = dashboard.page.locator("#notice")
+        expect(notice).to_contain_text("The dev server does not answer", timeout=20_000)
+        with dev_server(env={"PORT": str(short_lived.port)}):
+            expect(notice).not_to_contain_text("does not answer", timeout=30_000)
+        # The browser reports each request that found nobody; that is what was asked for.
+        dashboard.complaints = [text for text in dashboard.complaints if "ERR_CONNECTION_REFUSED" not in text]
+        dashboard.complaints = [text for text in dashboard.complaints if "ERR_EMPTY_RESPONSE" not in text]
+        dashboard.complaints = [text for text in dashboard.complaints if "ERR_CONNECTION_RESET" not in text]
+
+
+@pytest.mark.prometheus
+def test_with_a_prometheus_the_numbers_are_its_own(tab: Open, tmp_path: Path) -> None:
+    """PROMETHEUS_URL takes the place of the built-in history, and neither its login nor the token reaches the page."""
+    token = "a-token-that-stays-here"
+    with dev_server(env={"METRICS_AUTH_TOKEN": token}) as scraped_server:
+        send(scraped_server)
+        address = scraped_server.url.removeprefix("http://")
+        job = f"""
+- job_name: kairo-cms-elsewhere
+  metrics_path: /api/metrics
+  static_configs: [{{targets: ["{address}"]}}]
+  authorization: {{credentials: "{token}"}}
+"""
+        with prometheus_server(tmp_path, job) as prometheus:
+            prometheus.wait_for(lambda: bool(prometheus.value("sum(http_requests_total)")))
+            login = prometheus.url.replace("://", "://reader:its-password@")
+            with dev_server(env={"PROMETHEUS_URL": login}) as server:
+                assert "its-password" not in server.output
+                dashboard = tab(at=server)
+                bodies: list[str] = []
+                dashboard.page.on("response", lambda answer: bodies.append(answer.url + str(answer.headers)))
+                expect(dashboard.page.locator("#source")).to_contain_text(prometheus.url)
+                job_names = dashboard.page.locator("#var-job").locator("option")
+                expect(job_names).to_contain_text(["All", "kairo-cms-elsewhere"])
+                states = dashboard.draw_all()
+                assert "error" not in states.values(), states
+                # Also where two points of a graph are a quarter of an hour apart, large numbers and tables are of now.
+                dashboard.page.get_by_role("button", name="24 h").click()
+                expect(dashboard.panel("Metrics page").locator(".value")).to_have_text("up")
+                expect(dashboard.panel("Routes now")).to_contain_text("/api/content")
+                expect(dashboard.page.locator("#notice")).to_be_hidden()
+                seen = dashboard.page.content() + "".join(bodies)
+                assert token not in seen
+                assert "its-password" not in seen
+                dashboard.page.context.close()
+
+
+def project_with(tmp_path: Path, dashboard: str) -> Path:
+    """Make a project with the repository's functions and page, and another dashboard."""
+    root = tmp_path / "project"
+    for folder in ("api", "grafana/viewer", "lib"):
+        shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "vercel.json", root)
+    (root / "grafana" / "my-dashboard.json").write_text(dashboard)
+    return root
+
+
+OWN = """{"title": "Mine", "panels": [
+  {"id": 1, "type": "timeseries", "title": "Beyond", "gridPos": {"x": 0, "y": 0, "w": 12, "h": 6},
+   "targets": [{"refId": "A", "expr": "max_over_time(up[1m:5s])"}]},
+  {"id": 2, "type": "geomap", "title": "Map", "gridPos": {"x": 12, "y": 0, "w": 12, "h": 6}, "targets": []},
+  {"id": 3, "type": "timeseries", "title": "Typo", "gridPos": {"x": 0, "y": 6, "w": 12, "h": 6},
+   "targets": [{"refId": "A", "expr": "rate(up"}]},
+  {"id": 4, "type": "stat", "title": "Fine", "gridPos": {"x": 12, "y": 6, "w": 12, "h": 6},
+   "targets": [{"refId": "A", "expr": "sum(up) + 41", "instant": true}]},
+  {"id": 5, "type": "text", "title": "Words", "gridPos": {"x": 0, "y": 12, "w": 12, "h": 6},
+   "options": {"mode": "markdown", "content": "**Bold** <img src=x onerror=alert(1)> [run](javascript:alert(1))"}}
+]}"""
+
+
+def test_what_can_not_be_drawn_is_said_on_its_panel(browser: Browser, tmp_path: Path) -> None:
+    """A query or panel that is not known here is an error on that panel, and its neighbours go on."""
+    with dev_server(project_with(tmp_path, OWN)) as server:
+        dashboard = DashboardPage(browser.new_context(viewport=DESKTOP), server).open()
+        expect(dashboard.panel("Fine").locator(".value")).to_have_text("42", timeout=20_000)
+        expect(dashboard.panel("Beyond").locator(".state")).to_have_text(
+            "A subquery is not known to the built-in engine: set PROMETHEUS_URL to ask a real Prometheus"
+        )
+        expect(dashboard.panel("Typo").locator(".state")).to_contain_text("in the query: rate(up")
+        expect(dashboard.panel("Map").locator(".state")).to_contain_text("does not draw panels of the type “geomap”")
+        words = dashboard.panel("Words").locator(".words")
+        expect(words.locator("strong")).to_have_text("Bold")
+        assert words.locator("img, a").count() == 0
+        dashboard.page.context.close()
+        # The browser notes the refusals (status 422); nothing else is wrong.
+        assert [text for text in dashboard.complaints if "422" not in text] == []

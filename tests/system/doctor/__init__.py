@@ -1,0 +1,1 @@
+"""`doctor`, on deployments that are wrong in every way that it names."""

@@ -1,0 +1,143 @@
+"""`doctor` where the variables are set: settings, tokens, and what has arrived; each made wrong for real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+
+from lib.kairo_metrics.model.delivery_metrics import LOST
+from tests.support.doctor_run import TOKEN, Doctor, filled, healthy
+from tests.support.instance import Start
+
+
+async def test_a_healthy_deployment_passes_every_check(start: Start, redis_url: str, doctor: Doctor) -> None:
+    """With nothing wrong every line is ok, and a script sees 0."""
+    await filled(start, redis_url)
+    report = doctor(**healthy(redis_url))
+    assert {mark for mark, _, _ in report.checks.values()} == {"ok"}
+    assert report.code == 0
+    assert "jobs" not in report.said("quarantine")
+
+
+def test_every_bad_variable_is_named_at_once(doctor: Doctor) -> None:
+    """All that is mistyped is listed, not only the first; a script sees 2; no value of a secret is shown."""
+    wrong = {"METRICS_SHARDS": "many", "REDIS_URL": "https://hush", "METRICS_SERIES_TTL": "1.5"}
+    wrong |= {"METRICS_AUTH_TOKEN": "hush,", "METRICS_REMOTE_WRITE_URL": "hush", "METRICS_REMOTE_WRITE_USERNAME": "me"}
+    report = doctor(**wrong)
+    assert report.code == 2
+    for variable in (*wrong.keys() - {"METRICS_REMOTE_WRITE_USERNAME"}, "METRICS_REMOTE_WRITE_PASSWORD"):
+        assert f"correct {variable}" in report.printed
+    assert "hush" not in report.printed
+
+
+def test_two_places_for_the_token_are_told(doctor: Doctor) -> None:
+    """Variables that are good alone and not together are found as well."""
+    report = doctor(METRICS_AUTH_TOKEN=TOKEN, METRICS_AUTH_TOKEN_SECRET_ID="kairo")
+    assert report.code == 2
+    assert "both set" in report.said("settings")
+
+
+def test_an_empty_environment_is_told_all_that_is_missing(doctor: Doctor) -> None:
+    """Whoever has set nothing learns of the switch, the token and Redis in one go."""
+    report = doctor()
+    assert report.failed == {"switch", "token", "redis"}
+    assert report.code == 1
+    assert "ENABLE_METRICS=true" in report.said("switch")
+    assert "openssl rand -hex 32" in report.said("token")
+    assert "REDIS_URL" in report.said("redis")
+    assert report.mark("latency") == report.mark("families") == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("token", "mark", "said"),
+    [
+        (TOKEN, "ok", "one token"),
+        (f"{TOKEN},{TOKEN[::-1]}", "ok", "2 tokens"),
+        ("short", "warn", "only 5 characters"),
+        ("password-password-password-password", "warn", "easy to guess"),
+        ("a" * 64, "warn", "easy to guess"),
+        (f"{TOKEN} {TOKEN}", "warn", "space"),
+        (f"{TOKEN},{TOKEN}", "warn", "there twice"),
+        (f"{TOKEN},{TOKEN[::-1]},{TOKEN[1:]}x", "warn", "end the rotation"),
+        (f"{TOKEN}\n{TOKEN}", "fail", "no header carries"),
+        (f"{TOKEN}é", "fail", "no header carries"),
+    ],
+)
+def test_a_weak_token_is_found(doctor: Doctor, token: str, mark: str, said: str) -> None:
+    """Short, guessable, repeated and broken tokens are told apart, and none is ever shown."""
+    report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN=token)
+    assert report.mark("token") == mark
+    assert said in report.said("token")
+    assert token not in report.printed
+    assert TOKEN not in report.printed
+
+
+def test_a_token_that_aws_keeps_is_read(doctor: Doctor, vault: Any) -> None:
+    """The secret is read as the endpoint would, and its strength looked at; it is not shown."""
+    vault.create_secret(Name="kairo", SecretString=TOKEN)
+    report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_SECRET_ID="kairo")
+    assert report.mark("token-source") == report.mark("token") == "ok"
+    assert TOKEN not in report.printed
+    report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_SECRET_ID="kairos")
+    assert report.mark("token-source") == "fail"
+    assert "ResourceNotFoundException" in report.said("token-source")
+
+
+def test_a_refusing_aws_is_quoted(doctor: Doctor, refusing_aws: str) -> None:
+    """A missing permission is told in AWS' own words."""
+    report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_PARAMETER="/kairo")
+    assert report.mark("token-source") == "fail"
+    assert refusing_aws in report.said("token-source")
+
+
+def test_a_namespace_without_metrics_is_told(doctor: Doctor, redis_url: str) -> None:
+    """An empty store is a warning that names the namespace; nothing is wrong with a fresh deployment."""
+    report = doctor(**healthy(redis_url, VERCEL_ENV="preview"))
+    assert report.warned == {"families"}
+    assert "'preview'" in report.said("families")
+
+
+async def test_damage_is_found(start: Start, redis_url: str, redis_client: redis.Redis, doctor: Doctor) -> None:
+    """A damaged field, a foreign key and a damaged index entry are counted by family."""
+    await filled(start, redis_url)
+    [key] = redis_client.keys("*:series:jobs:*")
+    redis_client.hset(key, 'queue="b"', "junk")
+    [key] = redis_client.keys("*:series:kairo_batches:*")
+    redis_client.delete(key)
+    redis_client.set(key, "mine")
+    redis_client.hset(redis_client.keys("*:families")[0], "junk", "junk")
+    report = doctor(**healthy(redis_url))
+    assert report.warned == {"quarantine"}
+    for damage in ("jobs 1", "kairo_batches 1", "families index 1"):
+        assert damage in report.said("quarantine")
+
+
+async def test_a_family_near_its_cap_is_found(start: Start, redis_url: str, doctor: Doctor) -> None:
+    """Eighty percent of METRICS_MAX_SERIES is a warning, and so is what went past it."""
+    await filled(start, redis_url, count=8)
+    report = doctor(**healthy(redis_url, METRICS_MAX_SERIES="10"))
+    assert report.warned == {"series"}
+    assert "jobs 8" in report.said("series")
+    await filled(start, redis_url, count=12, max_series=10)
+    report = doctor(**healthy(redis_url, METRICS_MAX_SERIES="10"))
+    assert "__overflow__ instead: jobs" in report.said("series")
+
+
+async def test_lost_samples_are_found(start: Start, redis_url: str, doctor: Doctor) -> None:
+    """What could not be delivered is told by family."""
+    instance = start(redis_url)
+    instance.add('family="jobs"', 3, schema=LOST)
+    await instance.flusher.aflush()
+    report = doctor(**healthy(redis_url))
+    assert report.warned == {"lost"}
+    assert "jobs 3" in report.said("lost")
+
+
+def test_a_state_that_can_not_be_read_is_a_failure(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
+    """An index that is none fails here as it does on a scrape."""
+    redis_client.set("kairo:v1:{development/0}:families", "mine")
+    report = doctor(**healthy(redis_url))
+    assert report.failed == {"families"}
+    assert "WRONGTYPE" in report.said("families")

@@ -1,0 +1,283 @@
+"""`doctor --url`: the way to the page, and everything that may stand in it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from lib.kairo_metrics.cli import main
+from lib.kairo_metrics.dev.private_redis import free_port
+from tests.support.dev_server import DevServer, dev_server
+from tests.support.doctor_run import TOKEN, Doctor
+from tests.support.proxy import Proxy
+from tests.support.site import HTML_KIND, Page, endpoint, make_certificate, site
+
+HTML = b"<!doctype html><title>Authentication Required</title>"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DevServer]:
+    """Start the dev server on this repository, and send it a request."""
+    with dev_server() as server:
+        httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})
+        yield server
+
+
+def test_the_real_endpoint_passes_every_check(server: DevServer, doctor: Doctor) -> None:
+    """What `make run` serves is found good from outside, in every respect."""
+    report = doctor("--url", server.url, METRICS_AUTH_TOKEN=server.token)
+    assert {mark for mark, _, _ in report.checks.values()} == {"ok"}
+    assert report.code == 0
+    assert "http_requests_total counts 1 requests" in report.said("requests")
+    assert server.token not in report.printed
+
+
+def test_a_token_under_another_name_and_two_of_them(server: DevServer, doctor: Doctor) -> None:
+    """The variable may have any name; while tokens are exchanged each must be good, and the bad one is told."""
+    report = doctor("--url", server.url, "--token-env", "STAGING", STAGING=f"{server.token},{TOKEN}")
+    assert report.failed == {"token"}
+    assert "token 2 of 2" in report.said("token")
+    assert report.mark("page") == "ok"
+
+
+def test_both_sides_in_one_report(server: DevServer, doctor: Doctor) -> None:
+    """`--inside` adds the checks of this environment."""
+    given = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": server.token, "REDIS_URL": server.redis_url}
+    report = doctor("--url", server.url, "--inside", **given)
+    assert report.mark("rights") == report.mark("door") == "ok"
+
+
+def test_metrics_that_are_off_are_told_from_a_wrong_path(server: DevServer, doctor: Doctor) -> None:
+    """Both are 404."""
+    with dev_server(env={"ENABLE_METRICS": "false", "METRICS_AUTH_TOKEN": "t"}) as off:
+        report = doctor("--url", off.url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"switch"}
+    assert "ENABLE_METRICS=true" in report.said("switch")
+    report = doctor("--url", f"{server.url}/api/metric", METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"switch"}
+    assert "correct the path" in report.said("switch")
+    assert report.mark("page") == report.mark("token") == "skipped"
+
+
+def test_a_wrong_token_is_told(server: DevServer, doctor: Doctor) -> None:
+    """A token that differs fails, with what to look for, and is not shown."""
+    report = doctor("--url", server.url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"token"}
+    assert report.mark("wrong-token") == "ok"
+    assert "line break" in report.said("token")
+    assert TOKEN not in report.printed
+
+
+def test_a_deployment_that_can_not_read_its_redis_is_told(doctor: Doctor, proxy: Proxy) -> None:
+    """The reason that the endpoint gives is passed on."""
+    given = {"REDIS_URL": proxy.url, "METRICS_AUTH_TOKEN": TOKEN, "METRICS_SCRAPE_TIMEOUT_MS": "300"}
+    with dev_server(env={**given, "ENABLE_METRICS": "true"}) as server:
+        proxy.black_hole = True
+        report = doctor("--url", server.url, METRICS_AUTH_TOKEN=TOKEN)
+        proxy.black_hole = False
+        proxy.cut()
+    assert report.failed == {"store"}
+    assert "did not answer within 0.3 s" in report.said("store")
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (b"no token is configured: set METRICS_AUTH_TOKEN\n", "set METRICS_AUTH_TOKEN in that environment"),
+        (b"the token could not be read from AWS Secrets Manager: AccessDenied\n", "shows what AWS said"),
+        (b"what AWS Secrets Manager keeps is no token\n", "shows what AWS said"),
+    ],
+)
+def test_a_deployment_without_a_token_is_told(doctor: Doctor, reason: bytes, said: str) -> None:
+    """503 for want of a token is not taken for a store that is away."""
+    with site(lambda _path, _headers: Page(503, reason)) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"token"}
+    assert said in report.said("token")
+
+
+def test_a_page_that_is_open_to_everybody_is_a_failure(doctor: Doctor) -> None:
+    """A page without a door fails, even if all else is right; it is looked at all the same."""
+    with site(lambda _path, headers: endpoint()("", {**headers, "authorization": f"Bearer {TOKEN}"})) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"door", "wrong-token"}
+    assert "anybody can read this" in report.said("door")
+    assert report.mark("page") == "ok"
+
+
+@pytest.mark.parametrize("goal", ["https://www.example.org/api/metrics?x=1", "/en/api/metrics"])
+def test_a_redirect_is_told_with_its_goal(doctor: Doctor, goal: str) -> None:
+    """Whoever gave an address that is not the final one learns which one is; nothing is sent there."""
+    asked = []
+
+    def answer(_path: str, headers: Mapping[str, str]) -> Page:
+        asked.append(headers)
+        return Page(308, b"", {"Location": goal})
+
+    with site(answer) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"redirect"}
+    assert goal.partition("?")[0] in report.said("redirect")
+    assert len(asked) == 1
+    assert "authorization" not in asked[0]
+
+
+@pytest.mark.parametrize(
+    "wall",
+    [
+        Page(401, HTML, {**HTML_KIND, "Set-Cookie": "_vercel_sso_nonce=x"}),
+        Page(403, HTML, HTML_KIND),
+        Page(429, b"", {"x-vercel-mitigated": "challenge"}),
+        Page(302, b"", {"Location": "https://vercel.com/sso-api?url=x"}),
+    ],
+)
+def test_deployment_protection_is_told_from_a_wrong_token(doctor: Doctor, wall: Page) -> None:
+    """A login page before the endpoint is named, with the way around it; with the bypass all is well."""
+
+    def answer(path: str, headers: Mapping[str, str]) -> Page:
+        return endpoint()(path, headers) if headers.get("x-vercel-protection-bypass") == "hush" else wall
+
+    with site(answer) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+        assert report.failed == {"protection"}
+        assert "x-vercel-protection-bypass" in report.said("protection")
+        passed = doctor("--url", url, "--header", "x-vercel-protection-bypass=hush", METRICS_AUTH_TOKEN=TOKEN)
+    assert passed.code == 0
+    assert "hush" not in passed.printed
+
+
+def test_a_function_that_fails_is_told_with_the_platform_s_word(doctor: Doctor) -> None:
+    """500 by the platform names its error, and where the log is."""
+    with site(lambda *_: Page(500, b"A server error", {"x-vercel-error": "FUNCTION_INVOCATION_FAILED"})) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"door"}
+    assert "FUNCTION_INVOCATION_FAILED" in report.said("door")
+    assert "vercel logs" in report.said("door")
+
+
+def test_a_site_that_never_answers_ends_with_the_time_limit(doctor: Doctor) -> None:
+    """A server that takes the connection and is silent holds nobody up."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        report = doctor("--url", f"http://127.0.0.1:{port}", "--timeout", "0.3", METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"door"}
+    assert "within 0.3 s" in report.said("door")
+
+
+def test_a_site_that_never_comes_to_an_end_ends_with_the_time_limit(doctor: Doctor) -> None:
+    """A server that sends its headers a letter at a time is never silent, and holds nobody up either."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):  # the listener or the client is gone
+                while True:
+                    client, _ = listener.accept()
+                    threading.Thread(target=endless, args=(client,), daemon=True).start()
+
+        def endless(client: socket.socket) -> None:
+            with client, contextlib.suppress(OSError):
+                client.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                while True:
+                    client.sendall(b"x")
+                    time.sleep(0.05)
+
+        threading.Thread(target=drip, daemon=True).start()
+        port = listener.getsockname()[1]
+        report = doctor("--url", f"http://127.0.0.1:{port}", "--timeout", "0.5", METRICS_AUTH_TOKEN=TOKEN)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert report.failed == {"door"}
+    assert "within 0.5 s" in report.said("door")
+
+
+@pytest.mark.parametrize(
+    ("host", "check", "said"),
+    [
+        ("metrics.invalid", "dns", "no address"),
+        ("a..b", "dns", "no address"),
+        ("127.0.0.1", "connection", "Connection refused"),
+    ],
+)
+def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, check: str, said: str) -> None:
+    """The first thing that does not work is named, and the rest is skipped."""
+    report = doctor("--url", f"http://{host}:{free_port()}", "--timeout", "5", METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {check}
+    assert said in report.said(check)
+    assert report.mark("store") == report.mark("page") == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("days", "trusted", "found"),
+    [
+        (90, True, ("ok", "89 days more")),
+        (5, True, ("warn", "ends in 4 days")),
+        (-1, True, ("fail", "expired")),
+        (90, False, ("fail", "self-signed")),
+    ],
+)
+def test_certificates_are_looked_at(
+    doctor: Doctor, tmp_path: Path, days: int, trusted: bool, found: tuple[str, str]
+) -> None:
+    """A certificate that ends soon is a warning; one that is over, or that nobody vouches for, is a failure."""
+    mark, said = found
+    certificate = make_certificate(tmp_path / "site.pem", days)
+    given = {"SSL_CERT_FILE": str(certificate)} if trusted else {}
+    with site(endpoint(), certificate) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN, **given)
+    assert report.mark("connection") == mark
+    assert said in report.said("connection")
+    assert report.mark("page") == ("skipped" if mark == "fail" else "ok")
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_the_wrong_scheme_is_told(doctor: Doctor, tmp_path: Path, scheme: str) -> None:
+    """TLS where there is none, and none where there is, say what to correct."""
+    certificate = make_certificate(tmp_path / "site.pem", 90) if scheme == "http" else None
+    with site(endpoint(), certificate) as url:
+        wrong = url.replace("https" if scheme == "http" else "http", scheme)
+        report = doctor("--url", wrong, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed & {"connection", "door"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--url", "cms.example.org"], "must start with https://"),
+        (["--url", "https://user:hush@cms.example.org"], "no user"),
+        (["--url", "https://cms.example.org:99999"], "out of range"),
+        (["--url", "http://127.0.0.1", "--header", "x"], "NAME=VALUE"),
+        (["--url", "http://127.0.0.1", "--header", "x y=hush"], "'x y' is no name of a header"),
+        (["--url", "http://127.0.0.1", "--header", "x=hush\nhush"], "can't be sent"),
+        (["--url", "http://127.0.0.1", "--token-env", "NOTHING"], "NOTHING must hold the bearer token"),
+        (["--url", "http://127.0.0.1", "--token-env", "BROKEN"], "BROKEN has a character that no header carries"),
+        (["--url", "http://127.0.0.1/métriques"], "percent-encode"),
+    ],
+)
+def test_arguments_that_can_not_work_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    """What is mistyped is named on one line, a script sees 2, and no secret is repeated."""
+    monkeypatch.setenv("METRICS_AUTH_TOKEN", TOKEN)
+    monkeypatch.setenv("BROKEN", "hush\nhush")
+    assert main(["doctor", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+    assert "hush" not in printed.err + printed.out
+
+
+def test_a_page_over_plain_http_on_the_net_is_a_warning() -> None:
+    """A token in clear text is told; on this machine or inside a cluster it is not made a fuss of."""
+    from lib.kairo_metrics.cli.doctor import access_checks as door
+
+    target = SimpleNamespace(host="cms.example.org", port=80)
+    assert door._connected(target, None).mark == "warn"  # type: ignore[arg-type]
+    for host in ("127.0.0.1", "localhost", "kairo-cms"):
+        assert door._connected(SimpleNamespace(host=host, port=80), None).mark == "ok"  # type: ignore[arg-type]

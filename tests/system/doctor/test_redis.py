@@ -1,0 +1,268 @@
+"""`doctor` and the Redis behind the settings: each thing that can be wrong with it is found and told apart."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+
+from lib.kairo_metrics.cli.doctor import redis_checks as server
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.store import scripts as script
+from lib.kairo_metrics.store.admin.inspection import Refusal, ServerFacts, probe_rights
+from lib.kairo_metrics.store.command_flow import CommandFlow
+from tests.support.doctor_run import Doctor, filled, healthy
+from tests.support.instance import Start
+from tests.support.proxy import Proxy
+from tests.support.tls_front import TlsFront
+
+# Sent as they are, and sent by the script.
+COMMANDS = [*("evalsha", "eval", "info", "hgetall", "hscan"), *("time", "get", "set", "pexpire", "hmget", "hget")]
+COMMANDS += ["hlen", "hkeys", "hdel", "hset"]
+
+
+@pytest.fixture
+def configured(redis_client: redis.Redis) -> Iterator[redis.Redis]:
+    """Give a client whose changes of the server's memory settings are undone."""
+    yield redis_client
+    redis_client.config_set("maxmemory", 0)
+    redis_client.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.fixture
+def allow(redis_url: str, redis_client: redis.Redis) -> Iterator[Any]:
+    """Give a function that makes a user with these rights, and returns the URL to log in with."""
+
+    def make(*rules: str, keys: str = "*") -> str:
+        _command(redis_client, "ACL", "SETUSER", "kairo", "reset", "on", ">hush", f"~{keys}", *rules)
+        return redis_url.replace("//", "//kairo:hush@")
+
+    yield make
+    redis_client.acl_deluser("kairo")
+
+
+def _command(client: redis.Redis, *words: str) -> None:
+    client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("//", "//:whisper@"), "leave the password out"),
+        (("//", "//kairo:whisper@"), "correct the user and the password"),
+        (("redis://", "rediss://"), "whether that port speaks TLS"),
+        (("/0", "/99"), "database number"),
+        (("127.0.0.1", "redis.invalid"), "has no address"),
+    ],
+)
+def test_a_redis_that_refuses_says_what_to_correct(
+    doctor: Doctor, redis_url: str, change: tuple[str, str], said: str
+) -> None:
+    """Password, user, TLS, database and host each have advice of their own."""
+    report = doctor("--timeout", "1", **healthy(redis_url.replace(*change)))
+    assert report.failed == {"redis"}
+    assert said in report.said("redis")
+    assert "whisper" not in report.printed
+
+
+def test_a_redis_that_wants_a_password_says_so(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
+    """A forgotten password is not taken for a server that is down."""
+    redis_client.config_set("requirepass", "hush")
+    try:
+        report = doctor(**healthy(redis_url))
+    finally:
+        _command(redis_client, "AUTH", "hush")
+        redis_client.config_set("requirepass", "")
+    assert "put the password into REDIS_URL" in report.said("redis")
+
+
+def test_tls_is_looked_at(doctor: Doctor, redis_url: str) -> None:
+    """A certificate that is trusted, unchecked or not trusted is told apart, and so is a client that speaks no TLS."""
+    with TlsFront(redis_url) as front:
+        trusted = doctor(**healthy(front.url, METRICS_REDIS_TLS_CA=front.authority))
+        unchecked = doctor(**healthy(front.url, METRICS_REDIS_TLS_VERIFY="false"))
+        distrusted = doctor(**healthy(front.url))
+        plain = doctor("--timeout", "1", **healthy(front.url.replace("rediss", "redis")))
+    assert (trusted.mark("redis"), unchecked.mark("redis")) == ("ok", "ok")
+    assert trusted.said("redis").removesuffix(" -> ").endswith("over TLS")
+    assert "unchecked" in unchecked.said("redis")
+    assert distrusted.failed == plain.failed == {"redis"}
+    assert distrusted.checks["redis"][2].startswith("put its CA into METRICS_REDIS_TLS_CA")
+    assert "rediss://" in plain.said("redis")
+
+
+def test_a_redis_that_is_not_there_says_so(doctor: Doctor) -> None:
+    """A closed port is told from a silent one."""
+    report = doctor(**healthy(f"redis://127.0.0.1:{free_port()}/0"))
+    assert "start Redis there" in report.said("redis")
+
+
+def test_a_silent_redis_ends_with_the_time_limit(doctor: Doctor, proxy: Proxy) -> None:
+    """A server that takes the connection and never answers holds nobody up."""
+    proxy.black_hole = True
+    report = doctor("--timeout", "0.2", **healthy(proxy.url))
+    assert report.failed == {"redis"}
+    assert "firewall" in report.said("redis")
+
+
+async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doctor) -> None:
+    """Far away is a warning; farther than a flush may take is a failure."""
+    await filled(start, proxy.url)
+    proxy.reply_delay_ms = 60
+    report = doctor(**healthy(proxy.url))
+    assert report.warned == {"latency"}
+    assert report.code == 0
+    assert doctor("--strict", **healthy(proxy.url)).code == 1
+    report = doctor(**healthy(proxy.url, METRICS_FLUSH_BUDGET_MS="20"))
+    assert report.failed == {"latency"}
+    assert "METRICS_FLUSH_BUDGET_MS=20" in report.said("latency")
+
+
+@pytest.mark.parametrize(
+    ("memory", "mark"),
+    [
+        (("noeviction", 10**9), "ok"),
+        (("allkeys-lru", 0), "ok"),
+        (("allkeys-lru", 10**9), "warn"),
+        (("volatile-ttl", 10**9), "warn"),
+    ],
+)
+def test_an_eviction_policy_that_drops_metrics_is_found(
+    doctor: Doctor, redis_url: str, configured: redis.Redis, memory: tuple[str, int], mark: str
+) -> None:
+    """Every policy but noeviction drops ours, for ours have a time to live; without a limit none does."""
+    policy, limit = memory
+    configured.config_set("maxmemory", limit)
+    configured.config_set("maxmemory-policy", policy)
+    assert doctor(**healthy(redis_url)).mark("eviction") == mark
+
+
+def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, configured: redis.Redis) -> None:
+    """Memory is a warning while there is some, and a failure when writes are refused, which the rights show, too."""
+    configured.set("ballast", b"x" * 10_000_000)  # beside it, what a connection takes is little
+    used = configured.info("memory")["used_memory"]
+    configured.config_set("maxmemory", int(used * 1.1))
+    assert doctor(**healthy(redis_url)).mark("memory") == "warn"
+    configured.config_set("maxmemory", used // 2)
+    report = doctor(**healthy(redis_url))
+    assert report.mark("memory") == "fail"
+    assert "OOM" in report.said("rights")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_missing_right_is_named(doctor: Doctor, allow: Any, command: str) -> None:
+    """A user who lacks one command is told which, and how to get it; the same goes for what the script sends."""
+    report = doctor(**healthy(allow("+@all", f"-{command}")))
+    assert report.mark("rights") == "fail"
+    assert f"not allowed: {command.upper()}." in report.said("rights")
+    assert report.checks["rights"][2] == f"allow them: ACL SETUSER kairo +{command}"
+
+
+def test_a_user_who_may_only_read_is_told_all_rights_at_once(doctor: Doctor, allow: Any) -> None:
+    """Whoever follows the advice has no second round."""
+    report = doctor(**healthy(allow("+@read", "+@connection", "+eval", "+evalsha", "+time", "+info")))
+    assert report.checks["rights"][2] == "allow them: ACL SETUSER kairo +set +pexpire +hdel +hset"
+
+
+def test_a_user_of_other_keys_is_told_which(doctor: Doctor, allow: Any) -> None:
+    """Commands are allowed, and the keys are not."""
+    report = doctor(**healthy(allow("+@all", keys="other:*"), METRICS_NAMESPACE="blue"))
+    assert report.mark("rights") == "fail"
+    assert report.checks["rights"][2] == "let the user reach the keys: ACL SETUSER kairo ~kairo:v1:{blue/*"
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("User kairo has no permissions to run the 'hkeys' command", "allow them: ACL SETUSER kairo +hkeys"),
+        ("User kairo has no permissions to access the 'kairo:v1:{a/0}:families' key", "let the user reach the keys"),
+        ("this user has no permissions to access one of the keys used as arguments", "let the user reach the keys"),
+    ],
+)
+def test_every_server_s_words_for_a_missing_right_are_understood(said: str, advice: str) -> None:
+    """Redis 6 and 8 and Valkey say it differently, and some name a command that has `key` in it."""
+    refusal = Refusal("HKEYS", said)
+    assert refusal.of_permission
+    assert server._how_to_allow(Settings(redis_url="redis://kairo:hush@127.0.0.1"), [refusal]).startswith(advice)
+
+
+@pytest.mark.parametrize("mode", [b"redis_mode:cluster", b"server_mode:cluster"])
+def test_a_cluster_is_known_by_any_server_s_word_for_it(mode: bytes) -> None:
+    """In a cluster of Valkey, too, doctor looks for the rights that a cluster takes."""
+    probing = probe_rights("production", [0])
+    assert next(probing) == ("INFO", "server")
+    assert probing.send(mode + b"\r\n") == ("ASKING",)
+
+
+def test_the_rights_that_the_advice_gives_are_enough(doctor: Doctor, allow: Any, redis_client: redis.Redis) -> None:
+    """With exactly the commands that are looked at, and the keys of the namespace, every check passes."""
+    url = allow(*(f"+{command}" for command in ("ping", *COMMANDS)), keys="kairo:v1:{blue/*")
+    report = doctor(**healthy(url, METRICS_NAMESPACE="blue"))
+    assert report.failed == set()
+    assert redis_client.keys("*") == []
+
+
+def test_a_replica_is_told_from_a_missing_right(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
+    """A server that can't be written to says so, and not that a user lacks something."""
+    with private_redis(free_port()) as master_url, redis.Redis.from_url(master_url) as master:
+        address = master.get_connection_kwargs()
+        redis_client.replicaof(address["host"], address["port"])
+        try:
+            report = doctor(**healthy(redis_url))
+        finally:
+            redis_client.replicaof("NO", "ONE")
+    assert report.mark("rights") == "fail"
+    assert "READONLY" in report.said("rights")
+    assert "ACL" not in report.said("rights")
+
+
+def test_the_probe_asks_for_what_the_script_uses() -> None:
+    """A command that joins the script joins the probe."""
+    assert _commands_of("probe.lua") == _commands_of("apply.lua")
+
+
+def _commands_of(name: str) -> set[str]:
+    text = script.script_text(name).decode()
+    return {name.lower() for name in re.findall(r"(?:call\(|^  \{ )'([A-Z]+)'", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    ("version", "mark"), [("4.0.14", "fail"), ("5.0.3", "warn"), ("6.2.0", "ok"), ("8.0.1", "ok"), (None, "skipped")]
+)
+def test_a_redis_too_old_is_found(
+    doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, version: str | None, mark: str
+) -> None:
+    """A version that can't run the script fails, an untested one is a warning, an untold one is no failure."""
+
+    def facts() -> CommandFlow[ServerFacts]:
+        yield ("PING",)
+        return ServerFacts(version)
+
+    monkeypatch.setattr(server, "read_facts", facts)
+    report = doctor(**healthy(redis_url))
+    assert report.mark("version") == mark
+    assert report.mark("memory") == report.mark("eviction") == "skipped"
+
+
+def test_a_server_that_refuses_info_is_no_failed_version(doctor: Doctor, allow: Any) -> None:
+    """Hosted servers keep some facts to themselves."""
+    report = doctor(**healthy(allow("+@all", "-info")))
+    assert report.mark("version") == report.mark("eviction") == report.mark("memory") == "skipped"
+
+
+@pytest.mark.parametrize(("ahead_s", "said"), [(-60, "ahead of"), (60, "behind")])
+def test_a_wrong_clock_is_found(
+    doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead_s: int, said: str
+) -> None:
+    """A clock a minute off is told, with its direction."""
+    clock = SimpleNamespace(time=lambda: time.time() + ahead_s, perf_counter=time.perf_counter)
+    monkeypatch.setattr(server, "time", clock)
+    report = doctor(**healthy(redis_url))
+    assert report.mark("clock") == "warn"
+    assert f"{said} this machine" in report.said("clock")

@@ -1,0 +1,1 @@
+"""The operator's guide, followed as it stands."""

@@ -1,0 +1,154 @@
+"""The operator's guide in both languages: each block is of a class, and those that can't run here are checked."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.deployment.hosts import manifests
+from tests.deployment.platform.conftest import tools
+from tests.deployment.platform.project import tracked
+from tests.deployment.platform.vercel_tools import Tools
+from tests.support.alert_rules import promtool, rules
+from tests.support.dev_server import REPOSITORY
+from tests.system.guide.blocks import CLASSES, LANGUAGES, each
+from tests.system.guide.commands import commands_of, mistakes, vercel_mistakes
+from tests.system.guide.pages import ENGLISH, GUIDES, Guide
+
+__all__ = ["tools"]  # a fixture of another folder
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=str)
+def test_every_block_is_in_one_class(guide: Guide) -> None:
+    """No block of the guide is left unchecked, and none is in two classes or in one for another language."""
+    classified = [(name, LANGUAGES[kind]) for kind, names in CLASSES.items() for name in names]
+    assert len(classified) == len(dict(classified))
+    assert dict(classified) == {guide.named(block): block.language for block in guide.blocks}
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=str)
+def test_bash_parses_every_block(guide: Guide) -> None:
+    """No command has a quote too few."""
+    for block in guide.blocks:
+        if block.language == "bash":
+            checked = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
+            assert (checked.returncode, checked.stderr) == (0, ""), guide.named(block)
+
+
+@each("commands")
+def test_a_command_is_one_that_its_program_takes(guide: Guide, name: str) -> None:
+    """Subcommand and options of every command exist, but for Vercel's, which the next test asks."""
+    commands = [command for command in commands_of(guide.block(name).text) if command.program != "vercel"]
+    assert [found for command in commands for found in mistakes(command)] == []
+
+
+@each("commands")
+def test_vercels_cli_takes_its_commands(tools: Tools, guide: Guide, name: str) -> None:
+    """By the help of Vercel's own CLI each subcommand and option exists, and no argument is too many."""
+    commands = [command for command in commands_of(guide.block(name).text) if command.program == "vercel"]
+    assert [found for command in commands for found in vercel_mistakes(tools.cli, command)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "heroku config:put A=b",
+        "kubectl create secret metrics-token",
+        "sudo systemctl explode prometheus",
+        "journalctl -u prometheus --yesterday",
+        "docker run --nmae grafana image",
+        "helm install prometheus",
+    ],
+)
+def test_a_wrong_command_is_found(line: str) -> None:
+    """A subcommand, an option or a program that is not known is a mistake."""
+    [command] = commands_of(line)
+    assert mistakes(command)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "vercel logs cms.example",
+        "vercel env add A preview b",
+        "vercel logs -s 1h metrics",
+        "vercel deploy --producton",
+        "vercel envy add A",
+    ],
+)
+def test_a_wrong_command_for_vercel_is_found(tools: Tools, line: str) -> None:
+    """An argument too many, a misspelt option or subcommand is a mistake."""
+    [command] = commands_of(line)
+    assert vercel_mistakes(tools.cli, command)
+
+
+@pytest.mark.parametrize("file", sorted(file for file in tracked(REPOSITORY) if file.endswith(".md")))
+def test_vercels_cli_takes_the_commands_of_all_documents(tools: Tools, file: str) -> None:
+    """What the other documents have people type is held against the same help."""
+    blocks = [block for block in Guide(f"../{file}", "").blocks if block.language == "bash"]
+    lines = [line for block in blocks for line in block.text.splitlines() if re.search(r"(^|\| )vercel ", line)]
+    commands = [command for line in lines for command in commands_of(line) if command.program == "vercel"]
+    assert [found for command in commands for found in vercel_mistakes(tools.cli, command)] == []
+
+
+def test_commands_are_told_apart() -> None:
+    """Lines, pipes and semicolons separate commands; comments, assignments, sudo and joined lines don't count."""
+    text = 'A="$(b c)"\nprintf "$A|x" | vercel env add A --yes  # a, b\nsudo docker run \\\n  -d image; openssl rand'
+    assert [command.words for command in commands_of(text)] == [
+        ("printf", "$A|x"),
+        ("vercel", "env", "add", "A", "--yes"),
+        ("docker", "run", "-d", "image"),
+        ("openssl", "rand"),
+    ]
+
+
+@pytest.mark.prometheus
+@each("configuration")
+def test_prometheus_takes_a_configuration(guide: Guide, name: str, tmp_path: Path) -> None:
+    """A scrape job passes promtool with its token in a file, and has the labels that rules and dashboard look for."""
+    config = yaml.safe_load(guide.block(name).text)
+    for job in config["scrape_configs"]:
+        assert job["job_name"].startswith("kairo-cms")
+        assert all(target["labels"]["environment"] for target in job["static_configs"])
+        token = tmp_path / Path(job["authorization"]["credentials_file"]).name
+        token.write_text("token")
+        job["authorization"]["credentials_file"] = str(token)
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    checked = promtool("check", "config", tmp_path / "prometheus.yml")
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@each("object")
+def test_kubernetes_takes_an_object(guide: Guide, name: str) -> None:
+    """An object follows the schema of its kind, and is the one in `deploy/kubernetes/` but for the domain."""
+    manifest = yaml.safe_load(guide.block(name).text)
+    assert manifests.problems(manifest) == []
+    [kept] = manifests.read(f"{manifest['kind'].lower()}.yaml")
+    for target in manifest["spec"].get("staticConfigs", []):
+        target["targets"] = ["cms.example.org"]
+    assert manifest == kept
+
+
+@pytest.mark.prometheus
+@each("rules")
+def test_prometheus_takes_the_alerts(guide: Guide, name: str, tmp_path: Path) -> None:
+    """The alerts pass promtool's linter, and are those of `grafana/rules/`, which are proven to fire and resolve."""
+    (tmp_path / "rules.yml").write_text(guide.block(name).text)
+    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", tmp_path / "rules.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    [group] = yaml.safe_load(guide.block(name).text)["groups"]
+    for rule in group["rules"]:
+        assert rule["annotations"].pop("summary")
+        assert rule == {**rules("alert")[rule["alert"]], "annotations": {}}
+    assert [rule["alert"] for rule in group["rules"]] == ["HighErrorRate", "SlowQueries"]
+
+
+def test_the_english_alerts_say_what_the_rules_say() -> None:
+    """Their summaries are the same, too."""
+    [group] = yaml.safe_load(ENGLISH.block("recommended-alerts/1").text)["groups"]
+    for rule in group["rules"]:
+        assert rule["annotations"]["summary"] == rules("alert")[rule["alert"]]["annotations"]["summary"]

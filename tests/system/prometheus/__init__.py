@@ -1,0 +1,1 @@
+"""What the real Prometheus and promtool make of pages, pushes, rules and runbooks."""

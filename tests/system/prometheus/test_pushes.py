@@ -1,0 +1,104 @@
+"""Pushes to the real Prometheus, with its remote-write receiver on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.dev_server import DevServer, dev_server
+from tests.support.prometheus_server import PrometheusServer, prometheus_server
+
+pytestmark = pytest.mark.prometheus
+
+SECRET = "a-secret-of-the-cron"
+SCRAPED = """
+- job_name: scraped
+  metrics_path: /api/metrics
+  static_configs: [{{targets: ["{address}"]}}]
+  authorization: {{credentials: "{token}"}}
+"""
+RECEIVES = ["--web.enable-remote-write-receiver"]
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[PrometheusServer]:
+    """Run a Prometheus that scrapes nothing and takes what is pushed."""
+    with prometheus_server(tmp_path, flags=RECEIVES) as prometheus:
+        yield prometheus
+
+
+def pushing(prometheus: PrometheusServer, path: str = "/api/v1/write") -> dict[str, str]:
+    """Return the variables of a deployment that pushes there."""
+    return {
+        "METRICS_REMOTE_WRITE_URL": f"{prometheus.url}{path}",
+        "METRICS_REMOTE_WRITE_LABELS": "job=pushed,region=fra1",
+        "CRON_SECRET": SECRET,
+    }
+
+
+def push(server: DevServer) -> httpx.Response:
+    """Call as the cron does."""
+    return httpx.get(f"{server.url}/api/push", headers={"Authorization": f"Bearer {SECRET}"}, timeout=30)
+
+
+def traffic(server: DevServer) -> None:
+    """Send requests whose labels and numbers differ."""
+    for _ in range(7):
+        httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})
+    for _ in range(3):
+        httpx.get(f"{server.url}/api/content/nothing", headers={"X-Tenant": "acme"})
+
+
+def test_a_push_brings_the_numbers_that_a_scrape_brings(prometheus: PrometheusServer, tmp_path: Path) -> None:
+    """After the same requests, every series that was scraped was pushed with the same value, and no other."""
+    with dev_server(env=pushing(prometheus)) as server:
+        traffic(server)
+        pushed_at_s = time.time()
+        answer = push(server)
+        assert answer.status_code == 200, answer.text
+        config = SCRAPED.format(address=server.url.removeprefix("http://"), token=server.token)
+        (tmp_path / "scraping").mkdir()
+        with prometheus_server(tmp_path / "scraping", config) as scraping:
+            scraping.wait_for(lambda: bool(scraping.value('up{job="scraped"} == 1')))
+            scraped = series(scraping, "scraped")
+        pushed = series(prometheus, "pushed")
+        assert pushed == scraped
+        assert prometheus.value('count({job="pushed"})') == float(answer.text.split()[1])
+        assert prometheus.value('sum(http_requests_total{job="pushed",region="fra1",instance="development"})') == 10
+        [at] = prometheus.query('timestamp(http_requests_total{job="pushed",status="404"})')
+        assert abs(float(at["value"][1]) - pushed_at_s) < 5
+
+
+def test_the_second_push_continues_the_series_of_the_first(prometheus: PrometheusServer) -> None:
+    """Prometheus sees one growing counter: what was counted between two pushes is their difference."""
+    with dev_server(env=pushing(prometheus)) as server:
+        traffic(server)
+        assert push(server).status_code == 200
+        traffic(server)
+        assert push(server).status_code == 200
+    window = '{job="pushed",status="404"}[5m]'
+    assert prometheus.value(f"count_over_time(http_requests_total{window})") == 2
+    assert prometheus.value(f"resets(http_requests_total{window})") == 0
+    assert prometheus.value('http_requests_total{job="pushed",status="404"}') == 6
+    assert prometheus.value('kairo_pushes_total{job="pushed",outcome="done"}') == 1
+
+
+def test_a_receiver_that_is_not_switched_on_is_named(prometheus: PrometheusServer) -> None:
+    """Prometheus' own refusal reaches whoever looks at the cron's answer."""
+    with dev_server(env=pushing(prometheus, "/api/v1/nothing")) as server:
+        answer = push(server)
+    assert answer.status_code == 502
+    assert "127.0.0.1 answered 404" in answer.text
+
+
+def series(prometheus: PrometheusServer, job: str) -> dict[tuple[tuple[str, str], ...], float]:
+    """Return the series of a job without the target's labels, and without what tells of the page itself."""
+    found = {}
+    for result in prometheus.query(f'{{job="{job}",__name__!~"kairo_.*|scrape_.*|up"}}'):
+        labels = {name: value for name, value in result["metric"].items() if name not in {"job", "instance", "region"}}
+        found[tuple(sorted(labels.items()))] = float(result["value"][1])
+    return found

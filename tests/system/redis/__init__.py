@@ -1,0 +1,1 @@
+"""Redis as hosts offer it: behind logins, TLS and sentinels."""

@@ -1,0 +1,139 @@
+"""Who gets in: the metrics page and the push behind the same door, with credentials as they come over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.endpoints.metrics_endpoint import MetricsEndpoint
+from lib.kairo_metrics.endpoints.push_endpoint import push_endpoint
+from tests.support.host_server import SERVE, host_server, starting_host_server
+from tests.support.recording import Recording
+from tests.support.write_receiver import write_receiver
+
+GOOD = "a-good-clé"
+
+OPENING = [
+    [b"Bearer " + GOOD.encode()],
+    [b"bearer " + GOOD.encode()],
+    [b"BEARER   " + GOOD.encode() + b"  "],
+]
+CLOSED = [
+    [],
+    [b""],
+    [b" "],
+    [b"Bearer"],
+    [b"Bearer "],
+    [GOOD.encode()],
+    [b"Basic " + GOOD.encode()],
+    [b"Bearer" + GOOD.encode()],
+    [b"Bearer\t" + GOOD.encode()],
+    [b"Bearer " + GOOD.encode()[:-1]],
+    [b"Bearer " + GOOD.encode() + b"x"],
+    [b"Bearer " + GOOD.encode() + b"\x00"],
+    [b"Bearer " + GOOD.encode("latin-1")],
+    [b"Bearer " + "a-good-cle\u0301".encode()],  # the same to the eye
+    [b"Bearer " + GOOD.upper().encode()],
+    [b"Bearer " + GOOD.encode() + b", Bearer " + GOOD.encode()],
+    [b"Bearer " + GOOD.encode()] * 2,
+    [b"Bearer wrong", b"Bearer " + GOOD.encode()],
+    [b"Bearer " + b"x" * 1_000_000],
+    [b"Bearer " + GOOD.encode() + b" " + b"x" * 1_000_000],
+    [b"B" * 1_000_000],
+    [b"Bearer \xff\xfe\x00"],
+]
+
+
+async def status(app: Any, credentials: list[bytes]) -> int:
+    """Ask as a platform hands a request over: headers are bytes, of any size, and may be repeated."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()  # nobody hangs up
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"Authorization", value) for value in credentials]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/api/x",
+        "query_string": b"",
+        "headers": headers,
+        "root_path": "",
+    }
+    await app({**scope, "http_version": "1.1", "scheme": "https", "server": ("cms.example.org", 443)}, receive, send)
+    code: int = sent[0]["status"]
+    if code == 401:
+        assert (b"www-authenticate", b"Bearer") in sent[0]["headers"]
+    return code
+
+
+def page(recording: Recording, *tokens: str) -> MetricsEndpoint:
+    """Build the page with these tokens."""
+    return MetricsEndpoint(recording.pipeline, replace(recording.pipeline.settings, auth_tokens=tokens))
+
+
+@pytest.mark.parametrize("credentials", OPENING, ids=range(len(OPENING)))
+async def test_good_credentials_open_both(recording: Recording, credentials: list[bytes]) -> None:
+    """The scheme's case and spaces around the token do not matter, and letters beyond ASCII are UTF-8."""
+    assert await status(page(recording, "another", GOOD), credentials) == 200
+    with write_receiver() as receiver:
+        pushes = PushSettings(url=receiver.url, cron_secret=GOOD)
+        assert await status(push_endpoint(recording.pipeline, recording.pipeline.settings, pushes), credentials) == 200
+
+
+@pytest.mark.parametrize("credentials", CLOSED, ids=range(len(CLOSED)))
+async def test_nothing_else_opens_either(recording: Recording, credentials: list[bytes]) -> None:
+    """Missing, malformed, repeated, nearly right and huge credentials are answered with the same 401."""
+    assert await status(page(recording, "another", GOOD), credentials) == 401
+    pushes = PushSettings(url="http://127.0.0.1:1/", cron_secret=GOOD)
+    assert await status(push_endpoint(recording.pipeline, recording.pipeline.settings, pushes), credentials) == 401
+
+
+async def test_a_rotation_never_closes_the_door(recording: Recording) -> None:
+    """First one token, then both, then the other: whoever changes in the middle gets in at every step."""
+    old, new = [b"Bearer old"], [b"Bearer new"]
+    for tokens, opened in ((("old",), (200, 401)), (("new", "old"), (200, 200)), (("new",), (401, 200))):
+        app = page(recording, *tokens)
+        assert (await status(app, old), await status(app, new)) == opened
+
+
+@pytest.mark.parametrize("secret", ["", " ", "\n"])
+async def test_a_secret_of_spaces_is_none(recording: Recording, secret: str) -> None:
+    """An empty CRON_SECRET closes the push to everybody, whatever they present."""
+    pushes = PushSettings.from_env({"METRICS_REMOTE_WRITE_URL": "http://127.0.0.1:1/", "CRON_SECRET": secret})
+    app = push_endpoint(recording.pipeline, recording.pipeline.settings, pushes)
+    for credentials in ([], [b"Bearer "], [b"Bearer"], [f"Bearer {secret}".encode()]):
+        assert await status(app, credentials) == 503
+
+
+@pytest.mark.parametrize("tokens", [",", "good,", " , good", "good,,better"])
+def test_an_empty_token_is_refused_at_the_start(tokens: str) -> None:
+    """The server ends with the code for bad settings, and names the variable."""
+    with starting_host_server({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": tokens}, command=SERVE) as server:
+        assert server.process.wait(30) == 2
+        assert server.output.startswith("METRICS_AUTH_TOKEN has an empty token")
+
+
+def test_huge_and_repeated_headers_do_not_end_the_server(redis_url: str) -> None:
+    """Over the wire a megabyte of credentials is refused, and the next scrape is served."""
+    environ = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "good", "REDIS_URL": redis_url}
+    with host_server(environ) as server:
+        url = f"{server.url}/api/metrics"
+        for value in (b"Bearer " + b"x" * 1_000_000, b"x" * 1_000_000):
+            try:
+                refused = httpx.get(url, headers={b"Authorization": value}).status_code
+            except httpx.TransportError:  # it hung up in the midst of it
+                refused = 400
+            assert refused in {400, 401, 413, 431}
+        twice = [("Authorization", "Bearer good"), ("Authorization", "Bearer good")]
+        assert httpx.get(url, headers=twice).status_code == 401
+        assert httpx.get(url, headers={"Authorization": "Bearer good"}).status_code == 200
+        assert "Traceback" not in server.output

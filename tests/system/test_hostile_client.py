@@ -1,0 +1,122 @@
+"""A client that makes up paths, methods, headers, queries and statuses makes up no series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from lib.kairo_metrics import instrument
+from lib.kairo_metrics.instruments.catalogue import API_ERRORS
+from lib.kairo_metrics.model.labels import labels_of
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.framework_apps import fastapi_app, litestar_app, quart_app
+from tests.support.hostile import Hostile
+from tests.support.recording import Recording
+from tests.support.watched_app import cms
+
+FAMILIES = ("http_requests", "http_request_duration_seconds", "api_errors")
+METHODS = {"GET", "POST", "__unknown__"}
+STATUSES = {*map(str, range(100, 600)), "__unknown__"}
+SEED = 20_260_707
+
+
+def starlette_app() -> Any:
+    """Build the app with a route of every kind, and one that lets its client choose the status."""
+
+    async def status(request: Request) -> Response:
+        return PlainTextResponse("as you like", int(request.path_params["code"]))
+
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive_text()
+
+    app = cms()
+    app.router.routes += [Route("/status/{code:path}", status), WebSocketRoute("/talk/{room}", talk)]
+    return app
+
+
+PREFIXES = ["/items", "/broken/7", "/tenants/a/items", "/tenants/a/deep/", "/static", "/talk", "/file", "/status"]
+# By the app's handlers, and by Starlette where it redirects to what has no UTF-8 form.
+RAISED = {"LookupError", "UnicodeEncodeError", "ValueError"}
+STARLETTE_ROUTES = {
+    "/items/{id}",
+    "/broken/{id}",
+    "/unavailable",
+    "/tenants/{tenant}/items/{id}",
+    "/tenants/{tenant}/deep/",
+    "/static/{path}",
+    "/status/{code}",
+    "/file/{name}",
+    "__unmatched__",
+}
+
+
+def labels_stored(store: MemoryStore, family: str) -> list[dict[str, str]]:
+    """Give the label sets of a family, as the store has them."""
+    families = [known for known in store._shards[0].families.values() if known.schema.type != "exemplars"]
+    [found] = [known for known in families if known.schema.name == family]
+    return [labels_of(text) for text in found.lines]
+
+
+async def test_random_requests_make_no_series(recording: Recording) -> None:
+    """After 1,500 requests no two of which are alike, every label value is one of those that the app has."""
+    client = Hostile(SEED, PREFIXES)
+    app = instrument(starlette_app())
+    for number in range(1_500):
+        chosen = {"path": f"/status/{client.chance.choice([number, 10**number % 10**40, -number])}"}
+        await client.call(app, **(chosen if number % 3 == 0 else {}))
+    await recording.pipeline.flusher.aflush()
+    for family in FAMILIES:
+        for labels in labels_stored(recording.store, family):
+            assert labels["method"] in METHODS
+            assert labels["route"] in STARLETTE_ROUTES
+            assert labels.get("status", "200") in STATUSES
+            assert labels.get("type", "http_500").removeprefix("http_") in STATUSES | RAISED
+    answered = labels_stored(recording.store, "http_requests")
+    assert {labels["route"] for labels in answered} >= STARLETTE_ROUTES - {"/file/{name}", "/unavailable"}
+    assert {labels["status"] for labels in answered} >= {"__unknown__", "200", "404", "500"}
+    assert {labels["method"] for labels in answered} == METHODS
+
+
+async def test_random_traces_make_no_exemplars_but_the_newest(recording: Recording) -> None:
+    """A `traceparent` of the client's choice takes the place of the one before; only well-formed ones are taken."""
+    client, app = Hostile(SEED + 1, ["/items"]), instrument(starlette_app())
+    for _ in range(400):
+        await client.call(app, type="http", method="GET", path=f"/items/{client.chance.getrandbits(64)}")
+    await recording.pipeline.flusher.aflush()
+    kept = [family for family in recording.store._shards[0].families.values() if family.schema.type == "exemplars"]
+    # One for the counter, and one for each of the few buckets that such requests fall into.
+    texts = [text for family in kept for text in family.lines]
+    assert 2 <= len(texts) <= 14
+    assert {labels_of(text.partition(" ")[2])["route"] for text in texts} == {"/items/{id}"}
+
+
+@pytest.mark.parametrize(
+    ("make", "routes"),
+    [
+        (fastapi_app, {"/api/v1/items/{item}", "/sites/{site}/pages/{page}", "/docs", "/openapi.json", "/redoc"}),
+        (litestar_app, {"/items/{item}", "/schema", "/"}),
+        (quart_app, {"/items/<int:item>", "/static/<path:filename>"}),
+    ],
+    ids=["fastapi", "litestar", "quart"],
+)
+async def test_no_framework_lets_a_client_choose_a_route(
+    recording: Recording, make: Callable[[], Any], routes: set[str]
+) -> None:
+    """FastAPI, Litestar and Quart under the same client: nothing but their own templates."""
+    API_ERRORS.clear()  # a route's zero is told once in a process, and another test may have had the route
+    client, app = Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static"]), instrument(make())
+    for number in range(100):
+        await client.call(app, **({"path": f"/items/{number}", "method": "GET"} if number % 4 == 0 else {}))
+    await recording.pipeline.flusher.aflush()
+    for family in FAMILIES:
+        found = labels_stored(recording.store, family)
+        assert {labels["route"] for labels in found} <= routes | {"__unmatched__"}
+        assert {labels["method"] for labels in found} <= METHODS
+        assert {labels["status"] for labels in found if "status" in labels} <= STATUSES

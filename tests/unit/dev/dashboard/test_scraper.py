@@ -1,0 +1,85 @@
+"""The scraper of the dev server's dashboard: gaps, failures, and labels of the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from lib.kairo_metrics.dev.dashboard import scraper as scraper_module
+from lib.kairo_metrics.dev.dashboard.history import NAME, History, labels_of
+from lib.kairo_metrics.dev.dashboard.promql import instant
+from lib.kairo_metrics.dev.dashboard.scraper import Scraper, samples_of
+
+
+async def _until(condition: Any) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        await anyio.sleep(0.1)
+    raise AssertionError("nothing has come")
+
+
+class Function:
+    """A metrics function that says what a test wants it to say.
+
+    Args:
+        pages: one for each scrape; None is a 503.
+    """
+
+    def __init__(self, *pages: str | None) -> None:
+        self.pages = list(pages)
+        self.authorization: list[bytes] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        self.authorization += [value for name, value in scope["headers"] if name == b"authorization"]
+        page = self.pages.pop(0)
+        status = 503 if page is None else 200
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": ("the store is away\n" if page is None else page).encode()})
+
+
+async def test_a_failed_scrape_is_a_gap_and_is_told() -> None:
+    """While the page can't be had, `up` is zero and its series are gone; what had not been there begins anew."""
+    page = "# TYPE jobs_total counter\njobs_total 5\n# TYPE level gauge\nlevel 7\n"
+    function = Function("", page, None, page.replace("jobs_total 5", 'jobs_total{queue="b"} 5'))
+    history = History(keep_ms=60_000)
+    scraper = Scraper(function, "the-token", "here", history, always=True)
+    seen = []
+    for _ in range(4):
+        await scraper.scrape()
+        bounds = history.bounds_ms()
+        assert bounds
+        seen.append((instant(history, "up", bounds[1]), instant(history, "jobs_total", bounds[1]), scraper.problem))
+        await anyio.sleep(0.002)
+    assert [next(iter(up.series.values())) for up, _, _ in seen] == [[1.0], [1.0], [0.0], [1.0]]  # type: ignore[union-attr]
+    assert [len(jobs.series) for _, jobs, _ in seen] == [0, 1, 0, 1]  # type: ignore[union-attr]
+    assert [problem for _, _, problem in seen] == ["", "", "/api/metrics answers 503: the store is away", ""]
+    values = {
+        dict(series.labels).get("queue"): series.values
+        for series in history.select("jobs_total", lambda _labels: True, 0, 2**63)
+    }
+    # The first began between two good scrapes, so at zero; of the second nobody knows.
+    assert values == {None: [0.0, 5.0, None], "b": [5.0]}
+    assert set(function.authorization) == {b"Bearer the-token"}
+
+
+async def test_a_function_that_raises_is_a_failed_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken metrics function does not end the collecting of the history."""
+    monkeypatch.setattr(scraper_module, "INTERVAL_S", 0.001)
+    function = Function("up_to_date 1\n")
+    scraper = Scraper(function, "t", "here", History(keep_ms=60_000), always=True)
+    async with scraper.running():
+        await _until(lambda: scraper.problem)
+    assert scraper.problem == "/api/metrics can't be read: IndexError('pop from empty list')"
+
+
+def test_labels_of_the_target_win() -> None:
+    """A metric's own label `job` or `instance` is kept under another name, as in Prometheus."""
+    scraped = samples_of('# TYPE x_total counter\nx_total{job="own",le="1"} 2\n', {"job": "cms", "instance": "here"})
+    [labels] = scraped.samples
+    assert dict(labels) == {NAME: "x_total", "exported_job": "own", "instance": "here", "job": "cms", "le": "1"}
+    assert scraped.counters == {labels_of(dict(labels))}

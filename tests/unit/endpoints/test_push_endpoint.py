@@ -1,0 +1,274 @@
+"""`/api/push` as a cron meets it, in front of receivers that take, refuse, stall and hang up."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+
+from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, push_app
+from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.dev.private_redis import free_port
+from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
+from tests.support.recording import Recording
+from tests.support.write_receiver import Reply, WriteReceiver, decoded, write_receiver
+
+SECRET = "a-secret-of-the-cron"
+ALLOWED = {"Authorization": f"Bearer {SECRET}"}
+
+
+@pytest.fixture
+def receiver() -> Iterator[WriteReceiver]:
+    """Give a receiver that takes everything."""
+    with write_receiver() as receiver:
+        yield receiver
+
+
+def push_settings(url: str | None, **changes: Any) -> PushSettings:
+    """Return what a deployment that pushes has set."""
+    labels = {"job": "kairo", "instance": "test"}
+    return replace(PushSettings(url=url, labels=labels, cron_secret=SECRET, timeout_ms=5_000), **changes)
+
+
+def app_of(recording: Recording, pushes: PushSettings) -> Starlette:
+    """Build the endpoint on the test's own pipeline."""
+    return push_app(settings=recording.pipeline.settings, store=recording.store, push_settings=pushes)
+
+
+async def call(app: Starlette, method: str = "GET", path: str = "/api/push", **headers: str) -> httpx.Response:
+    """Ask for a push."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cms.example.org") as client:
+        return await client.request(method, path, headers=headers)
+
+
+async def test_a_call_pushes_what_the_instances_have_counted(recording: Recording, receiver: WriteReceiver) -> None:
+    """One call of the cron brings every sample to the receiver, timed by the store's clock, and says how many."""
+    registry = CollectorRegistry()
+    counter = Counter("pushed_jobs_total", "Jobs.", ["queue"], registry=registry)
+    install(registry)
+    counter.labels("mail").inc(3)
+    answer = await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    assert answer.status_code == 200, answer.text
+    [request] = receiver.received
+    samples = decoded(request.body)
+    jobs = [(value, at_ms) for labels, value, at_ms in samples if labels["__name__"] == "pushed_jobs_total"]
+    assert [value for value, _ in jobs] == [3]
+    assert answer.text == f"pushed {len(samples)} samples of {jobs[0][1] / 1000:.3f} to 127.0.0.1\n"
+    assert {labels["job"] for labels, _, _ in samples} == {"kairo"}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_request_says_what_the_standard_asks_for(recording: Recording, receiver: WriteReceiver) -> None:
+    """Type, encoding and version stand in the headers; without a login there is none."""
+    await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    headers = receiver.received[0].headers
+    assert headers["Content-Type"] == "application/x-protobuf"
+    assert headers["Content-Encoding"] == "snappy"
+    assert headers["X-Prometheus-Remote-Write-Version".title()] == "0.1.0"
+    assert headers["User-Agent"] == "kairo-metrics"
+    assert "Authorization" not in headers
+
+
+@pytest.mark.parametrize(
+    ("login", "header"),
+    [
+        ({"token": "glc_abc"}, "Bearer glc_abc"),
+        ({"username": "123456", "password": "glc_ü"}, "Basic " + base64.b64encode("123456:glc_ü".encode()).decode()),
+    ],
+)
+async def test_both_logins_of_grafana_cloud_are_sent(
+    recording: Recording, receiver: WriteReceiver, login: dict[str, str], header: str
+) -> None:
+    """A token goes as a bearer, a username with its password as a basic login."""
+    await call(app_of(recording, push_settings(receiver.url, **login)), **ALLOWED)
+    assert receiver.received[0].headers["Authorization"] == header
+
+
+@pytest.mark.parametrize(
+    ("pushes", "headers", "status", "says"),
+    [
+        (push_settings(None), ALLOWED, 404, "METRICS_REMOTE_WRITE_URL"),
+        (push_settings("http://127.0.0.1:1", cron_secret=None), ALLOWED, 503, "CRON_SECRET"),
+        (push_settings("http://127.0.0.1:1"), {}, 401, "Authorization"),
+        (push_settings("http://127.0.0.1:1"), {"Authorization": "Bearer wrong"}, 401, "Authorization"),
+        (push_settings("http://127.0.0.1:1"), {"Authorization": SECRET}, 401, "Authorization"),
+    ],
+)
+async def test_whoever_may_not_push_is_told_why(
+    recording: Recording, pushes: PushSettings, headers: dict[str, str], status: int, says: str
+) -> None:
+    """Without a receiver, without a secret or with a wrong one nothing is read or sent, and the answer names it."""
+    answer = await call(app_of(recording, pushes), **headers)
+    assert (answer.status_code, says in answer.text) == (status, True)
+    assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+
+
+async def test_metrics_that_are_off_are_not_pushed() -> None:
+    """With ENABLE_METRICS not true the endpoint answers 404."""
+    app = push_app(settings=Settings(enabled=False), push_settings=push_settings("http://127.0.0.1:1"))
+    assert (await call(app, **ALLOWED)).status_code == 404
+
+
+async def test_other_methods_are_refused(recording: Recording) -> None:
+    """A cron's call is a GET or a POST."""
+    app = app_of(recording, push_settings("http://127.0.0.1:1"))
+    assert (await call(app, "DELETE", **ALLOWED)).status_code == 405
+    assert (await call(app, "HEAD", **ALLOWED)).status_code == 405
+    assert (await call(app, "POST")).status_code == 401
+
+
+@pytest.mark.parametrize("fault", [Reply(503, "not now"), Reply(429, "slower"), Reply(0)])
+async def test_a_receiver_that_stumbles_gets_the_same_bytes_again(recording: Recording, fault: Reply) -> None:
+    """After 5xx, 429 or a lost answer the same body is sent again, so that no sample is new the second time."""
+    with write_receiver(fault, Reply()) as receiver:
+        answer = await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    assert answer.status_code == 200, answer.text
+    first, second = receiver.received
+    assert first.body == second.body
+
+
+async def test_a_refusal_is_passed_on_and_not_repeated(recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
+    """What the receiver says against it stands in the answer and in the log, and it is asked once only."""
+    with write_receiver(Reply(401, "invalid token\nmore")) as receiver, caplog.at_level(logging.ERROR):
+        answer = await call(app_of(recording, push_settings(receiver.url, token="hidden-token")), **ALLOWED)
+    assert (answer.status_code, len(receiver.received)) == (502, 1)
+    assert "127.0.0.1 answered 401: invalid token (0 samples were taken before)" in answer.text
+    assert "127.0.0.1 answered 401" in caplog.text
+    assert "hidden-token" not in answer.text + caplog.text
+
+
+async def test_a_redirect_is_named_and_not_followed(recording: Recording, receiver: WriteReceiver) -> None:
+    """The login goes nowhere but to the host that was set."""
+    with write_receiver(Reply(308, headers={"Location": receiver.url})) as moved:
+        answer = await call(app_of(recording, push_settings(moved.url, token="t")), **ALLOWED)
+    assert answer.status_code == 502
+    assert f"answered 308: a redirect to {receiver.url}" in answer.text
+    assert receiver.received == []
+
+
+async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(recording: Recording) -> None:
+    """The push ends with an answer that says who could not be reached."""
+    url = f"http://127.0.0.1:{free_port()}/api/v1/write"
+    answer = await call(app_of(recording, push_settings(url, timeout_ms=1_200)), **ALLOWED)
+    assert answer.status_code == 502
+    assert "127.0.0.1 could not be reached" in answer.text
+
+
+async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(recording: Recording) -> None:
+    """Each byte comes in time, and the answer does not: the push ends all the same, and says so."""
+    with write_receiver(Reply(dripped=60)) as receiver:
+        answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=1_000)), **ALLOWED)
+    assert answer.status_code == 502
+    assert "127.0.0.1 has not answered in time" in answer.text
+
+
+async def test_what_a_receiver_says_can_not_garble_the_log(recording: Recording) -> None:
+    """Control characters in its answer become spaces."""
+    with write_receiver(Reply(400, "bad\x1b[2J\rsample")) as receiver:
+        answer = await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    assert "answered 400: bad [2J sample (" in answer.text
+
+
+async def test_pushes_are_counted_by_their_outcome(recording: Recording, receiver: WriteReceiver) -> None:
+    """kairo_pushes_total tells the operator whether the pushes arrive."""
+    before = await recording.samples("kairo_pushes_total")
+    await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    with write_receiver(Reply(400, "out of order sample")) as refusing:
+        await call(app_of(recording, push_settings(refusing.url)), **ALLOWED)
+    after = await recording.samples("kairo_pushes_total")
+    grown = {line: count - before.get(line, 0) for line, count in after.items()}
+    assert {line: by for line, by in grown.items() if by} == {
+        'kairo_pushes_total{outcome="done"}': 1,
+        'kairo_pushes_total{outcome="refused"}': 1,
+    }
+
+
+def test_the_pause_that_a_receiver_asks_for_is_kept() -> None:
+    """Retry-After in seconds is waited for, where it is longer than our own pause; pauses double."""
+    pauses: list[float] = []
+    replies = (Reply(429, headers={"Retry-After": "3"}), Reply(503), Reply(503), Reply())
+    with write_receiver(*replies) as receiver:
+        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
+    assert pauses == [3, 1, 2]
+
+
+@pytest.mark.parametrize("asked", ["soon", "", "Fri, 13 Nov 2020 10:00:00 GMT", "-5", "²"])
+def test_a_pause_that_makes_no_sense_is_passed_over(asked: str) -> None:
+    """A Retry-After that can't be read, or lies in the past, changes nothing."""
+    pauses: list[float] = []
+    with write_receiver(Reply(503, headers={"Retry-After": asked}), Reply()) as receiver:
+        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
+    assert pauses == [0.5]
+
+
+def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
+    """Whoever is asked to come back in an hour does not wait for it."""
+    with write_receiver(Reply(429, "slower", headers={"Retry-After": "3600"})) as receiver:
+        sender = RemoteWriteClient(push_settings(receiver.url), sleep=lambda _: None)
+        with pytest.raises(ReceiverError, match="answered 429: slower"):
+            sender.send(b"", deadline_s=time.monotonic() + 60)
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({"METRICS_REMOTE_WRITE_URL": "prometheus.example.org"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://user:hidden@example.org/"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://example.org:port/"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://example.org/a b"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://example.org/ü"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_URL": "https://example..org/"}, "METRICS_REMOTE_WRITE_URL"),
+        ({"METRICS_REMOTE_WRITE_TOKEN": "hidden\nhidden"}, "METRICS_REMOTE_WRITE_TOKEN"),
+        ({"METRICS_REMOTE_WRITE_TOKEN": "hidden日"}, "METRICS_REMOTE_WRITE_TOKEN"),
+        (
+            {"METRICS_REMOTE_WRITE_USERNAME": "1:2", "METRICS_REMOTE_WRITE_PASSWORD": "hidden"},
+            "METRICS_REMOTE_WRITE_USERNAME",
+        ),
+        ({"METRICS_REMOTE_WRITE_USERNAME": "1"}, "METRICS_REMOTE_WRITE_PASSWORD"),
+        ({"METRICS_REMOTE_WRITE_PASSWORD": "hidden"}, "METRICS_REMOTE_WRITE_USERNAME"),
+        (
+            {
+                "METRICS_REMOTE_WRITE_TOKEN": "hidden",
+                "METRICS_REMOTE_WRITE_USERNAME": "1",
+                "METRICS_REMOTE_WRITE_PASSWORD": "hidden",
+            },
+            "METRICS_REMOTE_WRITE_TOKEN",
+        ),
+        ({"METRICS_REMOTE_WRITE_LABELS": "job"}, "METRICS_REMOTE_WRITE_LABELS"),
+        ({"METRICS_REMOTE_WRITE_LABELS": "__name__=x"}, "METRICS_REMOTE_WRITE_LABELS"),
+        ({"METRICS_REMOTE_WRITE_LABELS": "job=a,job=b"}, "METRICS_REMOTE_WRITE_LABELS"),
+        ({"METRICS_REMOTE_WRITE_LABELS": "job=\udc80"}, "METRICS_REMOTE_WRITE_LABELS"),
+        ({"METRICS_REMOTE_WRITE_TIMEOUT_MS": "soon"}, "METRICS_REMOTE_WRITE_TIMEOUT_MS"),
+    ],
+)
+def test_a_bad_setting_is_named_and_no_secret_is_repeated(environ: dict[str, str], variable: str) -> None:
+    """The error says which variable to correct."""
+    with pytest.raises(SettingsError) as caught:
+        PushSettings.from_env(environ)
+    assert caught.value.variable == variable
+    assert "hidden" not in str(caught.value)
+
+
+def test_settings_are_read_with_their_secrets_out_of_sight() -> None:
+    """Labels add to job and instance, pasted line breaks are cut off, and no repr shows a secret."""
+    settings = PushSettings.from_env(
+        {
+            "METRICS_REMOTE_WRITE_URL": "https://prometheus.example.org/api/prom/push\n",
+            "METRICS_REMOTE_WRITE_TOKEN": "hidden",
+            "METRICS_REMOTE_WRITE_LABELS": "job=cms, region=fra1",
+            "VERCEL_ENV": "production",
+            "CRON_SECRET": "hidden\n",
+        }
+    )
+    assert settings.labels == {"job": "cms", "instance": "production", "region": "fra1"}
+    assert settings.cron_secret == "hidden"
+    assert "hidden" not in repr(settings)

@@ -1,0 +1,205 @@
+"""What an instrumented app records of its requests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+
+from lib.kairo_metrics import instrument
+from lib.kairo_metrics.instruments.catalogue import HTTP_REQUESTS
+from tests.support.recording import Recording
+from tests.support.watched_app import call, cms, plain
+
+REQUESTS = "http_requests_total"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "labels"),
+    [
+        ("GET", "/items/1", 'method="GET",route="/items/{id}",status="200"'),
+        ("POST", "/items/secret", 'method="POST",route="/items/{id}",status="200"'),
+        ("DELETE", "/items/1", 'method="DELETE",route="/items/{id}",status="405"'),
+        ("BREW", "/items/1", 'method="__unknown__",route="/items/{id}",status="405"'),
+        ("GET", "/unavailable", 'method="GET",route="/unavailable",status="503"'),
+        ("GET", "/broken/7", 'method="GET",route="/broken/{id:int}",status="500"'),
+        ("GET", "/broken/x", 'method="GET",route="__unmatched__",status="404"'),
+        ("GET", "/items/1/", 'method="GET",route="__unmatched__",status="307"'),
+        ("GET", "/tenants/acme/items/1", 'method="GET",route="/tenants/{tenant}/items/{id}",status="200"'),
+        ("GET", "/tenants/acme/deep/", 'method="GET",route="/tenants/{tenant}/deep/",status="200"'),
+        ("GET", "/tenants/acme/nothing", 'method="GET",route="__unmatched__",status="404"'),
+        ("GET", "/static/img/logo.png", 'method="GET",route="/static/{path}",status="200"'),
+    ],
+)
+async def test_routes_are_templates(recording: Recording, method: str, path: str, labels: str) -> None:
+    """A client that makes up paths and methods makes up no series."""
+    await call(instrument(cms()), method, path)
+    labels = labels.replace("{id:int}", "{id}")
+    assert await recording.samples(REQUESTS) == {f"{REQUESTS}{{{labels}}}": 1}
+
+
+async def test_a_host_route_keeps_its_template(recording: Recording) -> None:
+    """Routes below a host are templates too."""
+    await call(instrument(cms()), "GET", "/file/a", "files.example.org")
+    assert list(await recording.samples(REQUESTS)) == [
+        f'{REQUESTS}{{method="GET",route="/file/{{name}}",status="200"}}'
+    ]
+
+
+async def test_errors_are_counted_by_class_or_status(recording: Recording) -> None:
+    """A 5xx answer counts as http_503, an unhandled exception by its class; a 404 is no error."""
+    app = instrument(cms())
+    for path in ("/unavailable", "/broken/1", "/nothing", "/items/1"):
+        await call(app, "GET", path)
+    errors = await recording.samples("api_errors_total")
+    assert {name: value for name, value in errors.items() if value} == {
+        'api_errors_total{method="GET",route="/unavailable",type="http_503"}': 1,
+        'api_errors_total{method="GET",route="/broken/{id}",type="LookupError"}': 1,
+    }
+
+
+async def test_an_error_rate_can_be_computed_before_the_first_error(recording: Recording) -> None:
+    """A route that never failed has an error counter at zero, so that the guide's ratio has data."""
+    await call(instrument(Starlette(routes=[Route("/never/failed", plain)])), "GET", "/never/failed")
+    assert await recording.samples("api_errors_total") == {
+        'api_errors_total{method="GET",route="/never/failed",type="http_500"}': 0
+    }
+
+
+async def test_the_time_ends_with_the_last_byte(recording: Recording) -> None:
+    """A slow stream is slow, a slow background task is not."""
+
+    async def slow_body() -> Any:
+        yield b"a"
+        await asyncio.sleep(0.15)
+        yield b"b"
+
+    async def stream(_request: Request) -> Response:
+        return StreamingResponse(slow_body())
+
+    async def background(_request: Request) -> Response:
+        return PlainTextResponse("done", background=BackgroundTask(asyncio.sleep, 0.6))
+
+    app = instrument(Starlette(routes=[Route("/stream", stream), Route("/background", background)]))
+    await call(app, "GET", "/stream")
+    await call(app, "GET", "/background")
+    sums = await recording.samples("http_request_duration_seconds_sum")
+    assert sums['http_request_duration_seconds_sum{method="GET",route="/stream"}'] >= 0.15
+    assert sums['http_request_duration_seconds_sum{method="GET",route="/background"}'] < 0.6
+
+
+async def test_a_failing_background_task_is_an_error_of_an_answered_request(recording: Recording) -> None:
+    """The client had its 200; what failed afterwards is counted as an error all the same."""
+
+    async def fail() -> None:
+        raise KeyError
+
+    async def answer(_request: Request) -> Response:
+        return PlainTextResponse("done", background=BackgroundTask(fail))
+
+    await call(instrument(Starlette(routes=[Route("/", answer)])), "GET", "/")
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="/",status="200"}}': 1}
+    errors = await recording.samples("api_errors_total")
+    assert errors['api_errors_total{method="GET",route="/",type="KeyError"}'] == 1
+
+
+async def test_a_cancelled_request_is_flushed(recording: Recording) -> None:
+    """A client that leaves early is counted as 499 and its increments are delivered."""
+    entered = asyncio.Event()
+
+    async def hang(_request: Request) -> Response:
+        entered.set()
+        await asyncio.sleep(60)
+        return PlainTextResponse("never")
+
+    request = asyncio.create_task(call(instrument(Starlette(routes=[Route("/hang", hang)])), "GET", "/hang"))
+    await entered.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert not recording.pipeline.flusher.pending
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="/hang",status="499"}}': 1}
+
+
+async def test_a_client_that_leaves_during_its_upload_is_no_error(recording: Recording) -> None:
+    """Whoever hangs up early is counted as 499 and can't spend the error budget."""
+
+    async def upload(request: Request) -> Response:
+        await request.body()
+        return PlainTextResponse("never")
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Any) -> None:
+        pass
+
+    app = instrument(Starlette(routes=[Route("/upload", upload, methods=["POST"])]))
+    scope = {"type": "http", "method": "POST", "path": "/upload", "headers": [], "query_string": b""}
+    with pytest.raises(ClientDisconnect):
+        await app(scope, receive, send)
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="POST",route="/upload",status="499"}}': 1}
+    assert not any((await recording.samples("api_errors_total")).values())
+
+
+async def test_an_instrumented_app_inside_another_is_counted_once(recording: Recording) -> None:
+    """Mounting an app that is instrumented itself does not double its requests."""
+    inner = instrument(Starlette(routes=[Route("/x/{id}", plain)]))
+    await call(instrument(Starlette(routes=[Mount("/a", app=inner)])), "GET", "/a/x/1")
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="/a/x/{{id}}",status="200"}}': 1}
+
+
+async def test_the_answer_leaves_before_the_flush(recording: Recording) -> None:
+    """Whoever asks has the whole response before anything is sent to the store."""
+    steps: list[str] = []
+    flusher = recording.pipeline.flusher
+    deliver = flusher.after_response
+
+    async def after_response() -> None:
+        steps.append("flush")
+        await deliver()
+
+    flusher.after_response = after_response  # type: ignore[method-assign]
+
+    async def send(message: Any) -> None:
+        steps.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "GET", "path": "/items/1", "headers": [], "query_string": b"", "root_path": ""}
+    await instrument(cms())(scope, receive, send)
+    assert steps == ["http.response.start", "http.response.body", "flush"]
+
+
+async def test_shutdown_delivers_what_is_pending(recording: Recording) -> None:
+    """A SIGTERM, which the server turns into a lifespan shutdown, loses nothing."""
+    HTTP_REQUESTS.labels("GET", "/", "200").inc()
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return {"type": next(messages)}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        if message["type"] == "lifespan.shutdown.complete":
+            assert not recording.pipeline.flusher.pending
+
+    await instrument(cms())({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_the_app_keeps_its_own_attributes(recording: Recording) -> None:
+    """Code that reaches for `app.state` or `app.routes` finds them."""
+    app = instrument(cms())
+    app.state.answer = 42
+    assert recording
+    assert app.state.answer == 42
+    assert len(app.routes) == 6

@@ -1,0 +1,136 @@
+"""What is pushed: the samples of a scrape, in remote write 1.0."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import cramjam
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.exposition.page import Page
+from lib.kairo_metrics.exposition.remote_write import write_requests
+from lib.kairo_metrics.exposition.snappy import wrap
+from lib.kairo_metrics.exposition.text import render
+from lib.kairo_metrics.model.encoding import label_text
+from lib.kairo_metrics.model.schema import Schema
+from tests.support.dev_server import REPOSITORY
+from tests.support.write_receiver import decoded
+
+TARGET = {"job": "kairo", "instance": "production"}
+AT_MS = 1_764_000_000_123
+
+# What a label may hold: anything but what the store replaces before it keeps it.
+VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+@given(data=st.binary(max_size=1000))
+def test_what_is_wrapped_comes_out_again(data: bytes) -> None:
+    """A real snappy decoder gives back every body."""
+    assert bytes(cramjam.snappy.decompress_raw(wrap(data))) == data
+
+
+@pytest.mark.parametrize("length", [0, 1, 60, 61, 127, 128, 65_535, 65_536, 65_537, 2_097_152, 5_000_001])
+def test_a_body_of_any_length_can_be_wrapped(length: int) -> None:
+    """The lengths at which the format changes its form are decoded like all others."""
+    data = bytes(range(251)) * (length // 251 + 1)
+    assert bytes(cramjam.snappy.decompress_raw(wrap(data[:length]))) == data[:length]
+
+
+@given(rows=st.dictionaries(st.tuples(VALUES, VALUES), st.floats(allow_nan=False, min_value=0), min_size=1, max_size=5))
+def test_a_push_says_what_a_scrape_says(rows: dict[tuple[str, str], float]) -> None:
+    """Whatever stands in the labels, each sample has the labels and the value that Prometheus reads off the page."""
+    schema = Schema("jobs", "counter", ("queue", "worker"))
+    lines = {label_text(schema.labelnames, values).encode(): repr(number).encode() for values, number in rows.items()}
+    family = Family(schema, {text: number.replace(b"inf", b"+Inf") for text, number in lines.items()})
+    assert pushed([family]) == scraped([family])
+
+
+def test_histograms_and_summaries_are_pushed_as_their_samples() -> None:
+    """A histogram arrives as its cumulative buckets, count and sum, a summary as count and sum."""
+    families = [
+        Family(Schema("wait", "histogram", ("a",), ("0.5", "1.0", "+Inf")), {b'a="x"': b"2.5 1 0 2"}),
+        Family(Schema("size", "summary"), {b"": b"3 10.25"}),
+    ]
+    assert pushed(families) == scraped(families)
+    assert len(pushed(families)) == 7
+
+
+def test_labels_are_sorted_and_none_is_empty() -> None:
+    """Receivers refuse labels out of order; an empty value is no label."""
+    family = Family(Schema("jobs", "counter", ("a", "z")), {b'a="",z="1"': b"3"})
+    [(_, body)] = write_requests(Page((family,), AT_MS), TARGET)
+    [(labels, value, at_ms)] = decoded(body)
+    assert list(labels.items()) == [
+        ("__name__", "jobs_total"),
+        ("instance", "production"),
+        ("job", "kairo"),
+        ("z", "1"),
+    ]
+    assert (value, at_ms) == (3, AT_MS)
+
+
+def test_a_metrics_own_job_label_is_kept_as_prometheus_keeps_it() -> None:
+    """The target's labels win; the metric's own of the same name are exported_job, and so on."""
+    family = Family(Schema("jobs", "counter", ("exported_job", "job")), {b'exported_job="b",job="a"': b"1"})
+    [(_, body)] = write_requests(Page((family,), AT_MS), TARGET)
+    [(labels, _, _)] = decoded(body)
+    assert labels == {
+        "__name__": "jobs_total",
+        "exported_exported_job": "a",
+        "exported_job": "b",
+        "instance": "production",
+        "job": "kairo",
+    }
+
+
+def test_a_large_state_is_pushed_in_several_requests() -> None:
+    """2,000 series go into one request, as Prometheus does it; nothing is left out or sent twice."""
+    rows = {b'n="%d"' % number: b"%d" % number for number in range(4_500)}
+    requests = list(write_requests(Page((Family(Schema("jobs", "counter", ("n",)), rows),), AT_MS), TARGET))
+    assert [samples for samples, _ in requests] == [2_000, 2_000, 500]
+    samples = [labels["n"] for _, body in requests for labels, _, _ in decoded(body)]
+    assert sorted(map(int, samples)) == list(range(4_500))
+
+
+def test_infinite_and_missing_numbers_arrive_as_such() -> None:
+    """+Inf, -Inf and NaN are what they are."""
+    family = Family(Schema("g", "gauge", ("n",)), {b'n="a"': b"+Inf", b'n="b"': b"-Inf", b'n="c"': b"NaN"})
+    [(_, body)] = write_requests(Page((family,), AT_MS), TARGET)
+    values = {labels["n"]: value for labels, value, _ in decoded(body)}
+    assert (values["a"], values["b"]) == (math.inf, -math.inf)
+    assert math.isnan(values["c"])
+
+
+def test_the_message_code_is_what_the_compiler_makes(tmp_path: Path) -> None:
+    """`make proto` was run after the schema was last changed."""
+    schema = Path("kairo_metrics", "exposition", "remote_write.proto")
+    outputs = [f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "lib", *outputs, str(Path("lib", schema))]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    for suffix in (".py", ".pyi"):
+        made = schema.with_name(f"remote_write_pb2{suffix}")
+        assert (REPOSITORY / "lib" / made).read_text() == (tmp_path / made).read_text()
+
+
+def pushed(families: list[Family]) -> set[tuple[frozenset[tuple[str, str]], float]]:
+    """Return the samples that the bodies carry, without the target's labels."""
+    samples = [sample for _, body in write_requests(Page(tuple(families), AT_MS), TARGET) for sample in decoded(body)]
+    assert {at_ms for _, _, at_ms in samples} == {AT_MS}
+    return {(frozenset(set(labels.items()) - set(TARGET.items())), value) for labels, value, _ in samples}
+
+
+def scraped(families: list[Family]) -> set[tuple[frozenset[tuple[str, str]], float]]:
+    """Return the samples that stand on the page, read by prometheus_client's parser."""
+    page = b"".join(render(families)).decode()
+    return {
+        (frozenset([("__name__", sample.name), *filter(lambda label: label[1], sample.labels.items())]), sample.value)
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }

@@ -1,0 +1,1 @@
+"""The functions of api/ as one app."""

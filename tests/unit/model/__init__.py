@@ -1,0 +1,1 @@
+"""What passes through a store, and how it is read."""

@@ -1,0 +1,1 @@
+"""What a page makes of a store that went back in time."""

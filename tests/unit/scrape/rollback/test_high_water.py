@@ -1,0 +1,73 @@
+"""What a page remembers of its counters: whatever a store has kept of them, none is shown lower."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.exposition.page import Page
+from lib.kairo_metrics.model.batch import State
+from lib.kairo_metrics.model.encoding import number_text
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.collector import Scrape
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from tests.support.instance import WAIT
+
+COUNTS = st.integers(0, 9)
+FLOATS = st.floats(0, 1e12) | st.sampled_from([0.1, 0.2, 0.3, 1e-9, float("inf"), float("nan")])
+
+
+def _counter(draw: Callable[[Any], Any]) -> bytes:
+    return number_text(draw(FLOATS.filter(lambda number: not math.isnan(number)))).encode()
+
+
+def _histogram(draw: Callable[[Any], Any]) -> bytes:
+    return b" ".join([number_text(draw(FLOATS)).encode(), *(b"%d" % draw(COUNTS) for _ in range(3))])
+
+
+def _native(draw: Callable[[Any], Any]) -> bytes:
+    counts = NativeCounts(draw(st.integers(-1, 3)), draw(st.sampled_from([0.0, 0.001, 0.5])))
+    for amount in draw(st.lists(st.integers(-40, 40), max_size=5)):
+        counts.observe(amount / 4)
+    return counts.text().encode()
+
+
+@pytest.mark.parametrize(
+    ("schema", "row"),
+    [
+        (Schema("jobs", "counter"), _counter),
+        (Schema("wait", "histogram", (), WAIT.bounds), _histogram),
+        (Schema("size", "native"), _native),
+    ],
+)
+@given(data=st.data())
+def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st.DataObject) -> None:
+    """Whatever the store has kept of a series, with what is added no number of it is below what was shown."""
+    shown, held = row(data.draw), row(data.draw)
+    water = HighWater()
+    water.remember(_scrape(schema, shown, 5))
+    scrape = _scrape(schema, held, 4)
+    [family] = raised(scrape, water.missing(scrape)).page.families
+    before, after = (_numbers(schema, numbers) for numbers in (shown, family.series[b""]))
+    assert all(not after.get(place, 0) < number for place, number in before.items()), (shown, held, family.series)
+    # And nothing is added where nothing is missing.
+    again = _scrape(schema, family.series[b""], 4)
+    assert raised(again, water.missing(again)).page.families[0].series == family.series
+
+
+def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:
+    return Scrape(Page((Family(schema, {b"": numbers}),)), (State("blue", batches),), (None,))
+
+
+def _numbers(schema: Schema, numbers: bytes) -> dict[str, float]:
+    """Return what is printed of a row; of a native histogram what does not depend on how fine it is."""
+    if schema.type == "native":
+        return {"count": NativeCounts.parse(numbers.decode().split()).count}
+    return {str(place): float(word) for place, word in enumerate(numbers.split())}

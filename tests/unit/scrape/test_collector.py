@@ -1,0 +1,254 @@
+"""What a scrape makes of shards, schemas and time."""
+
+from __future__ import annotations
+
+import time
+from itertools import accumulate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.delivery.outbox import Outbox
+from lib.kairo_metrics.exposition import openmetrics, text
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.batch import Writer
+from lib.kairo_metrics.model.encoding import pack_line
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.scrape.collector import Limits, collect
+from lib.kairo_metrics.scrape.decode import SeriesDecoder
+from lib.kairo_metrics.scrape.merge import rebin
+from lib.kairo_metrics.store.command_flow import run_flow
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.instance import JOBS, happened, page, samples, settings
+
+OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")
+NEW = Schema("wait_seconds", "histogram", ("queue",), ("0.2", "1.0", "+Inf"), help="New.")
+ROOM = Schema("heat", "gauge", ("room",), mode="mostrecent", help="Heat.")
+
+
+class Deployment:
+    """Stores increments at chosen times, under chosen schemas and shards."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.settings: Settings = settings(**changes)
+        self.now_ms = int(time.time() * 1000)
+        self.store = MemoryStore(self.settings, lambda: self.now_ms)
+        self._writers = 0
+
+    def count(self, schema: Schema, text: str, *amounts: tuple[int, float], shard: int = 0) -> None:
+        """Let a new instance of that shard add amounts to one series, a second after the last."""
+        self.now_ms += 1_000
+        self._writers += 1
+        recorder = Recorder()
+        with recorder.lock:
+            for index, amount in amounts:
+                if schema.rule == "latest":
+                    recorder.replace(PendingSeries(schema, text), amount)
+                else:
+                    recorder.add(PendingSeries(schema, text), index, amount)
+        batch = Outbox(recorder, 1).next()
+        assert batch is not None
+        with self.store.sync_client() as link:
+            run_flow(self.store.apply(Writer(f"w{self._writers}", shard), batch), link)
+
+
+async def test_shards_are_added_up() -> None:
+    """Instances on different shards count into one total."""
+    cms = Deployment(shards=3)
+    for shard in range(3):
+        cms.count(JOBS, 'queue="a"', (1, shard + 1.5), shard=shard)
+    cms.count(JOBS, 'queue="b"', (1, 1.0), shard=2)
+    assert await samples(cms.store, "jobs") == {'jobs_total{queue="a"}': 7.5, 'jobs_total{queue="b"}': 1}
+
+
+async def test_the_newest_setting_wins_over_all_shards() -> None:
+    """A gauge shows what was set last, on whichever shard."""
+    cms = Deployment(shards=2)
+    cms.count(ROOM, 'room="a"', (1, 20.0), shard=1)
+    cms.count(ROOM, 'room="a"', (1, 18.5), shard=0)
+    assert await samples(cms.store, "heat") == {'heat{room="a"}': 18.5}
+
+
+async def test_other_buckets_come_under_the_newest_ones() -> None:
+    """A rolling deploy that changes buckets loses no count and no sum."""
+    cms = Deployment()
+    cms.count(OLD, 'queue="a"', (1, 12.0), (2, 1), (3, 2), (4, 4), (5, 8))
+    cms.count(NEW, 'queue="a"', (1, 0.5), (2, 10), (4, 20))
+    cms.count(OLD, 'queue="b"', (1, 3.0), (4, 1))
+    assert await samples(cms.store, 'wait_seconds_bucket{queue="a"') == {
+        'wait_seconds_bucket{queue="a",le="0.2"}': 11,
+        'wait_seconds_bucket{queue="a",le="1.0"}': 13,
+        'wait_seconds_bucket{queue="a",le="+Inf"}': 45,
+    }
+    assert await samples(cms.store, "wait_seconds_sum") == {
+        'wait_seconds_sum{queue="a"}': 12.5,
+        'wait_seconds_sum{queue="b"}': 3,
+    }
+
+
+async def test_other_label_names_stand_side_by_side() -> None:
+    """Series of the old label names stay until they are stale; nothing goes down."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="a"', (1, 2))
+    cms.count(Schema("jobs", "counter", ("kind", "queue"), help="More."), 'kind="x",queue="a"', (1, 3))
+    assert await samples(cms.store, "jobs") == {'jobs_total{queue="a"}': 2, 'jobs_total{kind="x",queue="a"}': 3}
+
+
+async def test_another_type_serves_the_newest() -> None:
+    """A name that changed its type is served as what it is now."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="a"', (1, 2))
+    cms.count(Schema("jobs", "gauge", ("queue",), mode="sum", help="Now a gauge."), 'queue="a"', (1, 3))
+    assert await samples(cms.store, "jobs") == {'jobs{queue="a"}': 3}
+
+
+async def test_a_gauge_that_is_merged_in_another_way_serves_the_newest() -> None:
+    """Changing `multiprocess_mode` spoils neither the page nor the new numbers."""
+    for before, after in (("sum", "mostrecent"), ("mostrecent", "sum")):
+        cms = Deployment()
+        for mode in (before, after):
+            for labels in ('room="a"', f'room="{mode}"'):
+                cms.count(Schema("heat", "gauge", ("room",), mode=mode, help="Heat."), labels, (1, 5.0))
+        assert await samples(cms.store, "heat") == {'heat{room="a"}': 5, f'heat{{room="{after}"}}': 5}
+
+
+async def test_a_type_that_was_taken_back_is_served_again() -> None:
+    """After a rollback the family comes back, once the wrong version is no longer started."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="a"', (1, 2))
+    cms.count(Schema("jobs", "gauge", ("queue",), mode="sum", help="A mistake."), 'queue="a"', (1, 3))
+    cms.now_ms += 10 * 60 * 1000
+    cms.count(JOBS, 'queue="a"', (1, 1))
+    assert await samples(cms.store, "jobs") == {'jobs_total{queue="a"}': 3}
+
+
+BARE = Schema("wait_seconds", "histogram", (), OLD.bounds, help="Bare.")
+
+
+@pytest.mark.parametrize(("first", "second"), [(OLD, BARE), (BARE, OLD)])
+async def test_labels_that_come_or_go_leave_the_page_valid(first: Schema, second: Schema) -> None:
+    """A metric that gets its first label, or loses its last, is on the page in both forms."""
+    cms = Deployment()
+    for schema in (first, second):
+        cms.count(schema, 'queue="a"' if schema.labelnames else "", (1, 0.5), (3, 1))
+    kinds = ("counter", ("kind",)), ("counter", ())
+    for kind, names in kinds if first is OLD else reversed(kinds):
+        cms.count(Schema("boots", kind, names, help="Boots."), 'kind="x"' if names else "", (1, 2))
+    scrape = await collect(cms.store, Limits(3600))
+    for form, parse in ((text, parse_text), (openmetrics, parse_openmetrics)):
+        families = {family.name: family for family in parse(b"".join(form.render(scrape.page)).decode())}
+        assert [sample.value for sample in families["boots"].samples] == [2, 2]
+        assert sorted(len(sample.labels) for sample in families["wait_seconds"].samples) == [
+            0,
+            0,
+            1,
+            1,
+            *[1] * 4,
+            *[2] * 4,
+        ]
+
+
+async def test_names_that_clash_cost_the_later_family_only() -> None:
+    """Two deployments that use one sample name in two families do not spoil the page."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="a"', (1, 2))
+    cms.count(Schema("jobs_total", "gauge", ("queue",), mode="sum", help="Clash."), 'queue="a"', (1, 3))
+    cms.count(Schema("kairo_series", "gauge", (), mode="sum", help="Ours."), "", (1, 3))
+    scrape = await collect(cms.store, Limits(3600))
+    page = b"".join(openmetrics.render(scrape.page.families)).decode()
+    assert list(parse_openmetrics(page))
+    assert 'jobs_total{queue="a"} 2' in page
+    assert 'kairo_quarantined_fields{family="jobs_total"} 1' in page
+
+
+async def test_a_help_text_that_is_no_unicode_does_not_spoil_the_page() -> None:
+    """A lone surrogate in a documentation string is replaced."""
+    cms = Deployment()
+    cms.count(Schema("odd", "counter", (), help="h\ud800"), "", (1, 1))
+    assert "# HELP odd_total h\ufffd" in await page(cms.store)
+
+
+async def test_stale_series_leave_the_page() -> None:
+    """A series that nobody has touched for its life is gone, the others stay."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="old"', (1, 1))
+    cms.now_ms += 3_600_000
+    cms.count(JOBS, 'queue="new"', (1, 1))
+    assert await samples(cms.store, "jobs") == {'jobs_total{queue="new"}': 1}
+
+
+async def test_only_the_named_families_are_read() -> None:
+    """A scrape that asks for one family reads one family."""
+    cms = Deployment()
+    cms.count(JOBS, 'queue="a"', (1, 1))
+    cms.count(OLD, 'queue="a"', (1, 1), (2, 1))
+    scrape = await collect(cms.store, Limits(3600), frozenset({"jobs_total"}))
+    assert "wait_seconds" not in {family.schema.name for family in scrape.page.families}
+    assert "jobs" in {family.schema.name for family in scrape.page.families}
+
+
+async def test_what_has_not_happened_stands_at_zero() -> None:
+    """Losses, overflows and outcomes are on the page before the first one, so that the first one can be seen."""
+    cms = Deployment(max_series=1)
+    cms.count(JOBS, 'queue="a"', (1, 1))
+    assert await samples(cms.store, "kairo_samples_lost_total") == {
+        'kairo_samples_lost_total{family="jobs"}': 0,
+        'kairo_samples_lost_total{family="kairo_batches"}': 0,
+        'kairo_samples_lost_total{family="kairo_samples_overflowed"}': 0,
+    }
+    assert await samples(cms.store, "kairo_batches_total") == {
+        'kairo_batches_total{outcome="applied"}': 1,
+        'kairo_batches_total{outcome="duplicate"}': 0,
+        'kairo_batches_total{outcome="lost"}': 0,
+        'kairo_batches_total{outcome="replayed"}': 0,
+    }
+    assert (await samples(cms.store, "kairo_series"))['kairo_series{family="kairo_batches"}'] == 4
+    cms.count(JOBS, 'queue="b"', (1, 1))
+    assert await happened(cms.store, "kairo_samples_overflowed_total") == {
+        'kairo_samples_overflowed_total{family="jobs"}': 1
+    }
+    assert await samples(cms.store, "kairo_max_series") == {"kairo_max_series": 1}
+
+
+async def test_a_family_of_the_user_is_not_filled_up_with_zeros() -> None:
+    """Somebody else's metric of one of our names keeps its own series."""
+    cms = Deployment()
+    cms.count(Schema("kairo_samples_lost", "gauge", ("queue",), mode="sum", help="Theirs."), 'queue="a"', (1, 7))
+    assert await samples(cms.store, "kairo_samples_lost") == {'kairo_samples_lost{queue="a"}': 7}
+
+
+BOUNDS = st.lists(st.integers(-5, 20), min_size=0, max_size=6, unique=True).map(
+    lambda numbers: (*(f"{number}.0" for number in sorted(numbers)), "+Inf")
+)
+
+
+@given(BOUNDS, BOUNDS, st.data())
+def test_rebinning_keeps_count_sum_and_order(old: tuple[str, ...], new: tuple[str, ...], data: st.DataObject) -> None:
+    """Under any new bounds the count and the sum are the same, no bucket is negative, and shared bounds agree."""
+    counts = data.draw(st.lists(st.integers(0, 100), min_size=len(old), max_size=len(old)))
+    before, after = Schema("wait", "histogram", (), old), Schema("wait", "histogram", (), new)
+    rows = {b"": b" ".join([b"7.5", *(b"%d" % count for count in counts)])}
+    observed, *rebinned = rebin(rows, before, after)[b""].split()
+    assert observed == b"7.5"
+    assert all(int(count) >= 0 for count in rebinned)
+    cumulative_before = dict(zip(old, accumulate(counts), strict=True))
+    cumulative_after = dict(zip(new, accumulate(map(int, rebinned)), strict=True))
+    for bound in set(old) & set(new):
+        assert cumulative_after[bound] == cumulative_before[bound]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7])
+def test_a_series_seen_twice_counts_once(chunk: int) -> None:
+    """Redis may show a field twice while it rehashes; that is no second series."""
+    items = [part for number in range(7) for part in (b'queue="%d"' % number, pack_line([number], 1, 1))]
+    decoder = SeriesDecoder(JOBS, 0)
+    for start in range(0, len(items), 2 * chunk):
+        decoder.add_chunk(items[start : start + 2 * chunk])
+        decoder.add_chunk(items[:2])
+    assert len(decoder.series) == 7
