@@ -4,6 +4,8 @@ KairoError
 ├── SettingsError            a setting is missing or malformed; names the variable
 ├── TokenSourceError         the accepted tokens could not be read from where they are kept
 ├── ReceiverError            the remote-write receiver did not take what was pushed
+├── HostingError             the functions of api/ can't be served
+├── DevError                 the dev server can't start or go on
 └── StoreError               the state in Redis could not be reached or read
     ├── StoreUnavailable     refused, cut off, too slow, or not configured
     ├── KeysElsewhere        another node of the cluster holds the keys; nothing was run
@@ -14,6 +16,8 @@ KairoError
 from __future__ import annotations
 
 __all__ = [
+    "DevError",
+    "HostingError",
     "KairoError",
     "KeysElsewhere",
     "ReceiverError",
@@ -78,6 +82,14 @@ class ReceiverError(KairoError):
     def __init__(self, reason: str, *, final: bool = False) -> None:
         super().__init__(reason)
         self.final = final
+
+
+class HostingError(KairoError):
+    """The functions of `api/` can't be served. The sentence says what to do about it."""
+
+
+class DevError(KairoError):
+    """The dev server can't start or go on. The sentence says what to do about it."""
 
 
 class StoreError(KairoError):

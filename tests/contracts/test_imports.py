@@ -50,7 +50,7 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 
 # Each costs a millisecond or two of every cold start. Whatever joins this list should be worth it.
 WRITING = """
-    errors config config.certificates config.redis_url config.settings
+    errors config config.settings
     entrypoints entrypoints.asgi entrypoints.routes entrypoints.traces
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
     instruments.recorder instruments.values instruments.values.base instruments.values.counter

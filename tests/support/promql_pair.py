@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from lib.kairo_metrics.dev.dashboard.api import BuiltIn
-from lib.kairo_metrics.dev.dashboard.errors import QueryError
 from lib.kairo_metrics.dev.dashboard.history import History, Labels
+from lib.kairo_metrics.dev.dashboard.query_error import QueryError
 from lib.kairo_metrics.exposition.remote_write import HEADERS
 from lib.kairo_metrics.exposition.remote_write_pb2 import WriteRequest
 from lib.kairo_metrics.exposition.snappy import wrap

@@ -13,7 +13,6 @@ from .commands.series import add_series
 from .commands.serve import add_serve
 from .commands.show import add_show
 from .commands.wipe import add_wipe
-from .completion import add_completion
 
 __all__ = ["main"]
 
@@ -60,5 +59,4 @@ def _parser() -> argparse.ArgumentParser:
     add_series(commands)
     add_show(commands)
     add_wipe(commands)
-    add_completion(commands)
     return parser

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable
 
 from ..config.dev_settings import DevSettings
-from ..hosting.functions import Function
+from ..hosting.function import Function
 from ..hosting.rewrites import VercelJson
 from .dashboard.app import PREFIX
 

@@ -20,7 +20,8 @@ from typing import Any
 from ..config.dev_settings import DevSettings
 from ..config.push_settings import PushSettings
 from ..config.settings import Settings
-from ..hosting.functions import Function
+from ..errors import DevError
+from ..hosting.function import Function
 from ..hosting.functions_app import FunctionsApp
 from ..hosting.lifespan import lifespans
 from ..hosting.listener import listen
@@ -28,7 +29,6 @@ from ..hosting.project import Project
 from .banner import banner
 from .dashboard.app import PREFIX, Dashboard
 from .dashboard.mounting import mount
-from .errors import DevError
 from .parent import Parent
 from .private_redis import private_redis
 

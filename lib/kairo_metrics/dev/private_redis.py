@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .errors import DevError
+from ..errors import DevError
 
 __all__ = ["find_binary", "free_port", "private_redis"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from .errors import HostingError
-from .functions import Function
+from ..errors import HostingError
+from .function import Function
 from .lifespan import answer_lifespan
 from .rewrites import VercelJson
 

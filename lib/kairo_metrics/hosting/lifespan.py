@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterable
 
 from starlette.types import Message, Receive, Send
 
-from .errors import HostingError
-from .functions import Function
+from ..errors import HostingError
+from .function import Function
 
 __all__ = ["answer_lifespan", "lifespans"]
 

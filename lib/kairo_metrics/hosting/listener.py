@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from .errors import HostingError
+from ..errors import HostingError
 
 __all__ = ["listen"]
 

@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import HostingError
-from .functions import Function, discover, load
+from ..errors import HostingError
+from .function import Function, discover, load
 from .rewrites import VercelJson
 
 __all__ = ["Project"]

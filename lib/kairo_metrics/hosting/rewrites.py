@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import HostingError
+from ..errors import HostingError
 
 __all__ = ["Header", "Rewrite", "VercelJson"]
 

@@ -18,8 +18,7 @@ from typing import Any
 from ..config.push_settings import PushSettings
 from ..config.serve_settings import ServeSettings
 from ..config.settings import Settings
-from ..errors import KairoError
-from .errors import HostingError
+from ..errors import HostingError, KairoError
 from .functions_app import FunctionsApp
 from .listener import listen
 from .project import Project

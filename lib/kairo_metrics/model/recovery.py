@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from .batch import Batch, State
+from .batch import State
 
-__all__ = ["RECOVERY_MS", "Recovery"]
+__all__ = ["RECOVERY_MS", "Recovery", "is_older"]
 
 # A breaker leaves a store alone for 3 s at most, so whoever is awake has sent its batches again by then.
 RECOVERY_MS = 10_000
@@ -64,41 +64,12 @@ class Recovery:
         if known.incarnation == state.incarnation:
             return known.batches > state.batches
         told_of = before is not None and before.held > 0 and before.tells_of(known)
-        return told_of or _is_older(state.incarnation, known.incarnation)
+        return told_of or is_older(state.incarnation, known.incarnation)
 
     def tells_of(self, known: State) -> bool:
         """Tell whether it is the account of what became of that state, or it had its name before that was noticed."""
         name = known.incarnation
-        return self.name == name or _is_older(name, self.name) or 0 < known.born_ms <= self.since_ms
-
-    @classmethod
-    def after(cls, before: Recovery | None, state: State, batch: Batch, now_ms: int) -> tuple[Recovery | None, bool]:
-        """Return the account after a batch, and whether the state went back and needs another name.
-
-        With a new name others notice, too. What stands in the place of another state has its own.
-        """
-        known = batch.known
-        if not known.incarnation:
-            return before, False
-        # Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
-        is_behind = batch.makes_good > 0 or known.batches > state.batches
-        is_same = known.incarnation == state.incarnation
-        is_from_before = _is_older(state.incarnation, known.incarnation)
-        went_back = not state.incarnation or (is_same and is_behind) or is_from_before
-        is_told_of = before is not None and before.tells_of(known)
-        replaced = batch.makes_good > 0 and known.incarnation != state.incarnation and not is_told_of
-        if went_back or replaced:
-            held = state.batches if went_back else 0
-            missing = known.batches - held - batch.makes_good
-            if batch.restores is not None:
-                missing = min(missing, 0) - 1  # nothing is, and another account it is
-            return cls(now_ms, known.incarnation, known.batches, held, missing), went_back
-        if before is None or not is_told_of:
-            return before, False
-        if batch.restores is not None:
-            return replace(before, missing=min(before.missing, 0) - 1), False
-        more = max(0, known.batches - before.goal) if before.name == known.incarnation else 0
-        return replace(before, goal=before.goal + more, missing=before.missing + more - batch.makes_good), False
+        return self.name == name or is_older(name, self.name) or 0 < known.born_ms <= self.since_ms
 
     @staticmethod
     def name_after(writer: str, state: State, known: State, now_ms: int) -> str:
@@ -107,6 +78,6 @@ class Recovery:
         return f"{writer}-{born_ms:013}"
 
 
-def _is_older(name: str, other: str) -> bool:
+def is_older(name: str, other: str) -> bool:
     """Tell whether a state had its name before another one."""
     return 0 < State(name).born_ms < State(other).born_ms

@@ -26,9 +26,9 @@ from .node_request import Address, Node
 from .replies import mark_sent_before
 from .scripts import SENT_AGAIN_WITHIN_S
 
-__all__ = ["KEYS_ON_THEIR_WAY", "AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
+__all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
 
-KEYS_ON_THEIR_WAY = "the keys are on their way from one node of the cluster to another"
+_KEYS_BEING_MOVED = "the keys are on their way from one node of the cluster to another"
 _ERRORS = (exceptions.RedisError, OSError)
 
 
@@ -248,7 +248,7 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
             asking = not isinstance(err, exceptions.MovedError)
             return KeysElsewhere(f"Redis: {err}", err.slot_id, err.host, err.port, asking=asking)
         case exceptions.TryAgainError():
-            return StoreUnavailable(KEYS_ON_THEIR_WAY)
+            return StoreUnavailable(_KEYS_BEING_MOVED)
         case exceptions.ClusterDownError() | exceptions.BusyLoadingError():
             # A cluster without a majority, a server that starts: in a moment it will do.
             return StoreUnavailable(f"Redis: {err}")

@@ -21,6 +21,7 @@ from ..model.server_run import ServerRun
 from ..model.snapshot import IndexEntry, Snapshot
 from ..store.command_flow import Command, CommandFlow
 from ..store.scripts import WRITER_LEASE_S
+from .recovery_account import account_after
 
 __all__ = ["MemoryStore"]
 
@@ -107,7 +108,7 @@ class MemoryStore:
         shard.writers.pop(writer.id, None)
         shard.writers[writer.id] = batch.seq, now_ms + WRITER_LEASE_S * 1000
         state = State(shard.incarnation, shard.batches)
-        shard.recovery, went_back = Recovery.after(shard.recovery, state, batch, now_ms)
+        shard.recovery, went_back = account_after(shard.recovery, state, batch, now_ms)
         if went_back or not shard.incarnation:
             shard.incarnation = Recovery.name_after(writer.id, state, batch.known, now_ms)
         shard.batches += 1

@@ -1,20 +1,20 @@
-"""The command line as a whole: help, completion, progress, and ends that nobody asked for."""
+"""The command line as a whole: help, progress, and ends that nobody asked for."""
 
 from __future__ import annotations
 
+import argparse
 import io
-import re
 import subprocess
 import sys
 
 import pytest
 
-from lib.kairo_metrics.cli import main
+from lib.kairo_metrics.cli import _parser, main
 from lib.kairo_metrics.cli import terminal as terminals
 from lib.kairo_metrics.cli.terminal import Progress, Terminal
 from tests.support.dev_server import REPOSITORY
 
-COMMANDS = ("dev", "serve", "doctor", "series", "show", "wipe", "completion")
+COMMANDS = ("dev", "serve", "doctor", "series", "show", "wipe")
 
 
 class Screen(io.StringIO):
@@ -24,35 +24,6 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-def completed(line: str, script: str) -> list[str]:
-    """Return what bash offers behind the last word of a line."""
-    words = line.split(" ")
-    ask = f"""
-        COMP_WORDS=({" ".join(f"'{word}'" for word in words)}) COMP_CWORD={len(words) - 1}
-        _kairo_metrics kairo-metrics '{words[-1]}' '{words[-2]}'
-        echo "${{COMPREPLY[@]}}"
-    """
-    ran = subprocess.run(["bash", "-c", script + ask], capture_output=True, text=True, check=True)
-    assert ran.stderr == ""
-    return ran.stdout.split()
-
-
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("kairo-metrics s", ["serve", "series", "show"]),
-        ("kairo-metrics wipe --", ["--help", "--family", "--records", "--dry-run", "--yes", "--json"]),
-        ("kairo-metrics doctor --to", ["--token-env"]),
-        ("kairo-metrics series --by ", ["series", "writes", "label"]),
-        ("kairo-metrics dev --po", ["--port"]),
-    ],
-)
-def test_bash_completes_commands_and_options(capsys: pytest.CaptureFixture[str], line: str, offered: list[str]) -> None:
-    """A real bash that sources the script offers what the program takes."""
-    assert main(["completion"]) == 0
-    assert completed(line, capsys.readouterr().out) == offered
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -111,14 +82,8 @@ def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_every_command_and_option_is_described() -> None:
     """What the program takes stands in the documentation."""
     described = "".join((REPOSITORY / "docs" / file).read_text() for file in ("cli.md", "doctor.md"))
-    script = subprocess.run(
-        [sys.executable, "-m", "lib.kairo_metrics", "completion"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    subparsers = next(action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
     for command in set(COMMANDS) - {"dev", "serve"}:
-        [words] = re.findall(rf'^ +{command}\) words="([^"]*)"', script, re.MULTILINE)
+        options = [option for action in subparsers.choices[command]._actions for option in action.option_strings]
         assert f"`{command}" in described
-        assert [option for option in words.split() if f"`{option}" not in described] == []
+        assert [option for option in options if option.startswith("--") and f"`{option}" not in described] == []

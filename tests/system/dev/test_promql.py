@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lib.kairo_metrics.dev.dashboard.errors import NotKnownHere, QueryError
 from lib.kairo_metrics.dev.dashboard.history import NAME, History, Labels, labels_of
 from lib.kairo_metrics.dev.dashboard.promql import instant, ranged
+from lib.kairo_metrics.dev.dashboard.query_error import NotKnownHere, QueryError
 from tests.support.prometheus_server import prometheus_server
 from tests.support.promql_pair import PromqlPair, Scrape
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.kairo_metrics.hosting.errors import HostingError
+from lib.kairo_metrics.errors import HostingError
 from lib.kairo_metrics.hosting.rewrites import VercelJson
 
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .errors import QueryError
 from .history import History, Labels
 from .promql import Scalar, instant, ranged
 from .promql.engine import matcher, parsed
 from .promql.functions import to_vector
+from .query_error import QueryError
 
 __all__ = ["BuiltIn"]
 

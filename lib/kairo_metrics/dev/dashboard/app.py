@@ -17,8 +17,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .errors import QueryError
 from .history import History
+from .query_error import QueryError
 from .scraper import INTERVAL_S, Scraper
 from .upstream import Upstream
 

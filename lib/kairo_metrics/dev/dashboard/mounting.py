@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from ...config.dev_settings import DevSettings
-from ...hosting.functions import Function
+from ...hosting.function import Function
 from .app import Dashboard, viewer_folder
 from .history import History
 from .scraper import Scraper

@@ -6,8 +6,8 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
-from ..errors import NotKnownHere, QueryError
 from ..history import NAME, Labels
+from ..query_error import NotKnownHere, QueryError
 from .quantiles import quantile
 from .vectors import Points, Scalar, Vector, collect
 

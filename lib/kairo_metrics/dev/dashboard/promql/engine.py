@@ -11,8 +11,8 @@ from typing import Any
 
 import promql_parser as ast
 
-from ..errors import NotKnownHere, QueryError
 from ..history import NAME, History, Labels, Series, labels_of
+from ..query_error import NotKnownHere, QueryError
 from .aggregations import aggregate, grouped_by, grouped_without
 from .functions import VALUE_FUNCTIONS, clamped, label_join, label_replace, rounded, to_scalar, to_vector
 from .operators import Matching, combine

@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from ..errors import QueryError
 from ..history import Labels, labels_of
+from ..query_error import QueryError
 from .vectors import Points, Scalar, Vector, collect, mapped
 
 __all__ = ["VALUE_FUNCTIONS", "clamped", "label_join", "label_replace", "rounded", "to_scalar", "to_vector"]

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..errors import NotKnownHere, QueryError
 from ..history import NAME, Labels, labels_of
+from ..query_error import NotKnownHere, QueryError
 from .vectors import Points, Scalar, Vector, collect, only, without
 
 __all__ = ["Matching", "combine"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..errors import QueryError
 from ..history import NAME, Labels
+from ..query_error import QueryError
 
 __all__ = ["Points", "Scalar", "Vector", "collect", "mapped", "only", "without"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import DevError
+from ...errors import DevError
 
 __all__ = ["NotKnownHere", "QueryError"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from .errors import HostingError
+from ..errors import HostingError
 
 __all__ = ["Function", "discover", "load"]
 
