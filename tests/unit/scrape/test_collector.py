@@ -142,7 +142,7 @@ async def test_labels_that_come_or_go_leave_the_page_valid(first: Schema, second
         cms.count(Schema("boots", kind, names, help="Boots."), 'kind="x"' if names else "", (1, 2))
     scrape = await collect(cms.store, Limits(3600))
     for form, parse in ((text, parse_text), (openmetrics, parse_openmetrics)):
-        families = {family.name: family for family in parse(b"".join(form.render(scrape.page)).decode())}
+        families = {family.name: family for family in parse(b"".join(form.render(scrape.page.families)).decode())}
         assert [sample.value for sample in families["boots"].samples] == [2, 2]
         assert sorted(len(sample.labels) for sample in families["wait_seconds"].samples) == [
             0,
