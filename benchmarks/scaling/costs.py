@@ -17,9 +17,9 @@ from benchmarks.scaling.sender import Sender
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.exposition import text
 from lib.kairo_metrics.scrape.collector import Limits, collect
+from lib.kairo_metrics.store.apply_batch import WRITER_LEASE_S
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.redis_store import RedisStore
-from lib.kairo_metrics.store.scripts import WRITER_LEASE_S
 
 __all__ = ["BatchCost", "Memory", "Scraped", "by_size", "measure_batches", "measure_memory", "measure_scrape"]
 

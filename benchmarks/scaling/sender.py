@@ -14,8 +14,8 @@ from lib.kairo_metrics import Settings
 from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import UnknownScript
 from lib.kairo_metrics.model.batch import Batch
+from lib.kairo_metrics.store.apply_batch import apply_batch
 from lib.kairo_metrics.store.command_flow import Command, CommandFlow
-from lib.kairo_metrics.store.scripts import apply
 
 __all__ = ["Sender"]
 
@@ -81,4 +81,4 @@ def _next(outbox: Outbox, settings: Settings) -> tuple[Batch, CommandFlow[Any]]:
     batch = outbox.next()
     if batch is None:
         raise AssertionError("something is recorded before it is sent")
-    return batch, apply(settings, outbox.writer, batch)
+    return batch, apply_batch(settings, outbox.writer, batch)

@@ -17,9 +17,10 @@ from lib.kairo_metrics.errors import StoreRefused, UnknownScript
 from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
 from lib.kairo_metrics.model.snapshot import IndexEntry
 from lib.kairo_metrics.store.admin.inspection import probe_rights
+from lib.kairo_metrics.store.apply_batch import apply_batch
 from lib.kairo_metrics.store.command_flow import Command, CommandFlow, run_flow
 from lib.kairo_metrics.store.redis_store import RedisStore
-from lib.kairo_metrics.store.scripts import apply, locks_keys
+from lib.kairo_metrics.store.script_call import supports_key_locking
 from lib.kairo_metrics.store.tidy import tidy
 from tests.support.examples import examples
 from tests.support.instance import JOBS, settings
@@ -126,7 +127,7 @@ def test_the_doctor_s_script_touches_its_key_only(redis_url: str) -> None:
 def sources(url: str) -> Iterator[bytes]:
     """Yield the scripts as they are sent to that address, and check that they are asked for by the same digest."""
     chosen = settings(url)
-    writing = apply(chosen, Writer("w", 0), Batch(1, (), 0.0))
+    writing = apply_batch(chosen, Writer("w", 0), Batch(1, (), 0.0))
     for steps in (writing, tidy(chosen, IndexEntry(0, JOBS, 0), [])):
         _, digest, *_ = next(steps)
         name, source, *_ = steps.throw(UnknownScript("NOSCRIPT"))
@@ -149,11 +150,11 @@ def sources(url: str) -> Iterator[bytes]:
 )
 def test_upstash_alone_is_told_to_lock_a_script_s_keys(url: str) -> None:
     """There a batch keeps no other command waiting; anywhere else the script has no line that Redis can't read."""
-    assert not locks_keys(url)
+    assert not supports_key_locking(url)
     plain = list(sources(url))
     assert all(not source.startswith(b"#") for source in plain)
     upstash = "rediss://default:p@eu1-calm-owl-12345.upstash.io:6379"
-    assert locks_keys(upstash)
+    assert supports_key_locking(upstash)
     first, rest = zip(*[source.split(b"\n", 1) for source in sources(upstash)], strict=True)
     assert set(first) == {b"#!lua flags=allow-key-locking"}
     assert list(rest) == plain

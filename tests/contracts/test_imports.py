@@ -58,7 +58,7 @@ WRITING = """
     instruments.values.request_exemplar
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
     model model.batch model.delivery_metrics model.encoding model.schema
-    store store.command_flow store.keys store.redis_store store.replies store.scripts
+    store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
 """
 READING = """
     endpoints endpoints.bearer_auth endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources

@@ -190,7 +190,7 @@ async def test_a_connection_that_broke_during_a_long_sleep_is_not_tried_again_bl
     instance = start(proxy.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
-    monkeypatch.setattr(connections, "SENT_AGAIN_WITHIN_S", -1.0)
+    monkeypatch.setattr(connections, "RESEND_LIMIT_S", -1.0)
     proxy.lose_reply(to=b"EVALSHA")
     instance.add('queue="a"')
     with pytest.raises(StoreUnavailable) as broken:

@@ -80,7 +80,7 @@ class Poisoned:
         try:
             self._program.flush()
         finally:
-            if (pool := self.store._writing) is not None:
+            if (pool := self.store._write_pool) is not None:
                 while pool._sync_idle:
                     pool._sync_idle.pop().close()
 

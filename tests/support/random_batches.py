@@ -43,7 +43,7 @@ class Sent:
         families: schema, (label text, delta) pairs, what is cleared, whether it is announced.
         known: which state the writer knows (the one that is there, the one before it, others), and how many
             batches more it had; None where it has heard of none.
-        makes_good: how many lost batches it stands for.
+        replaces: how many lost batches it stands for.
         restores: whether it is to be taken only if the state went back: made of today's account, or another.
     """
 
@@ -51,7 +51,7 @@ class Sent:
     ahead: int
     families: tuple[tuple[Schema, tuple[tuple[str, str], ...], tuple[str, ...], bool], ...]
     known: tuple[str, int] | None = None
-    makes_good: int = 0
+    replaces: int = 0
     restores: Restores = ""
 
 
@@ -145,8 +145,8 @@ def one_batch(draw: st.DrawFn) -> Sent:
         turned_away = ('family="jobs"', f"1 {draw(st.integers(1, 5))}")
         families.insert(draw(st.integers(0, len(families))), (OVERFLOWED, (turned_away,), (), True))
     writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))
-    makes_good, restores = draw(RECOVERING)
-    return Sent(writer, ahead, tuple(families), draw(KNOWN), makes_good, restores)
+    replaces, restores = draw(RECOVERING)
+    return Sent(writer, ahead, tuple(families), draw(KNOWN), replaces, restores)
 
 
 DOINGS = st.lists(

@@ -76,7 +76,7 @@ class StorePair:
             FamilyDelta(schema, series, 1.0, schema.metadata() if announced else "", cleared)
             for schema, series, cleared, announced in sent.families
         ]
-        batch = Batch(seq, tuple(deltas), time.monotonic(), makes_good=sent.makes_good)
+        batch = Batch(seq, tuple(deltas), time.monotonic(), replaces=sent.replaces)
         for_real, for_memory = (
             replace(batch, known=self._known(sent, state, recovery), restores=_restores(sent, recovery))
             for state, recovery in (self._real_state(), self._memory_state())

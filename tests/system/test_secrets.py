@@ -29,7 +29,7 @@ from lib.kairo_metrics.endpoints.bearer_auth import BearerAuth
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.endpoints.token_cache import TokenCache
 from lib.kairo_metrics.errors import KairoError, KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
-from lib.kairo_metrics.store.connection_arguments import without_login
+from lib.kairo_metrics.store.connection_arguments import without_password
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.dev_server import _FOREIGN, REPOSITORY, dev_server
 from tests.support.host_server import host_server
@@ -181,7 +181,7 @@ async def test_a_redis_that_repeats_the_login_is_not_repeated(start: Start, capl
 )
 def test_whatever_refuses_a_login_does_not_repeat_it(refusal: StoreError) -> None:
     """A refusal stays what it was, whichever it is, with all but the password."""
-    told = without_login(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
+    told = without_password(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
     assert told is refusal
     assert_silent(str(told), repr(told), *traceback.format_exception(told))
 

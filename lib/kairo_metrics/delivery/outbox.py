@@ -15,7 +15,7 @@ from ..instruments.adoption import unit_of
 from ..instruments.recorder import Recorder
 from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED
-from ..store.scripts import WRITER_LEASE_S
+from ..store.apply_batch import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
 
@@ -231,10 +231,10 @@ class Outbox:
             self._count_lost(weights for seq, weights in self._forgotten if seq >= expected)
             if expected == 1:
                 self._count_lost([self._older.items()])
-        again = [replace(batch, known=self._state, makes_good=1) for batch in self._kept if batch.seq >= expected]
+        again = [replace(batch, known=self._state, replaces=1) for batch in self._kept if batch.seq >= expected]
         self._count("replayed", len(again))
         if again:
-            again[0] = replace(again[0], makes_good=1 + max(0, missing))
+            again[0] = replace(again[0], replaces=1 + max(0, missing))
         again += self._unsettled
         if missing > 0 or self._is_silent_too_long():
             # Under the old id batches are missing, or its record will be by the time they arrive.

@@ -78,7 +78,7 @@ class Batch:
         families: the deltas.
         sealed_at_s: the sealing instance's monotonic clock.
         known: the state that its writer heard of last.
-        makes_good: how many of the batches that the store lost it stands for: none if it is new, itself if it is sent
+        replaces: how many of the batches that the store lost it stands for: none if it is new, itself if it is sent
             again, and those with it that can't be.
         restores: where it holds what the known state had and nobody sends again: the account of the recovery of which
             it was made, empty if there was none. It is no news for a store that did not go back from there, or has
@@ -89,7 +89,7 @@ class Batch:
     families: tuple[FamilyDelta, ...]
     sealed_at_s: float
     known: State = State()
-    makes_good: int = 0
+    replaces: int = 0
     restores: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""The clients of one address. Each task and each thread borrows one."""
+"""A pool of clients for one address; each task and each thread borrows one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["ClientPool"]
 
 
 class ClientPool:
-    """Lends clients and takes them back with their connections open.
+    """Lends clients, and keeps the connections of a returned client open.
 
     Args:
         url: the address.
         settings: time limits, and how certificates are checked.
-        reading: whether a replica will do.
+        reading: whether a replica may be used.
     """
 
     def __init__(self, url: str, settings: Settings, *, reading: bool = False) -> None:
@@ -31,7 +31,7 @@ class ClientPool:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[AsyncClient]:
         """See `Store.client`."""
-        # A connection belongs to the event loop that opened it, and ends with that loop.
+        # A connection belongs to the event loop that opened it, and cannot be used after that loop has ended.
         loop = asyncio.get_running_loop()
         for known in list(self._idle):
             if known.is_closed():
@@ -41,8 +41,8 @@ class ClientPool:
         try:
             yield client
         finally:
-            with suppress(RuntimeError):  # the event loop was closed during the call, and the connection with it
-                await client.settle()
+            with suppress(RuntimeError):  # the event loop was closed during the call, and its connections with it
+                await client.close_unread()
                 idle.append(client)
 
     @contextmanager
@@ -65,9 +65,9 @@ class ClientPool:
             self._sync_idle.pop().close()
 
     def forget_connections(self) -> None:
-        """After a fork, leave the connections to the parent.
+        """Stop using the connections after a fork: they belong to the parent.
 
-        The child keeps them for ever, because a connection that is garbage-collected closes itself.
+        The child never releases them, because a garbage-collected connection closes itself.
         """
         self._inherited.append((self._idle, self._sync_idle))
         self._idle, self._sync_idle = {}, []

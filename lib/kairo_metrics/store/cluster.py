@@ -1,67 +1,67 @@
-"""A Redis Cluster: which node holds which hash slots, and how its redirections are followed.
+"""A Redis Cluster: which node holds which hash slots, and how redirects are followed.
 
-It is loaded with the first redirection: a server that is no cluster never sends one. Nothing here does input or output:
-`route` yields which nodes to ask what, and is sent what they answered.
+The first redirect loads this module; a server that is in no cluster never sends one. There is no I/O here: `route` is a
+node flow.
+
+Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import KeysElsewhere, StoreError, StoreUnavailable
 from .command_flow import Command
 from .connection import hash_slot
+from .node_flow import NodeCommands, NodeFlow, NodeReplies
 from .node_request import Address, Node, NodeRequest, first_key
 from .replies import mark_sent_before
-from .scripts import SENT_AGAIN_WITHIN_S
+from .script_call import RESEND_LIMIT_S
 
-__all__ = ["Cluster", "NodeResponse", "Replies", "RoundTrip", "Routing", "route"]
+__all__ = ["Cluster", "NodeResponse", "route"]
 
-# To whom what is asked at once, and what came of it: replies in order, or why there are none.
-RoundTrip = dict[Node, list[Command]]
-Replies = dict[Node, list[Any] | StoreUnavailable]
-Routing = Generator[RoundTrip, Replies, list["NodeResponse"]]
-
-# One to where the slot was, one to where it is, and as many again for a node that is gone and a key on its way.
-_MOST_TRIPS = 6
-_MOST_WITNESSES = 2
-_WHERE: Command = ("CLUSTER", "SLOTS")
-# What a node says where it does not know the name under which it is reached.
-_NAMELESS = frozenset({"", "?"})
+# One to the node that had the slot, one to the node that has it, and as many again for a node that has failed and for a
+# key that is being moved.
+_MAX_ROUND_TRIPS = 6
+# How many nodes are asked for the slot map after a failure.
+_MAX_MAP_SOURCES = 2
+_CLUSTER_SLOTS: Command = ("CLUSTER", "SLOTS")
+# The host in a reply of a node that does not know its own host name.
+_UNKNOWN_HOSTS = frozenset({"", "?"})
 
 
 @dataclass(frozen=True, slots=True)
 class NodeResponse:
-    """The replies to one question.
+    """The replies to one request.
 
     Args:
         replies: in the order of its commands.
-        by: the node that gave them.
+        node: the node that gave them.
     """
 
     replies: list[Any]
-    by: Node
+    node: Node
 
 
 class Cluster:
-    """What is known of a cluster's nodes: it is learned from their answers, and shared by all links of a store.
+    """The slot map and the nodes of a cluster, learned from their replies; all clients of an address share it.
 
     Args:
-        home: host and port of the server that the settings name; None for a Unix socket.
-        seeds: other nodes that the settings name.
+        address: host and port of the server that the settings name; None for a Unix socket.
+        seeds: further nodes that the settings name.
     """
 
-    def __init__(self, home: Address | None, seeds: Sequence[Address] = ()) -> None:
-        self._home = home
-        self._named: tuple[Node, ...] = (None, *seeds)
-        self._nodes: dict[Node, None] = dict.fromkeys(self._named)
+    def __init__(self, address: Address | None, seeds: Sequence[Address] = ()) -> None:
+        self._address = address
+        self._seeds: tuple[Node, ...] = (None, *seeds)
+        self._nodes: dict[Node, None] = dict.fromkeys(self._seeds)
         self._ranges: list[tuple[int, int, Node]] = []
         self._moved: dict[int, Node] = {}
-        self._suspects: set[Node] = set()
-        self.asked = False
+        self._unreachable: set[Node] = set()
+        self.has_asked_for_map = False
 
     @property
     def masters(self) -> list[Node]:
@@ -69,9 +69,9 @@ class Cluster:
         return list(dict.fromkeys(node for _, _, node in self._ranges))
 
     def node_of(self, request: NodeRequest) -> Node:
-        """Return the node to ask; where nothing is known of the slot, one that will know."""
+        """Return the node for a request; if its slot is not known, any node, which will redirect it."""
         if request.pinned:
-            return request.at
+            return request.node
         for command in request.commands:
             if (key := first_key(command)) is not None:
                 slot = hash_slot(key)
@@ -80,183 +80,191 @@ class Cluster:
                 for first, last, node in self._ranges:
                     if first <= slot <= last:
                         return node
-        return next(iter(self.witnesses()), None)
+        return next(iter(self.known_nodes()), None)
 
-    def move(self, redirection: KeysElsewhere, by: Node) -> Node:
-        """Return where a redirection points to; a MOVED is remembered, an ASK holds for one command alone."""
-        node = self._node(redirection.host, redirection.port, by)
+    def follow(self, redirect: KeysElsewhere, source: Node) -> Node:
+        """Return the node that a redirect points to; a MOVED is remembered, an ASK holds for one command only.
+
+        Args:
+            redirect: the reply.
+            source: the node that sent it.
+        """
+        node = self._node(redirect.host, redirect.port, source)
         self._nodes.setdefault(node)
-        if not redirection.asking:
-            self._moved[redirection.slot] = node
+        if not redirect.asking:
+            self._moved[redirect.slot] = node
         return node
 
-    def learn(self, reply: Any, by: Node) -> None:
-        """Read the reply to `CLUSTER SLOTS`; a user without the right to ask goes by redirections alone."""
-        self.asked = True
+    def learn(self, reply: Any, source: Node) -> None:
+        """Read the slot map in a reply to `CLUSTER SLOTS`; if the user may not ask for it, redirects are enough.
+
+        Args:
+            reply: the slot ranges with their nodes, or an error.
+            source: the node that sent it.
+        """
+        self.has_asked_for_map = True
         if isinstance(reply, StoreError) or not reply:
-            self._moved = {slot: node for slot, node in self._moved.items() if node not in self._suspects}
+            self._moved = {slot: node for slot, node in self._moved.items() if node not in self._unreachable}
             return
         ranges = []
-        known = list(self._named)
-        for first, last, *nodes in reply:
-            told = [self._node(_text(host), port, by) for host, port, *_ in nodes]
-            known += told
-            ranges.append((first, last, told[0]))
+        known = list(self._seeds)
+        for first, last, *entries in reply:
+            master, *replicas = [self._node(_host(host), port, source) for host, port, *_ in entries]
+            known += [master, *replicas]
+            ranges.append((first, last, master))
         self._ranges, self._moved, self._nodes = ranges, {}, dict.fromkeys(known)
 
-    def is_suspect(self, node: Node) -> bool:
-        """Whether the node did not answer when it was asked last."""
-        return node in self._suspects
+    def is_unreachable(self, node: Node) -> bool:
+        """Whether the node did not answer the last time."""
+        return node in self._unreachable
 
-    def suspect(self, *nodes: Node) -> None:
-        """Remember that they did not answer: before they are asked again, others are asked who holds their slots."""
-        self._suspects.update(nodes)
+    def mark_unreachable(self, *nodes: Node) -> None:
+        """Record that nodes did not answer; before the next request to them, other nodes are asked for the map."""
+        self._unreachable.update(nodes)
         for node in nodes:
-            if node in self._nodes:  # at the end, so that in time each is asked again
+            if node in self._nodes:  # at the end, so that each node is asked again in time
                 del self._nodes[node]
                 self._nodes[node] = None
 
-    def trust(self, node: Node) -> None:
-        """Remember that it has answered."""
-        self._suspects.discard(node)
+    def mark_reachable(self, node: Node) -> None:
+        """Record that a node answered."""
+        self._unreachable.discard(node)
 
-    def witnesses(self) -> list[Node]:
-        """Return whom to ask where slots are, the likeliest to answer first."""
-        return sorted(self._nodes, key=self.is_suspect)
+    def known_nodes(self) -> list[Node]:
+        """Return all nodes; those that answered the last time come first."""
+        return sorted(self._nodes, key=self.is_unreachable)
 
-    def _node(self, host: str, port: int, by: Node) -> Node:
-        if host in _NAMELESS:
-            host = by[0] if by else (self._home[0] if self._home else "localhost")
+    def _node(self, host: str, port: int, source: Node) -> Node:
+        if host in _UNKNOWN_HOSTS:
+            host = source[0] if source else (self._address[0] if self._address else "localhost")
         address = (host, port)
-        return None if address == self._home else address
+        return None if address == self._address else address
 
 
 def route(
     cluster: Cluster,
     requests: Sequence[NodeRequest],
     *,
-    doubtful: bool = False,
-    limit_s: float = SENT_AGAIN_WITHIN_S,
+    sent: bool = False,
+    limit_s: float = RESEND_LIMIT_S,
     wall_s: Callable[[], float] = time.time,
-) -> Routing:
-    """Ask each question of the node that holds its keys, wherever that turns out to be.
+) -> NodeFlow[list[NodeResponse]]:
+    """Send each request to the node that holds its keys, and return the responses in order.
 
-    A redirection says that nothing was run, so what it answers is asked elsewhere. Where a node does not answer, others
-    say who holds its slots now; if it still does, that is the end of it.
+    A redirected command was not run: it is sent to the node that the redirect names. If a node does not answer, other
+    nodes are asked for the slot map; if it still names the same node, the call fails.
 
     Args:
-        cluster: what is known of it, and what is learned. What is asked must be safe to send twice.
-        questions: what to ask.
-        doubtful: whether a node that did not answer may have run it already.
+        cluster: its slot map, which is corrected on the way.
+        requests: what to send; it must be safe to send twice.
+        sent: whether a node that did not answer may already have run it.
         limit_s: seconds after which nothing more is sent.
-        wall_s: the wall clock, which goes on while an instance is frozen.
+        wall_s: the wall clock, in seconds, which goes on while an instance is frozen.
 
     Raises:
-        StoreUnavailable: a node could not be asked.
+        StoreUnavailable: a node could not be reached.
     """
-    is_late = _limit(limit_s, wall_s)
-    answers: dict[int, NodeResponse] = {}
-    detours: dict[int, Node] = {}
+    is_late = _timer(limit_s, wall_s)
+    responses: dict[int, NodeResponse] = {}
+    asking: dict[int, Node] = {}  # requests that an ASK redirected, with the node to send them to
     failure: StoreUnavailable | None = None
-    for _ in range(_MOST_TRIPS):
+    for _ in range(_MAX_ROUND_TRIPS):
         nodes = {
-            place: detours[place] if place in detours else cluster.node_of(request)
-            for place, request in enumerate(requests)
-            if place not in answers
+            index: asking[index] if index in asking else cluster.node_of(request)
+            for index, request in enumerate(requests)
+            if index not in responses
         }
-        if any(map(cluster.is_suspect, nodes.values())):
-            yield from _look_around(cluster, is_late)
-            nodes = {place: cluster.node_of(requests[place]) for place in nodes}
-            detours = {}
-            if failure is not None and any(map(cluster.is_suspect, nodes.values())):
+        if any(map(cluster.is_unreachable, nodes.values())):
+            yield from _refresh_map(cluster, is_late)
+            nodes = {index: cluster.node_of(requests[index]) for index in nodes}
+            asking = {}
+            if failure is not None and any(map(cluster.is_unreachable, nodes.values())):
                 break
         if is_late():
             failure = failure or StoreUnavailable("there was no time left to ask the node that has the keys")
             break
-        parts, failures = yield from _ask(cluster, requests, nodes, detours)
-        doubtful = doubtful or any(failed.sent for failed in failures)
+        replies, failures = yield from _send(cluster, requests, nodes, asking)
+        sent = sent or any(failed.sent for failed in failures)
         failure = failures[0] if failures else None
-        detours = {}
-        for place, part in parts.items():
-            redirections = [reply for reply in part if isinstance(reply, KeysElsewhere)]
-            doubtful = doubtful or any(redirection.sent for redirection in redirections)
-            if not redirections:
-                answers[place] = NodeResponse(mark_sent_before(part, sent=doubtful), nodes[place])
+        asking = {}
+        for index, own in replies.items():
+            redirects = [reply for reply in own if isinstance(reply, KeysElsewhere)]
+            sent = sent or any(redirect.sent for redirect in redirects)
+            if not redirects:
+                responses[index] = NodeResponse(mark_sent_before(own, sent=sent), nodes[index])
                 continue
-            goal = cluster.move(redirections[0], nodes[place])
-            if redirections[0].asking:
-                detours[place] = goal
-        if any(len(requests[place].commands) > 1 for place in detours):
+            target = cluster.follow(redirects[0], nodes[index])
+            if redirects[0].asking:
+                asking[index] = target
+        if any(len(requests[index].commands) > 1 for index in asking):
             failure = StoreUnavailable(
-                "the keys are on their way from one node of the cluster to another: try again later"
+                "the keys are being moved from one node of the cluster to another: try again later"
             )
             break
-        if len(answers) == len(requests):
-            return [answers[place] for place in range(len(requests))]
+        if len(responses) == len(requests):
+            return [responses[index] for index in range(len(requests))]
     failure = failure or StoreUnavailable("the nodes of the cluster do not agree on where the keys are")
-    failure.sent = failure.sent or doubtful
+    failure.sent = failure.sent or sent
     raise failure
 
 
-def _limit(limit_s: float, wall_s: Callable[[], float]) -> Callable[[], bool]:
-    begun_s = wall_s()
-    return lambda: wall_s() - begun_s > limit_s
+def _timer(limit_s: float, wall_s: Callable[[], float]) -> Callable[[], bool]:
+    start_s = wall_s()
+    return lambda: wall_s() - start_s > limit_s
 
 
-def _ask(
-    cluster: Cluster, requests: Sequence[NodeRequest], nodes: Mapping[int, Node], detours: Mapping[int, Node]
-) -> Generator[RoundTrip, Replies, tuple[dict[int, list[Any]], list[StoreUnavailable]]]:
-    """Make one trip; return the replies to each question that has some, and why others have none."""
-    trip: RoundTrip = {}
-    spans: dict[int, tuple[int, int]] = {}
-    # Whoever is asked first is asked for the map as well, once.
-    guide = [next(iter(nodes.values()))] if not cluster.asked else []
-    for node in guide:
-        trip[node] = [_WHERE]
-    for place, node in nodes.items():
-        commands = trip.setdefault(node, [])
-        if place in detours:
-            commands.append(("ASKING",))
-        asked = requests[place].commands_for(node)
-        spans[place] = len(commands), len(commands) + len(asked)
-        commands += asked
-    replies = yield from _travel(cluster, trip)
-    parts = {}
-    for place, node in nodes.items():
-        got = replies[node]
-        if not isinstance(got, StoreUnavailable):
-            parts[place] = got[slice(*spans[place])]
-    for node in guide:
-        if isinstance(got := replies[node], list):
-            cluster.learn(got[0], node)
-    return parts, [got for got in replies.values() if isinstance(got, StoreUnavailable)]
+def _send(
+    cluster: Cluster, requests: Sequence[NodeRequest], nodes: Mapping[int, Node], asking: Mapping[int, Node]
+) -> NodeFlow[tuple[dict[int, list[Any]], list[StoreUnavailable]]]:
+    """Send requests in one round trip; return the replies to each that was answered, and the errors of other nodes."""
+    commands: NodeCommands = {}
+    # The first node is asked for the slot map as well, once.
+    map_source = [] if cluster.has_asked_for_map else [next(iter(nodes.values()))]
+    for node in map_source:
+        commands[node] = [_CLUSTER_SLOTS]
+    spans: dict[int, slice] = {}
+    for index, node in nodes.items():
+        to_node = commands.setdefault(node, [])
+        if index in asking:
+            to_node.append(("ASKING",))
+        start = len(to_node)
+        to_node += requests[index].commands_for(node)
+        spans[index] = slice(start, len(to_node))
+    replies = yield from _exchange(cluster, commands)
+    answered = {node: reply for node, reply in replies.items() if not isinstance(reply, StoreUnavailable)}
+    for node in map_source:
+        if node in answered:
+            cluster.learn(answered[node][0], node)
+    own = {index: answered[node][spans[index]] for index, node in nodes.items() if node in answered}
+    return own, [reply for reply in replies.values() if isinstance(reply, StoreUnavailable)]
 
 
-def _look_around(cluster: Cluster, is_late: Callable[[], bool]) -> Generator[RoundTrip, Replies, None]:
-    """Ask who holds which slots, of nodes that answered when they were asked last; each may take all the time left."""
-    for node in cluster.witnesses()[:_MOST_WITNESSES]:
+def _refresh_map(cluster: Cluster, is_late: Callable[[], bool]) -> NodeFlow[None]:
+    """Ask nodes for the slot map until one answers; each may take all the time that is left."""
+    for node in cluster.known_nodes()[:_MAX_MAP_SOURCES]:
         if is_late():
             return
-        replies = yield from _travel(cluster, {node: [_WHERE]})
-        if isinstance(got := replies[node], list):
-            cluster.learn(got[0], node)
+        replies = (yield from _exchange(cluster, {node: [_CLUSTER_SLOTS]}))[node]
+        if not isinstance(replies, StoreUnavailable):
+            cluster.learn(replies[0], node)
             return
 
 
-def _travel(cluster: Cluster, trip: RoundTrip) -> Generator[RoundTrip, Replies, Replies]:
+def _exchange(cluster: Cluster, commands: NodeCommands) -> NodeFlow[NodeReplies]:
+    """Send the commands and record which nodes answered."""
     try:
-        replies = yield trip
+        replies = yield commands
     except GeneratorExit:
-        # Time ran out: some of them may be gone without a word.
-        cluster.suspect(*trip)
+        # The caller's time ran out: some of these nodes may hang.
+        cluster.mark_unreachable(*commands)
         raise
-    for node, got in replies.items():
-        if isinstance(got, StoreUnavailable):
-            cluster.suspect(node)
+    for node, reply in replies.items():
+        if isinstance(reply, StoreUnavailable):
+            cluster.mark_unreachable(node)
         else:
-            cluster.trust(node)
+            cluster.mark_reachable(node)
     return replies
 
 
-def _text(host: Any) -> str:
-    return host.decode() if isinstance(host, bytes) else ""
+def _host(text: Any) -> str:
+    return text.decode() if isinstance(text, bytes) else ""

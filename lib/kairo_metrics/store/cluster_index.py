@@ -1,4 +1,4 @@
-"""What a scrape learns first where shards are spread over the nodes of a cluster: each node has a clock of its own."""
+"""The first round trip of a scrape if shards are spread over a cluster, where each node has a clock of its own."""
 
 from __future__ import annotations
 
@@ -17,79 +17,80 @@ from .command_flow import Command
 from .keys import Keys
 from .node_request import Node, NodeRequest
 from .replies import raise_refusal
-from .snapshot_replies import read_snapshot
+from .snapshot_replies import SERVER_COMMANDS, read_snapshot
 
-__all__ = ["join_snapshots", "read_spread"]
-
-_ABOUT_A_NODE = (("TIME",), ("INFO", "server"), ("INFO", "memory"))
+__all__ = ["join_snapshots", "read_cluster_state"]
 
 
-async def read_spread(client: AsyncClient, settings: Settings, shards: int, beside: Command) -> tuple[Snapshot, Any]:
-    """Read the index of each shard where it is, with the clock of the node that dates its series.
+async def read_cluster_state(
+    client: AsyncClient, settings: Settings, shards: int, extra: Command
+) -> tuple[Snapshot, Any]:
+    """Read the index of each shard from the node that holds it, together with that node's clock.
 
     Args:
-        link: to a cluster.
+        client: of a cluster.
         settings: the namespace, and how many series a family may have.
         shards: how many there are.
-        beside: what to ask as well; its reply is returned as it came.
+        extra: one more command; its reply is returned as it is.
 
     Raises:
-        StoreError: one of the nodes could not be asked: a page without its shards would be wrong.
+        StoreError: one of the nodes could not be read; a page without its shards would be wrong.
     """
     cluster = client.topology.known_cluster()
     indexes = [NodeRequest((("HGETALL", Keys(settings.namespace, shard).families),)) for shard in range(shards)]
-    nodes = _holders(cluster, indexes)
-    asked_s = time.time()
+    nodes = _nodes_of(cluster, indexes)
+    sent_s = time.time()
     try:
-        told = await _ask(client, nodes, indexes, beside)
+        responses = await _request(client, nodes, indexes, extra)
     except StoreUnavailable:
-        # One of them is gone, and whoever was asked about it may have told who took over.
-        gone, nodes = nodes, _holders(cluster, indexes)
-        if gone == nodes:
+        # A node has failed; the slot map that the call has refreshed may name its successor.
+        failed, nodes = nodes, _nodes_of(cluster, indexes)
+        if failed == nodes:
             raise
-        told = await _ask(client, nodes, indexes, beside)
-    between_s = asked_s, time.time()
-    reply = told.pop().replies[0]
-    about = {answer.by: answer.replies for answer in told[: len(nodes)]}
-    answers = told[len(nodes) :]
-    for answer in told:
-        raise_refusal(answer.replies[:1])
-    if unknown := [node for node in dict.fromkeys(answer.by for answer in answers) if node not in about]:
-        # Its shards have moved there while we asked.
-        for answer in await client.ask([NodeRequest(_ABOUT_A_NODE, at=node, pinned=True) for node in unknown]):
-            raise_refusal(answer.replies[:1])
-            about[answer.by] = answer.replies
-    snapshot = join_snapshots(
-        {
-            node: read_snapshot(
-                [*replies, *(answer.replies[0] if answer.by == node else [] for answer in answers)],
-                between_s,
-                settings.max_series,
-            )
-            for node, replies in about.items()
-        },
-        [answer.by for answer in answers],
-    )
-    return snapshot, reply
+        responses = await _request(client, nodes, indexes, extra)
+    between_s = sent_s, time.time()
+    extra_reply = responses.pop().replies[0]
+    server_replies = {response.node: response.replies for response in responses[: len(nodes)]}
+    index_responses = responses[len(nodes) :]
+    for response in responses:
+        raise_refusal(response.replies[:1])
+    shard_nodes = [response.node for response in index_responses]
+    if unknown := [node for node in dict.fromkeys(shard_nodes) if node not in server_replies]:
+        # Shards have moved to these nodes in the meantime.
+        for response in await client.request(list(map(_server_request, unknown))):
+            raise_refusal(response.replies[:1])
+            server_replies[response.node] = response.replies
+    snapshots = {
+        node: read_snapshot(
+            [*replies, *(response.replies[0] if response.node == node else [] for response in index_responses)],
+            between_s,
+            settings.max_series,
+        )
+        for node, replies in server_replies.items()
+    }
+    return join_snapshots(snapshots, shard_nodes), extra_reply
 
 
-def _holders(cluster: Cluster, indexes: Sequence[NodeRequest]) -> list[Node]:
+def _nodes_of(cluster: Cluster, indexes: Sequence[NodeRequest]) -> list[Node]:
     return list(dict.fromkeys(map(cluster.node_of, indexes)))
 
 
-async def _ask(
-    client: AsyncClient, nodes: Sequence[Node], indexes: Sequence[NodeRequest], beside: Command
+async def _request(
+    client: AsyncClient, nodes: Sequence[Node], indexes: Sequence[NodeRequest], extra: Command
 ) -> list[NodeResponse]:
-    about = [NodeRequest(_ABOUT_A_NODE, at=node, pinned=True) for node in nodes]
-    return await client.ask([*about, *indexes, NodeRequest((beside,))])
+    return await client.request([*map(_server_request, nodes), *indexes, NodeRequest((extra,))])
+
+
+def _server_request(node: Node) -> NodeRequest:
+    return NodeRequest(SERVER_COMMANDS, node=node, pinned=True)
 
 
 def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Snapshot:
-    """Return one snapshot of all nodes.
+    """Join the snapshots of all nodes into one.
 
     Args:
-        snapshots: of each node, with the entries of its own shards.
-        nodes: of each shard, its node.
+        snapshots: by node; each has the entries of its node's shards.
+        nodes: the node of each shard.
 
     Example:
         >>> from ..model.batch import State
@@ -123,13 +124,13 @@ def join_snapshots(snapshots: dict[Node, Snapshot], nodes: Sequence[Node]) -> Sn
 
 
 def _recovery(snapshot: Snapshot, shard: int, now_ms: int) -> Recovery | None:
-    """Return how far a shard was made good, dated by the clock of the whole page."""
+    """Return the recovery of a shard, dated by the clock of the joined snapshot."""
     recovery = snapshot.recoveries[shard]
     return recovery and replace(recovery, since_ms=recovery.since_ms + now_ms - snapshot.now_ms)
 
 
 def _fullness(snapshot: Snapshot) -> tuple[float, float]:
-    """Return what tells the node that is nearest to its limit."""
+    """Return a sort key; the node with the largest one is nearest to its memory limit."""
     measures: dict[str, Any] = dict(snapshot.measures)
     used, limit = measures.get("memory_bytes", 0.0), measures.get("max_memory_bytes", 0.0)
     return (used / limit if limit else 0.0), used

@@ -1,7 +1,7 @@
 """Command flows: the logic of a call to the store without its I/O.
 
-A flow is a generator. It yields a command and is sent the reply, or is thrown the `StoreError`; its return value is the
-result. So blocking and async callers run the same flow, and only the transport differs.
+A flow is a generator. It yields a command; the reply is sent into it, and a `StoreError` is thrown into it. Its return
+value is the result. So blocking and async callers run the same flow, and only the transport differs.
 
 Source: https://sans-io.readthedocs.io/
 """
@@ -24,24 +24,24 @@ CommandFlow = Generator[Command, Any, T]
 
 
 class AsyncTransport(Protocol):
-    """Carries the commands of one task."""
+    """Sends the commands of one task."""
 
     async def call(self, *commands: Command) -> list[Any]:
-        """Send the commands in one round trip; where one is refused, its reply is a `StoreRefused`, which is not raised."""
+        """Send the commands in one round trip and return the replies; an error reply is returned, not raised."""
 
 
 class SyncTransport(Protocol):
-    """Carries the commands of one thread."""
+    """Sends the commands of one thread."""
 
     def call(self, *commands: Command) -> list[Any]:
-        """Send the commands in one round trip; where one is refused, its reply is a `StoreRefused`, which is not raised."""
+        """Send the commands in one round trip and return the replies; an error reply is returned, not raised."""
 
 
 async def arun_flow(flow: CommandFlow[T], transport: AsyncTransport) -> T:
     """Run a flow in an event loop and return its result.
 
     Raises:
-        StoreError: the flow did not handle it.
+        StoreError: the store answered with it, or could not be reached, and the flow did not handle it.
     """
     with closing(flow):
         try:
@@ -62,11 +62,11 @@ def run_flow(flow: CommandFlow[T], transport: SyncTransport, deadline_s: float =
 
     Args:
         flow: what to run.
-        transport: carries its commands.
-        deadline_s: the monotonic time, in seconds, after which no further command is sent.
+        transport: sends its commands.
+        deadline_s: the monotonic time, in seconds, after which no more commands are sent.
 
     Raises:
-        StoreError: the flow did not handle it.
+        StoreError: the store answered with it, or could not be reached, and the flow did not handle it.
     """
     with closing(flow):
         try:

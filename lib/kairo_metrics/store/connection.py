@@ -1,8 +1,8 @@
-"""Connections to one server, for an event loop and for a thread; the only place that imports redis.
+"""Connections to one server, for an event loop and for a thread; the only module that imports redis.
 
-It is imported with the first flush or scrape: redis is the dearest import of a cold start. Connections are redis-py's
-own, without its clients on top: those retry by themselves, and a blind retry would hide from us whether a batch was
-sent once or ten times. For the same reason its client for clusters is not used.
+The first flush or scrape imports it: redis is the slowest import of a cold start. It uses the connections of redis-py
+without its clients: those retry by themselves, and a hidden retry would leave us not knowing whether a batch was sent
+once or ten times. The cluster client is not used for the same reason.
 """
 
 from __future__ import annotations
@@ -21,52 +21,55 @@ from redis.crc import key_slot
 from ..config.settings import Settings
 from ..errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable, UnknownScript
 from .command_flow import Command
-from .connection_arguments import certificate_advice, connection_arguments, without_login
+from .connection_arguments import certificate_advice, connection_arguments, without_password
 from .node_request import Address, Node
 from .replies import mark_sent_before
-from .scripts import SENT_AGAIN_WITHIN_S
+from .script_call import RESEND_LIMIT_S
 
 __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
 
-_KEYS_BEING_MOVED = "the keys are on their way from one node of the cluster to another"
+_KEYS_BEING_MOVED = "the keys are being moved from one node of the cluster to another"
 _ERRORS = (exceptions.RedisError, OSError)
 
 
 class AsyncNodeConnection:
-    """A connection that opens itself when used, and again once when it turns out to be broken.
+    """A connection that opens on first use, and opens again once when it turns out to be broken.
 
     Args:
         url: the address, with login and TLS.
         settings: the time limits, and how certificates are checked.
-        node: another host and port, to be reached in the same way.
+        node: another host and port to connect to, with the same login and TLS; None for those of the address.
     """
 
     def __init__(self, url: str, settings: Settings, node: Node = None) -> None:
-        arguments, self._greeting = connection_arguments(
-            _at(async_parse_url(url), node), settings, encrypted=_is_encrypted(url), socket_timeout=None
+        arguments, self._handshake = connection_arguments(
+            _for_node(async_parse_url(url), node), settings, encrypted=_is_encrypted(url), socket_timeout=None
         )
         self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments)
-        self._unanswered = 0
+        self._unread = 0
         if trusted := getattr(self._connection, "ssl_context", None):
-            with suppress(OSError):  # told by the connection, which reads them again
+            with suppress(OSError):  # the connection reads the certificates again, and raises the error then
                 trusted.get()
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection, as far as we know."""
+        """Whether the connection is open; the server may have closed it unnoticed."""
         return bool(self._connection.is_connected)
 
     async def call(self, *commands: Command) -> list[Any]:
-        """See `AsyncClient.call`. What is sent must be safe to send twice."""
-        asked_s = time.time()
+        """Send the commands and return the replies in order; see `AsyncClient.call`.
+
+        If the connection turns out to be broken, the commands are sent once more over a new one.
+        """
+        sent_s = time.time()
         try:
             return await self._call(commands)
         except StoreUnavailable as err:
-            await self.settle()
-            if not err.broken or _is_late(asked_s):
+            await self.close_unread()
+            if not err.broken or _is_late(sent_s):
                 raise
-            # The server closes sockets that idle, and a frozen instance does not notice.
-            with _remembering(err):
+            # The server closes idle connections, and an instance that is frozen does not notice.
+            with _keep_sent(err):
                 return mark_sent_before(await self._call(commands), sent=err.sent)
 
     async def _call(self, commands: Sequence[Command]) -> list[Any]:
@@ -74,55 +77,59 @@ class AsyncNodeConnection:
         return [await self.receive() for _ in commands]
 
     async def send(self, *commands: Command) -> None:
-        """Send the commands, to be answered by one `receive` each."""
-        if not self._connection.is_connected and self._greeting:
-            await self._send(self._greeting)
-            replies = [await self.receive() for _ in self._greeting]
+        """Send the commands; call `receive` once for each to read its reply."""
+        if not self._connection.is_connected and self._handshake:
+            await self._send(self._handshake)
+            replies = [await self.receive() for _ in self._handshake]
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
-                # Whatever is said on this connection now is said to the wrong database.
+                # The connection stays without login, or at another database: it must not be used.
                 await self.close()
-                raise without_login(refusals[0], self._greeting)
+                raise without_password(refusals[0], self._handshake)
         await self._send(commands)
 
     async def _send(self, commands: Sequence[Command]) -> None:
         try:
             await self._connection.connect()
-            self._unanswered += len(commands)
+            self._unread += len(commands)
             await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except _ERRORS as err:
-            raise _translated(err, sent=self._unanswered > 0) from err
+            raise _store_error(err, sent=self._unread > 0) from err
 
     async def receive(self) -> Any:
-        """Return the next reply, or the error that the server answered with."""
+        """Return the next reply; an error reply is returned, not raised."""
         try:
             reply = await self._connection.read_response()
         except _ERRORS as err:
-            reply = _translated(err, sent=True)
-            if not _is_answer(reply, err):
+            reply = _store_error(err, sent=True)
+            if not _is_reply(reply, err):
                 raise reply from err
-        self._unanswered -= 1
+        self._unread -= 1
         return reply
 
-    async def settle(self) -> None:
-        """Close the connection if replies are due on it: the next user would take them for its own."""
-        if self._unanswered:
+    async def close_unread(self) -> None:
+        """Close the connection if it has unread replies: the next user would read them as replies to its own."""
+        if self._unread:
             await self.close()
 
     async def close(self, *, wait: bool = False) -> None:
-        """Close; the next use opens it again. TLS takes its leave: whoever ends the event loop next waits for that."""
-        self._unanswered = 0
+        """Close the connection; the next use opens it again.
+
+        Args:
+            wait: whether to wait until TLS has closed it too, as is needed before the event loop ends.
+        """
+        self._unread = 0
         with suppress(*_ERRORS):
             await self._connection.disconnect(nowait=not wait)
 
 
 class NodeConnection:
-    """The same for a thread: only the transport differs."""
+    """The same connection for a thread; it differs from `AsyncNodeConnection` only in the transport."""
 
     def __init__(self, url: str, settings: Settings, node: Node = None) -> None:
         timeout_s = settings.flush_budget_ms / 1000
         parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
-        arguments, self._greeting = connection_arguments(
-            _at(parsed, node),
+        arguments, self._handshake = connection_arguments(
+            _for_node(parsed, node),
             settings,
             encrypted=_is_encrypted(url),
             socket_timeout=timeout_s,
@@ -132,27 +139,27 @@ class NodeConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection, as far as we know."""
+        """Whether the connection is open; the server may have closed it unnoticed."""
         return bool(self._connection.is_connected)
 
     def call(self, *commands: Command) -> list[Any]:
-        """See `SyncLink.call`. What is sent must be safe to send twice."""
-        asked_s = time.time()
+        """See `AsyncNodeConnection.call`."""
+        sent_s = time.time()
         try:
             return self._call(commands)
         except StoreUnavailable as err:
             self.close()
-            if not err.broken or _is_late(asked_s):
+            if not err.broken or _is_late(sent_s):
                 raise
-            with _remembering(err):
+            with _keep_sent(err):
                 return mark_sent_before(self._call(commands), sent=err.sent)
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
-        if not self._connection.is_connected and self._greeting:
-            refusals = [reply for reply in self._exchange(self._greeting) if isinstance(reply, StoreError)]
+        if not self._connection.is_connected and self._handshake:
+            refusals = [reply for reply in self._exchange(self._handshake) if isinstance(reply, StoreError)]
             if refusals:
                 self.close()
-                raise without_login(refusals[0], self._greeting)
+                raise without_password(refusals[0], self._handshake)
         return self._exchange(commands)
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
@@ -162,25 +169,25 @@ class NodeConnection:
             connected = True
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except _ERRORS as err:
-            raise _translated(err, sent=connected) from err
+            raise _store_error(err, sent=connected) from err
         return [self._receive() for _ in commands]
 
     def _receive(self) -> Any:
         try:
             return self._connection.read_response()
         except _ERRORS as err:
-            reply = _translated(err, sent=True)
-            if not _is_answer(reply, err):
+            reply = _store_error(err, sent=True)
+            if not _is_reply(reply, err):
                 raise reply from err
             return reply
 
     def close(self) -> None:
-        """Close; the next use opens it again."""
+        """Close the connection; the next use opens it again."""
         self._connection.disconnect()
 
 
 def address_of(url: str) -> Address | None:
-    """Return host and port of an address; None for a Unix socket.
+    """Return the host and port in an address, or None for a Unix socket.
 
     Example:
         >>> address_of("rediss://user:secret@redis.example.org")
@@ -191,7 +198,7 @@ def address_of(url: str) -> Address | None:
 
 
 def hash_slot(key: bytes) -> int:
-    """Return the hash slot of a key, in a cluster of any size.
+    """Return the hash slot of a key; it does not depend on the size of the cluster.
 
     Example:
         >>> hash_slot(b"kairo:v1:{production/0}:families") == hash_slot(b"{production/0}")
@@ -201,8 +208,8 @@ def hash_slot(key: bytes) -> int:
     return slot
 
 
-def _at(parsed: Any, node: Node) -> dict[str, Any]:
-    """Return what was read in the address, for another node."""
+def _for_node(parsed: Any, node: Node) -> dict[str, Any]:
+    """Return the arguments in the address with the host and port of another node."""
     if node is None:
         return dict(parsed)
     arguments = {**parsed, "host": node[0], "port": node[1]}
@@ -215,13 +222,13 @@ def _is_encrypted(url: str) -> bool:
     return url.startswith("rediss://")
 
 
-def _is_late(asked_s: float) -> bool:
-    return time.time() - asked_s > SENT_AGAIN_WITHIN_S
+def _is_late(sent_s: float) -> bool:
+    return time.time() - sent_s > RESEND_LIMIT_S
 
 
 @contextmanager
-def _remembering(first: StoreUnavailable) -> Iterator[None]:
-    """Let the error of a second attempt say that the first one may have been run."""
+def _keep_sent(first: StoreUnavailable) -> Iterator[None]:
+    """Mark the error of a second attempt as `sent` if the first attempt may have been run."""
     try:
         yield
     except StoreUnavailable as err:
@@ -229,17 +236,17 @@ def _remembering(first: StoreUnavailable) -> Iterator[None]:
         raise
 
 
-def _is_answer(reply: StoreError, err: Exception) -> bool:
-    """Tell whether the server has answered and the connection is of further use."""
+def _is_reply(reply: StoreError, err: Exception) -> bool:
+    """Tell whether the error is a reply of the server, so that the connection can be used again."""
     return not isinstance(reply, StoreUnavailable) or isinstance(err, exceptions.TryAgainError)
 
 
-def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  one for each kind of error
-    """Turn redis-py's error into ours.
+def _store_error(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  one for each kind of error
+    """Return the error of ours for an error of redis-py.
 
     Args:
-        err: what it raised.
-        sent: whether the server may have run what was asked of it.
+        err: what redis-py raised.
+        sent: whether the server may have run the command.
     """
     match err:
         case exceptions.NoScriptError():
@@ -250,10 +257,10 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
         case exceptions.TryAgainError():
             return StoreUnavailable(_KEYS_BEING_MOVED)
         case exceptions.ClusterDownError() | exceptions.BusyLoadingError():
-            # A cluster without a majority, a server that starts: in a moment it will do.
+            # The cluster has no majority, or the server is loading its data: try again later.
             return StoreUnavailable(f"Redis: {err}")
         case exceptions.ResponseError() if _is_read_only(err):
-            # A replica since a failover: a new connection may lead to the new master.
+            # The server became a replica in a failover: a new connection may reach the new master.
             return StoreUnavailable(f"Redis: {err}", broken=True)
         case exceptions.AuthenticationError():
             return StoreUnavailable(f"Redis: {err}")
@@ -267,5 +274,5 @@ def _translated(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  
 
 
 def _is_read_only(err: Exception) -> bool:
-    """Tell a replica's refusal; Redis 6 hides its code in the error of the script."""
+    """Tell whether a replica refused to write; Redis 6 puts that into the text of the script's error."""
     return isinstance(err, exceptions.ReadOnlyError) or "READONLY" in str(err)

@@ -1,4 +1,4 @@
-"""From the address of Redis to a connection's arguments: timeouts, login, TLS."""
+"""The arguments of a connection: the address, time limits, login and TLS."""
 
 from __future__ import annotations
 
@@ -11,77 +11,77 @@ from ..config.settings import Settings
 from ..errors import StoreError
 from .command_flow import Command
 
-__all__ = ["certificate_advice", "connection_arguments", "without_login"]
+__all__ = ["certificate_advice", "connection_arguments", "without_password"]
 
-_FRUGAL = {
-    "protocol": 2,  # version 3 costs a HELLO on each new connection, and nothing here needs it
-    "driver_info": None,  # nor a CLIENT SETINFO
-    "socket_connect_timeout": 10.0,  # where no flush budget or scrape deadline ends the attempt earlier
+_DEFAULTS = {
+    "protocol": 2,  # version 3 sends a HELLO on each new connection, and nothing here needs it
+    "driver_info": None,  # no CLIENT SETINFO on each new connection either
+    "socket_connect_timeout": 10.0,  # unless a flush budget or a scrape deadline ends the attempt earlier
 }
-# By OpenSSL's number of what is wrong with a certificate: where no authority helps.
-_BETTER_ADVICE = {
+# By OpenSSL's error number: what to do about a certificate that no additional CA makes valid.
+_CERTIFICATE_ADVICE = {
     9: "look at this machine's clock",
     10: "have it renewed",
     62: "let the address have a host that it is for",
     64: "let the address have a host that it is for",
 }
-# What is shorter stands in every sentence.
+# A shorter password may occur in the text by chance.
 _SHORTEST_SECRET = 4
 
 
 def connection_arguments(
     parsed: Any, settings: Settings, *, encrypted: bool, **timeouts: float | None
 ) -> tuple[dict[str, Any], tuple[Command, ...]]:
-    """Return a connection's arguments, and apart from them the greeting: login and choice of a database.
+    """Return a connection's arguments, and its handshake: the commands that log in and select the database.
 
-    redis-py would wait for the answer to each of the two; together they cost a cold start one round trip.
+    redis-py would wait for each reply; sent together, the two cost a cold start one round trip.
 
     Args:
-        parsed: what redis-py reads in the address.
-        settings: whether and against what a certificate is checked.
-        encrypted: whether the connection is one over TLS.
-        timeouts: redis-py's arguments for them, in seconds.
+        parsed: the arguments that redis-py reads in the address.
+        settings: whether a certificate is checked, and with which CA.
+        encrypted: whether the connection uses TLS.
+        timeouts: redis-py's time limits, in seconds.
     """
-    arguments = {**parsed, **_FRUGAL, **timeouts}
+    arguments = {**parsed, **_DEFAULTS, **timeouts}
     username, password, database = (arguments.pop(name, None) for name in ("username", "password", "db"))
-    greeting: list[Command] = []
+    handshake: list[Command] = []
     if username or password:
-        greeting.append(("AUTH", *filter(None, (username,)), password or ""))
+        handshake.append(("AUTH", *filter(None, (username,)), password or ""))
     if database:
-        greeting.append(("SELECT", database))
+        handshake.append(("SELECT", database))
     if encrypted:
         if not settings.redis_tls_verify:
             arguments.update(ssl_cert_reqs="none", ssl_check_hostname=False)
         elif settings.redis_tls_ca is not None:
             arguments["ssl_ca_data"] = read_certificates(settings.redis_tls_ca)
-    return arguments, tuple(greeting)
+    return arguments, tuple(handshake)
 
 
-def without_login(refusal: StoreError, greeting: Iterable[Command]) -> StoreError:
-    """Return the refusal of a greeting without the password: some servers repeat the arguments.
+def without_password(refusal: StoreError, handshake: Iterable[Command]) -> StoreError:
+    """Return the refusal of a handshake without the password: some servers repeat the arguments.
 
     Args:
-        refusal: what the server answered.
-        greeting: login and choice of a database.
+        refusal: the error reply.
+        handshake: the commands that were sent.
 
     Example:
-        >>> str(without_login(StoreError("unknown command AUTH, with args 'hush'"), [("AUTH", "hush")]))
+        >>> str(without_password(StoreError("unknown command AUTH, with args 'hush'"), [("AUTH", "hush")]))
         "unknown command AUTH, with args '***'"
     """
-    said = str(refusal)
-    for command, *words in greeting:
-        password = str(words[-1])
+    text = str(refusal)
+    for command, *arguments in handshake:
+        password = str(arguments[-1])
         if command == "AUTH" and len(password) >= _SHORTEST_SECRET:
-            said = said.replace(password, "***")
-    refusal.args = (said,)
+            text = text.replace(password, "***")
+    refusal.args = (text,)
     return refusal
 
 
 def certificate_advice(err: BaseException | None) -> str | None:
-    """Return what to do if the error, or one behind it, is that the server's certificate is not trusted."""
+    """Return what to do if the error, or one that caused it, is an untrusted certificate; otherwise None."""
     while err is not None:
         if isinstance(err, ssl.SSLCertVerificationError):
-            advice = _BETTER_ADVICE.get(err.verify_code, "put its CA into METRICS_REDIS_TLS_CA")
+            advice = _CERTIFICATE_ADVICE.get(err.verify_code, "put its CA into METRICS_REDIS_TLS_CA")
             return (
                 f"the certificate of Redis is not trusted ({err.verify_message}): {advice}, or set "
                 "METRICS_REDIS_TLS_VERIFY=false to go without the check"

@@ -1,9 +1,8 @@
-"""The first trip of a scrape: the clock, the families of all shards, and which server it is."""
+"""The first round trip of a scrape: the server's clock and facts, and the families index of every shard."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from ..config.settings import Settings
@@ -14,19 +13,18 @@ from .keys import Keys
 from .replica import check_replica
 from .replies import raise_refusal
 from .shard_count import ShardCount, read_shard_count
-from .snapshot_replies import read_snapshot
+from .snapshot_replies import SERVER_COMMANDS, read_snapshot
 
 __all__ = ["read_state"]
 
-_ABOUT: tuple[Command, ...] = (("TIME",), ("INFO", "server"), ("INFO", "memory"))
 _REPLICATION: Command = ("INFO", "replication")
 
 
 async def read_state(client: AsyncClient, settings: Settings) -> tuple[Snapshot, ShardCount]:
-    """Read the index of every shard that is in use, and of those that were until lately.
+    """Read the index of every shard that is in use, and of those that were in use before METRICS_SHARDS was lowered.
 
     Args:
-        link: to the server that scrapes read from.
+        client: of the server that scrapes read from.
         settings: the namespace, the shards, and whether that server is a replica.
 
     Raises:
@@ -38,23 +36,24 @@ async def read_state(client: AsyncClient, settings: Settings) -> tuple[Snapshot,
         count = read_shard_count(reply)
         if count.shards <= shards:
             return snapshot, count
-        shards = count.shards  # it is more than once only where somebody has just raised it
+        shards = count.shards
 
 
 async def _read(client: AsyncClient, settings: Settings, shards: int) -> tuple[Snapshot, Any]:
-    remembered: Command = ("GET", Keys(settings.namespace, 0).shards)
+    """Return the snapshot, and the reply with the shard count."""
+    get_shard_count: Command = ("GET", Keys(settings.namespace, 0).shards)
     if client.topology.cluster is None:
-        asked_s = time.time()
+        sent_s = time.time()
         indexes = [("HGETALL", Keys(settings.namespace, shard).families) for shard in range(shards)]
-        beside = [remembered, *([_REPLICATION] if settings.read_url is not None else [])]
-        replies = await client.call(*_ABOUT, *indexes, *beside)
-        between_s = asked_s, time.time()
-    if client.topology.cluster is not None:  # known by now at the latest
-        from .cluster_index import read_spread
+        replication = [_REPLICATION] if settings.read_url is not None else []
+        replies = await client.call(*SERVER_COMMANDS, *indexes, get_shard_count, *replication)
+        between_s = sent_s, time.time()
+    if client.topology.cluster is not None:  # also if a redirect has just shown that there is one
+        from .cluster_index import read_cluster_state
 
-        return await read_spread(client, settings, shards, remembered)
-    told: Sequence[Any] = replies[: len(_ABOUT) + shards]
+        return await read_cluster_state(client, settings, shards, get_shard_count)
+    state = replies[: len(SERVER_COMMANDS) + shards]
     if settings.read_url is not None:
         check_replica(replies[-1])
-    raise_refusal([told[0], *told[len(_ABOUT) :]])
-    return read_snapshot(told, between_s, settings.max_series), replies[len(told)]
+    raise_refusal([state[0], *state[len(SERVER_COMMANDS) :]])  # some hosts refuse INFO
+    return read_snapshot(state, between_s, settings.max_series), replies[len(state)]

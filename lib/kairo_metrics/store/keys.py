@@ -1,4 +1,4 @@
-"""The names of keys; built nowhere else."""
+"""The names of the keys in Redis; no other module builds them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Keys"]
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The key names of one shard; one hash tag, so that a batch touches one cluster slot.
+    """The key names of one shard. They share a hash tag, so a batch touches one slot of a cluster.
 
     Example:
         >>> Keys("production", 0).families
@@ -31,12 +31,12 @@ class Keys:
 
     @property
     def shards(self) -> str:
-        """Of the first shard: how many there are."""
+        """The key for the number of shards; only the first shard has it."""
         return f"{self._prefix}:shards"
 
     @property
     def probe(self) -> str:
-        """A key that is never made: what may be done with it tells what may be done with the others."""
+        """A key that never exists; commands on it show which commands the user may run on the other keys."""
         return f"{self._prefix}:probe"
 
     def writer(self, writer_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of one node in one piece, and which key says of which node."""
+"""Requests to one node of a cluster, and the key that decides which node that is."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ _CURSOR = 2
 
 @dataclass(frozen=True, slots=True)
 class NodeRequest:
-    """Commands that travel together.
+    """Commands that are sent to the same node together.
 
     Args:
         commands: their keys are in one hash slot.
-        at: the node to ask, where it is `pinned` to one; else the keys say which.
-        cursor_of: the node that gave the cursor of an `HSCAN`; no other one understands it.
+        node: the node that they are for, if they are `pinned` to one; otherwise their keys decide.
+        cursor_node: the node that issued the cursor of an `HSCAN`; the cursor is valid on that node only.
     """
 
     commands: tuple[Command, ...]
-    at: Node = None
-    cursor_of: Node = None
+    node: Node = None
+    cursor_node: Node = None
     pinned: bool = False
 
     def commands_for(self, node: Node) -> tuple[Command, ...]:
-        """Return the commands as that node is to be asked.
+        """Return the commands in the form that this node understands.
 
-        Where a key has moved since it was read in part, it is read again from its beginning: nodes sort the fields of a
-        hash by a secret of their own.
+        If the hash of an `HSCAN` has moved to another node, the scan starts again from the beginning: each node orders
+        the fields of a hash by a secret seed of its own.
 
         Example:
-            >>> request = NodeRequest((("HSCAN", "key", b"17", "COUNT", 9),), cursor_of=("10.0.0.1", 6379))
+            >>> request = NodeRequest((("HSCAN", "key", b"17", "COUNT", 9),), cursor_node=("10.0.0.1", 6379))
             >>> request.commands_for(("10.0.0.2", 6379))
             (('HSCAN', 'key', b'0', 'COUNT', 9),)
         """
         [first, *_] = self.commands
-        if first[0] != "HSCAN" or node == self.cursor_of:
+        if first[0] != "HSCAN" or node == self.cursor_node:
             return self.commands
         return ((*first[:_CURSOR], b"0", *first[_CURSOR + 1 :]),)
 
 
 def first_key(command: Command) -> bytes | None:
-    """Return a command's first key; None where it has none.
+    """Return a command's first key, or None if it has none.
 
     Example:
         >>> first_key(("EVALSHA", "0f", 2, "one", "two")), first_key(("HGETALL", "one")), first_key(("TIME",))

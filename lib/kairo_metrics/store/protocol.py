@@ -1,4 +1,4 @@
-"""What every store can do. Only type checkers import this module."""
+"""The interface of every store. Only type checkers import this module."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ __all__ = ["Store"]
 
 
 class Store(Protocol):
-    """The shared state. `memory` and `redis` pass the same tests.
+    """The shared state; the store in Redis and the store in memory pass the same tests.
 
     Attributes:
-        is_loaded: whether `load` has nothing to do any more.
+        is_loaded: whether `load` has been called.
     """
 
     is_loaded: bool
 
     def load(self) -> None:
-        """Import what the first connection needs: an instance pays for that once, outside of any time limit.
+        """Import what the first connection needs, outside of any time limit.
 
-        It may take a quarter of a second; in an event loop it is called in a thread.
+        It may take a quarter of a second, once in each instance; an event loop calls it in a thread.
         """
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
-        """Apply a batch exactly once, in the order of its writer's numbers."""
+        """Apply a batch exactly once, in the order of its writer's sequence numbers."""
 
     def client(self) -> AbstractAsyncContextManager[AsyncTransport]:
-        """Borrow a connection of the running event loop."""
+        """Borrow a client of the running event loop."""
 
     def sync_client(self) -> AbstractContextManager[SyncTransport]:
-        """Borrow a connection for this thread."""
+        """Borrow a client for this thread."""
 
     async def ping(self) -> None:
-        """Return when the store answers.
+        """Check that the store answers.
 
         Raises:
             StoreError: it does not.
@@ -48,19 +48,19 @@ class Store(Protocol):
         """Read the families index of all shards."""
 
     def scan(self, entries: Sequence[IndexEntry]) -> AsyncGenerator[tuple[IndexEntry, list[bytes] | None]]:
-        """Read the series of the entries, a chunk at a time.
+        """Read the series of the entries in chunks.
 
         Yields:
-            the entry with [label text, packed line, label text, packed line, ...], or with None where
-            its key holds something foreign. One series may come twice.
+            an entry with [label text, packed line, label text, packed line, ...], or with None if its key holds
+            another type. The same series may be returned twice.
         """
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
-        """Remove series that nobody touched for their life, and bring together what is kept of ended instances.
+        """Remove series that have expired, and merge the values that are kept of ended instances.
 
-        A family without series that was not announced for so long leaves the index.
+        A family without series leaves the index if it has not been announced for the life of a series.
 
         Args:
-            entry: a family.
-            texts: the label texts of lines that seemed to be of no more use; the store looks again.
+            entry: the family.
+            texts: the label texts of lines that seemed to have expired; the store checks each one again.
         """

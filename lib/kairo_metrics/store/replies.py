@@ -1,4 +1,4 @@
-"""What errors among replies mean to whoever asked."""
+"""Errors among the replies to commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["is_wrong_type", "mark_sent_before", "raise_refusal"]
 
 
 def is_wrong_type(reply: Any) -> bool:
-    """Tell whether the reply says that the key holds another type than ours.
+    """Tell whether the reply is the error that the key holds another type.
 
     Raises:
         StoreError: the reply is any other error.
@@ -22,11 +22,11 @@ def is_wrong_type(reply: Any) -> bool:
 
 
 def mark_sent_before(replies: list[Any], *, sent: bool) -> list[Any]:
-    """Record on each reply that leaves a command to be sent again whether it may have been run already.
+    """Record whether the server may have run the commands in an earlier attempt, on each error that leads to another.
 
     Args:
         replies: the replies to the last attempt.
-        sent: whether an earlier attempt sent the same commands and got no answer.
+        sent: whether an earlier attempt sent the same commands and got no reply.
     """
     for reply in replies:
         if isinstance(reply, KeysElsewhere | StoreUnavailable | UnknownScript):

@@ -1,4 +1,4 @@
-"""What a server tells of itself in the reply to `INFO`."""
+"""Reading the reply to `INFO`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["read_info"]
 
 
 def read_info(reply: Any) -> dict[str, str]:
-    r"""Return its lines by name; hosted servers leave some out, or refuse the command.
+    r"""Return the values by their names; empty if the server refused. Hosted servers leave some lines out.
 
     Example:
         >>> read_info(b"# Replication\r\nrole:master\r\n")

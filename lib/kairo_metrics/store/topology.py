@@ -1,4 +1,4 @@
-"""What is known of the servers behind one address of Redis."""
+"""The servers behind one Redis address, as far as they are known."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ __all__ = ["Topology"]
 
 
 class Topology:
-    """One server, a cluster, or the sentinels that know where the server is.
+    """One server, a cluster, or sentinels that know the address of the server.
 
-    All clients of an address share it, so what one of them learns the others know.
+    All clients of an address share it, so each of them uses what another one has learned.
 
     Args:
         url: the address.
         settings: time limits, and how certificates are checked.
-        reading: whether a replica will do.
+        reading: whether a replica may be used.
+
+    Attributes:
+        cluster: the cluster; None until a redirect has shown that there is one.
+        sentinels: the sentinels; None where the address names none.
     """
 
     def __init__(self, url: str, settings: Settings, *, reading: bool = False) -> None:
@@ -43,11 +47,15 @@ class Topology:
             self.known_cluster(address.hosts[1:])
 
     def url_of(self, node: Node) -> str:
-        """Return the address of a node. A sentinel gets neither the login of Redis nor its database."""
+        """Return the address of a node. A sentinel's address has neither the login of Redis nor its database."""
         return self._sentinel_url if self.sentinels is not None and node in self.sentinels.hosts else self.url
 
     def known_cluster(self, seeds: Sequence[Address] = ()) -> Cluster:
-        """Return what is known of the cluster; call it only once a server has said that it is part of one."""
+        """Return the cluster; call this only after a server has said that it is part of one.
+
+        Args:
+            seeds: further nodes that the settings name.
+        """
         if self.cluster is None:
             from .cluster import Cluster
 

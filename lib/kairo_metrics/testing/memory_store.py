@@ -19,8 +19,8 @@ from ..model.schema import Schema
 from ..model.schema_validation import parse_schema
 from ..model.server_run import ServerRun
 from ..model.snapshot import IndexEntry, Snapshot
+from ..store.apply_batch import WRITER_LEASE_S
 from ..store.command_flow import Command, CommandFlow
-from ..store.scripts import WRITER_LEASE_S
 from .recovery_account import account_after
 
 __all__ = ["MemoryStore"]

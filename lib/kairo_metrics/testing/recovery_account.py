@@ -24,15 +24,15 @@ def account_after(before: Recovery | None, state: State, batch: Batch, now_ms: i
         return before, False
     # Other writers may have brought the state past the old count before anybody noticed. A batch that is sent again
     # still proves that it went back.
-    is_behind = batch.makes_good > 0 or known.batches > state.batches
+    is_behind = batch.replaces > 0 or known.batches > state.batches
     is_same = known.incarnation == state.incarnation
     is_from_before = is_older(state.incarnation, known.incarnation)
     went_back = not state.incarnation or (is_same and is_behind) or is_from_before
     has_account = before is not None and before.tells_of(known)
-    replaced = batch.makes_good > 0 and known.incarnation != state.incarnation and not has_account
+    replaced = batch.replaces > 0 and known.incarnation != state.incarnation and not has_account
     if went_back or replaced:
         held = state.batches if went_back else 0
-        missing = known.batches - held - batch.makes_good
+        missing = known.batches - held - batch.replaces
         if batch.restores is not None:
             missing = min(missing, 0) - 1  # nothing is missing any more, and the account must differ from the last one
         return Recovery(now_ms, known.incarnation, known.batches, held, missing), went_back
@@ -41,4 +41,4 @@ def account_after(before: Recovery | None, state: State, batch: Batch, now_ms: i
     if batch.restores is not None:
         return replace(before, missing=min(before.missing, 0) - 1), False
     more = max(0, known.batches - before.goal) if before.name == known.incarnation else 0
-    return replace(before, goal=before.goal + more, missing=before.missing + more - batch.makes_good), False
+    return replace(before, goal=before.goal + more, missing=before.missing + more - batch.replaces), False

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from lib.kairo_metrics.model.batch import Applied, Batch, Writer
-from lib.kairo_metrics.store import scripts as script
+from lib.kairo_metrics.store import apply_batch as script
 from lib.kairo_metrics.store.command_flow import run_flow
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.faults.chaos.lab import Lab
@@ -70,12 +70,12 @@ def _apply(lab: Lab, batch: Batch, writers: int) -> None:
     chosen = replace(lab.settings, redis_url=lab.server.url, namespace="crowd")
     if writers == 1:  # the server may not know the script yet
         with RedisStore(chosen).sync_client() as link:
-            assert isinstance(run_flow(script.apply(chosen, _writer(lab), batch), link), Applied)
+            assert isinstance(run_flow(script.apply_batch(chosen, _writer(lab), batch), link), Applied)
             link.close()
         return
     pipeline: Any = lab.server.client.pipeline(transaction=False)
     for _ in range(writers):
-        pipeline.execute_command(*next(script.apply(chosen, _writer(lab), batch)))
+        pipeline.execute_command(*next(script.apply_batch(chosen, _writer(lab), batch)))
     assert {reply[0] for reply in pipeline.execute()} == {b"applied"}
 
 

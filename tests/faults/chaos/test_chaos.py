@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from lib.kairo_metrics.delivery.outbox import Outbox
-from lib.kairo_metrics.store import scripts as script
+from lib.kairo_metrics.store import apply_batch as script
 from tests.faults.chaos import trials
 from tests.faults.chaos.__main__ import main
 from tests.faults.chaos.books import FAMILIES

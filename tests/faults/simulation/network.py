@@ -15,7 +15,7 @@ from lib.kairo_metrics.errors import StoreError, StoreUnavailable
 from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from lib.kairo_metrics.store.replies import mark_sent_before
-from lib.kairo_metrics.store.scripts import SENT_AGAIN_WITHIN_S, ask
+from lib.kairo_metrics.store.script_call import RESEND_LIMIT_S, call_script
 
 if TYPE_CHECKING:
     from tests.faults.simulation.instance import SimulatedInstance
@@ -180,7 +180,7 @@ class Wire:
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`; the age is told when it is sent, by the instance's clock."""
         aged = replace(batch, sealed_at_s=batch.sealed_at_s - self._instance.monotonic_s())
-        verdict: Verdict = yield from ask("apply.lua", cast(Any, (writer, aged)), self._wall_s)
+        verdict: Verdict = yield from call_script("apply.lua", cast(Any, (writer, aged)), self._wall_s)
         return verdict
 
     @asynccontextmanager
@@ -198,7 +198,7 @@ class Wire:
         try:
             return [await self._instance.exchange(command)]
         except StoreUnavailable as first:
-            if not first.broken or self._wall_s() - asked_s > SENT_AGAIN_WITHIN_S:
+            if not first.broken or self._wall_s() - asked_s > RESEND_LIMIT_S:
                 raise
             try:
                 return mark_sent_before([await self._instance.exchange(command)], sent=first.sent)

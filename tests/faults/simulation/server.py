@@ -83,7 +83,7 @@ class Server:
         if refused and batch.seq == self.last_seq(writer) + 1:
             return Refused(refused)
         shard, known = self.shards[writer.shard], batch.known
-        can_tell = known.incarnation == shard.incarnation and (known.batches > shard.batches or batch.makes_good > 0)
+        can_tell = known.incarnation == shard.incarnation and (known.batches > shard.batches or batch.replaces > 0)
         before = shard.incarnation
         verdict: Verdict = result(self.store.apply(writer, batch))
         if isinstance(verdict, Applied):

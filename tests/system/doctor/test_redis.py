@@ -14,7 +14,7 @@ import redis
 from lib.kairo_metrics.cli.doctor import redis_checks as server
 from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.dev.private_redis import free_port, private_redis
-from lib.kairo_metrics.store import scripts as script
+from lib.kairo_metrics.store import script_call
 from lib.kairo_metrics.store.admin.inspection import Refusal, ServerFacts, probe_rights
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from tests.support.doctor_run import Doctor, filled, healthy
@@ -228,7 +228,7 @@ def test_the_probe_asks_for_what_the_script_uses() -> None:
 
 
 def _commands_of(name: str) -> set[str]:
-    text = script.script_text(name).decode()
+    text = script_call.script_text(name).decode()
     return {name.lower() for name in re.findall(r"(?:call\(|^  \{ )'([A-Z]+)'", text, re.MULTILINE)}
 
 

@@ -18,7 +18,7 @@ import redis
 from lib.kairo_metrics.dev.private_redis import find_binary, free_port, private_redis
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.store.replica import check_replica
-from lib.kairo_metrics.store.sentinel import Sentinels, find
+from lib.kairo_metrics.store.sentinel import Sentinels, find_server
 from lib.kairo_metrics.store.topology import Topology
 from tests.support.doctor_run import Doctor, healthy
 from tests.support.instance import JOBS, Start, jobs_total, scrape_once, settings
@@ -199,7 +199,7 @@ async def test_sentinels_may_want_a_login_of_their_own(
         for wrong in (url, f"{url}?sentinel_password=whisper", f"{url}?sentinel_username=me&sentinel_password=whisper"):
             stranger = start(wrong)
             stranger.add('queue="a"')
-            with pytest.raises(StoreUnavailable, match=r"sentinels do not tell .*(?i:auth|pass)") as caught:
+            with pytest.raises(StoreUnavailable, match=r"sentinels gave no address .*(?i:auth|pass)") as caught:
                 await stranger.flusher.aflush()
             assert "whisper" not in str(caught.value)
         report = await asyncio.to_thread(lambda: doctor(**healthy(url)))
@@ -220,10 +220,10 @@ def test_a_sentinel_that_hangs_is_asked_last() -> None:
     """A flush whose time ran out waiting for one sentinel lets the next flush begin with another one."""
     one, two = ("10.0.0.1", 26379), ("10.0.0.2", 26379)
     sentinels = Sentinels([one, two], "main", reading=False)
-    finding = find(sentinels)
+    finding = find_server(sentinels)
     assert list(next(finding)) == [one]
     finding.close()
-    finding = find(sentinels)
+    finding = find_server(sentinels)
     assert list(next(finding)) == [two]
     assert list(finding.send({two: [None]})) == [one]
     with pytest.raises(StoreUnavailable, match="know no service 'main'"):

@@ -10,8 +10,9 @@ from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.batch import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
 from lib.kairo_metrics.model.delivery_metrics import BATCHES, LOST, OVERFLOWED
+from lib.kairo_metrics.store.apply_batch import WRITER_LEASE_S
 from lib.kairo_metrics.store.replies import mark_sent_before
-from lib.kairo_metrics.store.scripts import SENT_AGAIN_WITHIN_S, WRITER_LEASE_S, ask
+from lib.kairo_metrics.store.script_call import RESEND_LIMIT_S, call_script
 from tests.support.instance import JOBS, WAIT
 
 
@@ -127,7 +128,7 @@ def test_acknowledged_batches_are_sent_again_from_the_gap_on(desk: Desk) -> None
         desk.outbox.settle(batch, Applied())
     assert [batch.seq for batch in again] == [4, 5, 6]
     assert [batch.families for batch in again[:2]] == [batch.families for batch in sent[3:]]
-    assert [batch.makes_good for batch in again] == [1, 1, 0]
+    assert [batch.replaces for batch in again] == [1, 1, 0]
 
 
 def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
@@ -140,7 +141,7 @@ def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
     assert first is not None
     assert first.seq == 1
     assert first.families[0].metadata
-    assert first.makes_good == 1 + 6
+    assert first.replaces == 1 + 6
     assert desk.outbox.writer != writer
     assert told(desk) == {'outcome="replayed"': 64, 'outcome="lost"': 6, 'family="jobs"': 6}
 
@@ -167,7 +168,7 @@ def test_a_missing_record_is_told_from_a_lost_state(desk: Desk, state: State, re
     assert first is not None
     assert first.seq == 1
     assert first.families[0].series == (sent[0] if replayed else batch).families[0].series
-    assert bool(first.makes_good) is replayed
+    assert bool(first.replaces) is replayed
 
 
 def test_a_verdict_on_a_batch_that_is_settled_is_no_news(desk: Desk) -> None:
@@ -242,7 +243,7 @@ def test_a_gap_told_before_a_long_sleep_is_closed_under_a_new_id(desk: Desk) -> 
     following = desk.outbox.next()
     assert following is not None
     assert (following.seq, following.families[0].series) == (1, sent[1].families[0].series)
-    assert following.makes_good
+    assert following.replaces
     assert desk.outbox.writer != writer
     assert told(desk) == {'outcome="replayed"': 2.0}
 
@@ -285,16 +286,16 @@ def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:
 def test_a_forgotten_script_is_not_sent_after_a_long_sleep() -> None:
     """An instance frozen between two commands of one flush gives it up: its record may have gone."""
     clock = Clock()
-    steps = ask("apply.lua", (0,), clock)
+    steps = call_script("apply.lua", (0,), clock)
     assert next(steps)[0] == "EVALSHA"
-    clock.now_s += SENT_AGAIN_WITHIN_S + 1
+    clock.now_s += RESEND_LIMIT_S + 1
     with pytest.raises(StoreUnavailable, match="frozen"):
         steps.throw(UnknownScript("NOSCRIPT"))
 
 
 def test_a_batch_that_may_be_under_way_stays_in_doubt_when_the_script_is_unknown() -> None:
     """Sent twice and answered once with NOSCRIPT, a batch may still arrive, though the script can't be sent along."""
-    steps = ask("apply.lua", (0,), Clock())
+    steps = call_script("apply.lua", (0,), Clock())
     next(steps)
     [unknown] = mark_sent_before([UnknownScript("NOSCRIPT")], sent=True)
     assert steps.throw(unknown)[0] == "EVAL"

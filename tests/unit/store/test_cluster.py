@@ -1,4 +1,4 @@
-"""Which node of a cluster is asked what, decided without a network: redirections, nodes that are gone, frozen time."""
+"""Routing in a cluster, without a network: redirects, nodes that fail, instances that are frozen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lib.kairo_metrics.errors import KeysElsewhere, StoreRefused, StoreUnavailab
 from lib.kairo_metrics.store.cluster import Cluster, NodeResponse, route
 from lib.kairo_metrics.store.command_flow import Command
 from lib.kairo_metrics.store.connection import AsyncNodeConnection, NodeConnection, hash_slot
+from lib.kairo_metrics.store.node_flow import run_node_flow
 from lib.kairo_metrics.store.node_request import Node, NodeRequest
 
 HOME = ("home.example.org", 7000)
@@ -24,39 +25,33 @@ Server = Callable[[Node, Sequence[Command]], list[Any] | StoreUnavailable]
 
 
 def moved(to: Node, *, asking: bool = False) -> KeysElsewhere:
-    """Make a redirection."""
+    """Make a redirect."""
     host, port = to or HOME
     return KeysElsewhere("MOVED", SLOT, host, port, asking=asking)
 
 
-def whole(owner: tuple[str, int], *others: tuple[str, int]) -> list[Any]:
-    """Make a reply to CLUSTER SLOTS."""
-    return [[0, 16383, *([host.encode(), port, b"id"] for host, port in (owner, *others))]]
+def slot_map(master: tuple[str, int], *replicas: tuple[str, int]) -> list[Any]:
+    """Make a reply to CLUSTER SLOTS: one master has all slots."""
+    return [[0, 16383, *([host.encode(), port, b"id"] for host, port in (master, *replicas))]]
 
 
 class Network:
-    """Answers trips as it is told to, and keeps who was asked what."""
+    """Replies as given for each node, and records which node received which commands."""
 
     def __init__(self, **servers: Any) -> None:
         self.servers: dict[Node, Any] = {{"home": None, "one": ONE, "two": TWO}[name]: s for name, s in servers.items()}
-        self.asked: list[tuple[Node, list[str]]] = []
+        self.received: list[tuple[Node, list[str]]] = []
 
-    def ask(
-        self, cluster: Cluster, *questions: NodeRequest, wall_s: Callable[[], float] = lambda: 0.0
+    def request(
+        self, cluster: Cluster, *requests: NodeRequest, wall_s: Callable[[], float] = lambda: 0.0
     ) -> list[NodeResponse]:
-        """Drive the questions."""
-        routing = route(cluster, questions, wall_s=wall_s)
-        try:
-            trip = next(routing)
-            while True:
-                trip = routing.send({node: self._visit(node, commands) for node, commands in trip.items()})
-        except StopIteration as stop:
-            answers: list[NodeResponse] = stop.value
-            return answers
+        """Route the requests."""
+        flow = route(cluster, requests, wall_s=wall_s)
+        return run_node_flow(flow, lambda sent: {node: self._reply(node, commands) for node, commands in sent.items()})
 
-    def _visit(self, node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
+    def _reply(self, node: Node, commands: Sequence[Command]) -> list[Any] | StoreUnavailable:
         names = [str(command[0]) for command in commands]
-        self.asked.append((node, names))
+        self.received.append((node, names))
         server = self.servers.get(node, StoreUnavailable("gone"))
         if callable(server):
             server = server(commands)
@@ -65,140 +60,140 @@ class Network:
         return [server[name] for name in names]
 
 
-def test_a_moved_slot_is_asked_for_once() -> None:
-    """The map comes along with the batch, and the next batch goes to the right node at once."""
-    network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": whole(ONE)}, one={"EVALSHA": "applied"})
+def test_the_slot_map_is_read_once() -> None:
+    """The first batch fetches the slot map as well, and the next batch goes to the right node at once."""
+    network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": slot_map(ONE)}, one={"EVALSHA": "applied"})
     cluster = Cluster(HOME)
-    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
-    assert network.asked == [(None, ["CLUSTER", "EVALSHA"]), (ONE, ["EVALSHA"])]
-    network.asked.clear()
-    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
-    assert network.asked == [(ONE, ["EVALSHA"])]
+    assert network.request(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
+    assert network.received == [(None, ["CLUSTER", "EVALSHA"]), (ONE, ["EVALSHA"])]
+    network.received.clear()
+    assert network.request(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
+    assert network.received == [(ONE, ["EVALSHA"])]
 
 
 def test_an_ask_holds_for_one_command() -> None:
-    """What is on its way is asked for at its goal with ASKING, and the next time at its source again."""
+    """An ASK sends one command to the new node, after ASKING; the next command goes to the old node again."""
     network = Network(
-        home={"CLUSTER": whole(ONE)},
+        home={"CLUSTER": slot_map(ONE)},
         one={"EVALSHA": moved(TWO, asking=True)},
         two={"ASKING": "OK", "EVALSHA": "applied"},
     )
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE), None)
+    cluster.learn(slot_map(ONE), None)
     for _ in range(2):
-        network.asked.clear()
-        assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
-        assert network.asked == [(ONE, ["EVALSHA"]), (TWO, ["ASKING", "EVALSHA"])]
+        network.received.clear()
+        assert network.request(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
+        assert network.received == [(ONE, ["EVALSHA"]), (TWO, ["ASKING", "EVALSHA"])]
 
 
-def test_a_node_without_a_name_is_where_it_was_reached() -> None:
-    """A node that does not know its own host leaves it out: it is the one that was asked."""
+def test_a_node_that_does_not_know_its_host_has_the_host_that_was_used() -> None:
+    """A node that does not know its own host leaves it out of a redirect: the host is that of the node that replied."""
     cluster = Cluster(HOME)
-    assert cluster.move(KeysElsewhere("MOVED", SLOT, "", 7005, asking=False), None) == (HOME[0], 7005)
-    assert cluster.move(KeysElsewhere("MOVED", SLOT, "?", 7005, asking=False), ONE) == (ONE[0], 7005)
-    assert cluster.move(KeysElsewhere("MOVED", SLOT, *HOME, asking=False), ONE) is None
+    assert cluster.follow(KeysElsewhere("MOVED", SLOT, "", 7005, asking=False), None) == (HOME[0], 7005)
+    assert cluster.follow(KeysElsewhere("MOVED", SLOT, "?", 7005, asking=False), ONE) == (ONE[0], 7005)
+    assert cluster.follow(KeysElsewhere("MOVED", SLOT, *HOME, asking=False), ONE) is None
     cluster.learn([[0, 16383, [None, 7006, b"id"]]], TWO)
     assert cluster.masters == [(TWO[0], 7006)]
 
 
-def test_others_know_who_took_over() -> None:
-    """A node that is gone is asked about elsewhere, and the batch goes to whoever holds the slot now."""
-    network = Network(home={"CLUSTER": whole(TWO)}, two={"EVALSHA": "duplicate"})
+def test_another_node_names_the_new_master() -> None:
+    """If a node fails, another one is asked for the slot map, and the batch goes to the new master."""
+    network = Network(home={"CLUSTER": slot_map(TWO)}, two={"EVALSHA": "duplicate"})
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE), None)
-    assert network.ask(cluster, BATCH) == [NodeResponse(["duplicate"], TWO)]
-    assert [node for node, _ in network.asked] == [ONE, None, TWO]
+    cluster.learn(slot_map(ONE), None)
+    assert network.request(cluster, BATCH) == [NodeResponse(["duplicate"], TWO)]
+    assert [node for node, _ in network.received] == [ONE, None, TWO]
 
 
 @pytest.mark.parametrize("sent", [True, False])
-def test_a_node_that_is_gone_before_anybody_took_over(sent: bool) -> None:
-    """Then the flush fails, says whether the batch may have been applied, and the next one asks others first."""
+def test_a_node_that_fails_before_the_failover(sent: bool) -> None:
+    """The flush fails and says whether the batch may have been applied; the next one asks other nodes first."""
     network = Network(
-        home={"CLUSTER": whole(ONE)}, one=StoreUnavailable("broken", sent=sent), two={"EVALSHA": "applied"}
+        home={"CLUSTER": slot_map(ONE)}, one=StoreUnavailable("broken", sent=sent), two={"EVALSHA": "applied"}
     )
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE), None)
+    cluster.learn(slot_map(ONE), None)
     with pytest.raises(StoreUnavailable, match="broken") as caught:
-        network.ask(cluster, BATCH)
+        network.request(cluster, BATCH)
     assert caught.value.sent == sent
-    network.servers[None] = {"CLUSTER": whole(TWO)}
-    network.asked.clear()
-    network.ask(cluster, BATCH)
-    assert [node for node, _ in network.asked] == [None, TWO]
+    network.servers[None] = {"CLUSTER": slot_map(TWO)}
+    network.received.clear()
+    network.request(cluster, BATCH)
+    assert [node for node, _ in network.received] == [None, TWO]
 
 
-def test_nobody_is_suspect_for_ever() -> None:
-    """After a cluster that was down as a whole, those that are back are found, however many are not."""
+def test_an_unreachable_node_is_tried_again() -> None:
+    """After an outage of the whole cluster, a node that is back is found, however many others stay away."""
     network = Network()
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE, TWO, *[("10.0.0.3", port) for port in range(5)]), None)
+    cluster.learn(slot_map(ONE, TWO, *[("10.0.0.3", port) for port in range(5)]), None)
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
-            network.ask(cluster, BATCH)
-    network.servers = {TWO: {"CLUSTER": whole(TWO), "EVALSHA": "applied"}}
+            network.request(cluster, BATCH)
+    network.servers = {TWO: {"CLUSTER": slot_map(TWO), "EVALSHA": "applied"}}
     for _ in range(4):
         with contextlib.suppress(StoreUnavailable):
-            assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
+            assert network.request(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
             break
     else:
         pytest.fail("it was not found")
 
 
-def test_what_is_asked_of_one_node_is_not_asked_of_another() -> None:
-    """The first node, too, is asked for its own clock, also after it was away for a while."""
+def test_a_pinned_request_goes_to_its_node() -> None:
+    """Each node is asked for its own clock, also the first one, and also after it was unreachable."""
     cluster = Cluster(HOME)
-    cluster.learn(whole(HOME, ONE, TWO), None)
-    cluster.suspect(None)
-    cluster.trust(None)
-    assert [cluster.node_of(NodeRequest((("TIME",),), at=node, pinned=True)) for node in (None, TWO)] == [None, TWO]
+    cluster.learn(slot_map(HOME, ONE, TWO), None)
+    cluster.mark_unreachable(None)
+    cluster.mark_reachable(None)
+    assert [cluster.node_of(NodeRequest((("TIME",),), node=node, pinned=True)) for node in (None, TWO)] == [None, TWO]
 
 
-def test_doubt_survives_a_redirection() -> None:
-    """A batch that was sent, unanswered, to one node, and that another one could not take, may have been applied."""
-    told = moved(TWO)
-    told.sent = True
-    network = Network(home={"CLUSTER": whole(ONE)}, one={"EVALSHA": told}, two=StoreUnavailable("refused"))
+def test_a_redirect_does_not_hide_that_a_batch_was_sent() -> None:
+    """A batch that one node did not answer, and another one refused, may have been applied."""
+    redirect = moved(TWO)
+    redirect.sent = True
+    network = Network(home={"CLUSTER": slot_map(ONE)}, one={"EVALSHA": redirect}, two=StoreUnavailable("refused"))
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE), None)
+    cluster.learn(slot_map(ONE), None)
     with pytest.raises(StoreUnavailable) as caught:
-        network.ask(cluster, BATCH)
+        network.request(cluster, BATCH)
     assert caught.value.sent
 
 
 def test_a_node_that_hangs_is_not_asked_first_again() -> None:
-    """A flush whose time ran out leaves behind whom it waited for: the next one looks around before it waits there."""
+    """After a flush that ran out of time at one node, the next flush asks another node for the slot map first."""
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE, TWO), None)
-    routing = route(cluster, [BATCH])
-    assert list(next(routing)) == [ONE]
-    routing.close()
-    network = Network(home={"CLUSTER": whole(TWO)}, two={"EVALSHA": "applied"})
-    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
-    assert [node for node, _ in network.asked] == [None, TWO]
+    cluster.learn(slot_map(ONE, TWO), None)
+    flow = route(cluster, [BATCH])
+    assert list(next(flow)) == [ONE]
+    flow.close()
+    network = Network(home={"CLUSTER": slot_map(TWO)}, two={"EVALSHA": "applied"})
+    assert network.request(cluster, BATCH) == [NodeResponse(["applied"], TWO)]
+    assert [node for node, _ in network.received] == [None, TWO]
 
 
-def test_nodes_that_send_each_other_are_left() -> None:
-    """Two nodes that each say it is the other one cost a bounded number of trips."""
+def test_redirects_in_a_circle_end() -> None:
+    """Two nodes that redirect to each other cost a bounded number of round trips."""
     network = Network(one={"EVALSHA": moved(TWO)}, two={"EVALSHA": moved(ONE)})
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE), None)
+    cluster.learn(slot_map(ONE), None)
     with pytest.raises(StoreUnavailable, match="do not agree") as caught:
-        network.ask(cluster, BATCH)
+        network.request(cluster, BATCH)
     assert not caught.value.sent
-    assert len(network.asked) < 10
+    assert len(network.received) < 10
 
 
 def test_nothing_is_sent_on_after_a_long_sleep() -> None:
-    """An instance that was frozen between the redirection and the next node lets a later flush decide."""
+    """An instance that was frozen after a redirect leaves the batch to a later flush."""
     clock = iter([0.0, 0.0, 90.0])
-    network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": whole(ONE)}, one={"EVALSHA": "applied"})
+    network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": slot_map(ONE)}, one={"EVALSHA": "applied"})
     with pytest.raises(StoreUnavailable, match="no time left"):
-        network.ask(Cluster(HOME), BATCH, wall_s=lambda: next(clock))
-    assert [node for node, _ in network.asked] == [None]
+        network.request(Cluster(HOME), BATCH, wall_s=lambda: next(clock))
+    assert [node for node, _ in network.received] == [None]
 
 
-def test_who_has_waited_for_one_node_does_not_wait_for_others() -> None:
-    """Where no node answers any more, a flush takes its budget once, and not again for each that might know more."""
+def test_a_flush_waits_for_one_node_only() -> None:
+    """If no node answers, a flush takes its time limit once, and not again for each node."""
     now_s = 0.0
 
     def time_out(_: Sequence[Command]) -> StoreUnavailable:
@@ -209,58 +204,58 @@ def test_who_has_waited_for_one_node_does_not_wait_for_others() -> None:
     network = Network(home=time_out, one=time_out, two=time_out)
     cluster = Cluster(HOME, [ONE, TWO])
     for _ in range(3):
-        network.asked.clear()
+        network.received.clear()
         with pytest.raises(StoreUnavailable):
-            network.ask(cluster, BATCH, wall_s=lambda: now_s)
-        assert len(network.asked) == 1
+            network.request(cluster, BATCH, wall_s=lambda: now_s)
+        assert len(network.received) == 1
 
 
-def test_without_the_right_to_ask_redirections_are_enough() -> None:
-    """A user who may not ask for the map is led by the nodes, also to the one that took over."""
+def test_redirects_are_enough_without_the_slot_map() -> None:
+    """For a user who may not run CLUSTER SLOTS, batches follow the redirects, also to a new master."""
     refused = StoreRefused("NOPERM")
     network = Network(home={"EVALSHA": moved(ONE), "CLUSTER": refused}, one={"EVALSHA": "applied"})
     cluster = Cluster(HOME)
-    assert network.ask(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
+    assert network.request(cluster, BATCH) == [NodeResponse(["applied"], ONE)]
     network.servers = {None: {"EVALSHA": moved(TWO), "CLUSTER": refused}, TWO: {"EVALSHA": "duplicate"}}
-    assert network.ask(cluster, BATCH) == [NodeResponse(["duplicate"], TWO)]
+    assert network.request(cluster, BATCH) == [NodeResponse(["duplicate"], TWO)]
 
 
 def test_a_transaction_stays_together() -> None:
-    """It is asked again as a whole, and not while its keys are on their way."""
+    """A redirected transaction is sent again as a whole, and fails while its keys are being moved."""
     deletion = NodeRequest((("MULTI",), ("UNLINK", KEY), ("EXEC",)))
     network = Network(
-        home={"MULTI": "OK", "UNLINK": moved(ONE), "EXEC": StoreRefused("EXECABORT"), "CLUSTER": whole(ONE)},
+        home={"MULTI": "OK", "UNLINK": moved(ONE), "EXEC": StoreRefused("EXECABORT"), "CLUSTER": slot_map(ONE)},
         one={"MULTI": "OK", "UNLINK": "QUEUED", "EXEC": [1]},
     )
-    assert network.ask(Cluster(HOME), deletion) == [NodeResponse(["OK", "QUEUED", [1]], ONE)]
+    assert network.request(Cluster(HOME), deletion) == [NodeResponse(["OK", "QUEUED", [1]], ONE)]
     network.servers[ONE] = {"MULTI": "OK", "UNLINK": moved(TWO, asking=True), "EXEC": StoreRefused("EXECABORT")}
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE), None)
-    with pytest.raises(StoreUnavailable, match="on their way"):
-        network.ask(cluster, deletion)
+    cluster.learn(slot_map(ONE), None)
+    with pytest.raises(StoreUnavailable, match="being moved"):
+        network.request(cluster, deletion)
 
 
-def test_a_cursor_is_good_where_it_was_given() -> None:
-    """A hash that moved while it was read is read from its beginning at its new place, and then on from there."""
+def test_a_cursor_is_valid_on_its_node_only() -> None:
+    """A hash that moved during a scan is read from the beginning on its new node."""
     cluster = Cluster(HOME)
-    cluster.learn(whole(ONE), None)
+    cluster.learn(slot_map(ONE), None)
     scan = ("HSCAN", KEY, b"42", "COUNT", 9)
-    assert NodeRequest((scan,), cursor_of=ONE).commands_for(ONE) == (scan,)
-    assert NodeRequest((scan,), cursor_of=ONE).commands_for(TWO) == (("HSCAN", KEY, b"0", "COUNT", 9),)
+    assert NodeRequest((scan,), cursor_node=ONE).commands_for(ONE) == (scan,)
+    assert NodeRequest((scan,), cursor_node=ONE).commands_for(TWO) == (("HSCAN", KEY, b"0", "COUNT", 9),)
 
 
-def test_another_node_is_reached_like_the_first() -> None:
-    """Over TLS its certificate must be for the host that the cluster names; login and trust are the address' own."""
+def test_all_nodes_use_the_login_and_tls_of_the_address() -> None:
+    """A certificate must be valid for the host that the cluster names; login and CA come from the address."""
     url = "rediss://user:secret@home.example.org:7000?ssl_cert_reqs=required"
     for kind in (AsyncNodeConnection, NodeConnection):
-        link: Any = kind(url, Settings(redis_url=url), ("other.example.org", 7001))
-        connection = link._connection
+        node_connection: Any = kind(url, Settings(redis_url=url), ("other.example.org", 7001))
+        connection = node_connection._connection
         assert (connection.host, connection.port) == ("other.example.org", 7001)
         assert type(connection).__name__ == "SSLConnection"
-        assert link._greeting == (("AUTH", "user", "secret"),)
+        assert node_connection._handshake == (("AUTH", "user", "secret"),)
 
 
-def test_a_node_behind_a_unix_socket_leads_to_hosts() -> None:
-    """Whoever reaches the first node by a socket reaches the others by their hosts."""
-    link: Any = NodeConnection("unix:///run/redis.sock", Settings(), ONE)
-    assert (type(link._connection).__name__, link._connection.host) == ("Connection", ONE[0])
+def test_other_nodes_are_reached_by_host_from_a_unix_socket() -> None:
+    """If the address is a Unix socket, the other nodes of the cluster are reached by their hosts."""
+    node_connection: Any = NodeConnection("unix:///run/redis.sock", Settings(), ONE)
+    assert (type(node_connection._connection).__name__, node_connection._connection.host) == ("Connection", ONE[0])

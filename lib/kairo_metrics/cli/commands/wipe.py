@@ -11,7 +11,7 @@ from ...config.settings import Settings
 from ...dev.banner import without_password
 from ...errors import SettingsError
 from ...exposition.family import Family
-from ...store.admin.deletion import Plan, erase, plan_wipe
+from ...store.admin.deletion import DeletionPlan, delete, plan_deletion
 from ...store.redis_store import RedisStore
 from ..store_access import CommandError, patient_store, read_store, unknown_metric
 from ..table import print_table
@@ -50,7 +50,7 @@ def _wipe(options: argparse.Namespace) -> int:
     store = patient_store(settings)
     with store.sync_client() as client:
         with Progress(terminal, "keys looked at") as progress:
-            plan = plan_wipe(client, settings.namespace, names, records=options.records, on_progress=progress.at)
+            plan = plan_deletion(client, settings.namespace, names, records=options.records, on_progress=progress.at)
         if not options.json:
             _describe(terminal, plan, settings)
         deletes = not plan.empty and not options.dry_run
@@ -58,7 +58,7 @@ def _wipe(options: argparse.Namespace) -> int:
             _ask(terminal, settings.namespace)
         if deletes:
             with Progress(terminal, "deleted") as progress:
-                erase(client, plan, progress.at)
+                delete(client, plan, progress.at)
     if options.json:
         terminal.say(json.dumps(_as_json(plan, deleted=deletes), indent=2))
     elif deletes:
@@ -81,7 +81,7 @@ def _family_names(name: str) -> tuple[str, ...]:
     return read_store(read)
 
 
-def _describe(terminal: Terminal, plan: Plan, settings: Settings) -> None:
+def _describe(terminal: Terminal, plan: DeletionPlan, settings: Settings) -> None:
     place = without_password(settings.redis_url or "")
     terminal.say(f"namespace {terminal.style(plan.namespace, 'bold')} at {place}")
     if plan.empty:
@@ -105,7 +105,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _by_family(plan: Plan) -> dict[str, tuple[int, int]]:
+def _by_family(plan: DeletionPlan) -> dict[str, tuple[int, int]]:
     """Return keys and series by family."""
     sums: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for doomed in plan.families:
@@ -129,7 +129,7 @@ def _ask(terminal: Terminal, namespace: str) -> None:
         raise CommandError("that is not the namespace; nothing was deleted")
 
 
-def _as_json(plan: Plan, *, deleted: bool) -> dict[str, object]:
+def _as_json(plan: DeletionPlan, *, deleted: bool) -> dict[str, object]:
     families = [{"family": name, "keys": keys, "series": series} for name, (keys, series) in _by_family(plan).items()]
     return {
         "namespace": plan.namespace,

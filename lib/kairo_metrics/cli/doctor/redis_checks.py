@@ -97,7 +97,7 @@ class _Server:
 
         def talk() -> list[T]:
             with self._store.sync_client() as client:
-                return [run_flow(steps(), part) for part in client.parts()]
+                return [run_flow(steps(), part) for part in client.nodes()]
 
         return self._within(talk)
 

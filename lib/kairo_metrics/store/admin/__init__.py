@@ -1,1 +1,1 @@
-"""What an operator asks of the store, and deletes from it."""
+"""What an operator reads from the store and deletes from it; no request needs this."""

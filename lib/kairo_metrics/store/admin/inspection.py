@@ -1,6 +1,6 @@
-"""Questions about the server that an operator asks and no request: which one it is, how full, what it allows.
+"""Facts about the server for an operator: its version, its memory, and the commands that the user may run.
 
-They are conversations: whoever holds a link to the store drives them. Nothing here writes.
+The functions are command flows. They write nothing.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from dataclasses import dataclass
 from ...errors import StoreRefused, UnknownScript
 from ..command_flow import Command, CommandFlow
 from ..keys import Keys
-from ..scripts import script_text
+from ..script_call import script_text
 from ..server_info import read_info
 
 __all__ = ["Refusal", "ServerFacts", "ping", "probe_rights", "read_clock_ms", "read_facts"]
 
-# What a server says of a command that it won't run for us, in the words of Redis 6, 7 and 8. All else that a
-# malformed command is told means that it would be run.
+# How Redis 6, 7 and 8 refuse a command that they would not run for this user. Any other error in reply to a malformed
+# command means that the server would run a well-formed one.
 _REFUSAL = re.compile(
     r"NOPERM|no permission|can't run this|can't access|READONLY|read only replica|OOM|MISCONF|MOVED|CROSSSLOT"
     r"|unknown (?:redis )?command|only replicas|NOREPLICAS|LOADING|BUSY",
     re.IGNORECASE,
 )
-_NO_SCRIPT = "0" * 40
+_UNKNOWN_DIGEST = "0" * 40
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server tells of itself; None is what it keeps to itself.
+    """Facts about the server; None where it does not report one.
 
     Args:
-        version: as it prints it.
+        version: as the server prints it.
         eviction_policy: `maxmemory_policy`.
         used_bytes: the memory in use.
-        limit_bytes: `maxmemory`; 0 is no limit.
+        limit_bytes: `maxmemory`; 0 means no limit.
 
     Example:
         >>> ServerFacts(version="7.0.15").version_numbers
@@ -50,17 +50,17 @@ class ServerFacts:
     @property
     def version_numbers(self) -> tuple[int, int] | None:
         """Major and minor version."""
-        found = re.match(r"(\d+)\.(\d+)", self.version or "")
-        return (int(found[1]), int(found[2])) if found else None
+        match = re.match(r"(\d+)\.(\d+)", self.version or "")
+        return (int(match[1]), int(match[2])) if match else None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A command that the server won't run.
+    """A command that the server does not run for this user.
 
     Args:
         command: its name.
-        reason: what the server said.
+        reason: the error reply.
     """
 
     command: str
@@ -68,15 +68,15 @@ class Refusal:
 
     @property
     def of_permission(self) -> bool:
-        """Whether a right is missing, and not something else."""
+        """Whether the reason is a missing right."""
         return bool(re.search(r"NOPERM|permission|can't run this|can't access", self.reason))
 
 
 def ping() -> CommandFlow[None]:
-    """Ask for an answer.
+    """Check that the server answers.
 
     Raises:
-        StoreError: there is none.
+        StoreError: it does not.
     """
     yield ("PING",)
 
@@ -88,7 +88,7 @@ def read_clock_ms() -> CommandFlow[int]:
 
 
 def read_facts() -> CommandFlow[ServerFacts]:
-    """Return what the server tells; hosted ones leave some out, or refuse the command."""
+    """Return the facts that the server reports; hosted servers leave some out, or refuse the command."""
     lines: dict[str, str] = {}
     for section in ("server", "memory"):
         try:
@@ -99,17 +99,17 @@ def read_facts() -> CommandFlow[ServerFacts]:
     return ServerFacts(
         lines.get("redis_version"),
         lines.get("maxmemory_policy"),
-        _whole(lines.get("used_memory")),
-        _whole(lines.get("maxmemory")),
+        _number(lines.get("used_memory")),
+        _number(lines.get("maxmemory")),
     )
 
 
 def probe_rights(namespace: str, shards: Iterable[int]) -> CommandFlow[tuple[Refusal, ...]]:
-    """Return the commands that flushes and scrapes send and that this login may not.
+    """Return the commands of flushes and scrapes that the server does not run for this user.
 
     Args:
-        namespace: whose keys are asked for; none of them is made or read.
-        shards: in which shards.
+        namespace: the namespace on whose key names the commands are tried; no key is created or read.
+        shards: the shards.
     """
     refusals: dict[str, Refusal] = {}
     if (yield from _is_cluster()):
@@ -123,11 +123,11 @@ def probe_rights(namespace: str, shards: Iterable[int]) -> CommandFlow[tuple[Ref
             except UnknownScript:
                 continue
             except StoreRefused as err:
-                _note(refusals, name, str(err))
+                _add(refusals, name, str(err))
                 continue
             if name == "EVAL":
                 for inner, reason in zip(reply[::2], reply[1::2], strict=True):
-                    _note(refusals, inner.decode(), reason.decode(errors="replace"))
+                    _add(refusals, inner.decode(), reason.decode(errors="replace"))
     return tuple(refusals.values())
 
 
@@ -136,22 +136,22 @@ def _is_cluster() -> CommandFlow[bool]:
         reply = yield ("INFO", "server")
     except StoreRefused:
         return False
-    told = read_info(reply)
-    return "cluster" in {told.get("redis_mode"), told.get("server_mode")}  # the second is Valkey's
+    info = read_info(reply)
+    return "cluster" in {info.get("redis_mode"), info.get("server_mode")}  # Valkey uses the second name
 
 
 def _probe_cluster(refusals: dict[str, Refusal]) -> CommandFlow[None]:
-    """Ask for what it takes to follow keys from node to node."""
+    """Try the commands that a client of a cluster needs."""
     for command in (("ASKING",), ("CLUSTER", "SLOTS")):
         try:
             yield command
         except StoreRefused as err:
-            _note(refusals, "|".join(command), str(err))
+            _add(refusals, "|".join(command), str(err))
 
 
 def _direct_probes(key: str) -> Sequence[Command]:
     return (
-        ("EVALSHA", _NO_SCRIPT, 1, key),
+        ("EVALSHA", _UNKNOWN_DIGEST, 1, key),
         ("EVAL", script_text("probe.lua"), 1, key),
         ("TIME",),
         ("INFO", "server"),
@@ -160,10 +160,10 @@ def _direct_probes(key: str) -> Sequence[Command]:
     )
 
 
-def _note(refusals: dict[str, Refusal], command: str, reason: str) -> None:
+def _add(refusals: dict[str, Refusal], command: str, reason: str) -> None:
     if _REFUSAL.search(reason):
         refusals.setdefault(command, Refusal(command, reason.removeprefix("Redis: ")))
 
 
-def _whole(text: str | None) -> int | None:
+def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None

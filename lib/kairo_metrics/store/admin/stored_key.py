@@ -1,4 +1,4 @@
-"""The names of keys that are found in the server; taken apart nowhere else."""
+"""Parsing the names of keys that are in Redis; no other module does it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _KEY = re.compile(r"kairo:v1:\{(?P<namespace>[^/{}]+)/(?P<shard>[0-9]+)\}:(?P<re
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key that was found in the server, taken apart.
+    """A key that is in Redis.
 
     Args:
-        text: all of it.
-        shard: whose it is.
-        kind: `families`, `series`, `shards`, `writer`, or whatever else stands there.
-        index_field: for series, their family's place in the index.
+        text: the whole name.
+        shard: its shard.
+        kind: `families`, `series`, `shards`, `writer`, or an unknown word.
+        index_field: of a key with series, their family's field in the index.
     """
 
     text: str
@@ -28,21 +28,21 @@ class StoredKey:
 
 
 def key_pattern(namespace: str) -> str:
-    """Return the pattern for SCAN that finds a namespace's keys; no namespace has a letter that patterns obey."""
+    """Return the SCAN pattern for a namespace's keys; a namespace has no characters that are special in patterns."""
     return f"kairo:v1:{{{namespace}/*}}:*"
 
 
 def read_key(namespace: str, key: bytes) -> StoredKey | None:
-    """Take a key apart; None where it is not one of the namespace.
+    """Parse the name of a key; None if it is not one of the namespace.
 
     Example:
         >>> read_key("blue", b"kairo:v1:{blue/3}:series:jobs:00ff").index_field
         'jobs 00ff'
     """
     text = key.decode(errors="surrogateescape")
-    found = _KEY.fullmatch(text)
-    if found is None or found["namespace"] != namespace:
+    match = _KEY.fullmatch(text)
+    if match is None or match["namespace"] != namespace:
         return None
-    kind, _, rest = found["rest"].partition(":")
+    kind, _, rest = match["rest"].partition(":")
     name, _, schema_id = rest.rpartition(":")
-    return StoredKey(text, int(found["shard"]), kind, f"{name} {schema_id}" if kind == "series" and name else "")
+    return StoredKey(text, int(match["shard"]), kind, f"{name} {schema_id}" if kind == "series" and name else "")
