@@ -6,8 +6,8 @@ import re
 
 __all__ = ["LABELS_PATTERN", "LABEL_VALUE", "label_pairs", "labels_of"]
 
-# One value as it is stored. It has no raw newline or quote, no NUL (Prometheus reads that as the end of the page), and no
-# escapes other than the three of the format.
+# One value as it is stored. It has no raw newline or quote, no NUL (Prometheus reads that as the end of the page), and
+# no escapes other than the three of the format.
 LABEL_VALUE = rb'"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+"'
 _LABEL_PAIR = rb'(?:[a-zA-Z_][a-zA-Z0-9_]*+|"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+")=' + LABEL_VALUE
 # One or more labels, as they are stored.

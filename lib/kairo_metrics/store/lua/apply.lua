@@ -1,49 +1,49 @@
--- Applies one sealed batch: all of it, or none of it. native.lua, line.lua and recovery.lua are run before this file.
+-- Applies one sealed batch as a whole or not at all. native.lua, line.lua and recovery.lua are before this file.
 --
--- KEYS[1]   string  the writer's record: the last sequence number that was applied, twice
+-- KEYS[1]   string  the writer's record: the last sequence number that was applied, written twice
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
---                   "incarnation" -> the name of this state, "batches" -> how many it has taken
---                   "recovery" -> since it went back in time: "<since ms> <name before> <batches it had, as far as
---                   anybody has told> <how many of them were still there> <how many are neither that nor sent again nor
---                   given up>"
+--                   "incarnation" -> the name of this state, "batches" -> how many it has applied
+--                   "recovery" -> its recovery, if it ever went back in time: "<since ms> <name before> <goal> <held>
+--                   <missing>". goal: how many batches it had, as far as any writer knew; held: how many of them were
+--                   still there; missing: how many of the others are neither sent again nor given up
 -- KEYS[3]   hash    series of the family that counts overflowed updates
 -- KEYS[4..] hash    one per family of the batch: label text -> packed line (see schema.py)
 --
 -- ARGV[1] sequence number of the batch: 1, 2, 3, ...
 -- ARGV[2] lease of the writer's record, ms
--- ARGV[3] life of an untouched series, and of every key that holds series, ms
+-- ARGV[3] life of a series that is not updated, and of every key that holds series, ms
 -- ARGV[4] series per family
 -- ARGV[5] age of the batch since it was sealed, ms
--- ARGV[6] first half of a new name, for a state that has none: it is new, or was emptied
--- ARGV[7] the state that the writer heard of last, as answered; "" for none. If it had more batches than this one has,
---         the state went back in time: it is renamed, so that others notice, too
--- ARGV[8] how many of the batches that the state lost this one makes good; or "restores <account>": it holds what that
---         state had and nobody sends again. It is a duplicate where the state did not go back from there, and where its
---         account, without the time, is no longer that one: somebody has sent or written back some of it since
+-- ARGV[6] first half of a new name, for a state that has none (it is new, or was emptied) or that went back in time
+-- ARGV[7] the state that the writer knows, as answered to it last; "" for none. If that one had more batches than this
+--         one has, the state went back in time: it gets a new name, so that other writers notice as well
+-- ARGV[8] how many lost batches this batch replaces; or "restores <account>": it holds what the state in ARGV[7] had,
+--         and no instance sends again. The account is the recovery that it was computed from, without its time; "" for
+--         none. The batch is a duplicate if the state has lost nothing since ARGV[7]; also if its account has changed,
+--         because some of the loss has been sent again or restored in the meantime
 -- then for each family:
---   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; what does
---     not look like it is damaged, and starts again from zero), label text of its overflow series,
---     label text of its count in KEYS[3], or "" where none is kept
+--   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; a line of
+--     another shape is damaged, and starts again from zero), label text of its overflow series,
+--     label text of its count in KEYS[3], or "" if none is kept
 --   metadata, or "" once announced
---   m, then m times: label pairs, one a line; all series that have them are removed first, with "" all there are
+--   m, then m times: label pairs, one in each line; all series that have these labels are removed first, "" removes all
 --   n, then n times: label text, delta
 --     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
 --     delta of rule "latest": "<value> <age when sealed, ms>", with age -1 for a value that was never set
---     delta of rule "word":   the same, and the value is any text without spaces
+--     delta of rule "word":   the same, with any text without spaces as the value
 --     delta of rule "native": "<buckets at most> <a native histogram's line>"
 --     "D <delta>" removes the series first, "D" does nothing else
 --
 -- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state},
 --         {"gap", the sequence number expected, state}, where state is "<incarnation> <batches>",
 --         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
--- Every key is read and every new line computed before the first write, so whatever is wrong with a key or
--- an argument ends the script while nothing is written. Whatever is wrong with one family alone, refuses that family: a
--- batch that failed as a whole would be sent again for ever. The order of the writes has the same end: a right that is
--- missing is missed before anything counts.
+-- Every key is read and every new line computed before the first write, so an error in a key or an argument ends the
+-- script before it writes. An error in one family refuses that family only: a batch that failed as a whole would be
+-- sent again forever. The writes are in such an order that a missing right ends the script before anything is counted.
 
 local FIRST_FAMILY = 3 -- keys before it
 local FIRST_HEADER = 9
-local FIELDS_AT_ONCE = 1000 -- Lua hands over less than 8,000 words to a command
+local FIELDS_AT_ONCE = 1000 -- Lua passes less than 8,000 arguments to a command
 local LONGEST_NAME = 64
 
 local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -64,12 +64,12 @@ function merge.sum(numbers, delta)
   if index then error('kairo: malformed delta: ' .. delta) end
 end
 
--- Puts the value that a delta sets into place unless a newer one is there.
+-- Sets the value of a delta, unless the stored one is newer.
 local function set_newest(numbers, delta, printed)
   local value, age = string.match(delta, '^(%S+) (%S+)$')
   local set_at = age == '-1' and 0 or now - batch_age_ms - tonumber(age)
   local stored_at = tonumber(numbers[2])
-  if set_at >= stored_at or stored_at > now then -- nobody sets anything in the future
+  if set_at >= stored_at or stored_at > now then -- a stored time in the future is damaged
     numbers[1], numbers[2] = printed(value), number_text(set_at)
   end
 end
@@ -84,7 +84,7 @@ function merge.native(numbers, delta)
   if #words ~= 8 then error('kairo: malformed delta: ' .. delta) end
   local max_buckets = tonumber(table.remove(words, 1))
   local counts = native.read(words)
-  if numbers[6] ~= '0' then -- else it is new: a line of zeros
+  if numbers[6] ~= '0' then -- '0' is not a valid side: the line is new
     local stored = native.read(numbers)
     native.add(stored, counts)
     counts = stored
@@ -103,12 +103,12 @@ local function is_foreign(reply) return type(reply) == 'table' and reply.err and
 
 local record = redis.pcall('GET', KEYS[1])
 if type(record) == 'table' and record.err and not is_foreign(record) then return record end
--- A record that is none of ours is as good as gone: the writer takes another name. The number stands there twice, so that
--- what is left of one that was spoilt is not taken for another number.
+-- A record of another form counts as absent: that is a gap, after which the writer takes a new id. The number is
+-- written twice, so that the rest of a damaged record is not read as another number.
 local number, copy = string.match(type(record) == 'string' and record or '', '^(%d+) (%d+)$')
 local applied = number and number == copy and fitting.w(number) and tonumber(number) or 0
 local stored = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
-local state = { incarnation = stored[1] or '', batches = stored[2] or '0', account = stored[3] or '' }
+local state = { incarnation = stored[1] or '', batches = stored[2] or '0', recovery = stored[3] or '' }
 local is_countable = fitting.w(state.batches)
 local is_named = #state.incarnation <= LONGEST_NAME and string.find(state.incarnation, '^[%w-]+$')
 if not is_countable or not is_named then state.incarnation = '' end
@@ -127,7 +127,7 @@ local at = FIRST_HEADER
 for position = 1, #KEYS - FIRST_FAMILY do
   local index_field, rule, shape, overflow, overflow_count =
     string.match(ARGV[at], '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
-  local count_at = at + 3 + tonumber(ARGV[at + 2]) -- of the series; before it stands what is cleared
+  local count_at = at + 3 + tonumber(ARGV[at + 2]) -- where the number of series is, after the cleared labels
   local family = {
     key = KEYS[FIRST_FAMILY + position],
     index_field = index_field,
@@ -146,7 +146,7 @@ for position = 1, #KEYS - FIRST_FAMILY do
 end
 if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
 
--- What stands in the fields of a hash, or the error.
+-- The values of a hash in these fields, or the error.
 local function get(key, fields)
   local values = {}
   for first = 1, #fields, FIELDS_AT_ONCE do
@@ -159,14 +159,14 @@ local function get(key, fields)
 end
 
 local function has_pairs(field, pairs_of_labels)
-  -- A quote inside of a value is escaped, so that no value looks like a label.
+  -- Quotes in a value are escaped, so no value can contain a label pair.
   for pair in string.gmatch(pairs_of_labels, '[^\n]+') do
     if not string.find(',' .. field .. ',', ',' .. pair .. ',', 1, true) then return false end
   end
   return true
 end
 
-local function to_be_cleared(family)
+local function fields_to_clear(family)
   local fields = {}
   if family.first_cleared == family.first - 1 then return fields end
   for _, field in ipairs(redis.call('HKEYS', family.key)) do
@@ -180,20 +180,21 @@ local function to_be_cleared(family)
   return fields
 end
 
--- Whether an entry of the index is what an instance has told, and in its place. Redis alone is sure to know the digest.
+-- Whether an entry of the index is what an instance announced, and in the right field. Servers other than Redis may
+-- lack sha1hex; there the digest is not checked.
 local function is_intact(entry, field)
-  local created, announced, told, check = string.match(entry, '^(%d+) (%d+) ({.*), "check": "(%x+)"}$')
-  if not told or #created ~= 13 or #announced ~= 13 or #check ~= 8 then return false end
-  return not redis.sha1hex or string.sub(redis.sha1hex(field .. told), 1, 8) == check
+  local created, announced, metadata, check = string.match(entry, '^(%d+) (%d+) ({.*), "check": "(%x+)"}$')
+  if not metadata or #created ~= 13 or #announced ~= 13 or #check ~= 8 then return false end
+  return not redis.sha1hex or string.sub(redis.sha1hex(field .. metadata), 1, 8) == check
 end
 
 local known = get(KEYS[2], index_fields)
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
-  -- An entry that was spoilt is told again.
+  -- A damaged entry counts as unannounced.
   family.known = known[position] and is_intact(known[position], family.index_field) and known[position]
   if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
-  -- A family without series is asked for one all the same, to learn whether its key is a hash.
+  -- The overflow series is read always: this shows whether the key is a hash, also for a family without series.
   local fields = { family.overflow }
   for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
   local lines = get(family.key, fields)
@@ -204,7 +205,7 @@ for position, family in ipairs(families) do
   else
     family.stored = {}
     for i, field in ipairs(fields) do family.stored[field] = lines[i] or nil end
-    family.removed = to_be_cleared(family)
+    family.removed = fields_to_clear(family)
     for _, field in ipairs(family.removed) do family.stored[field] = nil end
   end
 end
@@ -213,18 +214,18 @@ if #unannounced > 1 then return unannounced end
 
 -- Compute.
 
--- How many series a family may still take; its overflow series itself takes no room.
+-- How many new series a family has room for; its overflow series does not count.
 local function room_of(family)
   local length = redis.pcall('HLEN', family.key)
   if type(length) == 'table' then
     family.failure = length
-    error('kairo: the length is not known')
+    error('kairo: the number of series is not known')
   end
   return max_series - (length - #family.removed - (family.stored[family.overflow] and 1 or 0))
 end
 
--- Takes out of what is stored the series that begin again or are gone. Before all else: what overflows in this batch must
--- neither go with the overflow series nor bring back what it held.
+-- Removes the stored series that start again from zero or are deleted. This comes first: deltas that overflow in this
+-- batch must be added to the new overflow series, and not to the removed one.
 local function remove(family)
   for i = family.first, family.last, 2 do
     local field = ARGV[i]
@@ -265,10 +266,10 @@ for position, family in ipairs(families) do
 end
 if #refused > 1 then return refused end
 
--- A batch may itself tell of updates that found no room in its instance: they are counted in the same lines.
-local overflowed, told_apart = {}, true
+-- A batch may itself count updates that found no room in its instance; those are counted in the same lines.
+local overflowed, is_separate = {}, true
 for _, family in ipairs(families) do
-  if family.key == KEYS[3] then overflowed, told_apart = family.lines, false end
+  if family.key == KEYS[3] then overflowed, is_separate = family.lines, false end
 end
 local answer = { 'applied' }
 for position, family in ipairs(families) do
@@ -276,14 +277,14 @@ for position, family in ipairs(families) do
   if family.overflowed > 0 and field ~= '' then
     answer[#answer + 1] = position
     local line = overflowed[field] or redis.pcall('HGET', KEYS[3], field)
-    if overflowed[field] or type(line) ~= 'table' then -- else the key holds something foreign, and this count is lost
+    if overflowed[field] or type(line) ~= 'table' then -- else the key has another type, and this count is lost
       overflowed[field] = overflowed[field] or unpack_line(line, 'g', life_ms)
       merge.sum(overflowed[field], '1 ' .. family.overflowed)
     end
   end
 end
 
--- Puts fields and values, one behind the other, into a hash.
+-- Writes {field, value, field, value, ...} into a hash.
 local function set(key, words)
   for first = 1, #words, 2 * FIELDS_AT_ONCE do
     redis.call('HSET', key, unpack(words, first, math.min(first + 2 * FIELDS_AT_ONCE - 1, #words)))
@@ -303,8 +304,8 @@ local function write(key, lines)
   set(key, words)
 end
 
--- Write. First the index, of which nothing is the worse for being written twice; then what goes, and the record; and at
--- last the lines, which need no right that was not needed before.
+-- Write. First the index, which may safely be written twice; then the removals and the writer's record; and last the
+-- lines, which need no further right.
 
 local index = {}
 for _, family in ipairs(families) do
@@ -313,8 +314,8 @@ for _, family in ipairs(families) do
     append(index, family.index_field, created .. now_text .. ' ' .. family.metadata)
   end
 end
-local account, went_back = recovery.after(state, ARGV[7], tonumber(ARGV[8]) or 0, restores)
-if account then append(index, 'recovery', account) end
+local recovery_record, went_back = recovery.after(state, ARGV[7], tonumber(ARGV[8]) or 0, restores)
+if recovery_record then append(index, 'recovery', recovery_record) end
 local incarnation = state.incarnation
 if incarnation == '' or went_back then
   incarnation = recovery.name(ARGV[6], state, ARGV[7])
@@ -328,6 +329,6 @@ for _, family in ipairs(families) do
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[1], 'PX', lease_ms)
 for _, family in ipairs(families) do write(family.key, family.lines) end
-if told_apart then write(KEYS[3], overflowed) end
+if is_separate then write(KEYS[3], overflowed) end
 table.insert(answer, 2, incarnation .. ' ' .. batches)
 return answer

@@ -1,5 +1,5 @@
--- The clock, and the words of packed lines, as schema.py has them: numbers as text, and what a stored line may hold.
--- native.lua is run before this file, and apply.lua behind it.
+-- The server's clock, and packed lines as in schema.py. A word is one token of a line; most words are numbers as text.
+-- native.lua is before this file, and apply.lua follows it.
 
 local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
 
@@ -16,8 +16,8 @@ local function number_text(number)
   return string.format('%.17g', number)
 end
 
--- By letter of a shape: the word as it may stand in a line of ours, or nil. Whatever is more than 15 digits
--- can't have been counted.
+-- By letter of a shape: returns the word in the form that we print, or a false value if it does not fit the letter. A
+-- count has at most 15 digits; a longer one is damaged.
 local fitting = {}
 
 function fitting.f(word)
@@ -35,7 +35,7 @@ function fitting.z(word) return string.sub(word, 1, 1) ~= '-' and fitting.f(word
 function fitting.s(word) return native.is_schema(word) and word end
 function fitting.b(word) return native.is_side(word) and word end
 
--- The words of a stored line that is neither stale nor damaged.
+-- The words of a stored line, or nil if it has expired or is damaged.
 local function words_of(line, shape, life_ms)
   local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
   if not created or #created ~= 13 or #touched ~= 13 or now - touched > life_ms then return nil end
@@ -50,8 +50,8 @@ local function words_of(line, shape, life_ms)
   return words
 end
 
--- A stored line taken apart, its numbers as text: those that a delta leaves alone are never converted.
--- One of zeros where the line is absent, stale or damaged.
+-- The words of a stored line, or zeros if it is absent, expired or damaged. Numbers stay text: only those that a delta
+-- changes are converted.
 local function unpack_line(line, shape, life_ms)
   local numbers = line and words_of(line, shape, life_ms)
   if numbers then return numbers end

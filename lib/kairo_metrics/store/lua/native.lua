@@ -1,10 +1,10 @@
--- Native histograms, as native.py has them; apply.lua is run behind this file.
+-- Native histograms, as in native_counts.py. apply.lua follows this file.
 --
 -- A line is "<sum> <count> <zero count> <schema> <zero threshold> <positive> <negative>", where the last two are
--- "index:count,index:count" or "-".
+-- "index:count,index:count" or "-". A word is one of these seven; a side is the positive or the negative buckets.
 
 local COARSEST, FINEST = -4, 8
-local native = { SHAPE = 'awwszbb' } -- as schema.py has it
+local native = { SHAPE = 'awwszbb' } -- see schema.py
 
 local function side_of(text)
   local side = {}
@@ -16,20 +16,20 @@ function native.is_schema(word)
   return string.find(word, '^%-?%d$') and tonumber(word) >= COARSEST and tonumber(word) <= FINEST
 end
 
--- No float needs an index of more than six digits.
+-- The index of a bucket has at most six digits for any float, and a count at most 15.
 function native.is_side(word)
   if word == '-' then return true end
   return not string.find(word, string.rep('%d', 16))
     and string.gsub(',' .. word, ',%-?%d%d?%d?%d?%d?%d?:%d+', '') == ''
 end
 
--- Whether what is in the buckets is what was counted.
+-- Whether the counts of all buckets add up to the count of observations.
 function native.adds_up(words)
-  local inside = tonumber(words[3])
+  local in_buckets = tonumber(words[3])
   for side = 6, 7 do
-    for count in string.gmatch(words[side], ':(%d+)') do inside = inside + tonumber(count) end
+    for count in string.gmatch(words[side], ':(%d+)') do in_buckets = in_buckets + tonumber(count) end
   end
-  return inside == tonumber(words[2])
+  return in_buckets == tonumber(words[2])
 end
 
 local function side_text(side)
@@ -56,21 +56,22 @@ function native.read(words)
   }
 end
 
+-- Joins buckets until they are as wide as those of a schema.
 local function coarsen(counts, schema)
   local width = 2 ^ (counts.schema - schema)
   if width <= 1 then return end
   for _, name in ipairs({ 'positive', 'negative' }) do
     local joined = {}
     for index, count in pairs(counts[name]) do
-      local wide = math.ceil(index / width) + 0 -- which is 0 where there was a -0
-      joined[wide] = (joined[wide] or 0) + count
+      local wide_index = math.ceil(index / width) + 0 -- turns -0 into 0
+      joined[wide_index] = (joined[wide_index] or 0) + count
     end
     counts[name] = joined
   end
   counts.schema = schema
 end
 
--- Moves into the zero bucket what is in buckets that begin below a threshold, each of them whole.
+-- Moves buckets that begin below a threshold into the zero bucket, each as a whole.
 local function widen_zero(counts, threshold)
   for _, name in ipairs({ 'positive', 'negative' }) do
     local low = {}
@@ -90,6 +91,7 @@ local function add_sides(into, from)
   for index, count in pairs(from) do into[index] = (into[index] or 0) + count end
 end
 
+-- Adds other counts, at the coarser of both resolutions; the other counts are changed, too.
 function native.add(counts, other)
   while counts.zero_threshold ~= other.zero_threshold do
     local narrow, wide = counts, other
@@ -106,15 +108,16 @@ function native.add(counts, other)
   add_sides(counts.negative, other.negative)
 end
 
-local function size(counts)
+local function bucket_count(counts)
   local buckets = 0
   for _ in pairs(counts.positive) do buckets = buckets + 1 end
   for _ in pairs(counts.negative) do buckets = buckets + 1 end
   return buckets
 end
 
+-- Coarsens the resolution until there are at most so many buckets.
 function native.limit(counts, max_buckets)
-  while size(counts) > max_buckets and counts.schema > COARSEST do coarsen(counts, counts.schema - 1) end
+  while bucket_count(counts) > max_buckets and counts.schema > COARSEST do coarsen(counts, counts.schema - 1) end
 end
 
 function native.write(counts, number_text)

@@ -1,9 +1,9 @@
--- Asks for every command that apply.lua and tidy.lua run, and writes nothing: what would write is malformed on purpose, so
--- that a server which allows it complains about an argument, and one which does not about the permission.
+-- Tries all commands that apply.lua and tidy.lua run, and writes nothing: commands that write are malformed on purpose.
+-- A server that allows such a command complains about its arguments; one that does not, about the permission.
 --
 -- KEYS[1] a key of the shard that does not exist
 --
--- Answers {command, what the server said, command, ...} for the commands that failed.
+-- Answers {command, its error, command, its error, ...} for the commands that failed.
 
 local probes = {
   { 'TIME' },
@@ -12,8 +12,8 @@ local probes = {
   { 'HGET', KEYS[1], 'probe' },
   { 'HLEN', KEYS[1] },
   { 'HKEYS', KEYS[1] },
-  { 'SET', KEYS[1], 'probe', 'PX', '0' }, -- no time to live is that short
-  { 'PEXPIRE', KEYS[1], '1000' }, -- there is no such key
+  { 'SET', KEYS[1], 'probe', 'PX', '0' }, -- not a valid time to live
+  { 'PEXPIRE', KEYS[1], '1000' }, -- the key does not exist
   { 'HDEL', KEYS[1], 'probe' },
   { 'HSET', KEYS[1], 'probe', '1', 'field without a value' },
 }

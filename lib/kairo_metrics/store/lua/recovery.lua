@@ -1,71 +1,74 @@
--- The account of a state that went back in time, as recovery.py has it. apply.lua is run behind this file; its header says
--- what is in the account, and what a writer tells of the state that it knows.
+-- The recovery of a state that went back in time, as in recovery.py, which has an example. apply.lua follows this file:
+-- its header says what a recovery is, and what the state is that the writer knows (ARGV[7]).
 
 local recovery = {}
 
-local ACCOUNT = '^(%d+) ([%w-]+) (%d+) (%d+) (%-?(%d+))$'
+local FIELDS = '^(%d+) ([%w-]+) (%d+) (%d+) (%-?(%d+))$'
 local KNOWN = '^(%S+) (%d+)$'
 
--- The words of an account; nothing where it is damaged.
-local function read(account)
-  local since, name, goal, held, missing, digits = string.match(account, ACCOUNT)
+-- The fields of a recovery; nothing if it is damaged.
+local function read(text)
+  local since, name, goal, held, missing, digits = string.match(text, FIELDS)
   if since and math.max(#since, #goal, #held, #digits) <= 15 then return since, name, goal, held, missing end
 end
 
--- When a state got its name, ms: it is in the name. 0 where it is not.
-local function born_ms(name)
+-- When a state got its name, ms: the time is part of the name. 0 if it is not.
+local function named_ms(name)
   local text = string.match(name or '', '%-(%d+)$')
   return text and #text <= 15 and tonumber(text) or 0
 end
 
--- Whether a state had its name before another one.
-local function is_older(name, other) return born_ms(name) > 0 and born_ms(name) < born_ms(other) end
+-- Whether a state got its name before another one.
+local function is_older(name, other) return named_ms(name) > 0 and named_ms(name) < named_ms(other) end
 
--- Whether an account tells of a state: of the one that went back then, or of any that had its name before that.
-local function tells_of(since, name, known)
-  return name and (name == known or is_older(known, name) or (born_ms(known) > 0 and born_ms(known) <= tonumber(since)))
+-- Whether a recovery is about a known state: it is the one that went back, or it had its name before that.
+local function covers(since, name, known)
+  if not name then return false end
+  if name == known or is_older(known, name) then return true end
+  return named_ms(known) > 0 and named_ms(known) <= tonumber(since)
 end
 
--- Whether the state is what became of the one that the writer knows, and holds less.
-local function lacks_something(state, told)
-  local known, known_batches = string.match(told, KNOWN)
+-- Whether the state is the one that the writer knows, or went back from it, and has lost batches of it.
+local function has_lost_batches(state, known_state)
+  local known, known_batches = string.match(known_state, KNOWN)
   if known == state.incarnation then return tonumber(known_batches) > tonumber(state.batches) end
-  local since, name, _, held = read(state.account)
-  return known and (is_older(state.incarnation, known) or (tells_of(since, name, known) and held ~= '0'))
+  local since, name, _, held = read(state.recovery)
+  return known and (is_older(state.incarnation, known) or (covers(since, name, known) and held ~= '0'))
 end
 
--- Whether what is written back is still missing: it was reckoned with the account, without the time, as it stands.
-function recovery.is_due(state, told, account)
-  local stands = read(state.account) and string.match(state.account, '^%d+ (.*)$') or ''
-  return lacks_something(state, told) and account == stands
+-- Whether a batch that restores a loss is still due: the account that it was computed from has not changed.
+function recovery.is_due(state, known_state, account)
+  local current = read(state.recovery) and string.match(state.recovery, '^%d+ (.*)$') or ''
+  return has_lost_batches(state, known_state) and account == current
 end
 
--- The account of the recovery after this batch, if that changes it, and whether the state needs another name: it went back
--- under the name that it had, or under one from before. What was begun in another one's place has a name of its own.
-function recovery.after(state, told, makes_good, restores)
-  local known, known_batches = string.match(told, KNOWN)
+-- Returns the recovery after this batch, or nil if it does not change, and whether the state needs a new name. It does
+-- if it went back and still has the name that it had before, or an older one. A state that replaced the known one, with
+-- nothing in it, already has a name of its own.
+function recovery.after(state, known_state, replaced, restores)
+  local known, known_batches = string.match(known_state, KNOWN)
   if not known then return nil, false end
-  local since, name, goal, held, missing = read(state.account)
-  -- Others may have brought it past the old count before anybody noticed; what is sent again proves it still.
-  local is_behind = makes_good > 0 or tonumber(known_batches) > tonumber(state.batches)
+  local since, name, goal, held, missing = read(state.recovery)
+  -- Other writers may have brought the state past its old count by now; a batch that is sent again still proves a loss.
+  local is_behind = replaced > 0 or tonumber(known_batches) > tonumber(state.batches)
   local went_back = state.incarnation == '' or (known == state.incarnation and is_behind)
     or is_older(state.incarnation, known)
-  local is_told_of = tells_of(since, name, known)
-  if went_back or (makes_good > 0 and known ~= state.incarnation and not is_told_of) then
+  local is_covered = covers(since, name, known)
+  if went_back or (replaced > 0 and known ~= state.incarnation and not is_covered) then
     held = went_back and state.batches or '0'
-    missing = known_batches - held - makes_good
-    if restores then missing = math.min(missing, 0) - 1 end -- nothing is, and another account it is
+    missing = known_batches - held - replaced
+    if restores then missing = math.min(missing, 0) - 1 end -- nothing is missing now, and the account must change
     return string.format('%s %s %s %s %.0f', now_text, known, known_batches, held, missing), went_back
   end
   local more = name == known and math.max(0, known_batches - goal) or 0
-  if restores and is_told_of then more, makes_good = 0, math.max(missing, 0) + 1 end
-  if not is_told_of or (more == 0 and makes_good == 0) then return nil, false end
-  return string.format('%s %s %.0f %s %.0f', since, name, goal + more, held, missing + more - makes_good), false
+  if restores and is_covered then more, replaced = 0, math.max(missing, 0) + 1 end
+  if not is_covered or (more == 0 and replaced == 0) then return nil, false end
+  return string.format('%s %s %.0f %s %.0f', since, name, goal + more, held, missing + more - replaced), false
 end
 
--- The name that a state gets now. With the time in it, it never comes back; and it is younger than those before also where
--- the clock is behind.
-function recovery.name(first_half, state, told)
-  local born = math.max(now, born_ms(state.incarnation) + 1, born_ms(string.match(told, '^%S+')) + 1)
-  return first_half .. '-' .. string.format('%013.0f', born)
+-- The new name of a state. The time in it makes the name unique, and younger than the names before, also if the clock
+-- is behind.
+function recovery.name(first_half, state, known_state)
+  local at = math.max(now, named_ms(state.incarnation) + 1, named_ms(string.match(known_state, '^%S+')) + 1)
+  return first_half .. '-' .. string.format('%013.0f', at)
 end
