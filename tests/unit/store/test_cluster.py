@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.errors import KeysElsewhere, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.store.cluster import Cluster, NodeResponse, route
 from lib.kairo_metrics.store.command_flow import Command
-from lib.kairo_metrics.store.connection import AsyncNodeConnection, NodeConnection, hash_slot
+from lib.kairo_metrics.store.connection import hash_slot
 from lib.kairo_metrics.store.node_flow import run_node_flow
 from lib.kairo_metrics.store.node_request import Node, NodeRequest
 
@@ -233,29 +232,3 @@ def test_a_transaction_stays_together() -> None:
     cluster.learn(slot_map(ONE), None)
     with pytest.raises(StoreUnavailable, match="being moved"):
         network.request(cluster, deletion)
-
-
-def test_a_cursor_is_valid_on_its_node_only() -> None:
-    """A hash that moved during a scan is read from the beginning on its new node."""
-    cluster = Cluster(HOME)
-    cluster.learn(slot_map(ONE), None)
-    scan = ("HSCAN", KEY, b"42", "COUNT", 9)
-    assert NodeRequest((scan,), cursor_node=ONE).commands_for(ONE) == (scan,)
-    assert NodeRequest((scan,), cursor_node=ONE).commands_for(TWO) == (("HSCAN", KEY, b"0", "COUNT", 9),)
-
-
-def test_all_nodes_use_the_login_and_tls_of_the_address() -> None:
-    """A certificate must be valid for the host that the cluster names; login and CA come from the address."""
-    url = "rediss://user:secret@home.example.org:7000?ssl_cert_reqs=required"
-    for kind in (AsyncNodeConnection, NodeConnection):
-        node_connection: Any = kind(url, Settings(redis_url=url), ("other.example.org", 7001))
-        connection = node_connection._connection
-        assert (connection.host, connection.port) == ("other.example.org", 7001)
-        assert type(connection).__name__ == "SSLConnection"
-        assert node_connection._handshake == (("AUTH", "user", "secret"),)
-
-
-def test_other_nodes_are_reached_by_host_from_a_unix_socket() -> None:
-    """If the address is a Unix socket, the other nodes of the cluster are reached by their hosts."""
-    node_connection: Any = NodeConnection("unix:///run/redis.sock", Settings(), ONE)
-    assert (type(node_connection._connection).__name__, node_connection._connection.host) == ("Connection", ONE[0])
