@@ -1,1 +1,1 @@
-"""The vocabulary that both streets share: batches, schemas, packed lines. Values in, values out; no I/O."""
+"""What writers and readers share: batches, schemas, packed lines. Values in, values out; no I/O."""

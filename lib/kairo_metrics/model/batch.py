@@ -1,4 +1,4 @@
-"""Batches, and the store's verdict on each."""
+"""Batches, and the verdicts of the store on them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = [
     "Writer",
 ]
 
-# No clock has more, and what has would be no whole number to the script.
-_MOST_DIGITS = 15
+# A time has at most 13; Lua cannot hold a whole number of more than 15 exactly.
+_MAX_DIGITS = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """One instance's identity towards the store: a random id, and the shard that it writes to."""
+    """The identity of an instance in the store: a random id, and the shard that it writes to."""
 
     id: str
     shard: int
@@ -37,10 +37,10 @@ class FamilyDelta:
 
     Args:
         schema: the family.
-        series: (label text, delta) pairs; the delta's form is that of `apply.lua`.
-        weight: increments, observations or settings in it: what is lost if it can't be delivered.
-        metadata: the schema's announcement, or the empty string once the store has it.
-        cleared: label pairs, one a line; all series that have them are removed first, with "" all there are.
+        series: (label text, delta) pairs; `apply.lua` defines the form of a delta.
+        weight: how many increments, observations or settings it holds, and would be lost with it.
+        metadata: the schema as JSON, which announces the family; empty once the store has it.
+        cleared: label pairs, one in each line; all series that have these labels are removed first, "" removes all.
     """
 
     schema: Schema
@@ -52,21 +52,21 @@ class FamilyDelta:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Which state of the store has answered.
+    """The state of a shard, by name and age.
 
     Args:
-        incarnation: its name; a store that was emptied gets another one. Empty where it has none yet.
-        batches: how many it has taken; fewer than before, and it went back in time.
+        incarnation: its name; empty if it has none yet. It gets a new one when it was emptied, or went back in time.
+        batches: how many batches it has applied. If there are fewer than before, it went back in time.
     """
 
     incarnation: str = ""
     batches: int = 0
 
     @property
-    def born_ms(self) -> int:
-        """When it got its name, by the server's clock; 0 where the time is not in it."""
+    def named_ms(self) -> int:
+        """When it got its name, in ms since 1970 by the server's clock; 0 if the name has no time in it."""
         _, dash, text = self.incarnation.rpartition("-")
-        return int(text) if dash and text.isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS else 0
+        return int(text) if dash and text.isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Batch:
         seq: 1, 2, 3, ... per writer, without gaps.
         families: the deltas.
         sealed_at_s: the sealing instance's monotonic clock.
-        known: the state that its writer heard of last.
-        replaces: how many of the batches that the store lost it stands for: none if it is new, itself if it is sent
-            again, and those with it that can't be.
-        restores: where it holds what the known state had and nobody sends again: the account of the recovery of which
-            it was made, empty if there was none. It is no news for a store that did not go back from there, or has
-            got some of it since.
+        known: the state in the last verdict that its writer received.
+        replaces: how many lost batches it replaces: 0 if it is new, 1 if it is sent again, and more if others that the
+            store has lost cannot be sent again.
+        restores: None, or the account of the recovery that it was computed from, empty if there was none. It then holds
+            what the known state had and no instance sends again. The store takes it for a duplicate if it has lost
+            nothing of the known state, or if some of that has been sent again or restored in the meantime.
     """
 
     seq: int
@@ -98,8 +98,8 @@ class Applied:
     """The batch was applied now.
 
     Args:
-        state: which one took it.
-        overflowed: the families of the batch (by position) in which label sets found no room.
+        state: the state after it.
+        overflowed: the positions of families in the batch that had no room for a label set.
     """
 
     state: State = field(default=State(), compare=False)
@@ -115,10 +115,10 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The store expects an earlier batch: it has lost some that it had acknowledged, or our record.
+    """The store expects an earlier batch: it has lost batches that it had acknowledged, or the writer's record.
 
     Args:
-        expected: the number of that batch.
+        expected: the sequence number of that batch.
     """
 
     expected: int
@@ -127,14 +127,14 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Unannounced:
-    """The store does not know these families of the batch (by position); nothing was written."""
+    """The store does not know the families at these positions in the batch; nothing was written."""
 
     positions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The keys of these families of the batch (by position) hold something foreign; nothing was written."""
+    """The families at these positions in the batch have a foreign key or a bad delta; nothing was written."""
 
     positions: tuple[int, ...]
 

@@ -1,4 +1,4 @@
-"""What the pipeline tells of itself; it travels in the batches and stands in the store like any family."""
+"""The metrics that the pipeline keeps of itself; they are delivered and stored like all other families."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESTORED = Schema(
     ("family",),
     help="Increments and observations that the store had lost and a page had shown, by family; written back.",
 )
-# Counted by the store, which alone knows when a family is full.
+# The store counts these: only the store knows when a family is full.
 OVERFLOWED = Schema(
     "kairo_samples_overflowed",
     "counter",

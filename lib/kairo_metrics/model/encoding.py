@@ -1,4 +1,7 @@
-"""How labels, numbers and words are written in the store: as they are printed."""
+"""How labels, numbers and words are written in the store: as they are printed.
+
+A word is one token of a packed line: a number, or text without spaces.
+"""
 
 from __future__ import annotations
 
@@ -22,34 +25,34 @@ __all__ = [
     "printable",
 ]
 
-# label text -> the numbers of its packed line, without the times
+# label text -> the words of its packed line, without the times
 SeriesNumbers = dict[bytes, bytes]
 
 # " 1764000000000 1764000000001" at the end of every packed line
 TIMES_WIDTH = 28
 
-_SAFE_IN_A_WORD = '="\\,/:;.+-_{}()[]@'
+_SAFE_IN_WORD = '="\\,/:;.+-_{}()[]@'
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-# Prometheus takes a NUL for the end of the page; a lone surrogate has no UTF-8 form.
+# Prometheus reads a NUL as the end of the page; a lone surrogate has no UTF-8 form.
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def is_classic(name: str) -> bool:
-    """Tell whether a metric's name is of the letters that every Prometheus takes."""
+    """Tell whether a metric's name is valid in all versions of Prometheus."""
     return is_classic_label(name.replace(":", "_"))
 
 
 def is_classic_label(name: str) -> bool:
-    """Tell the same of a label's name, which has no colon: letters, digits and `_`, and no digit first."""
+    """Tell the same of a label's name, which has no colon: letters, digits and `_`, not beginning with a digit."""
     return name.isascii() and name.isidentifier()
 
 
 def label_text(names: Sequence[str], values: Iterable[str]) -> str:
-    r"""Print labels as they stand between the braces of an exposition line.
+    r"""Print labels as they are between the braces of an exposition line.
 
     Args:
         names: label names, sorted.
-        values: one for each name.
+        values: one value for each name.
 
     Example:
         >>> label_text(["path"], ['say "hi"\n'])
@@ -61,7 +64,7 @@ def label_text(names: Sequence[str], values: Iterable[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def label_name(name: str) -> str:
-    """Print a label's name: as it is, or quoted where it has other than the classic letters.
+    """Print a label's name: as it is, or in quotes if it is not a classic name.
 
     Example:
         >>> label_name("mail_to"), label_name("mail.to")
@@ -71,7 +74,7 @@ def label_name(name: str) -> str:
 
 
 def printable(value: str) -> str:
-    r"""Replace what no page can hold.
+    r"""Replace the characters that no page can hold.
 
     Example:
         >>> printable("a\x00b")
@@ -81,18 +84,18 @@ def printable(value: str) -> str:
 
 
 def info_word(labels: Mapping[str, object]) -> str:
-    """Print what an info says as one word without spaces.
+    """Print the labels of an info as one word.
 
     Example:
         >>> info_word({"version": "1 beta"})
         '=version="1%20beta"'
     """
     text = label_text(sorted(labels), [str(labels[name]) for name in sorted(labels)])
-    return "=" + quote(text, safe=_SAFE_IN_A_WORD)
+    return "=" + quote(text, safe=_SAFE_IN_WORD)
 
 
 def info_text(word: bytes) -> bytes:
-    """Return the label text in such a word.
+    """Return the label text in an info's word.
 
     Example:
         >>> info_text(b'=version="1%20beta"')
@@ -102,7 +105,7 @@ def info_text(word: bytes) -> bytes:
 
 
 def exemplar_word(labels: Mapping[str, object], value: float) -> str:
-    """Print an exemplar as one word without spaces.
+    """Print an exemplar as one word.
 
     Example:
         >>> exemplar_word({"trace_id": "4bf9"}, 0.25)
@@ -112,7 +115,7 @@ def exemplar_word(labels: Mapping[str, object], value: float) -> str:
 
 
 def number_text(number: float) -> str:
-    """Print a float so that it reads back exactly, as short as 15 or 17 digits allow.
+    """Print a float with 15 digits, or with 17 if it would not read back exactly.
 
     Example:
         >>> number_text(0.1), number_text(3.0), number_text(float("inf"))
@@ -127,7 +130,12 @@ def number_text(number: float) -> str:
 
 
 def pack_line(numbers: Iterable[float | str], created_ms: int, touched_ms: int) -> bytes:
-    """Build a packed line of numbers and words.
+    """Build a packed line.
+
+    Args:
+        numbers: its words; numbers are printed.
+        created_ms: when the series was created, in ms since 1970.
+        touched_ms: when it was updated last, in ms since 1970.
 
     Example:
         >>> pack_line([3, 0.25], 1764000000000, 1764000000001)

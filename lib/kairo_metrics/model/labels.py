@@ -1,4 +1,4 @@
-"""Labels, read as they are written in the store."""
+"""Parsing label texts in the form in which they are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["LABELS_PATTERN", "LABEL_VALUE", "label_pairs", "labels_of"]
 # no escapes other than the three of the format.
 LABEL_VALUE = rb'"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+"'
 _LABEL_PAIR = rb'(?:[a-zA-Z_][a-zA-Z0-9_]*+|"[^"\\\n\x00]*+(?:\\[\\"n][^"\\\n\x00]*+)*+")=' + LABEL_VALUE
-# One or more labels, as they are stored.
+# One or more labels as they are stored.
 LABELS_PATTERN = _LABEL_PAIR + rb"(?:," + _LABEL_PAIR + rb")*+"
 
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)*")="((?:[^"\\]|\\.)*)"(?:,|$)', re.DOTALL)
@@ -18,7 +18,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def labels_of(text: str) -> dict[str, str]:
-    r"""Read what `encoding.label_text` printed.
+    r"""Parse a text that `encoding.label_text` printed.
 
     Example:
         >>> labels_of('path="say \\"hi\\"\\n",way="a"')
@@ -28,11 +28,11 @@ def labels_of(text: str) -> dict[str, str]:
 
 
 def label_pairs(text: str) -> list[tuple[str, str]]:
-    """Do the same where a name may be there twice."""
+    """Parse a label text in which a name may occur twice."""
     return [
         (_unescaped(name[1:-1] if name[0] == '"' else name), _unescaped(value)) for name, value in _LABEL.findall(text)
     ]
 
 
 def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text) if "\\" in text else text
+    return _ESCAPED.sub(lambda match: "\n" if match[1] == "n" else match[1], text) if "\\" in text else text

@@ -1,4 +1,4 @@
-"""What becomes of an instance's own values when its lease has ended."""
+"""What happens to the values of an instance after its lease has ended."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _INSTANCE = re.compile(rb'(^|,)%b="(?:[^"\\]|\\.)*"(,|$)' % _NAME)
 
 
 def fold_rule(schema: Schema) -> str:
-    """Return `forget`, or which value is kept of all that have ended: `min`, `max` or the `latest`.
+    """Return `forget`, or the rule by which one value is kept of all ended instances: `min`, `max` or `latest`.
 
     Args:
-        schema: a gauge whose instances have values of their own.
+        schema: a gauge with a value for each instance.
     """
     if schema.mode.startswith("live"):
         return "forget"
@@ -24,7 +24,7 @@ def fold_rule(schema: Schema) -> str:
 
 
 def residual_text(text: bytes) -> bytes:
-    """Return the label text under which that value is kept.
+    """Return the label text under which the value of ended instances is kept.
 
     Example:
         >>> residual_text(b'instance_id="a",room="b"')
@@ -34,10 +34,10 @@ def residual_text(text: bytes) -> bytes:
 
 
 def without_instance(text: bytes) -> bytes:
-    """Return the label text as it is for all instances together.
+    """Return the label text without the instance.
 
     Example:
         >>> without_instance(b'instance_id="a",room="b"'), without_instance(b'a="1",instance_id="a",room="b"')
         (b'room="b"', b'a="1",room="b"')
     """
-    return _INSTANCE.sub(lambda found: b"," if found[1] and found[2] else b"", text)
+    return _INSTANCE.sub(lambda match: b"," if match[1] and match[2] else b"", text)

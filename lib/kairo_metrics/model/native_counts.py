@@ -1,11 +1,11 @@
-"""Native histograms: exponential buckets in a sparse line, and how two of them become one.
+"""Native histograms: exponential buckets in a sparse line, and how two of them are merged.
 
-A positive bucket with the index i holds what is above base^(i-1) and at most base^i, where the base is
-2^(2^-schema). A zero bucket holds what is within the zero threshold. The line is
+A positive bucket with the index i counts observations above base^(i-1) and up to base^i, where the base is
+2^(2^-schema). The zero bucket counts those within the zero threshold. The line is
 
     <sum> <count> <zero count> <schema> <zero threshold> <positive> <negative>
 
-where the last two are `index:count,index:count`, or `-`.
+where the last two are `index:count,index:count`, or `-`. These are its sides: positive and negative observations.
 
 Source: https://prometheus.io/docs/specs/native_histograms/
 """
@@ -30,12 +30,12 @@ _NONE = "-"
 
 @dataclass(slots=True)
 class NativeCounts:
-    """What a native histogram holds.
+    """The counts of a native histogram.
 
     Args:
-        schema: how fine its buckets are, from -4 to 8.
-        zero_threshold: up to which absolute value an observation counts as zero.
-        positive: index -> observations; so is `negative`, for the absolute values.
+        schema: the resolution of its buckets, from -4 (coarse) to 8 (fine).
+        zero_threshold: observations of up to this absolute value count as zero.
+        positive: bucket index -> observations; `negative` is the same for negative ones, by their absolute value.
 
     Example:
         >>> counts = NativeCounts(schema=0, zero_threshold=0.001)
@@ -53,7 +53,7 @@ class NativeCounts:
     negative: Counter[int] = field(default_factory=Counter)
 
     def observe(self, amount: float) -> None:
-        """Count one number."""
+        """Count one observation."""
         self.sum += amount
         self.count += 1
         if abs(amount) <= self.zero_threshold:
@@ -63,25 +63,25 @@ class NativeCounts:
             side[bucket_index(abs(amount), self.schema)] += 1
 
     def text(self) -> str:
-        """Print the line."""
+        """Print the words of a packed line."""
         numbers = f"{number_text(self.sum)} {self.count} {self.zero_count} {self.schema}"
         return f"{numbers} {number_text(self.zero_threshold)} {_side_text(self.positive)} {_side_text(self.negative)}"
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> NativeCounts:
-        """Read the words of a line."""
+        """Read the words of a packed line."""
         total, count, zero_count, schema, zero_threshold, *sides = words
         positive, negative = map(_side, sides)
         return cls(int(schema), float(zero_threshold), float(total), int(count), int(zero_count), positive, negative)
 
     @property
     def adds_up(self) -> bool:
-        """Whether what is in the buckets is what was counted; Prometheus refuses a page with one that does not."""
+        """Whether the counts of all buckets add up to `count`; otherwise Prometheus refuses the whole page."""
         return self.zero_count + self.positive.total() + self.negative.total() == self.count
 
     def add(self, other: NativeCounts) -> None:
-        """Add what another one holds, at the coarser of both resolutions; the other one is used up."""
-        _bring_thresholds_together(self, other)
+        """Add other counts, at the coarser of both resolutions; the other counts are changed, too."""
+        _align_thresholds(self, other)
         for one in (self, other):
             one.coarsen(min(self.schema, other.schema))
         self.sum += other.sum
@@ -91,8 +91,8 @@ class NativeCounts:
         self.negative.update(other.negative)
 
     def lacking(self, shown: NativeCounts) -> NativeCounts:
-        """Return what must be added, bucket by bucket, to be nowhere below another one; both are used up."""
-        _bring_thresholds_together(self, shown)
+        """Return what must be added to each bucket so that none is below the one shown; both counts are changed."""
+        _align_thresholds(self, shown)
         for one in (self, shown):
             one.coarsen(min(self.schema, shown.schema))
         lacks = NativeCounts(self.schema, self.zero_threshold, max(0.0, shown.sum - self.sum))
@@ -102,19 +102,19 @@ class NativeCounts:
         return lacks
 
     def coarsen(self, schema: int) -> None:
-        """Join buckets until they are as wide as in that schema."""
+        """Join buckets until they are as wide as those of a schema."""
         steps = self.schema - schema
         if steps > 0:
             self.positive, self.negative = _joined(self.positive, steps), _joined(self.negative, steps)
             self.schema = schema
 
     def limit(self, max_buckets: int) -> None:
-        """Make the resolution coarser until there are no more than so many buckets."""
+        """Coarsen the resolution until there are at most so many buckets."""
         while len(self.positive) + len(self.negative) > max_buckets and self.schema > COARSEST:
             self.coarsen(self.schema - 1)
 
     def widen_zero(self, threshold: float) -> None:
-        """Move into the zero bucket what is in buckets that begin below a threshold, each of them whole."""
+        """Move buckets that begin below a threshold into the zero bucket, each as a whole."""
         for side in (self.positive, self.negative):
             for index in [index for index in side if upper_bound(index - 1, self.schema) < threshold]:
                 self.zero_count += side.pop(index)
@@ -126,8 +126,8 @@ def classic_counts(counts: NativeCounts, bounds: Iterable[float]) -> Iterator[in
     """Return the observations of each classic bucket, not cumulative.
 
     Args:
-        counts: what the native histogram holds.
-        bounds: upper bounds, the last of which is infinite.
+        counts: the native histogram.
+        bounds: upper bounds; the last one is infinite.
 
     Example:
         >>> counts = NativeCounts(0, 0.001)
@@ -135,18 +135,18 @@ def classic_counts(counts: NativeCounts, bounds: Iterable[float]) -> Iterator[in
         >>> list(classic_counts(counts, [0.5, 1, 4, float("inf")]))
         [2, 0, 1, 1]
     """
-    tops = [(counts.zero_threshold, counts.zero_count)]
-    tops += [(upper_bound(index, counts.schema), count) for index, count in counts.positive.items()]
-    tops += [(-upper_bound(index - 1, counts.schema), count) for index, count in counts.negative.items()]
+    by_upper_bound = [(counts.zero_threshold, counts.zero_count)]
+    by_upper_bound += [(upper_bound(index, counts.schema), count) for index, count in counts.positive.items()]
+    by_upper_bound += [(-upper_bound(index - 1, counts.schema), count) for index, count in counts.negative.items()]
     below = 0
     for bound in bounds:
-        total = counts.count if bound == float("inf") else sum(count for top, count in tops if top <= bound)
+        total = counts.count if bound == float("inf") else sum(count for top, count in by_upper_bound if top <= bound)
         yield total - below
         below = total
 
 
 def bucket_index(amount: float, schema: int) -> int:
-    """Return the index of the bucket that an amount above zero falls into.
+    """Return the index of the bucket for an amount above zero.
 
     Example:
         >>> bucket_index(4.0, 0), bucket_index(4.1, 0), bucket_index(4.1, 3)
@@ -157,14 +157,14 @@ def bucket_index(amount: float, schema: int) -> int:
     fraction, exponent = math.frexp(amount)
     if schema > 0:
         return bisect_left(_fractions(schema), fraction) + (exponent - 1) * (1 << schema)
-    # A power of two is the upper bound of its bucket, and not in the next one.
+    # A power of two is the upper bound of its bucket, so it is not in the next one.
     power = exponent - 1 if fraction == 0.5 else exponent  # noqa: PLR2004  the smallest fraction
     return -((-power) >> -schema)
 
 
 @lru_cache(maxsize=16)
 def _fractions(schema: int) -> list[float]:
-    """Return the upper bounds of one power of two's buckets, as fractions from a half to one."""
+    """Return the upper bounds of the buckets between two powers of two, as fractions from a half to one."""
     return [0.5 * 2.0 ** (place / (1 << schema)) for place in range(1 << schema)]
 
 
@@ -186,7 +186,7 @@ def _joined(side: Counter[int], steps: int) -> Counter[int]:
     return joined
 
 
-def _bring_thresholds_together(one: NativeCounts, other: NativeCounts) -> None:
+def _align_thresholds(one: NativeCounts, other: NativeCounts) -> None:
     while one.zero_threshold != other.zero_threshold:
         narrow, wide = sorted((one, other), key=lambda counts: counts.zero_threshold)
         narrow.widen_zero(wide.zero_threshold)

@@ -1,4 +1,4 @@
-"""A state that went back in time, and what is still to come of what it lost."""
+"""The recovery of a state that went back in time: how many of the batches that it lost are still missing."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from .batch import State
 
 __all__ = ["RECOVERY_MS", "Recovery", "is_older"]
 
-# A breaker leaves a store alone for 3 s at most, so whoever is awake has sent its batches again by then.
+# The breaker of an instance pauses for 3 s at most, so by then every running instance has sent its batches again.
 RECOVERY_MS = 10_000
-_ACCOUNT = re.compile(rb"([0-9]{1,15}) ([0-9A-Za-z-]+) ([0-9]{1,15}) ([0-9]{1,15}) (-?[0-9]{1,15})")
+_RECOVERY = re.compile(rb"([0-9]{1,15}) ([0-9A-Za-z-]+) ([0-9]{1,15}) ([0-9]{1,15}) (-?[0-9]{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How far a state has been made good; `apply.lua` keeps the same account.
+    """How much of a loss has been recovered; `apply.lua` writes it into the families index.
+
+    Example: a state had 112 batches, and its server restarts from a snapshot with 100 of them. A writer that knew of
+    110 opens a recovery with its next batch: goal 110, held 100, missing 10. It sends 3 batches again: missing 7.
+    Another writer knew of all 112 and sends 2 again: goal 112, missing 7 + 2 - 2 = 7. Batches that a writer cannot send
+    again are given up and no longer missing. When the rest is restored from the last page, `missing` is below 0.
 
     Args:
-        since_ms: when somebody noticed, by the server's clock.
-        name: of the state before it went back.
-        goal: how many batches it had, as far as anybody has told.
-        held: how many of them were still there; 0 where it was emptied, or another one stands in its place.
-        missing: how many of them are neither there nor sent again nor given up.
+        since_ms: when the script noticed the loss, in ms since 1970 by the server's clock.
+        name: the name of the state before it went back.
+        goal: how many batches it had, as far as any writer knew.
+        held: how many of them were still there; 0 if the state was emptied, or replaced by another one.
+        missing: how many of the others have not been sent again, given up or restored yet.
     """
 
     since_ms: int
@@ -34,50 +39,60 @@ class Recovery:
 
     @classmethod
     def parse(cls, text: bytes) -> Recovery | None:
-        """Read what the script wrote; None where it is damaged.
+        """Read a recovery from the families index; None if it is damaged.
 
         Example:
             >>> Recovery.parse(b"1764000000000 blue-1763999999999 110 100 7").missing
             7
         """
-        found = _ACCOUNT.fullmatch(text)
-        if found is None:
+        match = _RECOVERY.fullmatch(text)
+        if match is None:
             return None
-        since_ms, name, goal, held, missing = found.groups()
+        since_ms, name, goal, held, missing = match.groups()
         return cls(int(since_ms), name.decode(), int(goal), int(held), int(missing))
 
     @property
     def account(self) -> str:
-        """What the script wrote, without the time: nodes of a cluster have clocks of their own."""
+        """The recovery as text, without its time, which is another one on each node of a cluster.
+
+        A batch that restores a loss names the account that it was computed from. The store applies it only while the
+        account is still the same, so that two pages do not restore the same loss twice.
+        """
         return f"{self.name} {self.goal} {self.held} {self.missing}"
 
     def is_open(self, now_ms: int) -> bool:
-        """Whether a page would show some counters lower than they were, and they may still rise."""
-        # A time to come is another node's clock, or damage that must not last until then.
+        """Whether some counters are lower than they were, and may still rise again soon."""
+        # A time in the future is from another node's clock, or damaged; it must not keep the recovery open until then.
         return self.missing > 0 and abs(now_ms - self.since_ms) < RECOVERY_MS
 
     @staticmethod
     def went_back(before: Recovery | None, state: State, known: State) -> bool:
-        """Tell whether a state is what became of the known one, and holds less; one that was emptied began anew."""
+        """Tell whether a state went back in time from a known one; a state that was emptied did not, but began anew.
+
+        Args:
+            before: the recovery of the state, if there is one.
+            state: the state now.
+            known: an earlier state.
+        """
         if not known.incarnation:
             return False
         if known.incarnation == state.incarnation:
             return known.batches > state.batches
-        told_of = before is not None and before.held > 0 and before.tells_of(known)
-        return told_of or is_older(state.incarnation, known.incarnation)
+        is_recorded = before is not None and before.held > 0 and before.covers(known)
+        return is_recorded or is_older(state.incarnation, known.incarnation)
 
-    def tells_of(self, known: State) -> bool:
-        """Tell whether it is the account of what became of that state, or it had its name before that was noticed."""
+    def covers(self, known: State) -> bool:
+        """Tell whether the recovery is about a known state: it went back, or had its name before that was noticed."""
         name = known.incarnation
-        return self.name == name or is_older(name, self.name) or 0 < known.born_ms <= self.since_ms
+        return self.name == name or is_older(name, self.name) or 0 < known.named_ms <= self.since_ms
 
     @staticmethod
     def name_after(writer: str, state: State, known: State, now_ms: int) -> str:
-        """Return the name of a state that begins: younger than those before, also where the clock is behind."""
-        born_ms = max(now_ms, state.born_ms + 1, known.born_ms + 1)
-        return f"{writer}-{born_ms:013}"
+        """Return a new name for a state: younger than the names before, also if the clock is behind."""
+        at_ms = max(now_ms, state.named_ms + 1, known.named_ms + 1)
+        return f"{writer}-{at_ms:013}"
 
 
 def is_older(name: str, other: str) -> bool:
-    """Tell whether a state had its name before another one."""
-    return 0 < State(name).born_ms < State(other).born_ms
+    """Tell whether a state got its name before another one."""
+    return 0 < State(name).named_ms < State(other).named_ms

@@ -1,19 +1,19 @@
-"""A family's schema: what its numbers mean, and how they stand in the store.
+"""A family's schema: what its numbers mean, and how they are stored.
 
-A series is one hash field. Its name is the label text, ready to print; its value is a packed line:
+A series is one field of a hash. The field's name is the label text, ready to print; its value is a packed line:
 
     <number> ... <number> <created ms> <touched ms>
 
 A counter has one number, a summary two (count, sum), a histogram its sum and its buckets (not cumulative).
 A gauge of the mode "sum" has four: the sum of the finite values, and how many instances hold +Inf, -Inf and NaN.
-What is set and not added up has its value and the time it was set, in ms: every other gauge, an enum (the
-number of its state, from 0), an info and an exemplar (words, see `notation`). A native histogram has the seven
-words of `native`. Both times at the end are the
-server's and always 13 digits, so that they can be cut off and compared without parsing.
+Values that are set, and not added up, have the value and the time when it was set, in ms: all other gauges, enums
+(the number of the state, from 0), infos and exemplars (as words, see `encoding`). A native histogram has the seven
+words of `native_counts`. Both times at the end are by the server's clock. They always have 13 digits, so they can be
+cut off and compared without parsing.
 
-The shape of a line has a letter for each of its numbers, by which readers and `apply.lua` tell damage:
+The shape of a line has a letter for each of its numbers. Readers and `apply.lua` use it to recognise damaged lines:
 
-    a any number    f finite    g at least 0, or +Inf    w whole, at least 0    i whole    x a word
+    a any number    f finite    g at least 0, or +Inf    w whole, at least 0    i whole    x text
     s, z, b         of a native histogram: schema, zero threshold, buckets of one side
 """
 
@@ -31,11 +31,11 @@ __all__ = ["ENDED", "INSTANCE_LABEL", "OVERFLOW", "Rule", "Schema", "exemplars_f
 
 Rule = Literal["sum", "latest", "native", "word"]
 
-# Tells instances apart in a gauge whose values are each instance's own.
+# The label that identifies the instance in a gauge with a value for each instance.
 INSTANCE_LABEL = "instance_id"
-# Stands there for all instances that have ended.
+# Its value for all instances that have ended.
 ENDED = "__ended__"
-# Stands in every label for the label sets that a family has no room for.
+# The value of every label in the series for label sets that a family has no room for.
 OVERFLOW = "__overflow__"
 
 _CHECK_DIGITS = 8
@@ -45,20 +45,19 @@ _OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livema
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a family's numbers mean; two schemas of one name never share a hash.
+    """What a family's numbers mean. Two schemas with the same name are stored in different hashes.
 
     Args:
-        name: the family's name, a counter's without `_total`.
-        type: counter, gauge, histogram, native (a native histogram), summary, info, stateset, or the exemplars of
-            one of them.
-        labelnames: sorted; with `instance_id` where each instance has a value of its own.
-        bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`; of a native one, those under which
-            it is shown to scrapers that take no other.
+        name: the family's name; a counter's is without `_total`.
+        type: counter, gauge, histogram, native (a native histogram), summary, info, stateset, or exemplars.
+        labelnames: sorted; with `instance_id` if each instance has a value of its own.
+        bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`; for a native histogram, those for
+            scrapers that read classic buckets only.
         mode: a gauge's `multiprocess_mode`.
-        states: of a stateset, in their order.
-        of: of exemplars, the id of the schema that they belong to.
-        help: the documentation line; not part of the identity.
-        unit: not part of the identity.
+        states: the states of a stateset, in order.
+        of: for exemplars, the id of the schema that they belong to.
+        help: the HELP text; not part of the identity.
+        unit: the unit; not part of the identity.
 
     Example:
         >>> Schema("jobs", "counter", ("queue",)).overflow_text
@@ -82,14 +81,13 @@ class Schema:
     overflow_text: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Derive once what every batch and scrape asks for.
+        """Compute once what every batch and every scrape needs.
 
-        `id` is a digest of what gives the numbers their meaning; `rule` says how two lines of one series
-        become one, `shape` what numbers a line holds, `per_instance` whether each instance has a line of its
-        own; `index_field` is the family's place in the index, `overflow_text` the label text that takes what is
-        past the cap.
+        `id` is a digest of the identity; `rule` is how two lines of one series are merged, `shape` which numbers a line
+        holds, `per_instance` whether each instance has a line of its own; `index_field` is the family's field in the
+        families index, and `overflow_text` the label text of its overflow series.
         """
-        # A lone surrogate would be in the way of every page from then on.
+        # A lone surrogate cannot be encoded, and would break every page.
         object.__setattr__(self, "help", printable(self.help))
         identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode, self.states, self.of]).encode()
         digest = blake2b(identity, digest_size=8).hexdigest()
@@ -107,12 +105,12 @@ class Schema:
 
     @property
     def exemplars(self) -> Schema:
-        """The schema of its exemplars: a word for each, under the index of its number and the label text."""
+        """The schema of its exemplars; each is a word, under the index of its number and the label text."""
         return _exemplars(self.name, self.id)
 
     def metadata(self) -> str:
-        """The schema as JSON, for the families index; at its end what tells the script that it was not spoilt."""
-        told = json.dumps(
+        """The schema as JSON, for the families index; a check at its end lets the script recognise damage."""
+        text = json.dumps(
             {
                 "name": self.name,
                 "type": self.type,
@@ -125,8 +123,8 @@ class Schema:
                 "unit": self.unit,
             }
         ).removesuffix("}")
-        check = sha1(f"{self.index_field}{told}".encode(), usedforsecurity=False).hexdigest()
-        return f'{told}, "check": "{check[:_CHECK_DIGITS]}"}}'
+        check = sha1(f"{self.index_field}{text}".encode(), usedforsecurity=False).hexdigest()
+        return f'{text}, "check": "{check[:_CHECK_DIGITS]}"}}'
 
 
 @lru_cache(maxsize=4096)
@@ -135,7 +133,10 @@ def _exemplars(name: str, of: str) -> Schema:
 
 
 def exemplars_field(index_field: str) -> str:
-    """Return the place in the index of the exemplars of what stands in that place.
+    """Return the index field of the exemplars of a family.
+
+    Args:
+        index_field: the family's.
 
     Example:
         >>> schema = Schema("wait", "counter")
@@ -163,5 +164,5 @@ def _shape(typ: str, rule: Rule, bounds: int) -> str:
 
 
 def is_per_instance(mode: str) -> bool:
-    """Tell whether in this `multiprocess_mode` each instance has a value of its own in the store."""
+    """Tell whether each instance has a value of its own in the store, in this `multiprocess_mode`."""
     return mode in _OWN_VALUE_MODES

@@ -1,4 +1,4 @@
-"""Schemas out of the families index. One that is damaged is refused: scrapers would refuse the whole page with it."""
+"""Checking schemas from the families index: with a damaged one, scrapers would refuse the whole page."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _MODES = frozenset(
 )
 _BOUNDED = frozenset({"histogram", "native"})
 _WITHOUT_UNIT = frozenset({"info", "stateset"})
-# Label names that the format itself gives to the samples of a type.
-_TAKEN = {"histogram": "le", "native": "le", "summary": "quantile"}
+# Label names that the exposition format uses itself in the samples of a type.
+_RESERVED = {"histogram": "le", "native": "le", "summary": "quantile"}
 _BOUND = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|[+-]Inf")
 
 
 def parse_schema(text: str | bytes) -> Schema:
-    """Read what `Schema.metadata` wrote.
+    """Parse a text that `Schema.metadata` wrote.
 
     Raises:
         ValueError: the text is not a schema that an instance could have announced.
@@ -33,17 +33,17 @@ def parse_schema(text: str | bytes) -> Schema:
         ('queue',)
     """
     try:
-        read = json.loads(text)
+        fields = json.loads(text)
         schema = Schema(
-            name=_text(read["name"]),
-            type=_text(read["type"]),
-            labelnames=tuple(map(_text, read["labels"])),
-            bounds=tuple(map(_text, read["bounds"])),
-            mode=_text(read["mode"]),
-            states=tuple(map(_text, read["states"])),
-            of=_text(read["of"]),
-            help=_text(read["help"]),
-            unit=_text(read["unit"]),
+            name=_text(fields["name"]),
+            type=_text(fields["type"]),
+            labelnames=tuple(map(_text, fields["labels"])),
+            bounds=tuple(map(_text, fields["bounds"])),
+            mode=_text(fields["mode"]),
+            states=tuple(map(_text, fields["states"])),
+            of=_text(fields["of"]),
+            help=_text(fields["help"]),
+            unit=_text(fields["unit"]),
         )
     except (KeyError, TypeError, RecursionError) as err:
         raise ValueError(f"not a schema: {err!r}") from err
@@ -59,10 +59,10 @@ def _text(value: object) -> str:
 
 
 def flaw_of(schema: Schema) -> str:
-    """Say what no instance of ours would have announced, or nothing.
+    """Return what is wrong with a schema, or an empty text if an instance could have announced it.
 
     Args:
-        schema: as it was found in the store.
+        schema: a schema from the store.
 
     Example:
         >>> flaw_of(Schema("jobs", "counter", ("queue",))), flaw_of(Schema("jobs", "counter", ("queue", "queue")))
@@ -73,8 +73,8 @@ def flaw_of(schema: Schema) -> str:
     if not _is_name(schema.name):
         return f"not a metric name: {schema.name!r}"
     names = schema.labelnames
-    taken = {"__name__", _TAKEN.get(schema.type, ""), schema.name if schema.type == "stateset" else ""}
-    if len(set(names)) < len(names) or not all(map(_is_name, names)) or not taken.isdisjoint(names):
+    reserved = {"__name__", _RESERVED.get(schema.type, ""), schema.name if schema.type == "stateset" else ""}
+    if len(set(names)) < len(names) or not all(map(_is_name, names)) or not reserved.isdisjoint(names):
         return f"not label names: {names!r}"
     if not (_are_bounds(schema.bounds) if schema.type in _BOUNDED else not schema.bounds):
         return f"not the bounds of a {schema.type}: {schema.bounds!r}"
@@ -87,7 +87,7 @@ def _flaw_of_extras(schema: Schema) -> str:
     if schema.per_instance and INSTANCE_LABEL not in schema.labelnames:
         return f"not the labels of a gauge in mode {schema.mode}: {schema.labelnames!r}"
     if (schema.states and schema.type != "stateset") or (schema.of and schema.type != "exemplars"):
-        return f"not a {schema.type}: it has states, or belongs to another family"
+        return f"not a {schema.type}: it has states, or the id of another schema"
     unit = schema.unit
     if unit and (
         schema.type in _WITHOUT_UNIT or not unit.isprintable() or " " in unit or not schema.name.endswith(f"_{unit}")

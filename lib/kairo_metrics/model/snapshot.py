@@ -18,10 +18,10 @@ class IndexEntry:
     """One family under one schema in one shard.
 
     Args:
-        shard: where its series are.
-        schema: what they mean.
-        created_ms: when an instance announced it first, by the server's clock.
-        announced_ms: when one did last.
+        shard: the shard that holds its series.
+        schema: its schema.
+        created_ms: when it was announced first, in ms since 1970 by the server's clock.
+        announced_ms: when it was announced last.
     """
 
     shard: int
@@ -35,15 +35,15 @@ class Snapshot:
     """What a scrape learns before it reads series.
 
     Args:
-        now_ms: the server's clock; of several, the one that is ahead.
-        entries: the families index of every shard.
-        damaged: index entries that could not be read.
-        states: the name of each shard's state, and how many batches it has taken.
-        recoveries: of each shard, how far it was made good since it went back in time last; None where it never did.
-        runs: of each shard, which run of a server it was read from.
-        facts: `version` and `eviction_policy`, where the server tells.
-        measures: `clock_skew_s`, `max_series`, and where the server tells, `memory_bytes` and `max_memory_bytes`.
-        clocks_ms: by shard, the clock of the server that holds it, where there are several.
+        now_ms: the server's clock, in ms since 1970; with several servers, the latest.
+        entries: the families index of all shards.
+        damaged: how many index entries could not be read.
+        states: the state of each shard.
+        recoveries: the recovery of each shard; None if its state never went back in time.
+        runs: the run of the server that each shard was read from.
+        facts: `version` and `eviction_policy`.
+        measures: `clock_skew_s`, `max_series`, and if the server reports them, `memory_bytes` and `max_memory_bytes`.
+        clocks_ms: with several servers, the clock of the one that holds the shard, by shard.
     """
 
     now_ms: int
@@ -57,5 +57,5 @@ class Snapshot:
     clocks_ms: Mapping[int, int] = field(default_factory=dict)
 
     def clock_ms(self, shard: int) -> int:
-        """Return the clock by which the lines of a shard are dated."""
+        """Return the server's clock for the lines of a shard, in ms since 1970."""
         return self.clocks_ms.get(shard, self.now_ms)

@@ -1,1 +1,1 @@
-"""Where the two streets meet: the shared state in Redis."""
+"""The shared state in Redis: writers apply batches to it, and the page reads it."""

@@ -28,7 +28,7 @@ def account_after(before: Recovery | None, state: State, batch: Batch, now_ms: i
     is_same = known.incarnation == state.incarnation
     is_from_before = is_older(state.incarnation, known.incarnation)
     went_back = not state.incarnation or (is_same and is_behind) or is_from_before
-    has_account = before is not None and before.tells_of(known)
+    has_account = before is not None and before.covers(known)
     replaced = batch.replaces > 0 and known.incarnation != state.incarnation and not has_account
     if went_back or replaced:
         held = state.batches if went_back else 0

@@ -43,8 +43,8 @@ function recovery.is_due(state, known_state, account)
 end
 
 -- Returns the recovery after this batch, or nil if it does not change, and whether the state needs a new name. It does
--- if it went back and still has the name that it had before, or an older one. A state that replaced the known one, with
--- nothing in it, already has a name of its own.
+-- if it went back and still has the name that it had before, or an older one. A state that was begun empty in place of
+-- the known one already has a name of its own.
 function recovery.after(state, known_state, replaced, restores)
   local known, known_batches = string.match(known_state, KNOWN)
   if not known then return nil, false end
