@@ -51,6 +51,7 @@ async def test_a_cancelled_flush_loses_nothing(start: Start, proxy: Proxy) -> No
     flush.cancel()
     with pytest.raises(asyncio.CancelledError):
         await flush
+    proxy.cut()
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 2
 
