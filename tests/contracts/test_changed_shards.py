@@ -1,4 +1,4 @@
-"""METRICS_SHARDS changes: what was counted before stays on the page."""
+"""After METRICS_SHARDS is changed, everything that was counted before stays on the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def fill(redis_url: str) -> None:
 
 @pytest.mark.parametrize("shards", [1, 2, SHARDS, 9])
 async def test_no_counter_goes_down_when_there_are_fewer(redis_url: str, start: Start, shards: int) -> None:
-    """A page of more shards remembers how many there are, and a page of fewer goes on reading them all."""
+    """A page stores the number of shards, and a later page with fewer shards still reads all of them."""
     await fill(redis_url)
     assert await jobs_total(start(redis_url, shards=SHARDS)) == SHARDS
     later = start(redis_url, shards=shards)
@@ -36,8 +36,8 @@ async def test_no_counter_goes_down_when_there_are_fewer(redis_url: str, start: 
     assert await jobs_total(start(redis_url, shards=1)) == SHARDS + 1
 
 
-async def test_it_is_remembered_now_and_then(redis_url: str, start: Start, redis_client: Any) -> None:
-    """One write per page would be one too many; a deployment of one shard writes nothing."""
+async def test_the_number_is_written_rarely(redis_url: str, start: Start, redis_client: Any) -> None:
+    """Not every page writes it, and a deployment with one shard never does."""
     for _ in range(3):
         await jobs_total(start(redis_url))
     assert redis_client.keys("*") == []
@@ -48,10 +48,10 @@ async def test_it_is_remembered_now_and_then(redis_url: str, start: Start, redis
 
 
 @pytest.mark.parametrize("damage", [b"many", b"9999 1", b"", None])
-async def test_what_is_no_number_says_nothing(
+async def test_a_damaged_number_is_ignored(
     redis_url: str, start: Start, redis_client: Any, damage: bytes | None
 ) -> None:
-    """Whatever else stands there does not cost the page."""
+    """A page is served also if the key holds something else."""
     await fill(redis_url)
     if damage is None:
         redis_client.lpush(MARK, "foreign")
@@ -60,8 +60,8 @@ async def test_what_is_no_number_says_nothing(
     assert await jobs_total(start(redis_url, shards=SHARDS)) == SHARDS
 
 
-async def test_a_page_that_may_not_write_is_as_right(redis_url: str, start: Start, redis_client: Any) -> None:
-    """A user without the rights to get and set reads the shards of today."""
+async def test_a_page_that_may_not_write_is_correct(redis_url: str, start: Start, redis_client: Any) -> None:
+    """A user without the rights to GET and SET reads the shards of its own setting."""
     await fill(redis_url)
     redis_client.execute_command("ACL", "SETUSER", "kairo", "on", ">hush", "~*", "+@all", "-get", "-set")
     instance = start(redis_url.replace("//", "//kairo:hush@"), shards=SHARDS)
@@ -69,8 +69,8 @@ async def test_a_page_that_may_not_write_is_as_right(redis_url: str, start: Star
     redis_client.acl_deluser("kairo")
 
 
-async def test_a_wipe_forgets_it(redis_url: str, start: Start, redis_client: Any, command: Command) -> None:
-    """With all that was counted goes how many shards it was in."""
+async def test_a_wipe_deletes_the_number(redis_url: str, start: Start, redis_client: Any, command: Command) -> None:
+    """A wipe deletes the series of all shards, and the number of shards."""
     await fill(redis_url)
     await jobs_total(start(redis_url, shards=SHARDS))
     assert redis_client.exists(MARK)

@@ -1,4 +1,4 @@
-"""Scripts touch the keys that they were given and no others, which Redis Cluster and Upstash ask of them."""
+"""Scripts use the keys that they were given and no others, as Redis Cluster and Upstash require."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ USER = "declared"
 
 
 class Declared:
-    """A store whose login may touch, during each script, exactly the keys that the script was given.
+    """A store whose user may use, during each script, exactly the keys that the script was given.
 
     Args:
         store: the real one; its batches are sent through another connection.
-        redis_url: of the same server.
+        redis_url: the address of the same server.
     """
 
     def __init__(self, store: RedisStore, redis_url: str) -> None:
@@ -57,7 +57,7 @@ class Declared:
         yield self
 
     def call(self, *commands: Command) -> list[Any]:
-        """Allow what is declared, and pass the command on."""
+        """Allow the declared keys, and pass the command on."""
         replies = []
         for command in commands:
             keys = []
@@ -67,12 +67,12 @@ class Declared:
                 self.scripts += 1
             patterns = ["~" + re.sub(r"([*?\[\]\\^])", r"\\\1", key) for key in keys]
             self._admin.execute_command("ACL", "SETUSER", USER, "resetkeys", *patterns)
-            with self._limited.sync_client() as link:
-                replies += link.call(command)
+            with self._limited.sync_client() as client:
+                replies += client.call(command)
         return replies
 
     def refusals(self) -> list[Any]:
-        """Return what the server has refused, also where a script went on after it."""
+        """Return what the server has refused, also if the script went on afterwards."""
         return list(self._admin.acl_log())
 
     async def aclose(self) -> None:
@@ -85,7 +85,7 @@ class Declared:
 
 @contextmanager
 def declared_pair(redis_url: str) -> Iterator[tuple[StorePair, Declared]]:
-    """Give both stores, the real one behind a login that may touch declared keys only."""
+    """Give both stores, the real one behind a user that may use declared keys only."""
     pair = StorePair(redis_url)
     store = Declared(pair.real, redis_url)
     pair.real = store  # type: ignore[assignment]
@@ -97,8 +97,8 @@ def declared_pair(redis_url: str) -> Iterator[tuple[StorePair, Declared]]:
 
 @given(doings=DOINGS)
 @hypothesis_settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
-def test_scripts_touch_declared_keys_only(redis_server: str, doings: list[Doing]) -> None:
-    """Batches and removals of all kinds of metrics: each runs with no right but that to the keys of its call."""
+def test_scripts_use_declared_keys_only(redis_server: str, doings: list[Doing]) -> None:
+    """Batches and removals of all kinds of metrics need no rights but those to the keys of their call."""
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
     with declared_pair(redis_server) as (pair, store):
@@ -107,8 +107,8 @@ def test_scripts_touch_declared_keys_only(redis_server: str, doings: list[Doing]
         assert store.refusals() == []
 
 
-def test_an_undeclared_key_would_be_seen(redis_url: str) -> None:
-    """The test above can fail: a key that a script makes up is refused, and told even where the script hides it."""
+def test_an_undeclared_key_is_found(redis_url: str) -> None:
+    """The test above can fail: a key that a script makes up is refused, and found also if the script hides it."""
     with declared_pair(redis_url) as (_, store):
         hidden = "return redis.pcall('GET', KEYS[1] .. 'x').err and 'went on'"
         assert store.call(("EVAL", hidden, 1, "{a}key")) == [b"went on"]
@@ -116,16 +116,16 @@ def test_an_undeclared_key_would_be_seen(redis_url: str) -> None:
         assert len(store.refusals()) == 1
 
 
-def test_the_doctor_s_script_touches_its_key_only(redis_url: str) -> None:
-    """What asks for rights needs none to other keys, and with those to declared keys nothing is missing."""
+def test_the_doctor_s_script_uses_its_key_only(redis_url: str) -> None:
+    """The check of rights needs no rights to other keys, and finds nothing missing for declared ones."""
     with declared_pair(redis_url) as (_, store):
         [direct] = {refusal.command for refusal in run_flow(probe_rights("development", [0]), store)} - {"HSCAN"}
-        assert direct == "HGETALL"  # not a script's, so no key is allowed here
+        assert direct == "HGETALL"  # not in a script, so no key is allowed here
         assert {entry["context"] for entry in store.refusals()} == {"toplevel"}
 
 
 def sources(url: str) -> Iterator[bytes]:
-    """Yield the scripts as they are sent to that address, and check that they are asked for by the same digest."""
+    """Yield the texts of the scripts for that address, after checking that EVALSHA names their digests."""
     chosen = settings(url)
     writing = apply_batch(chosen, Writer("w", 0), Batch(1, (), 0.0))
     for steps in (writing, tidy(chosen, IndexEntry(0, JOBS, 0), [])):
@@ -148,8 +148,8 @@ def sources(url: str) -> Iterator[bytes]:
         "unix:///run/eu1.upstash.io",
     ],
 )
-def test_upstash_alone_is_told_to_lock_a_script_s_keys(url: str) -> None:
-    """There a batch keeps no other command waiting; anywhere else the script has no line that Redis can't read."""
+def test_only_upstash_is_asked_to_lock_a_script_s_keys(url: str) -> None:
+    """There a batch blocks no other command; for all other servers the script has no line that Redis cannot parse."""
     assert not supports_key_locking(url)
     plain = list(sources(url))
     assert all(not source.startswith(b"#") for source in plain)
@@ -160,10 +160,10 @@ def test_upstash_alone_is_told_to_lock_a_script_s_keys(url: str) -> None:
     assert list(rest) == plain
 
 
-def test_redis_itself_refuses_that_line(redis_url: str) -> None:
-    """Why it is sent by address and not always: Redis 6 can't read it, and Redis 7 does not know the flag."""
+def test_redis_refuses_that_line(redis_url: str) -> None:
+    """The line is not sent to all servers, because Redis 6 cannot parse it and Redis 7 does not know the flag."""
     source, _ = sources("rediss://default:p@eu1-calm-owl-12345.upstash.io:6379")
-    with RedisStore(settings(redis_url)).sync_client() as link:
-        [reply] = link.call(("EVAL", source, 0))
+    with RedisStore(settings(redis_url)).sync_client() as client:
+        [reply] = client.call(("EVAL", source, 0))
     assert isinstance(reply, StoreRefused)
     assert "shebang" in str(reply) or "compiling script" in str(reply)

@@ -1,4 +1,4 @@
-"""The users of docs/redis.md on a real Redis: with exactly those rights everything works, and each is needed."""
+"""The users of docs/redis.md on a real Redis: everything works with exactly their rights, and needs each of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Login = Callable[..., str]
 
 @pytest.fixture
 def login(redis_url: str, redis_client: redis.Redis) -> Iterator[Login]:
-    """Give a function that makes a user as the documentation says, and returns the address to log in with."""
+    """Give a function that creates a user as documented, and returns the address with its login."""
 
     def make(user: str, *, without: str = "", keys: str = "") -> str:
         rules = [keys if keys and rule.startswith("~") else rule for rule in RULES[user] if rule != without]
@@ -58,7 +58,7 @@ def own_pipeline() -> Iterator[None]:
 
 
 async def answer(app: Any, path: str) -> httpx.Response:
-    """Ask one of the endpoints."""
+    """Send a request to one of the endpoints."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cms.example.org") as client:
         return await client.get(path, headers={"Authorization": "Bearer t"})
 
@@ -109,8 +109,8 @@ async def test_with_these_rights_everything_works(login: Login, redis_client: re
     await store.aclose()
 
 
-def test_scripts_send_nothing_else() -> None:
-    """What a script runs only now and then is among the rights, too: a refusal of that would hardly be noticed."""
+def test_scripts_run_no_other_commands() -> None:
+    """The rights include the commands that scripts run rarely, whose refusal would hardly be noticed."""
     scripts = (REPOSITORY / "lib/kairo_metrics/store/lua").glob("*.lua")
     sent = {
         command
@@ -137,11 +137,11 @@ def test_the_commands_work_with_these_rights(login: Login, command: Command, red
 
 @pytest.mark.parametrize("right", [rule for rule in RULES["kairo-wipe"] if rule.startswith("+")])
 def test_wipe_needs_each_of_its_rights(login: Login, command: Command, right: str) -> None:
-    """Without one of them it fails and says what was refused, or goes without progress."""
+    """Without one of them it fails and names the refused command, or shows no progress."""
     fill(login("kairo"))
     wiping = {"REDIS_URL": login("kairo-wipe", without=right), "METRICS_NAMESPACE": NAMESPACE}
     output = command("wipe", "--yes", "--family", "jobs", **wiping)
-    if right == "+dbsize":  # it is for the progress alone
+    if right == "+dbsize":  # only the progress needs it
         assert output.code == 0
     else:
         assert output.code == 1
@@ -159,7 +159,7 @@ def fill(url: str) -> None:
 
 
 def test_doctor_needs_no_more(login: Login, doctor: Doctor) -> None:
-    """With exactly these rights doctor finds nothing to complain about, and leaves nothing out."""
+    """With exactly these rights doctor finds no fault, and skips no check."""
     url = login("kairo")
     fill(url)
     report = doctor(**healthy(url, METRICS_NAMESPACE=NAMESPACE))
@@ -168,7 +168,7 @@ def test_doctor_needs_no_more(login: Login, doctor: Doctor) -> None:
 
 @pytest.mark.parametrize("right", RIGHTS)
 def test_doctor_names_each_right_that_is_missing(login: Login, doctor: Doctor, right: str) -> None:
-    """Whichever is left out of the line, doctor says which, and how to get it."""
+    """For each right that is left out, doctor names it and says how to grant it."""
     report = doctor(**healthy(login("kairo", without=right), METRICS_NAMESPACE=NAMESPACE))
     assert report.failed <= {"redis", "rights", "families", "clock"}
     advice = [
@@ -179,13 +179,13 @@ def test_doctor_names_each_right_that_is_missing(login: Login, doctor: Doctor, r
 
 
 def test_doctor_names_keys_that_are_missing(login: Login, doctor: Doctor) -> None:
-    """A user of another namespace is told which keys are meant."""
+    """For a user of another namespace, doctor names the missing keys."""
     report = doctor(**healthy(login("kairo", keys="~kairo:v1:{preview/*"), METRICS_NAMESPACE=NAMESPACE))
     assert report.checks["rights"][2] == f"let the user reach the keys: ACL SETUSER kairo {RULES['kairo'][3]}"
 
 
 def test_another_namespace_is_out_of_reach(login: Login, redis_client: redis.Redis) -> None:
-    """The user of one deployment can't read or write what another one has counted."""
+    """The user of one deployment cannot read or write the metrics of another one."""
     other = Keys("preview", 0).families
     redis_client.hset(other, "theirs", "1")
     with redis.Redis.from_url(login("kairo")) as limited, pytest.raises(redis.exceptions.NoPermissionError):

@@ -1,4 +1,4 @@
-"""A damaged families index in Redis: a family is left out until an instance tells it again, and the rest is served."""
+"""A damaged families index in Redis: a family is left out until an instance announces it again; the rest is served."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lib.kairo_metrics.store.keys import Keys
 from tests.support.poisoned import INDEX, TIMES, Poisoned, assert_counted, quarantined, rest
 
 
-def test_a_spoilt_entry_of_the_index_is_told_again(cms: Poisoned) -> None:
-    """A running instance announces the family anew, and what was counted is there again."""
+def test_a_damaged_entry_is_announced_again(cms: Poisoned) -> None:
+    """A running instance announces the family again, and its counters are on the page as before."""
     field = cms.key("jobs").split(b":series:")[1].replace(b":", b" ").decode()
     good: bytes = cms.client.hget(INDEX, field)
     other: bytes = cms.client.hget(INDEX, cms.key("took").split(b":series:")[1].replace(b":", b" "))
@@ -30,7 +30,7 @@ def test_a_spoilt_entry_of_the_index_is_told_again(cms: Poisoned) -> None:
 
 
 def test_a_copied_entry_counts_nothing_twice(cms: Poisoned) -> None:
-    """An entry in another one's place is damage, and not a second family of that name."""
+    """An entry under the index field of another family counts as damaged, and not as a second family of that name."""
     before = cms.read()
     field = cms.key("jobs").split(b":series:")[1].replace(b":", b" ").decode()
     entry = cms.client.hget(INDEX, field)
@@ -42,7 +42,7 @@ def test_a_copied_entry_counts_nothing_twice(cms: Poisoned) -> None:
 
 
 def test_a_foreign_index_fails_the_scrape_and_nothing_is_lost(cms: Poisoned) -> None:
-    """Without its index the state is corrupt as a whole: instances wait, and deliver all of it when it is gone."""
+    """If the index is a foreign key, instances wait; after it is deleted, they deliver everything."""
     cms.client.rename(INDEX, "aside")
     cms.client.set(INDEX, "mine")
     reasons = cms.foreign()
@@ -70,8 +70,8 @@ LATER = [
 ]
 
 
-def test_an_entry_of_a_later_version_is_read_as_far_as_it_is_understood(cms: Poisoned) -> None:
-    """A field that is new is passed over; a type that is new, or a value of another kind, costs that family."""
+def test_an_entry_of_a_later_version_is_read_as_far_as_possible(cms: Poisoned) -> None:
+    """A new field is ignored; a family of a new type, or with a value of another kind, is left out."""
     before = cms.read()
     field = cms.key("jobs").split(b":series:")[1].replace(b":", b" ").decode()
     for metadata in LATER:
@@ -109,8 +109,8 @@ CRAFTED = [
 ]
 
 
-def test_a_schema_that_would_spoil_the_page_is_left_out(cms: Poisoned) -> None:
-    """A repeated label, a broken name or bound, a foreign unit: the family counts as damaged, the rest is served."""
+def test_a_schema_that_would_break_the_page_is_left_out(cms: Poisoned) -> None:
+    """With a repeated label, or a bad name, bound or unit, the family counts as damaged; the rest is served."""
     before = rest(cms.read())
     now_ms = int(time.time() * 1000)
     for schema in CRAFTED:
@@ -124,7 +124,7 @@ def test_a_schema_that_would_spoil_the_page_is_left_out(cms: Poisoned) -> None:
         cms.client.hdel(INDEX, schema.index_field)
 
 
-def test_names_that_are_one_where_they_are_escaped_cost_the_later_one(cms: Poisoned) -> None:
+def test_of_two_names_with_one_escaped_form_the_later_one_is_left_out(cms: Poisoned) -> None:
     """A page without UTF-8 has one of the two; a page with it has both."""
     with cms._program.running():
         Counter("jobs.", "Nearly the same.", registry=cms._program.registry).inc()

@@ -1,4 +1,4 @@
-"""Damaged and foreign keys in Redis: what is hurt costs itself alone, and no instance is held up."""
+"""Damaged and foreign keys in Redis: only what is damaged is lost, and every instance goes on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.support.poisoned import INDEX, Poisoned, assert_counted, make_foreign
 @pytest.mark.parametrize(
     ("family", "kind"), [("jobs", "string"), ("size", "list"), ("least", "set"), ("build", "list")]
 )
-def test_a_foreign_type_under_series_costs_that_family_alone(cms: Poisoned, family: str, kind: str) -> None:
-    """The family is left out and its increments are counted as lost; when the key is gone, it counts again."""
+def test_a_key_of_another_type_affects_its_family_only(cms: Poisoned, family: str, kind: str) -> None:
+    """The family is left out and its increments are counted as lost; after the key is deleted, it counts again."""
     before = cms.read()
     key = cms.key(family)
     cms.client.delete(key)
@@ -33,8 +33,8 @@ def test_a_foreign_type_under_series_costs_that_family_alone(cms: Poisoned, fami
 
 
 @pytest.mark.parametrize("kind", ["string", "list", "hash"])
-def test_a_foreign_type_under_a_writer_loses_nothing(cms: Poisoned, kind: str) -> None:
-    """An instance whose record is spoilt goes on under another name, and its increments count once."""
+def test_a_record_of_another_type_loses_nothing(cms: Poisoned, kind: str) -> None:
+    """An instance whose record holds another type goes on under a new id, and its increments count once."""
     [key] = cms.client.keys("kairo:v1:*:writer:*")
     cms.client.delete(key)
     make_foreign(cms.client, key, kind)
@@ -43,8 +43,8 @@ def test_a_foreign_type_under_a_writer_loses_nothing(cms: Poisoned, kind: str) -
     assert_counted(cms, 3)
 
 
-def test_a_spoilt_record_of_a_writer_loses_nothing(cms: Poisoned) -> None:
-    """What is no number, or another one, is no reason to take a batch for an old one, for a lost one, or for none."""
+def test_a_damaged_record_of_a_writer_loses_nothing(cms: Poisoned) -> None:
+    """With a damaged number in the record, no batch is skipped as a duplicate, lost, or counted twice."""
     no_numbers = b"junk", b"", b"-1", b"1e300", b"9" * 400, b"nan", b"\xff\x00"
     others = b"1", b"12", b"12 1", b"12 2", b"2 12", b"12 12 ", b" 12 12", b"9" * 16 + b" " + b"9" * 16
     for times, record in enumerate(no_numbers + others, 1):
@@ -55,8 +55,8 @@ def test_a_spoilt_record_of_a_writer_loses_nothing(cms: Poisoned) -> None:
         assert_counted(cms, 1 + 2 * times)
 
 
-def test_keys_of_somebody_else_and_of_a_later_version_are_left_alone(cms: Poisoned) -> None:
-    """What is not of this version and namespace is neither read nor written."""
+def test_keys_of_others_and_of_a_later_version_are_left_alone(cms: Poisoned) -> None:
+    """Keys of other versions and namespaces are neither read nor written."""
     before = rest(cms.read())
     theirs = {
         INDEX.replace("v1", "v2"): {"jobs 00ff": "9 9 {}"},
@@ -81,8 +81,8 @@ NEEDED = ["time", "get", "hmget", "hlen", "hdel", "hset", "pexpire", "set"]
 
 
 @pytest.mark.parametrize("command", NEEDED)
-def test_a_right_that_is_missing_is_no_poison(cms: Poisoned, command: str) -> None:
-    """What a server refuses for want of a permission waits until it has it, and counts exactly once."""
+def test_a_missing_right_loses_nothing(cms: Poisoned, command: str) -> None:
+    """Batches that the server refuses for a missing right wait until it is granted, and then count exactly once."""
     with cms._program.running():
         more = Counter("more", "A new series, and one to be removed.", ["kind"], registry=cms._program.registry)
         more.labels("old").inc()

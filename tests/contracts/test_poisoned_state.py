@@ -1,4 +1,4 @@
-"""What the index says of the state itself, damaged: every batch counts once, and pages are served again before long."""
+"""Damage in the fields of the state: every batch still counts once, and pages are served again soon."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DAMAGE = {"batches": COUNTS, "incarnation": NAMES, "recovery": ACCOUNTS}
 
 
 class Reader:
-    """A function that serves pages: one that has shown none, or remembers what it has shown."""
+    """A function that serves pages; it has served none yet, or remembers the last one."""
 
     def __init__(self, cms: Poisoned) -> None:
         self._store = cms.store
@@ -60,8 +60,8 @@ class Reader:
 
 
 @pytest.mark.parametrize("field", DAMAGE)
-def test_a_spoilt_word_of_the_state_counts_nothing_twice(cms: Poisoned, field: str) -> None:
-    """Each batch is applied once, and the next one sets right what no batch could have left there."""
+def test_damage_to_the_state_counts_nothing_twice(cms: Poisoned, field: str) -> None:
+    """Each batch is applied once, and the next one replaces the damaged field."""
     for times, value in enumerate(DAMAGE[field], 1):
         cms.client.hset(INDEX, field, value)
         for _ in range(2):
@@ -72,8 +72,8 @@ def test_a_spoilt_word_of_the_state_counts_nothing_twice(cms: Poisoned, field: s
 
 
 @pytest.mark.parametrize("field", DAMAGE)
-def test_a_spoilt_word_of_the_state_keeps_no_page_away_for_long(cms: Poisoned, field: str) -> None:
-    """What looks like a recovery ends as one, whoever serves the page, and nothing is added to what was counted."""
+def test_damage_to_the_state_keeps_no_page_away_for_long(cms: Poisoned, field: str) -> None:
+    """Damage that looks like a recovery ends like one, on every function that serves pages, and adds nothing."""
     warm = Reader(cms)
     assert warm.jobs() == b"2"
     for times, value in enumerate(DAMAGE[field], 2):
@@ -88,7 +88,7 @@ def test_a_spoilt_word_of_the_state_keeps_no_page_away_for_long(cms: Poisoned, f
 
 
 def end_recovery(cms: Poisoned) -> None:
-    """Let an account be as old as a recovery takes; one from the future stays."""
+    """Make a recovery as old as it may get; one from the future stays as it is."""
     account: bytes = cms.client.hget(INDEX, "recovery") or b""
     since, space, rest = account.partition(b" ")
     if since != FAR and since.isdigit() and len(since) == len(FAR):

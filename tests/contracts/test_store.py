@@ -1,4 +1,4 @@
-"""One suite for every store, and the script in its first and its cached form."""
+"""One suite for the stores in memory and in Redis, there with a script that the server holds and one that it lacks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Make = Callable[..., Store]
 
 @pytest.fixture(params=["memory", "redis", "redis, script cached"])
 def make_store(request: pytest.FixtureRequest) -> Make:
-    """Give a function that makes a store of each kind, with settings of the test's choice."""
+    """Give a function that makes a store of each kind, with the settings that a test needs."""
     if request.param == "memory":
         return lambda **changes: MemoryStore(settings(**changes))
     redis_url: str = request.getfixturevalue("redis_url")
@@ -79,7 +79,7 @@ def test_increments_add_up_over_batches(make_store: Make) -> None:
 
 
 def test_a_batch_sent_again_changes_nothing(make_store: Make) -> None:
-    """A batch whose reply was lost can simply be sent again."""
+    """A batch whose reply was lost can be sent again."""
     store = make_store()
     first = batch(1, delta(('queue="a"', "1 2")))
     assert [send(store, first), send(store, first)] == [Applied(), Duplicate()]
@@ -87,15 +87,15 @@ def test_a_batch_sent_again_changes_nothing(make_store: Make) -> None:
 
 
 def test_a_batch_may_hold_any_number_of_series_of_a_family(make_store: Make) -> None:
-    """Their exemplars come on top of the series that bound a batch, and are more than Lua hands over at once."""
+    """A batch with more series and exemplars than Lua passes to one command is applied as a whole."""
     store = make_store()
     large = batch(1, delta(*((f'queue="{number}"', "1 2") for number in range(9_000))))
     assert [send(store, large), send(store, large)] == [Applied(), Duplicate()]
     assert rows(store) == {f'queue="{number}"': "2" for number in range(9_000)}
 
 
-def test_a_gap_is_told_with_the_number_expected(make_store: Make) -> None:
-    """A store that has lost batches says from which one on to send again."""
+def test_a_gap_names_the_expected_number(make_store: Make) -> None:
+    """A store that has lost batches answers with the number of the first one to send again."""
     store = make_store()
     assert send(store, batch(3, delta(('queue="a"', "1 2")))) == Gap(1)
     send(store, batch(1, delta(('queue="a"', "1 2"))))
@@ -104,7 +104,7 @@ def test_a_gap_is_told_with_the_number_expected(make_store: Make) -> None:
 
 
 def test_writers_are_numbered_independently(make_store: Make) -> None:
-    """Two instances that both start at one do not take each other for duplicates."""
+    """The batches of two instances that both start at 1 are not taken for duplicates."""
     store = make_store()
     for writer in (Writer("w1", 0), Writer("w2", 0)):
         assert send(store, batch(1, delta(('queue="a"', "1 1"))), writer) == Applied()
@@ -112,7 +112,7 @@ def test_writers_are_numbered_independently(make_store: Make) -> None:
 
 
 def test_an_unknown_family_must_be_announced(make_store: Make) -> None:
-    """A store that was emptied asks for the metadata instead of keeping series that nobody can print."""
+    """A store that was emptied asks for the metadata, without which its series could not be printed."""
     store = make_store()
     known, unknown = delta(('queue="a"', "1 1")), delta(('queue="a"', "1 1"), schema=WAIT, announce=False)
     assert send(store, batch(1, known, unknown)) == Unannounced((1,))
@@ -127,7 +127,7 @@ def test_a_histogram_is_one_line(make_store: Make) -> None:
     assert rows(store, WAIT) == {'queue="a"': "7.55 1 1 2"}
 
 
-def test_the_newest_setting_of_a_gauge_wins_not_the_last_to_arrive(make_store: Make) -> None:
+def test_the_newest_value_of_a_gauge_wins_not_the_last_to_arrive(make_store: Make) -> None:
     """A gauge set long ago and delivered late does not overwrite a newer one."""
     store = make_store()
     send(store, batch(1, delta(('room="a"', "21.5 0"), schema=LATEST)))
@@ -138,7 +138,7 @@ def test_the_newest_setting_of_a_gauge_wins_not_the_last_to_arrive(make_store: M
 
 
 def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -> None:
-    """A family never grows past its cap, its total stays right, and what existed goes on counting."""
+    """A family never grows past its cap, its total stays right, and its existing series go on counting."""
     store = make_store(max_series=3)
     send(store, batch(1, delta(*((f'queue="{number}"', "1 1") for number in range(5)))))
     send(store, batch(2, delta(('queue="9"', "1 10"), ('queue="0"', "1 1"), ('queue="9"', "1 1"), announce=False)))
@@ -166,7 +166,7 @@ def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -
     ids=lambda value: f"{value.type} {value.mode}" if isinstance(value, Schema) else "",
 )
 def test_every_kind_overflows(make_store: Make, schema: Schema, deltas: tuple[str, str], kept: str) -> None:
-    """What is added up is added up in the overflow series as well; of what is set it holds what was set last."""
+    """The overflow series adds up the values that are added up, and holds the last of those that are set."""
     store = make_store(max_series=1)
     own = 'instance_id="i",' if schema.per_instance else ""
     series = [(f'{own}queue="{number}"', delta) for number, delta in enumerate((deltas[0], *deltas))]
@@ -176,15 +176,15 @@ def test_every_kind_overflows(make_store: Make, schema: Schema, deltas: tuple[st
     assert found[schema.overflow_text].split()[: len(kept.split())] == kept.split()
 
 
-def test_an_overflow_is_told_and_counted_once(make_store: Make) -> None:
-    """The instance learns which metrics overflowed; what it has turned away itself is counted in the same series."""
+def test_an_overflow_is_reported_and_counted_once(make_store: Make) -> None:
+    """The verdict names the metrics that overflowed; updates that the instance refused itself are in the same count."""
     store = make_store(max_series=1)
     assert send(store, batch(1, delta(('queue="a"', "1 1")), delta(('queue="a"', "1 1 2 1"), schema=WAIT))) == Applied()
-    told = delta(('family="jobs"', "1 7"), schema=OVERFLOWED)
+    own_count = delta(('family="jobs"', "1 7"), schema=OVERFLOWED)
     other_kind = delta(('room="a"', "1 1"), ('room="b"', "1 1"), schema=Schema("jobs", "counter", ("room",)))
     exemplars = delta(*((f'1 queue="{letter}"', "=1=a 0") for letter in "abc"), schema=JOBS.exemplars)
     full = delta(('queue="b"', "1 1"), ('queue="c"', "1 1"))
-    sealed = batch(2, delta(('queue="a"', "1 1 2 1"), schema=WAIT), full, told, other_kind, exemplars)
+    sealed = batch(2, delta(('queue="a"', "1 1 2 1"), schema=WAIT), full, own_count, other_kind, exemplars)
     assert send(store, sealed) == Applied(overflowed=(1, 3))
     assert rows(store, OVERFLOWED) == {'family="jobs"': "10"}
     assert send(store, batch(3, delta(('queue="d"', "1 1")))) == Applied(overflowed=(0,))
@@ -192,14 +192,14 @@ def test_an_overflow_is_told_and_counted_once(make_store: Make) -> None:
 
 
 def test_removing_the_overflow_series_makes_no_room(make_store: Make) -> None:
-    """It takes none of the cap, so a new series in the same batch overflows as before."""
+    """It does not count towards the cap, so a new series in the same batch overflows as before."""
     store = make_store(max_series=1)
     send(store, batch(1, delta(('queue="a"', "1 1"), ('queue="b"', "1 1"))))
     send(store, batch(2, delta(('queue="__overflow__"', "D"), ('queue="c"', "1 5"))))
     assert rows(store) == {'queue="a"': "1", 'queue="__overflow__"': "5"}
 
 
-def test_shards_are_kept_apart(make_store: Make) -> None:
+def test_shards_are_separate(make_store: Make) -> None:
     """An instance writes to its own shard only."""
     store = make_store(shards=2)
     send(store, batch(1, delta(('queue="a"', "1 1"))), Writer("w1", 1))
@@ -237,7 +237,7 @@ def test_the_script_does_what_the_memory_store_does(
     redis_url: str,
     batches: list[tuple[str, int, list[tuple[str, float]], list[tuple[str, int, float]]]],
 ) -> None:
-    """Whatever the order and numbering of batches, both stores give the same verdicts and the same rows."""
+    """For any order and numbering of batches, both stores give the same verdicts and the same rows."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     memory = MemoryStore(settings(max_series=3))
@@ -254,7 +254,7 @@ def test_the_script_does_what_the_memory_store_does(
 
 
 def test_a_foreign_key_refuses_its_family_and_nothing_is_written(redis_url: str, redis_client: redis.Redis) -> None:
-    """A key of ours that holds something else hurts no other family, and is left as it is."""
+    """A family whose key holds another type is refused; no other family is affected, and the key stays as it is."""
     store = RedisStore(settings(redis_url))
     keys = Keys("development", 0)
     redis_client.set(keys.series(WAIT), "mine")
@@ -265,7 +265,7 @@ def test_a_foreign_key_refuses_its_family_and_nothing_is_written(redis_url: str,
 
 @pytest.mark.parametrize("broken", ["1 2 3", "9 1", "x 1", "1 x", "0 1"])
 def test_a_malformed_delta_refuses_its_family(redis_url: str, redis_client: redis.Redis, broken: str) -> None:
-    """One bad argument and nothing of the batch is written; without its family the rest is taken."""
+    """With one bad argument nothing of the batch is written; without that family the rest is applied."""
     store = RedisStore(settings(redis_url))
     good = delta(('queue="a"', "1 1 2 1"), schema=WAIT)
     assert send(store, batch(1, good, delta(('queue="a"', "1 1"), ('queue="b"', broken)))) == Refused((1,))
@@ -274,7 +274,7 @@ def test_a_malformed_delta_refuses_its_family(redis_url: str, redis_client: redi
 
 
 def test_a_damaged_line_starts_again_from_zero(redis_url: str, redis_client: redis.Redis) -> None:
-    """A field that somebody spoilt does not stop its series from counting."""
+    """A series whose line was damaged goes on counting."""
     store = RedisStore(settings(redis_url))
     send(store, batch(1, delta(('queue="a"', "1 1"))))
     redis_client.hset(Keys("development", 0).series(JOBS), 'queue="a"', "junk")
@@ -283,7 +283,7 @@ def test_a_damaged_line_starts_again_from_zero(redis_url: str, redis_client: red
 
 
 def test_a_stale_series_that_comes_back_starts_from_zero(redis_url: str, redis_client: redis.Redis) -> None:
-    """A series that was gone is a new one, with a new created time."""
+    """A series that had expired starts again from zero, with a new created time."""
     store = RedisStore(settings(redis_url, series_ttl_s=60))
     key = Keys("development", 0).series(JOBS)
     old_ms = int(time.time() * 1000) - 61_000
@@ -297,7 +297,7 @@ def test_a_stale_series_that_comes_back_starts_from_zero(redis_url: str, redis_c
 
 
 def test_every_key_has_a_time_to_live(redis_url: str, redis_client: redis.Redis) -> None:
-    """Nothing of ours stays in Redis for ever."""
+    """No key stays in Redis forever."""
     store = RedisStore(settings(redis_url, max_series=1))
     send(store, batch(1, delta(('queue="a"', "1 1"), ('queue="b"', "1 1")), delta(('queue="a"', "1 1"), schema=WAIT)))
     keys = redis_client.keys("*")

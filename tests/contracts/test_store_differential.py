@@ -1,4 +1,4 @@
-"""The memory store and the script, asked the same: so that what is shown with the one holds for the other."""
+"""The store in memory against the script: both do the same, so what is tested with the one holds for the other."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FULL_AND_REMOVED = [
 @given(doings=DOINGS)
 @example(doings=FULL_AND_REMOVED)
 @hypothesis_settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
-def test_both_stores_answer_and_hold_the_same(redis_server: str, doings: list[Doing]) -> None:
-    """Whatever is sent, by whatever rule, in whatever order: the same verdicts, and the same lines to the last word."""
+def test_both_stores_answer_and_store_the_same(redis_server: str, doings: list[Doing]) -> None:
+    """For random batches of all rules in any order, the verdicts and the stored lines are equal."""
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
     pair = StorePair(redis_server)
@@ -32,8 +32,8 @@ def test_both_stores_answer_and_hold_the_same(redis_server: str, doings: list[Do
         pair.close()
 
 
-def test_a_difference_is_seen(redis_url: str) -> None:
-    """The comparison can fail: one increment more in one of the two is found."""
+def test_a_difference_is_found(redis_url: str) -> None:
+    """The comparison can fail: it finds one more increment in one of the two stores."""
     pair = StorePair(redis_url)
     try:
         sent = Sent("one", 1, ((COUNTER, (('queue="a"', "1 2"),), (), True),))
