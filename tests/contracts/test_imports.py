@@ -57,7 +57,7 @@ WRITING = """
     instruments.values.gauge instruments.values.histogram_summary instruments.values.info_stateset
     instruments.values.request_exemplar
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
-    model model.batch model.delivery_metrics model.encoding model.schema
+    model model.batch model.delivery_metrics model.encoding model.moment model.schema
     store store.command_flow store.keys store.redis_store store.replies store.scripts
 """
 READING = """

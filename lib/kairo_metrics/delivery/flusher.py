@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
 from ..instruments.recorder import Recorder
+from ..model.moment import CLOCKS, Clocks
 from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
@@ -49,7 +50,7 @@ class Flusher:
         recorder: Recorder,
         store: Store,
         settings: Settings,
-        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+        clocks: Clocks = CLOCKS,
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self.recorder = recorder

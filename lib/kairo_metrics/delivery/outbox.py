@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from ..instruments.adoption import unit_of
 from ..instruments.recorder import Recorder
 from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED
+from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from ..store.scripts import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
@@ -46,7 +46,7 @@ class Outbox:
         recorder: Recorder,
         shards: int,
         instance_lease_s: int = 300,
-        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+        clocks: Clocks = CLOCKS,
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._recorder = recorder
@@ -92,13 +92,8 @@ class Outbox:
     def _id(self) -> str:
         return f"{self._draw(1 << 64):016x}"
 
-    def _now(self) -> tuple[float, float]:
-        monotonic, wall = self._clocks
-        return monotonic(), wall()
-
-    def _since(self, moment: tuple[float, float]) -> float:
-        """Return the seconds since then, by the clock that says more."""
-        return max(now - then for now, then in zip(self._now(), moment, strict=True))
+    def _now(self) -> Moment:
+        return Moment.read(self._clocks)
 
     @property
     def unsettled(self) -> bool:
@@ -162,7 +157,7 @@ class Outbox:
         if not self._instance:
             # Drawn now and not before: a snapshot of a loaded instance may be started many times.
             self._instance, self._renewed_at = self._id(), self._now()
-        if self._since(self._renewed_at) >= self._renewal_s:
+        if elapsed_s(self._renewed_at, self._now()) >= self._renewal_s:
             self._recorder.renew()
             self._renewed_at = self._now()
         # A batch carries its own acknowledgement: it is counted exactly when it is applied.
@@ -250,7 +245,7 @@ class Outbox:
             self._change_writer()
 
     def _is_silent_too_long(self) -> bool:
-        return self._since(self._heard_at) >= _LONGEST_SILENCE_S
+        return elapsed_s(self._heard_at, self._now()) >= _LONGEST_SILENCE_S
 
     def _change_writer(self) -> None:
         """Go on under a new id with what certainly was never applied."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, MetricWrapperBase, Summary
 
+from ..model.moment import elapsed_s
 from ..model.schema import OVERFLOW
 from .pending_series import PendingSeries
 from .values import RECORDER
@@ -41,7 +42,7 @@ class Children(dict[_Labels, Any]):
         children: those that it has already, however many.
     """
 
-    __slots__ = ("_instrument", "_overflow", "_searched_s", "_turned_away")
+    __slots__ = ("_instrument", "_overflow", "_searched_at", "_turned_away")
 
     # The store's bounds: a process has one.
     max_series = 10_000
@@ -52,7 +53,7 @@ class Children(dict[_Labels, Any]):
         self._instrument = instrument
         self._overflow = (OVERFLOW,) * len(instrument._labelnames)  # noqa: SLF001  prometheus_client keeps it private
         self._turned_away: _Labels | None = None
-        self._searched_s = RECORDER.clock()
+        self._searched_at = RECORDER.now()
 
     def __setitem__(self, labels: _Labels, child: Any) -> None:
         series = child_series(child)
@@ -78,10 +79,10 @@ class Children(dict[_Labels, Any]):
 
     def _forget_idle(self) -> bool:
         """Search all, now and then, for those that nobody touches; whoever holds one may go on with it."""
-        now_s = RECORDER.clock()
-        if now_s - self._searched_s < _SEARCHED_EVERY_S:
+        now = RECORDER.now()
+        if elapsed_s(self._searched_at, now) < _SEARCHED_EVERY_S:
             return False
-        self._searched_s = now_s
+        self._searched_at = now
         for labels in [labels for labels, child in self.items() if _can_be_forgotten(child, self.idle_s)]:
             del self[labels]
         return self._count() < self.max_series

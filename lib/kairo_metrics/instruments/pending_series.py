@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from ..model.moment import Moment
 from ..model.schema import Schema
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class PendingSeries:
         text: the label text.
 
     What is added up is in `amounts`: a 1-based index into the packed line's numbers -> what is to be added there.
-    What is set is in `value`, and `set_at_s` is when; None where it never was. `exemplars` has, by the same index,
+    What is set is in `value`, and `set_at` is when; None where it never was. `exemplars` has, by the same index,
     the newest exemplar and when it came. `observed` is what a native histogram has got, of `max_buckets` at most.
-    `sealed_at_s` is when it was last part of a batch.
+    `sealed_at` is when it was last part of a batch; None where it never was.
     """
 
     __slots__ = (
@@ -36,8 +37,8 @@ class PendingSeries:
         "max_buckets",
         "observed",
         "schema",
-        "sealed_at_s",
-        "set_at_s",
+        "sealed_at",
+        "set_at",
         "text",
         "touched",
         "value",
@@ -48,11 +49,11 @@ class PendingSeries:
         self.schema = schema
         self.text = text
         self.amounts: defaultdict[int, float] = defaultdict(float)
-        self.exemplars: dict[int, tuple[str, float]] = {}
+        self.exemplars: dict[int, tuple[str, Moment]] = {}
         self.observed: NativeCounts | None = None
         self.max_buckets = 0
         self.value = "0.0"
-        self.set_at_s: float | None = None
-        self.sealed_at_s = 0.0
+        self.set_at: Moment | None = None
+        self.sealed_at: Moment | None = None
         self.weight = 0.0
         self.touched = False

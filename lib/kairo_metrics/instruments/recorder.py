@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
@@ -14,6 +13,7 @@ from weakref import WeakSet
 from ..model.batch import Batch, FamilyDelta
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
+from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries
 
@@ -25,8 +25,9 @@ __all__ = ["Follower", "Recorder"]
 _log = logging.getLogger("kairo_metrics")
 # How the delta of a series begins that is removed from the store first.
 _REMOVED = "D"
-# The age of a value that was never set.
-_NEVER = "-1"
+# The age of a value that was never set, and a moment before all others.
+_NEVER_AGE = "-1"
+_NEVER = Moment(-math.inf, -math.inf)
 # Removals of each kind that wait while the store is away; the oldest make room, and what they left in the store
 # goes when nobody has touched it for its life.
 _REMOVALS = 10_000
@@ -49,7 +50,7 @@ class _Merged:
     observed: NativeCounts | None = None
     max_buckets: int = 0
     value: str | None = None
-    set_at_s: float | None = None
+    set_at: Moment | None = None
     weight: float = 0.0
     removed: bool = False
     recorded: bool = False
@@ -68,7 +69,7 @@ class Recorder:
     """Collects deltas and seals them into batches.
 
     `lock` guards every series: an increment and the seal never interleave. `epoch` counts the seals that
-    took everything, so that a caller can tell when its own deltas have been taken. `clock` is monotonic.
+    took everything, so that a caller can tell when its own deltas have been taken.
 
     Example:
         >>> recorder, series = Recorder(), PendingSeries(Schema("jobs", "counter"), "")
@@ -78,8 +79,8 @@ class Recorder:
         (('', '1 2.0'),)
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
+    def __init__(self, clocks: Clocks = CLOCKS) -> None:
+        self.clocks = clocks
         # Reentrant: a signal handler or a finalizer may increment while its own thread holds it.
         self.lock = threading.RLock()
         self.epoch = 1
@@ -90,6 +91,10 @@ class Recorder:
         self._held: WeakSet[PendingSeries] = WeakSet()
         self._followers: WeakSet[Follower] = WeakSet()
         self._failed: set[str] = set()
+
+    def now(self) -> Moment:
+        """Return the present moment by the recorder's clocks."""
+        return Moment.read(self.clocks)
 
     @property
     def pending(self) -> bool:
@@ -129,12 +134,12 @@ class Recorder:
         """Set the value of a series, a number or a word; the caller holds `lock`."""
         series.value = value if isinstance(value, str) else repr(value)
         series.weight = 1.0
-        series.set_at_s = self.clock()
+        series.set_at = self.now()
         self.touch(series)
 
     def exemplify(self, series: PendingSeries, index: int, word: str) -> None:
         """Keep an exemplar for one number of a series; the caller holds `lock`."""
-        series.exemplars[index] = word, self.clock()
+        series.exemplars[index] = word, self.now()
         self.touch(series)
 
     def hold(self, series: PendingSeries) -> None:
@@ -192,7 +197,9 @@ class Recorder:
 
     def idle_s(self, series: PendingSeries) -> float:
         """Return for how many seconds nothing was recorded of the series."""
-        return 0.0 if series.touched else self.clock() - series.sealed_at_s
+        if series.touched:
+            return 0.0
+        return math.inf if series.sealed_at is None else elapsed_s(series.sealed_at, self.now())
 
     def clear(self, known: set[PendingSeries], schema: Schema, pairs: str = "") -> None:
         """Have all series of a family removed from the store that have some labels, those of other instances too.
@@ -244,9 +251,9 @@ class Recorder:
             instance: the instance's id, for the series that are its own.
             limit: how many series a batch may hold.
         """
-        sealed_at_s = self.clock()
+        sealed_at = self.now()
         with self.lock:
-            families = self._take(limit, sealed_at_s)
+            families = self._take(limit, sealed_at)
             if not self.pending:
                 self.epoch += 1
         return Batch(
@@ -255,7 +262,7 @@ class Recorder:
                 FamilyDelta(
                     taken.schema,
                     tuple(
-                        (text.replace(INSTANCE_PLACE, instance), _delta(taken.schema, merged, sealed_at_s))
+                        (text.replace(INSTANCE_PLACE, instance), _delta(taken.schema, merged, sealed_at))
                         for text, merged in taken.rows.items()
                     ),
                     sum(merged.weight for merged in taken.rows.values()),
@@ -263,10 +270,10 @@ class Recorder:
                 )
                 for taken in families
             ),
-            sealed_at_s,
+            sealed_at,
         )
 
-    def _take(self, limit: int, sealed_at_s: float) -> list[_Taken]:
+    def _take(self, limit: int, sealed_at: Moment) -> list[_Taken]:
         """Empty the series, joining those that print the same labels: two instruments may share a name."""
         families: dict[str, _Taken] = {}
 
@@ -285,11 +292,11 @@ class Recorder:
         taken, self._touched = self._touched[:room], self._touched[room:]
         for series in taken:
             _move(series, family(series.schema).rows[series.text])
-            series.sealed_at_s = sealed_at_s
+            series.sealed_at = sealed_at
             exemplars, series.exemplars = series.exemplars, {}
-            for index, (word, set_at_s) in exemplars.items():
+            for index, (word, set_at) in exemplars.items():
                 row = family(series.schema.exemplars).rows[f"{index} {series.text}"]
-                row.recorded, row.value, row.set_at_s = True, word, set_at_s
+                row.recorded, row.value, row.set_at = True, word, set_at
         return list(families.values())
 
     def forget(self) -> None:
@@ -322,11 +329,11 @@ def _move(series: PendingSeries, merged: _Merged) -> None:
         merged.observed, merged.max_buckets = observed, series.max_buckets
     if series.schema.rule in {"sum", "native"}:
         merged.weight += weight
-    elif merged.value is None or (series.set_at_s or 0) >= (merged.set_at_s or 0):
-        merged.value, merged.set_at_s, merged.weight = series.value, series.set_at_s, weight
+    elif merged.value is None or (series.set_at or _NEVER) >= (merged.set_at or _NEVER):
+        merged.value, merged.set_at, merged.weight = series.value, series.set_at, weight
 
 
-def _delta(schema: Schema, merged: _Merged, sealed_at_s: float) -> str:
+def _delta(schema: Schema, merged: _Merged, sealed_at: Moment) -> str:
     """Print what is to be done to a series, as `apply.lua` reads it."""
     if not merged.recorded:
         return _REMOVED
@@ -335,6 +342,6 @@ def _delta(schema: Schema, merged: _Merged, sealed_at_s: float) -> str:
     elif merged.observed is not None:
         delta = f"{merged.max_buckets} {merged.observed.text()}"
     else:
-        age = _NEVER if merged.set_at_s is None else f"{(sealed_at_s - merged.set_at_s) * 1e3:.0f}"
+        age = _NEVER_AGE if merged.set_at is None else f"{elapsed_s(merged.set_at, sealed_at) * 1e3:.0f}"
         delta = f"{merged.value} {age}"
     return f"{_REMOVED} {delta}" if merged.removed else delta

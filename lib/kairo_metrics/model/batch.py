@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .moment import Moment
 from .schema import Schema
 
 __all__ = [
@@ -76,7 +77,7 @@ class Batch:
     Args:
         seq: 1, 2, 3, ... per writer, without gaps.
         families: the deltas.
-        sealed_at_s: the sealing instance's monotonic clock.
+        sealed_at: when it was sealed, by the clocks of the instance that sealed it.
         known: the state that its writer heard of last.
         makes_good: how many of the batches that the store lost it stands for: none if it is new, itself if it is sent
             again, and those with it that can't be.
@@ -87,7 +88,7 @@ class Batch:
 
     seq: int
     families: tuple[FamilyDelta, ...]
-    sealed_at_s: float
+    sealed_at: Moment
     known: State = State()
     makes_good: int = 0
     restores: str | None = None

@@ -63,8 +63,8 @@ class SimulatedInstance:
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._series: dict[tuple[str, str], PendingSeries] = {}
         self._loop = VirtualLoop(self.monotonic_s)
-        self.recorder = Recorder(self.monotonic_s)
         clocks = self.monotonic_s, self.wall_s
+        self.recorder = Recorder(clocks)
         self.flusher = Flusher(self.recorder, Wire(self), settings, clocks, chance.randrange)  # type: ignore[arg-type]
         self.clerk = Clerk(self.number, self.recorder, self.outbox, parcels, network.server)
 

@@ -34,13 +34,13 @@ def _cap(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
 def hours(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Give a function that lets so many hours pass."""
     passed_s = 0.0
-    clock = RECORDER.clock
+    monotonic_s, wall_s = RECORDER.clocks
 
     def go_by(more: float) -> None:
         nonlocal passed_s
         passed_s += more * HOUR_S
 
-    monkeypatch.setattr(RECORDER, "clock", lambda: clock() + passed_s)
+    monkeypatch.setattr(RECORDER, "clocks", (lambda: monotonic_s() + passed_s, lambda: wall_s() + passed_s))
     return go_by
 
 
