@@ -30,11 +30,18 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 class Sleeper(Instance):
-    """An instance whose wall clock jumps ahead when it thaws, and whose monotonic clock does not."""
+    """An instance that may be frozen from its first setting to its thaw.
+
+    The test takes some milliseconds, and in them a monotonic clock that stands still would not go on. So before the
+    thaw it shows a second more than the real one.
+    """
 
     def __init__(self, store: Store, *, frozen: bool) -> None:
-        self._behind_s = FROZEN_S if frozen else 0.0
-        clocks: Clocks = time.monotonic, lambda: time.time() - self._behind_s
+        self._frozen = frozen
+        clocks: Clocks = (
+            lambda: time.monotonic() + self._frozen * 1.0,
+            lambda: time.time() - self._frozen * FROZEN_S,
+        )
         super().__init__(store, recorder := Recorder(clocks), Flusher(recorder, store, settings(), clocks))
 
     def set(self, schema: Schema, value: float | str) -> None:
@@ -45,7 +52,7 @@ class Sleeper(Instance):
         self.flusher._outbox.next()
 
     def thaw(self) -> None:
-        self._behind_s = 0.0
+        self._frozen = False
 
 
 @pytest.mark.parametrize("sealed", [False, True], ids=["recorded before the freeze", "sealed before the freeze"])
