@@ -266,7 +266,7 @@ class Outbox:
         with self._recorder.lock:
             for family, weight in chain.from_iterable(losses):
                 if weight:
-                    self._recorder.lose(family, weight)
+                    self._recorder.count_lost(family, weight)
 
     def _count(self, outcome: str, batches: int = 1) -> None:
         if batches:

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from ..errors import TokenSourceError
-from ..instruments.catalogue import TOKEN_READS
+from ..instruments.catalogue import catalogue
 from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from .bearer_auth import BearerAuth, is_bearer
 from .token_sources import TokenSource
@@ -103,14 +103,14 @@ class TokenCache:
             self._learn_problem(err)
         else:
             self._auth, self._answered = BearerAuth(tokens), Moment.read(self._clocks)
-            TOKEN_READS.labels("done").inc()
+            catalogue().token_reads.labels("done").inc()
         finally:
             with self._guard:
                 self._reading = None
             reading.set_result(None)
 
     def _learn_problem(self, err: TokenSourceError) -> None:
-        TOKEN_READS.labels("missing" if err.final else "failed").inc()
+        catalogue().token_reads.labels("missing" if err.final else "failed").inc()
         self._problem = str(err)
         if err.final:
             self._auth, self._answered = BearerAuth(()), Moment.read(self._clocks)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..instruments.values.request_exemplar import REQUEST_EXEMPLAR
+from ..instruments.values.exemplar import REQUEST_EXEMPLAR
 from ..model.encoding import is_classic_label
 
 __all__ = ["ExemplarSource", "exemplified", "trace_of"]

@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..instruments.catalogue import DB_QUERY_DURATION
+from ..instruments.catalogue import built_catalogue
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
@@ -80,10 +80,11 @@ def _fail(error: Any) -> None:
 def _finish(execution: Any, sql: str) -> None:
     # Taken away, because an error may still follow while the rows of this query are fetched.
     started_at = vars(execution).pop("kairo_started_at", None)
-    if started_at is not None:
+    catalogue = built_catalogue()
+    if started_at is not None and catalogue is not None:
         duration_s = perf_counter() - started_at
         model, operation = _labels(execution.compiled, sql)
-        DB_QUERY_DURATION.labels(model, operation).observe(duration_s)
+        catalogue.query_duration.labels(model, operation).observe(duration_s)
 
 
 def _labels(compiled: Any, sql: str) -> tuple[str, str]:

@@ -142,7 +142,7 @@ class SimulatedInstance:
     @property
     def known_series(self) -> int:
         """How many series it has, its own counts included."""
-        return len(self._series) + len(self.recorder._own)
+        return len(self._series) + len(self.recorder._delivery_series)
 
     def pending(self) -> Weights:
         """Return by family what is recorded and not sealed, losses that are to be told included."""

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.instruments.catalogue import HTTP_REQUESTS
+from lib.kairo_metrics.instruments.catalogue import catalogue
 from tests.support.recording import Recording
 from tests.support.watched_app import call, cms, plain
 
@@ -180,7 +180,7 @@ async def test_the_answer_leaves_before_the_flush(recording: Recording) -> None:
 
 async def test_shutdown_delivers_what_is_pending(recording: Recording) -> None:
     """A SIGTERM, which the server turns into a lifespan shutdown, loses nothing."""
-    HTTP_REQUESTS.labels("GET", "/", "200").inc()
+    catalogue().requests.labels("GET", "/", "200").inc()
     messages = iter(["lifespan.startup", "lifespan.shutdown"])
     sent: list[str] = []
 

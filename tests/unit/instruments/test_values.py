@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import install
 from tests.support.instance import happened
@@ -136,7 +136,7 @@ async def test_threads_never_make_half_an_observation(recording: Recording, regi
 
 ADOPTION = """
 import asyncio
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 
 registry = CollectorRegistry()
 early = Counter("early", "Made and counted before the package was imported.", ["kind"])
@@ -294,3 +294,22 @@ assert not failures, failures[:3]
 def test_instruments_in_use_are_adopted_without_a_stumble() -> None:
     """Threads that observe while an instrument is adopted meet no half-made one."""
     subprocess.run([sys.executable, "-c", RACE], check=True, timeout=60)
+
+
+async def test_methods_take_their_arguments_by_name(recording: Recording, registry: CollectorRegistry) -> None:
+    """A program may call prometheus_client's methods with keywords, as it could before."""
+    Info("mail_build", "Build.", registry=registry).info(val={"version": "2"})
+    Enum("mail_phase", "Phase.", states=["on", "off"], registry=registry).state(state="off")
+    Gauge("mail_age", "Age.", multiprocess_mode="mostrecent", registry=registry).set_function(f=lambda: 7.0)
+    sent = Counter("mail_sent", "Sent.", ["to"], registry=registry)
+    for to in "ab":
+        sent.labels(to).inc()
+    sent.remove_by_labels(labels={"to": "a"})
+    sent.remove_by_labels({})
+    assert await recording.samples("mail_") == {
+        'mail_build_info{version="2"}': 1,
+        'mail_phase{mail_phase="on"}': 0,
+        'mail_phase{mail_phase="off"}': 1,
+        "mail_age": 7,
+        'mail_sent_total{to="b"}': 1,
+    }

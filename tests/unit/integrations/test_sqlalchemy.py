@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
+from lib.kairo_metrics.instruments.catalogue import catalogue
 from lib.kairo_metrics.integrations import sqlalchemy as integration
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 
@@ -66,6 +67,12 @@ class Book(Base):
 VISITS = Table("visits", MetaData(), Column("id", Integer, primary_key=True))
 
 Counts = dict[tuple[str, str], float]
+
+
+@pytest.fixture(autouse=True)
+def _metrics_on() -> None:
+    """Build the catalogue, as it is built where metrics are on."""
+    catalogue()
 
 
 @pytest.fixture
