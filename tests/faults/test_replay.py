@@ -134,7 +134,7 @@ async def test_a_doubtful_batch_is_not_sent_under_another_id(start: Start, proxy
     with pytest.raises(StoreUnavailable):
         await instance.flusher.aflush()
     proxy.listen()
-    instance.flusher._outbox._heard_at = Moment(float("-inf"), float("-inf"))
+    instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 11
 

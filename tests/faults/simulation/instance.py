@@ -214,7 +214,7 @@ class SimulatedInstance:
         self.alive, self.frozen, self.wake_s = False, False, float("inf")
         self._network.server.evicted.discard(self.outbox._writer.id if self.outbox._writer else "")
         for _ in range(3):  # a request that is cancelled waits for its flush all the same
-            for task in {*self._tasks, *self.flusher._flights.values()}:
+            for task in {*self._tasks, *self.flusher._flushes.values()}:
                 task.cancel()
             self._loop.run_ready()
         self._loop.close()
