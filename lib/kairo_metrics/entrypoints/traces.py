@@ -25,7 +25,7 @@ _logged: set[type[Exception]] = set()
 
 
 def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
-    """Return `trace_id` and `span_id` from the request's `traceparent`; None if it has none, or its trace is not sampled.
+    """Return `trace_id` and `span_id` from the request's `traceparent`; None if there is none, or if it is not sampled.
 
     Source: W3C Trace Context, section 3.2
 
