@@ -131,7 +131,7 @@ def test_acknowledged_batches_are_sent_again_from_the_gap_on(desk: Desk) -> None
 
 
 def test_a_gap_before_the_kept_batches_makes_a_new_writer(desk: Desk) -> None:
-    """If the store has lost batches that are not kept any more, the rest goes under a new id, and the loss is counted."""
+    """If the store has lost batches that are not kept any more, the rest gets a new id, and the loss is counted."""
     for _ in range(70):
         desk.deliver()
     writer = desk.outbox.writer
