@@ -31,7 +31,7 @@ class PendingSeries:
     Attributes:
         amounts: what was added, by the 1-based index of a number in the packed line.
         value: what was set last, as text.
-        set_at: when it was set; None if it was never set.
+        set_at: when it was set, as a `Moment` without its names; None if it was never set.
         exemplars: the newest exemplar of each number, by the same index, and when it came.
         observed: what a native histogram has observed.
         max_buckets: how many buckets `observed` may have.
@@ -59,11 +59,11 @@ class PendingSeries:
         self.schema = schema
         self.text = text
         self.amounts: defaultdict[int, float] = defaultdict(float)
-        self.exemplars: dict[int, tuple[str, Moment]] = {}
+        self.exemplars: dict[int, tuple[str, tuple[float, float]]] = {}
         self.observed: NativeCounts | None = None
         self.max_buckets = 0
         self.value = "0.0"
-        self.set_at: Moment | None = None
+        self.set_at: tuple[float, float] | None = None
         self.sealed_at: Moment | None = None
         self.weight = 0.0
         self.touched = False
