@@ -53,11 +53,10 @@ WRITING = """
     errors config config.settings
     entrypoints entrypoints.asgi entrypoints.routes entrypoints.traces
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
-    instruments.recorder instruments.values instruments.values.base instruments.values.counter
-    instruments.values.gauge instruments.values.histogram_summary instruments.values.info_stateset
-    instruments.values.request_exemplar
+    instruments.recorder instruments.values instruments.values.counter instruments.values.exemplar
+    instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
-    model model.batch model.delivery_metrics model.encoding model.schema
+    model model.batch model.delivery_metrics model.encoding model.moment model.schema
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
 """
 READING = """

@@ -17,7 +17,7 @@ from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
 from ..errors import ReceiverError, StoreError
-from ..instruments.catalogue import PUSHES
+from ..instruments.catalogue import catalogue
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
 
@@ -71,14 +71,14 @@ async def _push(reader: StateReader, settings: Settings, push_settings: PushSett
             await asyncio.to_thread(receiver.send, body, deadline_s)
             taken += samples
     except StoreError as err:
-        PUSHES.labels("failed").inc()
+        catalogue().pushes.labels("failed").inc()
         _log.error("the metrics were not pushed: %s", err)
         return _text(503, str(err))
     except ReceiverError as err:
-        PUSHES.labels("refused" if err.final else "failed").inc()
+        catalogue().pushes.labels("refused" if err.final else "failed").inc()
         _log.error("the metrics were not pushed: %s", err)
         return _text(502, f"{err} ({taken} samples were taken before)")
-    PUSHES.labels("done").inc()
+    catalogue().pushes.labels("done").inc()
     return _text(200, f"pushed {taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}")
 
 

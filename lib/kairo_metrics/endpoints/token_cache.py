@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
 from ..errors import TokenSourceError
-from ..instruments.catalogue import TOKEN_READS
+from ..instruments.catalogue import catalogue
+from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from .bearer_auth import BearerAuth, is_bearer
 from .token_sources import TokenSource
 
@@ -22,8 +22,6 @@ _log = logging.getLogger("kairo_metrics")
 _PAUSE_S = 30.0
 # A token that was withdrawn opens for so long at most, even if nobody presents its successor.
 _LONGEST_TRUST_S = 300.0
-
-Moment = tuple[float, float]
 
 
 class TokenCache:
@@ -47,7 +45,7 @@ class TokenCache:
         self,
         tokens: Sequence[str] = (),
         source: TokenSource | None = None,
-        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+        clocks: Clocks = CLOCKS,
     ) -> None:
         self._source = source
         self._clocks = clocks
@@ -76,7 +74,7 @@ class TokenCache:
         if self._source is not None:
             if not is_bearer(headers):
                 return False  # whatever the tokens are: strangers without one don't make us ask
-            if not self._auth.accepts(headers) or self._older(self._answered, _LONGEST_TRUST_S):
+            if not self._auth.accepts(headers) or self._is_older(self._answered, _LONGEST_TRUST_S):
                 await self._refresh(self._source, patience_s)
         auth = self._auth
         if not auth.configured:
@@ -87,11 +85,11 @@ class TokenCache:
     async def _refresh(self, source: TokenSource, patience_s: float) -> None:
         """Wait until the source has been asked: by a thread that runs already, by a new one, or not at all."""
         with self._guard:
-            if self._reading is None and self._older(self._asked, _PAUSE_S):
+            if self._reading is None and self._is_older(self._asked, _PAUSE_S):
                 reading: Future[None] = Future()
                 reading.set_running_or_notify_cancel()  # one request that gives up must not end it for the others
                 threading.Thread(target=self._read, args=(source, reading), daemon=True).start()
-                self._reading, self._asked = reading, self._now()
+                self._reading, self._asked = reading, Moment.read(self._clocks)
             waited_for = self._reading
         if waited_for is not None:
             with suppress(TimeoutError):
@@ -104,18 +102,18 @@ class TokenCache:
         except TokenSourceError as err:
             self._learn_problem(err)
         else:
-            self._auth, self._answered = BearerAuth(tokens), self._now()
-            TOKEN_READS.labels("done").inc()
+            self._auth, self._answered = BearerAuth(tokens), Moment.read(self._clocks)
+            catalogue().token_reads.labels("done").inc()
         finally:
             with self._guard:
                 self._reading = None
             reading.set_result(None)
 
     def _learn_problem(self, err: TokenSourceError) -> None:
-        TOKEN_READS.labels("missing" if err.final else "failed").inc()
+        catalogue().token_reads.labels("missing" if err.final else "failed").inc()
         self._problem = str(err)
         if err.final:
-            self._auth, self._answered = BearerAuth(()), self._now()
+            self._auth, self._answered = BearerAuth(()), Moment.read(self._clocks)
         kept = "the last known tokens stay good" if self._auth.configured else "the metrics endpoint answers 503"
         _log.error("the metrics token could not be read, %s: %s", kept, err.detail)
 
@@ -124,10 +122,6 @@ class TokenCache:
             self._warned = True
             _log.error("METRICS_AUTH_TOKEN is not set: the metrics endpoint answers 503 until it is")
 
-    def _now(self) -> Moment:
-        monotonic, wall = self._clocks
-        return monotonic(), wall()
-
-    def _older(self, moment: Moment | None, limit_s: float) -> bool:
-        """Tell whether something is so long ago by either clock, or has never been."""
-        return moment is None or max(now - then for now, then in zip(self._now(), moment, strict=True)) >= limit_s
+    def _is_older(self, moment: Moment | None, limit_s: float) -> bool:
+        """Return whether the moment is at least `limit_s` ago, or None: it has not come yet."""
+        return moment is None or elapsed_s(moment, Moment.read(self._clocks)) >= limit_s

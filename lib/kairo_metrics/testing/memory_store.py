@@ -13,6 +13,7 @@ from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Un
 from ..model.delivery_metrics import OVERFLOWED
 from ..model.encoding import label_text, pack_line
 from ..model.leases import fold_rule, residual_text
+from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from ..model.native_counts import NativeCounts
 from ..model.recovery import Recovery
 from ..model.schema import Schema
@@ -57,7 +58,7 @@ class MemoryStore:
     Args:
         settings: shards, the cap of series and their life.
         clock_ms: the store's clock.
-        clock_s: the monotonic clock by which batches are sealed.
+        clocks: the monotonic and the wall clock by which batches are sealed.
 
     Example:
         >>> import asyncio
@@ -68,12 +69,12 @@ class MemoryStore:
         self,
         settings: Settings,
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
-        clock_s: Callable[[], float] = time.monotonic,
+        clocks: Clocks = CLOCKS,
     ) -> None:
         self.is_loaded = True
         self._settings = settings
         self._clock_ms = clock_ms
-        self._clock_s = clock_s
+        self._clocks = clocks
         self._shards = [_Shard() for _ in range(settings.shards)]
         self._run = ServerRun()
 
@@ -98,7 +99,7 @@ class MemoryStore:
         )
         if unannounced:
             return Unannounced(unannounced)
-        age_ms = int((self._clock_s() - batch.sealed_at_s) * 1000)
+        age_ms = int(elapsed_s(batch.sealed_at, Moment.read(self._clocks)) * 1000)
         counts = [self._apply_family(shard, delta, now_ms, age_ms) for delta in batch.families]
         overflowed = tuple(
             position for position, delta in enumerate(batch.families) if counts[position] and _is_told(delta.schema)

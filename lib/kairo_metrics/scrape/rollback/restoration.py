@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -13,6 +12,7 @@ from ...model.batch import Applied, Batch, Duplicate, FamilyDelta, Refused, Stat
 from ...model.delivery_metrics import BATCHES, RESTORED
 from ...model.encoding import SeriesNumbers, label_text, number_text
 from ...model.labels import label_pairs
+from ...model.moment import Moment
 from ...model.recovery import Recovery
 from ...model.schema import Schema
 from ...store.command_flow import CommandFlow
@@ -48,7 +48,7 @@ def restore(
     seq = 0
     while part := list(islice(series, _SERIES_PER_BATCH)):
         seq += 1
-        batch = Batch(seq, _families(part), time.monotonic(), known, restores=recovery.account if recovery else "")
+        batch = Batch(seq, _families(part), Moment.read(), known, restores=recovery.account if recovery else "")
         verdict = yield from store.apply(writer, batch)
         if isinstance(verdict, Refused):  # what can't be written, the page adds for as long as its function remembers
             kept = (delta for position, delta in enumerate(batch.families) if position not in verdict.positions)

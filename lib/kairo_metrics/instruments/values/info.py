@@ -1,4 +1,4 @@
-"""What an info and an enum say, which prometheus_client keeps in no value."""
+"""The value under an info or an enum, which prometheus_client gives none."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from prometheus_client import Enum
 
 from ...model.encoding import info_word
 from ...model.schema import Schema
-from ..pending_series import PendingSeries
-from .base import RECORDER, schema_of, series_of
+from ..pending_series import PendingSeries, new_series, schema_of
+from .value import RECORDER
 
-__all__ = ["Word"]
+__all__ = ["InfoValue"]
 
 
-class Word:
-    """The series of one info or enum, new and announced; of what instances say, the newest is shown.
+class InfoValue:
+    """The series of one info or enum: of the values that instances set, the newest is shown.
 
     Args:
         instrument: a child, or an instrument without labels.
@@ -25,13 +25,13 @@ class Word:
     __slots__ = ("series",)
 
     def __init__(self, instrument: Any) -> None:
-        self.series: PendingSeries = series_of(_schema(instrument), instrument._labelnames, instrument._labelvalues)  # noqa: SLF001
+        self.series: PendingSeries = new_series(_schema(instrument), instrument._labelnames, instrument._labelvalues)  # noqa: SLF001
         self.series.value = _printed(instrument)
         with RECORDER.lock:
             RECORDER.touch(self.series)
 
-    def follow(self, instrument: Any) -> None:
-        """Say what the instrument says now."""
+    def record(self, instrument: Any) -> None:
+        """Record the instrument's present value."""
         with RECORDER.lock:
             RECORDER.replace(self.series, _printed(instrument))
 
@@ -42,7 +42,7 @@ def _printed(instrument: Any) -> str:
 
 
 def _schema(instrument: Any) -> Schema:
-    name, labelnames, text = instrument._name, instrument._labelnames, instrument._documentation  # noqa: SLF001
+    name, labelnames, help_text = instrument._name, instrument._labelnames, instrument._documentation  # noqa: SLF001
     if isinstance(instrument, Enum):
-        return schema_of(name, "stateset", labelnames, text, states=tuple(instrument._states))  # noqa: SLF001
-    return schema_of(name, "info", labelnames, text)
+        return schema_of(name, "stateset", labelnames, help_text, states=tuple(instrument._states))  # noqa: SLF001
+    return schema_of(name, "info", labelnames, help_text)
