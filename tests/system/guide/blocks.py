@@ -17,7 +17,7 @@ CLASSES = {
         "1-install-prometheus/2",
         "1-install-prometheus/3",
         "2-configure-systemd/1",
-        "option-3-push-where-nobody-can-scrape/2",
+        "option-3-push-where-prometheus-cant-scrape/2",
         "generate-a-secure-token/1",
         "protection-of-the-endpoint/1",
         "rotate-the-token/2",
@@ -34,7 +34,7 @@ CLASSES = {
     # needs an account, an engine, a cluster or systemd: each command is held against its program's own help
     "commands": (
         "2-configure-systemd/2",
-        "option-3-push-where-nobody-can-scrape/1",
+        "option-3-push-where-prometheus-cant-scrape/1",
         "configure-it-in-the-application/1",
         "configure-it-in-the-application/2",
         "rotate-the-token/1",

@@ -75,7 +75,7 @@ def the_service_is_installed(guide: Guide, operator: Operator) -> None:
 def the_push_arrives(guide: Guide, operator: Operator) -> None:
     """The receiver gets samples, and the answer says how many."""
     before = len(operator.deployment.receiver.received)
-    said = operator.run(guide.block("option-3-push-where-nobody-can-scrape/2"))
+    said = operator.run(guide.block("option-3-push-where-prometheus-cant-scrape/2"))
     assert re.match(r"pushed [1-9]\d* samples of ", said), said
     assert len(operator.deployment.receiver.received) > before
 
@@ -170,7 +170,7 @@ def a_request_is_counted(guide: Guide, operator: Operator) -> None:
 RUNS: dict[str, Callable[[Guide, Operator], None]] = {
     "prerequisites/1": variables_are_set,
     "2-configure-systemd/1": the_service_is_installed,
-    "option-3-push-where-nobody-can-scrape/2": the_push_arrives,
+    "option-3-push-where-prometheus-cant-scrape/2": the_push_arrives,
     "generate-a-secure-token/1": a_token_is_made,
     "protection-of-the-endpoint/1": the_door_is_shut,
     "rotate-the-token/2": both_tokens_are_good,
