@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promql_parser import VectorSelector
+
 from .history import History, Labels
 from .promql import Scalar, instant, ranged
 from .promql.engine import matcher, parsed
@@ -82,7 +84,7 @@ class BuiltIn:
         if selector is None:
             return [series.labels for series in self._history.select(None, lambda _labels: True, *bounds)]
         expression = parsed(selector)
-        if type(expression).__name__ != "VectorSelector":
+        if not isinstance(expression, VectorSelector):
             raise QueryError(f"match[] must be a selector such as up{{job='cms'}}, not {selector}")
         found = self._history.select(expression.name, matcher(expression), *bounds)
         return [series.labels for series in found]
