@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from ..errors import SettingsError
 
-__all__ = ["Host", "RedisAddress", "check_redis_url", "read_redis_url"]
+__all__ = ["Host", "RedisAddress", "check_redis_url", "read_redis_url", "without_password"]
 
 Host = tuple[str, int]
 
@@ -19,6 +20,10 @@ _OPTIONS = frozenset({"db"})
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
 # The login in front of the hosts is for Redis; these are the names that other clients have for the sentinels' own.
 _SENTINEL_LOGIN = ("sentinel_username", "sentinel_password")
+_SHOWN = re.compile(
+    r"(?P<scheme>rediss?(?:\+sentinel)?://|unix://)(?:[^/?#]*@)?"
+    r"(?P<place>[A-Za-z0-9.-]*(?::\d+)?(?:,[A-Za-z0-9.-]+(?::\d+)?)*(?:/[^?#@]*)?)(?:[?#].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,20 @@ def check_redis_url(variable: str, url: str) -> None:
         raise SettingsError(
             variable, f"has an option that is not known here: {unknown[0]!r}; known are {sorted(known)}"
         )
+
+
+def without_password(redis_url: str) -> str:
+    """Return `redis_url` without its user, password and options.
+
+    Example:
+        >>> without_password("rediss://default:secret@example.com:6379/0")
+        'rediss://example.com:6379/0'
+        >>> without_password("redis+sentinel://:secret@10.0.0.1,10.0.0.2:26380/main")
+        'redis+sentinel://10.0.0.1,10.0.0.2:26380/main'
+    """
+    shown = _SHOWN.fullmatch(redis_url)
+    # A URL of an unknown shape may hold its password anywhere.
+    return f"{shown['scheme']}{shown['place']}" if shown else "at the address that is set (not shown)"
 
 
 def _host(text: str, port: int) -> Host:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable
 
 from ..config.dev_settings import DevSettings
+from ..config.redis_url import without_password
 from ..hosting.function import Function
 from ..hosting.rewrites import VercelJson
 from .dashboard.app import PREFIX
 
-__all__ = ["banner", "scrape_config", "without_password"]
+__all__ = ["banner", "scrape_config"]
 
 _METRICS_PATH = "/api/metrics"
 _PRIVATE = " (private: it ends with this server)"
-_REDIS_URL = re.compile(
-    r"(?P<scheme>rediss?(?:\+sentinel)?://|unix://)(?:[^/?#]*@)?"
-    r"(?P<place>[A-Za-z0-9.-]*(?::\d+)?(?:,[A-Za-z0-9.-]+(?::\d+)?)*(?:/[^?#@]*)?)(?:[?#].*)?"
-)
 
 
 def banner(
@@ -75,17 +71,3 @@ def scrape_config(port: int, token: str) -> str:
       credentials: {json.dumps(token)}
     scrape_interval: 30s
     scrape_timeout: 10s"""
-
-
-def without_password(redis_url: str) -> str:
-    """Return `redis_url` without its user, password and options.
-
-    Example:
-        >>> without_password("rediss://default:secret@example.com:6379/0")
-        'rediss://example.com:6379/0'
-        >>> without_password("redis+sentinel://:secret@10.0.0.1,10.0.0.2:26380/main")
-        'redis+sentinel://10.0.0.1,10.0.0.2:26380/main'
-    """
-    shown = _REDIS_URL.fullmatch(redis_url)
-    # A URL of an unknown shape may hold its password anywhere.
-    return f"{shown['scheme']}{shown['place']}" if shown else "at the address that is set (not shown)"

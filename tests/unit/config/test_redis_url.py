@@ -1,10 +1,10 @@
-"""What the dev server prints when it starts."""
+"""Addresses of Redis."""
 
 from __future__ import annotations
 
 import pytest
 
-from lib.kairo_metrics.dev.banner import without_password
+from lib.kairo_metrics.config.redis_url import without_password
 
 
 @pytest.mark.parametrize(
