@@ -255,7 +255,11 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
     [
         ("api/broken.py", "1 / 0\n", "ZeroDivisionError"),
         ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "its startup failed"),
-        ("vercel.json", json.dumps({"rewrites": [{"source": "/x", "destination": "/api/x"}]}), "which is no function"),
+        (
+            "vercel.json",
+            json.dumps({"rewrites": [{"source": "/x", "destination": "/api/x"}]}),
+            "which is not a function",
+        ),
     ],
 )
 def test_a_project_that_cannot_be_served_ends_the_server(

@@ -1,4 +1,4 @@
-"""What the dev server prints when it is up: the addresses, the token, and lines ready to paste."""
+"""The text that the dev server prints at its start: addresses, the token, and lines to paste."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PRIVATE = " (private: it ends with this server)"
 def banner(
     settings: DevSettings, functions: Iterable[Function], vercel: VercelJson, *, own_redis: bool, dashboard: str = ""
 ) -> str:
-    """Return the text; it shows the token, which is there to be pasted, and never a password of Redis.
+    """Return the text. It shows the token, so that it can be pasted, and never the password of Redis.
 
     Args:
-        settings: the complete settings: nothing in them is None, but for one of token and token source.
-        functions: what is served.
-        vercel: the rewrites that lead to them.
+        settings: the complete settings: only the token or its source is None, and perhaps the Prometheus.
+        functions: the functions that are served.
+        vercel: the rewrites to them.
         own_redis: whether the Redis is private to this server.
-        dashboard: where the numbers of the dashboard come from; empty if there is none.
+        dashboard: where the dashboard gets its data; empty if there is no dashboard.
     """
     base = f"http://127.0.0.1:{settings.port}"
     served = [(function.path, str(function.file)) for function in functions]
@@ -42,7 +42,7 @@ def banner(
         f"  Redis  {without_password(settings.redis_url or '')}{_PRIVATE if own_redis else ''}",
     ]
     if not settings.enabled:
-        lines += ["  Metrics are off: ENABLE_METRICS says so."]
+        lines += ["  Metrics are off, because ENABLE_METRICS is false."]
     elif any(path == _METRICS_PATH for path, _ in served):
         token = settings.auth_token or f"<the token of {settings.auth_token_source}>"
         header = shlex.quote(f"Authorization: Bearer {token}")
@@ -59,7 +59,7 @@ def banner(
 
 def scrape_config(port: int, token: str) -> str:
     """Return the entry for `scrape_configs` that makes Prometheus scrape this server."""
-    # A string of JSON is one of YAML too, whatever is in the token.
+    # A JSON string is also a YAML string, with any characters in the token.
     return f"""\
   - job_name: kairo-cms-development
     metrics_path: {_METRICS_PATH}

@@ -322,7 +322,7 @@ def test_what_can_not_be_drawn_is_said_on_its_panel(browser: Browser, tmp_path: 
         dashboard = DashboardPage(browser.new_context(viewport=DESKTOP), server).open()
         expect(dashboard.panel("Fine").locator(".value")).to_have_text("42", timeout=20_000)
         expect(dashboard.panel("Beyond").locator(".state")).to_have_text(
-            "A subquery is not known to the built-in engine: set PROMETHEUS_URL to ask a real Prometheus"
+            "A subquery is not supported by the built-in engine: set PROMETHEUS_URL to query a real Prometheus"
         )
         expect(dashboard.panel("Typo").locator(".state")).to_contain_text("in the query: rate(up")
         expect(dashboard.panel("Map").locator(".state")).to_contain_text("does not draw panels of the type “geomap”")

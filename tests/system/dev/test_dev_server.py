@@ -246,9 +246,13 @@ def test_a_broken_function_is_reported_with_its_traceback(project: Path) -> None
     ("file", "text", "message"),
     [
         ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "its startup failed"),
-        ("api/hello/index.py", HELLO, "are both /api/hello"),
+        ("api/hello/index.py", HELLO, "both have the path /api/hello"),
         ("api/[id].py", HELLO, "dynamic segments"),
-        ("vercel.json", '{"rewrites": [{"source": "/x", "destination": "/api/x"}]}', "'/api/x', which is no function"),
+        (
+            "vercel.json",
+            '{"rewrites": [{"source": "/x", "destination": "/api/x"}]}',
+            "'/api/x', which is not a function",
+        ),
     ],
 )
 def test_a_project_that_vercel_would_not_serve_is_refused(project: Path, file: str, text: str, message: str) -> None:

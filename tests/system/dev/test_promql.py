@@ -11,7 +11,7 @@ import pytest
 
 from lib.kairo_metrics.dev.dashboard.history import NAME, History, Labels, labels_of
 from lib.kairo_metrics.dev.dashboard.promql import instant, ranged
-from lib.kairo_metrics.dev.dashboard.query_error import NotKnownHere, QueryError
+from lib.kairo_metrics.dev.dashboard.query_error import NotSupported, QueryError
 from tests.support.prometheus_server import prometheus_server
 from tests.support.promql_pair import PromqlPair, Scrape
 
@@ -299,9 +299,12 @@ def test_what_is_not_built_in_is_named(query: str, named: str) -> None:
     """What the engine does not know is said, with the way out, and never answered by a guess."""
     history = History(keep_ms=60_000)
     history.add(1_000, {labels_of({NAME: "level"}): 1.0, labels_of({NAME: "requests_total"}): 1.0})
-    with pytest.raises(NotKnownHere) as err:
+    with pytest.raises(NotSupported) as err:
         instant(history, query, 2_000)
-    assert str(err.value) == f"{named} is not known to the built-in engine: set PROMETHEUS_URL to ask a real Prometheus"
+    assert (
+        str(err.value)
+        == f"{named} is not supported by the built-in engine: set PROMETHEUS_URL to query a real Prometheus"
+    )
 
 
 def test_the_history_forgets_and_stays_small() -> None:
@@ -332,5 +335,5 @@ def test_a_series_that_left_the_page_leaves_the_dashboard() -> None:
 def test_a_query_that_asks_for_too_much_is_refused() -> None:
     """A page can't hold the functions up with a query of a million steps."""
     history = History(keep_ms=60_000)
-    with pytest.raises(QueryError, match="shorter time or a longer step"):
+    with pytest.raises(QueryError, match="shorter time range or a longer step"):
         ranged(history, "up", range(3_000))

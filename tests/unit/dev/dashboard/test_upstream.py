@@ -48,7 +48,7 @@ def test_a_login_goes_to_the_prometheus_and_nowhere_else() -> None:
     with answering(200, '{"status": "success", "data": []}') as (address, requests):
         upstream = Upstream(f"http://me:p%40ss@{address}/base/")
         assert upstream.get("query", "query=up").status == 200
-        assert upstream.shown == f"http://{address}/base"
+        assert upstream.address == f"http://{address}/base"
         [(path, headers)] = requests
         assert path == "/base/api/v1/query?query=up"
         assert headers["Authorization"] == "Basic bWU6cEBzcw=="
@@ -61,8 +61,13 @@ def test_a_login_goes_to_the_prometheus_and_nowhere_else() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "reason"),
     [
-        (200, "<html>Welcome</html>", "text/html", "answers 200 and is no Prometheus: <html>Welcome</html>"),
-        (401, "Unauthorized", "text/plain", "answers 401 and is no Prometheus: Unauthorized"),
+        (
+            200,
+            "<html>Welcome</html>",
+            "text/html",
+            "is not the address of a Prometheus: it answers 200: <html>Welcome</html>",
+        ),
+        (401, "Unauthorized", "text/plain", "is not the address of a Prometheus: it answers 401: Unauthorized"),
     ],
 )
 def test_what_is_no_prometheus_is_named(status: int, body: str, kind: str, reason: str) -> None:
