@@ -45,7 +45,7 @@ def test_it_reads_writes_misses_and_fails() -> None:
     with dev_server() as server:
         ran = demo(server.port, "--seconds", "27")
         assert ran.returncode == 0, ran.stdout + ran.stderr
-        assert f"See it move: {server.url}/dashboard" in ran.stdout
+        assert f"Watch it at {server.url}/dashboard" in ran.stdout
         counted = requests(server)
         assert {method for method, _, _ in counted} == {"GET", "POST", "PUT", "DELETE"}
         assert {status for _, _, status in counted} >= {"200", "201", "404", "409", "422", "503"}
