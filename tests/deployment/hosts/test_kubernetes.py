@@ -257,9 +257,9 @@ def test_rules_become_a_manifest_unchanged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({}, "there are no files of rules"),
+        ({}, "there are no files with rules"),
         ({"a.yml": "rules: []"}, "a.yml holds no groups"),
-        ({"a.yml": RULE, "b.yml": RULE}, "two groups are called first"),
+        ({"a.yml": RULE, "b.yml": RULE}, "two groups have the name first"),
     ],
 )
 def test_rules_that_make_no_manifest_are_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:

@@ -69,5 +69,5 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path: Path) -> None:
     """A slip in the command deletes nothing."""
     (tmp_path / "precious").touch()
     built = subprocess.run([sys.executable, BUNDLE, "--target", tmp_path], capture_output=True, text=True, check=False)
-    assert (built.returncode, "exists and is no earlier bundle" in built.stderr) == (2, True)
+    assert (built.returncode, "exists and is not an earlier bundle" in built.stderr) == (2, True)
     assert (tmp_path / "precious").exists()
