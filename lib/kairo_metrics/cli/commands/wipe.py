@@ -7,8 +7,8 @@ import json
 import sys
 from collections import defaultdict
 
+from ...config.redis_url import without_password
 from ...config.settings import Settings
-from ...dev.banner import without_password
 from ...errors import SettingsError
 from ...exposition.family import Family
 from ...store.admin.deletion import DeletionPlan, delete, plan_deletion

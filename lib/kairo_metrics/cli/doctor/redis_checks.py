@@ -13,8 +13,8 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
+from ...config.redis_url import without_password
 from ...config.settings import Settings
-from ...dev.banner import without_password
 from ...errors import StoreError, StoreRefused, StoreUnavailable
 from ...store.admin.inspection import Refusal, ServerFacts, ping, probe_rights, read_clock_ms, read_facts
 from ...store.command_flow import CommandFlow, run_flow
