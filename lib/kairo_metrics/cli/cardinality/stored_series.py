@@ -67,6 +67,8 @@ class StoredFamily:
                 return float(sum(map(int, numbers[1:])))
             case "counter" | "summary":
                 return float(numbers[0])
+            case "native":
+                return float(numbers[1])
         return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from dataclasses import asdict, dataclass
 
 from ...config.settings import Settings
@@ -12,7 +11,8 @@ from ...model.labels import labels_of
 from ...store.redis_store import RedisStore
 from ..cardinality.ranking import rank_families, rank_labels, rank_series
 from ..cardinality.stored_series import Inventory, take_inventory
-from ..store_access import duration, read_store, short, unknown_metric
+from ..formatting import duration, finite, short
+from ..store_access import read_store, unknown_metric
 from ..table import print_table
 from ..terminal import Progress, Terminal
 
@@ -121,7 +121,7 @@ def _families(inventory: Inventory, max_series: int, *, written_first: bool) -> 
                 "series": rank.series,
                 "share_of_cap": share,
                 "written": rank.written,
-                "counted": _plain(rank.counted),
+                "counted": _json_number(rank.counted),
                 "last_written_ms": rank.touched_ms,
             }
         )
@@ -145,7 +145,7 @@ def _label_sets(inventory: Inventory, *, newest_first: bool) -> _View:
     entries: list[dict[str, object]] = [
         {
             "labels": labels_of(rank.text),
-            "counted": _plain(rank.counted),
+            "counted": _json_number(rank.counted),
             "first_written_ms": rank.created_ms,
             "last_written_ms": rank.touched_ms,
         }
@@ -172,6 +172,5 @@ def _shown(counted: float | None) -> str:
     return "-" if counted is None else short(counted)
 
 
-def _plain(counted: float | None) -> float | str | None:
-    """JSON has no infinity."""
-    return counted if counted is None or math.isfinite(counted) else str(counted)
+def _json_number(counted: float | None) -> float | str | None:
+    return None if counted is None else finite(counted)
