@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["restore"]
 
 _SERIES_PER_BATCH = 1_000
-_MAX_NATIVE_BUCKETS = 160
+# More than any histogram has, so that nothing is made coarser. The instances' own limits apply to their next batches.
+_NATIVE_BUCKETS_AT_MOST = 1_000_000_000
 
 
 def restore(
@@ -91,7 +92,7 @@ def _families(part: Sequence[tuple[Schema, str, bytes]]) -> tuple[FamilyDelta, .
 def _delta(schema: Schema, numbers: bytes) -> str:
     """Print a row as what is to be added, as `apply.lua` reads it."""
     if schema.rule == "native":
-        return f"{_MAX_NATIVE_BUCKETS} {numbers.decode()}"
+        return f"{_NATIVE_BUCKETS_AT_MOST} {numbers.decode()}"
     return " ".join(f"{place} {word}" for place, word in enumerate(numbers.decode().split(), start=1))
 
 
