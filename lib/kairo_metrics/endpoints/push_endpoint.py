@@ -78,6 +78,9 @@ async def _push(reader: StateReader, settings: Settings, push_settings: PushSett
         PUSHES.labels("refused" if err.final else "failed").inc()
         _log.error("the metrics were not pushed: %s", err)
         return _text(502, f"{err} ({taken} samples were taken before)")
+    except Exception:
+        PUSHES.labels("failed").inc()
+        raise
     PUSHES.labels("done").inc()
     return _text(200, f"pushed {taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}")
 

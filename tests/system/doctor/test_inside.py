@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from lib.kairo_metrics.endpoints.token_sources import SecretsManager
 from lib.kairo_metrics.model.delivery_metrics import LOST
 from tests.support.doctor_run import TOKEN, Doctor, filled, healthy
 from tests.support.instance import Start
@@ -90,6 +91,20 @@ def test_a_refusing_aws_is_quoted(doctor: Doctor, refusing_aws: str) -> None:
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_PARAMETER="/kairo")
     assert report.mark("token-source") == "fail"
     assert refusing_aws in report.said("token-source")
+
+
+def test_an_unexpected_error_of_aws_is_a_failed_check(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report goes on to the next check, and names the error without its message, which may hold the token."""
+
+    def fail(_: SecretsManager) -> tuple[str, ...]:
+        raise KeyError(TOKEN)
+
+    monkeypatch.setattr(SecretsManager, "read", fail)
+    report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_SECRET_ID="kairo")
+    assert report.mark("token-source") == "fail"
+    assert "KeyError" in report.said("token-source")
+    assert TOKEN not in report.printed
+    assert "redis" in report.checks
 
 
 def test_a_namespace_without_metrics_is_told(doctor: Doctor, redis_url: str) -> None:

@@ -87,6 +87,9 @@ def check_tokens(settings: Settings, limit_s: float) -> Iterator[Finding]:
         except TimeoutError:
             yield fail("token-source", f"AWS did not answer within {limit_s:g} s", "let this network reach AWS")
             return
+        except Exception as err:  # noqa: BLE001  the message may hold the token
+            yield fail("token-source", f"AWS could not be asked: {type(err).__qualname__}", f"correct {variable}")
+            return
         yield ok("token-source", f"{variable} is readable, and holds {_tokens(tokens)}")
     elif not tokens:
         yield fail(
