@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Send
@@ -60,8 +61,6 @@ class MetricsEndpoint:
             return
         response = await self._respond(Request(scope))
         await response(scope, receive, send)
-        if self._reader:
-            await self._reader.maintain()  # the scraper has its page by now
 
     async def _respond(self, request: Request) -> Response:
         reader = self._reader
@@ -89,10 +88,10 @@ class MetricsEndpoint:
             escaping=form.escaping or UNDERSCORES,
         )
         try:
-            page = await reader.read_page(started_s, patience_s, names, extras)
+            page, upkeep = await reader.read_page(started_s, patience_s, names, extras)
         except StoreError as err:
             return _text(503, str(err))
-        return _response(request, page, form)
+        return _response(request, page, form, BackgroundTask(reader.maintain, upkeep))
 
     def _patience_s(self, request: Request) -> float:
         """Return the seconds this scrape may take: the scraper's time limit, below our own."""
@@ -104,7 +103,7 @@ class MetricsEndpoint:
         return min(limit_s, asked_s * _SHARE_OF_PATIENCE) if asked_s > 0 and not math.isnan(asked_s) else limit_s
 
 
-def _response(request: Request, page: Page, form: Format) -> Response:
+def _response(request: Request, page: Page, form: Format, after_it: BackgroundTask) -> Response:
     headers = {**_NOT_CACHED, "Content-Type": form.content_type_header, "Vary": "Accept, Accept-Encoding"}
     body: Iterator[bytes] = form.render(page)
     if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
@@ -113,7 +112,7 @@ def _response(request: Request, page: Page, form: Format) -> Response:
     if request.method == "HEAD":
         body = iter(())
     # Streamed: the platform refuses a buffered body above 4.5 MB.
-    return StreamingResponse(_stream(body), headers=headers)
+    return StreamingResponse(_stream(body), headers=headers, background=after_it)
 
 
 async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

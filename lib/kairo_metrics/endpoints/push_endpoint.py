@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
+from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -49,15 +49,18 @@ def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: 
             return _text(401, "send the header 'Authorization: Bearer <CRON_SECRET>'", {"WWW-Authenticate": "Bearer"})
         if request.method == "HEAD":  # Starlette lets it in with GET, and nobody who sends it means to push
             return _text(405, "a push is a GET or a POST", {"Allow": "GET, POST"})
-        response = await _push(reader, settings, push_settings)
-        response.background = BackgroundTask(_finish, pipeline, reader)
+        finish = BackgroundTasks([BackgroundTask(_flush, pipeline)])
+        response = await _push(reader, settings, push_settings, finish)
+        response.background = finish
         return response
 
     return Starlette(routes=[Route("/{path:path}", push, methods=["GET", "POST"])])
 
 
-async def _push(reader: StateReader, settings: Settings, push_settings: PushSettings) -> PlainTextResponse:
-    # The message format and the HTTP client are needed by nobody but a push.
+async def _push(
+    reader: StateReader, settings: Settings, push_settings: PushSettings, finish: BackgroundTasks
+) -> PlainTextResponse:
+    # Imported late: only a push needs the message format and the HTTP client.
     from ..exposition.remote_write import write_requests
     from .remote_write_client import RemoteWriteClient
 
@@ -66,7 +69,8 @@ async def _push(reader: StateReader, settings: Settings, push_settings: PushSett
     patience_s = min(settings.scrape_timeout_ms, push_settings.timeout_ms) / 1000
     taken = 0
     try:
-        page = await reader.read_page(time.perf_counter(), patience_s)
+        page, upkeep = await reader.read_page(time.perf_counter(), patience_s)
+        finish.add_task(reader.maintain, upkeep)
         for samples, body in write_requests(page, push_settings.labels):
             await asyncio.to_thread(receiver.send, body, deadline_s)
             taken += samples
@@ -85,11 +89,10 @@ async def _push(reader: StateReader, settings: Settings, push_settings: PushSett
     return _text(200, f"pushed {taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}")
 
 
-async def _finish(pipeline: Pipeline, reader: StateReader) -> None:
-    """Send what this push itself has counted, and do what its page found to do in the store."""
+async def _flush(pipeline: Pipeline) -> None:
+    """Send what this push has counted of itself."""
     with suppress(StoreError):
         await pipeline.flusher.aflush()
-    await reader.maintain()
 
 
 def _text(status: int, reason: str, headers: dict[str, str] | None = None) -> PlainTextResponse:
