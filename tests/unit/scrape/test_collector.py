@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from itertools import accumulate
 from typing import Any
@@ -24,8 +25,10 @@ from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.scrape.decode import SeriesDecoder
 from lib.kairo_metrics.scrape.merge import rebin
 from lib.kairo_metrics.store.command_flow import run_flow
+from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.instance import JOBS, happened, page, samples, settings
+from tests.support.instance import JOBS, Instance, Start, happened, page, samples, settings
+from tests.support.proxy import Proxy
 
 OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")
 NEW = Schema("wait_seconds", "histogram", ("queue",), ("0.2", "1.0", "+Inf"), help="New.")
@@ -252,3 +255,55 @@ def test_a_series_seen_twice_counts_once(chunk: int) -> None:
         decoder.add_chunk(items[start : start + 2 * chunk])
         decoder.add_chunk(items[:2])
     assert len(decoder.series) == 7
+
+
+async def many_series(start: Start, redis_url: str) -> Instance:
+    """Let an instance deliver more series than one trip of a scrape brings."""
+    instance = start(redis_url)
+    for number in range(3_000):
+        instance.add(f'queue="{number}"')
+    await instance.flusher.aflush()
+    return instance
+
+
+async def test_a_scrape_that_fails_between_two_trips_leaves_no_reply_behind(
+    start: Start, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that its next reply is due on is closed at once, so that no other caller reads that reply."""
+    instance = await many_series(start, redis_url)
+    expected = await samples(instance.store, "jobs")
+
+    def fail(_: SeriesDecoder, items: list[bytes]) -> None:
+        raise ValueError(f"{len(items)} words")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesDecoder, "add_chunk", fail)
+        with pytest.raises(ValueError, match="words") as failed:
+            await collect(instance.store, Limits(3600))
+    # The error is still held, and with it every frame of the scrape that was not closed.
+    assert failed.value.__traceback__ is not None
+    assert idle_connections(instance) == [(0, False)]
+    assert await samples(instance.store, "jobs") == expected
+    assert len(expected) == 3_000
+
+
+async def test_a_scrape_that_is_cut_off_leaves_no_reply_behind(start: Start, proxy: Proxy) -> None:
+    """After a time limit in the middle of a read, the next scrape on the same store reads its own replies."""
+    instance = await many_series(start, proxy.url)
+    expected = await samples(instance.store, "jobs")
+    proxy.lose_reply(to=b"HSCAN", then_cut=False)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await collect(instance.store, Limits(3600))
+    assert idle_connections(instance) == [(0, False)]
+    assert await samples(instance.store, "jobs") == expected
+
+
+def idle_connections(instance: Instance) -> list[tuple[int, bool]]:
+    """Give the connections that the next caller may borrow: how many replies are due, and whether it is open."""
+    assert isinstance(instance.store, RedisStore)
+    [pool] = instance.store._pools()
+    idle = pool._idle[asyncio.get_running_loop()]
+    return [
+        (node._unanswered, bool(node._connection.is_connected)) for client in idle for node in client._nodes.values()
+    ]

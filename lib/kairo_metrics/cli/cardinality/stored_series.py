@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -104,15 +105,16 @@ async def take_inventory(
     shelves = {entry: StoredFamily(entry.schema, entry.shard) for entry in wanted}
     found: dict[IndexEntry, dict[bytes, StoredSeries]] = {entry: {} for entry in wanted}
     read = 0
-    async for entry, items in store.scan(wanted):
-        if items is None:
-            shelves[entry] = replace(shelves[entry], foreign=True)
-            continue
-        good, damaged = _read(entry.schema, items)
-        found[entry].update(good)  # HSCAN may bring one twice
-        shelves[entry] = replace(shelves[entry], damaged=shelves[entry].damaged + damaged)
-        read += len(good)
-        on_series(read)
+    async with aclosing(store.scan(wanted)) as chunks:
+        async for entry, items in chunks:
+            if items is None:
+                shelves[entry] = replace(shelves[entry], foreign=True)
+                continue
+            good, damaged = _read(entry.schema, items)
+            found[entry].update(good)  # HSCAN may return a series twice
+            shelves[entry] = replace(shelves[entry], damaged=shelves[entry].damaged + damaged)
+            read += len(good)
+            on_series(read)
     filled = [replace(shelf, series=tuple(found[entry].values())) for entry, shelf in shelves.items()]
     return Inventory(snapshot, tuple(sorted(filled, key=lambda s: (s.schema.name, s.schema.id, s.shard))))
 
