@@ -15,10 +15,22 @@ from ..model.encoding import is_classic, label_text
 from ..model.labels import labels_of
 from .family import Family
 
-__all__ = ["SCHEMES", "UNDERSCORES", "bare", "escaped", "name_of", "opened", "sample_names", "unquoted_name_of"]
+__all__ = [
+    "SCHEMES",
+    "UNDERSCORES",
+    "VALUE_SUFFIXES",
+    "bare",
+    "escaped",
+    "name_of",
+    "opened",
+    "sample_names",
+    "unquoted_name_of",
+]
 
 ALLOW_UTF_8 = "allow-utf-8"
 UNDERSCORES = "underscores"
+# By type, the suffix of a sample that is the value of a series; empty for the other types.
+VALUE_SUFFIXES = {"counter": "_total", "info": "_info"}
 SCHEMES = (ALLOW_UTF_8, UNDERSCORES, "dots", "values")
 
 T = TypeVar("T")

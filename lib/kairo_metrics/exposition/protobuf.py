@@ -14,12 +14,11 @@ from ..model.labels import labels_of
 from ..model.native_counts import NativeCounts
 from . import client_model_pb2 as model
 from .family import Exemplar, Family
-from .names import unquoted_name_of
+from .names import VALUE_SUFFIXES, unquoted_name_of
 
 __all__ = ["render"]
 
 _LARGEST_COUNT = 2**64 - 1
-_SUFFIXES = {"counter": "_total", "info": "_info"}
 _TYPES = {
     "counter": model.COUNTER,
     "histogram": model.HISTOGRAM,
@@ -41,7 +40,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     for family in families:
         schema = family.schema
         message = model.MetricFamily(
-            name=unquoted_name_of(family, _SUFFIXES.get(schema.type, "")),
+            name=unquoted_name_of(family, VALUE_SUFFIXES.get(schema.type, "")),
             help=schema.help,
             type=_TYPES.get(schema.type, model.GAUGE),
             unit=schema.unit,

@@ -8,7 +8,7 @@ from itertools import accumulate, islice
 from ..model.labels import labels_of
 from .classic import as_classic
 from .family import Family
-from .names import UNDERSCORES, escaped, name_of
+from .names import UNDERSCORES, VALUE_SUFFIXES, escaped, name_of
 from .page import Page
 from .remote_write_pb2 import TimeSeries, WriteRequest
 from .snappy import wrap
@@ -22,7 +22,6 @@ HEADERS = {
 }
 # As many as Prometheus itself sends at once.
 _SERIES_PER_REQUEST = 2_000
-_SUFFIXES = {"counter": "_total", "info": "_info"}
 
 # The suffix of its name, the labels that it has beside those of its series, and its value.
 _Sample = tuple[str, dict[str, str], float]
@@ -79,7 +78,7 @@ def _samples(family: Family, numbers: bytes) -> Iterator[_Sample]:
             yield "_count", {}, float(counted)
             yield "_sum", {}, float(observed)
         case other:
-            yield _SUFFIXES.get(other, ""), {}, float(numbers)
+            yield VALUE_SUFFIXES.get(other, ""), {}, float(numbers)
 
 
 def _with_target(own: Mapping[str, str], target_labels: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from itertools import accumulate, islice
 
 from ..model.schema import Schema
 from .family import Exemplar, Family
-from .names import bare, name_of, opened
+from .names import VALUE_SUFFIXES, bare, name_of, opened
 
 __all__ = ["created_lines", "sample_lines"]
 
@@ -49,11 +49,7 @@ def _printed(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -
             return _histograms(family, rows, strict=strict)
         case "summary":
             return _summaries(family, rows, strict=strict)
-        case "counter":
-            return _plain(family, "_total", rows)
-        case "info":
-            return _plain(family, "_info", rows)
-    return _plain(family, "", rows)
+    return _plain(family, VALUE_SUFFIXES.get(family.schema.type, ""), rows)
 
 
 def _with_extras(family: Family, row: tuple[bytes, bytes]) -> bytes:
