@@ -45,8 +45,8 @@ def escaped(family: Family, scheme: str) -> Family:
         >>> escaped(family, "underscores").series, name_of(escaped(family, "underscores"), "_total")
         ({b'mail_to="a"': b'3'}, 'mails_sent_total')
     """
-    # An info's labels are not those of its schema alone.
-    if family.schema.type != "info" and all(_label(label, scheme) == label for label in family.schema.labelnames):
+    # Infos and statesets have labels that are not in their schema.
+    if family.schema.type not in {"info", "stateset"} and all(_label(label, scheme) == label for label in family.schema.labelnames):
         return replace(family, escaping=scheme)
     return replace(
         family,
