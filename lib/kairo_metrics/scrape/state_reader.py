@@ -18,7 +18,7 @@ from ..model.encoding import SeriesNumbers
 from ..model.schema import Schema
 from ..store.command_flow import arun_flow
 from .collector import Limits, Scrape, collect
-from .rollback.high_water import HighWater, raised
+from .rollback.high_water import HighWater, with_missing
 from .rollback.restoration import restore
 from .self_metrics import duration
 
@@ -97,12 +97,12 @@ class StateReader:
                 scrape = await self._read(names, extras or Extras(), end_s)
             # If a later scrape was faster, this one is older than the last page. The store did not go back in time.
             is_newest = number > self._shown
-            missing = (self._water.missing if is_newest else self._water.missing_of_overtaken)(scrape, names)
+            missing = (self._water.missing if is_newest else self._water.missing_for_older)(scrape, names)
         except TimeoutError:
             raise StoreUnavailable(f"the store did not answer within {patience_s:.3g} s") from None
         except StoreError as err:
             raise StoreError(f"the store could not be read: {err}") from err
-        shown = raised(scrape, missing)
+        shown = with_missing(scrape, missing)
         if is_newest:
             self._shown = number
             self._water.remember(shown, names)
@@ -147,14 +147,14 @@ class StateReader:
                     await arun_flow(self._store.tidy(entry, texts), client)
 
     async def _restore(self, upkeep: Upkeep) -> None:
-        if not (upkeep.missing and self._water.lost(upkeep.scrape)):
+        if not (upkeep.missing and self._water.state_to_restore(upkeep.scrape)):
             return
         _log.warning("the store went back in time; what no instance sends again is written back from the last page")
         scrape, missing = upkeep.scrape, upkeep.missing
         if upkeep.names:  # the store accepts one restoration, so it must hold all families
             scrape = await collect(self._store, self._limits)
             missing = self._water.missing(scrape)
-        if lost := self._water.lost(scrape):
-            shard, known = lost
+        if restored := self._water.state_to_restore(scrape):
+            shard, known = restored
             async with self._store.client() as client:
                 await arun_flow(restore(self._store, shard, known, scrape.recoveries[shard], missing), client)
