@@ -27,13 +27,13 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
 	@$(BIN)/python -m benchmarks.demo
 
 # Four at a time: on two cores, half of the tests wait for a server at any moment. The ten slowest are named.
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --durations=10 --durations-min=2
+PYTEST := $(BIN)/python -m pytest --dist loadfile --durations=10 --durations-min=2
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses 4 $(PYTEST_ARGS)
 
-test-fast: $(INSTALLED)  ## run the tests of single modules and of what holds for every store, in under a minute
-	$(PYTEST) tests/unit tests/contracts $(PYTEST_ARGS)
+test-fast: $(INSTALLED)  ## run the tests of single modules and of what holds for every store, with fewer random examples
+	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
 
 # How many schedules and seconds, and from which seed faults are drawn; the report of each is also a file.
 SCHEDULES ?= 100000

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Exemplar
@@ -27,6 +28,7 @@ from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import settings
 from tests.support.program import Program
 from tests.support.recording import Recording
+from tests.support.store_clock import wait_for_ticks
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
@@ -67,7 +69,9 @@ async def test_an_exemplar_given_by_the_caller_is_shown(recording: Recording) ->
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
-async def test_the_newest_exemplar_of_all_instances_is_shown(kind: str, redis_url: str) -> None:
+async def test_the_newest_exemplar_of_all_instances_is_shown(
+    kind: str, redis_url: str, redis_client: redis.Redis
+) -> None:
     """Whichever instance counted last, on whichever shard, its exemplar stands."""
     chosen = settings(redis_url, shards=4)
     store = RedisStore(chosen) if kind == "redis" else MemoryStore(chosen)
@@ -76,7 +80,7 @@ async def test_the_newest_exemplar_of_all_instances_is_shown(kind: str, redis_ur
         with program.running():
             Counter("jobs", "Jobs.", registry=program.registry).inc(1, {"from": str(number)})
         await asyncio.to_thread(program.flush)
-        await asyncio.sleep(0.005)  # the store's clock has milliseconds
+        wait_for_ticks(redis_client)  # the store dates them by the millisecond
     [exemplar] = (await exemplars(store)).values()
     assert exemplar.labels == {"from": "5"}
     if isinstance(store, RedisStore):

@@ -18,6 +18,7 @@ from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import scrape_once, settings
 from tests.support.program import Program
+from tests.support.store_clock import age_state
 
 TTL_S = 3_600
 DAY_MS = 24 * 3_600 * 1_000
@@ -53,17 +54,7 @@ class Deployment:
         if self._redis is None:
             self.now_ms += by_ms
             return
-        for key in self._redis.keys("*:series:*"):
-            for text, line in self._redis.hgetall(key).items():
-                *numbers, created, touched = line.split()
-                times = [b"%013d" % (int(moment) - by_ms) for moment in (created, touched)]
-                self._redis.hset(key, text, b" ".join([*numbers, *times]))
-        for key in self._redis.keys("*:families"):
-            for name, entry in self._redis.hgetall(key).items():
-                if b" " in name:
-                    created, announced, metadata = entry.split(b" ", 2)
-                    aged = b"%d %d %b" % (int(created) - by_ms, int(announced) - by_ms, metadata)
-                    self._redis.hset(key, name, aged)
+        age_state(self._redis, by_ms)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -181,7 +172,7 @@ async def _names(store: Store) -> set[str]:
 
 def test_every_key_has_a_time_to_live(redis_url: str, redis_client: Any) -> None:
     """After writers of every kind, scrapes, folds and removals no key stays for ever, so an idle namespace vanishes."""
-    chosen = settings(redis_url, series_ttl_s=TTL_S, instance_lease_s=1, max_series=3, shards=4)
+    chosen = settings(redis_url, series_ttl_s=TTL_S, instance_lease_s=300, max_series=3, shards=4)
     store = RedisStore(chosen)
     for number in range(8):
         program = Program(store, chosen, str(number))
@@ -199,7 +190,7 @@ def test_every_key_has_a_time_to_live(redis_url: str, redis_client: Any) -> None
             for mode in ("all", "livesum", "sum", "mostrecent", "max"):
                 Gauge(f"g_{mode}", "G.", multiprocess_mode=mode, registry=registry).set(1)
         program.flush()
-    time.sleep(1.1)
+    age_state(redis_client, 400_000)
     Deployment(store).scrape(program)
     keys = redis_client.keys("*")
     kinds = {key.split(b":")[3] for key in keys}

@@ -43,14 +43,15 @@ async def test_a_cancelled_flush_loses_nothing(start: Start, proxy: Proxy) -> No
     instance = start(proxy.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
-    proxy.reply_delay_ms = 100
+    proxy.lose_reply(to=b"EVALSHA", then_cut=False)
     instance.add('queue="a"')
     flush = asyncio.create_task(instance.flusher.aflush())
-    await asyncio.sleep(0.03)
+    while proxy.loss_is_pending:  # noqa: ASYNC110  the proxy is a thread
+        await asyncio.sleep(0)
     flush.cancel()
     with pytest.raises(asyncio.CancelledError):
         await flush
-    proxy.reply_delay_ms = 0
+    proxy.cut()
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 2
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,24 @@ async def another_second() -> None:
     await asyncio.sleep(1.05 - time.time() % 1)
 
 
+@asynccontextmanager
+async def first_wait_of(page: Page, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Task[dict[str, float]]]:
+    """Give a scrape that waits for the instances; it goes on when the block is over, however long that takes."""
+    sleep, waits, go_on = asyncio.sleep, asyncio.Event(), asyncio.Event()
+
+    async def held(seconds: float) -> None:
+        waits.set()
+        await go_on.wait()
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", held)
+    scrape = asyncio.create_task(page())
+    await waits.wait()
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    yield scrape
+    go_on.set()
+
+
 async def test_a_new_page_of_a_store_that_has_just_come_up_waits_for_the_instances(
     site: Site, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,10 +70,8 @@ async def test_a_new_page_of_a_store_that_has_just_come_up_waits_for_the_instanc
     await add(one, 4)
     await another_second()
     redis_process.kill_and_start()
-    page = asyncio.create_task(site.page()())
-    await asyncio.sleep(0.2)
-    assert not page.done()
-    await add(one)
+    async with first_wait_of(site.page(), monkeypatch) as page:
+        await add(one)
     assert (await page)[A] == 8.0
 
 
@@ -71,9 +88,8 @@ async def test_a_new_page_waits_also_for_those_of_whom_the_first_one_does_not_kn
     await another_second()
     redis_process.kill_and_start()
     await add(one)
-    page = asyncio.create_task(site.page()())
-    await asyncio.sleep(0.2)
-    await add(other)
+    async with first_wait_of(site.page(), monkeypatch) as page:
+        await add(other)
     assert (await page)[A] == 11.0
 
 

@@ -18,7 +18,7 @@ from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.deployment.platform.lambda_events import Call, http_api
-from tests.support.instance import Instance, settings
+from tests.support.instance import Instance, happened, jobs_total, settings
 from tests.support.warp import WarpLoop
 
 BUDGET_S = 1.0  # the default
@@ -78,6 +78,8 @@ class Remote(MemoryStore):
             await asyncio.get_running_loop().create_future()
         if self.outage == "slow":
             await asyncio.sleep(BUDGET_S)
+        if self.outage == "slower than half the budget":
+            await asyncio.sleep(0.6 * BUDGET_S)
         if self.outage == "flapping" and int(self._time() * 10) % 3:
             raise StoreUnavailable("the connection broke", sent=True, broken=True)
         return [b"fine"]
@@ -169,6 +171,27 @@ def test_a_store_that_is_back_is_found_within_5_seconds(loop: WarpLoop, outage: 
 
     found_s = [loop.run_until_complete(outlast(attempts)) for attempts in range(1, 10)]
     assert max(found_s) <= FOUND_WITHIN_S
+
+
+def test_a_store_slower_than_half_the_budget_is_kept_up_with(
+    loop: WarpLoop, remote: Remote, instance: Instance
+) -> None:
+    """Requests that come during a slow flush do not cut the next one short."""
+    remote.fail("slower than half the budget")
+
+    async def request(after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await served(instance, loop)
+
+    async def requests() -> None:
+        await asyncio.gather(*(request(number * 0.05) for number in range(20)))
+        assert instance.flusher._breaker.pause_s() == 0
+        remote.outage = None
+        await instance.flusher.aflush()
+        assert await jobs_total(instance) == 20
+        assert list(await happened(remote, "kairo_batches")) == ['kairo_batches_total{outcome="applied"}']
+
+    loop.run_until_complete(requests())
 
 
 def test_the_answer_is_out_before_the_store_is_asked(loop: WarpLoop, remote: Remote, instance: Instance) -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.delivery.outbox import Outbox
-from lib.kairo_metrics.model.recovery import Recovery
-from lib.kairo_metrics.scrape import collector
+from lib.kairo_metrics.scrape import merge
 from lib.kairo_metrics.scrape.rollback.high_water import HighWater
+from lib.kairo_metrics.testing import memory_store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.faults.simulation.__main__ import main, run_all
 from tests.faults.simulation.schedule import STEPS, Failure, run
@@ -78,10 +78,10 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     ),
     "a page that shows what the store has kept": lambda: mock.patch.object(HighWater, "missing", return_value={}),
     "a store that does not tell that it went back": lambda: mock.patch.object(
-        Recovery, "after", side_effect=lambda before, *_: (before, False)
+        memory_store, "account_after", side_effect=lambda before, *_: (before, False)
     ),
     "a collector that shows one shard of many": lambda: mock.patch.object(
-        collector, "merge", lambda _schema, parts: dict(parts[-1]) if parts else {}
+        merge, "merge_series", lambda _schema, parts: dict(parts[-1]) if parts else {}
     ),
 }
 

@@ -30,6 +30,7 @@ from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import page, scrape_once, settings
 from tests.support.program import Program, apart
 from tests.support.recording import Recording
+from tests.support.store_clock import age_state, wait_for_ticks
 
 MODES = ["all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent"]
 LEASE_S = 300
@@ -50,7 +51,8 @@ class Fleet:
         self.folder = folder
         self.now_ms = int(time.time() * 1000)
         self.settings = settings(redis_url, instance_lease_s=LEASE_S)
-        # Redis has a clock of its own. Without it a busy machine takes no time.
+        self._redis = redis.Redis.from_url(redis_url) if redis_url else None
+        # Redis has a clock of its own. Without Redis no time passes but what the test lets pass.
         self._clock_s = time.monotonic if redis_url else lambda: self.now_ms / 1000
         memory = MemoryStore(self.settings, lambda: self.now_ms, self._clock_s)
         self.store: Store = RedisStore(self.settings) if redis_url else memory
@@ -73,8 +75,8 @@ class Fleet:
         """Let both do the same."""
         self.now_ms += 10
         if "mostrecent" in self.mode:
-            # prometheus_client's own clock may be coarse, and that of Redis has milliseconds.
-            time.sleep(0.006 if isinstance(self.store, RedisStore) else 0.002)
+            # prometheus_client dates a setting by this machine's clock; what Redis stores has milliseconds.
+            wait_for_ticks(self._redis)
         program = self.programs[number]
         with program.running():
             use(program.instruments["load"].labels(room))
@@ -192,9 +194,11 @@ async def test_mode_all_keeps_one_value_of_all_that_have_ended(folder: Path) -> 
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(mode: str, redis_url: str) -> None:
+def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(
+    mode: str, redis_url: str, redis_client: Any
+) -> None:
     """A scrape folds what it finds of ended instances in Redis, and shows the same before and after."""
-    chosen = settings(redis_url, instance_lease_s=1)
+    chosen = settings(redis_url, instance_lease_s=LEASE_S)
     store = RedisStore(chosen)
     programs = [Program(store, chosen, str(number)) for number in range(4)]
     for number, program in enumerate(programs):
@@ -203,8 +207,8 @@ def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(mode: s
             gauge.labels("a").set(number + 10)
             program.instruments["load"] = gauge
         program.flush()
-        time.sleep(0.004)
-    time.sleep(1.1)
+        wait_for_ticks(redis_client)
+    age_state(redis_client, (LEASE_S + 1) * 1000)
     programs[0].renew()
 
     async def scrape() -> Samples:
@@ -214,10 +218,9 @@ def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(mode: s
         return _samples(b"".join(render(taken.families)).decode())
 
     before = asyncio.run(scrape())
-    with redis.Redis.from_url(redis_url) as client:
-        [key] = client.keys("*:series:load:*")
-        fields = {field.decode() for field in client.hkeys(key)}
-        assert 0 < client.pttl(key) <= chosen.series_ttl_s * 1000
+    [key] = redis_client.keys("*:series:load:*")
+    fields = {field.decode() for field in redis_client.hkeys(key)}
+    assert 0 < redis_client.pttl(key) <= chosen.series_ttl_s * 1000
     assert asyncio.run(scrape()) == before
     one_instance = {'instance_id="0",room="a"'}
     kept = {'instance_id="__ended__",room="a"'}
