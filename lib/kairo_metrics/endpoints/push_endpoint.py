@@ -1,4 +1,4 @@
-"""The `/api/push` ASGI app: a cron calls it, and it pushes what a scrape would show."""
+"""The `/api/push` ASGI app: a cron job calls it, and it pushes what a scrape would show."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _log = logging.getLogger("kairo_metrics")
 
 
 def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: PushSettings) -> Starlette:
-    """Build the app; it answers on whatever path the platform hands over.
+    """Build the app. It answers on any path.
 
     Args:
-        pipeline: None while metrics are not enabled.
-        settings: of the store and its time limits.
-        push_settings: the receiver, its login and the cron's secret.
+        pipeline: the store and the flusher; None while metrics are off.
+        settings: the store and its time limits.
+        push_settings: the receiver, its login and the secret of the cron job.
     """
     auth = BearerAuth(filter(None, [push_settings.cron_secret]))
     reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
@@ -47,7 +47,7 @@ def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: 
             return _text(503, "no secret is configured: set CRON_SECRET")
         if not auth.accepts([value for name, value in request.scope["headers"] if name.lower() == b"authorization"]):
             return _text(401, "send the header 'Authorization: Bearer <CRON_SECRET>'", {"WWW-Authenticate": "Bearer"})
-        if request.method == "HEAD":  # Starlette lets it in with GET, and nobody who sends it means to push
+        if request.method == "HEAD":  # Starlette routes HEAD like GET, but a HEAD must not push
             return _text(405, "a push is a GET or a POST", {"Allow": "GET, POST"})
         finish = BackgroundTasks([BackgroundTask(_flush, pipeline)])
         response = await _push(reader, settings, push_settings, finish)

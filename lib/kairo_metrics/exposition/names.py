@@ -1,4 +1,4 @@
-"""Names beyond the classic letters: quoted, or written with classic letters alone.
+"""Names beyond the classic letters: quoted, or escaped to classic letters.
 
 Source: https://prometheus.io/docs/instrumenting/escaping_schemes/
 """
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def escaped(family: Family, scheme: str) -> Family:
-    """Return the family with labels whose names the scheme allows, to be printed under a name that it allows.
+    """Return the family with the scheme's names for its labels, and with the scheme for its own name.
 
     Example:
         >>> from ..model.schema import Schema
@@ -46,7 +46,8 @@ def escaped(family: Family, scheme: str) -> Family:
         ({b'mail_to="a"': b'3'}, 'mails_sent_total')
     """
     # Infos and statesets have labels that are not in their schema.
-    if family.schema.type not in {"info", "stateset"} and all(_label(label, scheme) == label for label in family.schema.labelnames):
+    has_other_labels = family.schema.type in {"info", "stateset"}
+    if not has_other_labels and all(_label(label, scheme) == label for label in family.schema.labelnames):
         return replace(family, escaping=scheme)
     return replace(
         family,
@@ -70,14 +71,14 @@ def _label(name: str, scheme: str) -> str:
 
 
 def sample_names(family: Family, scheme: str) -> frozenset[str]:
-    """Return the names under which the family's samples may stand, as the scheme writes them."""
+    """Return the names that the family's samples may have, as the scheme writes them."""
     if is_classic(family.schema.name):
         return family.sample_names
     return frozenset(escape_metric_name(name, scheme) for name in family.sample_names)
 
 
 def name_of(family: Family, suffix: str = "") -> str:
-    """Return the name of the family's samples with this suffix; quoted where it stays beyond the classic letters."""
+    """Return the name of the family's samples with this suffix, in quotes if it has other than classic letters."""
     escaped_name: str = escape_metric_name(f"{family.schema.name}{suffix}", family.escaping)
     return escaped_name
 

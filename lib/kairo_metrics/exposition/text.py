@@ -1,4 +1,4 @@
-"""The Prometheus text format: version 0.0.4, and 1.0.0, which also takes names beyond the classic letters."""
+"""The Prometheus text format: version 0.0.4, and 1.0.0, which also has names beyond the classic letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .samples import created_lines, sample_lines
 
 __all__ = ["render"]
 
-# What this format has no name for.
+# Types that this format does not have.
 _TYPES = {"info": "gauge", "stateset": "gauge"}
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
