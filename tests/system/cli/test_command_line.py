@@ -63,7 +63,7 @@ def test_a_terminal_without_the_characters_gets_others() -> None:
     """Where the encoding has no blocks, nothing fails and bars are drawn otherwise."""
     screen = Screen()
     terminal = Terminal(screen, plain=True)
-    terminal.say("█ 路")
+    terminal.write_line("█ 路")
     assert screen.getvalue() == "? ?\n"
     assert not terminal.can_print("█")
 

@@ -125,7 +125,7 @@ def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url
     assert doctor(**healthy(master, METRICS_READ_URL=replica)).mark("replica") == "ok"
     assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).said("replica")
     stranger = doctor(**healthy(redis_url, METRICS_READ_URL=replica))
-    assert "follows another server" in stranger.said("replica")
+    assert "follows another server" in stranger.text("replica")
     stack.close()
     wait_until(lambda: told(replica)["master_link_status"] == "down")
     assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).said("replica")
@@ -203,7 +203,7 @@ async def test_sentinels_may_want_a_login_of_their_own(
                 await stranger.flusher.aflush()
             assert "whisper" not in str(caught.value)
         report = await asyncio.to_thread(lambda: doctor(**healthy(url)))
-        assert "?sentinel_username=...&sentinel_password=..." in report.said("redis")
+        assert "?sentinel_username=...&sentinel_password=..." in report.text("redis")
 
 
 def test_a_sentinel_does_not_get_the_login_of_redis() -> None:

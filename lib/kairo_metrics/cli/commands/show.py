@@ -77,7 +77,7 @@ def _show(options: argparse.Namespace) -> int:
         labels = ", ".join(family.schema.labelnames) or "none"
         raise CommandError(f"{family.schema.name} has no series with {wanted}; its labels are {labels}")
     if options.json:
-        terminal.say(json.dumps(_as_json(family, rows), indent=2))
+        terminal.write_line(json.dumps(_as_json(family, rows), indent=2))
     else:
         _print(terminal, family, rows)
     return 0
@@ -86,8 +86,8 @@ def _show(options: argparse.Namespace) -> int:
 def _print(terminal: Terminal, family: Family, rows: Mapping[bytes, bytes]) -> None:
     schema = family.schema
     kind = "native histogram" if schema.type == "native" else schema.type
-    terminal.say(f"{terminal.style(printable(schema.name), 'bold')} ({kind})  {printable(schema.help)}")
-    terminal.say()
+    terminal.write_line(f"{terminal.style(printable(schema.name), 'bold')} ({kind})  {printable(schema.help)}")
+    terminal.write_line()
     if schema.type in _HISTOGRAMS:
         _print_histogram(terminal, family, rows)
     elif schema.type == "summary":
@@ -107,10 +107,10 @@ def _print_histogram(terminal: Terminal, family: Family, rows: Mapping[bytes, by
     if len(rows) > 1:
         table.append(("all of it", *figures_of(schema, total[b""]).cells()))
     print_table(terminal, ("label set", "count", "mean", *SHARES), table)
-    terminal.say()
+    terminal.write_line()
     _, *counts = as_classic(Family(schema, total)).series[b""].split()
     for line in picture(terminal, schema.bounds, [int(count) for count in counts], SHARES):
-        terminal.say(line)
+        terminal.write_line(line)
 
 
 def _set(text: bytes) -> str:
