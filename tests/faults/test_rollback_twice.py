@@ -14,7 +14,7 @@ from lib.kairo_metrics.model.batch import Applied, Batch, State, Writer
 from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.scrape.collector import Scrape
 from lib.kairo_metrics.scrape.rollback import high_water
-from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, with_missing
 from lib.kairo_metrics.store.command_flow import arun_flow
 from lib.kairo_metrics.store.keys import Keys
 from tests.support.command_run import Command
@@ -90,9 +90,9 @@ def test_what_is_lost_once_more_is_waited_for_once_more() -> None:
         (8, 11, 20_950, True),
     ):
         scrape = held(jobs, batches, at_ms)
-        shown = raised(scrape, water.missing(scrape))
+        shown = with_missing(scrape, water.missing(scrape))
         assert [family.series for family in shown.page.families] == [{b'queue="a"': b"12"}]
-        assert water.lost(scrape) == ((0, State("blue", 20)) if is_lost else None)
+        assert water.state_to_restore(scrape) == ((0, State("blue", 20)) if is_lost else None)
         water.remember(shown)
 
 

@@ -39,7 +39,7 @@ class Report:
     def mark(self, check: str) -> str:
         return self.checks[check][0]
 
-    def said(self, check: str) -> str:
+    def text(self, check: str) -> str:
         """Return finding and advice."""
         return " -> ".join(self.checks[check][1:])
 

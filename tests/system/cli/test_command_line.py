@@ -63,7 +63,7 @@ def test_a_terminal_without_the_characters_gets_others() -> None:
     """If the encoding has no block characters, bars are drawn with other characters."""
     screen = Screen()
     terminal = Terminal(screen, plain=True)
-    terminal.say("█ 路")
+    terminal.write_line("█ 路")
     assert screen.getvalue() == "? ?\n"
     assert not terminal.can_print("█")
 

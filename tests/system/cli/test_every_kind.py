@@ -41,6 +41,21 @@ def test_what_was_never_observed_has_no_mean(command: Command) -> None:
     assert command("show", "kind_histogram").lines[3] == ["(no", "labels)", "12", "-3.667", "-5", ">", "5", ">", "5"]
 
 
+def test_a_native_histogram_is_shown_as_one(command: Command) -> None:
+    """Its count, mean and quantiles are shown, never its sum as a value; its observations are counted."""
+    shown = command("show", "kind_native")
+    assert shown.lines[0][:3] == ["kind_native", "(native", "histogram)"]
+    assert shown.lines[3] == ['{"路"="路径"}', "10", "1", "2.89", "5.076", "5.165"]
+    pictures = [line[:3] for line in shown.lines if line and line[0] in {"<=", ">"}]
+    assert pictures == [["<=", "-4.0", "2"], ["<=", "0.0", "0"], ["<=", "4.0", "6"], [">", "4.0", "2"]]
+    [series] = command("show", "kind_native", "--json").json["series"]
+    assert (series["labels"], series["count"], series["sum"]) == ({"路": "路径"}, 10, 10.0)
+    assert sum(bucket["count"] for bucket in series["buckets"]) == 10
+    assert series["p50"] == pytest.approx(2.89, abs=0.001)
+    [listed] = command("series", "--family", "kind_native", "--json").json["label_sets"]
+    assert listed["counted"] == 10
+
+
 def test_an_unknown_name_beside_exemplars_is_one_clear_line(command: Command) -> None:
     """An unknown name is one clear line, also if exemplars are stored."""
     for arguments in (("show", "x"), ("series", "--family", "x"), ("wipe", "--family", "x")):

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
-import yaml
 
-from lib.kairo_metrics.cli.histogram_quantiles import bars, quantile
 from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.model.schema import Schema
 from tests.support.command_run import Command, on_terminal
 from tests.support.instance import JOBS, WAIT, redis_instance
-from tests.support.prometheus_server import require
 from tests.support.proxy import Proxy
 
 LEVEL = Schema("level", "gauge", (), mode="sum", help="A level.")
@@ -269,45 +264,3 @@ def test_a_reader_that_is_gone_is_no_traceback(filled: str) -> None:
     )
     assert ran.stdout == "{\n"
     assert ran.stderr == ""
-
-
-HISTOGRAMS = [
-    ("0.1 1.0 +Inf", (3, 5, 2)),
-    ("0.1 1.0 +Inf", (10, 0, 0)),
-    ("0.1 1.0 +Inf", (0, 0, 7)),
-    ("-1.0 0.0 2.0 +Inf", (4, 4, 4, 0)),
-    ("0.005 0.01 0.025 0.05 +Inf", (128, 19, 0, 1, 2)),
-    ("1.0 +Inf", (1, 0)),
-]
-
-
-@pytest.mark.prometheus
-def test_quantiles_are_those_of_prometheus(tmp_path: Path) -> None:
-    """The quantiles equal those of Prometheus' histogram_quantile for the same buckets."""
-    series, tests = [], []
-    for number, (bounds, counts) in enumerate(HISTOGRAMS):
-        below = 0
-        for bound, count in zip(bounds.split(), counts, strict=True):
-            below += count
-            series.append({"series": f'wait_bucket{{number="{number}",le="{bound}"}}', "values": str(below)})
-        for share in (0.25, 0.5, 0.95, 0.99, 1.0):
-            value = quantile(share, [float(bound) for bound in bounds.split()], counts)
-            query = f'histogram_quantile({share}, wait_bucket{{number="{number}"}})'
-            expected: Any = {"labels": f'{{number="{number}"}}', "value": value}
-            tests.append({"expr": query, "eval_time": "0m", "exp_samples": [expected]})
-    file = tmp_path / "quantiles.yml"
-    file.write_text(yaml.safe_dump({"tests": [{"input_series": series, "promql_expr_test": tests}]}))
-    checked = subprocess.run([require("promtool"), "test", "rules", file], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-def test_a_quantile_of_nothing_is_no_number() -> None:
-    """A histogram without observations has no quantiles."""
-    assert math.isnan(quantile(0.5, [1.0, math.inf], [0, 0]))
-
-
-def test_bars_keep_their_proportions() -> None:
-    """The largest bar fills the width, zero is empty, and any value above zero is visible."""
-    assert bars([1000, 500, 1, 0], 4, blocks=True) == ["████", "██", "▏", ""]
-    assert bars([1000, 500, 1, 0], 4, blocks=False) == ["####", "##", "#", ""]
-    assert bars([0, 0], 4, blocks=True) == ["", ""]

@@ -67,7 +67,7 @@ def test_a_redis_that_refuses_says_what_to_correct(
     """Password, user, TLS, database and host each have their own advice."""
     report = doctor("--timeout", "1", **healthy(redis_url.replace(*change)))
     assert report.failed == {"redis"}
-    assert expected in report.said("redis")
+    assert expected in report.text("redis")
     assert "whisper" not in report.printed
 
 
@@ -79,7 +79,7 @@ def test_a_redis_that_wants_a_password_says_so(doctor: Doctor, redis_url: str, r
     finally:
         _command(redis_client, "AUTH", "hush")
         redis_client.config_set("requirepass", "")
-    assert "put the password into REDIS_URL" in report.said("redis")
+    assert "put the password into REDIS_URL" in report.text("redis")
 
 
 def test_tls_is_checked(doctor: Doctor, redis_url: str) -> None:
@@ -90,17 +90,17 @@ def test_tls_is_checked(doctor: Doctor, redis_url: str) -> None:
         distrusted = doctor(**healthy(front.url))
         plain = doctor("--timeout", "1", **healthy(front.url.replace("rediss", "redis")))
     assert (trusted.mark("redis"), unchecked.mark("redis")) == ("ok", "ok")
-    assert trusted.said("redis").removesuffix(" -> ").endswith("over TLS")
-    assert "unchecked" in unchecked.said("redis")
+    assert trusted.text("redis").removesuffix(" -> ").endswith("over TLS")
+    assert "unchecked" in unchecked.text("redis")
     assert distrusted.failed == plain.failed == {"redis"}
     assert distrusted.checks["redis"][2].startswith("put its CA into METRICS_REDIS_TLS_CA")
-    assert "rediss://" in plain.said("redis")
+    assert "rediss://" in plain.text("redis")
 
 
 def test_a_redis_that_is_not_there_says_so(doctor: Doctor) -> None:
     """A closed port and a silent one get different findings."""
     report = doctor(**healthy(f"redis://127.0.0.1:{free_port()}/0"))
-    assert "start Redis there" in report.said("redis")
+    assert "start Redis there" in report.text("redis")
 
 
 def test_a_silent_redis_ends_with_the_time_limit(doctor: Doctor, proxy: Proxy) -> None:
@@ -108,7 +108,7 @@ def test_a_silent_redis_ends_with_the_time_limit(doctor: Doctor, proxy: Proxy) -
     proxy.black_hole = True
     report = doctor("--timeout", "0.2", **healthy(proxy.url))
     assert report.failed == {"redis"}
-    assert "firewall" in report.said("redis")
+    assert "firewall" in report.text("redis")
 
 
 async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doctor) -> None:
@@ -121,7 +121,7 @@ async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doct
     assert doctor("--strict", **healthy(proxy.url)).code == 1
     report = doctor(**healthy(proxy.url, METRICS_FLUSH_BUDGET_MS="20"))
     assert report.failed == {"latency"}
-    assert "METRICS_FLUSH_BUDGET_MS=20" in report.said("latency")
+    assert "METRICS_FLUSH_BUDGET_MS=20" in report.text("latency")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, co
     configured.config_set("maxmemory", used // 2)
     report = doctor(**healthy(redis_url))
     assert report.mark("memory") == "fail"
-    assert "OOM" in report.said("rights")
+    assert "OOM" in report.text("rights")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -160,7 +160,7 @@ def test_a_missing_right_is_named(doctor: Doctor, allow: Any, command: str) -> N
     """A missing command is named with the advice how to allow it, also one that the script sends."""
     report = doctor(**healthy(allow("+@all", f"-{command}")))
     assert report.mark("rights") == "fail"
-    assert f"not allowed: {command.upper()}." in report.said("rights")
+    assert f"not allowed: {command.upper()}." in report.text("rights")
     assert report.checks["rights"][2] == f"allow them: ACL SETUSER kairo +{command}"
 
 
@@ -218,8 +218,8 @@ def test_a_replica_is_told_from_a_missing_right(doctor: Doctor, redis_url: str, 
         finally:
             redis_client.replicaof("NO", "ONE")
     assert report.mark("rights") == "fail"
-    assert "READONLY" in report.said("rights")
-    assert "ACL" not in report.said("rights")
+    assert "READONLY" in report.text("rights")
+    assert "ACL" not in report.text("rights")
 
 
 def test_the_probe_asks_for_what_the_script_uses() -> None:
@@ -265,4 +265,4 @@ def test_a_wrong_clock_is_found(
     monkeypatch.setattr(server, "time", clock)
     report = doctor(**healthy(redis_url))
     assert report.mark("clock") == "warn"
-    assert f"{expected} this machine" in report.said("clock")
+    assert f"{expected} this machine" in report.text("clock")

@@ -123,12 +123,12 @@ def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url
     """It reports whether the two addresses belong together, and why a page would be 503."""
     master, replica, stack = pair
     assert doctor(**healthy(master, METRICS_READ_URL=replica)).mark("replica") == "ok"
-    assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).said("replica")
+    assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).text("replica")
     stranger = doctor(**healthy(redis_url, METRICS_READ_URL=replica))
-    assert "follows another server" in stranger.said("replica")
+    assert "follows another server" in stranger.text("replica")
     stack.close()
     wait_until(lambda: replication_info(replica)["master_link_status"] == "down")
-    assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).said("replica")
+    assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).text("replica")
     closed = f"redis://127.0.0.1:{free_port()}"
     assert doctor(**healthy(redis_url, METRICS_READ_URL=closed)).failed == {"replica", "families"}
     assert "replica" not in doctor(**healthy(redis_url)).checks
@@ -203,7 +203,7 @@ async def test_sentinels_may_want_a_login_of_their_own(
                 await stranger.flusher.aflush()
             assert "whisper" not in str(caught.value)
         report = await asyncio.to_thread(lambda: doctor(**healthy(url)))
-        assert "?sentinel_username=...&sentinel_password=..." in report.said("redis")
+        assert "?sentinel_username=...&sentinel_password=..." in report.text("redis")
 
 
 def test_a_sentinel_does_not_get_the_login_of_redis() -> None:

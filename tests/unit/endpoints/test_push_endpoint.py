@@ -18,6 +18,7 @@ from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, p
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
+from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
 from tests.support.recording import Recording
 from tests.support.write_receiver import Reply, WriteReceiver, decoded, write_receiver
 
@@ -189,6 +190,47 @@ async def test_pushes_are_counted_by_their_outcome(recording: Recording, receive
         'kairo_pushes_total{outcome="done"}': 1,
         'kairo_pushes_total{outcome="refused"}': 1,
     }
+
+
+async def test_an_unexpected_error_is_counted_as_a_failed_push(
+    recording: Recording, receiver: WriteReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A push that ends with an error that nothing foresaw is on the page like any other that failed."""
+
+    def fail(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(RemoteWriteClient, "send", fail)
+    before = await recording.samples("kairo_pushes_total")
+    with pytest.raises(ValueError, match="a bug"):
+        await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    after = await recording.samples("kairo_pushes_total")
+    assert sum(after.values()) - sum(before.values()) == 1
+
+
+async def test_a_push_does_the_upkeep_of_the_store_after_its_answer(
+    recording: Recording, receiver: WriteReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the metrics are pushed and never scraped, stale series are deleted too, and not before the answer."""
+    order: list[str] = []
+
+    async def maintain(_: StateReader, upkeep: Upkeep) -> None:
+        order.append(f"upkeep within {upkeep.patience_s > 0}")
+
+    monkeypatch.setattr(StateReader, "maintain", maintain)
+    app = app_of(recording, push_settings(receiver.url))
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        async def noting(message: Any) -> None:
+            order.append(message["type"])
+            await send(message)
+
+        await app(scope, receive, noting)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://cms.example.org") as client:
+        assert (await client.get("/api/push", headers=ALLOWED)).status_code == 200
+    assert order == ["http.response.start", "http.response.body", "upkeep within True"]
+    assert len(receiver.received) == 1
 
 
 def test_the_pause_that_a_receiver_asks_for_is_kept() -> None:

@@ -31,7 +31,7 @@ class Vault:
 
     def __init__(self, *tokens: str) -> None:
         self.tokens = tokens
-        self.error: TokenSourceError | None = None
+        self.error: BaseException | None = None
         self.reads = 0
         self.open = threading.Event()
         self.open.set()
@@ -251,3 +251,84 @@ async def test_a_keyring_shows_no_token(clock: Clock, caplog: pytest.LogCaptureF
     shown = f"{ring!r} {[value for name, value in vars(ring).items() if name != '_source']} {vars(ring._auth)}"
     assert "hush" not in shown + caplog.text
     assert "psst" not in shown + caplog.text
+
+
+class _Strange(BaseException):
+    """An error that is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [KeyError("hush"), RuntimeError("hush"), _Strange("hush"), SystemExit("hush")])
+async def test_an_unexpected_error_of_the_source_is_counted_and_keeps_the_known_tokens(
+    clock: Clock, recording: Recording, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """Scrapes go on with the known token; the error is counted each time, logged once, and never with its message."""
+    vault = Vault("right")
+    ring = keyring(vault, clock)
+    assert await admits(ring, "right")
+    vault.error = error
+    for _ in range(3):
+        clock.now += LONGEST_TRUST_S
+        assert await admits(ring, "right")
+        assert not await admits(ring, "wrong")  # within the pause: the source is not read again
+    assert vault.reads == 4
+    assert await recording.samples("kairo_token_reads_total") == {
+        'kairo_token_reads_total{outcome="done"}': 1,
+        'kairo_token_reads_total{outcome="failed"}': 3,
+    }
+    [message] = caplog.messages
+    assert message.startswith(
+        f"the metrics token could not be read, the last known tokens stay good: {type(error).__qualname__} in read ("
+    )
+    assert "hush" not in caplog.text
+    vault.error, vault.tokens = None, ("successor",)
+    clock.now += PAUSE_S
+    assert await admits(ring, "successor")
+
+
+async def test_an_unexpected_error_releases_every_request_that_waits(clock: Clock) -> None:
+    """Requests that wait for the first read get their answer at once, and a later one may read again."""
+    vault = Vault("right")
+    vault.error = _Strange("hush")
+    vault.open.clear()
+    ring = keyring(vault, clock)
+    waiting = [asyncio.ensure_future(admits(ring, "right")) for _ in range(5)]
+    await asyncio.sleep(0)
+    vault.open.set()
+    async with asyncio.timeout(PATIENCE_S / 2):
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [str(error) for error in found] == ["the token could not be read"] * 5
+    vault.error = None
+    clock.now += PAUSE_S
+    assert await admits(ring, "right")
+    assert vault.reads == 2
+
+
+async def test_an_answer_that_holds_no_tokens_is_an_error_like_any_other(clock: Clock, recording: Recording) -> None:
+    """A source that returns something else does not take the known tokens away."""
+    vault = Vault("right")
+    ring = keyring(vault, clock)
+    assert await admits(ring, "right")
+    vault.tokens = None  # type: ignore[assignment]
+    clock.now += LONGEST_TRUST_S
+    assert await admits(ring, "right")
+    assert (await recording.samples("kairo_token_reads_total"))['kairo_token_reads_total{outcome="failed"}'] == 1
+
+
+async def test_a_process_without_threads_to_spare_is_an_error_like_any_other(
+    clock: Clock, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that can not start is counted, and the next request after the pause tries again."""
+    ring = keyring(Vault("right"), clock)
+    start = threading.Thread.start
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(2):
+        with pytest.raises(TokenSourceError, match="the token could not be read"):
+            await admits(ring, "right")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert (await recording.samples("kairo_token_reads_total"))['kairo_token_reads_total{outcome="failed"}'] == 1
+    clock.now += PAUSE_S
+    assert await admits(ring, "right")

@@ -17,7 +17,7 @@ from lib.kairo_metrics.model.encoding import number_text
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.scrape.collector import Scrape
-from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, with_missing
 from tests.support.instance import WAIT
 
 COUNTS = st.integers(0, 9)
@@ -54,12 +54,12 @@ def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st
     water = HighWater()
     water.remember(_scrape(schema, shown, 5))
     scrape = _scrape(schema, held, 4)
-    [family] = raised(scrape, water.missing(scrape)).page.families
+    [family] = with_missing(scrape, water.missing(scrape)).page.families
     before, after = (_numbers(schema, numbers) for numbers in (shown, family.series[b""]))
     assert all(not after.get(place, 0) < number for place, number in before.items()), (shown, held, family.series)
     # And nothing is added where nothing is missing.
     again = _scrape(schema, family.series[b""], 4)
-    assert raised(again, water.missing(again)).page.families[0].series == family.series
+    assert with_missing(again, water.missing(again)).page.families[0].series == family.series
 
 
 def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:
