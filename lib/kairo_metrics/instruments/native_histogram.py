@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 from ..model.native_counts import COARSEST, FINEST, classic_counts
-from .values.native_histogram import NativeValue
+from .values.native_value import NativeValue
 
 __all__ = ["NativeHistogram"]
 
