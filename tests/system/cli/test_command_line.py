@@ -1,4 +1,4 @@
-"""The command line as a whole: help, progress, and ends that nobody asked for."""
+"""The command line as a whole: help, progress, and interruptions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_program_starts_as_a_module() -> None:
 
 
 def test_progress_is_for_long_work_on_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long work says how far it is and cleans up; short work, and work without a terminal, says nothing."""
+    """Long work shows its progress and removes it; short work, and work without a terminal, shows nothing."""
     monkeypatch.setattr(terminals, "_SOON_S", 0)
     screen, file = Screen(), io.StringIO()
     for err in (screen, file):
@@ -80,7 +80,7 @@ def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_every_command_and_option_is_described() -> None:
-    """What the program takes stands in the documentation."""
+    """The documentation describes every command and option."""
     described = "".join((REPOSITORY / "docs" / file).read_text() for file in ("cli.md", "doctor.md"))
     subparsers = next(action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
     for command in set(COMMANDS) - {"dev", "serve"}:

@@ -1,4 +1,4 @@
-"""The commands on every kind of metric that there is, and on exemplars, which are none."""
+"""The commands with every kind of metric, and with exemplars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _counted(redis_url: str) -> None:
 
 
 def test_every_kind_is_shown_and_listed(command: Command) -> None:
-    """Whatever a program counts, `show` and `series` tell of it, for people and for programs."""
+    """`show` and `series` print every kind of metric, for people and for programs."""
     listed = {entry["family"] for entry in command("series", "--top", "99", "--json").json["families"]}
     assert listed == {*NAMES, "kairo_batches"}
     for name in NAMES:
@@ -36,7 +36,7 @@ def test_every_kind_is_shown_and_listed(command: Command) -> None:
 
 
 def test_what_was_never_observed_has_no_mean(command: Command) -> None:
-    """Where there is nothing to tell a dash stands, and a bound below zero is one like any other."""
+    """Without observations there are dashes; a bound below zero works like any other."""
     assert command("show", "kind_untouched").lines[3] == ["(no", "labels)", "0", "-", "-", "-", "-"]
     assert command("show", "kind_histogram").lines[3] == ["(no", "labels)", "12", "-3.667", "-5", ">", "5", ">", "5"]
 

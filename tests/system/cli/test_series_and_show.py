@@ -44,7 +44,7 @@ def filled(redis_url: str) -> str:
 
 @pytest.mark.usefixtures("filled")
 def test_families_are_ranked_by_their_series(command: Command) -> None:
-    """Whoever wonders what takes the room sees the largest family first, and how near its cap it is."""
+    """The largest family comes first, with the share of METRICS_MAX_SERIES that it uses."""
     shown = command("series", METRICS_MAX_SERIES="10")
     assert shown.code == 0
     first = next(line for line in shown.lines if line[:1] == ["jobs"])
@@ -56,7 +56,7 @@ def test_families_are_ranked_by_their_series(command: Command) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_families_are_ranked_by_what_is_written(command: Command, redis_client: redis.Redis) -> None:
-    """A large family that nobody writes any more comes after a small one that is in use."""
+    """A large family that is no longer written comes after a small one in use."""
     [key] = redis_client.keys("*:series:jobs:*")
     for field in redis_client.hkeys(key):
         redis_client.hset(key, field, "1 1700000000000 1700000000000")
@@ -69,7 +69,7 @@ def test_families_are_ranked_by_what_is_written(command: Command, redis_client: 
 
 @pytest.mark.usefixtures("filled")
 def test_counted_is_what_can_be_known(command: Command) -> None:
-    """Observations of histograms and summaries and sums of counters are told; of a gauge nothing is invented."""
+    """Observations of histograms and summaries and values of counters are shown; for a gauge there is nothing."""
     counted = {entry["family"]: entry["counted"] for entry in command("series", "--json").json["families"]}
     assert counted == {"jobs": 15, "wait_seconds": 11, "sizes": 4, "level": None, "kairo_batches": 1}
 
@@ -120,7 +120,7 @@ def test_shards_are_added_up(command: Command, redis_url: str) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_a_counter_and_a_gauge_are_a_table(command: Command) -> None:
-    """`show` prints label sets and values as a scrape would say them."""
+    """`show` prints the label sets and values of a scrape."""
     shown = command("show", "jobs_total")
     assert shown.lines[0][:2] == ["jobs", "(counter)"]
     assert ['{queue="4"}', "5"] in shown.lines
@@ -177,14 +177,14 @@ def test_a_mistyped_metric_is_told_what_is_near(command: Command, arguments: tup
 @pytest.mark.parametrize("arguments", [("series",), ("show", "jobs")])
 @pytest.mark.usefixtures("filled")
 def test_an_empty_namespace_is_named(command: Command, arguments: tuple[str, ...]) -> None:
-    """Whoever looks into the wrong namespace is told which one it was."""
+    """If nothing is stored, the message names the namespace."""
     shown = command(*arguments, METRICS_NAMESPACE="preview")
     assert "nothing is stored under the namespace 'preview'" in shown.out + shown.err
 
 
 @pytest.mark.parametrize("arguments", [("series",), ("show", "jobs"), ("wipe", "--yes")])
 def test_a_store_that_is_away_or_not_set_is_one_clear_line(command: Command, arguments: tuple[str, ...]) -> None:
-    """No traceback, and an exit code for scripts; a bad setting is told from a store that is away."""
+    """There is no traceback; the exit code tells a wrong setting from a store that does not answer."""
     for url, code in ((f"redis://127.0.0.1:{free_port()}", 1), ("", 1), ("http://redis", 2)):
         shown = command(*arguments, REDIS_URL=url)
         assert (shown.code, shown.out, shown.err.count("\n")) == (code, "", 1)
@@ -193,7 +193,7 @@ def test_a_store_that_is_away_or_not_set_is_one_clear_line(command: Command, arg
 def test_a_silent_store_is_not_waited_for_for_ever(
     command: Command, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that takes the connection and says nothing ends the command with advice."""
+    """If a server accepts the connection and never answers, the command ends with advice."""
     monkeypatch.setattr("lib.kairo_metrics.cli.store_access._PATIENCE_MS", 200)
     proxy.black_hole = True
     shown = command("series", REDIS_URL=proxy.url)
@@ -205,14 +205,14 @@ def test_a_silent_store_is_not_waited_for_for_ever(
     "arguments", [("series", "--top", "0"), ("series", "--by", "size"), ("show",), ("show", "x", "--label", "y")]
 )
 def test_arguments_that_can_not_work_are_refused(command: Command, arguments: tuple[str, ...]) -> None:
-    """A mistyped option is told by its name, with exit code 2."""
+    """A mistyped option is named, with exit code 2."""
     with pytest.raises(SystemExit) as ended:
         command(*arguments)
     assert ended.value.code == 2
 
 
 def test_a_label_can_not_play_with_the_terminal(command: Command, redis_url: str) -> None:
-    """What a client may have put into a label is printed, not obeyed; so is a metric's help."""
+    """Control characters in a label or in a metric's help are escaped."""
     coloured = replace(JOBS, help="Jobs \x1b[31mdone.")
 
     async def fill() -> None:
@@ -229,7 +229,7 @@ def test_a_label_can_not_play_with_the_terminal(command: Command, redis_url: str
 
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_colour_is_for_terminals(command: Command, filled: str, environ: dict[str, str], coloured: bool) -> None:
-    """Colour and nothing cut off elsewhere; on a terminal colours, unless NO_COLOR or a dumb terminal says no."""
+    """A terminal gets colours, unless NO_COLOR is set or the terminal is dumb; other output gets none."""
     shown = on_terminal(["show", "wait_seconds"], {"REDIS_URL": filled, "COLUMNS": "50", **environ})
     assert shown.code == 0
     assert ("\x1b[" in shown.out) == coloured
@@ -237,7 +237,7 @@ def test_colour_is_for_terminals(command: Command, filled: str, environ: dict[st
 
 
 def test_a_table_fits_the_terminal(filled: str) -> None:
-    """A label set that is too long for the terminal is cut, and says so."""
+    """A label set that is too long for the terminal is cut, with an ellipsis."""
     shown = on_terminal(["series", "--family", "jobs"], {"REDIS_URL": filled, "COLUMNS": "46", "NO_COLOR": "1"})
     table = shown.out.split("\r\n\r\n")[0].splitlines()
     assert max(map(len, table)) <= 46

@@ -36,7 +36,7 @@ def _keys(client: redis.Redis) -> set[bytes]:
 
 
 def troubles(found: dict[str, float]) -> dict[str, float]:
-    """Return what tells of batches that were lost, or sent again."""
+    """Return the samples that count batches which were lost or sent again."""
     bad = ("kairo_samples_lost", *(f'kairo_batches_total{{outcome="{o}"' for o in ("duplicate", "lost", "replayed")))
     return {sample: value for sample, value in found.items() if value and sample.startswith(bad)}
 
@@ -62,7 +62,7 @@ async def test_what_is_counted_after_a_wipe_is_all_there_is(start: Start, redis_
 
 
 async def test_the_same_holds_for_an_old_instance_and_many(start: Start, redis_url: str, wipe: Wipe) -> None:
-    """Neither an instance with more batches behind it than it keeps nor a later one brings anything back."""
+    """Neither an instance with more batches than it keeps nor a later one brings anything back."""
     old, other = start(redis_url), start(redis_url)
     await count(old, 100)
     await count(other, 5)
@@ -106,7 +106,7 @@ async def test_one_family_goes_and_the_others_stay(start: Start, redis_url: str,
 
 
 async def test_overflow_is_counted_after_a_wipe_as_well(start: Start, redis_url: str, wipe: Wipe) -> None:
-    """What the store itself counts is on the page again, though no instance announces it anew."""
+    """The family that the store itself counts into is on the page again, although no instance announces it."""
     instance = start(redis_url, max_series=2)
     for number in range(4):
         instance.add(f'queue="{number}"')
@@ -150,7 +150,7 @@ async def test_only_the_namespace_is_touched(
 async def test_with_the_records_nothing_is_left(
     start: Start, redis_url: str, redis_client: redis.Redis, wipe: Wipe
 ) -> None:
-    """Where no instance runs, everything can go; one that does run sends its last batches again, as is said."""
+    """If no instance is running, everything is deleted; a running one sends its last batches again, as documented."""
     instance = start(redis_url)
     await count(instance, 5)
     assert (await wipe("--records")).code == 0
@@ -160,7 +160,7 @@ async def test_with_the_records_nothing_is_left(
 
 
 async def test_damage_goes_as_well(start: Start, redis_url: str, redis_client: redis.Redis, wipe: Wipe) -> None:
-    """A foreign index, foreign keys and entries that are none do not stop a wipe; afterwards counting works."""
+    """A foreign index, foreign keys and damaged entries do not stop a wipe; afterwards counting works."""
     instance = start(redis_url)
     await count(instance, 2)
     [index] = redis_client.keys("*:families")
@@ -208,7 +208,7 @@ async def counted(start: Start, redis_url: str) -> Instance:
 
 
 async def test_a_dry_run_deletes_nothing(counted: Instance, wipe: Wipe) -> None:
-    """`--dry-run` says what would go, even with `--yes`."""
+    """`--dry-run` shows what would be deleted, even with `--yes`."""
     shown = await wipe("--dry-run")
     assert shown.code == 0
     for said in ("namespace development at redis://127.0.0.1", "jobs", "2 keys with 2 series", "dry run"):
@@ -219,7 +219,7 @@ async def test_a_dry_run_deletes_nothing(counted: Instance, wipe: Wipe) -> None:
 async def test_without_a_terminal_nothing_is_deleted_unasked(
     counted: Instance, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A script that does not say `--yes` is refused with exit code 2."""
+    """A script without `--yes` is refused with exit code 2."""
     monkeypatch.setattr("sys.stdin", io.StringIO("development\n"))
     shown = await asyncio.to_thread(command, "wipe")
     assert shown.code == 2
@@ -231,7 +231,7 @@ async def test_without_a_terminal_nothing_is_deleted_unasked(
 async def test_on_a_terminal_the_namespace_is_typed(
     counted: Instance, redis_url: str, answer: str, code: int, left: float
 ) -> None:
-    """Only the namespace itself, typed in full, deletes; it is not enough to say yes."""
+    """The user must type the whole namespace; another answer deletes nothing."""
     shown = await asyncio.to_thread(on_terminal, ["wipe"], {"REDIS_URL": redis_url}, answer, QUESTION)
     assert shown.code == code
     assert ("nothing was deleted" in shown.out) == bool(left)
@@ -248,7 +248,7 @@ async def test_wiping_nothing_is_no_error(wipe: Wipe) -> None:
 async def test_a_refused_deletion_deletes_nothing_by_halves(
     counted: Instance, redis_url: str, redis_client: redis.Redis, wipe: Wipe
 ) -> None:
-    """A user who may not delete is told so, and finds everything as it was."""
+    """If the login may not delete, the message says so, and nothing has changed."""
     redis_client.acl_setuser(
         "kairo", enabled=True, passwords=["+hush"], keys=["*"], categories=["+@all"], commands=["-unlink"]
     )

@@ -25,7 +25,7 @@ TROUBLES = table("docs/doctor.md", "From what you see to the check")
 
 @pytest.mark.parametrize("trouble", table("README.md", "When nothing shows"))
 def test_every_trouble_of_the_readme_leads_to_a_check(trouble: str) -> None:
-    """Whoever sees a line of the README's table finds in docs/doctor.md which check is about it."""
+    """Each row of the README's table is in docs/doctor.md, with the check for it."""
     assert trouble in TROUBLES
 
 

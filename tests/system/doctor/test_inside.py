@@ -41,7 +41,7 @@ def test_two_places_for_the_token_are_told(doctor: Doctor) -> None:
 
 
 def test_an_empty_environment_is_told_all_that_is_missing(doctor: Doctor) -> None:
-    """Whoever has set nothing learns of the switch, the token and Redis in one go."""
+    """With nothing set, the report names the switch, the token and Redis at once."""
     report = doctor()
     assert report.failed == {"switch", "token", "redis"}
     assert report.code == 1
@@ -67,7 +67,7 @@ def test_an_empty_environment_is_told_all_that_is_missing(doctor: Doctor) -> Non
     ],
 )
 def test_a_weak_token_is_found(doctor: Doctor, token: str, mark: str, said: str) -> None:
-    """Short, guessable, repeated and broken tokens are told apart, and none is ever shown."""
+    """Short, guessable, repeated and broken tokens have different findings, and none shows the token."""
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN=token)
     assert report.mark("token") == mark
     assert said in report.text("token")
@@ -87,7 +87,7 @@ def test_a_token_that_aws_keeps_is_read(doctor: Doctor, vault: Any) -> None:
 
 
 def test_a_refusing_aws_is_quoted(doctor: Doctor, refusing_aws: str) -> None:
-    """A missing permission is told in AWS' own words."""
+    """For a missing permission the finding has the message of AWS."""
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_PARAMETER="/kairo")
     assert report.mark("token-source") == "fail"
     assert refusing_aws in report.text("token-source")
@@ -141,7 +141,7 @@ async def test_a_family_near_its_cap_is_found(start: Start, redis_url: str, doct
 
 
 async def test_lost_samples_are_found(start: Start, redis_url: str, doctor: Doctor) -> None:
-    """What could not be delivered is told by family."""
+    """Samples that could not be delivered are listed by family."""
     instance = start(redis_url)
     instance.add('family="jobs"', 3, schema=LOST)
     await instance.flusher.aflush()
@@ -151,7 +151,7 @@ async def test_lost_samples_are_found(start: Start, redis_url: str, doctor: Doct
 
 
 def test_a_state_that_can_not_be_read_is_a_failure(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
-    """An index that is none fails here as it does on a scrape."""
+    """An index of another Redis type fails here as it does on a scrape."""
     redis_client.set("kairo:v1:{development/0}:families", "mine")
     report = doctor(**healthy(redis_url))
     assert report.failed == {"families"}

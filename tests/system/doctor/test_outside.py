@@ -32,7 +32,7 @@ def server() -> Iterator[DevServer]:
 
 
 def test_the_real_endpoint_passes_every_check(server: DevServer, doctor: Doctor) -> None:
-    """What `make run` serves is found good from outside, in every respect."""
+    """Every check passes for the endpoint that `make run` serves."""
     report = doctor("--url", server.url, METRICS_AUTH_TOKEN=server.token)
     assert {mark for mark, _, _ in report.checks.values()} == {"ok"}
     assert report.code == 0
@@ -41,7 +41,7 @@ def test_the_real_endpoint_passes_every_check(server: DevServer, doctor: Doctor)
 
 
 def test_a_token_under_another_name_and_two_of_them(server: DevServer, doctor: Doctor) -> None:
-    """The variable may have any name; while tokens are exchanged each must be good, and the bad one is told."""
+    """The variable may have any name; during a rotation each token must be accepted, and the wrong one is named."""
     report = doctor("--url", server.url, "--token-env", "STAGING", STAGING=f"{server.token},{TOKEN}")
     assert report.failed == {"token"}
     assert "token 2 of 2" in report.text("token")
@@ -105,7 +105,7 @@ def test_a_deployment_without_a_token_is_told(doctor: Doctor, reason: bytes, sai
 
 
 def test_a_page_that_is_open_to_everybody_is_a_failure(doctor: Doctor) -> None:
-    """A page without a door fails, even if all else is right; it is looked at all the same."""
+    """A page that needs no token fails, even if everything else is right; the page itself is still checked."""
     with site(lambda _path, headers: endpoint()("", {**headers, "authorization": f"Bearer {TOKEN}"})) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"door", "wrong-token"}
@@ -115,7 +115,7 @@ def test_a_page_that_is_open_to_everybody_is_a_failure(doctor: Doctor) -> None:
 
 @pytest.mark.parametrize("goal", ["https://www.example.org/api/metrics?x=1", "/en/api/metrics"])
 def test_a_redirect_is_told_with_its_goal(doctor: Doctor, goal: str) -> None:
-    """Whoever gave an address that is not the final one learns which one is; nothing is sent there."""
+    """For a redirect the finding names the final address; no request is sent there."""
     asked = []
 
     def answer(_path: str, headers: Mapping[str, str]) -> Page:
@@ -164,7 +164,7 @@ def test_a_function_that_fails_is_told_with_the_platform_s_word(doctor: Doctor) 
 
 
 def test_a_site_that_never_answers_ends_with_the_time_limit(doctor: Doctor) -> None:
-    """A server that takes the connection and is silent holds nobody up."""
+    """A server that accepts the connection and never answers ends the check in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         report = doctor("--url", f"http://127.0.0.1:{port}", "--timeout", "0.3", METRICS_AUTH_TOKEN=TOKEN)
@@ -173,7 +173,7 @@ def test_a_site_that_never_answers_ends_with_the_time_limit(doctor: Doctor) -> N
 
 
 def test_a_site_that_never_comes_to_an_end_ends_with_the_time_limit(doctor: Doctor) -> None:
-    """A server that sends its headers a letter at a time is never silent, and holds nobody up either."""
+    """A server that sends its headers a letter at a time ends the check in time, too."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def drip() -> None:
@@ -225,7 +225,7 @@ def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, chec
 def test_certificates_are_looked_at(
     doctor: Doctor, tmp_path: Path, days: int, trusted: bool, found: tuple[str, str]
 ) -> None:
-    """A certificate that ends soon is a warning; one that is over, or that nobody vouches for, is a failure."""
+    """A certificate that ends soon is a warning; an expired or untrusted one is a failure."""
     mark, said = found
     certificate = make_certificate(tmp_path / "site.pem", days)
     given = {"SSL_CERT_FILE": str(certificate)} if trusted else {}
@@ -238,7 +238,7 @@ def test_certificates_are_looked_at(
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_the_wrong_scheme_is_told(doctor: Doctor, tmp_path: Path, scheme: str) -> None:
-    """TLS where there is none, and none where there is, say what to correct."""
+    """https:// to a port without TLS, and http:// to one with TLS, have advice."""
     certificate = make_certificate(tmp_path / "site.pem", 90) if scheme == "http" else None
     with site(endpoint(), certificate) as url:
         wrong = url.replace("https" if scheme == "http" else "http", scheme)
@@ -263,7 +263,7 @@ def test_the_wrong_scheme_is_told(doctor: Doctor, tmp_path: Path, scheme: str) -
 def test_arguments_that_can_not_work_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    """What is mistyped is named on one line, a script sees 2, and no secret is repeated."""
+    """A wrong argument is named on one line with exit code 2, and no secret is printed."""
     monkeypatch.setenv("METRICS_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("BROKEN", "hush\nhush")
     assert main(["doctor", *arguments]) == 2
@@ -274,7 +274,7 @@ def test_arguments_that_can_not_work_are_refused(
 
 
 def test_a_page_over_plain_http_on_the_net_is_a_warning() -> None:
-    """A token in clear text is told; on this machine or inside a cluster it is not made a fuss of."""
+    """A token in clear text is a warning, but not on this machine or inside a cluster."""
     from lib.kairo_metrics.cli.doctor import access_checks as door
 
     target = SimpleNamespace(host="cms.example.org", port=80)

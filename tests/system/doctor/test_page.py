@@ -1,4 +1,4 @@
-"""`doctor --url`: the page behind the door, and whether Prometheus would take it."""
+"""`doctor --url`: the page, and whether Prometheus accepts it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ HTML = "<!doctype html><title>Welcome</title>"
 def test_a_page_that_prometheus_would_not_take_is_found(
     doctor: Doctor, text: str, headers: dict[str, str], check: str, mark: str
 ) -> None:
-    """Type, content, caching, damage, size and clock: each that is wrong is told by its own name."""
+    """Type, content, caching, damage, size and clock each have their own check."""
     with site(endpoint(text, **headers)) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.mark(check) == mark
@@ -86,6 +86,6 @@ def test_a_slow_page_is_measured_against_the_scraper_s_timeout(
 
 @pytest.mark.parametrize(("date", "mark"), [("07", "ok"), ("14", "ok"), ("00", "warn"), ("20", "warn")])
 def test_a_page_that_took_its_time_is_no_clock_that_is_behind(date: str, mark: str) -> None:
-    """A server that says when it was asked, and answers eight seconds later, is not told to set its clock."""
+    """A server whose Date is the time of the request, eight seconds before the answer, gets no clock warning."""
     answer = Answer(200, {"date": f"Thu, 01 Jan 2026 00:00:{date} GMT"}, b"", 8.0, 1_767_225_614.5)
     assert page_checks._clock(answer).mark == mark

@@ -1,4 +1,4 @@
-"""`doctor` and the Redis behind the settings: each thing that can be wrong with it is found and told apart."""
+"""`doctor` and the Redis in the settings: each fault has its own finding."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_redis_that_wants_a_password_says_so(doctor: Doctor, redis_url: str, r
 
 
 def test_tls_is_looked_at(doctor: Doctor, redis_url: str) -> None:
-    """A certificate that is trusted, unchecked or not trusted is told apart, and so is a client that speaks no TLS."""
+    """Trusted, unchecked and untrusted certificates have different findings, and so has a client without TLS."""
     with TlsFront(redis_url) as front:
         trusted = doctor(**healthy(front.url, METRICS_REDIS_TLS_CA=front.authority))
         unchecked = doctor(**healthy(front.url, METRICS_REDIS_TLS_VERIFY="false"))
@@ -98,13 +98,13 @@ def test_tls_is_looked_at(doctor: Doctor, redis_url: str) -> None:
 
 
 def test_a_redis_that_is_not_there_says_so(doctor: Doctor) -> None:
-    """A closed port is told from a silent one."""
+    """A closed port has other advice than a silent one."""
     report = doctor(**healthy(f"redis://127.0.0.1:{free_port()}/0"))
     assert "start Redis there" in report.text("redis")
 
 
 def test_a_silent_redis_ends_with_the_time_limit(doctor: Doctor, proxy: Proxy) -> None:
-    """A server that takes the connection and never answers holds nobody up."""
+    """A server that accepts the connection and never answers ends the check in time."""
     proxy.black_hole = True
     report = doctor("--timeout", "0.2", **healthy(proxy.url))
     assert report.failed == {"redis"}
@@ -136,7 +136,7 @@ async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doct
 def test_an_eviction_policy_that_drops_metrics_is_found(
     doctor: Doctor, redis_url: str, configured: redis.Redis, memory: tuple[str, int], mark: str
 ) -> None:
-    """Every policy but noeviction drops ours, for ours have a time to live; without a limit none does."""
+    """Every policy but noeviction may drop metrics, as their keys have a time to live; without a limit none does."""
     policy, limit = memory
     configured.config_set("maxmemory", limit)
     configured.config_set("maxmemory-policy", policy)
@@ -157,7 +157,7 @@ def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, co
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_missing_right_is_named(doctor: Doctor, allow: Any, command: str) -> None:
-    """A user who lacks one command is told which, and how to get it; the same goes for what the script sends."""
+    """If the login lacks a command, the finding names it and how to allow it, also for commands of the script."""
     report = doctor(**healthy(allow("+@all", f"-{command}")))
     assert report.mark("rights") == "fail"
     assert f"not allowed: {command.upper()}." in report.text("rights")
@@ -165,7 +165,7 @@ def test_a_missing_right_is_named(doctor: Doctor, allow: Any, command: str) -> N
 
 
 def test_a_user_who_may_only_read_is_told_all_rights_at_once(doctor: Doctor, allow: Any) -> None:
-    """Whoever follows the advice has no second round."""
+    """One advice names all missing rights."""
     report = doctor(**healthy(allow("+@read", "+@connection", "+eval", "+evalsha", "+time", "+info")))
     assert report.checks["rights"][2] == "allow them: ACL SETUSER kairo +set +pexpire +hdel +hset"
 
@@ -186,7 +186,7 @@ def test_a_user_of_other_keys_is_told_which(doctor: Doctor, allow: Any) -> None:
     ],
 )
 def test_every_server_s_words_for_a_missing_right_are_understood(said: str, advice: str) -> None:
-    """Redis 6 and 8 and Valkey say it differently, and some name a command that has `key` in it."""
+    """Redis 6, Redis 8 and Valkey have different messages, and some name a command with `key` in it."""
     refusal = Refusal("HKEYS", said)
     assert refusal.of_permission
     assert server._how_to_allow(Settings(redis_url="redis://kairo:hush@127.0.0.1"), [refusal]).startswith(advice)
@@ -209,7 +209,7 @@ def test_the_rights_that_the_advice_gives_are_enough(doctor: Doctor, allow: Any,
 
 
 def test_a_replica_is_told_from_a_missing_right(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
-    """A server that can't be written to says so, and not that a user lacks something."""
+    """For a read-only server the finding says so, and not that a right is missing."""
     with private_redis(free_port()) as master_url, redis.Redis.from_url(master_url) as master:
         address = master.get_connection_kwargs()
         redis_client.replicaof(address["host"], address["port"])
@@ -260,7 +260,7 @@ def test_a_server_that_refuses_info_is_no_failed_version(doctor: Doctor, allow: 
 def test_a_wrong_clock_is_found(
     doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead_s: int, said: str
 ) -> None:
-    """A clock a minute off is told, with its direction."""
+    """A clock that is a minute off is a warning, with its direction."""
     clock = SimpleNamespace(time=lambda: time.time() + ahead_s, perf_counter=time.perf_counter)
     monkeypatch.setattr(server, "time", clock)
     report = doctor(**healthy(redis_url))

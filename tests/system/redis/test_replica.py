@@ -123,12 +123,12 @@ def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url
     """It says whether the two addresses belong together, and what is wrong where pages would be 503."""
     master, replica, stack = pair
     assert doctor(**healthy(master, METRICS_READ_URL=replica)).mark("replica") == "ok"
-    assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).said("replica")
+    assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).text("replica")
     stranger = doctor(**healthy(redis_url, METRICS_READ_URL=replica))
     assert "follows another server" in stranger.text("replica")
     stack.close()
     wait_until(lambda: told(replica)["master_link_status"] == "down")
-    assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).said("replica")
+    assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).text("replica")
     nobody = f"redis://127.0.0.1:{free_port()}"
     assert doctor(**healthy(redis_url, METRICS_READ_URL=nobody)).failed == {"replica", "families"}
     assert "replica" not in doctor(**healthy(redis_url)).checks
