@@ -101,7 +101,7 @@ async def test_the_page_is_sent_before_any_deletion_begins(
 async def test_a_store_that_stalls_while_it_deletes_delays_no_page(
     serve: Serve, redis_client: redis.Redis, proxy: Proxy
 ) -> None:
-    """The whole page is sent, although the store then stops answering; the request ends with the scrape's time limit."""
+    """The whole page is sent, although the store then stops answering; the request ends with the scrape's patience."""
     scrape = await serve(proxy.url)
     proxy.lose_request(of=b"old 1", then_cut=False)
     request = asyncio.create_task(scrape())
