@@ -24,7 +24,7 @@ _FOREIGN = re.compile(r"ENABLE_METRICS|(REDIS|REDIS_TLS|KV)_URL|VERCEL_ENV|METRI
 
 @dataclass(frozen=True)
 class Report:
-    """What `doctor --json` said.
+    """The output of `doctor --json`.
 
     Args:
         code: the exit code.

@@ -133,7 +133,7 @@ class _Service:
         except ImportError as err:
             raise TokenSourceError(
                 f"the token is in {self._title}, and boto3 is not installed",
-                f"boto3 can't be imported ({err}); AWS Lambda brings it along, elsewhere: pip install boto3",
+                f"boto3 can't be imported ({err}); AWS Lambda provides it, elsewhere: pip install boto3",
             ) from err
         try:
             if self._client is None:

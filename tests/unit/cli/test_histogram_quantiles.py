@@ -30,7 +30,7 @@ HISTOGRAMS = [
 
 @pytest.mark.prometheus
 def test_quantiles_are_those_of_prometheus(tmp_path: Path) -> None:
-    """The real histogram_quantile says the same of the same buckets."""
+    """The real histogram_quantile returns the same for the same buckets."""
     series, tests = [], []
     for number, (bounds, counts) in enumerate(HISTOGRAMS):
         below = 0
@@ -99,7 +99,7 @@ def test_native_quantiles_are_those_of_prometheus(counts: NativeCounts, share: f
 def test_a_native_quantile_lies_between_the_lowest_and_highest_bucket(
     amounts: list[float], schema: int, share: float
 ) -> None:
-    """Whatever is observed, the estimate is a number within the buckets, and the buckets hold every observation."""
+    """For any observations the estimate lies within the buckets, and the buckets hold every observation."""
     counts = counts_of(amounts, schema, 2.0**-128)
     buckets = native_buckets(counts)
     assert sum(bucket.count for bucket in buckets) == len(amounts)

@@ -1,4 +1,4 @@
-"""What the metrics endpoint sends, and what it does in the store only after that."""
+"""The metrics endpoint: it sends the page first, and does the upkeep of the store after that."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_the_page_is_sent_before_any_deletion_begins(
 async def test_a_store_that_stalls_while_it_deletes_delays_no_page(
     serve: Serve, redis_client: redis.Redis, proxy: Proxy
 ) -> None:
-    """The whole page is sent before the store stops answering, and the request ends with the scrape's patience."""
+    """The whole page is sent, although the store then stops answering; the request ends with the scrape's patience."""
     scrape = await serve(proxy.url)
     proxy.lose_request(of=b"old 1", then_cut=False)
     request = asyncio.create_task(scrape())

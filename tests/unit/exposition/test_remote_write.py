@@ -1,4 +1,4 @@
-"""What is pushed: the samples of a scrape, in remote write 1.0."""
+"""Remote write 1.0: a push carries the samples of a scrape."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_body_of_any_length_can_be_wrapped(length: int) -> None:
 
 @given(rows=st.dictionaries(st.tuples(VALUES, VALUES), st.floats(allow_nan=False, min_value=0), min_size=1, max_size=5))
 def test_a_push_says_what_a_scrape_says(rows: dict[tuple[str, str], float]) -> None:
-    """Whatever stands in the labels, each sample has the labels and the value that Prometheus reads off the page."""
+    """With any text in the labels, each sample has the labels and the value that Prometheus reads from the page."""
     schema = Schema("jobs", "counter", ("queue", "worker"))
     lines = {label_text(schema.labelnames, values).encode(): repr(number).encode() for values, number in rows.items()}
     family = Family(schema, {text: number.replace(b"inf", b"+Inf") for text, number in lines.items()})
@@ -96,7 +96,7 @@ def _numbers(schema: Schema) -> st.SearchStrategy[list[str]]:
 
 @given(families())
 def test_a_push_carries_exactly_the_samples_of_the_page(family: Family) -> None:
-    """Whatever a metric is, a receiver gets each sample that the 0.0.4 page prints, and no other."""
+    """For every type of metric a receiver gets each sample of the 0.0.4 page, and no other."""
     samples = pushed([family])
     assert samples == scraped([family])
     # A name beyond the classic letters would spoil the page, and receivers refuse it.

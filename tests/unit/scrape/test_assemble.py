@@ -78,7 +78,7 @@ def test_damaged_index_entries_are_counted_without_a_name() -> None:
 
 
 def test_missing_batches_of_all_shards_are_added_up() -> None:
-    """What was sent again twice does not hide what another shard lacks."""
+    """A shard that got more than it had lost does not hide what another shard lacks."""
     recoveries = (Recovery(1, "blue-1", 9, 5, 3), None, Recovery(1, "blue-1", 9, 5, -2))
     snapshot = Snapshot(NOW_MS, (), recoveries=recoveries)
     page = by_name(assemble(snapshot, select(snapshot, frozenset(), exemplars=False), [], "underscores"))

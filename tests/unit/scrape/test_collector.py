@@ -107,7 +107,7 @@ async def test_another_type_serves_the_newest() -> None:
 
 
 async def test_a_gauge_that_is_merged_in_another_way_serves_the_newest() -> None:
-    """Changing `multiprocess_mode` spoils neither the page nor the new numbers."""
+    """After a change of `multiprocess_mode` the page is valid and shows the new numbers."""
     for before, after in (("sum", "mostrecent"), ("mostrecent", "sum")):
         cms = Deployment()
         for mode in (before, after):
@@ -153,7 +153,7 @@ async def test_labels_that_come_or_go_leave_the_page_valid(first: Schema, second
 
 
 async def test_names_that_clash_cost_the_later_family_only() -> None:
-    """Two deployments that use one sample name in two families do not spoil the page."""
+    """The page stays valid when two deployments use one sample name in two families."""
     cms = Deployment()
     cms.count(JOBS, 'queue="a"', (1, 2))
     cms.count(Schema("jobs_total", "gauge", ("queue",), mode="sum", help="Clash."), 'queue="a"', (1, 3))
@@ -173,7 +173,7 @@ async def test_a_help_text_that_is_no_unicode_does_not_spoil_the_page() -> None:
 
 
 async def test_stale_series_leave_the_page() -> None:
-    """A series that nobody has touched for its life is gone, the others stay."""
+    """A series that no instance has written for `series_ttl_s` is gone, and the others stay."""
     cms = Deployment()
     cms.count(JOBS, 'queue="old"', (1, 1))
     cms.now_ms += 3_600_000
@@ -215,14 +215,14 @@ async def test_what_has_not_happened_stands_at_zero() -> None:
 
 
 async def test_a_family_of_the_user_is_not_filled_up_with_zeros() -> None:
-    """Somebody else's metric of one of our names keeps its own series."""
+    """A user's metric with the name of one of ours keeps its own series."""
     cms = Deployment()
     cms.count(Schema("kairo_samples_lost", "gauge", ("queue",), mode="sum", help="Theirs."), 'queue="a"', (1, 7))
     assert await samples(cms.store, "kairo_samples_lost") == {'kairo_samples_lost{queue="a"}': 7}
 
 
 async def many_series(start: Start, redis_url: str) -> Instance:
-    """Let an instance deliver more series than one trip of a scrape brings."""
+    """Let an instance deliver more series than one request of a scrape returns."""
     instance = start(redis_url)
     for number in range(3_000):
         instance.add(f'queue="{number}"')

@@ -37,7 +37,7 @@ def test_series_that_no_instance_writes_are_stale() -> None:
 
 
 def test_values_of_ended_instances_are_set_apart() -> None:
-    """A value whose lease has ended is none of the live ones; the residual value has no lease."""
+    """A value whose lease has ended is kept apart from the live values; the residual value has no lease."""
     decoder = SeriesDecoder(LOAD, OLDEST_MS, LEASE_BEGAN_MS)
     for name, touched_ms in (("a", LEASE_BEGAN_MS), ("b", LEASE_BEGAN_MS - 1), ("__ended__", OLDEST_MS)):
         decoder.add_chunk([f'instance_id="{name}"'.encode(), line("2 5", touched_ms)])

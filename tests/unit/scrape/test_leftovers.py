@@ -27,7 +27,7 @@ def decoder(schema: Schema, *touched_ms: int) -> SeriesDecoder:
 
 
 def test_stale_series_and_values_of_ended_instances_are_found() -> None:
-    """What no instance writes any more is deleted; what is in use is left alone."""
+    """Series that no instance writes are found; series in use are not."""
     jobs, load = IndexEntry(0, JOBS, 1, NOW_MS), IndexEntry(0, LOAD, 1, NOW_MS)
     decoders = {
         jobs: decoder(JOBS, NOW_MS, LONG_AGO_MS),

@@ -28,7 +28,7 @@ OF_INSTANCES = {b'instance_id="a"': b"2 17", b'instance_id="b"': b"5 16", b'inst
     ],
 )
 def test_gauges_of_instances_are_merged_by_their_mode(mode: str, shown: dict[bytes, bytes]) -> None:
-    """What `multiprocess_mode` means for processes, it means for instances."""
+    """`multiprocess_mode` means for instances what it means for processes."""
     assert resolve(Schema("load", "gauge", ("instance_id",), mode=mode), OF_INSTANCES).series == shown
 
 
@@ -55,7 +55,7 @@ def test_a_sum_of_gauges_knows_infinity(stored: bytes, shown: bytes) -> None:
 
 
 def test_an_info_shows_its_words_as_labels() -> None:
-    """An info whose words clash with a label of its series would spoil the page, and counts as damaged."""
+    """An info with a label twice would make the page invalid, so it is left out and counts as damaged."""
     build = Schema("build", "info", ("app",))
     good = info_word({"version": "1 beta"}).encode() + b" 7"
     found = resolve(

@@ -56,7 +56,7 @@ async def scrape(reader: StateReader, patience_s: float = 5.0) -> None:
 async def test_one_scrape_deletes_a_thousand_series_and_the_next_one_the_rest(
     start: Start, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """However much is stale, over all families no scrape deletes more than 1,000 series, and none is forgotten."""
+    """Over all families a scrape deletes at most 1,000 series, and the next scrapes delete the rest."""
     instance = start(redis_url)
     await count(instance)
     make_stale(redis_client, 700)
@@ -129,7 +129,7 @@ async def _nothing_to_send() -> None:
 async def test_an_error_of_the_upkeep_stays_inside(
     failing: Failing, logged: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever fails after the response raises nothing, is logged if it is unexpected, and the next page is read."""
+    """An error after the response is not raised; an unexpected one is logged; the next page is read."""
     reader = StateReader(failing, settings(), _nothing_to_send)
     for _ in range(2):
         await scrape(reader)
@@ -147,7 +147,7 @@ async def test_a_cancelled_upkeep_ends_as_cancelled(failing: Failing) -> None:
 async def test_an_upkeep_that_stalls_ends_with_its_patience(
     start: Start, proxy: Proxy, redis_client: redis.Redis
 ) -> None:
-    """A store that stops answering after the page holds nothing up for longer than the scrape might have taken."""
+    """If the store stops answering after the page, the upkeep ends when the scrape's time is over."""
     instance = start(proxy.url, flush_budget_ms=30_000)
     await count(instance)
     make_stale(redis_client, 3)
@@ -185,7 +185,7 @@ async def test_a_deadline_that_is_over_is_told_and_hurts_nothing(
 async def test_a_refused_restoration_does_not_stop_the_deletion(
     start: Start, redis_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What can not be written back does not keep stale series in the store."""
+    """Stale series are deleted even if a restoration is refused."""
     site = Site(start, redis_url, redis_client)
     one = site.writer()
     await add(one, 2)

@@ -11,6 +11,7 @@ from ...model.delivery_metrics import LOST, OVERFLOWED
 from ...model.schema import Schema
 from ...store.redis_store import RedisStore
 from ..cardinality.stored_series import StoredFamily, StoredNamespace, read_namespace
+from ..formatting import duration
 from .finding import Finding, fail, ok, skipped, warn
 from .time_limit import within
 
@@ -63,8 +64,8 @@ def _families(stored: StoredNamespace, settings: Settings) -> Finding:
             f"nothing has arrived under the namespace {settings.namespace!r}",
             "send a few requests; then compare METRICS_NAMESPACE, else VERCEL_ENV, with that of the functions",
         )
-    age_s = max(0.0, (stored.snapshot.now_ms - max(touched_ms)) / 1000)
-    return ok("families", f"{len(names)} families with {len(touched_ms)} series, the last written {_ago(age_s)}")
+    age = duration((stored.snapshot.now_ms - max(touched_ms)) / 1000)
+    return ok("families", f"{len(names)} families with {len(touched_ms)} series, the last written {age} ago")
 
 
 def _quarantine(stored: StoredNamespace) -> Finding:
@@ -130,11 +131,3 @@ def _listed(amounts: dict[str, float] | dict[str, int]) -> str:
     largest = sorted(amounts.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{name} {amount:g}" for name, amount in largest[:_SHOWN])
     return shown + (f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else "")
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds / size)
-            return f"{count} {unit}{'s'[: count != 1]} ago"
-    return f"{seconds:.0f} s ago"

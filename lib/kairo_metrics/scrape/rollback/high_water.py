@@ -96,7 +96,7 @@ class HighWater:
             names: the families that were asked for; all when empty.
 
         Raises:
-            StoreUnavailable: the store went back, and no page was shown that tells how far.
+            StoreUnavailable: the store went back, and without an earlier page it is not known how far.
         """
         found = self._find_rollback(scrape)
         if found and self._rollback and not self._is_over(scrape):

@@ -1,4 +1,4 @@
-"""What a page remembers of its counters: whatever a store has kept of them, none is shown lower."""
+"""The counters of the last page: no counter is shown lower after the store went back."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _native(draw: Callable[[Any], Any]) -> bytes:
 )
 @given(data=st.data())
 def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st.DataObject) -> None:
-    """Whatever the store has kept of a series, with what is added no number of it is below what was shown."""
+    """However much the store still has of a series, no number on the page is lower than before."""
     shown, held = row(data.draw), row(data.draw)
     water = HighWater()
     water.remember(_scrape(schema, shown, 5))

@@ -1,4 +1,4 @@
-"""What is written back into a store that lost it."""
+"""Numbers that are written back into a store that lost them."""
 
 from __future__ import annotations
 
