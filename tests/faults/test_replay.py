@@ -10,7 +10,7 @@ import redis
 from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.model.moment import Moment
-from lib.kairo_metrics.store import connection as connections
+from lib.kairo_metrics.store.connections import connection as connections
 from tests.support.instance import WAIT, Start, happened, jobs_total
 from tests.support.proxy import Proxy
 

@@ -29,7 +29,7 @@ from lib.kairo_metrics.endpoints.bearer_auth import BearerAuth
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.endpoints.token_cache import TokenCache
 from lib.kairo_metrics.errors import KairoError, KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
-from lib.kairo_metrics.store.connection_arguments import without_password
+from lib.kairo_metrics.store.connections.connection_arguments import without_password
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.dev_server import _FOREIGN, REPOSITORY, dev_server
 from tests.support.host_server import host_server

@@ -17,9 +17,9 @@ import redis
 
 from lib.kairo_metrics.dev.private_redis import find_binary, free_port, private_redis
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
+from lib.kairo_metrics.store.connections.sentinel import Sentinels, find_server
+from lib.kairo_metrics.store.connections.topology import Topology
 from lib.kairo_metrics.store.replica import check_replica
-from lib.kairo_metrics.store.sentinel import Sentinels, find_server
-from lib.kairo_metrics.store.topology import Topology
 from tests.support.doctor_run import Doctor, healthy
 from tests.support.instance import JOBS, Start, jobs_total, scrape_once, settings
 from tests.support.redis_cluster import wait_until

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
-from .command_flow import Command
+from ...errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
+from ..command_flow import Command
+from ..keys import Keys
+from ..script_call import RESEND_LIMIT_S
 from .connection import AsyncNodeConnection, NodeConnection
-from .keys import Keys
 from .node_flow import NodeCommands, NodeFlow, NodeReplies, arun_node_flow, run_node_flow
 from .node_request import Node, NodeRequest
-from .script_call import RESEND_LIMIT_S
 from .topology import Topology
 
 if TYPE_CHECKING:

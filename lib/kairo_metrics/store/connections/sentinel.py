@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import StoreError, StoreUnavailable
-from .command_flow import Command
+from ...errors import StoreError, StoreUnavailable
+from ..command_flow import Command
 from .node_flow import NodeFlow
 from .node_request import Address, Node
 

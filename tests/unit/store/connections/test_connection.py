@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lib.kairo_metrics.config.settings import Settings
-from lib.kairo_metrics.store.connection import AsyncNodeConnection, NodeConnection
+from lib.kairo_metrics.store.connections.connection import AsyncNodeConnection, NodeConnection
 
 
 def test_all_nodes_use_the_login_and_tls_of_the_address() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from ..config.settings import Settings
+from ...config.settings import Settings
 from .client import AsyncClient, Client
 from .topology import Topology
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lib.kairo_metrics.config.settings import Settings
-from lib.kairo_metrics.store.node_request import NodeRequest
-from lib.kairo_metrics.store.topology import Topology
+from lib.kairo_metrics.store.connections.node_request import NodeRequest
+from lib.kairo_metrics.store.connections.topology import Topology
 
 
 def test_one_host_is_one_server() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics.errors import KeysElsewhere, StoreRefused, StoreUnavailable
-from lib.kairo_metrics.store.cluster import Cluster, NodeResponse, route
 from lib.kairo_metrics.store.command_flow import Command
-from lib.kairo_metrics.store.connection import hash_slot
-from lib.kairo_metrics.store.node_flow import run_node_flow
-from lib.kairo_metrics.store.node_request import Node, NodeRequest
+from lib.kairo_metrics.store.connections.cluster import Cluster, NodeResponse, route
+from lib.kairo_metrics.store.connections.connection import hash_slot
+from lib.kairo_metrics.store.connections.node_flow import run_node_flow
+from lib.kairo_metrics.store.connections.node_request import Node, NodeRequest
 
 HOME = ("home.example.org", 7000)
 ONE, TWO = ("10.0.0.1", 7001), ("10.0.0.2", 7002)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics.errors import StoreRefused, StoreUnavailable
-from lib.kairo_metrics.store.node_flow import NodeCommands, NodeReplies, run_node_flow
-from lib.kairo_metrics.store.node_request import Address, Node
-from lib.kairo_metrics.store.sentinel import Sentinels, find_server
+from lib.kairo_metrics.store.connections.node_flow import NodeCommands, NodeReplies, run_node_flow
+from lib.kairo_metrics.store.connections.node_request import Address, Node
+from lib.kairo_metrics.store.connections.sentinel import Sentinels, find_server
 
 ONE, TWO = ("10.0.0.1", 26379), ("10.0.0.2", 26379)
 MASTER = [b"10.0.0.7", b"6379"]

@@ -18,13 +18,13 @@ from redis.asyncio.connection import parse_url as async_parse_url
 from redis.connection import Connection, parse_url
 from redis.crc import key_slot
 
-from ..config.settings import Settings
-from ..errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable, UnknownScript
-from .command_flow import Command
+from ...config.settings import Settings
+from ...errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable, UnknownScript
+from ..command_flow import Command
+from ..replies import mark_sent_before
+from ..script_call import RESEND_LIMIT_S
 from .connection_arguments import certificate_advice, connection_arguments, without_password
 from .node_request import Address, Node
-from .replies import mark_sent_before
-from .script_call import RESEND_LIMIT_S
 
 __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
 

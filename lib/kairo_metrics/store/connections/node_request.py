@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .command_flow import Command
+from ..command_flow import Command
 
 __all__ = ["Address", "Node", "NodeRequest", "first_key"]
 

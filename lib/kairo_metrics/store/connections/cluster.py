@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import KeysElsewhere, StoreError, StoreUnavailable
-from .command_flow import Command
+from ...errors import KeysElsewhere, StoreError, StoreUnavailable
+from ..command_flow import Command
+from ..replies import mark_sent_before
+from ..script_call import RESEND_LIMIT_S
 from .connection import hash_slot
 from .node_flow import NodeCommands, NodeFlow, NodeReplies
 from .node_request import Address, Node, NodeRequest, first_key
-from .replies import mark_sent_before
-from .script_call import RESEND_LIMIT_S
 
 __all__ = ["Cluster", "NodeResponse", "route"]
 

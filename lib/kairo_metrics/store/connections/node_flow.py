@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing
 from typing import Any, TypeVar
 
-from ..errors import StoreUnavailable
-from .command_flow import Command
+from ...errors import StoreUnavailable
+from ..command_flow import Command
 from .node_request import Node
 
 __all__ = ["NodeCommands", "NodeFlow", "NodeReplies", "arun_node_flow", "run_node_flow"]

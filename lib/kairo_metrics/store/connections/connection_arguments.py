@@ -6,10 +6,10 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
-from ..config.certificates import read_certificates
-from ..config.settings import Settings
-from ..errors import StoreError
-from .command_flow import Command
+from ...config.certificates import read_certificates
+from ...config.settings import Settings
+from ...errors import StoreError
+from ..command_flow import Command
 
 __all__ = ["certificate_advice", "connection_arguments", "without_password"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..config.redis_url import read_redis_url
-from ..config.settings import Settings
+from ...config.redis_url import read_redis_url
+from ...config.settings import Settings
 from .connection import address_of
 from .node_request import Address, Node
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lib.kairo_metrics.store.command_flow import Command
-from lib.kairo_metrics.store.node_request import NodeRequest, first_key
+from lib.kairo_metrics.store.connections.node_request import NodeRequest, first_key
 
 ONE, TWO = ("10.0.0.1", 7001), ("10.0.0.2", 7002)
 SCAN: Command = ("HSCAN", "key", b"42", "COUNT", 9)
