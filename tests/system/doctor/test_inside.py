@@ -1,4 +1,4 @@
-"""`doctor` where the variables are set: settings, tokens, and what has arrived; each made wrong for real."""
+"""`doctor` in the environment of the deployment: settings, tokens and stored data, each with a real fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.instance import Start
 
 
 async def test_a_healthy_deployment_passes_every_check(start: Start, redis_url: str, doctor: Doctor) -> None:
-    """With nothing wrong every line is ok, and a script sees 0."""
+    """Without a fault every line is ok, and the exit code is 0."""
     await filled(start, redis_url)
     report = doctor(**healthy(redis_url))
     assert {mark for mark, _, _ in report.checks.values()} == {"ok"}
@@ -22,7 +22,7 @@ async def test_a_healthy_deployment_passes_every_check(start: Start, redis_url: 
 
 
 def test_every_bad_variable_is_named_at_once(doctor: Doctor) -> None:
-    """All that is mistyped is listed, not only the first; a script sees 2; no value of a secret is shown."""
+    """All malformed variables are listed, not only the first; the exit code is 2, and no secret is shown."""
     wrong = {"METRICS_SHARDS": "many", "REDIS_URL": "https://hush", "METRICS_SERIES_TTL": "1.5"}
     wrong |= {"METRICS_AUTH_TOKEN": "hush,", "METRICS_REMOTE_WRITE_URL": "hush", "METRICS_REMOTE_WRITE_USERNAME": "me"}
     report = doctor(**wrong)
@@ -32,15 +32,15 @@ def test_every_bad_variable_is_named_at_once(doctor: Doctor) -> None:
     assert "hush" not in report.printed
 
 
-def test_two_places_for_the_token_are_told(doctor: Doctor) -> None:
-    """Variables that are good alone and not together are found as well."""
+def test_two_places_for_the_token_are_found(doctor: Doctor) -> None:
+    """Two variables that are valid alone, but not together, are reported."""
     report = doctor(METRICS_AUTH_TOKEN=TOKEN, METRICS_AUTH_TOKEN_SECRET_ID="kairo")
     assert report.code == 2
     assert "both set" in report.said("settings")
 
 
-def test_an_empty_environment_is_told_all_that_is_missing(doctor: Doctor) -> None:
-    """Whoever has set nothing learns of the switch, the token and Redis in one go."""
+def test_an_empty_environment_gets_all_that_is_missing(doctor: Doctor) -> None:
+    """Without any variable, one run reports the switch, the token and Redis."""
     report = doctor()
     assert report.failed == {"switch", "token", "redis"}
     assert report.code == 1
@@ -66,7 +66,7 @@ def test_an_empty_environment_is_told_all_that_is_missing(doctor: Doctor) -> Non
     ],
 )
 def test_a_weak_token_is_found(doctor: Doctor, token: str, mark: str, said: str) -> None:
-    """Short, guessable, repeated and broken tokens are told apart, and none is ever shown."""
+    """Short, guessable, repeated and malformed tokens get different findings, and no token is shown."""
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN=token)
     assert report.mark("token") == mark
     assert said in report.said("token")
@@ -74,8 +74,8 @@ def test_a_weak_token_is_found(doctor: Doctor, token: str, mark: str, said: str)
     assert TOKEN not in report.printed
 
 
-def test_a_token_that_aws_keeps_is_read(doctor: Doctor, vault: Any) -> None:
-    """The secret is read as the endpoint would, and its strength looked at; it is not shown."""
+def test_a_token_in_aws_is_read(doctor: Doctor, vault: Any) -> None:
+    """The secret is read as the endpoint reads it, and its strength is checked; it is not shown."""
     vault.create_secret(Name="kairo", SecretString=TOKEN)
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_SECRET_ID="kairo")
     assert report.mark("token-source") == report.mark("token") == "ok"
@@ -86,14 +86,14 @@ def test_a_token_that_aws_keeps_is_read(doctor: Doctor, vault: Any) -> None:
 
 
 def test_a_refusing_aws_is_quoted(doctor: Doctor, refusing_aws: str) -> None:
-    """A missing permission is told in AWS' own words."""
+    """A missing permission is reported in the words of AWS."""
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_PARAMETER="/kairo")
     assert report.mark("token-source") == "fail"
     assert refusing_aws in report.said("token-source")
 
 
-def test_a_namespace_without_metrics_is_told(doctor: Doctor, redis_url: str) -> None:
-    """An empty store is a warning that names the namespace; nothing is wrong with a fresh deployment."""
+def test_a_namespace_without_metrics_is_a_warning(doctor: Doctor, redis_url: str) -> None:
+    """An empty store is a warning with the namespace, because a new deployment has no metrics."""
     report = doctor(**healthy(redis_url, VERCEL_ENV="preview"))
     assert report.warned == {"families"}
     assert "'preview'" in report.said("families")
@@ -115,7 +115,7 @@ async def test_damage_is_found(start: Start, redis_url: str, redis_client: redis
 
 
 async def test_a_family_near_its_cap_is_found(start: Start, redis_url: str, doctor: Doctor) -> None:
-    """Eighty percent of METRICS_MAX_SERIES is a warning, and so is what went past it."""
+    """More than 80% of METRICS_MAX_SERIES is a warning, and so is an overflow."""
     await filled(start, redis_url, count=8)
     report = doctor(**healthy(redis_url, METRICS_MAX_SERIES="10"))
     assert report.warned == {"series"}
@@ -126,7 +126,7 @@ async def test_a_family_near_its_cap_is_found(start: Start, redis_url: str, doct
 
 
 async def test_lost_samples_are_found(start: Start, redis_url: str, doctor: Doctor) -> None:
-    """What could not be delivered is told by family."""
+    """Samples that could not be delivered are reported by family."""
     instance = start(redis_url)
     instance.add('family="jobs"', 3, schema=LOST)
     await instance.flusher.aflush()
@@ -136,7 +136,7 @@ async def test_lost_samples_are_found(start: Start, redis_url: str, doctor: Doct
 
 
 def test_a_state_that_can_not_be_read_is_a_failure(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
-    """An index that is none fails here as it does on a scrape."""
+    """A damaged index is a failure, as in a scrape."""
     redis_client.set("kairo:v1:{development/0}:families", "mine")
     report = doctor(**healthy(redis_url))
     assert report.failed == {"families"}

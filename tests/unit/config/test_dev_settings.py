@@ -1,4 +1,4 @@
-"""What the dev server takes from the environment."""
+"""The settings of the dev server from the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lib.kairo_metrics.errors import SettingsError
 
 @pytest.mark.parametrize("url", ["127.0.0.1:9090", "ftp://host", "http://", "http://host/?a=b", "http://host:port"])
 def test_a_bad_prometheus_url_is_one_clear_line(url: str) -> None:
-    """A PROMETHEUS_URL that can't work is refused at the start, and not repeated: it may hold a password."""
+    """A malformed PROMETHEUS_URL is refused at the start, and not repeated, because it may hold a password."""
     with pytest.raises(SettingsError, match=r"^PROMETHEUS_URL (must be the base address|is not a URL)") as err:
         DevSettings.from_env({"PROMETHEUS_URL": url})
     assert url not in str(err.value).replace("http://127.0.0.1:9090", "")

@@ -19,5 +19,5 @@ from lib.kairo_metrics.config.redis_url import without_password
     ],
 )
 def test_a_password_in_a_redis_url_is_not_shown(url: str, shown: str | None) -> None:
-    """Where the password can't be told apart from the rest, nothing of the URL is shown."""
+    """If the password can't be separated from the rest, nothing of the URL is shown."""
     assert without_password(url) == (shown or "at the address that is set (not shown)")
