@@ -30,7 +30,7 @@ PANELS: tuple[Panel, ...] = (
     graph(
         PanelSpec(
             31,
-            "Answers that are no success",
+            "Responses with 4xx or 5xx",
             "Requests per second that ended with 4xx or 5xx. Many 4xx come from a faulty client or a broken link.",
             "reqps",
         ),

@@ -45,9 +45,9 @@ PUSH_PASSWORD = f"{HUSH}:push"
 BASIC = base64.b64encode(f"1234:{PUSH_PASSWORD}".encode()).decode()
 
 
-def assert_no_secret(*said: str) -> None:
+def assert_no_secret(*texts: str) -> None:
     """Fail if a text holds a secret: as it is, percent-encoded, or in a basic login."""
-    for text in said:
+    for text in texts:
         assert HUSH not in text.lower(), text
         assert BASIC not in text, text
         assert quote(HUSH, safe="") not in text, text
@@ -115,15 +115,15 @@ MALFORMED = [
 def test_a_malformed_variable_is_named_and_not_repeated(changes: dict[str, str]) -> None:
     """The error for a malformed variable, its repr and its whole traceback do not show the secret."""
     environ = variables("redis://127.0.0.1:1", **changes)
-    said = []
+    texts = []
     for read in (Settings.from_env, PushSettings.from_env, DevSettings.from_env):
         try:
             read(environ)
         except SettingsError as err:
-            said += [str(err), repr(err), "".join(traceback.format_exception(err))]
-    assert said
-    assert any(variable in said[0] for variable in changes)
-    assert_no_secret(*said)
+            texts += [str(err), repr(err), "".join(traceback.format_exception(err))]
+    assert texts
+    assert any(variable in texts[0] for variable in changes)
+    assert_no_secret(*texts)
 
 
 def test_nothing_with_a_secret_in_it_shows_it() -> None:
@@ -143,8 +143,8 @@ class _EchoServer(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         while (head := self.rfile.readline()).startswith(b"*"):
             words = [self.rfile.read(int(self.rfile.readline()[1:]) + 2)[:-2] for _ in range(int(head[1:]))]
-            said = b" ".join(b"'%b'" % word for word in words[1:])
-            self.wfile.write(b"-ERR unknown command '%b', with args beginning with: %b\r\n" % (words[0], said))
+            arguments = b" ".join(b"'%b'" % word for word in words[1:])
+            self.wfile.write(b"-ERR unknown command '%b', with args beginning with: %b\r\n" % (words[0], arguments))
 
 
 @contextmanager
@@ -181,9 +181,9 @@ async def test_a_redis_that_repeats_the_login_is_not_repeated(start: Start, capl
 )
 def test_whatever_refuses_a_login_does_not_repeat_it(refusal: StoreError) -> None:
     """The error keeps its type and its text, without the password."""
-    told = without_login(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
-    assert told is refusal
-    assert_no_secret(str(told), repr(told), *traceback.format_exception(told))
+    refused = without_login(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
+    assert refused is refusal
+    assert_no_secret(str(refused), repr(refused), *traceback.format_exception(refused))
 
 
 @pytest.mark.parametrize("way", [{"token": HUSH}, {"username": "1234", "password": PUSH_PASSWORD}])
@@ -195,10 +195,10 @@ def test_a_receiver_that_repeats_the_login_is_not_repeated(way: dict[str, Any]) 
             sender = RemoteWriteClient(PushSettings(url=receiver.url, **way))
             with pytest.raises(KairoError, match="answered 401") as caught:
                 sender.send(b"", deadline_s=time.monotonic() + 30)
-        told = "".join(traceback.format_exception(caught.value))
+        shown = "".join(traceback.format_exception(caught.value))
         secret = HUSH if "token" in way else BASIC
-        assert secret not in told
-        assert PUSH_PASSWORD not in told or "token" in way
+        assert secret not in shown
+        assert PUSH_PASSWORD not in shown or "token" in way
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> str:
@@ -253,10 +253,10 @@ def test_no_command_prints_a_secret(redis_url: str) -> None:
 def test_no_server_answers_or_logs_a_secret() -> None:
     """Responses and log have no secret if Redis, database and receiver are unreachable and credentials are wrong."""
     with host_server(variables(f"redis://127.0.0.1:{free_port()}/0")) as server:
-        said = list(ask(server.url))
+        texts = list(ask(server.url))
         assert server.stop() == 0
-        assert_no_secret(*said, server.output)
-    assert [answer[:3] for answer in said] == ["503", "401", "503", "401", "503", "503", "404"]
+        assert_no_secret(*texts, server.output)
+    assert [answer[:3] for answer in texts] == ["503", "401", "503", "401", "503", "503", "404"]
 
 
 def test_the_dev_server_prints_no_secret_but_its_token() -> None:
@@ -264,9 +264,9 @@ def test_the_dev_server_prints_no_secret_but_its_token() -> None:
     environ = variables(f"redis://127.0.0.1:{free_port()}/0", METRICS_AUTH_TOKEN="to-be-pasted")
     with dev_server(env=environ) as server:
         paths = ("/dashboard", "/dashboard/api/v1/query?query=up")
-        said = [*ask(server.url, "to-be-pasted"), *(httpx.get(server.url + path).text for path in paths)]
+        texts = [*ask(server.url, "to-be-pasted"), *(httpx.get(server.url + path).text for path in paths)]
         assert "to-be-pasted" in server.output
-        assert_no_secret(*said, server.output)
+        assert_no_secret(*texts, server.output)
 
 
 def ask(url: str, token: str = f"{HUSH}-token-1") -> Iterator[str]:

@@ -237,7 +237,7 @@ def test_a_bad_setting_is_one_clear_line(variable: str, value: str) -> None:
 def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) -> None:
     """If it can't listen, the error names the address, and the exit code is 1."""
     with host_server(command=served(project)) as first:
-        for options, said in (
+        for options, expected in (
             (["--port", str(first.port)], f"127.0.0.1:{first.port}"),
             (["--host", "192.0.2.1"], "192.0.2.1"),
             (["--host", "no such host"], "'no such host'"),
@@ -246,12 +246,12 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
             with starting_host_server(command=(*served(project), *options)) as second:
                 assert second.process.wait(30) == 1
                 [line] = second.output.splitlines()
-                assert said in line
+                assert expected in line
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "expected"),
     [
         ("api/broken.py", "1 / 0\n", "ZeroDivisionError"),
         ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "its startup failed"),
@@ -263,13 +263,13 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
     ],
 )
 def test_a_project_that_cannot_be_served_ends_the_server(
-    project: Path, workers: str, file: str, text: str, said: str
+    project: Path, workers: str, file: str, text: str, expected: str
 ) -> None:
     """A deployment with a broken function fails at once with the reason, and is not started again and again."""
     (project / file).write_text(text)
     with starting_host_server({"WEB_CONCURRENCY": workers}, command=served(project)) as server:
         assert server.process.wait(30) == 3
-        assert said in server.output
+        assert expected in server.output
 
 
 def test_without_uvicorn_it_says_what_to_install() -> None:

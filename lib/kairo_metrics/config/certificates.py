@@ -51,7 +51,7 @@ def check_certificates(value: str, redis_url: str | None, *, verified: bool) -> 
         verified: whether the certificate of Redis is checked.
 
     Raises:
-        SettingsError: the file can't be read, it is no PEM text, the address has no TLS, or nothing is checked.
+        SettingsError: the file can't be read, it is not PEM text, the address has no TLS, or nothing is checked.
     """
     pem = read_certificates(value)
     try:

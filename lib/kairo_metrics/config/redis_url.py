@@ -47,7 +47,7 @@ def read_redis_url(url: str) -> RedisAddress:
     """Split an address into its parts.
 
     Raises:
-        ValueError: a port is no number, or a host or the name of the service is missing.
+        ValueError: a port is not a number, or a host or the name of the service is missing.
 
     Example:
         >>> read_redis_url("redis://user:secret@10.0.0.1:7000,10.0.0.2/0").hosts

@@ -231,7 +231,7 @@ class _NoSyncLink:
 
 
 def _counts_overflow(schema: Schema) -> bool:
-    """Tell whether an overflow of the family is counted: an exemplar that is left out is no lost sample."""
+    """Tell whether an overflow of the family is counted: a left-out exemplar is not a lost sample."""
     return schema.type != "exemplars"
 
 

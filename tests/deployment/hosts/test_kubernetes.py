@@ -255,18 +255,18 @@ def test_rules_become_a_manifest_unchanged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "expected"),
     [
         ({}, "there are no files with rules"),
         ({"a.yml": "rules: []"}, "a.yml holds no groups"),
         ({"a.yml": RULE, "b.yml": RULE}, "two groups have the name first"),
     ],
 )
-def test_rules_that_make_no_manifest_are_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+def test_rules_that_make_no_manifest_are_refused(tmp_path: Path, files: dict[str, str], expected: str) -> None:
     """An empty folder and two groups with one name are errors, and nothing is written."""
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     made = _made(tmp_path, tmp_path / "made.yaml")
     assert made.returncode == 2
-    assert said in made.stderr
+    assert expected in made.stderr
     assert not (tmp_path / "made.yaml").exists()

@@ -211,8 +211,8 @@ async def test_a_dry_run_deletes_nothing(counted: Instance, wipe: Wipe) -> None:
     """`--dry-run` prints what would be deleted and deletes nothing, even with `--yes`."""
     shown = await wipe("--dry-run")
     assert shown.code == 0
-    for said in ("namespace development at redis://127.0.0.1", "jobs", "2 keys with 2 series", "dry run"):
-        assert said in shown.out
+    for text in ("namespace development at redis://127.0.0.1", "jobs", "2 keys with 2 series", "dry run"):
+        assert text in shown.out
     assert await jobs_total(counted) == 3
 
 

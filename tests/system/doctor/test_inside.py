@@ -51,7 +51,7 @@ def test_an_empty_environment_gets_all_that_is_missing(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "mark", "said"),
+    ("token", "mark", "expected"),
     [
         (TOKEN, "ok", "one token"),
         (f"{TOKEN},{TOKEN[::-1]}", "ok", "2 tokens"),
@@ -65,11 +65,11 @@ def test_an_empty_environment_gets_all_that_is_missing(doctor: Doctor) -> None:
         (f"{TOKEN}é", "fail", "no header carries"),
     ],
 )
-def test_a_weak_token_is_found(doctor: Doctor, token: str, mark: str, said: str) -> None:
+def test_a_weak_token_is_found(doctor: Doctor, token: str, mark: str, expected: str) -> None:
     """Short, guessable, repeated and malformed tokens get different findings, and no token is shown."""
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN=token)
     assert report.mark("token") == mark
-    assert said in report.said("token")
+    assert expected in report.said("token")
     assert token not in report.printed
     assert TOKEN not in report.printed
 

@@ -89,19 +89,19 @@ def test_a_deployment_that_can_not_read_its_redis_is_found(doctor: Doctor, proxy
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"),
+    ("reason", "expected"),
     [
         (b"no token is configured: set METRICS_AUTH_TOKEN\n", "set METRICS_AUTH_TOKEN in that environment"),
-        (b"the token could not be read from AWS Secrets Manager: AccessDenied\n", "shows what AWS said"),
-        (b"what AWS Secrets Manager keeps is no token\n", "shows what AWS said"),
+        (b"the token could not be read from AWS Secrets Manager: AccessDenied\n", "shows what AWS expected"),
+        (b"what AWS Secrets Manager keeps is no token\n", "shows what AWS expected"),
     ],
 )
-def test_a_deployment_without_a_token_is_found(doctor: Doctor, reason: bytes, said: str) -> None:
+def test_a_deployment_without_a_token_is_found(doctor: Doctor, reason: bytes, expected: str) -> None:
     """A 503 for a missing token and one for an unreachable store get different findings."""
     with site(lambda _path, _headers: Page(503, reason)) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"token"}
-    assert said in report.said("token")
+    assert expected in report.said("token")
 
 
 def test_a_page_that_is_open_to_everybody_is_a_failure(doctor: Doctor) -> None:
@@ -198,18 +198,18 @@ def test_a_site_that_never_comes_to_an_end_ends_with_the_time_limit(doctor: Doct
 
 
 @pytest.mark.parametrize(
-    ("host", "check", "said"),
+    ("host", "check", "expected"),
     [
         ("metrics.invalid", "dns", "no address"),
         ("a..b", "dns", "no address"),
         ("127.0.0.1", "connection", "Connection refused"),
     ],
 )
-def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, check: str, said: str) -> None:
+def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, check: str, expected: str) -> None:
     """The first fault is named, and the checks after it are skipped."""
     report = doctor("--url", f"http://{host}:{free_port()}", "--timeout", "5", METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {check}
-    assert said in report.said(check)
+    assert expected in report.said(check)
     assert report.mark("store") == report.mark("page") == "skipped"
 
 
@@ -226,13 +226,13 @@ def test_certificates_are_checked(
     doctor: Doctor, tmp_path: Path, days: int, trusted: bool, found: tuple[str, str]
 ) -> None:
     """A certificate that expires soon is a warning; an expired or untrusted one is a failure."""
-    mark, said = found
+    mark, expected = found
     certificate = make_certificate(tmp_path / "site.pem", days)
     given = {"SSL_CERT_FILE": str(certificate)} if trusted else {}
     with site(endpoint(), certificate) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN, **given)
     assert report.mark("connection") == mark
-    assert said in report.said("connection")
+    assert expected in report.said("connection")
     assert report.mark("page") == ("skipped" if mark == "fail" else "ok")
 
 
@@ -247,7 +247,7 @@ def test_the_wrong_scheme_is_found(doctor: Doctor, tmp_path: Path, scheme: str) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--url", "cms.example.org"], "must start with https://"),
         (["--url", "https://user:hush@cms.example.org"], "no user"),
@@ -261,23 +261,23 @@ def test_the_wrong_scheme_is_found(doctor: Doctor, tmp_path: Path, scheme: str) 
     ],
 )
 def test_arguments_that_can_not_work_are_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
     """A malformed argument is named on one line, the exit code is 2, and no secret is shown."""
     monkeypatch.setenv("METRICS_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("BROKEN", "hush\nhush")
     assert main(["doctor", *arguments]) == 2
     printed = capsys.readouterr()
-    assert said in printed.err
+    assert expected in printed.err
     assert printed.err.count("\n") == 1
     assert "hush" not in printed.err + printed.out
 
 
 def test_a_page_over_plain_http_on_the_net_is_a_warning() -> None:
     """A token in clear text is a warning, except on this machine and inside a cluster."""
-    from lib.kairo_metrics.cli.doctor import access_checks as door
+    from lib.kairo_metrics.cli.doctor import access_checks
 
     target = SimpleNamespace(host="cms.example.org", port=80)
-    assert door._connected(target, None).mark == "warn"  # type: ignore[arg-type]
+    assert access_checks._connected(target, None).mark == "warn"  # type: ignore[arg-type]
     for host in ("127.0.0.1", "localhost", "kairo-cms"):
-        assert door._connected(SimpleNamespace(host=host, port=80), None).mark == "ok"  # type: ignore[arg-type]
+        assert access_checks._connected(SimpleNamespace(host=host, port=80), None).mark == "ok"  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def _command(client: redis.Redis, *words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (("//", "//:whisper@"), "leave the password out"),
         (("//", "//kairo:whisper@"), "correct the user and the password"),
@@ -62,12 +62,12 @@ def _command(client: redis.Redis, *words: str) -> None:
     ],
 )
 def test_a_redis_that_refuses_says_what_to_correct(
-    doctor: Doctor, redis_url: str, change: tuple[str, str], said: str
+    doctor: Doctor, redis_url: str, change: tuple[str, str], expected: str
 ) -> None:
     """Password, user, TLS, database and host each have their own advice."""
     report = doctor("--timeout", "1", **healthy(redis_url.replace(*change)))
     assert report.failed == {"redis"}
-    assert said in report.said("redis")
+    assert expected in report.said("redis")
     assert "whisper" not in report.printed
 
 
@@ -178,16 +178,16 @@ def test_a_user_of_other_keys_gets_the_keys_to_allow(doctor: Doctor, allow: Any)
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("reply", "advice"),
     [
         ("User kairo has no permissions to run the 'hkeys' command", "allow them: ACL SETUSER kairo +hkeys"),
         ("User kairo has no permissions to access the 'kairo:v1:{a/0}:families' key", "let the user reach the keys"),
         ("this user has no permissions to access one of the keys used as arguments", "let the user reach the keys"),
     ],
 )
-def test_every_server_s_words_for_a_missing_right_are_understood(said: str, advice: str) -> None:
+def test_every_server_s_words_for_a_missing_right_are_understood(reply: str, advice: str) -> None:
     """The different errors of Redis 6, Redis 8 and Valkey are understood, also for a command with `key` in its name."""
-    refusal = Refusal("HKEYS", said)
+    refusal = Refusal("HKEYS", reply)
     assert refusal.of_permission
     assert server._how_to_allow(Settings(redis_url="redis://kairo:hush@127.0.0.1"), [refusal]).startswith(advice)
 
@@ -256,13 +256,13 @@ def test_a_server_that_refuses_info_is_no_failed_version(doctor: Doctor, allow: 
     assert report.mark("version") == report.mark("eviction") == report.mark("memory") == "skipped"
 
 
-@pytest.mark.parametrize(("ahead_s", "said"), [(-60, "ahead of"), (60, "behind")])
+@pytest.mark.parametrize(("ahead_s", "expected"), [(-60, "ahead of"), (60, "behind")])
 def test_a_wrong_clock_is_found(
-    doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead_s: int, said: str
+    doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead_s: int, expected: str
 ) -> None:
     """A clock that is a minute off is reported with its direction."""
     clock = SimpleNamespace(time=lambda: time.time() + ahead_s, perf_counter=time.perf_counter)
     monkeypatch.setattr(server, "time", clock)
     report = doctor(**healthy(redis_url))
     assert report.mark("clock") == "warn"
-    assert f"{said} this machine" in report.said("clock")
+    assert f"{expected} this machine" in report.said("clock")

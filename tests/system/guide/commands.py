@@ -82,33 +82,33 @@ def mistakes(command: Command) -> list[str]:
     """Return the mistakes in a command of any program but Vercel's."""
     known = _TAKEN.get(command.program)
     if known is None:
-        return [f"{command.program} is a program that nobody has looked at"]
+        return [f"{command.program} is a program without a known help"]
     subcommand = next((name for name in known if _begins_with(command.arguments, name)), None)
     if subcommand is None:
         return [f"{command.program} has no {command.arguments}"]
     unknown = [option for option in command.options if option not in known[subcommand]]
     if command.program in _NO_HELP or not shutil.which(command.program):
         return unknown
-    told = _help(command.program, *subcommand.split())
+    help_text = _help(command.program, *subcommand.split())
     # systemctl and journalctl have one help text for everything.
-    missing = [word for word in (*command.options, *subcommand.split()[-1:]) if not _stands_in(word, told)]
+    missing = [word for word in (*command.options, *subcommand.split()[-1:]) if not _stands_in(word, help_text)]
     return unknown + missing
 
 
 def vercel_mistakes(cli: Path, command: Command) -> list[str]:
     """Return the mistakes in a command of Vercel's CLI, by its own help: options, and the number of arguments."""
-    told, words = "", command.arguments
+    help_text, words = "", command.arguments
     for length in range(min(len(words), 2), 0, -1):
-        told = _help(str(cli), *words[:length])
-        usage = re.search(rf"▲ vercel {re.escape(' '.join(words[:length]))}(?P<rest>( [^\n]*)?)\n", told)
+        help_text = _help(str(cli), *words[:length])
+        usage = re.search(rf"▲ vercel {re.escape(' '.join(words[:length]))}(?P<rest>( [^\n]*)?)\n", help_text)
         if usage:
             break
     else:
         return [f"vercel has no {words}"]
     takes = [word for word in usage["rest"].split() if word not in {"[options]", "[command]"}]
-    valued = {option for names in re.findall(r"(?:(-\w), +)?(--[\w-]+) +<", told) for option in names}
+    valued = {option for names in re.findall(r"(?:(-\w), +)?(--[\w-]+) +<", help_text) for option in names}
     given = _without_options(command.words[1 + length :], valued)
-    found = [option for option in command.options if not _stands_in(option, told)]
+    found = [option for option in command.options if not _stands_in(option, help_text)]
     return found if len(given) <= len(takes) else [*found, f"{given}: it takes {takes}"]
 
 

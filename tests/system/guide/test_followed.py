@@ -75,8 +75,8 @@ def the_service_is_installed(guide: Guide, operator: Operator) -> None:
 def the_push_arrives(guide: Guide, operator: Operator) -> None:
     """The receiver gets samples, and the response has their number."""
     before = len(operator.deployment.receiver.received)
-    said = operator.run(guide.block("option-3-push-where-nobody-can-scrape/2"))
-    assert re.match(r"pushed [1-9]\d* samples of ", said), said
+    output = operator.run(guide.block("option-3-push-where-nobody-can-scrape/2"))
+    assert re.match(r"pushed [1-9]\d* samples of ", output), output
     assert len(operator.deployment.receiver.received) > before
 
 
@@ -133,16 +133,16 @@ def the_page_comes(guide: Guide, operator: Operator) -> None:
 
 def doctor_finds_nothing_outside(guide: Guide, operator: Operator) -> None:
     """No check fails, and the page was read."""
-    said = operator.run(guide.block("test-the-endpoint/3"))
-    assert re.search(r"ok +requests +http_requests_total counts \d+ requests", said)
+    output = operator.run(guide.block("test-the-endpoint/3"))
+    assert re.search(r"ok +requests +http_requests_total counts \d+ requests", output)
 
 
 def doctor_finds_nothing_inside(guide: Guide, operator: Operator) -> None:
     """No check fails, and the deployment's families were found in its namespace."""
     operator.typed = f"{operator.deployment.server.redis_url}\n"
-    said = operator.run(guide.block("troubleshooting/1"))
-    assert "namespace production" in said
-    assert re.search(r"ok +families +\d+ families", said)
+    output = operator.run(guide.block("troubleshooting/1"))
+    assert "namespace production" in output
+    assert re.search(r"ok +families +\d+ families", output)
 
 
 def a_wrong_token_gets_a_reason(guide: Guide, operator: Operator) -> None:

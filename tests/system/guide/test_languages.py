@@ -142,13 +142,13 @@ def test_troubles_agree_with_doctors_own_page() -> None:
 def test_the_quotes_of_the_guide_are_in_the_program(guide: Guide) -> None:
     """The program has the very messages that the guide quotes."""
     sources = "\n".join(file.read_text() for file in (REPOSITORY / "lib" / "kairo_metrics").rglob("*.py"))
-    said = re.sub(r'"\s*\n\s*f?"', "", sources)  # a message may be split over two lines
+    messages = re.sub(r'"\s*\n\s*f?"', "", sources)  # a message may be split over two lines
     prose = "\n".join(guide.prose)
     quoted = [*re.findall(r"\d{3} `([^`]+)`", prose), *re.findall(r"`([a-z ]*metrics [a-z ]+)`", prose)]
     assert len(quoted) >= 7
     for words in quoted:
         # After "from" the message has the service, which differs.
-        assert words.partition(" AWS")[0] in said, words
+        assert words.partition(" AWS")[0] in messages, words
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)

@@ -242,7 +242,7 @@ def test_rates_divide_as_the_requests_did(seen: Seen) -> None:
     assert {name: share / rate for name, share in classes.items()} == pytest.approx(
         {"2": 45 / TOTAL, "4": 10 / TOTAL, "5": 15 / TOTAL}
     )
-    statuses = _by(seen.busy["Answers that are no success (31), A"], "status")
+    statuses = _by(seen.busy["Responses with 4xx or 5xx (31), A"], "status")
     assert {name: share / rate for name, share in statuses.items()} == pytest.approx(
         {"404": 10 / TOTAL, "500": 10 / TOTAL, "503": 5 / TOTAL}
     )

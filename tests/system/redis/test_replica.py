@@ -129,8 +129,8 @@ def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url
     stack.close()
     wait_until(lambda: replication_info(replica)["master_link_status"] == "down")
     assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).said("replica")
-    nobody = f"redis://127.0.0.1:{free_port()}"
-    assert doctor(**healthy(redis_url, METRICS_READ_URL=nobody)).failed == {"replica", "families"}
+    closed = f"redis://127.0.0.1:{free_port()}"
+    assert doctor(**healthy(redis_url, METRICS_READ_URL=closed)).failed == {"replica", "families"}
     assert "replica" not in doctor(**healthy(redis_url)).checks
 
 
