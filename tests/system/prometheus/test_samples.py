@@ -132,7 +132,7 @@ def test_no_label_value_spoils_the_page(tmp_path: Path) -> None:
     instance.add('queue="a"', 0.5, schema=WAIT)
     instance.flusher.flush()
     scrape = asyncio.run(collect(instance.store, Limits(3600)))
-    plain, strict = (b"".join(form.render(scrape.page)) for form in (text, openmetrics))
+    plain, strict = (b"".join(form.render(scrape.page.families)) for form in (text, openmetrics))
 
     checked = subprocess.run([require("promtool"), "check", "metrics"], input=plain, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")
