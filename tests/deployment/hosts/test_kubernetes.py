@@ -258,7 +258,7 @@ def test_rules_become_a_manifest_unchanged(tmp_path: Path) -> None:
     ("files", "expected"),
     [
         ({}, "there are no files with rules"),
-        ({"a.yml": "rules: []"}, "a.yml holds no groups"),
+        ({"a.yml": "rules: []"}, "a.yml has no groups"),
         ({"a.yml": RULE, "b.yml": RULE}, "two groups have the name first"),
     ],
 )

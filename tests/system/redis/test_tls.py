@@ -91,7 +91,7 @@ def test_the_check_is_on_unless_it_is_switched_off() -> None:
         ({"METRICS_REDIS_TLS_CA": "/nowhere/ca.pem"}, r"METRICS_REDIS_TLS_CA .*'/nowhere/ca.pem'"),
         ({"METRICS_REDIS_TLS_CA": "-----BEGIN CERTIFICATE-----"}, "METRICS_REDIS_TLS_CA must hold"),
         ({"METRICS_REDIS_TLS_VERIFY": "perhaps"}, "METRICS_REDIS_TLS_VERIFY must be true or false"),
-        ({"METRICS_REDIS_TLS_VERIFY": "false"}, "METRICS_REDIS_TLS_CA is set, and METRICS_REDIS_TLS_VERIFY=false"),
+        ({"METRICS_REDIS_TLS_VERIFY": "false"}, "METRICS_REDIS_TLS_CA is set, but METRICS_REDIS_TLS_VERIFY=false"),
         ({"REDIS_URL": "redis://127.0.0.1"}, "METRICS_REDIS_TLS_CA is set, but .*rediss://"),
     ],
 )
