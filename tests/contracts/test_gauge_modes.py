@@ -324,5 +324,5 @@ def test_a_label_that_tells_instances_apart_is_refused(recording: Recording) -> 
     assert recording
     registry = CollectorRegistry()
     Gauge("a", "A.", ["instance_id"], multiprocess_mode="sum", registry=registry).labels("x").set(1)
-    with pytest.raises(ValueError, match="instance_id tells instances apart"):
+    with pytest.raises(ValueError, match="instance_id names the instance"):
         Gauge("b", "B.", ["instance_id"], registry=registry).labels("x")

@@ -91,7 +91,7 @@ def close_pipeline() -> None:
 
 
 def _restart_in_forked_child() -> None:
-    """Make a forked child a writer of its own: the parent sends what it has not sent yet."""
+    """Make a forked child a new writer: the parent sends what it has not sent yet."""
     if opened := _opened.get("pipeline"):
         RECORDER.forget()
         opened.flusher.forget()

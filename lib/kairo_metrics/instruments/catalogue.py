@@ -10,8 +10,8 @@ from .adoption import SETUP_LOCK
 
 __all__ = ["Catalogue", "built_catalogue", "catalogue"]
 
-# Both lists have a bound at exactly 0.2 (the operator's line for a slow query) and several above 1,
-# so that a p95 of some seconds can be told from one second.
+# Both lists have a bound at exactly 0.2, from which the operator counts a query as slow, and several above 1, so that a
+# p95 of some seconds does not look like one second.
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUERY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 

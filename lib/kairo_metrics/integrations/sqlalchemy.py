@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["observe"]
 
-# A program may create tables as it runs, one per customer say; they must not create series without a limit.
+# A program may create tables as it runs, for example one per customer; their series must not be without a limit.
 _MAX_MODELS = 200
 _OVERFLOW = "__overflow__"
 _RAW = "raw"

@@ -31,7 +31,7 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
     """Make a value in place of `prometheus_client.values.ValueClass`.
 
     Raises:
-        ValueError: a gauge with a value for each instance has a label `instance_id` of its own.
+        ValueError: the program gives a gauge with a value for each instance the label `instance_id`.
     """
     if typ == "histogram":
         return histogram_value(metric_name, name, labelnames, labelvalues, help_text)
@@ -42,7 +42,7 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
     stored = [*labelnames]
     if is_per_instance(multiprocess_mode):
         if INSTANCE_LABEL in labelnames:
-            raise ValueError(f"gauge {metric_name}: {INSTANCE_LABEL} tells instances apart; name that label otherwise")
+            raise ValueError(f"gauge {metric_name}: {INSTANCE_LABEL} names the instance; give your label another name")
         stored.append(INSTANCE_LABEL)
     schema = schema_of(metric_name, typ, stored, help_text, mode=multiprocess_mode)
     return gauge_value(new_series(schema, labelnames, labelvalues))
