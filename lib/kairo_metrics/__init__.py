@@ -107,6 +107,7 @@ def instrument(
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
         NotImplementedError: the app is a WSGI app.
 
     Example:
@@ -136,6 +137,7 @@ def metrics_app(
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
 
     Example:
         >>> app = metrics_app(settings=Settings(enabled=False))
@@ -159,6 +161,7 @@ def push_app(
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
 
     Example:
         >>> app = push_app(settings=Settings(enabled=False))
@@ -180,6 +183,7 @@ def install(*registries: CollectorRegistry) -> None:
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
     """
     open_pipeline(registries=registries)
 
