@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
+.PHONY: help run demo test test-fast coverage chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -37,6 +37,14 @@ test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_
 
 test-fast: $(INSTALLED)  ## run the tests of single modules and of what holds for every store, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
+
+# Programs that tests start are measured, too, except those that are killed. A test that fails does not keep the table back.
+coverage: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show which lines they run, by room (PYTEST_ARGS)
+	@rm -rf build/coverage
+	@$(BIN)/coverage run -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS); result=$$?; \
+		$(BIN)/coverage combine -q && $(BIN)/coverage json -q && $(BIN)/coverage html -q --skip-empty \
+			&& $(BIN)/python -m tests.support.coverage_by_room build/coverage/coverage.json \
+			&& echo "line by line: build/coverage/index.html"; exit $$result
 
 # How many schedules and seconds, and from which seed faults are drawn; the report of each is also a file.
 SCHEDULES ?= 100000

@@ -1,4 +1,4 @@
-"""`/api/content`: the watched system, a content API whose requests and queries are measured."""
+"""`/api/content`: the watched system, a content API. Its requests and its database queries are measured."""
 
 from lib.kairo_cms import content_app
 from lib.kairo_metrics import instrument

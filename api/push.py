@@ -1,4 +1,4 @@
-"""`GET /api/push`: a cron's call, which pushes the metrics to a Prometheus that can't scrape."""
+"""`GET /api/push`: called by a cron, it pushes the metrics to a Prometheus that can't scrape."""
 
 from lib.kairo_metrics import push_app
 from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler

@@ -1,1 +1,1 @@
-"""What a flush and a scrape cost, as ratios against the least that Redis itself can do."""
+"""Benchmarks of flushes, scrapes and pushes, as ratios to a floor: the least work that does the same."""

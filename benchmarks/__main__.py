@@ -1,4 +1,4 @@
-"""`make bench`: measure flush, scrape and push, each against a floor in the same run."""
+"""`make bench`: measure flushes, scrapes and pushes, each against a floor in the same run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lib.kairo_metrics.dev.private_redis import private_redis
 
 
 def main() -> None:
-    """Run every benchmark against a Redis of its own."""
+    """Run every benchmark, each with its own Redis."""
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, times are medians\n")
     for bench in (bench_flush, bench_scrape, bench_response, bench_outages):
         with private_redis() as url:

@@ -1,7 +1,7 @@
-"""`make cold-start`: how much later a function on Vercel is ready because it is watched.
+"""`make cold-start`: how much time metrics add to a cold start on Vercel.
 
-Vercel's own builder builds a few functions, with and without `.pyc` files, and its own runtime starts them in
-turn. Only the differences within one run mean something: another machine has other times.
+Vercel's builder builds a few functions, with and without `.pyc` files, and Vercel's runtime starts them in turn. Only
+the differences within one run are comparable: another machine has other times.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _METRICS_ON = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "t", "REDIS_URL":
 
 
 def bench_cold_start(tools: Tools) -> None:
-    """Measure the time from a process' start to `server-started`, in builds without and with `.pyc` files."""
+    """Measure the time from the start of a process to `server-started`, in builds without and with `.pyc` files."""
     with tempfile.TemporaryDirectory(prefix="cold-start-") as folder:
         for title, goal_ms, env in (
-            ("Without .pyc files, which is how Vercel ships a function", 60, {}),
+            ("Without .pyc files, as Vercel deploys a function", 60, {}),
             ("With .pyc files (VERCEL_PYTHON_COMPILEALL=1)", 25, {"VERCEL_PYTHON_COMPILEALL": "1"}),
         ):
             project = Path(folder, str(goal_ms))
@@ -74,12 +74,12 @@ def _write_project(project: Path) -> None:
 
 
 def _medians_ms(build: Build) -> dict[str, float]:
-    """Start the functions in turn, so that a slow moment of the machine falls on all of them."""
+    """Start the functions in turn, so that a slow moment of the machine affects all of them."""
     starts_ms: dict[str, list[float]] = {function: [] for function in _FUNCTIONS}
     for attempt in range(_STARTS + 1):
         for function, durations in starts_ms.items():
             with running_instance(build, f"api/{function}", _METRICS_ON) as instance:
-                if attempt:  # the first one reads the files from the disk
+                if attempt:  # the first start reads the files from the disk
                     durations.append(instance.start_s * 1000)
     return {function: statistics.median(durations) for function, durations in starts_ms.items()}
 
@@ -97,6 +97,6 @@ if __name__ == "__main__":
         found = find_tools()
     except ToolMissing as err:
         sys.exit(str(err))
-    print(f"From a process' start to server-started, medians of {_STARTS} starts")
+    print(f"From the start of a process to server-started, medians of {_STARTS} starts")
     print(f"Vercel's runtime on Python {PYTHON_VERSION}, {os.cpu_count()} cores\n")
     bench_cold_start(found)

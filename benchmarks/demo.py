@@ -1,7 +1,8 @@
-"""`make demo`: lifelike traffic for the dev server, so that its dashboard has something to show.
+"""`make demo`: lifelike traffic for the dev server, so that its dashboard shows something.
 
-Several tenants read, write, publish and delete entries, miss some, and send what is refused. Bursts come by; now and
-then another program holds the database: first briefly, so that queries are slow, then for so long that writes fail.
+Several tenants read, write, publish and delete entries, ask for missing ones, and send invalid ones. There are bursts
+of requests. At times another program locks the database: first briefly, so that queries are slow, then for so long that
+writes fail.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ TENANTS = ("acme", "globex", "initech", "umbrella", "hooli")
 WORDS = ("spring", "release", "notes", "team", "roadmap", "pricing", "launch", "story", "guide", "update")
 _CALM_PER_S = 14.0
 _BURST_PER_S = 45.0
-# Of every 30 seconds: how long requests come in a burst, and when another program holds the database, for how long. A
-# write gives up after five seconds: of the last time enough of them come early to fail.
+# Within each period of 30 seconds: when the burst begins and ends, and when the database is locked -> for how long.
+# A write fails after waiting for five seconds, so writes early in the longest lock fail.
 _PERIOD_S = 30.0
 _BURST_S = (11.0, 16.0)
-_HELD_S = {4.0: 0.45, 12.0: 0.8, 20.0: 7.5}
+_LOCKED_S = {4.0: 0.45, 12.0: 0.8, 20.0: 7.5}
 _ATTEMPTS = 20
-_MOST_AT_ONCE = 40
+_MAX_RUNNING = 40
 _TIMEOUT_S = 15.0
 _BAR = 28
 _LAST_PORT = 65_535
@@ -69,7 +70,7 @@ def _address(text: str) -> str:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as err:
-        raise argparse.ArgumentTypeError(f"is no address: {err}") from err
+        raise argparse.ArgumentTypeError(f"is not an address: {err}") from err
     if url.scheme not in {"http", "https"} or not url.host or (url.port or 0) > _LAST_PORT:
         raise argparse.ArgumentTypeError(f"must be like http://127.0.0.1:3000, not {text!r}")
     return text.rstrip("/")
@@ -89,8 +90,8 @@ class _Demo:
     """One run.
 
     Args:
-        url: the dev server's address.
-        seconds: how long it takes.
+        url: the address of the dev server.
+        seconds: the duration of the run.
     """
 
     def __init__(self, url: str, seconds: float) -> None:
@@ -101,14 +102,14 @@ class _Demo:
         self._chance = random.Random()
 
     async def run(self) -> int:
-        limits = httpx.Limits(max_connections=_MOST_AT_ONCE)
+        limits = httpx.Limits(max_connections=_MAX_RUNNING)
         async with httpx.AsyncClient(base_url=self._url, timeout=_TIMEOUT_S, limits=limits) as client:
             try:
                 (await client.get("/api/health")).raise_for_status()
             except httpx.HTTPError:
                 print(f"No dev server answers at {self._url}: run `make run` in another terminal first.")
                 return 1
-            print(f"Sending traffic for {self._seconds:.0f} s. See it move: {self._url}/dashboard")
+            print(f"Sending traffic for {self._seconds:.0f} s. Watch it at {self._url}/dashboard")
             await self._send_all(client)
         self._report()
         return 0
@@ -116,30 +117,30 @@ class _Demo:
     async def _send_all(self, client: httpx.AsyncClient) -> None:
         started_s = time.monotonic()
         running: set[asyncio.Task[None]] = set()
-        holding = asyncio.create_task(self._hold_database(started_s))
+        locking = asyncio.create_task(self._lock_database(started_s))
         try:
             async for now_s in self._moments(started_s):
-                if len(running) < _MOST_AT_ONCE:
-                    task = asyncio.create_task(self._one(client))
+                if len(running) < _MAX_RUNNING:
+                    task = asyncio.create_task(self._send_one(client))
                     running.add(task)
                     task.add_done_callback(running.discard)
                 _show(now_s / self._seconds, self._answers)
             if running:
                 await asyncio.wait(running)
         finally:
-            holding.cancel()
+            locking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await holding
+                await locking
         _show(1.0, self._answers, last=True)
 
     async def _moments(self, started_s: float) -> AsyncIterator[float]:
-        """Give the moments of the requests, at random distances, in seconds from the start."""
+        """Yield the times of the requests, at random distances, in seconds from the start."""
         while (now_s := time.monotonic() - started_s) < self._seconds:
             yield now_s
             burst = _BURST_S[0] <= now_s % _PERIOD_S < _BURST_S[1]
             await asyncio.sleep(self._chance.expovariate(_BURST_PER_S if burst else _CALM_PER_S))
 
-    async def _one(self, client: httpx.AsyncClient) -> None:
+    async def _send_one(self, client: httpx.AsyncClient) -> None:
         tenant = self._chance.choices(TENANTS, (8, 5, 3, 2, 1))[0]
         try:
             answer = await client.send(self._request(client, tenant))
@@ -151,7 +152,7 @@ class _Demo:
             self._slugs[tenant].append(answer.json()["slug"])
 
     def _request(self, client: httpx.AsyncClient, tenant: str) -> httpx.Request:
-        """Choose what a tenant does next: mostly reading, sometimes something that is refused."""
+        """Choose the next request of a tenant: mostly a read, sometimes an invalid request."""
         known, headers = self._slugs[tenant], {"X-Tenant": tenant}
         slug = self._chance.choice(known) if known else "welcome"
         entry = {
@@ -169,7 +170,7 @@ class _Demo:
             "missing": (5, "GET", f"{content}/no-such-entry-{self._chance.randrange(99)}", None),
             "duplicate": (2, "POST", content, {"slug": slug, **entry}),
             "refused": (2, "POST", content, {"slug": "Not A Slug!", "title": ""}),
-            "elsewhere": (1, "GET", f"/api/content/{slug}/comments", None),
+            "unknown path": (1, "GET", f"/api/content/{slug}/comments", None),
             "slow": (2, "POST", content, new),
             "delete": (2, "DELETE", f"{content}/{slug}", None),
         }
@@ -178,23 +179,23 @@ class _Demo:
         if kind == "delete" and slug in known:
             known.remove(slug)
         if kind == "slow":
-            # A client on a bad line: the request lasts until its body has arrived.
+            # A client with a slow connection: the request lasts until the whole body has arrived.
             body = json.dumps(document).encode()
             return client.build_request(
                 method, path, headers=headers, content=_trickled(body, self._chance.uniform(0.3, 1.6))
             )
         return client.build_request(method, path, headers=headers, json=document)
 
-    async def _hold_database(self, started_s: float) -> None:
-        """Be the other program: take the write lock of SQLite, at certain moments of every period."""
+    async def _lock_database(self, started_s: float) -> None:
+        """Act as the other program: take SQLite's write lock at certain times of every period."""
         period = 0
         while True:
-            for at_s, held_s in _HELD_S.items():
+            for at_s, locked_s in _LOCKED_S.items():
                 await asyncio.sleep(max(0, started_s + period * _PERIOD_S + at_s - time.monotonic()))
                 database = _database_of(self._url)
-                if database is None:  # DATABASE_URL leads elsewhere: somebody else's is left alone
+                if database is None:  # DATABASE_URL is set, and that database is not touched
                     return
-                await _hold(database, held_s)
+                await _hold_lock(database, locked_s)
             period += 1
 
     def _report(self) -> None:
@@ -209,8 +210,8 @@ async def _trickled(body: bytes, seconds: float, pieces: int = 6) -> AsyncIterat
         yield body[start : start + size]
 
 
-async def _hold(database: Path, seconds: float) -> None:
-    """Hold the database for so long, once it is free: requests write to it, too."""
+async def _hold_lock(database: Path, seconds: float) -> None:
+    """Hold the write lock for some seconds; try again while a request holds it."""
     for _ in range(_ATTEMPTS):
         try:
             with _locked(database):
@@ -223,7 +224,7 @@ async def _hold(database: Path, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Hold the write lock of a SQLite file while the block runs, and change nothing."""
+    """Hold the write lock of a SQLite file while the block runs, without changing the file."""
     with contextlib.closing(sqlite3.connect(file, timeout=0.2, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -233,14 +234,14 @@ def _locked(file: Path) -> Iterator[None]:
 
 
 def _database_of(url: str) -> Path | None:
-    """Return the SQLite file of the dev server on that port, or None if its database is somebody else's."""
+    """Return the SQLite file of the dev server on the port in `url`, or None if it uses another database."""
     port = httpx.URL(url).port or 80
     files = Path(tempfile.gettempdir()).glob(f"kairo-data-{port}-*/content.sqlite3")
     return max(files, key=lambda file: file.stat().st_mtime, default=None)
 
 
 def _show(share: float, answers: Counter[str], *, last: bool = False) -> None:
-    """Draw the progress bar; where nobody watches, only its end."""
+    """Draw the progress bar; if the output is not a terminal, only its end."""
     if not (sys.stdout.isatty() or last):
         return
     filled = round(min(1.0, share) * _BAR)

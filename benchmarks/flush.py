@@ -1,4 +1,4 @@
-"""A flush against one `EVALSHA` that does the same four increments and nothing else."""
+"""A flush, compared with one `EVALSHA` that makes the same four increments and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ redis.call('HINCRBYFLOAT', KEYS[1], 'errors', 1)
 
 
 def bench_flush(url: str) -> None:
-    """Measure one request's worth: a counter, a histogram observation and an error counter."""
+    """Measure the flush of one request: a counter, a histogram observation and an error counter."""
     print("Flush of 1 counter + 1 histogram observation + 1 error, floor: EVALSHA of 4 HINCRBYFLOAT")
     client = redis.Redis.from_url(url)
     digest = client.script_load(_FLOOR_SCRIPT)

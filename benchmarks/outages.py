@@ -1,6 +1,6 @@
-"""What requests cost while Redis is out in every way, each against the same app without metrics, asked in turn.
+"""The time of requests during every kind of Redis outage, with and without metrics, in turn.
 
-On Vercel the answer leaves before the flush: what counts is the client's time. On Lambda it leaves behind it.
+On Vercel the response is sent before the flush, so the client's time is measured. On Lambda it is sent after the flush.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tests.support.proxy import Proxy
 
 __all__ = ["bench_outages"]
 
-_SECONDS = 15.0  # three attempts of an open breaker and more
+_SECONDS = 15.0  # more than three attempts of an open breaker
 _PAUSE_S = 0.002
 _SLOW_MS = 1_000
 _FLAP_S = 0.7
-# What takes longer has waited for the store, and not for the machine.
+# A request that takes longer has waited for the store; the machine alone is not that slow.
 _WAITED_S = 0.5
 
 
@@ -97,8 +97,8 @@ _OUTAGES = {
 
 
 def bench_outages(url: str) -> None:
-    """Measure both ways."""
-    print("GET /api/content as on Vercel, by how Redis is; added: by metrics, to the time without them")
+    """Measure requests as on Vercel and as on Lambda."""
+    print("GET /api/content as on Vercel, by the state of Redis; added: the time that metrics add")
     _head("waited")
     with Proxy(url) as proxy, ExitStack() as stack:
         environment = {"REDIS_URL": proxy.url, "METRICS_AUTH_TOKEN": "bench"}
@@ -108,7 +108,7 @@ def bench_outages(url: str) -> None:
         for name, outage in _OUTAGES.items():
             with outage(proxy):
                 _row(name, *_in_turn(lambda: _get(client, plain.url), lambda: _get(client, watched.url)))
-    print("\nGET /api/content/{slug} on Lambda: its answer leaves behind the flush, 1,000 ms later at most")
+    print("\nGET /api/content/{slug} on Lambda: the response is sent after the flush, at most 1,000 ms later")
     _head("waited")
     with Proxy(url) as proxy, ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -130,7 +130,7 @@ def _invoke(function: LambdaFunction) -> None:
 
 
 def _in_turn(plain: Callable[[], None], watched: Callable[[], None]) -> tuple[list[float], list[float]]:
-    """Return the seconds of each call of each, after one to warm up."""
+    """Call both functions in turn, after one call each to warm up, and return the seconds of every call."""
     plain()
     watched()
     seconds: tuple[list[float], list[float]] = ([], [])

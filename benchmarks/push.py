@@ -1,4 +1,4 @@
-"""The bodies of a push against the page that a scrape would show of the same families."""
+"""The bodies of a push, compared with the page of a scrape for the same families."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAMPLES = 10_000
 
 
 def bench_push() -> None:
-    """Measure what it takes to turn families into bodies, without sending them."""
+    """Measure the time to encode families as bodies, without sending them."""
     print("Push, floor: the page of the same 10000 counters")
     texts = [label_text(_LABELS, ["GET", f"/api/items/{number}", "200"]).encode() for number in range(_SAMPLES)]
     family = Family(Schema("requests", "counter", _LABELS), dict.fromkeys(texts, b"12345.0"))

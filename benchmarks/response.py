@@ -1,4 +1,4 @@
-"""The client's time: an instrumented dev server with Redis far away, against the same server without metrics."""
+"""The client's time: a dev server with metrics and a distant Redis, compared with the same server without metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DELAY_MS = 200
 
 
 def bench_response(url: str) -> None:
-    """Measure one request's time with 200 ms added to every reply of Redis, on kept-alive and new connections."""
+    """Measure the time of a request, with 200 ms added to each reply of Redis, on kept-alive and on new connections."""
     print(f"Response of GET /api/content, Redis {_DELAY_MS} ms away, floor: metrics off")
     with Proxy(url) as proxy:
         proxy.reply_delay_ms = _DELAY_MS

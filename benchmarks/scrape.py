@@ -1,4 +1,4 @@
-"""A scrape against `HGETALL` and a join: what the same bytes cost without checking, merging or format."""
+"""A scrape, compared with `HGETALL` and a join: the same bytes without checking, merging and formatting."""
 
 from __future__ import annotations
 
@@ -68,6 +68,6 @@ async def _scrape_s(url: str, lines: int) -> float:
         body = b"".join(text.render(scrape.page.families))
         durations.append(time.perf_counter() - started)
         if body.count(b"\n") < lines:
-            raise AssertionError("the scrape is not whole")
+            raise AssertionError("the scrape is incomplete")
     await store.aclose()
     return statistics.median(durations)

@@ -1,4 +1,4 @@
-"""Medians and percentiles, and the table they are printed in."""
+"""Medians and percentiles, and the rows of the table that shows them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def median_s(work: Callable[[], object], rounds: int) -> float:
 
 
 def percentile(durations: Sequence[float], share: float) -> float:
-    """Return what this share of the durations does not exceed."""
+    """Return the duration that this share of the durations does not exceed."""
     ordered = sorted(durations)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def row(what: str, seconds: float, floor_s: float | None = None) -> None:
-    """Print one measurement, and how it compares with its floor."""
+    """Print one measurement, and its ratio to the floor."""
     amount = f"{seconds * 1e6:9.0f} µs" if seconds < _MILLISECOND_S else f"{seconds * 1e3:9.1f} ms"
     print(f"  {what:<52}{amount}" + (f"{seconds / floor_s:7.2f} x floor" if floor_s else ""))

@@ -1,1 +1,1 @@
-"""What an operator sees of the metrics: the dashboard as code, the alert rules and the runbooks."""
+"""The dashboard as code, the alert rules and the runbooks."""

@@ -1,1 +1,1 @@
-"""How many shards, how much memory and money a load takes: a simulation in virtual time, fed with measured costs."""
+"""The shards, memory and money that a load needs: a simulation in virtual time, based on measured costs."""

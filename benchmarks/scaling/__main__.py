@@ -1,4 +1,4 @@
-"""`make scaling`: shards, memory, commands and money for a load, simulated with what this machine's Redis costs."""
+"""`make scaling`: the shards, memory, commands and money for a load, simulated with costs measured on this machine."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lib.kairo_metrics import Settings
 from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.store.keys import Keys
 
-# Above this share of the time a server has little room for a burst, and waits grow fast.
+# A server that is busy for a larger share of the time has little room for a burst, and waits grow fast.
 _BUSY = 0.7
 _FULL = 0.99
 _LONG_S = 4.0
-# By how much the simulation may differ from reality.
+# The factor by which the simulation may differ from the measurement.
 _FACTOR = 1.25
 _LIFE_S = 900
 _INSTANCE_GB = 2.0
@@ -33,7 +33,7 @@ _SMALL_LOAD = Load(instances=100, requests_per_s=500.0, seconds=20.0)
 
 
 def main() -> int:
-    """Measure, compare, simulate and print; return 1 if the simulation does not hold."""
+    """Measure, compare, simulate and print; return 1 if the simulation differs too much from the measurement."""
     options = _parser().parse_args()
     load = Load(options.instances, options.requests_per_s, round_trip_s=options.round_trip_ms / 1000)
     budget_s = Settings().flush_budget_ms / 1000
@@ -41,23 +41,23 @@ def main() -> int:
     with private_redis() as url:
         costs = measure_batches(url, options.routes)
         service_s = by_size(costs, lambda cost: cost.server_s)
-        print(f"Measured: what a batch costs Redis\n{tables.batch_table(costs)}\n")
+        print(f"Measured: the cost of a batch in Redis\n{tables.batch_table(costs)}\n")
         memory = measure_memory(url, options.routes)
         compared = compare(url, options.routes, service_s)
         print(
             f"Real flushers against the simulation: {compared.load.instances} instances,"
             f" {compared.load.requests_per_s:.0f} requests/s, {compared.load.round_trip_s * 1e3:.0f} ms to Redis\n"
-            f"{tables.comparison_table(compared)}\n  they differ by a factor of {compared.factor:.2f} at most;"
+            f"{tables.comparison_table(compared)}\n  the largest difference is a factor of {compared.factor:.2f};"
             f" {_FACTOR} is allowed\n"
         )
         needed, enough = _needed(load, service_s)
         _print_shards(load, service_s, needed, budget_s)
         _print_sharing(load, service_s, budget_s)
         work = sum(enough.busy)
-        print(f"On the nodes of a cluster, by the slots of their names\n{tables.node_table(_nodes(needed, work))}\n")
+        print(f"On a cluster, where hash slots place the shards on nodes\n{tables.node_table(_nodes(needed, work))}\n")
         records = round(load.instances * max(1.0, 3600 / _LIFE_S))
         print(
-            f"Memory, if an instance lives {_LIFE_S // 60} minutes\n"
+            f"Memory, for instances that live {_LIFE_S // 60} minutes\n"
             f"{tables.memory_lines(memory, needed, load.instances, records)}\n"
         )
         scraped = [(shards, measure_scrape(url, options.routes, shards)) for shards in (1, 4, needed, 4 * needed)]
@@ -71,16 +71,21 @@ def main() -> int:
             f"Dollars for a million requests at {some.requests_per_s:.0f} requests/s, {some.instances} instances of"
             f" {_INSTANCE_GB:g} GB\n{tables.bill_table(bills(some, outcome, use))}\n"
         )
-    print(f"Prices, which change\n{tables.source_lines()}")
+    print(f"Prices (they change)\n{tables.source_lines()}")
     return compared.factor > _FACTOR
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make scaling", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--instances", type=_count, default=10_000, help="function instances (default: 10000)")
-    parser.add_argument("--requests-per-s", type=_amount, default=100_000.0, help="over all of them (default: 100000)")
-    parser.add_argument("--round-trip-ms", type=_amount, default=1.0, help="to Redis and back (default: 1)")
-    parser.add_argument("--routes", type=_count, default=50, help="of the watched program (default: 50)")
+    parser.add_argument(
+        "--requests-per-s",
+        type=_amount,
+        default=100_000.0,
+        help="requests per second of all instances (default: 100000)",
+    )
+    parser.add_argument("--round-trip-ms", type=_amount, default=1.0, help="the round trip to Redis (default: 1)")
+    parser.add_argument("--routes", type=_count, default=50, help="routes of the watched program (default: 50)")
     return parser
 
 
@@ -101,7 +106,7 @@ def _amount(text: str) -> float:
 
 
 def _needed(load: Load, service_s: Sequence[float]) -> tuple[int, Outcome]:
-    """Find with how many shards the busiest of them has room."""
+    """Return the smallest number of shards with which the busiest one is not too busy, and the outcome."""
     shards = max(1, math.ceil(load.requests_per_s * service_s[1] / _BUSY))
     while max((outcome := simulate(replace(load, shards=shards), service_s)).busy) >= _BUSY:
         shards += 1
@@ -123,11 +128,11 @@ def _print_shards(load: Load, service_s: Sequence[float], needed: int, budget_s:
             rows.append([title, *tables.outcome_row(some, _settled(some, service_s), budget_s)])
     print(tables.table(["shards", *tables.OUTCOME_HEADS], rows))
     print(f"  late: flushes that took longer than {budget_s * 1e3:.0f} ms")
-    print(f"  {needed} shards are needed for the busiest to work less than {_BUSY:.0%} of the time\n")
+    print(f"  {needed} shards are needed so that the busiest is busy for less than {_BUSY:.0%} of the time\n")
 
 
 def _settled(load: Load, service_s: Sequence[float]) -> Outcome:
-    """Simulate, and for longer where too few shards need longer until they are as late as they will be."""
+    """Simulate; with too few shards, simulate with a longer warm-up, because their queues grow for longer."""
     outcome = simulate(load, service_s)
     if min(outcome.busy) > _FULL:
         return simulate(replace(load, warm_up_s=_LONG_S), service_s)
@@ -151,7 +156,7 @@ def _print_sharing(load: Load, service_s: Sequence[float], budget_s: float) -> N
 
 
 def _nodes(needed: int, work: float) -> Iterator[tuple[int, int, float]]:
-    """Yield for some nodes and shards how busy the busiest node is: it is slots that decide who has which shard."""
+    """Yield nodes, shards and the load of the busiest node; hash slots decide which node holds which shard."""
     for nodes in (needed, needed * 3 // 2, 2 * needed):
         for shards in (nodes, 4 * nodes, 16 * nodes):
             yield nodes, shards, work / shards * max(_held(nodes, shards))

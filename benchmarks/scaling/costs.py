@@ -1,4 +1,4 @@
-"""What the simulation is fed with, measured against a real Redis: time, bytes and memory."""
+"""The inputs of the simulation, measured with a real Redis: time, bytes and memory."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _RECORDS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class BatchCost:
-    """What a batch of so many requests costs, on average.
+    """The average cost of a batch.
 
     Args:
-        requests: how many.
-        families: it touches.
-        series: it touches.
-        sent_bytes: the command's size.
-        script_s: the script's time, as `INFO commandstats` has it.
-        server_s: the processor's time of the whole server for it, which adds reading, parsing and answering.
+        requests: the number of requests in the batch.
+        families: the number of families that it changes.
+        series: the number of series that it changes.
+        sent_bytes: the size of the command.
+        script_s: the time of the script, from `INFO commandstats`.
+        server_s: the processor time of the whole server, which also reads, parses and replies.
     """
 
     requests: int
@@ -53,13 +53,13 @@ class BatchCost:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the server's memory goes to, in bytes.
+    """The memory that the server uses.
 
     Args:
-        series: how many there are.
-        series_bytes: for each of them.
-        writer_bytes: for the record of an instance.
-        connection_bytes: for the connection of an instance.
+        series: the number of series.
+        series_bytes: bytes of one series.
+        writer_bytes: bytes of the record of one instance.
+        connection_bytes: bytes of the connection of one instance.
     """
 
     series: int
@@ -70,12 +70,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """What a scrape takes, from the first command to the last byte.
+    """The cost of a scrape, from the first command to the last byte.
 
     Args:
-        seconds: of the clock.
-        server_s: the processor's time of all servers together.
-        size: bytes of the page.
+        seconds: the duration.
+        server_s: the processor time of all servers together.
+        size: the size of the page in bytes.
     """
 
     seconds: float
@@ -84,16 +84,16 @@ class Scraped:
 
 
 def measure_batches(url: str, routes: int) -> tuple[BatchCost, ...]:
-    """Send batches as instances do, many connections at once, and see what they cost the server."""
+    """Send batches as instances do, on many connections at once, and measure their cost in the server."""
     return tuple(_measure(url, routes, size) for size in _SIZES)
 
 
 def by_size(costs: Sequence[BatchCost], of: Callable[[BatchCost], float]) -> list[float]:
-    """Return something of a batch of 0, 1, 2, ... requests, between the measured sizes on a straight line.
+    """Return one cost of a batch of 0, 1, 2, ... requests, interpolated between the measured sizes.
 
     Args:
-        costs: what was measured.
-        of: what is asked for.
+        costs: the measured costs.
+        of: returns the cost that is wanted, such as `server_s`.
 
     Example:
         >>> by_size([BatchCost(1, 0, 0, 0, 0, 1.0), BatchCost(3, 0, 0, 0, 0, 2.0)], lambda cost: cost.server_s)
@@ -108,7 +108,7 @@ def by_size(costs: Sequence[BatchCost], of: Callable[[BatchCost], float]) -> lis
 
 def _measure(url: str, routes: int, size: int) -> BatchCost:
     with _senders(url, routes) as (client, senders):
-        for _ in range(3):  # the families are announced, and most of the series are there
+        for _ in range(3):  # to announce the families, and create most of the series
             _round(senders, size)
         client.config_resetstat()
         before_s, before = _processor_s(client), _sent(senders)
@@ -136,7 +136,7 @@ def _senders(url: str, routes: int) -> Iterator[tuple[Any, list[Sender]]]:
 
 
 def _round(senders: Sequence[Sender], size: int) -> None:
-    """Have all of them send, and then all of them read: the server finds many sockets ready, as it does under load."""
+    """Let all senders send before any of them reads, so that the server finds many sockets ready, as under load."""
     for sender in senders:
         for _ in range(size):
             sender.traffic.request()
@@ -154,12 +154,12 @@ def _sent(senders: Sequence[Sender]) -> tuple[int, int, int]:
 
 
 def _processor_s(client: Any) -> float:
-    told = client.info("cpu")
-    return float(told["used_cpu_user"] + told["used_cpu_sys"])
+    info = client.info("cpu")
+    return float(info["used_cpu_user"] + info["used_cpu_sys"])
 
 
 def measure_memory(url: str, routes: int) -> Memory:
-    """Fill a shard, and see where the memory goes."""
+    """Fill a shard, and measure the memory that it uses."""
     with _senders(url, routes) as (client, senders):
         for _ in range(5):
             _round(senders, 1)
@@ -174,13 +174,13 @@ def measure_memory(url: str, routes: int) -> Memory:
             for number in range(_RECORDS):
                 pipeline.set(Keys("memory", 0).writer(f"{number:016x}"), "100", ex=WRITER_LEASE_S)
             pipeline.execute()
-        # Key, value and both entries in the server's tables, which `MEMORY USAGE` does not count in full.
+        # Measured in total, because `MEMORY USAGE` does not count the entries in the server's tables in full.
         writer_bytes = (client.info("memory")["used_memory"] - before) / _RECORDS
     return Memory(series, held / series, writer_bytes, statistics.mean(connections))
 
 
 def measure_scrape(url: str, routes: int, shards: int) -> Scraped:
-    """Fill so many shards with all series, on one server, and read the page."""
+    """Fill some shards on one server with all series, and read the page."""
     settings = Settings(enabled=True, redis_url=url, shards=shards)
     with redis.Redis.from_url(url) as client:
         client.flushall()

@@ -1,4 +1,4 @@
-"""The simulation: requests end, instances flush in groups, shards apply one batch after another. Time is virtual."""
+"""The simulation, in virtual time: requests end, instances flush them in batches, shards apply batch after batch."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import simpy
 __all__ = ["Load", "Outcome", "quantile", "simulate"]
 
 _DRAWN_AT_ONCE = 10_000
-# Of a Pareto distribution: with this exponent a fifth of the instances has about half of the requests.
+# The exponent of a Pareto distribution in which a fifth of the instances has about half of the requests.
 _UNEVENNESS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What comes in, and what it meets.
+    """The load, and the servers for it.
 
     Args:
-        instances: how many function instances there are.
-        requests_per_s: how many requests end in a second, over all instances.
-        shards: how many servers there are; an instance sends to one of them, drawn at random.
-        round_trip_s: what the network takes there and back; each way varies by half of it, up and down.
-        seconds: for how long it is watched.
-        warm_up_s: and how long before that it has been running.
+        instances: the number of function instances.
+        requests_per_s: the requests per second of all instances.
+        shards: the number of servers; each instance sends to one of them, drawn at random.
+        round_trip_s: the average time of the network there and back; it varies by up to half of that.
+        seconds: how long the simulation is observed.
+        warm_up_s: how long it runs before that.
         uneven: whether some instances have more requests than others.
     """
 
@@ -42,15 +42,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was seen after the warm-up.
+    """The result of a simulation, without its warm-up.
 
     Args:
-        ended: requests that ended.
-        delivered: requests whose increments were acknowledged.
-        pending: requests whose increments were not yet, in the beginning, at the end, and on average over the time.
-        waits_s: of each request that was delivered, how long it waited for that; sorted.
-        flushes_s: of each batch that was acknowledged, from when it was sent to its answer; sorted.
-        busy: of each shard, the share of the time in which it worked.
+        ended: the number of requests that ended.
+        delivered: the number of requests whose increments were acknowledged.
+        pending: the number of requests that waited for that: at the beginning, at the end, and on average.
+        waits_s: the time that each delivered request waited for its acknowledgement, sorted.
+        flushes_s: the time of each acknowledged batch from sending to reply, sorted.
+        busy: for each shard, the share of the time in which it was busy.
     """
 
     ended: int
@@ -62,17 +62,17 @@ class Outcome:
 
     @property
     def batches(self) -> int:
-        """How many batches were acknowledged: one command each."""
+        """The number of acknowledged batches, which is the number of commands."""
         return len(self.flushes_s)
 
     @property
     def requests_per_batch(self) -> float:
-        """How many requests one command carries."""
+        """The average number of requests in a batch."""
         return self.delivered / self.batches if self.batches else 0.0
 
     @property
     def commands_per_million(self) -> float:
-        """Commands for a million requests."""
+        """The number of commands for a million requests."""
         return 1e6 * self.batches / self.delivered if self.delivered else 0.0
 
     def late(self, budget_s: float) -> float:
@@ -81,20 +81,20 @@ class Outcome:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the value below which that share of sorted values lies; 0 where there are none."""
+    """Return a quantile of sorted values, or 0 if there are none."""
     return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
 
 def simulate(load: Load, service_s: Sequence[float], seed: int = 1) -> Outcome:
-    """Let a load run.
+    """Simulate a load.
 
-    What comes after a flush that outlasts its budget (the breaker, sending again) is not part of this: with
-    a noticeable share of such flushes there are too few shards, and the rest of the numbers says little.
+    What happens after a flush that exceeds its budget (the breaker, sending again) is not simulated. If many flushes do
+    so, there are too few shards, and the other numbers are not reliable.
 
     Args:
         load: the load.
-        service_s: how long a server takes for a batch of 0, 1, 2, ... requests; beyond its end the last step goes on.
-        seed: of all that is random.
+        service_s: the time of a server for a batch of 0, 1, 2, ... requests; larger batches are extrapolated.
+        seed: the seed of the random numbers.
 
     Example:
         >>> calm = simulate(Load(instances=10, requests_per_s=5.0, seconds=100.0), [0.0, 0.0001])
@@ -120,25 +120,25 @@ class _Run:
     def __post_init__(self) -> None:
         self.area = 0.0
         instances = range(self.load.instances)
-        self.homes = [self.chance.randrange(self.load.shards) for _ in instances]
+        self.shard_of = [self.chance.randrange(self.load.shards) for _ in instances]
         self.waiting: list[list[float]] = [[] for _ in instances]
-        self.flies = [False for _ in instances]
+        self.is_flushing = [False for _ in instances]
         self.free_at = [0.0] * self.load.shards
         self.pending = 0
         self.changed_at = 0.0
         self.start_watching()
 
     def start_watching(self) -> None:
-        """Forget what was seen so far."""
+        """Discard what was observed so far."""
         self._settle_area(0)
         self.before, self.area, self.ended = self.pending, 0.0, 0
-        # What a server still has to do for batches that have come, it does while it is watched.
+        # The work for batches that have already arrived is done in the observed time.
         self.busy_s = [max(0.0, free_at - self.clock.now) for free_at in self.free_at]
         self.waits_s: list[float] = []
         self.flushes_s: list[float] = []
 
     def requests(self) -> Generator[simpy.Event, Any, None]:
-        """End requests, for ever: one Poisson stream that is dealt out is a Poisson stream for each instance."""
+        """End requests without end: a Poisson stream that is divided at random is a Poisson stream in each instance."""
         numbers = range(self.load.instances)
         share = [self.chance.paretovariate(_UNEVENNESS) if self.load.uneven else 1.0 for _ in numbers]
         shares = list(accumulate(share))
@@ -148,27 +148,27 @@ class _Run:
                 self.waiting[instance].append(self.clock.now)
                 self.ended += 1
                 self._settle_area(1)
-                if not self.flies[instance]:
-                    self.flies[instance] = True
+                if not self.is_flushing[instance]:
+                    self.is_flushing[instance] = True
                     self.clock.process(self.flush(instance))
 
     def flush(self, instance: int) -> Generator[simpy.Event, Any, None]:
-        """Group commit: one flush at a time, and what comes in meanwhile goes with the next."""
-        home = self.homes[instance]
+        """Flush in groups: one flush at a time; requests that end during it are sent with the next one."""
+        shard = self.shard_of[instance]
         while carried := self.waiting[instance]:
             self.waiting[instance] = []
             sent_at = self.clock.now
             yield self.clock.timeout(self._way_s())
-            # First come, first served, one at a time: so it is known right away when the server will be done.
+            # The server applies batches one at a time, in the order of arrival, so the end of this one is known now.
             took_s = self._service_s(len(carried))
-            self.free_at[home] = max(self.free_at[home], self.clock.now) + took_s
-            self.busy_s[home] += took_s
-            yield self.clock.timeout(self.free_at[home] - self.clock.now + self._way_s())
+            self.free_at[shard] = max(self.free_at[shard], self.clock.now) + took_s
+            self.busy_s[shard] += took_s
+            yield self.clock.timeout(self.free_at[shard] - self.clock.now + self._way_s())
             now = self.clock.now
             self.flushes_s.append(now - sent_at)
             self.waits_s += [now - ended_at for ended_at in carried]
             self._settle_area(-len(carried))
-        self.flies[instance] = False
+        self.is_flushing[instance] = False
 
     def _way_s(self) -> float:
         return self.load.round_trip_s * (0.25 + 0.5 * self.chance.random())
@@ -186,7 +186,7 @@ class _Run:
         self.pending += change
 
     def outcome(self) -> Outcome:
-        """Say what was seen since `start_watching`."""
+        """Return what was observed since `start_watching`."""
         self._settle_area(0)
         seconds = self.load.seconds
         undone_s = [max(0.0, free_at - self.clock.now) for free_at in self.free_at]

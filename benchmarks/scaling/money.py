@@ -1,4 +1,4 @@
-"""What a load costs: of a simulation's outcome, dollars for a million requests."""
+"""The price of a load: dollars for a million requests, from the outcome of a simulation."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _GB = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One line.
+    """One line of the price list.
 
     Args:
-        what: for what.
-        dollars: for a million requests; None where the offer does not allow the load.
-        why: how it comes about.
+        what: the thing that is charged.
+        dollars: the price of a million requests; None if the plan does not allow the load.
+        why: how the price is calculated.
     """
 
     what: str
@@ -40,13 +40,13 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What is used besides commands.
+    """What a load uses besides commands.
 
     Args:
-        sent_bytes: by one request, over the network.
-        memory_gb: by the server.
-        client_s: an instance's processor time, by one request.
-        instance_gb: an instance's memory.
+        sent_bytes: the bytes that one request sends over the network.
+        memory_gb: the memory of the server.
+        client_s: the processor time of an instance for one request.
+        instance_gb: the memory of an instance.
     """
 
     sent_bytes: float
@@ -56,12 +56,12 @@ class Use:
 
 
 def bills(load: Load, outcome: Outcome, use: Use) -> tuple[Bill, ...]:
-    """Work out what the metrics of a million requests cost.
+    """Calculate the price of the metrics of a million requests.
 
     Args:
-        load: what was simulated.
-        outcome: what came out.
-        use: what it uses.
+        load: the load that was simulated.
+        outcome: the outcome of the simulation.
+        use: what the load uses besides commands.
     """
     awake_gb_s = _MILLION * statistics.mean(outcome.waits_s or [0.0]) * use.instance_gb
     commands_per_s = outcome.batches / load.seconds
@@ -71,7 +71,9 @@ def bills(load: Load, outcome: Outcome, use: Use) -> tuple[Bill, ...]:
         Bill(UPSTASH_TRAFFIC.what, UPSTASH_TRAFFIC.of(sent_bytes), f"{sent_bytes / _GB:.1f} GB"),
         *(_by_month(plan, load, commands_per_s, use) for plan in UPSTASH_PLANS),
         Bill(
-            VERCEL_MEMORY.what, VERCEL_MEMORY.of(awake_gb_s), "an instance awake for one flush alone; less when shared"
+            VERCEL_MEMORY.what,
+            VERCEL_MEMORY.of(awake_gb_s),
+            "if an instance stays awake only for this flush; less if it serves other requests",
         ),
         Bill(VERCEL_CPU.what, VERCEL_CPU.of(_MILLION * use.client_s), "recording and flushing, on this machine"),
         Bill(LAMBDA_MEMORY.what, LAMBDA_MEMORY.of(awake_gb_s), "the flush is part of the duration"),
@@ -81,7 +83,7 @@ def bills(load: Load, outcome: Outcome, use: Use) -> tuple[Bill, ...]:
 def _by_command(outcome: Outcome, commands_per_s: float) -> Bill:
     allowed = UPSTASH_PLANS[0].commands_per_s
     if commands_per_s > allowed:
-        return Bill(UPSTASH_COMMANDS.what, None, f"{commands_per_s:.0f} commands/s; one database takes {allowed}")
+        return Bill(UPSTASH_COMMANDS.what, None, f"{commands_per_s:.0f} commands/s; one database allows {allowed}")
     commands = outcome.commands_per_million
     return Bill(UPSTASH_COMMANDS.what, UPSTASH_COMMANDS.of(commands), f"{commands:.0f} commands")
 
@@ -94,7 +96,7 @@ def _by_month(plan: Plan, load: Load, commands_per_s: float, use: Use) -> Bill:
         ("GB of traffic a month", requests * use.sent_bytes / _GB, plan.traffic_gb),
     ):
         if wanted > allowed:
-            return Bill(plan.what, None, f"{wanted:.0f} {unit}; it takes {allowed:g}")
+            return Bill(plan.what, None, f"{wanted:.0f} {unit}; it allows {allowed:g}")
     return Bill(
         plan.what, plan.dollars / (requests / _MILLION), f"a month of {requests / _MILLION:.0f} million requests"
     )

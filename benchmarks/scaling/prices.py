@@ -1,7 +1,7 @@
-"""What is charged, from published price lists; the only place that holds prices. They change: read the source again.
+"""Prices from published price lists. They change: check the source before you rely on one. No other module has prices.
 
-Left out, because a number was not found on a public page: what one of Redis Cloud's plans allows in commands
-a second, and how ElastiCache Serverless turns a script's time into the units that it charges.
+Two offers are left out because no public page has the number: the commands per second that a plan of Redis Cloud
+allows, and the units that ElastiCache Serverless charges for the time of a script.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What so many units of something cost.
+    """The price of a number of units.
 
     Args:
-        what: the thing.
-        dollars: for all these units.
-        units: how many.
-        unit: what is charged for.
-        source: where it stands.
-        seen: when it stood there.
+        what: the thing that is charged.
+        dollars: the price of all these units.
+        units: the number of units.
+        unit: the name of the unit.
+        source: the address of the price list.
+        seen: when the price was read there.
     """
 
     what: str
@@ -47,16 +47,16 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a month costs, whatever is sent.
+    """A plan with a fixed price per month.
 
     Args:
-        what: the plan.
-        dollars: for a month.
-        commands_per_s: the most that it allows.
-        memory_gb: the most that it holds.
-        traffic_gb: the most that a month may carry.
-        source: where it stands.
-        seen: when it stood there.
+        what: the name of the plan.
+        dollars: the price of a month.
+        commands_per_s: the most commands per second.
+        memory_gb: the most memory.
+        traffic_gb: the most traffic in a month.
+        source: the address of the price list.
+        seen: when the price was read there.
     """
 
     what: str
@@ -87,5 +87,5 @@ LAMBDA_MEMORY = Price(
     1,
     "GB-second",
     "https://aws.amazon.com/lambda/pricing/",
-    "2026-05, as others quote it",
+    "2026-05, quoted on other pages",
 )

@@ -1,4 +1,4 @@
-"""The simulation held to reality at a small scale: real flushers and a real Redis, with a distance put in between."""
+"""Compares the simulation with a small measurement: real flushers and a real Redis, with a delay between them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _ALONE = 20
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was predicted, and what was seen.
+    """The prediction and the measurement.
 
     Args:
-        load: what both were given.
-        rows: what is compared, the number predicted, the number seen.
-        client_s: the instance's own processor time for a request: recording, and its share of the flush.
+        load: the load of both.
+        rows: name, predicted number and measured number.
+        client_s: the processor time of an instance for one request: recording, and its share of the flush.
     """
 
     load: Load
@@ -44,18 +44,18 @@ class Comparison:
 
     @property
     def factor(self) -> float:
-        """By how much they differ at most."""
+        """The largest factor between a predicted and a measured number."""
         return max(max(predicted / seen, seen / predicted) for _, predicted, seen in self.rows)
 
 
 def compare(url: str, routes: int, service_s: Sequence[float], seconds: float = 6.0) -> Comparison:
-    """Run real instances for some seconds, and the simulation for as long.
+    """Run real instances for some seconds, and the simulation for the same time.
 
     Args:
-        url: of the Redis.
-        routes: of the program that the instances run.
-        service_s: what the simulation is fed with.
-        seconds: for how long both run.
+        url: the address of Redis.
+        routes: the number of routes of the watched program.
+        service_s: the time of a server for a batch, as for `simulate`.
+        seconds: the duration of both.
     """
     alone_s, waits_s, seen_batches, client_s = asyncio.run(_run(url, routes, seconds))
     load = Load(
@@ -82,9 +82,9 @@ async def _run(url: str, routes: int, seconds: float) -> tuple[float, list[float
     settings = Settings(enabled=True, redis_url=url, flush_budget_ms=10_000)
     store = _Distant(RedisStore(settings))
     traffics = [Traffic(random.Random(number), routes) for number in range(_INSTANCES)]
-    # A flusher asks no more of a store than this one has.
+    # The cast is safe: a flusher uses only the methods that `_Distant` has.
     flushers = [Flusher(traffic.recorder, cast(Store, store), settings) for traffic in traffics]
-    for traffic, flusher in zip(traffics, flushers, strict=True):  # connects, and announces the families
+    for traffic, flusher in zip(traffics, flushers, strict=True):  # to connect, and announce the families
         traffic.everything()
         await flusher.aflush()
     alone_s = []
@@ -100,7 +100,7 @@ async def _run(url: str, routes: int, seconds: float) -> tuple[float, list[float
         await flushers[number].after_response()
         waits_s.append(time.perf_counter() - ended)
 
-    store.asked = 0
+    store.commands = 0
     chance, running = random.Random(1), set()
     started, worked = time.perf_counter(), time.process_time()
     due = started
@@ -115,15 +115,15 @@ async def _run(url: str, routes: int, seconds: float) -> tuple[float, list[float
         await asyncio.wait(set(running))
     client_s = (time.process_time() - worked) / len(waits_s)
     await store.aclose()
-    return statistics.median(alone_s), waits_s, store.asked, client_s
+    return statistics.median(alone_s), waits_s, store.commands, client_s
 
 
 class _Distant:
-    """A store with a network in front of it."""
+    """A store behind a network."""
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
-        self.asked = 0
+        self.commands = 0
 
     @property
     def is_loaded(self) -> bool:
@@ -153,7 +153,7 @@ class _DistantLink:
         self._link = link
 
     async def call(self, *commands: Command) -> list[Any]:
-        self._store.asked += len(commands)
+        self._store.commands += len(commands)
         await asyncio.sleep(_DISTANCE_S / 2)
         replies = await self._link.call(*commands)
         await asyncio.sleep(_DISTANCE_S / 2)

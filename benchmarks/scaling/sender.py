@@ -1,4 +1,4 @@
-"""One instance on a connection of its own: recorder, outbox and script as they are, sending without waiting."""
+"""One instance with its own connection: real recorder, outbox and script, but sending does not wait for the reply."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Sender:
     """One instance.
 
     Args:
-        settings: the address, and how many shards there are.
-        routes: of the program it runs.
-        number: which instance it is; its traffic depends on that.
-        shard: to which one it sends.
+        settings: the address, and the number of shards.
+        routes: the number of routes of the watched program.
+        number: the number of the instance, the seed of its traffic.
+        shard: the shard that it sends to.
     """
 
     def __init__(self, settings: Settings, routes: int, number: int, shard: int = 0) -> None:
@@ -44,11 +44,11 @@ class Sender:
 
     @property
     def pending(self) -> bool:
-        """Whether there is more to send: a batch holds a thousand series at most."""
+        """Whether there is more to send: a batch holds at most a thousand series."""
         return self.traffic.recorder.pending
 
     def send(self) -> None:
-        """Send what is recorded, as one batch."""
+        """Send the recorded increments as one batch."""
         self._batch, self._steps = _next(self._outbox, self._settings)
         self.sent_bytes += self._send(next(self._steps))
         self.families += len(self._batch.families)
@@ -60,7 +60,7 @@ class Sender:
         return sum(map(len, packed))
 
     def receive(self) -> None:
-        """Wait for the answer, and take it in."""
+        """Wait for the reply, and settle the batch."""
         try:
             while True:
                 try:
@@ -80,5 +80,5 @@ class Sender:
 def _next(outbox: Outbox, settings: Settings) -> tuple[Batch, CommandFlow[Any]]:
     batch = outbox.next()
     if batch is None:
-        raise AssertionError("something is recorded before it is sent")
+        raise AssertionError("nothing was recorded before this call")
     return batch, apply_batch(settings, outbox.writer, batch)

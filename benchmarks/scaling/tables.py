@@ -1,4 +1,4 @@
-"""What the simulation says, as text."""
+"""The results of the simulation as text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OUTCOME_HEADS = ("busiest", "idlest", "wait p50 ms", "p99 ms", "commands/s", "re
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out rows under their heads, numbers to the right.
+    """Format rows as a table, with columns aligned to the right.
 
     Example:
         >>> print(table(["shards", "busy"], [["1", "70 %"]]))
@@ -49,7 +49,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def batch_table(costs: Sequence[BatchCost]) -> str:
-    """Print what a batch costs, by its size."""
+    """Format the cost of a batch by its size."""
     return table(
         ["requests", "families", "series", "bytes sent", "script µs", "server µs", "µs per request"],
         (
@@ -68,7 +68,7 @@ def batch_table(costs: Sequence[BatchCost]) -> str:
 
 
 def memory_lines(memory: Memory, shards: int, instances: int, records: int) -> str:
-    """Print what the memory of all servers goes to; every shard may hold every series."""
+    """Format the memory of all servers; every shard may hold every series."""
     parts = (
         (f"{memory.series} series in each of {shards} shards", shards * memory.series, memory.series_bytes),
         (f"{records} records of instances, kept for an hour", records, memory.writer_bytes),
@@ -79,15 +79,18 @@ def memory_lines(memory: Memory, shards: int, instances: int, records: int) -> s
 
 
 def comparison_table(compared: Comparison) -> str:
-    """Print what was predicted beside what was seen."""
+    """Format the predicted and the measured numbers."""
     return table(
-        ["", "predicted", "seen", "ratio"],
-        ([what, f"{said:.2f}", f"{seen:.2f}", f"{said / seen:.2f}"] for what, said, seen in compared.rows),
+        ["", "predicted", "measured", "ratio"],
+        (
+            [what, f"{predicted:.2f}", f"{measured:.2f}", f"{predicted / measured:.2f}"]
+            for what, predicted, measured in compared.rows
+        ),
     )
 
 
 def outcome_row(load: Load, outcome: Outcome, budget_s: float) -> list[str]:
-    """Print one simulation's row, for `OUTCOME_HEADS`."""
+    """Format the outcome of one simulation as a row under `OUTCOME_HEADS`."""
     return [
         f"{max(outcome.busy):.0%}",
         f"{min(outcome.busy):.0%}",
@@ -101,9 +104,9 @@ def outcome_row(load: Load, outcome: Outcome, budget_s: float) -> list[str]:
 
 
 def scrape_table(scraped: Sequence[tuple[int, Scraped]], series: int) -> str:
-    """Print what a scrape takes, by shards."""
+    """Format the cost of a scrape by the number of shards."""
     return table(
-        ["shards", "series read", "page kB", "ms", "servers' ms together"],
+        ["shards", "series read", "page kB", "ms", "ms of all servers"],
         (
             [
                 str(shards),
@@ -118,14 +121,14 @@ def scrape_table(scraped: Sequence[tuple[int, Scraped]], series: int) -> str:
 
 
 def node_table(rows: Iterable[tuple[int, int, float]]) -> str:
-    """Print how busy the busiest node of a cluster is."""
+    """Format the load of the busiest node of a cluster."""
     return table(
         ["nodes", "shards", "busiest"], ([str(nodes), str(shards), f"{busy:.0%}"] for nodes, shards, busy in rows)
     )
 
 
 def bill_table(bills: Iterable[Bill]) -> str:
-    """Print what a million requests cost."""
+    """Format the price of a million requests."""
     return "\n".join(
         f"  {bill.what:<40}{'not allowed' if bill.dollars is None else f'$ {bill.dollars:.4f}':>12}   {bill.why}"
         for bill in bills
@@ -133,7 +136,7 @@ def bill_table(bills: Iterable[Bill]) -> str:
 
 
 def source_lines() -> str:
-    """Print where the prices stand."""
+    """Format the prices with their sources."""
     plans = (f"  {plan.what}: $ {plan.dollars:g} a month; {plan.source}, seen {plan.seen}" for plan in UPSTASH_PLANS)
     prices = (
         f"  {price.what}: $ {price.dollars:g} per {price.units} {price.unit}; {price.source}, seen {price.seen}"

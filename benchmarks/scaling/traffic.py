@@ -1,4 +1,4 @@
-"""What one request of the watched system records: the same families and labels, without the app around it."""
+"""Records what a request to the watched system records, with the same families and labels, but without its app."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MODELS = 10
 
 
 class Traffic:
-    """Requests of one instance: each to a route, one answer, one to three queries, now and then an error.
+    """The requests of one instance: each has a route, a status, one to three queries, and sometimes an error.
 
     Args:
-        chance: where it is drawn from.
-        routes: how many routes there are, each with four methods and four kinds of answer.
+        chance: the source of random numbers.
+        routes: the number of routes, each with four methods and four statuses.
     """
 
     def __init__(self, chance: random.Random, routes: int) -> None:
@@ -38,7 +38,7 @@ class Traffic:
         self._series: dict[tuple[Schema, str], PendingSeries] = {}
 
     def request(self) -> None:
-        """Record one."""
+        """Record one request."""
         choice = self._chance.choice
         method, route, status = choice(_METHODS), choice(self._routes), choice(_STATUSES)
         with self.recorder.lock:
@@ -50,7 +50,7 @@ class Traffic:
                 self._add(_ERRORS, method, route, "OperationalError")
 
     def everything(self) -> None:
-        """Record one of each series that there can be."""
+        """Record one update of every possible series."""
         with self.recorder.lock:
             for route in self._routes:
                 for method in sorted(set(_METHODS)):
@@ -63,14 +63,14 @@ class Traffic:
                     self._observe(_QUERIES, f"Model{number}", operation)
 
     def _add(self, schema: Schema, *labels: str) -> None:
-        self.recorder.add(self._of(schema, labels), 1, 1.0, weight=1.0)
+        self.recorder.add(self._find_or_add(schema, labels), 1, 1.0, weight=1.0)
 
     def _observe(self, schema: Schema, *labels: str) -> None:
         seconds = self._chance.expovariate(20.0)
-        series = self._of(schema, labels)
+        series = self._find_or_add(schema, labels)
         self.recorder.add(series, 1, seconds)
         self.recorder.add(series, 2 + bisect_left(_BOUNDS, seconds), 1.0, weight=1.0)
 
-    def _of(self, schema: Schema, labels: tuple[str, ...]) -> PendingSeries:
+    def _find_or_add(self, schema: Schema, labels: tuple[str, ...]) -> PendingSeries:
         text = label_text(schema.labelnames, labels)
         return self._series.setdefault((schema, text), PendingSeries(schema, text))

@@ -1,7 +1,7 @@
-"""Put into a folder what AWS Lambda runs: `python3.12 deploy/aws/bundle.py`, and then `sam deploy`.
+"""Build the folder that AWS Lambda runs: `python3.12 deploy/aws/bundle.py`, and then `sam deploy`.
 
-The folder holds `api/`, `lib/` and the packages of requirements.txt, compiled: on Lambda the folder can't be written
-to, so without compiled files each cold start would compile everything anew. They are for the Python that runs this
+The folder holds `api/`, `lib/` and the packages in requirements.txt, all compiled: Lambda can't write to the folder, so
+without compiled files each cold start would compile everything again. Compiled files are for the Python that runs this
 script, so run it with the version that the template names.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 REPOSITORY = Path(__file__).parents[2]
-# The wheels that Lambda's Amazon Linux 2023 takes, by what Lambda and pip call the processor.
+# The platforms of the wheels that run on Lambda's Amazon Linux 2023, by Lambda's name of the processor.
 PLATFORMS = {
     "x86_64": ("manylinux2014_x86_64", "manylinux_2_28_x86_64"),
     "arm64": ("manylinux2014_aarch64", "manylinux_2_28_aarch64"),
@@ -25,15 +25,19 @@ ON_LAMBDA = "/var/task"
 
 
 def main() -> None:
-    """Build the folder anew."""
-    parser = argparse.ArgumentParser(description="Put into a folder what AWS Lambda runs.")
-    parser.add_argument("--architecture", choices=PLATFORMS, default="x86_64", help="as in the template")
-    parser.add_argument("--target", type=Path, default=REPOSITORY / "dist" / "lambda", help="default: dist/lambda")
+    """Build the folder, replacing an earlier one."""
+    parser = argparse.ArgumentParser(description="Build the folder that AWS Lambda runs.")
+    parser.add_argument(
+        "--architecture", choices=PLATFORMS, default="x86_64", help="the architecture in the template (default: x86_64)"
+    )
+    parser.add_argument(
+        "--target", type=Path, default=REPOSITORY / "dist" / "lambda", help="the folder (default: dist/lambda)"
+    )
     options = parser.parse_args()
     target: Path = options.target.resolve()
     if target.exists():
         if not (target / "lib" / "kairo_metrics").is_dir():
-            parser.error(f"{target} exists and is no earlier bundle")
+            parser.error(f"{target} exists and is not an earlier bundle")
         shutil.rmtree(target)
     install_packages(target, options.architecture)
     copy_code(target)
@@ -45,23 +49,23 @@ def main() -> None:
 
 
 def install_packages(target: Path, architecture: str) -> None:
-    """Install the deployed packages, as wheels for Lambda's system whatever this machine is."""
+    """Install the packages that are deployed, as wheels for Lambda's system and not for this machine."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     command += ["--only-binary=:all:", *(f"--platform={platform}" for platform in PLATFORMS[architecture])]
     command += [f"--target={target}", f"--requirement={REPOSITORY / 'requirements.txt'}"]
     subprocess.run(command, check=True)
-    shutil.rmtree(target / "bin", ignore_errors=True)  # commands that no function calls
+    shutil.rmtree(target / "bin", ignore_errors=True)  # the packages' commands, which no function needs
 
 
 def copy_code(target: Path) -> None:
-    """Copy the functions and the library; tests, docs and this machine's settings stay behind."""
+    """Copy the functions and the library, without tests, docs and local settings."""
     for folder in ("api", "lib"):
         left_out = shutil.ignore_patterns("__pycache__", "*.pyc", "pyproject.toml", ".*")
         shutil.copytree(REPOSITORY / folder, target / folder, ignore=left_out)
 
 
 def compile_all(target: Path) -> None:
-    """Compile, without time stamps: a zip archive rounds them, and Python would throw the result away."""
+    """Compile all files, without time stamps: a zip archive rounds them, and Python then ignores the compiled files."""
     compileall.compile_dir(
         target,
         quiet=1,

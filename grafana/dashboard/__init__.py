@@ -1,4 +1,4 @@
-"""The dashboard `grafana/kairo-cms-dashboard.json`, built with Grafana's own SDK: one module for each of its rows."""
+"""The dashboard `grafana/kairo-cms-dashboard.json`, built with Grafana's SDK: one module for each row."""
 
 from __future__ import annotations
 

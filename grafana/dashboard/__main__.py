@@ -1,4 +1,4 @@
-"""`python -m grafana.dashboard`: write the dashboard's JSON; `make grafana` does so."""
+"""`python -m grafana.dashboard`: write the dashboard's JSON; `make grafana` runs it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Row: the tenants' database, by model and operation."""
+"""Row: the queries to the tenants' database, by model and operation."""
 
 from __future__ import annotations
 
-from .panels import Panel, Say, graph, heat_map
+from .panels import Panel, PanelSpec, graph, heat_map
 from .queries import MODEL, WINDOW, Query, by, idle_as_zero, otherwise, quantile, ratio
 
 __all__ = ["PANELS", "TITLE"]
@@ -22,11 +22,11 @@ def _idle(expr: str, value: str = "0") -> str:
 
 PANELS: tuple[Panel, ...] = (
     graph(
-        Say(40, "Queries", "Database queries per second, failed ones too.", "ops"),
+        PanelSpec(40, "Queries", "Database queries per second, failed ones too.", "ops"),
         Query(_idle(by(_BY, _COUNT)), _LEGEND),
     ),
     graph(
-        Say(
+        PanelSpec(
             41,
             "Duration, p95",
             "19 of 20 queries are faster. SlowQueries warns at one second.",
@@ -37,7 +37,7 @@ PANELS: tuple[Panel, ...] = (
         Query(_idle(quantile(0.95, _BY, _LATENCY, MODEL), "NaN"), _LEGEND, exemplars=True),
     ),
     graph(
-        Say(
+        PanelSpec(
             42,
             "Slow queries",
             "Share of the queries that took longer than 200 ms; the lines are at 1% and at 5%.",
@@ -48,10 +48,10 @@ PANELS: tuple[Panel, ...] = (
         Query(_idle(idle_as_zero(f"1 - {ratio(_BY, _FAST, _COUNT)}", _BY, _COUNT)), _LEGEND),
     ),
     heat_map(
-        Say(
+        PanelSpec(
             43,
             "Duration of all queries",
-            "How many queries took how long: the darker, the more.",
+            "Queries by duration: a darker cell has more queries.",
             "s",
             width=12,
             height=9,
@@ -64,10 +64,10 @@ PANELS: tuple[Panel, ...] = (
         ),
     ),
     graph(
-        Say(
+        PanelSpec(
             44,
             "Time in the database",
-            "Seconds of queries per second, that is how many run at once: what to make faster first.",
+            "Seconds of queries per second, which is how many run at once. Make the largest faster first.",
             "short",
             width=12,
             height=9,

@@ -1,4 +1,4 @@
-"""The whole dashboard, and what makes its JSON a file that can be imported."""
+"""The whole dashboard, as JSON that Grafana can import."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["DASHBOARD", "dashboard_json"]
 DASHBOARD = Path(__file__).parent.parent / "kairo-cms-dashboard.json"
 
 _FIRING = f'ALERTS{{{ENVIRONMENT},alertstate="firing"}}'
-# The oldest Grafana that knows every feature in use.
+# The oldest Grafana that has every feature in use.
 _GRAFANA = "10.4.0"
 _NAMES = {"heatmap": "Heatmap", "stat": "Stat", "table": "Table", "text": "Text", "timeseries": "Time series"}
 
 
 def dashboard_json() -> str:
-    """Build the dashboard and return its JSON: always the same text for the same code."""
+    """Build the dashboard and return its JSON; the same code gives the same text."""
     document: dict[str, Any] = json.loads(json.dumps(_dashboard().build(), cls=JSONEncoder))
-    # Fields of Prometheus' annotations, which the SDK leaves to the data source.
+    # The SDK has no fields for these options of a Prometheus annotation.
     document["annotations"]["list"][0] |= {"titleFormat": "{{alertname}}", "tagKeys": "severity,environment"}
     kinds = sorted({panel["type"] for panel in _panels(document)} - {"row"})
-    # The SDK describes a dashboard as Grafana keeps it. These two belong to the file: what an import asks for, and
-    # what it needs.
+    # The SDK describes a dashboard as Grafana stores it. A file for import has two more keys: what the import asks the
+    # user for, and what it requires.
     wrapped = {
         "__inputs": [
             {

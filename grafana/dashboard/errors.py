@@ -1,8 +1,8 @@
-"""Row: which errors there are."""
+"""Row: the errors by type."""
 
 from __future__ import annotations
 
-from .panels import Panel, Say, graph, grid
+from .panels import Panel, PanelSpec, graph, grid
 from .queries import ROUTE, WINDOW, Query, by, otherwise
 
 __all__ = ["PANELS", "TITLE"]
@@ -13,11 +13,11 @@ _IN_THIS_TIME = by("method, route, type", f"increase(api_errors_total{{{ROUTE}}}
 
 PANELS: tuple[Panel, ...] = (
     graph(
-        Say(
+        PanelSpec(
             30,
             "Errors by type",
-            "Failed requests per second. A type is the class of an exception, or http_503 for an answer of 5xx that "
-            "the code gave itself.",
+            "Failed requests per second. The type is the class of an exception, or http_503 if the code itself "
+            "answered with that status.",
             "reqps",
             alerts=("HighErrorRate", "ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"),
         ),
@@ -28,10 +28,10 @@ PANELS: tuple[Panel, ...] = (
         stacked=True,
     ),
     graph(
-        Say(
+        PanelSpec(
             31,
-            "Answers that are no success",
-            "Requests per second that ended with 4xx or 5xx. Many 4xx are a client's fault, or a broken link.",
+            "Responses with 4xx or 5xx",
+            "Requests per second that ended with 4xx or 5xx. Many 4xx come from a faulty client or a broken link.",
             "reqps",
         ),
         Query(
@@ -41,10 +41,10 @@ PANELS: tuple[Panel, ...] = (
         stacked=True,
     ),
     grid(
-        Say(
+        PanelSpec(
             32,
             "Errors in this time",
-            "How many requests failed within the time that is shown, and where.",
+            "How many requests failed in the time range of the dashboard, by route and type.",
             "short",
             alerts=("HighErrorRate",),
         ),

@@ -1,8 +1,8 @@
-"""Row: the four golden signals, traffic, errors, latency and saturation, and what is left of the error budget."""
+"""Row: the four golden signals (traffic, errors, latency, saturation) and the error budget that is left."""
 
 from __future__ import annotations
 
-from .panels import Panel, Say, graph, number
+from .panels import Panel, PanelSpec, graph, number
 from .queries import ENVIRONMENT, MODEL, ROUTE, WINDOW, Query, by, otherwise, quantile, ratio
 
 __all__ = ["PANELS", "TITLE"]
@@ -17,16 +17,16 @@ _LATENCY = "http_request_duration_seconds"
 _BUDGET = ratio(
     "", f"increase(api_errors_total{{{ENVIRONMENT}}}[30d])", f"increase(http_requests_total{{{ENVIRONMENT}}}[30d])"
 )
-# What is pushed to Prometheus has no "up".
+# Pushed metrics have no "up".
 _PUSHED = f"(2 + 0 * count(kairo_scrape_duration_seconds{{{ENVIRONMENT}}}))"
 
 PANELS: tuple[Panel, ...] = (
     number(
-        Say(1, "Requests", "Requests that were answered, per second.", "reqps", width=4, height=5),
+        PanelSpec(1, "Requests", "Answered requests per second.", "reqps", width=4, height=5),
         Query(otherwise(by("", _REQUESTS)), "requests"),
     ),
     number(
-        Say(
+        PanelSpec(
             2,
             "Errors",
             "Share of the requests that failed: answers of 5xx and exceptions. HighErrorRate warns from 5% on.",
@@ -39,7 +39,7 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(ratio("", _ERRORS, _REQUESTS)), "errors"),
     ),
     number(
-        Say(
+        PanelSpec(
             3,
             "Latency, p95",
             "19 of 20 requests are faster, from arrival to the last byte of the answer.",
@@ -53,7 +53,7 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(quantile(0.95, "", _LATENCY, ROUTE), "NaN"), "p95", exemplars=True),
     ),
     number(
-        Say(
+        PanelSpec(
             4,
             "Slow queries",
             "Share of the database queries that took longer than 200 ms.",
@@ -66,11 +66,11 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(f"1 - {ratio('', _FAST, _QUERIES)}"), "slow queries"),
     ),
     number(
-        Say(
+        PanelSpec(
             5,
             "Error budget left",
-            "Of the errors that an objective of 99.9% allows in 30 days, the share that is left; below 0 it is missed. "
-            "Without requests all of it is.",
+            "An objective of 99.9% allows some errors in 30 days; this share of them is left. Below 0 the objective is "
+            "missed; without requests it is 100%.",
             "percentunit",
             width=4,
             height=5,
@@ -82,10 +82,10 @@ PANELS: tuple[Panel, ...] = (
         history=False,
     ),
     number(
-        Say(
+        PanelSpec(
             6,
             "Metrics page",
-            "Whether Prometheus gets the page, by a scrape or pushed by a cron; if not, all the rest is old.",
+            "Whether Prometheus gets the metrics, by a scrape or a push. If not, the other panels are out of date.",
             "none",
             width=4,
             height=5,
@@ -97,10 +97,10 @@ PANELS: tuple[Panel, ...] = (
         {"0": "down", "1": "up", "2": "pushed"},
     ),
     graph(
-        Say(
+        PanelSpec(
             7,
             "Traffic",
-            "Requests per second, by the class of their status. 499 is a client that left before its answer.",
+            "Requests per second, by the class of their status. 499 means that the client left before the response.",
             "reqps",
             width=6,
         ),
@@ -111,7 +111,7 @@ PANELS: tuple[Panel, ...] = (
         stacked=True,
     ),
     graph(
-        Say(
+        PanelSpec(
             8,
             "Errors",
             "Share of the requests that failed. The lines are at 1% and at 5%, where HighErrorRate warns.",
@@ -123,10 +123,10 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(ratio("", _ERRORS, _REQUESTS)), "errors"),
     ),
     graph(
-        Say(
+        PanelSpec(
             9,
             "Latency",
-            "How long requests take: half of them, 19 of 20, and 99 of 100 are faster. HighLatency warns at one second "
+            "Half of the requests, 19 of 20, and 99 of 100 are faster than this. HighLatency warns at one second "
             "for a route. The points are exemplars: requests with a trace.",
             "s",
             width=6,
@@ -138,11 +138,10 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(quantile(0.99, "", _LATENCY, ROUTE), "NaN"), "p99", exemplars=True),
     ),
     graph(
-        Say(
+        PanelSpec(
             10,
             "Saturation",
-            "How many requests are being served at once, on average: the seconds that requests took, per second. "
-            "And how many database queries.",
+            "How many requests and database queries run at once, on average: the seconds that they took, per second.",
             "short",
             width=6,
         ),

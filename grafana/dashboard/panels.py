@@ -1,4 +1,4 @@
-"""Panels: the few kinds that the rows are made of, each with all that a reader may ask of it."""
+"""Panels: the few kinds that the rows use, each with a title, a description and links to its runbooks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from grafana_foundation_sdk.models.text import TextMode
 
 from .queries import Query
 
-__all__ = ["RUNBOOKS", "SOURCE", "Panel", "Say", "graph", "grid", "heat_map", "number", "runbook"]
+__all__ = ["RUNBOOKS", "SOURCE", "Panel", "PanelSpec", "graph", "grid", "heat_map", "number", "runbook"]
 
 Panel = Builder[models.Panel]
 
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-# Of a scrape: what $__rate_interval and the steps of a graph are derived from.
+# The scrape interval, from which Grafana derives $__rate_interval and the steps of a graph.
 _SCRAPE_INTERVAL = "30s"
 _GREEN, _YELLOW, _RED, _GREY = "green", "yellow", "red", "text"
 
-# alert -> the number of the panel that holds its runbook. Links lead there, so a number is never given again.
+# Alert -> the id of the panel with its runbook. Links point to the id, so an id is never used again.
 RUNBOOKS = {
     "HighErrorRate": 1001,
     "SlowQueries": 1002,
@@ -51,20 +51,20 @@ RUNBOOKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """What a panel says of itself.
+class PanelSpec:
+    """The texts and options of a panel.
 
     Args:
-        id: its number, which never changes: links lead there.
+        id: the id of the panel; it never changes, because links point to it.
         title: a few words.
-        description: what is shown, where it comes from, and what is good.
+        description: what is shown, where it comes from, and which values are good.
         unit: Grafana's name of the unit.
-        width: columns of 24.
-        height: rows of 30 pixels.
-        lines: values from which on it is yellow, and red; the order tells whether less is better or more.
-        alerts: whose runbooks it links to.
-        absent: what it says where there is nothing to tell.
-        top: the largest value there is, such as 1 for a share.
+        width: the width in columns; a row has 24.
+        height: the height in rows of 30 pixels.
+        lines: the thresholds for yellow and for red; if the first is larger, small values are bad.
+        alerts: the alerts whose runbooks the panel links to.
+        absent: the text that is shown if there is no value.
+        top: the largest possible value, such as 1 for a share.
     """
 
     id: int
@@ -79,14 +79,14 @@ class Say:
     top: float | None = None
 
 
-def number(say: Say, query: Query, words: dict[str, str] | None = None, *, history: bool = True) -> Panel:
-    """Build a large number.
+def number(spec: PanelSpec, query: Query, words: dict[str, str] | None = None, *, history: bool = True) -> Panel:
+    """Build a panel that shows one large number.
 
     Args:
-        say: its words.
-        query: one series.
-        words: what to say in place of certain values.
-        history: whether to draw the course of it behind it; else only the last value is asked for.
+        spec: texts and options.
+        query: the query for one series.
+        words: texts that are shown instead of certain values.
+        history: whether to draw the values over time behind the number; if not, only the last value is queried.
     """
     mode = common.BigValueGraphMode.AREA if history else common.BigValueGraphMode.NONE
     panel = (
@@ -94,14 +94,14 @@ def number(say: Say, query: Query, words: dict[str, str] | None = None, *, histo
         .graph_mode(mode)
         .color_mode(common.BigValueColorMode.VALUE)
         .reduce_options(build_common.ReduceDataOptions().calcs(["last"]).fields("").values(False))
-        .mappings([_absent(say), _words(words or {})] if words else [_absent(say)])
+        .mappings([_absent(spec), _words(words or {})] if words else [_absent(spec)])
     )
-    return _finished(panel, say, [_target(query, "A", instant=not history)])
+    return _finished(panel, spec, [_target(query, "A", instant=not history)])
 
 
-def graph(say: Say, *queries: Query, stacked: bool = False, bars: bool = False) -> Panel:
+def graph(spec: PanelSpec, *queries: Query, stacked: bool = False, bars: bool = False) -> Panel:
     """Build a graph over time."""
-    style = common.GraphThresholdsStyleMode.DASHED if say.lines else common.GraphThresholdsStyleMode.OFF
+    style = common.GraphThresholdsStyleMode.DASHED if spec.lines else common.GraphThresholdsStyleMode.OFF
     panel = (
         timeseries.Panel()
         .legend(
@@ -121,15 +121,15 @@ def graph(say: Say, *queries: Query, stacked: bool = False, bars: bool = False) 
         .axis_soft_min(0)
         .thresholds_style(build_common.GraphThresholdsStyleConfig().mode(style))
         .color_scheme(build.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
-        .mappings([_absent(say)])
+        .mappings([_absent(spec)])
     )
     if stacked:
         panel.stacking(build_common.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
-    return _finished(panel, say, [_target(query, chr(ord("A") + at)) for at, query in enumerate(queries)])
+    return _finished(panel, spec, [_target(query, chr(ord("A") + at)) for at, query in enumerate(queries)])
 
 
-def heat_map(say: Say, query: Query) -> Panel:
-    """Build a heat map out of a histogram's buckets."""
+def heat_map(spec: PanelSpec, query: Query) -> Panel:
+    """Build a heat map from the buckets of a histogram."""
     panel = (
         build_heatmap.Panel()
         .calculate(False)
@@ -142,22 +142,22 @@ def heat_map(say: Say, query: Query) -> Panel:
             .exponent(0.5)
             .steps(64)
         )
-        .y_axis(build_heatmap.YAxisConfig().unit(say.unit))
+        .y_axis(build_heatmap.YAxisConfig().unit(spec.unit))
         .cell_values(build_heatmap.CellValues().unit("short"))
         .exemplars_color("rgba(255,0,255,0.7)")
         .filter_values(build_heatmap.FilterValueRange().le(1e-9))
         .show_legend()
     )
-    return _finished(panel, say, [_target(query, "A", form=PromQueryFormat.HEATMAP)])
+    return _finished(panel, spec, [_target(query, "A", form=PromQueryFormat.HEATMAP)])
 
 
-def grid(say: Say, columns: dict[str, tuple[Query, str]], keys: dict[str, str]) -> Panel:
+def grid(spec: PanelSpec, columns: dict[str, tuple[Query, str]], keys: dict[str, str]) -> Panel:
     """Build a table with a row for each label set, and a column for each query.
 
     Args:
-        say: its words.
-        columns: title of a column -> its query, and the unit of its values.
-        keys: label -> title of its column.
+        spec: texts and options.
+        columns: the title of each column -> its query, and the unit of its values.
+        keys: the label of each further column -> its title.
     """
     letters = {chr(ord("A") + at): title for at, title in enumerate(columns)}
     single = len(columns) == 1
@@ -167,7 +167,7 @@ def grid(say: Say, columns: dict[str, tuple[Query, str]], keys: dict[str, str]) 
         .show_header(True)
         .align(common.FieldTextAlignment.AUTO)
         .inspect(False)
-        .mappings([_absent(say)])
+        .mappings([_absent(spec)])
         .with_transformation(models.DataTransformerConfig("merge", options={}))
         .with_transformation(
             models.DataTransformerConfig(
@@ -186,11 +186,11 @@ def grid(say: Say, columns: dict[str, tuple[Query, str]], keys: dict[str, str]) 
         _target(columns[title][0], letter, form=PromQueryFormat.TABLE, instant=True)
         for letter, title in letters.items()
     ]
-    return _finished(panel, say, targets)
+    return _finished(panel, spec, targets)
 
 
 def runbook(alert: str, content: str) -> Panel:
-    """Build a panel that holds one section of the runbooks."""
+    """Build a panel with one section of the runbooks."""
     return (
         text.Panel()
         .id(RUNBOOKS[alert])
@@ -203,15 +203,17 @@ def runbook(alert: str, content: str) -> Panel:
     )
 
 
-def _finished(panel: Any, say: Say, targets: list[prometheus.Dataquery]) -> Panel:
-    """Give a panel what all of them have."""
-    panel.id(say.id).title(say.title).description(say.description).unit(say.unit)
-    panel.span(say.width).height(say.height).datasource(SOURCE).no_value(say.absent).thresholds(_thresholds(say.lines))
-    if say.top is not None:
-        panel.max(say.top)
+def _finished(panel: Any, spec: PanelSpec, targets: list[prometheus.Dataquery]) -> Panel:
+    """Add the parts that all panels have."""
+    panel.id(spec.id).title(spec.title).description(spec.description).unit(spec.unit)
+    panel.span(spec.width).height(spec.height).datasource(SOURCE).no_value(spec.absent).thresholds(
+        _thresholds(spec.lines)
+    )
+    if spec.top is not None:
+        panel.max(spec.top)
     for target in targets:
         panel.with_target(target)
-    panel.links([_runbook_link(alert) for alert in say.alerts])
+    panel.links([_runbook_link(alert) for alert in spec.alerts])
     built: Panel = panel
     return built
 
@@ -243,9 +245,9 @@ def _thresholds(lines: tuple[float, float] | None) -> build.ThresholdsConfig:
     return build.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def _absent(say: Say) -> models.ValueMapping:
-    """Say in words that there is no number."""
-    result = models.ValueMappingResult(text=say.absent, color=_GREY)
+def _absent(spec: PanelSpec) -> models.ValueMapping:
+    """Map a missing value and not-a-number to the text in `absent`."""
+    result = models.ValueMappingResult(text=spec.absent, color=_GREY)
     options = models.DashboardSpecialValueMapOptions(models.SpecialValueMatch.NULL_AND_NAN, result)
     return models.SpecialValueMap(options)
 
@@ -255,6 +257,6 @@ def _words(words: dict[str, str]) -> models.ValueMapping:
 
 
 def _runbook_link(alert: str) -> build.DashboardLink:
-    # Within the dashboard itself, wherever it was imported: it needs no address of ours.
+    # The link points into the dashboard itself, so it works in every Grafana.
     url = f"/d/${{__dashboard.uid}}?viewPanel={RUNBOOKS[alert]}&${{__url_time_range}}&${{__all_variables}}"
     return build.DashboardLink(f"Runbook: {alert}").type(models.DashboardLinkType.LINK).url(url)

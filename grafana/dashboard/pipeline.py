@@ -1,8 +1,8 @@
-"""Row: whether the metrics themselves arrive."""
+"""Row: the health of the metrics pipeline itself."""
 
 from __future__ import annotations
 
-from .panels import Panel, Say, graph, grid, number
+from .panels import Panel, PanelSpec, graph, grid, number
 from .queries import ENVIRONMENT, WINDOW, Query, by, otherwise, ratio
 
 __all__ = ["PANELS", "TITLE"]
@@ -16,20 +16,20 @@ def _batches(outcome: str, window: str = WINDOW) -> str:
 
 PANELS: tuple[Panel, ...] = (
     graph(
-        Say(
+        PanelSpec(
             60,
             "Flushes",
-            "Batches that instances sent to Redis, per second. Under load one carries many requests.",
+            "Batches that instances sent to Redis, per second. Under load, one batch carries many requests.",
             "ops",
         ),
         Query(otherwise(by("", _batches("applied"))), "applied"),
     ),
     graph(
-        Say(
+        PanelSpec(
             61,
             "Retries",
-            "Share of the batches that were sent twice, because the reply to the first time was lost or late; they "
-            "count once. RepliesLost warns from 5% on.",
+            "Share of the batches that were sent twice because the first reply was lost or late; they are counted "
+            "once. RepliesLost warns from 5% on.",
             "percentunit",
             lines=(0.01, 0.05),
             alerts=("RepliesLost",),
@@ -37,10 +37,10 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(ratio("", _batches("duplicate"), _batches("applied"))), "sent twice"),
     ),
     graph(
-        Say(
+        PanelSpec(
             62,
             "Batches that Redis lost",
-            "Batches that Redis had acknowledged and lost: sent again (replayed), or gone (lost). Good is zero.",
+            "Batches that Redis acknowledged and then lost: sent again (replayed), or not (lost). Good is zero.",
             "short",
             alerts=("StoreWentBack", "SamplesLost"),
         ),
@@ -54,11 +54,11 @@ PANELS: tuple[Panel, ...] = (
         bars=True,
     ),
     graph(
-        Say(
+        PanelSpec(
             63,
             "Lost and restored",
-            "Increments, observations and settings that could not be delivered, and those that a page wrote back into "
-            "a Redis that had lost them, by metric. Good is zero.",
+            "Increments, observations and settings that could not be delivered (lost), and those that a scrape wrote "
+            "back into Redis after Redis had lost them (restored), by metric. Good is zero.",
             "short",
             alerts=("SamplesLost", "StoreWentBack"),
         ),
@@ -73,10 +73,10 @@ PANELS: tuple[Panel, ...] = (
         bars=True,
     ),
     graph(
-        Say(
+        PanelSpec(
             64,
             "Overflow",
-            "Updates that went to the series __overflow__, because the metric had too many, by metric. Good is zero.",
+            "Updates counted in __overflow__ because the metric has too many series, by metric. Good is zero.",
             "short",
             alerts=("SeriesOverflow",),
         ),
@@ -89,20 +89,20 @@ PANELS: tuple[Panel, ...] = (
         bars=True,
     ),
     graph(
-        Say(
+        PanelSpec(
             65,
             "Series",
-            "Series on the page, by metric. A line that only rises has a label that a client chooses.",
+            "Series on the page, by metric. A line that only rises has a label whose values clients choose.",
             "short",
             alerts=("SeriesNearLimit", "SeriesOverflow"),
         ),
         Query(otherwise(f"max by (family) (kairo_series{{{ENVIRONMENT}}})", family="none"), "{{family}}"),
     ),
     graph(
-        Say(
+        PanelSpec(
             66,
             "Scrape time",
-            "Seconds that the page took to make, and until Prometheus had it. SlowScrape warns at 5.",
+            "Seconds to make the page, and until Prometheus had received it. SlowScrape warns at 5.",
             "s",
             lines=(2, 5),
             alerts=("SlowScrape", "MetricsDown"),
@@ -111,14 +111,14 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(f"max(scrape_duration_seconds{{{ENVIRONMENT}}})", "NaN"), "scraped"),
     ),
     graph(
-        Say(
+        PanelSpec(
             67,
             "Clock skew",
             "Seconds by which the clock of Redis is ahead of the function's; below 0 it is behind. Good is zero.",
             "s",
             alerts=("ClockSkew",),
         ),
-        # One line for each: over all of them, a clock that is behind would hide behind one that is right.
+        # One line for each target: a maximum over all targets would hide a clock that is behind.
         Query(
             otherwise(
                 f"max by (job, environment) (kairo_clock_skew_seconds{{{ENVIRONMENT}}})", "NaN", job="not scraped"
@@ -127,10 +127,10 @@ PANELS: tuple[Panel, ...] = (
         ),
     ),
     graph(
-        Say(
+        PanelSpec(
             68,
             "Pushes and token",
-            "How often the metrics were pushed, and the token was read from AWS, by outcome. Most systems do neither.",
+            "Pushes of the metrics, and reads of the token from AWS, per second, by outcome. Most systems do neither.",
             "ops",
             alerts=("PushesFail", "TokenReadsFail"),
         ),
@@ -144,10 +144,10 @@ PANELS: tuple[Panel, ...] = (
         ),
     ),
     number(
-        Say(
+        PanelSpec(
             69,
             "Damaged series",
-            "Series that are left out of the page because what stands in Redis can't be read. Good is zero.",
+            "Series that are left out of the page because their data in Redis can't be read. Good is zero.",
             "short",
             width=6,
             height=6,
@@ -157,10 +157,10 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(f"sum(kairo_quarantined_fields{{{ENVIRONMENT}}})"), "damaged"),
     ),
     number(
-        Say(
+        PanelSpec(
             70,
             "Lost in this time",
-            "Increments that could not be delivered within the time that is shown. Good is zero.",
+            "Increments that could not be delivered in the time range of the dashboard. Good is zero.",
             "short",
             width=6,
             height=6,
@@ -171,11 +171,11 @@ PANELS: tuple[Panel, ...] = (
         history=False,
     ),
     grid(
-        Say(
+        PanelSpec(
             71,
             "Redis",
-            "Which Redis holds the state, and what it does when its memory is full: anything but noeviction lets "
-            "counters go down.",
+            "Which Redis holds the state, and what it does when its memory is full. With any policy but noeviction, "
+            "counters can go down.",
             "short",
             width=12,
             height=6,

@@ -1,7 +1,7 @@
-"""Queries: the series that the variables choose, and an answer where there are none.
+"""Queries: parts of PromQL that use the dashboard's variables, and results for queries without series.
 
-A panel that says "No data" makes people look for a fault. So every query of the dashboard has an answer on a system
-that is scraped, from its first minute on: zero where nothing has happened, not-a-number where there is nothing to tell.
+A panel that says "No data" makes people look for a fault. So every query of the dashboard has a result as soon as the
+system is scraped: zero if nothing has happened, not-a-number if there is no value.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 __all__ = ["ENVIRONMENT", "MODEL", "ROUTE", "WINDOW", "Query", "by", "idle_as_zero", "otherwise", "quantile", "ratio"]
 
-# Without curly braces, so that more labels may follow.
+# Without curly braces, so that more matchers can be added.
 ENVIRONMENT = 'job=~"$job",environment=~"$environment"'
 ROUTE = f'{ENVIRONMENT},route=~"$route"'
 MODEL = f'{ENVIRONMENT},model=~"$model"'
-# Grafana makes it four scrapes wide at least.
+# Grafana makes it at least four scrape intervals long.
 WINDOW = "[$__rate_interval]"
 
 
@@ -24,8 +24,8 @@ class Query:
 
     Args:
         expr: PromQL with Grafana's variables.
-        legend: how a series is called, such as `{{route}}`.
-        exemplars: whether to ask for exemplars, the points that lead to traces.
+        legend: the name of a series in the legend, such as `{{route}}`.
+        exemplars: whether to query exemplars, the points that link to traces.
     """
 
     expr: str
@@ -34,7 +34,7 @@ class Query:
 
 
 def otherwise(expr: str, value: str = "0", **labels: str) -> str:
-    """Let a query answer with one series of that value and those labels where it would have none.
+    """Let a query that finds no series return one series with this value and these labels.
 
     Example:
         >>> otherwise("sum(up)")
@@ -49,7 +49,7 @@ def otherwise(expr: str, value: str = "0", **labels: str) -> str:
 
 
 def by(labels: str, expr: str) -> str:
-    """Sum by labels, or over everything where there are none.
+    """Sum by labels, or over all series if there are no labels.
 
     Example:
         >>> by("route", "rate(x[1m])"), by("", "rate(x[1m])")
@@ -59,7 +59,7 @@ def by(labels: str, expr: str) -> str:
 
 
 def ratio(labels: str, part: str, whole: str) -> str:
-    """Divide two sums; where the whole is zero there is no value in place of not-a-number.
+    """Divide two sums; if the whole is zero, there is no value instead of not-a-number.
 
     Example:
         >>> ratio("route", "rate(errors[1m])", "rate(requests[1m])")
@@ -69,7 +69,7 @@ def ratio(labels: str, part: str, whole: str) -> str:
 
 
 def idle_as_zero(expr: str, labels: str, whole: str) -> str:
-    """Let a share be zero for what is known and was idle, so that nobody takes it for something new.
+    """Let a share be zero for label sets that exist and had no updates, so that their lines do not disappear.
 
     Example:
         >>> idle_as_zero("errors / (requests > 0)", "route", "rate(requests[1m])")
@@ -79,7 +79,7 @@ def idle_as_zero(expr: str, labels: str, whole: str) -> str:
 
 
 def quantile(share: float, labels: str, histogram: str, selector: str, window: str = WINDOW) -> str:
-    """Estimate a quantile of a histogram over all instances; not-a-number where nothing was observed.
+    """Estimate a quantile of a histogram over all instances; not-a-number if nothing was observed.
 
     Example:
         >>> quantile(0.95, "route", "wait_seconds", 'job="a"', "[1m]")

@@ -1,8 +1,8 @@
-"""Row: each route's rate, errors and duration."""
+"""Row: rate, errors and duration of each route."""
 
 from __future__ import annotations
 
-from .panels import Panel, Say, graph, grid, heat_map
+from .panels import Panel, PanelSpec, graph, grid, heat_map
 from .queries import ROUTE, WINDOW, Query, by, idle_as_zero, otherwise, quantile, ratio
 
 __all__ = ["PANELS", "TITLE"]
@@ -29,7 +29,7 @@ def _errors(window: str = WINDOW) -> str:
 
 def _percentile(number: int, name: str, what: str) -> Panel:
     return graph(
-        Say(
+        PanelSpec(
             number,
             f"Latency, {name}",
             f"{what} requests to a route are faster. HighLatency warns when the p95 of a route is above one second.",
@@ -47,11 +47,13 @@ def _percentile(number: int, name: str, what: str) -> Panel:
 
 PANELS: tuple[Panel, ...] = (
     graph(
-        Say(20, "Rate", "Requests per second, by route. A path that no route has is __unmatched__.", "reqps", width=12),
+        PanelSpec(
+            20, "Rate", "Requests per second, by route. Paths that match no route are __unmatched__.", "reqps", width=12
+        ),
         Query(_idle(by(_BY, _rate("http_requests_total"))), _LEGEND),
     ),
     graph(
-        Say(
+        PanelSpec(
             21,
             "Errors",
             "Share of a route's requests that failed, answers of 5xx and exceptions; the lines are at 1% and at 5%.",
@@ -66,10 +68,10 @@ PANELS: tuple[Panel, ...] = (
     _percentile(23, "p95", "19 of 20"),
     _percentile(24, "p99", "99 of 100"),
     heat_map(
-        Say(
+        PanelSpec(
             25,
             "Latency of all requests",
-            "How many requests took how long: the darker, the more. Two bands are two kinds of request. The points are "
+            "Requests by duration: a darker cell has more requests. Two bands are two kinds of request. The points are "
             "exemplars: requests with a trace.",
             "s",
             width=12,
@@ -83,7 +85,7 @@ PANELS: tuple[Panel, ...] = (
         ),
     ),
     grid(
-        Say(
+        PanelSpec(
             26,
             "Routes now",
             "Rate, errors and duration of each route over the last 5 minutes.",

@@ -1,4 +1,4 @@
-"""Row: the runbooks, so that a link to one works in every Grafana and without an address of ours."""
+"""Row: the runbooks, so that links to them work in every Grafana."""
 
 from __future__ import annotations
 

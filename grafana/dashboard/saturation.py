@@ -1,24 +1,24 @@
-"""Row: what is filling up."""
+"""Row: how full the system is."""
 
 from __future__ import annotations
 
-from .panels import Panel, Say, graph, number
+from .panels import Panel, PanelSpec, graph, number
 from .queries import ENVIRONMENT, ROUTE, WINDOW, Query, by, otherwise
 
 __all__ = ["PANELS", "TITLE"]
 
 TITLE = "Saturation"
 
-_UNTOLD = "not told by this Redis"
+_NOT_REPORTED = "not reported by this Redis"
 _USED = f"kairo_store_memory_bytes{{{ENVIRONMENT}}}"
 _LIMIT = f"kairo_store_max_memory_bytes{{{ENVIRONMENT}}}"
 
 PANELS: tuple[Panel, ...] = (
     graph(
-        Say(
+        PanelSpec(
             50,
             "Requests at once",
-            "How many requests of a route are being served at once, on average: the seconds they took, per second.",
+            "How many requests of a route run at once, on average: the seconds that they took, per second.",
             "short",
         ),
         Query(
@@ -30,19 +30,19 @@ PANELS: tuple[Panel, ...] = (
         stacked=True,
     ),
     graph(
-        Say(
+        PanelSpec(
             51,
             "Redis, memory",
-            "Bytes that Redis uses, all its data together, and the bytes that it may use; no limit is shown as 0.",
+            "Bytes that Redis uses for all its data, and the bytes that it may use. 0 means no limit.",
             "bytes",
             alerts=("StoreMemoryNearLimit",),
-            absent=_UNTOLD,
+            absent=_NOT_REPORTED,
         ),
         Query(otherwise(f"max({_USED})", "NaN"), "used"),
         Query(otherwise(f"max({_LIMIT})", "NaN"), "limit"),
     ),
     number(
-        Say(
+        PanelSpec(
             52,
             "Redis, memory in use",
             "Share of its memory that Redis uses. StoreMemoryNearLimit warns from 85% on.",
@@ -56,10 +56,10 @@ PANELS: tuple[Panel, ...] = (
         Query(otherwise(f"max({_USED} / ({_LIMIT} > 0))", "NaN"), "in use"),
     ),
     number(
-        Say(
+        PanelSpec(
             53,
             "Fullest metric",
-            "The metric with the most series, as a share of those that it may have. SeriesNearLimit warns from 80% on.",
+            "Series of the metric with the most, as a share of the limit. SeriesNearLimit warns from 80% on.",
             "percentunit",
             width=4,
             lines=(0.6, 0.8),

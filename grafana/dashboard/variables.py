@@ -1,4 +1,4 @@
-"""The variables at the top: which Prometheus, and what part of what it knows."""
+"""The variables at the top of the dashboard: the data source, and the label values to show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .queries import ENVIRONMENT
 
 __all__ = ["INPUT", "VARIABLES"]
 
-# The name of the question that Grafana asks when the file is imported.
+# The name of the input that Grafana asks for when the file is imported.
 INPUT = "DS_PROMETHEUS"
 _ALL = VariableOption(selected=True, text="All", value="$__all")
 
@@ -32,8 +32,8 @@ def _choice(name: str, label: str, description: str, query: str, everything: str
     return variable if everything is None else variable.all_value(everything)
 
 
-# An import puts the uid of the chosen data source in the place of ${DS_PROMETHEUS}. A dashboard that is provisioned
-# from a file keeps the text; it is the uid of no data source, and so Grafana takes the first one of Prometheus.
+# An import replaces ${DS_PROMETHEUS} with the uid of the chosen data source. In a dashboard provisioned from a file the
+# text stays; since it is not the uid of a data source, Grafana uses the first Prometheus data source.
 _DATA_SOURCE = (
     DatasourceVariable("datasource")
     .label("Data source")
@@ -44,7 +44,7 @@ _DATA_SOURCE = (
 
 VARIABLES: tuple[Builder[VariableModel], ...] = (
     _DATA_SOURCE,
-    # All jobs are those that have this page, and not ".*": other programs have an http_requests_total, too.
+    # "All" means the jobs with these metrics, and not ".*": other programs may have an http_requests_total too.
     _choice(
         "job",
         "Job",
@@ -61,13 +61,13 @@ VARIABLES: tuple[Builder[VariableModel], ...] = (
     _choice(
         "route",
         "Route",
-        "The template of a path.",
+        "The route: the template of a path.",
         f"label_values(http_requests_total{{{ENVIRONMENT}}}, route)",
     ),
     _choice(
         "model",
         "Model",
-        "What a database query is about.",
+        "The model that a database query reads or writes.",
         f"label_values(tenant_db_query_duration_seconds_count{{{ENVIRONMENT}}}, model)",
     ),
 )

@@ -1,4 +1,4 @@
-"""The watched system: a small content API in which every tenant has entries of its own."""
+"""The watched system: a small content API in which each tenant has its own entries."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The database: an engine that suits functions, its tables, and transactions whose failures have one name.
+"""The database: an engine for serverless functions, its tables, and transactions with one kind of error.
 
-Importing this module imports SQLAlchemy, half a second of a cold start: import it when a request needs it.
+This module imports SQLAlchemy, which takes half a second of a cold start: import it when a request needs it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from .errors import DatabaseUnavailable
 
 __all__ = ["Base", "Database"]
 
-# Taken before tables are created, so that of two cold instances one creates them and the other finds them.
+# The lock is taken before tables are created, so that of two cold instances one creates them and the other waits.
 _CREATION_LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(20240229)"}
 
 
 class Base(DeclarativeBase):
-    """Base of the mapped classes; its metadata lists the tables that the first transaction creates."""
+    """Base of the mapped classes; its metadata lists the tables, which the first transaction creates."""
 
 
 class Database:
-    """One database, connected when first used.
+    """One database, connected at its first use.
 
     Args:
         url: a `postgres://` or `sqlite:///` URL; by default `DATABASE_URL`, else a file in the temporary folder.
-        timeout_s: seconds that a call waits for a connection, an answer or a lock.
+        timeout_s: seconds that a call waits for a connection, a reply or a lock.
 
     Raises:
         DatabaseUnavailable: the URL is malformed.
@@ -48,18 +48,18 @@ class Database:
         self._engine = create_engine(
             target.url,
             connect_args=dict(target.connect_args),
-            # Many instances share one server: each keeps one connection, and opens more only under load.
+            # Many instances share one server: each keeps one connection open, and opens more only under load.
             pool_size=1,
             max_overflow=4,
             pool_timeout=timeout_s,
-            # A frozen instance wakes up with dead sockets.
+            # The sockets of a frozen instance are closed when it runs again.
             pool_pre_ping=True,
             pool_recycle=300,
-            # An error is logged with its statement; the tenants' texts stay out of the log.
+            # An error is logged with its statement, but without the texts of the tenants.
             hide_parameters=True,
         )
         if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _let_readers_pass)
+            event.listen(self._engine, "connect", _use_write_ahead_log)
         self._ready = False
 
     @contextmanager
@@ -72,13 +72,13 @@ class Database:
         try:
             if not self._ready:
                 _create_tables(self._engine)
-                # Only now: what set the tables up is no query of the application.
+                # Observed from here on, because creating the tables is not a query of the application.
                 observe(self._engine)
                 self._ready = True
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except (DBAPIError, PoolTimeout, OSError) as err:
-            # OSError too: pg8000 lets a timed-out socket through as it is.
+            # OSError too: pg8000 raises it for a socket that timed out.
             raise DatabaseUnavailable("The database is unreachable or busy; try again in a few seconds.") from err
 
     def close(self) -> None:
@@ -91,10 +91,10 @@ def _configured_url() -> str:
     return os.environ.get("DATABASE_URL", "").strip() or f"sqlite:///{default}"
 
 
-def _let_readers_pass(connection: Any, _record: object) -> None:
+def _use_write_ahead_log(connection: Any, _record: object) -> None:
     """Switch SQLite to its write-ahead log, in which a writer does not block readers."""
-    # "Locked" means that another instance is switching right now, which SQLite does not wait for. That serves
-    # us as well: the mode belongs to the file, and every transaction looks it up.
+    # "Locked" means that another instance is switching at this moment; SQLite does not wait for it. The error can be
+    # ignored: the mode is stored in the file, so it holds for this connection too.
     with suppress(connection.OperationalError):
         connection.execute("PRAGMA journal_mode=WAL")
 

@@ -1,4 +1,4 @@
-"""The database URL: from the text that a host hands out to what SQLAlchemy and the driver take."""
+"""The database URL: converts the text in `DATABASE_URL` for SQLAlchemy and the driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FORM = "postgresql://user:password@host/database or sqlite:///file"
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """Where the database is, and what its driver needs to know besides.
+    """The address of the database, and the options of its driver.
 
     Args:
         url: SQLAlchemy's URL, without query parameters.
@@ -32,14 +32,14 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str, timeout_s: float) -> DatabaseUrl:
-        """Read `text`, the value of `DATABASE_URL`.
+        """Parse `text`, the value of `DATABASE_URL`.
 
         Args:
             text: a `postgres://`, `postgresql://` or `sqlite:///` URL.
-            timeout_s: seconds to wait for a connection, an answer or a lock.
+            timeout_s: seconds to wait for a connection, a reply or a lock.
 
         Raises:
-            DatabaseUnavailable: the URL is malformed, or asks for what the driver does not know.
+            DatabaseUnavailable: the URL is malformed, or has an option that the driver does not support.
 
         Example:
             >>> DatabaseUrl.parse("postgres://me@db.example/cms?sslmode=require", 5.0).connect_args
@@ -48,7 +48,7 @@ class DatabaseUrl:
         try:
             url = make_url(text)
         except (ArgumentError, ValueError):
-            # "from None": the cause may repeat a part of the password, and causes are logged.
+            # "from None": the cause may hold a part of the password, and causes are logged.
             raise DatabaseUnavailable(f"DATABASE_URL is malformed; it must look like {_FORM}.") from None
         if url.drivername == "sqlite":
             return cls(_sqlite_url(url), {"timeout": timeout_s})
@@ -59,7 +59,7 @@ class DatabaseUrl:
 
 def _sqlite_url(url: URL) -> URL:
     if not url.database or url.database == ":memory:":
-        # Every pooled connection would open an empty database of its own.
+        # Each connection of the pool would open its own empty database.
         raise DatabaseUnavailable("DATABASE_URL must name a file: sqlite:////tmp/cms.sqlite3.")
     _refuse_unknown(url, known=frozenset())
     return url
@@ -68,7 +68,7 @@ def _sqlite_url(url: URL) -> URL:
 def _postgres_url(url: URL) -> URL:
     if not url.username:
         raise DatabaseUnavailable(f"DATABASE_URL names no user; it must look like {_FORM}.")
-    # pg8000 binds the channel by itself wherever the server offers it, so the parameter has nothing to add.
+    # pg8000 uses channel binding whenever the server offers it, so that parameter is accepted and ignored.
     _refuse_unknown(url, known=frozenset({"sslmode", "channel_binding"}))
     return url.set(drivername="postgresql+pg8000", query={})
 
@@ -79,7 +79,7 @@ def _refuse_unknown(url: URL, known: frozenset[str]) -> None:
 
 
 def _ssl_context(url: URL) -> ssl.SSLContext | bool | None:
-    """Say in pg8000's words what `sslmode` says in libpq's."""
+    """Translate libpq's `sslmode` into pg8000's `ssl_context`."""
     match url.query.get("sslmode", "prefer"):
         case "disable":
             return False

@@ -1,4 +1,4 @@
-"""Entries: the table, and the repository that never reaches beyond one tenant."""
+"""Entries: the table, and the repository, whose every call is limited to one tenant."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["Entries", "Entry", "Page"]
 
 T = TypeVar("T")
 
-# A function's answer is cut off at 4.5 MB (Vercel). A character takes 6 bytes of JSON at most, so half a
-# million of them leaves room for the rest of the page.
+# Vercel limits a response to 4.5 MB. A character takes at most 6 bytes of JSON, so half a million of them leaves room
+# for the rest of the page.
 _MAX_PAGE_CHARACTERS = 500_000
 
 
 class _UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite forgets the zone, so it is set anew."""
+    """A time in UTC; SQLite does not store the zone, so it is added when a value is read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -37,12 +37,12 @@ class _UtcDateTime(TypeDecorator[datetime]):
 
 
 class Entry(Base):
-    """One entry; it is published once it has a `published_at`."""
+    """One entry; an entry with a `published_at` is published."""
 
     __tablename__ = "entry"
 
     tenant: Mapped[str] = mapped_column(String(63), primary_key=True)
-    # "C" orders by bytes, as SQLite does: a page must not depend on the server's language.
+    # "C" sorts by bytes, as SQLite does, so that the order does not depend on the server's locale.
     slug: Mapped[str] = mapped_column(
         String(100).with_variant(String(100, collation="C"), "postgresql"), primary_key=True
     )
@@ -55,14 +55,14 @@ class Entry(Base):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some entries in the order of their slugs, and the slug to ask for the page after, if there is one."""
+    """Some entries, sorted by slug, and the slug after which the next page starts, or None."""
 
     entries: Sequence[Entry]
     next: str | None
 
 
 class Entries:
-    """The entries of all tenants in one database; each call names the one tenant whose entries it may touch.
+    """The entries of all tenants in one database; each call reads and changes the entries of one tenant.
 
     Every method raises `DatabaseUnavailable` when the database does not answer.
     """
@@ -74,7 +74,7 @@ class Entries:
         """Add a draft.
 
         Raises:
-            SlugTaken: the tenant has an entry of that slug already.
+            SlugTaken: the tenant already has an entry with this slug.
         """
         now = datetime.now(UTC)
         entry = Entry(tenant=tenant, slug=slug, title=content.title, body=content.body, created_at=now, updated_at=now)
@@ -90,13 +90,13 @@ class Entries:
         """Return one entry.
 
         Raises:
-            EntryNotFound: the tenant has no entry of that slug.
+            EntryNotFound: the tenant has no entry with this slug.
         """
         with self._database.transaction() as session:
             return _found(session.get(Entry, (tenant, slug)), slug)
 
     def page(self, tenant: str, after: str | None, limit: int) -> Page:
-        """Return up to `limit` entries with slugs behind `after`, fewer where their bodies are long."""
+        """Return up to `limit` entries whose slugs sort after `after`, fewer if their bodies are long."""
         statement = select(Entry).where(Entry.tenant == tenant).order_by(Entry.slug).limit(limit + 1)
         if after is not None:
             statement = statement.where(Entry.slug > after)
@@ -106,10 +106,10 @@ class Entries:
         return Page(entries, next=entries[-1].slug if len(entries) < len(rows) else None)
 
     def replace(self, tenant: str, slug: str, content: Content) -> Entry:
-        """Give an entry another title and body.
+        """Replace the title and body of an entry.
 
         Raises:
-            EntryNotFound: the tenant has no entry of that slug.
+            EntryNotFound: the tenant has no entry with this slug.
         """
         statement = (
             update(Entry)
@@ -121,10 +121,10 @@ class Entries:
             return _found(session.scalar(statement), slug)
 
     def publish(self, tenant: str, slug: str) -> tuple[Entry, bool]:
-        """Publish an entry, and tell whether this call did it; an entry published earlier keeps its date.
+        """Publish an entry; return it, and whether this call published it. A published entry keeps its date.
 
         Raises:
-            EntryNotFound: the tenant has no entry of that slug.
+            EntryNotFound: the tenant has no entry with this slug.
         """
         statement = (
             update(Entry)
@@ -142,7 +142,7 @@ class Entries:
         """Remove an entry.
 
         Raises:
-            EntryNotFound: the tenant has no entry of that slug.
+            EntryNotFound: the tenant has no entry with this slug.
         """
         statement = delete(Entry).where(_key(tenant, slug)).returning(Entry.slug)
         with self._database.transaction() as session:

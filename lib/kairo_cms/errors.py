@@ -1,11 +1,11 @@
-"""What the content API refuses and what may fail it, as one tree; each class carries its HTTP status.
+"""The errors of the content API, as one tree; each class has its HTTP status.
 
 ContentError
-├── BadRequest            400  the header, the query or the JSON itself is no good
-├── EntryNotFound         404  the tenant has no entry of that slug
-├── SlugTaken             409  the tenant has an entry of that slug already
-├── BodyTooLarge          413  the body is longer than any entry may be
-├── InvalidField          422  the JSON is fine, one of its fields is not
+├── BadRequest            400  the header, the query or the JSON is malformed
+├── EntryNotFound         404  the tenant has no entry with this slug
+├── SlugTaken             409  the tenant already has an entry with this slug
+├── BodyTooLarge          413  the body is too long for an entry
+├── InvalidField          422  a field of the JSON is missing, unknown or invalid
 └── DatabaseUnavailable   503  the database is unreachable, busy or wrongly configured
 """
 
@@ -25,19 +25,19 @@ __all__ = [
 
 
 class ContentError(Exception):
-    """Base of every refusal; its text is the sentence that the client reads."""
+    """Base of every error; its text is sent to the client."""
 
     status: ClassVar[int] = 500
 
 
 class BadRequest(ContentError):
-    """The request cannot be read as one that the API knows."""
+    """The request is malformed."""
 
     status = 400
 
 
 class EntryNotFound(ContentError):
-    """The tenant has no entry of that slug, whatever other tenants have."""
+    """The tenant has no entry with this slug, even if another tenant has one."""
 
     status = 404
 
@@ -46,7 +46,7 @@ class EntryNotFound(ContentError):
 
 
 class SlugTaken(ContentError):
-    """The tenant has an entry of that slug already."""
+    """The tenant already has an entry with this slug."""
 
     status = 409
 
@@ -55,13 +55,13 @@ class SlugTaken(ContentError):
 
 
 class BodyTooLarge(ContentError):
-    """The body is longer than any entry may be."""
+    """The body is too long for an entry."""
 
     status = 413
 
 
 class InvalidField(ContentError):
-    """One field of the JSON object is missing, unknown or out of bounds."""
+    """One field of the JSON object is missing, unknown or invalid."""
 
     status = 422
 

@@ -1,4 +1,4 @@
-"""Refusals: how an error becomes the JSON that a client reads."""
+"""Refusals: turns an error into the JSON response for the client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def _content_error(_request: Request, error: ContentError) -> JSONResponse
 
 
 async def _unavailable(request: Request, error: DatabaseUnavailable) -> JSONResponse:
-    # The client learns that the database failed it; only the log says how.
+    # The client gets no details; they are in the log.
     _log.error("%s", error, exc_info=error)
     return await _content_error(request, error)
 
@@ -33,18 +33,18 @@ async def _unknown_path(request: Request, _error: HTTPException) -> JSONResponse
 
 
 async def _wrong_method(request: Request, error: HTTPException) -> JSONResponse:
-    # Starlette joins a set, whose order differs from process to process.
+    # Starlette joins a set, whose order differs between processes.
     allowed = ", ".join(sorted((error.headers or {})["Allow"].split(", ")))
     reason = f"Method {request.method!r:.40} is not allowed here; use one of {allowed}."
     return JSONResponse({"error": reason}, status_code=405, headers={"Allow": allowed})
 
 
 async def _defect(_request: Request, _error: Exception) -> JSONResponse:
-    """Answer for a defect of ours; Starlette then raises it anew, for the server's log."""
+    """Answer after an unexpected error; Starlette then raises it again, so that the server logs it."""
     return JSONResponse({"error": "The server failed; try again, and report it if it stays."}, status_code=500)
 
 
-# "Any": Starlette types a handler as taking every Exception, and hands it only those it is filed under.
+# "Any": in Starlette's types a handler takes every Exception, but it is called only for its own key.
 REFUSALS: Mapping[Any, Any] = {
     404: _unknown_path,
     405: _wrong_method,

@@ -6,7 +6,7 @@
 | `/api/content/{slug}`         | GET, PUT, DELETE |
 | `/api/content/{slug}/publish` | POST             |
 
-Every answer that is no success is `{"error": "<what is wrong and what to do>"}`.
+Every error response is `{"error": "<what is wrong and what to do>"}`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .errors import BadRequest, BodyTooLarge, EntryNotFound
 from .refusals import REFUSALS
 
 if TYPE_CHECKING:
-    # Both import SQLAlchemy, which waits for the first request: see `_Content`.
+    # Both import SQLAlchemy, which the first request imports: see `_Content`.
     from .database import Database
     from .entries import Entries, Entry
 
@@ -44,7 +44,7 @@ _MAX_BODY_BYTES = 1_000_000
 
 
 def content_app(database_url: str | None = None, *, timeout_s: float = 5.0) -> Starlette:
-    """Build the content API; it connects to nothing before its first request.
+    """Build the content API, which connects to its database at the first request.
 
     Args:
         database_url: a `postgres://` or `sqlite:///` URL; by default `DATABASE_URL`, else a temporary SQLite file.
@@ -63,13 +63,13 @@ def content_app(database_url: str | None = None, *, timeout_s: float = 5.0) -> S
         exception_handlers=REFUSALS,
         lifespan=content.lifespan,
     )
-    # `_routes` serves both forms; a redirect would send a client behind a proxy to the wrong scheme.
+    # `_routes` serves paths with and without a slash at the end. A redirect behind a proxy could have the wrong scheme.
     app.router.redirect_slashes = False
     return app
 
 
 class _Content:
-    """The endpoints, and the database that the first of them opens."""
+    """The endpoints, and the database, which the first request opens."""
 
     def __init__(self, database_url: str | None, timeout_s: float) -> None:
         self._database_url = database_url
@@ -117,7 +117,7 @@ class _Content:
         return Response(status_code=204)
 
     async def _call(self, use: Callable[[Entries], T]) -> T:
-        """Do what blocks, the first import included, off the event loop."""
+        """Run `use` in a thread, because the first import and every query block."""
         return await run_in_threadpool(lambda: use(self._entries()))
 
     def _entries(self) -> Entries:
@@ -131,9 +131,9 @@ class _Content:
 
 
 def _routes(path: str, **endpoints: Endpoint) -> list[Route]:
-    """Serve `path`, with and without a slash at its end, by one endpoint per method.
+    """Build the routes for `path`, with and without a slash at its end, with one endpoint per method.
 
-    One route for all methods: Starlette fills `Allow` from the first route that has the path.
+    One route serves all methods, because Starlette takes `Allow` from the first route with the path.
     """
 
     async def dispatch(request: Request) -> Response:
@@ -158,7 +158,7 @@ def _slug(request: Request) -> str:
 
 
 async def _body(request: Request) -> bytes:
-    """Read the body, and stop once it is too long: without a Content-Length only reading tells."""
+    """Read the body, and stop when it is too long: a request may have no Content-Length."""
     body = bytearray()
     try:
         async for chunk in request.stream():

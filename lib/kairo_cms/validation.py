@@ -1,6 +1,6 @@
-"""Validation: what a client sent becomes checked values, or a sentence that names the fault.
+"""Validation: turns what a client sent into checked values, or into an error that names the fault.
 
-Pure functions; nothing here knows of HTTP frameworks or of databases.
+Pure functions, without HTTP frameworks and databases.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _DEFAULT_PAGE_LIMIT = 50
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-# Postgres stores no NUL, and half of a surrogate pair has no UTF-8 form; JSON can spell both.
+# PostgreSQL can't store NUL, and half of a surrogate pair has no UTF-8 form; JSON can hold both.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a tenant may write into an entry."""
+    """The parts of an entry that a tenant writes."""
 
     title: str
     body: str
@@ -39,7 +39,7 @@ def tenant(headers: Sequence[str]) -> str:
     """Return the tenant that the `X-Tenant` headers name.
 
     Raises:
-        BadRequest: there is no such header, more than one, or it is malformed.
+        BadRequest: the header is missing, malformed, or there is more than one.
     """
     if len(headers) != 1 or not _TENANT.fullmatch(headers[0]):
         raise BadRequest(
@@ -49,15 +49,15 @@ def tenant(headers: Sequence[str]) -> str:
 
 
 def is_slug(text: str) -> bool:
-    """Tell whether `text` could be the slug of an entry."""
+    """Tell whether `text` is a valid slug."""
     return len(text) <= _MAX_SLUG_LENGTH and _SLUG.fullmatch(text) is not None
 
 
 def page_limit(text: str | None) -> int:
-    """Return how many entries the client wants on a page.
+    """Return the most entries of a page.
 
     Raises:
-        BadRequest: it is no whole number from 1 to 100.
+        BadRequest: `text` is not a whole number from 1 to 100.
     """
     if text is None:
         return _DEFAULT_PAGE_LIMIT
@@ -70,19 +70,19 @@ def page_start(text: str | None) -> str | None:
     """Return the slug after which the page starts.
 
     Raises:
-        BadRequest: it is no slug.
+        BadRequest: `text` is not a slug.
     """
     if text is not None and not is_slug(text):
-        raise BadRequest("Query parameter 'after' must be a slug; take the 'next' of the page before.")
+        raise BadRequest("Query parameter 'after' must be a slug; use 'next' from the page before.")
     return text
 
 
 def new_entry(raw: bytes) -> tuple[str, Content]:
-    """Return the slug and the content of an entry to create.
+    """Return the slug and the content of a new entry.
 
     Raises:
-        BadRequest: `raw` is no JSON object.
-        InvalidField: a field is missing, unknown or out of bounds.
+        BadRequest: `raw` is not a JSON object.
+        InvalidField: a field is missing, unknown or invalid.
     """
     fields = _fields(raw)
     slug = _text(fields, "slug", _MAX_SLUG_LENGTH)
@@ -92,11 +92,11 @@ def new_entry(raw: bytes) -> tuple[str, Content]:
 
 
 def replacement(raw: bytes, slug: str) -> Content:
-    """Return the content that shall replace the one of the entry `slug`.
+    """Return the new content of the entry `slug`.
 
     Raises:
-        BadRequest: `raw` is no JSON object.
-        InvalidField: a field is missing, unknown or out of bounds, or names another slug.
+        BadRequest: `raw` is not a JSON object.
+        InvalidField: a field is missing, unknown or invalid, or holds another slug.
     """
     fields = _fields(raw)
     if fields.get("slug", slug) != slug:
@@ -108,7 +108,7 @@ def _fields(raw: bytes) -> Mapping[str, Any]:
     try:
         fields = json.loads(raw)
     except (ValueError, RecursionError) as err:
-        # A kilobyte of "[" is valid so far and exhausts the parser's stack.
+        # RecursionError: a body of many "[" exhausts the parser's stack.
         raise BadRequest('The body is not valid JSON; send an object such as {"title": "..."}.') from err
     if not isinstance(fields, dict):
         raise BadRequest('The body must be a JSON object, such as {"title": "..."}.')

@@ -6,12 +6,13 @@
     PUBLISHED = Counter("content_published_total", "Entries published", ["kind"])
     app = instrument(app)
 
-Instruments are `prometheus_client`'s own. What they count is sent to Redis after each response, as one
+Instruments are those of `prometheus_client`. What they count is sent to Redis after each response, as one
 atomic batch; `metrics_app` serves the sum of all instances.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
@@ -32,25 +33,31 @@ from .errors import (
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from .config.push_settings import PushSettings
-    from .endpoints.metrics_endpoint import MetricsEndpoint
+    from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
     from .instruments.native_histogram import NativeHistogram
     from .store.protocol import Store
 
 __all__ = [
+    "ExemplarSource",
     "KairoError",
     "NativeHistogram",
+    "PushSettings",
     "ReceiverError",
     "Settings",
     "SettingsError",
+    "Store",
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",
+    "TokenSource",
     "TokenSourceError",
     "aflush",
     "flush",
+    "health_app",
     "install",
     "instrument",
     "metrics_app",
@@ -58,13 +65,26 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what few programs need when they ask for it."""
-    if name == "NativeHistogram":
-        from .instruments.native_histogram import NativeHistogram
+# Imported at the first use of the name: few functions need these, and each import is part of every cold start.
+_MODULES = {
+    "NativeHistogram": ".instruments.native_histogram",
+    "PushSettings": ".config.push_settings",
+    "Store": ".store.protocol",
+    "TokenSource": ".endpoints.token_sources",
+    "health_app": ".endpoints.health_endpoint",
+}
 
-        return NativeHistogram
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a name in `_MODULES`."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    """List the names that are not imported yet as well."""
+    return sorted({*globals(), *__all__})
 
 
 def instrument(
@@ -74,19 +94,20 @@ def instrument(
     store: Store | None = None,
     exemplar: ExemplarSource = trace_of,
 ) -> Any:
-    """Measure every request of an ASGI app, and send what its instruments counted after each response.
+    """Measure every request of an ASGI app, and after each response send what the instruments counted.
 
-    While metrics are not enabled the app is returned as it is.
+    While metrics are not enabled the app is returned unchanged.
 
     Args:
         app: any ASGI app: Starlette, FastAPI, Litestar, Quart, or a plain callable.
         settings: by default read from the environment.
         store: by default Redis, as the settings say.
-        exemplar: gives for a request (its ASGI scope) the labels of the exemplars that what it counts gets, or None;
-            by default the trace in its `traceparent`.
+        exemplar: takes a request's ASGI scope and returns the labels of its exemplars, or None; by default the trace
+            in its `traceparent`.
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
         NotImplementedError: the app is a WSGI app.
 
     Example:
@@ -106,21 +127,22 @@ def instrument(
 
 def metrics_app(
     *, settings: Settings | None = None, store: Store | None = None, token_source: TokenSource | None = None
-) -> MetricsEndpoint:
+) -> ASGIApp:
     """Build the endpoint that Prometheus scrapes.
 
     Args:
-        settings: by default those that `instrument` was given, else read from the environment.
+        settings: by default those given to `instrument`, else read from the environment.
         store: by default Redis, as the settings say.
-        token_source: where the accepted tokens are kept, in place of what the settings say of them.
+        token_source: where the accepted tokens are read from, in place of the settings.
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
 
     Example:
         >>> app = metrics_app(settings=Settings(enabled=False))
     """
-    # The read side is a good part of the package's import, and one function of a deployment needs it.
+    # Imported late: only one function of a deployment needs it, and it is a large part of the package's import time.
     from .endpoints.metrics_endpoint import MetricsEndpoint
 
     settings = settings or current_settings()
@@ -130,15 +152,16 @@ def metrics_app(
 def push_app(
     *, settings: Settings | None = None, store: Store | None = None, push_settings: PushSettings | None = None
 ) -> Starlette:
-    """Build the endpoint that a cron calls to push what a scrape would show to a remote-write receiver.
+    """Build the endpoint that a cron calls to push the metrics to a remote-write receiver.
 
     Args:
-        settings: by default those that `instrument` was given, else read from the environment.
+        settings: by default those given to `instrument`, else read from the environment.
         store: by default Redis, as the settings say.
-        push_settings: the receiver, its login and the cron's secret; by default read from the environment.
+        push_settings: the receiver, the login there and the cron's secret; by default read from the environment.
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
 
     Example:
         >>> app = push_app(settings=Settings(enabled=False))
@@ -151,21 +174,22 @@ def push_app(
 
 
 def install(*registries: CollectorRegistry) -> None:
-    """Record what instruments count from now on, and adopt those that exist already.
+    """Record what instruments count from now on, those that exist already included.
 
-    `instrument` and `metrics_app` call it; a script that has no app calls it, and `flush` at its end.
+    `instrument` and `metrics_app` do this as well. A script without an app calls it first, and `flush` at its end.
 
     Args:
-        registries: registries of your own; the default one is always included.
+        registries: your own registries; the default registry is always included.
 
     Raises:
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
     """
     open_pipeline(registries=registries)
 
 
 def flush() -> None:
-    """Send what is pending now, blocking; nothing happens while metrics are not enabled.
+    """Send what is pending now, and block until it is sent; do nothing while metrics are not enabled.
 
     Raises:
         StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
@@ -175,7 +199,7 @@ def flush() -> None:
 
 
 async def aflush() -> None:
-    """Send what is pending now; nothing happens while metrics are not enabled.
+    """Send what is pending now; do nothing while metrics are not enabled.
 
     Raises:
         StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.

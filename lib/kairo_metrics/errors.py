@@ -1,15 +1,15 @@
-"""What can go wrong, as one tree.
+"""The errors of this package, as one tree.
 
 KairoError
 ├── SettingsError            a setting is missing or malformed; names the variable
-├── TokenSourceError         the accepted tokens could not be read from where they are kept
-├── ReceiverError            the remote-write receiver did not take what was pushed
-├── HostingError             the functions of api/ can't be served
-├── DevError                 the dev server can't start or go on
+├── TokenSourceError         the accepted tokens could not be read from AWS or another token source
+├── ReceiverError            the remote-write receiver did not accept a push
+├── HostingError             the functions in api/ can't be served
+├── DevError                 the dev server can't start or continue
 └── StoreError               the state in Redis could not be reached or read
-    ├── StoreUnavailable     refused, cut off, too slow, or not configured
+    ├── StoreUnavailable     Redis refused or closed the connection, was too slow, or is not configured
     ├── KeysElsewhere        another node of the cluster holds the keys; nothing was run
-    ├── UnknownScript        the server has forgotten the script; send it again
+    ├── UnknownScript        the server does not hold the script; it has to be sent again
     └── StoreRefused         the server answered the command with an error
 """
 
@@ -39,7 +39,7 @@ class SettingsError(KairoError, ValueError):
 
     Args:
         variable: the environment variable to correct.
-        reason: what is wrong with it and what it takes, without the value where that is a secret.
+        reason: what is wrong and which values are valid; it does not repeat a value that is a secret.
 
     Example:
         >>> str(SettingsError("METRICS_SHARDS", "must be a whole number from 1 to 1024, not 'many'"))
@@ -57,12 +57,12 @@ class SettingsError(KairoError, ValueError):
 
 
 class TokenSourceError(KairoError):
-    """The accepted tokens could not be read from where they are kept.
+    """The accepted tokens could not be read from the token source.
 
     Args:
-        reason: one sentence for whoever asks, so without names of the account.
-        detail: the same for the log, with names, and without any token.
-        final: whether that place has answered that there is no token, so that what was known is no longer good.
+        reason: one sentence for the client, without names from the AWS account.
+        detail: the same sentence for the log, with those names and without any token.
+        final: whether the source answered that there is no token, so that tokens read earlier are no longer valid.
     """
 
     def __init__(self, reason: str, detail: str = "", *, final: bool = False) -> None:
@@ -72,11 +72,11 @@ class TokenSourceError(KairoError):
 
 
 class ReceiverError(KairoError):
-    """The remote-write receiver did not take what was pushed.
+    """The remote-write receiver did not accept a push.
 
     Args:
         reason: one sentence, without the login.
-        final: whether it has said no, so that the same would be refused again.
+        final: whether the receiver would refuse the same push again.
     """
 
     def __init__(self, reason: str, *, final: bool = False) -> None:
@@ -85,11 +85,11 @@ class ReceiverError(KairoError):
 
 
 class HostingError(KairoError):
-    """The functions of `api/` can't be served. The sentence says what to do about it."""
+    """The functions in `api/` can't be served. The message says what to do."""
 
 
 class DevError(KairoError):
-    """The dev server can't start or go on. The sentence says what to do about it."""
+    """The dev server can't start or continue. The message says what to do."""
 
 
 class StoreError(KairoError):
@@ -97,12 +97,12 @@ class StoreError(KairoError):
 
 
 class StoreUnavailable(StoreError):
-    """The store refused the connection, cut it or outlasted the call.
+    """The store refused or closed the connection, or did not answer in time.
 
     Args:
-        reason: one sentence, without the address's password.
-        sent: whether the server may have run what was asked of it.
-        broken: whether the connection was cut, so that a new one may do.
+        reason: one sentence, without the password in the address.
+        sent: whether the server may have run the command.
+        broken: whether the connection was closed, so that the command may succeed on a new connection.
     """
 
     def __init__(self, reason: str, *, sent: bool = False, broken: bool = False) -> None:
@@ -115,14 +115,14 @@ class KeysElsewhere(StoreError):
     """Another node of the Redis Cluster holds the keys (MOVED, ASK); nothing was run.
 
     Args:
-        reason: what the node said.
+        reason: the node's reply.
         slot: the hash slot of the keys.
-        host: the other node's; empty where it is that of the node which answered.
-        port: the other node's.
-        asking: whether this holds for one command alone, while the slot is on its way there.
+        host: the host of the other node; empty if it is the host of the node that replied.
+        port: the port of the other node.
+        asking: whether the redirect is for this command alone, because the slot is being moved (ASK).
 
     Attributes:
-        sent: whether the command was sent before as well, without an answer.
+        sent: whether the command was sent once before and got no reply.
 
     Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
     """
@@ -140,11 +140,11 @@ class UnknownScript(StoreError):
     """The server does not hold the script that EVALSHA named (NOSCRIPT); nothing was run.
 
     Attributes:
-        sent: whether the command was sent before as well, without an answer.
+        sent: whether the command was sent once before and got no reply.
     """
 
     sent = False
 
 
 class StoreRefused(StoreError):
-    """The server answered a command with an error; nothing was written by it."""
+    """The server answered a command with an error; the command wrote nothing."""

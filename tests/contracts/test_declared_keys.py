@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 
 from lib.kairo_metrics.errors import StoreRefused, UnknownScript
 from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.model.snapshot import IndexEntry
 from lib.kairo_metrics.store.admin.inspection import probe_rights
 from lib.kairo_metrics.store.apply_batch import apply_batch
@@ -127,7 +128,7 @@ def test_the_doctor_s_script_uses_its_key_only(redis_url: str) -> None:
 def sources(url: str) -> Iterator[bytes]:
     """Yield the texts of the scripts for that address, after checking that EVALSHA names their digests."""
     chosen = settings(url)
-    writing = apply_batch(chosen, Writer("w", 0), Batch(1, (), 0.0))
+    writing = apply_batch(chosen, Writer("w", 0), Batch(1, (), Moment.read()))
     for steps in (writing, tidy(chosen, IndexEntry(0, JOBS, 0), [])):
         _, digest, *_ = next(steps)
         name, source, *_ = steps.throw(UnknownScript("NOSCRIPT"))

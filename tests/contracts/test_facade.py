@@ -1,11 +1,16 @@
-"""The public names, and the errors behind them."""
+"""The public names of the package, and its errors."""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,14 +30,71 @@ from tests.support.recording import Recording
 
 
 def test_the_facade_names_what_is_public() -> None:
-    """What is listed exists, in order, and nothing else is promised."""
+    """Every name in `__all__` exists, and the names are sorted."""
     assert package.__all__ == sorted(package.__all__)
     assert set(package.__all__) >= {"aflush", "flush", "install", "instrument", "metrics_app", "Settings", "KairoError"}
     assert all(getattr(package, name) for name in package.__all__)
 
 
+def test_every_public_name_is_listed_before_it_is_imported() -> None:
+    """An editor and a REPL complete the names whose modules are imported at their first use."""
+    code = "import lib.kairo_metrics as package; print(set(package.__all__) - set(dir(package)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+    with pytest.raises(AttributeError, match="no attribute 'unknown'"):
+        _ = package.unknown
+
+
+def _annotations(node: ast.AST) -> Iterator[ast.expr]:
+    """Give the annotations of one function, or of a class's fields and public methods."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        arguments = node.args
+        for argument in (*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs):
+            if argument is not None and argument.annotation is not None:
+                yield argument.annotation
+        if node.returns is not None:
+            yield node.returns
+    elif isinstance(node, ast.ClassDef):
+        for member in node.body:
+            if isinstance(member, ast.AnnAssign):
+                yield member.annotation
+            elif not getattr(member, "name", "_").startswith("_") or getattr(member, "name", "") == "__init__":
+                yield from _annotations(member)
+
+
+def _names_of_ours(public: Any) -> set[str]:
+    """Return the names of this package in the annotations of a function or class."""
+    module = ast.parse(Path(inspect.getsourcefile(public) or "").read_text())
+    ours = {
+        alias.asname or alias.name
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    } | {node.name for node in module.body if isinstance(node, ast.ClassDef)}
+    [definition] = [node for node in module.body if getattr(node, "name", "") == public.__name__]
+    used = {
+        node.id
+        for annotation in _annotations(definition)
+        for node in ast.walk(annotation)
+        if isinstance(node, ast.Name)
+    }
+    return used & ours
+
+
+# A caller passes a store on and calls none of its methods, so what those take and return is not public.
+@pytest.mark.parametrize("name", [name for name in package.__all__ if name not in {"ExemplarSource", "Store"}])
+def test_what_a_public_signature_names_is_public(name: str) -> None:
+    """A caller can annotate everything that a public function or class takes or returns."""
+    assert _names_of_ours(getattr(package, name)) <= set(package.__all__)
+
+
+def test_the_types_of_the_signatures_are_found() -> None:
+    """The test before this one sees the names that it is about."""
+    found = {name for function in (instrument, metrics_app, package.push_app) for name in _names_of_ours(function)}
+    assert found == {"ExemplarSource", "PushSettings", "Settings", "Store", "TokenSource"}
+
+
 def test_every_error_has_one_base_and_stands_in_the_tree() -> None:
-    """One `except` catches all; the docstring shows them all."""
+    """One `except` catches every error, and the docstring shows every error."""
     for name in errors.__all__:
         assert issubclass(getattr(errors, name), KairoError)
         assert name in (errors.__doc__ or "")
@@ -40,7 +102,7 @@ def test_every_error_has_one_base_and_stands_in_the_tree() -> None:
 
 
 def test_an_error_survives_a_process_boundary() -> None:
-    """A pool of workers can hand an error back."""
+    """A pool of worker processes can return an error."""
     copied = pickle.loads(pickle.dumps(SettingsError("METRICS_SHARDS", "must be a number")))
     assert (copied.variable, str(copied)) == ("METRICS_SHARDS", "METRICS_SHARDS must be a number")
 
@@ -53,8 +115,8 @@ def test_an_app_is_left_alone_while_metrics_are_off() -> None:
     assert instrument(app, settings=Settings()) is app
 
 
-def test_a_wsgi_app_is_refused_with_a_way_out(recording: Recording) -> None:
-    """An app that could not be measured is not wrapped silently."""
+def test_a_wsgi_app_is_refused_with_advice(recording: Recording) -> None:
+    """A WSGI app, which can't be measured, is refused with an error that names an adapter."""
 
     def app(environ: object, start_response: object) -> None: ...
 
@@ -74,8 +136,8 @@ async def test_instrumenting_twice_counts_once(recording: Recording) -> None:
     assert instrument(once) is once
 
 
-async def test_the_endpoint_knows_the_settings_that_the_app_was_given(recording: Recording) -> None:
-    """Settings given to `instrument` alone are those of `metrics_app` in the same process."""
+async def test_the_endpoint_has_the_settings_of_the_app(recording: Recording) -> None:
+    """`metrics_app` takes over the settings that `instrument` was given in the same process."""
     app = metrics_app(store=recording.store)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cms.example.org") as client:
         assert (await client.get("/api/metrics")).status_code == 503
@@ -103,8 +165,8 @@ def _run(**environment: str) -> str:
     return ran.stdout
 
 
-def test_a_script_flushes_or_learns_why_not(redis_url: str) -> None:
-    """`flush` delivers, or raises with a reason that names what to set; while metrics are off it does nothing."""
+def test_a_script_flushes_or_gets_the_reason(redis_url: str) -> None:
+    """`flush` delivers, or raises an error that names the variable to set; while metrics are off it does nothing."""
     assert _run(ENABLE_METRICS="true", REDIS_URL=redis_url) == ""
     assert _run() == ""
     assert _run(ENABLE_METRICS="true").startswith("StoreUnavailable REDIS_URL is not set")

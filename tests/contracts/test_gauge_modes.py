@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.values import MultiProcessValue
 
 from lib.kairo_metrics.exposition.text import render
+from lib.kairo_metrics.model.moment import CLOCKS, Moment
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
@@ -53,15 +54,15 @@ class Fleet:
         self.settings = settings(redis_url, instance_lease_s=LEASE_S)
         self._redis = redis.Redis.from_url(redis_url) if redis_url else None
         # Redis has a clock of its own. Without Redis no time passes but what the test lets pass.
-        self._clock_s = time.monotonic if redis_url else lambda: self.now_ms / 1000
-        memory = MemoryStore(self.settings, lambda: self.now_ms, self._clock_s)
+        self._clocks = CLOCKS if redis_url else (lambda: self.now_ms / 1000,) * 2
+        memory = MemoryStore(self.settings, lambda: self.now_ms, self._clocks)
         self.store: Store = RedisStore(self.settings) if redis_url else memory
         self.programs: dict[int, Program] = {}
         self._processes: dict[int, tuple[Any, Any]] = {}
 
     def start(self, number: int) -> None:
         """Start an instance, and a process of that number."""
-        program = self.programs[number] = Program(self.store, self.settings, str(number), self._clock_s)
+        program = self.programs[number] = Program(self.store, self.settings, str(number), self._clocks)
         with program.running():
             program.instruments["load"] = self._gauge(program.registry)
         value_class = MultiProcessValue(lambda: number)
@@ -263,7 +264,7 @@ async def test_an_instance_in_use_keeps_what_it_holds(folder: Path) -> None:
     program = fleet.programs[1]
     for _ in range(5):
         fleet.now_ms += (LEASE_S - 1) * 1000
-        program._outbox._renewed_at = (0.0, 0.0)  # a renewal is due
+        program._outbox._renewed_at = Moment(0.0, 0.0)  # a renewal is due
         with program.running():
             program._flusher.recorder.count(_BEATS, "x")
         program.flush()
@@ -323,5 +324,5 @@ def test_a_label_that_tells_instances_apart_is_refused(recording: Recording) -> 
     assert recording
     registry = CollectorRegistry()
     Gauge("a", "A.", ["instance_id"], multiprocess_mode="sum", registry=registry).labels("x").set(1)
-    with pytest.raises(ValueError, match="instance_id tells instances apart"):
+    with pytest.raises(ValueError, match="instance_id names the instance"):
         Gauge("b", "B.", ["instance_id"], registry=registry).labels("x")

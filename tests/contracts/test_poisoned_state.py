@@ -51,8 +51,8 @@ class Reader:
 
     async def _jobs(self) -> bytes:
         try:
-            page = await self._reader.read_page(time.perf_counter(), 5.0)
-            await self._reader.maintain()
+            page, upkeep = await self._reader.read_page(time.perf_counter(), 5.0)
+            await self._reader.maintain(upkeep)
         finally:
             await self._store.aclose()
         [jobs] = [family for family in page.families if family.schema.name == "jobs"]

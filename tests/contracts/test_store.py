@@ -13,14 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lib.kairo_metrics.model.batch import (
-    Applied,
-    Duplicate,
-    Gap,
-    Refused,
-    Unannounced,
-    Writer,
-)
+from lib.kairo_metrics.model.batch import Applied, Duplicate, Gap, Refused, Unannounced, Writer
 from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.model.snapshot import IndexEntry

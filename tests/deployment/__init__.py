@@ -1,1 +1,1 @@
-"""What deploys the functions and what scrapes them, each with its platform's own tools."""
+"""The files that deploy the functions and those that scrape them, each checked with the tools of its platform."""

@@ -62,4 +62,4 @@ def test_without_boto3_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(TokenSourceError) as caught:
         SecretsManager(SECRET).read()
     assert str(caught.value) == "the token is in AWS Secrets Manager, and boto3 is not installed"
-    assert "AWS Lambda brings it along, elsewhere: pip install boto3" in caught.value.detail
+    assert "AWS Lambda provides it, elsewhere: pip install boto3" in caught.value.detail

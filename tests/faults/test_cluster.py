@@ -249,7 +249,7 @@ async def test_a_user_needs_two_more_rights(
     limited = full.replace("//", "//kairo:PASSWORD@")
     report = await asyncio.to_thread(lambda: doctor(**healthy(limited, METRICS_SHARDS=str(SHARDS))))
     assert report.failed == ({"rights"} if right else set())
-    assert right in report.said("rights")
+    assert right in report.text("rights")
     output = await asyncio.to_thread(
         command, "wipe", "--dry-run", REDIS_URL=full.replace("//", "//kairo-wipe:PASSWORD@")
     )

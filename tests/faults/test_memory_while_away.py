@@ -71,10 +71,10 @@ class Busy(Instance):
             counted, waited = self._one(JOBS, queue), self._one(WAIT, queue)
             with self.recorder.lock:
                 self.recorder.add(counted, 1, 1.0, weight=1.0)
-                self.recorder.exemplify(counted, 1, f"=trace{self._requests}")
+                self.recorder.set_exemplar(counted, 1, f"=trace{self._requests}")
                 self.recorder.add(waited, 1, 0.5)
                 self.recorder.add(waited, 2 + self._requests % 3, 1.0, weight=1.0)
-                self.recorder.exemplify(waited, 2 + self._requests % 3, f"=trace{self._requests}")
+                self.recorder.set_exemplar(waited, 2 + self._requests % 3, f"=trace{self._requests}")
             try:
                 self.flusher.flush()
             except StoreUnavailable:
@@ -119,7 +119,7 @@ def test_an_instance_keeps_so_many_batches_and_of_older_ones_a_line(monkeypatch:
 
 async def test_removals_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that makes and removes ever new series while the store is away holds so many removals, and no more."""
-    monkeypatch.setattr(recorder_module, "_REMOVALS", 10)
+    monkeypatch.setattr(recorder_module, "_MAX_REMOVALS", 10)
     instance = Busy()
     instance.serve(1)
     instance.away.is_away = True

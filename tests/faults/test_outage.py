@@ -162,7 +162,7 @@ def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Prox
 
     async def begin() -> None:
         instance.add('queue="a"')
-        instance.flusher._start(instance.recorder.epoch)
+        instance.flusher._start_flush(instance.recorder.epoch)
         await asyncio.sleep(0.01)
 
     loop = asyncio.new_event_loop()
@@ -175,7 +175,7 @@ def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Prox
             instance.flusher.flush()
 
     async def end() -> None:
-        await asyncio.wait(instance.flusher._flights.values())
+        await asyncio.wait(instance.flusher._flushes.values())
         assert await jobs_total(instance) == 2
         await instance.close()
 

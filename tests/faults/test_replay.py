@@ -9,7 +9,8 @@ import redis
 
 from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
-from lib.kairo_metrics.store import connection as connections
+from lib.kairo_metrics.model.moment import Moment
+from lib.kairo_metrics.store.connections import connection as connections
 from tests.support.instance import WAIT, Start, happened, jobs_total
 from tests.support.proxy import Proxy
 
@@ -134,7 +135,7 @@ async def test_a_doubtful_batch_is_not_sent_under_another_id(start: Start, proxy
     with pytest.raises(StoreUnavailable):
         await instance.flusher.aflush()
     proxy.listen()
-    instance.flusher._outbox._heard_at = (float("-inf"), float("-inf"))
+    instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 11
 

@@ -11,9 +11,10 @@ import pytest
 from lib.kairo_metrics.exposition.family import Family
 from lib.kairo_metrics.exposition.page import Page
 from lib.kairo_metrics.model.batch import Applied, Batch, State, Writer
+from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.scrape.collector import Scrape
 from lib.kairo_metrics.scrape.rollback import high_water
-from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, with_missing
 from lib.kairo_metrics.store.command_flow import arun_flow
 from lib.kairo_metrics.store.keys import Keys
 from tests.support.command_run import Command
@@ -89,9 +90,9 @@ def test_what_is_lost_once_more_is_waited_for_once_more() -> None:
         (8, 11, 20_950, True),
     ):
         scrape = held(jobs, batches, at_ms)
-        shown = raised(scrape, water.missing(scrape))
+        shown = with_missing(scrape, water.missing(scrape))
         assert [family.series for family in shown.page.families] == [{b'queue="a"': b"12"}]
-        assert water.lost(scrape) == ((0, State("blue", 20)) if is_lost else None)
+        assert water.state_to_restore(scrape) == ((0, State("blue", 20)) if is_lost else None)
         water.remember(shown)
 
 
@@ -124,7 +125,7 @@ async def test_a_clock_that_is_behind_makes_no_instance_an_incident(site: Site) 
     """A host that takes over with an hour less on its clock gives the state one new name, and not one an instance."""
     ahead = f"blue-{int(time.time() * 1000) + 3_600_000}"
     store = site.writer().store
-    batch = Batch(1, (), time.monotonic(), State(ahead, 5))
+    batch = Batch(1, (), Moment.read(), State(ahead, 5))
     async with store.client() as link:
         verdicts = [await arun_flow(store.apply(Writer(f"writer{number}", 0), batch), link) for number in range(3)]
     assert len({verdict.state.incarnation for verdict in verdicts if isinstance(verdict, Applied)}) == 1

@@ -40,7 +40,7 @@ class Remote(MemoryStore):
     """
 
     def __init__(self, loop: WarpLoop) -> None:
-        super().__init__(settings(), lambda: int(loop.time() * 1000), loop.time)
+        super().__init__(settings(), lambda: int(loop.time() * 1000), (loop.time, loop.time))
         self.outage: str | None = None
         self.asked_s: list[float] = []
         self.back_s = 0.0
@@ -107,8 +107,8 @@ def remote(loop: WarpLoop) -> Remote:
 @pytest.fixture
 def instance(loop: WarpLoop, remote: Remote) -> Instance:
     """Give an instance with the default budget, in that time."""
-    recorder = Recorder(loop.time)
     clocks = loop.time, loop.time
+    recorder = Recorder(clocks)
     return Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000), clocks))
 
 
@@ -153,7 +153,8 @@ def test_a_store_that_is_back_is_found_within_5_seconds(loop: WarpLoop, outage: 
     """It comes back just after an attempt began: all is there within 5 s, even if no request comes any more."""
 
     async def outlast(attempts: int) -> float:
-        remote, recorder, clocks = Remote(loop), Recorder(loop.time), (loop.time, loop.time)
+        clocks = loop.time, loop.time
+        remote, recorder = Remote(loop), Recorder(clocks)
         instance = Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000), clocks))
         await served(instance, loop)
         remote.fail(outage, attempts)

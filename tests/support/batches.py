@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from lib.kairo_metrics.model.batch import Batch, FamilyDelta, Verdict, Writer
+from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.command_flow import run_flow
 from lib.kairo_metrics.store.protocol import Store
@@ -26,7 +26,7 @@ def send(store: Store, sealed: Batch, writer: Writer = WRITER) -> Verdict:
 
 
 def batch(seq: int, *families: FamilyDelta) -> Batch:
-    return Batch(seq, families, time.monotonic())
+    return Batch(seq, families, Moment.read())
 
 
 def delta(*series: tuple[str, str], schema: Schema = JOBS, announce: bool = True) -> FamilyDelta:

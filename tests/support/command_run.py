@@ -1,4 +1,4 @@
-"""Running a command of the program: in the test's process, or as a process of its own on a terminal."""
+"""Running a command: in the test's process, or in a new process on a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Command", "Output", "command", "on_terminal"]
 
 @dataclass(frozen=True)
 class Output:
-    """What a command did.
+    """The result of a command.
 
     Args:
         code: its exit code.
@@ -50,7 +50,7 @@ Command = Callable[..., Output]
 
 @pytest.fixture
 def command(redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Give a function that runs a command against the Redis of this test, with nobody at the keyboard."""
+    """Give a function that runs a command against the Redis of this test, without a terminal."""
 
     def run(*arguments: str, **environ: str) -> Output:
         monkeypatch.delenv("VERCEL_ENV", raising=False)
@@ -63,7 +63,7 @@ def command(redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def on_terminal(arguments: list[str], environ: dict[str, str], answer: str = "", to: str = "") -> Output:
-    """Run a command on a terminal of its own; type `answer` when what it prints ends in `to`."""
+    """Run a command on a new terminal; type `answer` when its output ends in `to`."""
     ours, theirs = pty.openpty()
     inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "VERCEL_ENV"}}
     process = subprocess.Popen(

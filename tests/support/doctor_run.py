@@ -24,7 +24,7 @@ _FOREIGN = re.compile(r"ENABLE_METRICS|(REDIS|REDIS_TLS|KV)_URL|VERCEL_ENV|METRI
 
 @dataclass(frozen=True)
 class Report:
-    """What `doctor --json` said.
+    """The output of `doctor --json`.
 
     Args:
         code: the exit code.
@@ -39,7 +39,7 @@ class Report:
     def mark(self, check: str) -> str:
         return self.checks[check][0]
 
-    def said(self, check: str) -> str:
+    def text(self, check: str) -> str:
         """Return finding and advice."""
         return " -> ".join(self.checks[check][1:])
 

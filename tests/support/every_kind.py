@@ -1,10 +1,10 @@
-"""One metric of every kind, in a process of its own: `python -m tests.support.every_kind` counts once and ends."""
+"""One metric of every kind, in a new process: `python -m tests.support.every_kind` counts once and ends."""
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
-from lib.kairo_metrics import flush, install
+from lib.kairo_metrics import NativeHistogram, flush, install
 
 __all__ = ["NAMES"]
 
@@ -13,6 +13,7 @@ MODES = sorted(Gauge._MULTIPROC_MODES)
 NAMES = (
     "kind_counter",
     "kind_histogram",
+    "kind_native",
     "kind_untouched",
     "kind_summary",
     "kind_info",
@@ -28,6 +29,9 @@ def _count() -> None:
     histogram = Histogram("kind_histogram", "With bounds below zero.", buckets=(-10, -5, 0, 5))
     for value in (-20, -7, -6, -1, 3, 9):
         histogram.observe(value, {"trace_id": "4bf9"})
+    native = NativeHistogram("kind_native", "With buckets below zero.", ["路"], buckets=(-4, 0, 4)).labels("路径")
+    for value in (-6, 0, 3, 3, 5):
+        native.observe(value)
     Histogram("kind_untouched", "Announced, and never observed.")
     Summary("kind_summary", "Below zero.").observe(-2.5)
     Info("kind_info", "Words.").info({"version": "1 beta", "branch": "ä"})

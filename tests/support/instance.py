@@ -91,8 +91,8 @@ def memory_instance(**changes: Any) -> Instance:
 async def scrape_once(store: Store, chosen: Settings, flusher: Flusher, patience_s: float = 5.0) -> Page:
     """Scrape as the metrics endpoint does, with what it does after its response."""
     reader = StateReader(store, chosen, flusher.aflush)
-    page = await reader.read_page(time.perf_counter(), patience_s)
-    await reader.maintain()
+    page, upkeep = await reader.read_page(time.perf_counter(), patience_s)
+    await reader.maintain(upkeep)
     return page
 
 

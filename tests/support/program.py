@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +13,7 @@ from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.instruments import adoption
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.model.moment import CLOCKS, Clocks
 from lib.kairo_metrics.store.protocol import Store
 
 __all__ = ["Program", "apart"]
@@ -26,15 +26,13 @@ class Program:
         store: what the instances share.
         settings: of the flusher.
         name: stands for the instance's random id.
-        clock: its monotonic one.
+        clocks: its monotonic and its wall clock.
     """
 
-    def __init__(
-        self, store: Store, settings: Settings, name: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, store: Store, settings: Settings, name: str, clocks: Clocks = CLOCKS) -> None:
         self.registry = CollectorRegistry()
         self.instruments: dict[str, Any] = {}
-        self._recorder = vars(Recorder(clock))
+        self._recorder = vars(Recorder(clocks))
         with self.running():
             self._flusher = Flusher(RECORDER, store, settings)
             self._outbox._instance, self._outbox._renewed_at = name, self._outbox._now()

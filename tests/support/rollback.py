@@ -48,8 +48,8 @@ class Page:
 
     async def __call__(self, *names: str) -> dict[str, float]:
         """Scrape; return the samples."""
-        page = await self._reader.read_page(time.perf_counter(), 5, frozenset(names))
-        await self._reader.maintain()
+        page, upkeep = await self._reader.read_page(time.perf_counter(), 5, frozenset(names))
+        await self._reader.maintain(upkeep)
         lines = b"".join(PLAIN.render(page)).decode().splitlines()
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 

@@ -13,6 +13,7 @@ import redis
 from lib.kairo_metrics.model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Verdict, Writer
 from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
 from lib.kairo_metrics.model.encoding import TIMES_WIDTH, pack_line
+from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.model.recovery import Recovery
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.model.schema_validation import parse_schema
@@ -76,7 +77,7 @@ class StorePair:
             FamilyDelta(schema, series, 1.0, schema.metadata() if announced else "", cleared)
             for schema, series, cleared, announced in sent.families
         ]
-        batch = Batch(seq, tuple(deltas), time.monotonic(), replaces=sent.replaces)
+        batch = Batch(seq, tuple(deltas), Moment.read(), replaces=sent.replaces)
         for_real, for_memory = (
             replace(batch, known=self._known(sent, state, recovery), restores=_restores(sent, recovery))
             for state, recovery in (self._real_state(), self._memory_state())

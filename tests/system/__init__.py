@@ -1,1 +1,1 @@
-"""The programs, functions and pages as users run them: with a real Prometheus, a real browser and over real HTTP."""
+"""Programs, functions and pages as users run them: with a real Prometheus, a real browser and real HTTP."""

@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(program: str, **environment: str) -> str:
-    """Run a program in a fresh interpreter at the repository's root and return what it prints."""
+    """Run a program in a new interpreter at the repository's root, and return what it prints."""
     command = [sys.executable, "-c", program]
     return subprocess.check_output(command, cwd=ROOT, env=os.environ | environment, encoding="utf-8")
 
 
 def test_cold_start(redis_url: str) -> None:
-    """Loading the function, metrics included, loads no database and no Redis library: the first request does."""
+    """Loading the function, metrics included, imports no database and no Redis library; the first request does."""
     program = """
 import sys
 import api.content

@@ -1,4 +1,4 @@
-"""Who gets in: the metrics page and the push behind the same door, with credentials as they come over the wire."""
+"""The credentials for the metrics page and the push, as they arrive over HTTP."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLOSED = [
     [b"Bearer " + GOOD.encode() + b"x"],
     [b"Bearer " + GOOD.encode() + b"\x00"],
     [b"Bearer " + GOOD.encode("latin-1")],
-    [b"Bearer " + "a-good-cle\u0301".encode()],  # the same to the eye
+    [b"Bearer " + "a-good-cle\u0301".encode()],  # it looks the same
     [b"Bearer " + GOOD.upper().encode()],
     [b"Bearer " + GOOD.encode() + b", Bearer " + GOOD.encode()],
     [b"Bearer " + GOOD.encode()] * 2,
@@ -50,11 +50,11 @@ CLOSED = [
 
 
 async def status(app: Any, credentials: list[bytes]) -> int:
-    """Ask as a platform hands a request over: headers are bytes, of any size, and may be repeated."""
+    """Send a request as a platform passes it on: headers are bytes of any size, and may be repeated."""
     sent: list[Any] = []
 
     async def receive() -> Any:
-        await asyncio.Event().wait()  # nobody hangs up
+        await asyncio.Event().wait()  # the client stays connected
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -76,13 +76,13 @@ async def status(app: Any, credentials: list[bytes]) -> int:
 
 
 def page(recording: Recording, *tokens: str) -> MetricsEndpoint:
-    """Build the page with these tokens."""
+    """Build the metrics page with these tokens."""
     return MetricsEndpoint(recording.pipeline, replace(recording.pipeline.settings, auth_tokens=tokens))
 
 
 @pytest.mark.parametrize("credentials", OPENING, ids=range(len(OPENING)))
-async def test_good_credentials_open_both(recording: Recording, credentials: list[bytes]) -> None:
-    """The scheme's case and spaces around the token do not matter, and letters beyond ASCII are UTF-8."""
+async def test_good_credentials_are_accepted_by_both(recording: Recording, credentials: list[bytes]) -> None:
+    """The case of the scheme and spaces around the token do not matter, and characters beyond ASCII are UTF-8."""
     assert await status(page(recording, "another", GOOD), credentials) == 200
     with write_receiver() as receiver:
         pushes = PushSettings(url=receiver.url, cron_secret=GOOD)
@@ -90,15 +90,15 @@ async def test_good_credentials_open_both(recording: Recording, credentials: lis
 
 
 @pytest.mark.parametrize("credentials", CLOSED, ids=range(len(CLOSED)))
-async def test_nothing_else_opens_either(recording: Recording, credentials: list[bytes]) -> None:
-    """Missing, malformed, repeated, nearly right and huge credentials are answered with the same 401."""
+async def test_bad_credentials_are_refused_by_both(recording: Recording, credentials: list[bytes]) -> None:
+    """Missing, malformed, repeated, almost right and huge credentials all get the same 401."""
     assert await status(page(recording, "another", GOOD), credentials) == 401
     pushes = PushSettings(url="http://127.0.0.1:1/", cron_secret=GOOD)
     assert await status(push_endpoint(recording.pipeline, recording.pipeline.settings, pushes), credentials) == 401
 
 
-async def test_a_rotation_never_closes_the_door(recording: Recording) -> None:
-    """First one token, then both, then the other: whoever changes in the middle gets in at every step."""
+async def test_a_rotation_never_refuses_a_scraper(recording: Recording) -> None:
+    """With the old token, then both, then the new one, a scraper that changes in between always gets the page."""
     old, new = [b"Bearer old"], [b"Bearer new"]
     for tokens, opened in ((("old",), (200, 401)), (("new", "old"), (200, 200)), (("new",), (401, 200))):
         app = page(recording, *tokens)
@@ -107,7 +107,7 @@ async def test_a_rotation_never_closes_the_door(recording: Recording) -> None:
 
 @pytest.mark.parametrize("secret", ["", " ", "\n"])
 async def test_a_secret_of_spaces_is_none(recording: Recording, secret: str) -> None:
-    """An empty CRON_SECRET closes the push to everybody, whatever they present."""
+    """With an empty CRON_SECRET every push is refused."""
     pushes = PushSettings.from_env({"METRICS_REMOTE_WRITE_URL": "http://127.0.0.1:1/", "CRON_SECRET": secret})
     app = push_endpoint(recording.pipeline, recording.pipeline.settings, pushes)
     for credentials in ([], [b"Bearer "], [b"Bearer"], [f"Bearer {secret}".encode()]):
@@ -116,21 +116,21 @@ async def test_a_secret_of_spaces_is_none(recording: Recording, secret: str) -> 
 
 @pytest.mark.parametrize("tokens", [",", "good,", " , good", "good,,better"])
 def test_an_empty_token_is_refused_at_the_start(tokens: str) -> None:
-    """The server ends with the code for bad settings, and names the variable."""
+    """The server ends with the exit code for bad settings, and names the variable."""
     with starting_host_server({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": tokens}, command=SERVE) as server:
         assert server.process.wait(30) == 2
         assert server.output.startswith("METRICS_AUTH_TOKEN has an empty token")
 
 
 def test_huge_and_repeated_headers_do_not_end_the_server(redis_url: str) -> None:
-    """Over the wire a megabyte of credentials is refused, and the next scrape is served."""
+    """A megabyte of credentials is refused, and the next scrape is served."""
     environ = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "good", "REDIS_URL": redis_url}
     with host_server(environ) as server:
         url = f"{server.url}/api/metrics"
         for value in (b"Bearer " + b"x" * 1_000_000, b"x" * 1_000_000):
             try:
                 refused = httpx.get(url, headers={b"Authorization": value}).status_code
-            except httpx.TransportError:  # it hung up in the midst of it
+            except httpx.TransportError:  # the server closed the connection while the client was sending
                 refused = 400
             assert refused in {400, 401, 413, 431}
         twice = [("Authorization", "Bearer good"), ("Authorization", "Bearer good")]

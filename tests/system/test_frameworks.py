@@ -1,4 +1,4 @@
-"""The route templates of the frameworks that the README names."""
+"""The route templates of the frameworks in the README."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.watched_app import call
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 async def test_a_framework_gives_its_route_template(recording: Recording, app: Any, path: str, route: str) -> None:
-    """FastAPI, Litestar and Quart apps are measured by route, included and mounted ones too."""
+    """FastAPI, Litestar and Quart apps are measured by route, including included and mounted routes."""
     response = await call(instrument(app), "GET", path)
     [sample] = await recording.samples("http_requests_total")
     assert f'route="{route}",status="{response.status_code}"' in sample

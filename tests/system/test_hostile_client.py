@@ -1,4 +1,4 @@
-"""A client that makes up paths, methods, headers, queries and statuses makes up no series."""
+"""A client that invents paths, methods, headers, queries and statuses creates no series."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.instruments.catalogue import API_ERRORS
+from lib.kairo_metrics.instruments.catalogue import catalogue
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.framework_apps import fastapi_app, litestar_app, quart_app
@@ -27,7 +27,7 @@ SEED = 20_260_707
 
 
 def starlette_app() -> Any:
-    """Build the app with a route of every kind, and one that lets its client choose the status."""
+    """Build an app with a route of every kind, and one route whose client chooses the status."""
 
     async def status(request: Request) -> Response:
         return PlainTextResponse("as you like", int(request.path_params["code"]))
@@ -42,7 +42,7 @@ def starlette_app() -> Any:
 
 
 PREFIXES = ["/items", "/broken/7", "/tenants/a/items", "/tenants/a/deep/", "/static", "/talk", "/file", "/status"]
-# By the app's handlers, and by Starlette where it redirects to what has no UTF-8 form.
+# Raised by the app's handlers, and by Starlette for a redirect to a path that is not UTF-8.
 RAISED = {"LookupError", "UnicodeEncodeError", "ValueError"}
 STARLETTE_ROUTES = {
     "/items/{id}",
@@ -58,14 +58,14 @@ STARLETTE_ROUTES = {
 
 
 def labels_stored(store: MemoryStore, family: str) -> list[dict[str, str]]:
-    """Give the label sets of a family, as the store has them."""
+    """Return the label sets of a family in the store."""
     families = [known for known in store._shards[0].families.values() if known.schema.type != "exemplars"]
     [found] = [known for known in families if known.schema.name == family]
     return [labels_of(text) for text in found.lines]
 
 
 async def test_random_requests_make_no_series(recording: Recording) -> None:
-    """After 1,500 requests no two of which are alike, every label value is one of those that the app has."""
+    """After 1,500 different requests, every label value is one that the app defines."""
     client = Hostile(SEED, PREFIXES)
     app = instrument(starlette_app())
     for number in range(1_500):
@@ -85,13 +85,13 @@ async def test_random_requests_make_no_series(recording: Recording) -> None:
 
 
 async def test_random_traces_make_no_exemplars_but_the_newest(recording: Recording) -> None:
-    """A `traceparent` of the client's choice takes the place of the one before; only well-formed ones are taken."""
+    """Only a well-formed `traceparent` becomes an exemplar, and it replaces the one before."""
     client, app = Hostile(SEED + 1, ["/items"]), instrument(starlette_app())
     for _ in range(400):
         await client.call(app, type="http", method="GET", path=f"/items/{client.chance.getrandbits(64)}")
     await recording.pipeline.flusher.aflush()
     kept = [family for family in recording.store._shards[0].families.values() if family.schema.type == "exemplars"]
-    # One for the counter, and one for each of the few buckets that such requests fall into.
+    # One for the counter, and one for each of the few buckets with these requests.
     texts = [text for family in kept for text in family.lines]
     assert 2 <= len(texts) <= 14
     assert {labels_of(text.partition(" ")[2])["route"] for text in texts} == {"/items/{id}"}
@@ -109,8 +109,8 @@ async def test_random_traces_make_no_exemplars_but_the_newest(recording: Recordi
 async def test_no_framework_lets_a_client_choose_a_route(
     recording: Recording, make: Callable[[], Any], routes: set[str]
 ) -> None:
-    """FastAPI, Litestar and Quart under the same client: nothing but their own templates."""
-    API_ERRORS.clear()  # a route's zero is told once in a process, and another test may have had the route
+    """For the same client, FastAPI, Litestar and Quart apps have only their own route templates."""
+    catalogue().errors.clear()  # a route's zero is sent once per process, and another test may have used the route
     client, app = Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static"]), instrument(make())
     for number in range(100):
         await client.call(app, **({"path": f"/items/{number}", "method": "GET"} if number % 4 == 0 else {}))

@@ -1,4 +1,4 @@
-"""`/api/metrics` as a scraper meets it: every row of the table of answers, over HTTP to the real dev server."""
+"""`/api/metrics` as a scraper uses it: every row of the table of responses, over HTTP to the real dev server."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ def server() -> Iterator[DevServer]:
         httpx.get(f"{server.url}/api/content", headers=TENANT)
         httpx.get(f"{server.url}/api/content/nothing", headers=TENANT)
         deadline = time.monotonic() + 30
-        while scrape(server).text.count("\nhttp_requests_total{") < 2:  # both flushed, behind their answers
+        while scrape(server).text.count("\nhttp_requests_total{") < 2:  # both flushed, after their responses
             assert time.monotonic() < deadline
         yield server
 
 
 @pytest.fixture
-def inside(server: DevServer) -> Iterator[redis.Redis]:
-    """Give a client that looks inside the dev server's own Redis."""
+def own_redis(server: DevServer) -> Iterator[redis.Redis]:
+    """Return a client for the dev server's private Redis."""
     with redis.Redis.from_url(server.redis_url) as client:
         yield client
 
 
 def scrape(server: DevServer, method: str = "GET", path: str = "/api/metrics", **headers: str) -> httpx.Response:
-    """Ask for metrics as whoever holds the token."""
+    """Request the metrics with the token."""
     allowed = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.request(method, server.url + path, headers={**allowed, **named})
 
 
 def commands(client: redis.Redis) -> dict[str, int]:
-    """Count the commands that Redis has run, but for those that count them."""
+    """Return the number of commands that Redis has run, without those that count them."""
     statistics = client.info("commandstats")
     return {
         name: row["calls"] for name, row in statistics.items() if name not in {"cmdstat_info", "cmdstat_client|setinfo"}
@@ -57,7 +57,7 @@ def commands(client: redis.Redis) -> dict[str, int]:
 
 
 def test_metrics_that_are_off_say_so_and_cost_no_command(redis_url: str, redis_client: redis.Redis) -> None:
-    """With ENABLE_METRICS not true the endpoint answers 404, and not one command reaches Redis."""
+    """Unless ENABLE_METRICS is true the endpoint answers 404, and Redis gets no command."""
     with dev_server(env={"ENABLE_METRICS": "false", "REDIS_URL": redis_url, "METRICS_AUTH_TOKEN": "t"}) as server:
         before = commands(redis_client)
         assert httpx.get(f"{server.url}/api/content", headers=TENANT).status_code == 200
@@ -67,10 +67,10 @@ def test_metrics_that_are_off_say_so_and_cost_no_command(redis_url: str, redis_c
         assert commands(redis_client) == before
 
 
-async def test_without_a_token_the_door_is_closed_and_the_log_says_why(
+async def test_without_a_token_every_scrape_is_refused_and_the_log_says_why(
     recording: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No token configured is 503 for everybody, logged once."""
+    """If no token is configured, every request gets 503, which is logged once."""
     settings = recording.pipeline.settings
     app = metrics_app(settings=settings, store=recording.store)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cms.example.org") as client:
@@ -80,9 +80,9 @@ async def test_without_a_token_the_door_is_closed_and_the_log_says_why(
     assert [record.levelname for record in caplog.records if "METRICS_AUTH_TOKEN" in record.message] == ["ERROR"]
 
 
-def test_a_wrong_bearer_is_turned_away_before_redis_is_asked(redis_url: str, redis_client: redis.Redis) -> None:
-    """Without the right token there is 401, the challenge, and no command to Redis."""
-    # With a Redis of somebody else's, the dev server's own dashboard asks for nothing by itself.
+def test_a_wrong_bearer_is_refused_before_redis_is_asked(redis_url: str, redis_client: redis.Redis) -> None:
+    """Without the right token the response is 401 with the challenge, and Redis gets no command."""
+    # With a Redis that is not private, the dev server's dashboard does not scrape by itself.
     with dev_server(env={"REDIS_URL": redis_url, "METRICS_AUTH_TOKEN": "t"}) as server:
         before = commands(redis_client)
         for credentials in (None, "", "Bearer", "Bearer wrong", "Basic dDp0", "t", "Bearer tx"):
@@ -95,14 +95,14 @@ def test_a_wrong_bearer_is_turned_away_before_redis_is_asked(redis_url: str, red
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_other_methods_are_told_what_is_allowed(server: DevServer, method: str) -> None:
-    """A scrape is a GET; anything else is 405."""
+def test_other_methods_get_the_allowed_ones(server: DevServer, method: str) -> None:
+    """A scrape is a GET; other methods get 405."""
     answer = scrape(server, method)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
 def test_an_unreachable_store_is_a_failed_scrape() -> None:
-    """Redis away is 503 with a reason and never an empty 200, while the content API goes on."""
+    """If Redis is unreachable, a scrape is 503 with a reason and never an empty 200, and the content API works."""
     address = f"redis://:hush@127.0.0.1:{free_port()}"
     with dev_server(env={"REDIS_URL": address, "METRICS_AUTH_TOKEN": "t"}) as server:
         assert httpx.get(f"{server.url}/api/content", headers=TENANT).status_code == 200
@@ -115,9 +115,9 @@ def test_an_unreachable_store_is_a_failed_scrape() -> None:
 
 
 def test_a_silent_store_fails_the_scrape_before_the_scraper_gives_up(proxy: Proxy) -> None:
-    """The scraper's own time limit is kept, so that it learns the reason instead of a broken connection."""
+    """The endpoint answers within the scraper's timeout, so that the scraper gets the reason."""
     environment = {"REDIS_URL": proxy.url, "METRICS_AUTH_TOKEN": "t", "METRICS_SCRAPE_TIMEOUT_MS": "400"}
-    environment["METRICS_FLUSH_BUDGET_MS"] = "60000"  # the client here gives up after five seconds
+    environment["METRICS_FLUSH_BUDGET_MS"] = "60000"  # this client gives up after five seconds
     with dev_server(env=environment) as server:
         proxy.black_hole = True
         assert httpx.get(f"{server.url}/api/content", headers=TENANT).status_code == 200
@@ -129,17 +129,17 @@ def test_a_silent_store_fails_the_scrape_before_the_scraper_gives_up(proxy: Prox
         proxy.cut()
 
 
-def test_a_store_corrupt_as_a_whole_is_a_failed_scrape(server: DevServer, inside: redis.Redis) -> None:
-    """A families index that is no index can't be read around."""
-    [index] = inside.keys("kairo:v1:*:families")
-    inside.rename(index, "aside")
+def test_a_store_corrupt_as_a_whole_is_a_failed_scrape(server: DevServer, own_redis: redis.Redis) -> None:
+    """If the families index is damaged as a whole, the scrape fails."""
+    [index] = own_redis.keys("kairo:v1:*:families")
+    own_redis.rename(index, "aside")
     try:
-        inside.set(index, "mine")
+        own_redis.set(index, "mine")
         answer = scrape(server)
         assert answer.status_code == 503
         assert "WRONGTYPE" in answer.text
     finally:
-        inside.rename("aside", index)
+        own_redis.rename("aside", index)
 
 
 @pytest.mark.parametrize(
@@ -159,12 +159,12 @@ def test_a_store_corrupt_as_a_whole_is_a_failed_scrape(server: DevServer, inside
     ],
 )
 def test_one_corrupt_field_is_quarantined_and_the_rest_is_served(
-    server: DevServer, inside: redis.Redis, field: bytes, value: bytes
+    server: DevServer, own_redis: redis.Redis, field: bytes, value: bytes
 ) -> None:
-    """Whatever is wrong with one series, the page stays valid, all others are on it, and the loss is counted."""
+    """If one series is damaged, the page stays valid, has all other series, and counts the damage."""
     whole = set(_samples(scrape(server).text, "http_requests_total"))
-    [key] = inside.keys("kairo:v1:*:series:http_requests:*")
-    inside.hset(key, field, value)
+    [key] = own_redis.keys("kairo:v1:*:series:http_requests:*")
+    own_redis.hset(key, field, value)
     try:
         answer = scrape(server, Accept="application/openmetrics-text")
         assert answer.status_code == 200
@@ -172,17 +172,19 @@ def test_one_corrupt_field_is_quarantined_and_the_rest_is_served(
         assert set(_samples(answer.text, "http_requests_total")) == whole
         assert 'kairo_quarantined_fields{family="http_requests"} 1' in answer.text
     finally:
-        inside.hdel(key, field)
+        own_redis.hdel(key, field)
 
 
-def test_a_foreign_key_and_a_foreign_index_entry_cost_only_themselves(server: DevServer, inside: redis.Redis) -> None:
-    """A family whose key holds something else, and an entry that is no schema, are counted and left out."""
-    [index] = inside.keys("kairo:v1:*:families")
-    [key] = inside.keys("kairo:v1:*:series:http_request_duration_seconds:*")
-    inside.rename(key, "aside")
+def test_a_foreign_key_and_a_foreign_index_entry_cost_only_themselves(
+    server: DevServer, own_redis: redis.Redis
+) -> None:
+    """A family whose key has another type, and an entry that is not a schema, are counted and left out."""
+    [index] = own_redis.keys("kairo:v1:*:families")
+    [key] = own_redis.keys("kairo:v1:*:series:http_request_duration_seconds:*")
+    own_redis.rename(key, "aside")
     try:
-        inside.set(key, "mine")
-        inside.hset(index, "junk", "junk")
+        own_redis.set(key, "mine")
+        own_redis.hset(index, "junk", "junk")
         answer = scrape(server)
         assert answer.status_code == 200
         assert "http_requests_total{" in answer.text
@@ -190,13 +192,13 @@ def test_a_foreign_key_and_a_foreign_index_entry_cost_only_themselves(server: De
         assert 'kairo_quarantined_fields{family="http_request_duration_seconds"} 1' in answer.text
         assert 'kairo_quarantined_fields{family=""} 1' in answer.text
     finally:
-        inside.hdel(index, "junk")
-        inside.rename("aside", key)
+        own_redis.hdel(index, "junk")
+        own_redis.rename("aside", key)
 
 
 @pytest.mark.parametrize("path", ["/api/metrics", "/metrics", "/api/metrics.py", "/api/metrics/"])
 def test_a_good_scrape_is_whole_and_never_cached(server: DevServer, path: str) -> None:
-    """Every path form that the platform hands over serves the page."""
+    """Every form of the path that the platform passes on serves the page."""
     answer = scrape(server, path=path)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -209,15 +211,15 @@ def test_a_good_scrape_is_whole_and_never_cached(server: DevServer, path: str) -
         assert [line for line in answer.text.splitlines() if line.startswith(metric) and 'le="0.2"' in line]
 
 
-def test_openmetrics_is_served_to_whoever_asks(server: DevServer) -> None:
-    """The strict parser takes the page."""
+def test_openmetrics_is_served_on_request(server: DevServer) -> None:
+    """The strict parser accepts the page."""
     answer = scrape(server, Accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert "http_requests" in {family.name for family in parse_openmetrics(answer.text)}
 
 
 def test_gzip_is_used_when_accepted(server: DevServer) -> None:
-    """A scraper that accepts gzip gets a smaller body with the same page."""
+    """A scraper that accepts gzip gets the same page, compressed."""
     with httpx.stream(
         "GET",
         f"{server.url}/api/metrics",
@@ -230,7 +232,7 @@ def test_gzip_is_used_when_accepted(server: DevServer) -> None:
 
 
 def test_head_has_the_headers_and_no_body(server: DevServer) -> None:
-    """A HEAD is answered like the GET, without the page."""
+    """A HEAD is answered like the GET, without the body."""
     answer = scrape(server, "HEAD")
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -248,14 +250,14 @@ def test_head_has_the_headers_and_no_body(server: DevServer) -> None:
     ],
 )
 def test_families_can_be_selected_by_name(server: DevServer, query: str, families: set[str]) -> None:
-    """`name[]` takes family and sample names, several of them."""
+    """`name[]` takes names of families and samples, and may be repeated."""
     answer = scrape(server, path=f"/api/metrics?{query}")
     assert answer.status_code == 200
     assert {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")} == families
 
 
-def test_the_page_tells_on_itself(server: DevServer) -> None:
-    """Batches, losses, series per family, quarantine, scrape time, clock and the store are on every page."""
+def test_the_page_has_metrics_about_itself(server: DevServer) -> None:
+    """Batches, losses, series per family, quarantine, scrape time, clock and store are on every page."""
     page = scrape(server).text
     for sample in (
         'kairo_batches_total{outcome="applied"}',
@@ -275,7 +277,7 @@ def test_the_page_tells_on_itself(server: DevServer) -> None:
         assert sample in page
 
 
-def test_promtool_finds_nothing_to_complain_about(server: DevServer) -> None:
+def test_promtool_finds_no_fault(server: DevServer) -> None:
     """The page of the watched system passes Prometheus' own linter."""
     command = [require("promtool"), "check", "metrics"]
     checked = subprocess.run(command, input=scrape(server).content, capture_output=True, check=False)

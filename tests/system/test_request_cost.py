@@ -1,4 +1,4 @@
-"""What a request costs: commands, round trips, and nothing of the client's time."""
+"""The cost of a request: commands, round trips, and no time of the client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.instance import settings
 from tests.support.proxy import Proxy
 
 TENANT = {"X-Tenant": "acme"}
-# What reading the counts costs by itself.
+# The commands that reading the counts takes.
 _COUNTING = {"info", "config|resetstat", "flushall", "script|flush"}
 
 
@@ -28,13 +28,13 @@ def commands(client: redis.Redis) -> dict[str, int]:
     """Count the commands that Redis has run since the test began."""
     rows = client.info("commandstats").items()
     counts = {name.removeprefix("cmdstat_"): row["calls"] for name, row in rows}
-    # hget and the like are run by the script: one EVALSHA is what the client sent.
+    # The script runs hget and others; the client sends only one EVALSHA.
     sent = {"evalsha", "eval", "hello", "auth", "select", "client|setinfo", "ping", "script|load"}
     return {name: calls for name, calls in counts.items() if name in sent}
 
 
 async def test_one_request_is_one_command_and_one_round_trip(proxy: Proxy, redis_client: redis.Redis) -> None:
-    """A counter, a histogram and an error together cost one EVALSHA; a cold instance one trip more at most."""
+    """A counter, a histogram and an error together cost one EVALSHA; a cold instance needs at most one more trip."""
     RECORDER.forget()
     close_pipeline()
     chosen = settings(proxy.url)
@@ -79,7 +79,7 @@ def _difference(after: dict[str, int], before: dict[str, int]) -> dict[str, int]
 
 @pytest.mark.parametrize("keep_alive", [True, False])
 def test_the_client_does_not_wait_for_redis(proxy: Proxy, keep_alive: bool) -> None:
-    """With Redis far away the answer is there before Redis has replied once, and the increments still arrive."""
+    """With a distant Redis the response arrives before Redis has replied, and the increments still arrive."""
     environment = {"REDIS_URL": proxy.url, "METRICS_AUTH_TOKEN": "t"}
     with dev_server(env=environment) as server:
         headers = {**TENANT, "Connection": "keep-alive" if keep_alive else "close"}
@@ -121,7 +121,7 @@ app = instrument(Starlette(routes=[Route("/api/raising", answer), Route("/api/ra
 
 
 def test_an_exception_costs_no_other_request(proxy: Proxy, tmp_path: Path) -> None:
-    """The server closes a connection on which an app raised; no request is on it by then, however slow the flush."""
+    """After an exception the server closes the connection; even with a slow flush no other request is on it."""
     (tmp_path / "api").mkdir()
     (tmp_path / "api" / "raising.py").write_text(RAISING)
     (tmp_path / "lib").symlink_to(REPOSITORY / "lib")
@@ -134,7 +134,7 @@ def test_an_exception_costs_no_other_request(proxy: Proxy, tmp_path: Path) -> No
 
 
 def test_an_outage_costs_no_request_and_no_increment() -> None:
-    """Redis down: requests are answered, the scrape fails with a reason; Redis back: everything arrives, exactly."""
+    """While Redis is down, requests are answered and the scrape fails with a reason; later every increment arrives."""
     port = free_port()
     environment = {"REDIS_URL": f"redis://127.0.0.1:{port}", "METRICS_AUTH_TOKEN": "t"}
     allowed = {"Authorization": "Bearer t"}

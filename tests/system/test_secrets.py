@@ -1,4 +1,4 @@
-"""No secret in anything that is printed, logged, answered or raised, whatever goes wrong."""
+"""No secret appears in what is printed, logged, answered or raised, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lib.kairo_metrics.endpoints.bearer_auth import BearerAuth
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.endpoints.token_cache import TokenCache
 from lib.kairo_metrics.errors import KairoError, KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
-from lib.kairo_metrics.store.connection_arguments import without_password
+from lib.kairo_metrics.store.connections.connection_arguments import without_password
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.dev_server import _FOREIGN, REPOSITORY, dev_server
 from tests.support.host_server import host_server
@@ -37,7 +37,7 @@ from tests.support.instance import Start
 from tests.support.tls_front import TlsFront
 from tests.support.write_receiver import Reply, write_receiver
 
-# By variable. All of them have the same word in them, and what can't be written in a URL.
+# By variable. Each holds the same word, and characters that a URL can't hold.
 HUSH = "hushhush"
 TOKENS = f"{HUSH}-token-1,{HUSH}-token-2"
 REDIS_PASSWORD, DATABASE_PASSWORD, CRON_SECRET = f"{HUSH}/redis", f"{HUSH}/database", f"{HUSH}-cron"
@@ -45,16 +45,16 @@ PUSH_PASSWORD = f"{HUSH}:push"
 BASIC = base64.b64encode(f"1234:{PUSH_PASSWORD}".encode()).decode()
 
 
-def assert_silent(*said: str) -> None:
-    """Fail if a secret is in any of it: as it is, as a URL has it, or as a basic login has it."""
-    for text in said:
+def assert_no_secret(*texts: str) -> None:
+    """Fail if a text holds a secret: as it is, percent-encoded, or in a basic login."""
+    for text in texts:
         assert HUSH not in text.lower(), text
         assert BASIC not in text, text
         assert quote(HUSH, safe="") not in text, text
 
 
 def variables(redis_at: str, **more: str) -> dict[str, str]:
-    """Give an environment with a secret in each variable that takes one."""
+    """Return an environment with a secret in each variable that can hold one."""
     scheme, _, place = redis_at.partition("//")
     return {
         "ENABLE_METRICS": "true",
@@ -73,7 +73,7 @@ def variables(redis_at: str, **more: str) -> dict[str, str]:
 
 
 PEM = f"-----BEGIN CERTIFICATE-----\n{HUSH}\n-----END CERTIFICATE-----"
-# What is wrong with one of them, and the word that must be said instead.
+# A malformed value, and the word that the error must have.
 MALFORMED = [
     {"METRICS_AUTH_TOKEN": f"{HUSH},"},
     {"METRICS_AUTH_TOKEN_SECRET_ID": "name"},
@@ -113,44 +113,44 @@ MALFORMED = [
 
 @pytest.mark.parametrize("changes", MALFORMED, ids=range(len(MALFORMED)))
 def test_a_malformed_variable_is_named_and_not_repeated(changes: dict[str, str]) -> None:
-    """Whatever is wrong with a variable, the error, its repr and its whole traceback keep the secret."""
+    """The error for a malformed variable, its repr and its whole traceback do not show the secret."""
     environ = variables("redis://127.0.0.1:1", **changes)
-    said = []
+    texts = []
     for read in (Settings.from_env, PushSettings.from_env, DevSettings.from_env):
         try:
             read(environ)
         except SettingsError as err:
-            said += [str(err), repr(err), "".join(traceback.format_exception(err))]
-    assert said
-    assert any(variable in said[0] for variable in changes)
-    assert_silent(*said)
+            texts += [str(err), repr(err), "".join(traceback.format_exception(err))]
+    assert texts
+    assert any(variable in texts[0] for variable in changes)
+    assert_no_secret(*texts)
 
 
 def test_nothing_with_a_secret_in_it_shows_it() -> None:
-    """Settings, tokens and logins can be logged, and so can what is made of them."""
+    """Settings, tokens, logins and objects made from them can be logged."""
     environ = variables("redis://127.0.0.1:1")
     settings, pushes = Settings.from_env(environ), PushSettings.from_env(environ)
     made = [settings, pushes, DevSettings.from_env(environ), RedisStore(settings), RemoteWriteClient(pushes)]
     made += [BearerAuth(settings.auth_tokens), TokenCache(settings.auth_tokens), PushSettings(token=HUSH)]
     made += [Target("https://cms.example.org", {"x-vercel-protection-bypass": HUSH})]
     made += [DatabaseUrl.parse(environ["DATABASE_URL"], 5.0).url]
-    assert_silent(*map(repr, made), *map(str, made))
+    assert_no_secret(*map(repr, made), *map(str, made))
 
 
-class _Parrot(socketserver.StreamRequestHandler):
-    """A server that knows no command, and repeats what it was told, as some proxies of Redis do."""
+class _EchoServer(socketserver.StreamRequestHandler):
+    """A server that knows no command and repeats what it received, as some Redis proxies do."""
 
     def handle(self) -> None:
         while (head := self.rfile.readline()).startswith(b"*"):
             words = [self.rfile.read(int(self.rfile.readline()[1:]) + 2)[:-2] for _ in range(int(head[1:]))]
-            said = b" ".join(b"'%b'" % word for word in words[1:])
-            self.wfile.write(b"-ERR unknown command '%b', with args beginning with: %b\r\n" % (words[0], said))
+            arguments = b" ".join(b"'%b'" % word for word in words[1:])
+            self.wfile.write(b"-ERR unknown command '%b', with args beginning with: %b\r\n" % (words[0], arguments))
 
 
 @contextmanager
-def parrot() -> Iterator[str]:
-    """Give the address of such a server."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Parrot) as server:
+def echo_server() -> Iterator[str]:
+    """Return the address of such a server."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _EchoServer) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -160,14 +160,14 @@ def parrot() -> Iterator[str]:
 
 
 async def test_a_redis_that_repeats_the_login_is_not_repeated(start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    """The error says what the server does not know, from the event loop and from a thread, and no password."""
-    with parrot() as url:
+    """The error has the reply of the server without the password, from the event loop and from a thread."""
+    with echo_server() as url:
         instance = start(variables(url)["REDIS_URL"])
         for flush in (instance.flusher.aflush, None):
             instance.add('queue="a"')
             with pytest.raises(StoreError, match="unknown command 'AUTH'") as caught:
                 await flush() if flush else instance.flusher.flush()
-            assert_silent(*traceback.format_exception(caught.value), caplog.text)
+            assert_no_secret(*traceback.format_exception(caught.value), caplog.text)
 
 
 @pytest.mark.parametrize(
@@ -180,29 +180,29 @@ async def test_a_redis_that_repeats_the_login_is_not_repeated(start: Start, capl
     ids=lambda refusal: type(refusal).__name__,
 )
 def test_whatever_refuses_a_login_does_not_repeat_it(refusal: StoreError) -> None:
-    """A refusal stays what it was, whichever it is, with all but the password."""
-    told = without_password(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
-    assert told is refusal
-    assert_silent(str(told), repr(told), *traceback.format_exception(told))
+    """The error keeps its type and its text, without the password."""
+    refused = without_password(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
+    assert refused is refusal
+    assert_no_secret(str(refused), repr(refused), *traceback.format_exception(refused))
 
 
 @pytest.mark.parametrize("way", [{"token": HUSH}, {"username": "1234", "password": PUSH_PASSWORD}])
 def test_a_receiver_that_repeats_the_login_is_not_repeated(way: dict[str, Any]) -> None:
-    """What a receiver says in its refusal is told without the login that it quotes."""
+    """The error has the receiver's refusal without the login in it."""
     for padding in ("", "x" * 290):
         quoted = f"{padding}no: Bearer {HUSH} Basic {BASIC} {PUSH_PASSWORD}"
         with write_receiver(Reply(401, quoted)) as receiver:
             sender = RemoteWriteClient(PushSettings(url=receiver.url, **way))
             with pytest.raises(KairoError, match="answered 401") as caught:
                 sender.send(b"", deadline_s=time.monotonic() + 30)
-        told = "".join(traceback.format_exception(caught.value))
+        shown = "".join(traceback.format_exception(caught.value))
         secret = HUSH if "token" in way else BASIC
-        assert secret not in told
-        assert PUSH_PASSWORD not in told or "token" in way
+        assert secret not in shown
+        assert PUSH_PASSWORD not in shown or "token" in way
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> str:
-    """Run a command of the program, or some Python, and return what it printed; it must have failed."""
+    """Run a command of the program, or Python code, which must fail; return what it printed."""
     inherited = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -219,11 +219,11 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> str:
 
 
 def test_no_command_prints_a_secret(redis_url: str) -> None:
-    """Tracebacks at import, doctor, series, wipe and the servers: malformed settings, Redis out of reach."""
+    """Import errors, doctor, series, wipe and the servers print no secret, with malformed settings or without Redis."""
     cli = ["-m", "lib.kairo_metrics"]
     gone = variables(f"redis://127.0.0.1:{free_port()}/0")
     malformed = {**gone, "REDIS_URL": f"redis://:12?{HUSH}@host", "METRICS_REMOTE_WRITE_URL": f"https://x:{HUSH}@host"}
-    with TlsFront(redis_url) as front, parrot() as repeating:
+    with TlsFront(redis_url) as front, echo_server() as repeating:
         untrusted, wrong = variables(front.url), variables(redis_url)
         doctor = [*cli, "doctor", "--timeout", "2"]
         outside = [
@@ -247,30 +247,30 @@ def test_no_command_prints_a_secret(redis_url: str) -> None:
         ]
         with ThreadPoolExecutor(2) as pool:
             printed = list(pool.map(lambda one: run(*one), runs))
-    assert_silent(*printed)
+    assert_no_secret(*printed)
 
 
 def test_no_server_answers_or_logs_a_secret() -> None:
-    """Redis, database and receiver away, wrong and malformed credentials: the answers and the whole log are silent."""
+    """Responses and log have no secret if Redis, database and receiver are unreachable and credentials are wrong."""
     with host_server(variables(f"redis://127.0.0.1:{free_port()}/0")) as server:
-        said = list(ask(server.url))
+        texts = list(ask(server.url))
         assert server.stop() == 0
-        assert_silent(*said, server.output)
-    assert [answer[:3] for answer in said] == ["503", "401", "503", "401", "503", "503", "404"]
+        assert_no_secret(*texts, server.output)
+    assert [answer[:3] for answer in texts] == ["503", "401", "503", "401", "503", "503", "404"]
 
 
 def test_the_dev_server_prints_no_secret_but_its_token() -> None:
-    """The token is there to be pasted; all else is kept, also when Redis, database and Prometheus are away."""
+    """The token is printed to be pasted; no other secret is, even if Redis, database and Prometheus are unreachable."""
     environ = variables(f"redis://127.0.0.1:{free_port()}/0", METRICS_AUTH_TOKEN="to-be-pasted")
     with dev_server(env=environ) as server:
         paths = ("/dashboard", "/dashboard/api/v1/query?query=up")
-        said = [*ask(server.url, "to-be-pasted"), *(httpx.get(server.url + path).text for path in paths)]
+        texts = [*ask(server.url, "to-be-pasted"), *(httpx.get(server.url + path).text for path in paths)]
         assert "to-be-pasted" in server.output
-        assert_silent(*said, server.output)
+        assert_no_secret(*texts, server.output)
 
 
 def ask(url: str, token: str = f"{HUSH}-token-1") -> Iterator[str]:
-    """Ask everything that there is, with good and bad credentials."""
+    """Request every path, with good and bad credentials."""
     good, cron = {"Authorization": f"Bearer {token}"}, {"Authorization": f"Bearer {CRON_SECRET}"}
     wrong = {"Authorization": f"Bearer {HUSH}-guess"}
     for path, headers in (

@@ -64,13 +64,13 @@ def served(project: Path, *options: str) -> tuple[str, ...]:
 
 
 def requests_counted(page: str) -> float:
-    """Add up what the page says of requests for the content."""
+    """Add up the requests for the content on the metrics page."""
     lines = [line for line in page.splitlines() if line.startswith('http_requests_total{method="GET",route="/api/con')]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def soon(condition: Callable[[], bool], timeout_s: float = 15) -> bool:
-    """Tell whether `condition` comes true in time."""
+    """Tell whether `condition` becomes true in time."""
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -78,7 +78,7 @@ def soon(condition: Callable[[], bool], timeout_s: float = 15) -> bool:
 
 
 def test_every_function_is_served_as_on_vercel(project: Path) -> None:
-    """Names, files and rewrites lead to the functions, with the headers of vercel.json and their lifespan's state."""
+    """Names, files and rewrites serve functions, with the headers of vercel.json and their lifespan's state."""
     with host_server({"METRICS_AUTH_TOKEN": "a-token"}, command=served(project)) as server:
         for path in ("/api/hello", "/api/hello.py", "/hello/a/b"):
             answer = httpx.get(server.url + path)
@@ -89,8 +89,8 @@ def test_every_function_is_served_as_on_vercel(project: Path) -> None:
         assert (page.text, page.headers["cache-control"]) == ("answer 42\n", "private")
 
 
-def test_strangers_are_not_told_what_there_is(project: Path) -> None:
-    """An unknown path is not found, and no list of functions helps whoever looks for one."""
+def test_an_unknown_path_gets_no_list_of_functions(project: Path) -> None:
+    """A 404 does not list the functions."""
     with host_server(command=served(project)) as server:
         for path in ("/", "/api", "/api/_private", "/vercel.json", "/lib/kairo_metrics/hosting/server.py"):
             answer = httpx.get(server.url + path)
@@ -105,8 +105,8 @@ def test_strangers_are_not_told_what_there_is(project: Path) -> None:
         ({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "a-token"}, 503, "REDIS_URL is not set"),
     ],
 )
-def test_it_brings_nothing_of_its_own(env: dict[str, str], status: int, text: str) -> None:
-    """What is not set is missing: no token is made up, no Redis started, nothing switched on."""
+def test_it_sets_nothing_up(env: dict[str, str], status: int, text: str) -> None:
+    """What is not set is missing: no token is generated, no Redis is started, nothing is turned on."""
     with host_server(env) as server:
         page = httpx.get(f"{server.url}/api/metrics", headers=TOKEN)
         assert page.status_code == status
@@ -115,8 +115,8 @@ def test_it_brings_nothing_of_its_own(env: dict[str, str], status: int, text: st
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_it_ends_politely(project: Path, workers: str, number: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C let each function shut down in each process, and the exit code is 0."""
+def test_it_shuts_functions_down(project: Path, workers: str, number: signal.Signals) -> None:
+    """After SIGTERM and Ctrl-C each function is shut down in each process, and the exit code is 0."""
     with host_server({"WEB_CONCURRENCY": workers}, command=served(project)) as server:
         assert soon(lambda: server.output.count("Application startup complete") == int(workers))
         assert server.stop(number) == 0, server.output
@@ -125,8 +125,8 @@ def test_it_ends_politely(project: Path, workers: str, number: signal.Signals) -
         assert "Traceback" not in server.output
 
 
-def test_what_is_under_way_is_answered(project: Path) -> None:
-    """A request that is being worked on when SIGTERM comes gets its answer."""
+def test_a_running_request_is_answered(project: Path) -> None:
+    """A request that is running when SIGTERM arrives gets its response."""
     (project / "api" / "slow.py").write_text(SLOW)
     with host_server(command=served(project)) as server, ThreadPoolExecutor(1) as client:
         answer = client.submit(httpx.get, f"{server.url}/api/slow", timeout=10)
@@ -136,12 +136,12 @@ def test_what_is_under_way_is_answered(project: Path) -> None:
 
 
 def test_sigterm_flushes_what_is_pending(proxy: Proxy, redis_client: redis.Redis, redis_url: str) -> None:
-    """What was counted while Redis was away is in Redis once the process has ended."""
+    """Increments counted while Redis was down are in Redis when the process has ended."""
     proxy.refuse()
     with host_server(environment(proxy.url)) as server:
         for _ in range(3):
             assert httpx.get(f"{server.url}/api/content", headers=TENANT).is_success
-        # Held still, so that it can't send by itself before it is told to end.
+        # Stopped, so that it can't send by itself before SIGTERM.
         server.process.send_signal(signal.SIGSTOP)
         proxy.listen()
         assert redis_client.dbsize() == 0
@@ -165,7 +165,7 @@ def test_all_processes_share_one_page(redis_url: str) -> None:
 
 
 def test_a_worker_that_dies_is_replaced(project: Path) -> None:
-    """A process that is killed does not take the service along."""
+    """If a process is killed, the service goes on."""
     (project / "api" / "who.py").write_text(WHO)
 
     def workers(server: HostServer) -> set[int]:
@@ -190,15 +190,15 @@ FORWARDED = {"X-Forwarded-For": "198.51.100.7, 203.0.113.9", "X-Forwarded-Proto"
         ({"FORWARDED_ALLOW_IPS": "*"}, ["198.51.100.7", "https"]),
     ],
 )
-def test_a_proxy_may_say_who_asks(project: Path, env: dict[str, str], seen: list[str]) -> None:
-    """A router in a private network names client and scheme; what the client itself wrote is not believed."""
+def test_a_proxy_may_set_the_client(project: Path, env: dict[str, str], seen: list[str]) -> None:
+    """A router in a private network sets client and scheme; the client's own headers are not trusted."""
     (project / "api" / "who.py").write_text(WHO)
     with host_server(env, command=served(project)) as server:
         assert httpx.get(f"{server.url}/api/who", headers=FORWARDED).json()[:2] == seen
 
 
 def test_options_beat_the_environment(project: Path) -> None:
-    """`--port` and `--workers` win, even over variables that can't be right; `--access-log` logs requests."""
+    """`--port` and `--workers` take precedence, even over malformed variables; `--access-log` logs requests."""
     port = free_port()
     command = served(project, "--port", str(port), "--workers", "1", "--host", "127.0.0.1", "--access-log")
     with starting_host_server({"PORT": "eighty", "WEB_CONCURRENCY": "many"}, command=command) as server:
@@ -227,7 +227,7 @@ def test_it_listens_on_ipv6(project: Path) -> None:
     ],
 )
 def test_a_bad_setting_is_one_clear_line(variable: str, value: str) -> None:
-    """A variable that can't be right is named, and the exit code is 2."""
+    """A malformed variable is named, and the exit code is 2."""
     with starting_host_server({variable: value}) as server:
         assert server.process.wait(30) == 2
         [line] = server.output.splitlines()
@@ -235,9 +235,9 @@ def test_a_bad_setting_is_one_clear_line(variable: str, value: str) -> None:
 
 
 def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) -> None:
-    """Where nobody can listen the error says where that was, and the exit code is 1."""
+    """If it can't listen, the error names the address, and the exit code is 1."""
     with host_server(command=served(project)) as first:
-        for options, said in (
+        for options, expected in (
             (["--port", str(first.port)], f"127.0.0.1:{first.port}"),
             (["--host", "192.0.2.1"], "192.0.2.1"),
             (["--host", "no such host"], "'no such host'"),
@@ -246,30 +246,34 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
             with starting_host_server(command=(*served(project), *options)) as second:
                 assert second.process.wait(30) == 1
                 [line] = second.output.splitlines()
-                assert said in line
+                assert expected in line
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "expected"),
     [
         ("api/broken.py", "1 / 0\n", "ZeroDivisionError"),
         ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "its startup failed"),
-        ("vercel.json", json.dumps({"rewrites": [{"source": "/x", "destination": "/api/x"}]}), "which is no function"),
+        (
+            "vercel.json",
+            json.dumps({"rewrites": [{"source": "/x", "destination": "/api/x"}]}),
+            "which is not a function",
+        ),
     ],
 )
 def test_a_project_that_cannot_be_served_ends_the_server(
-    project: Path, workers: str, file: str, text: str, said: str
+    project: Path, workers: str, file: str, text: str, expected: str
 ) -> None:
-    """A deployment with a broken function fails at once and says why, instead of starting again and again."""
+    """A deployment with a broken function fails at once with the reason, and is not started again and again."""
     (project / file).write_text(text)
     with starting_host_server({"WEB_CONCURRENCY": workers}, command=served(project)) as server:
         assert server.process.wait(30) == 3
-        assert said in server.output
+        assert expected in server.output
 
 
 def test_without_uvicorn_it_says_what_to_install() -> None:
-    """An installation without a web server is told the package."""
+    """Without uvicorn the error names the package to install."""
     hide = "import importlib.util as u, sys; find = u.find_spec; "
     hide += "u.find_spec = lambda name, *rest: None if name == 'uvicorn' else find(name, *rest); "
     hide += "from lib.kairo_metrics.cli import main; sys.exit(main(['serve']))"

@@ -28,7 +28,7 @@ from tests.support.recording import Recording
     ],
 )
 def test_tokens_from_two_places_are_refused(variables: dict[str, str]) -> None:
-    """A token that was forgotten in a variable can't outlive the rotation of the secret; the error names both."""
+    """The error names both variables, so that a forgotten token can't stay valid after a rotation."""
     first, second = variables
     with pytest.raises(SettingsError, match=f"{second} and {first} are both set") as caught:
         Settings.from_env(variables)
@@ -38,7 +38,7 @@ def test_tokens_from_two_places_are_refused(variables: dict[str, str]) -> None:
 async def test_the_endpoint_takes_the_tokens_of_the_secret(
     recording: Recording, vault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Both versions open the page, a wrong token is 401, and without the secret it is 503 with a reason for all."""
+    """Both versions of the secret are accepted, a wrong token gets 401, and without the secret all get 503."""
     vault.create_secret(Name=SECRET, SecretString="first")
     vault.put_secret_value(SecretId=SECRET, SecretString="second")
     settings, source = recording.pipeline.settings, SecretsManager(SECRET)
@@ -60,7 +60,7 @@ async def test_the_endpoint_takes_the_tokens_of_the_secret(
 
 
 async def _statuses(app: Any) -> dict[str, int]:
-    """Present some tokens, and give the status that each gets."""
+    """Send several tokens, and return the status for each."""
     statuses = {}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cms.example.org") as client:
         for token in ("second", "first", "other", ""):
@@ -70,7 +70,7 @@ async def _statuses(app: Any) -> dict[str, int]:
 
 
 async def test_an_argument_beats_the_settings(recording: Recording, vault: Any) -> None:
-    """A source that is handed over takes the place of the settings' own tokens; the two are not mixed."""
+    """A token source that is passed replaces the tokens of the settings; the two are not combined."""
     vault.create_secret(Name=SECRET, SecretString="second")
     settings = replace(recording.pipeline.settings, auth_tokens=("first",))
     app = MetricsEndpoint(recording.pipeline, settings, SecretsManager(SECRET))
@@ -99,7 +99,7 @@ with mock_aws():
 
 
 def test_boto3_waits_for_the_first_token() -> None:
-    """The function with a secret starts without boto3, and a request without a token does not bring it in either."""
+    """The function starts without boto3, and a request without a token does not import it."""
     environment = {
         **os.environ,
         "ENABLE_METRICS": "true",
@@ -109,8 +109,8 @@ def test_boto3_waits_for_the_first_token() -> None:
     subprocess.run([sys.executable, "-c", LAZY], env=environment, check=True)
 
 
-def test_the_dev_server_makes_up_no_token_beside_the_secret() -> None:
-    """`make run` with a secret named starts as it would on Lambda, and shows where the token comes from."""
+def test_the_dev_server_generates_no_token_beside_the_secret() -> None:
+    """`make run` with a secret starts as on Lambda, and shows where the token comes from."""
     with dev_server(env={"METRICS_AUTH_TOKEN_SECRET_ID": SECRET, "AWS_DEFAULT_REGION": REGION}) as server:
         assert "Bearer <the token of METRICS_AUTH_TOKEN_SECRET_ID>" in server.output
         assert httpx.get(f"{server.url}/api/metrics").status_code == 401

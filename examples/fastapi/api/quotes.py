@@ -1,4 +1,4 @@
-"""`POST /api/quotes`: what an order costs. A FastAPI app like any other, measured by one line."""
+"""`POST /api/quotes`: returns the price of an order. One line measures this FastAPI app."""
 
 from typing import Literal
 
@@ -19,14 +19,14 @@ class Item(BaseModel):
 
 
 class Order(BaseModel):
-    """What a customer would like to buy."""
+    """The items that a customer wants to buy."""
 
     currency: Literal["EUR", "USD"]
     items: list[Item] = Field(min_length=1)
 
 
 class Quote(BaseModel):
-    """What it costs."""
+    """The price of an order."""
 
     currency: str
     total_cents: int

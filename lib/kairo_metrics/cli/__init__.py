@@ -1,4 +1,4 @@
-"""The command line: `python -m lib.kairo_metrics COMMAND`, or `kairo-metrics COMMAND` from the wheel."""
+"""The command line: `python -m lib.kairo_metrics COMMAND`, or `kairo-metrics COMMAND` with the wheel."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["main"]
 
 _FAILED = 1
 _BAD_SETTINGS = 2  # as argparse does for a bad argument
-_INTERRUPTED = 130  # as a shell says it of a process that SIGINT ended
+_INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the process's exit code.
 
     Args:
-        arguments: the words after the program's name; None takes those of the process.
+        arguments: the words after the program's name; by default those of the process.
 
     Example:
         sys.exit(main(["dev", "--port", "4000"]))
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int | None = options.run(options)
-        sys.stdout.flush()  # so that a reader that is gone is noticed here
+        sys.stdout.flush()  # a closed pipe raises here, where it is handled
     except SettingsError as err:
         sys.stderr.write(f"{err}\n")
         return _BAD_SETTINGS
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{err}\n")
         return _FAILED
     except BrokenPipeError:
-        # `| head` has seen enough. What is still buffered must not fail once more at the very end.
+        # Such as `| head`. Without a standard output, Python does not try to flush the rest at its end.
         sys.stdout = None
         return _FAILED
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Tables for people: columns that line up, and lines that fit the terminal."""
+"""Tables for people: aligned columns, and lines that fit the terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NUMBER = re.compile(r"-|nan|-?inf|(?:> )?-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?
 
 
 def print_table(terminal: Terminal, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under a header; numbers stand to the right.
+    """Print rows under a header. Numbers are aligned to the right.
 
-    On a terminal the widest column of text is cut until the line fits; elsewhere nothing is cut.
+    On a terminal the widest column of text is cut until the line fits. Other output is never cut.
 
     Args:
-        terminal: where to.
+        terminal: where to print.
         columns: the headings.
-        rows: a cell for each heading.
+        rows: one cell for each heading.
     """
     right = [bool(rows) and all(_is_number(row[number]) for row in rows) for number in range(len(columns))]
     texts = [list(columns), *[[printable(str(cell)) for cell in row] for row in rows]]
@@ -33,11 +33,11 @@ def print_table(terminal: Terminal, columns: Sequence[str], rows: Sequence[Seque
     for number, row in enumerate(texts):
         cells = [_fitted(text, width, to_right) for text, width, to_right in zip(row, widths, right, strict=True)]
         line = _GAP.join(cells).rstrip()
-        terminal.say(line if number else terminal.style(line, "bold"))
+        terminal.write_line(line if number else terminal.style(line, "bold"))
 
 
 def _is_number(cell: object) -> bool:
-    """Tell what stands to the right: numbers, and what is printed in the place of one."""
+    """Tell whether a cell is aligned to the right: numbers, and text in place of a number."""
     return isinstance(cell, int | float) or bool(_NUMBER.fullmatch(str(cell)))
 
 

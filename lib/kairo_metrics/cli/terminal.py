@@ -1,4 +1,4 @@
-"""Where output goes: colour and progress for people at a terminal, plain lines for everything else."""
+"""Standard output and error: colour and progress on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Progress", "Style", "Terminal", "cell_width", "printable"]
 Style = str
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _REDRAW_S = 0.1
-_SOON_S = 0.5  # what is done by then needs no progress
+_SOON_S = 0.5  # shorter work shows no progress
 
 
 class Terminal:
-    """Standard output and standard error, and what they can show.
+    """Standard output and standard error.
 
     Args:
-        out: what takes results.
-        err: what takes progress and questions.
-        plain: whether colour is unwelcome all the same.
+        out: for results; by default standard output.
+        err: for progress and questions; by default standard error.
+        plain: whether to print without colour; by default as NO_COLOR and TERM say.
     """
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, plain: bool | None = None) -> None:
@@ -36,7 +36,7 @@ class Terminal:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal; None where lines may be as long as they are."""
+        """The terminal's columns; None if the output is not a terminal, where lines may have any length."""
         return shutil.get_terminal_size().columns if self.is_terminal else None
 
     def can_print(self, text: str) -> bool:
@@ -47,26 +47,26 @@ class Terminal:
             return False
         return True
 
-    def say(self, text: str = "") -> None:
-        """Print a line; characters that the output does not have become question marks."""
+    def write_line(self, text: str = "") -> None:
+        """Print a line. Characters that the output's encoding lacks become question marks."""
         encoding = self.out.encoding or "utf-8"
         self.out.write(text.encode(encoding, "replace").decode(encoding) + "\n")
         if self.is_terminal:
             self.out.flush()
 
     def style(self, text: str, *styles: Style) -> str:
-        """Return the text in a colour, where there are colours."""
+        """Return the text in these styles, if the output has colour."""
         if not self._coloured or not styles:
             return text
         return f"\x1b[{';'.join(_CODES[style] for style in styles)}m{text}\x1b[0m"
 
 
 class Progress:
-    """A line on standard error that says how far long work has come; only on a terminal.
+    """A line on standard error that shows the progress of long work; only on a terminal.
 
     Args:
-        terminal: where.
-        what: what is being done.
+        terminal: where to print.
+        what: what is counted, such as "series read".
     """
 
     def __init__(self, terminal: Terminal, what: str) -> None:
@@ -85,7 +85,7 @@ class Progress:
             self._err.flush()
 
     def at(self, count: int, total: int | None = None) -> None:
-        """Say how much is done, of how much where that is known."""
+        """Show how much is done, and of how much if that is known."""
         now_s = time.monotonic()
         if self._shown and now_s >= self._next_s:
             self._next_s, self._drawn = now_s + _REDRAW_S, True
@@ -95,13 +95,13 @@ class Progress:
 
 
 def _wants_no_colour() -> bool:
-    """Tell whether colour is unwelcome, whatever output goes to (https://no-color.org)."""
+    """Tell whether the environment asks for output without colour (https://no-color.org)."""
     variables = environment()
     return bool(variables.get("NO_COLOR")) or variables.get("TERM") == "dumb"
 
 
 def printable(text: str) -> str:
-    r"""Show what a terminal would obey instead of print: a label's value may come from anybody.
+    r"""Escape control characters, which a terminal would obey. A label's value may come from any client.
 
     Example:
         >>> printable("red \x1b[31m")

@@ -1,4 +1,4 @@
-"""Settings of the dev server: what it looks for before it fills in the rest."""
+"""Settings of the dev server, which sets the variables that are missing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _TOKEN_SOURCE_VARIABLES = ("METRICS_AUTH_TOKEN_SECRET_ID", "METRICS_AUTH_TOKEN_P
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevSettings:
-    """What the dev server looks for before it fills in the rest; None is what nobody has set.
+    """The settings that the dev server reads before it sets what is missing; None means not set.
 
     Args:
         port: the TCP port of the dev server on the loopback address (`PORT`).
-        enabled: whether metrics are on (`ENABLE_METRICS`); the dev server turns them on unless this says no.
+        enabled: whether metrics are on (`ENABLE_METRICS`); if not set, the dev server turns them on.
         auth_token: the first accepted bearer token (`METRICS_AUTH_TOKEN`).
-        auth_token_source: the variable that says where AWS keeps the token instead.
-        redis_url: the Redis to use instead of a private one, looked up as `Settings` does.
-        database_url: the content's database (`DATABASE_URL`), by default a fresh SQLite file.
-        prometheus_url: the Prometheus that the dashboard asks in place of its own history (`PROMETHEUS_URL`).
+        auth_token_source: the name of the variable that names the token in AWS, if the token is there.
+        redis_url: the Redis to use instead of a private one, from the same variables as in `Settings`.
+        database_url: the database of the content (`DATABASE_URL`); by default a new SQLite file.
+        prometheus_url: the Prometheus that the dashboard queries instead of its own history (`PROMETHEUS_URL`).
 
     Example:
         >>> DevSettings.from_env({"PORT": "4000"}).port
@@ -61,14 +61,14 @@ class DevSettings:
 
 
 def _prometheus_url(url: str) -> str | None:
-    """Refuse an address that can't work, without repeating it: it may hold a login."""
+    """Refuse a malformed address. The error does not repeat it, because it may hold a login."""
     if not url:
         return None
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise SettingsError("PROMETHEUS_URL", "is no URL") from None
+        raise SettingsError("PROMETHEUS_URL", "is not a URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise SettingsError("PROMETHEUS_URL", "must be the base address of a Prometheus, such as http://127.0.0.1:9090")
     return url

@@ -1,4 +1,4 @@
-"""Settings of pushes: the receiver, the login there, and by whose call."""
+"""Settings of pushes: the receiver, the login there, and the secret of the cron that asks for them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from .settings import Environment
 __all__ = ["PushSettings"]
 
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-# What the line of a request and its headers can carry without a second reading.
+# The characters that a request line and a header can carry without encoding.
 _PRINTABLE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSettings:
-    """Where `push_app` sends what a scrape would show.
+    """Where and how `push_app` sends the metrics.
 
     Args:
-        url: the receiver's address, `http://` or `https://`; None while nothing is pushed
+        url: the address of the receiver, `http://` or `https://`; None if nothing is pushed
             (`METRICS_REMOTE_WRITE_URL`).
-        username: of a basic login, at Grafana Cloud the instance's number (`METRICS_REMOTE_WRITE_USERNAME`).
-        password: that goes with it (`METRICS_REMOTE_WRITE_PASSWORD`).
-        token: a bearer token in place of both (`METRICS_REMOTE_WRITE_TOKEN`).
-        labels: what tells this target from others (`METRICS_REMOTE_WRITE_LABELS`, as `job=cms,region=fra1`).
+        username: for basic authentication; at Grafana Cloud the number of the instance
+            (`METRICS_REMOTE_WRITE_USERNAME`).
+        password: for basic authentication (`METRICS_REMOTE_WRITE_PASSWORD`).
+        token: a bearer token instead of username and password (`METRICS_REMOTE_WRITE_TOKEN`).
+        labels: the labels of this target, added to every series (`METRICS_REMOTE_WRITE_LABELS`, such as
+            `job=cms,region=fra1`).
         timeout_ms: milliseconds that one push may take, retries included (`METRICS_REMOTE_WRITE_TIMEOUT_MS`).
-        cron_secret: what whoever calls for a push must present (`CRON_SECRET`).
+        cron_secret: the secret that a request for a push must present (`CRON_SECRET`).
 
     Example:
         >>> PushSettings.from_env({"METRICS_REMOTE_WRITE_LABELS": "job=cms"}).labels
@@ -45,25 +47,27 @@ class PushSettings:
     cron_secret: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what can't work.
+        """Check all values.
 
         Raises:
-            SettingsError: a value is malformed, or one is set without another; the error names its variable.
+            SettingsError: a value is malformed, or another value is missing beside it; the error names the variable.
         """
         if self.url is not None:
             _check_receiver_url("METRICS_REMOTE_WRITE_URL", self.url)
         if self.token and (self.username or self.password):
-            raise SettingsError("METRICS_REMOTE_WRITE_TOKEN", "is set beside a username or password: one login is used")
+            raise SettingsError(
+                "METRICS_REMOTE_WRITE_TOKEN", "is set beside a username or password: set only one of the two logins"
+            )
         for one, other in (("USERNAME", "PASSWORD"), ("PASSWORD", "USERNAME")):
             if getattr(self, one.lower()) and not getattr(self, other.lower()):
                 raise SettingsError(f"METRICS_REMOTE_WRITE_{other}", f"is missing beside METRICS_REMOTE_WRITE_{one}")
         if self.token and not _PRINTABLE.fullmatch(self.token):
             raise SettingsError(
-                "METRICS_REMOTE_WRITE_TOKEN", "has a space, a line break or a letter beyond ASCII in it: paste it again"
+                "METRICS_REMOTE_WRITE_TOKEN", "holds a space, a line break or a character outside ASCII: paste it again"
             )
-        # The colon is what parts it from the password (RFC 7617, section 2).
+        # A colon separates username and password (RFC 7617, section 2).
         if ":" in (self.username or ""):
-            raise SettingsError("METRICS_REMOTE_WRITE_USERNAME", "may hold no colon")
+            raise SettingsError("METRICS_REMOTE_WRITE_USERNAME", "must not hold a colon")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> PushSettings:
@@ -86,21 +90,21 @@ class PushSettings:
 
 
 def _check_receiver_url(variable: str, url: str) -> None:
-    """Refuse an address that can't work, without repeating it: a login may have been put into it."""
+    """Refuse a malformed address. The error does not repeat it, because it may hold a login."""
     try:
         parts = urlsplit(url)
         _ = parts.port
         (parts.hostname or "").encode("idna")
     except ValueError:
-        raise SettingsError(variable, "is no URL") from None
+        raise SettingsError(variable, "is not a URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError(variable, "must be the receiver's whole address, https://... with its path")
+        raise SettingsError(variable, "must be the full address of the receiver, https://... with the path")
     if parts.username is not None or "@" in parts.query or "@" in parts.fragment:
         raise SettingsError(
-            variable, "has a login in it: put that into METRICS_REMOTE_WRITE_USERNAME and METRICS_REMOTE_WRITE_PASSWORD"
+            variable, "holds a login: put that into METRICS_REMOTE_WRITE_USERNAME and METRICS_REMOTE_WRITE_PASSWORD"
         )
     if not _PRINTABLE.fullmatch(url):
-        raise SettingsError(variable, "has a space or a letter beyond ASCII in it: percent-encode them")
+        raise SettingsError(variable, "holds a space or a character outside ASCII: percent-encode them")
 
 
 def _labels(variable: str, text: str) -> dict[str, str]:
@@ -108,10 +112,10 @@ def _labels(variable: str, text: str) -> dict[str, str]:
     for pair in filter(None, map(str.strip, text.split(","))):
         name, _, value = (part.strip() for part in pair.partition("="))
         if not _LABEL_NAME.fullmatch(name) or not value:
-            raise SettingsError(variable, f"must be labels such as job=cms,region=fra1; {pair!r} is none")
+            raise SettingsError(variable, f"must be labels such as job=cms,region=fra1; {pair!r} is not a label")
         if name in labels:
             raise SettingsError(variable, f"has the label {name!r} twice")
         if not value.isprintable():
-            raise SettingsError(variable, f"has something in the label {name!r} that is no text")
+            raise SettingsError(variable, f"holds a control character in the label {name!r}")
         labels[name] = value
     return labels

@@ -1,35 +1,40 @@
-"""Addresses of Redis: of one server, of several nodes of a cluster, or of the sentinels that know where it is."""
+"""Addresses of Redis: one server, several nodes of a cluster, or sentinels that know the server."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from ..errors import SettingsError
 
-__all__ = ["Host", "RedisAddress", "check_redis_url", "read_redis_url"]
+__all__ = ["Host", "RedisAddress", "check_redis_url", "read_redis_url", "without_password"]
 
 Host = tuple[str, int]
 
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _BY_SENTINELS = "+sentinel"
 _PORT, _SENTINEL_PORT = 6379, 26379
-# What may follow the `?` of the address; the rest of redis-py's options are ours to choose.
+# The options that an address may have behind its `?`; the package sets redis-py's other options itself.
 _OPTIONS = frozenset({"db"})
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
-# The login in front of the hosts is for Redis; these are the names that other clients have for the sentinels' own.
+# The login before the hosts is the one for Redis. These options hold the sentinels' login, as in other clients.
 _SENTINEL_LOGIN = ("sentinel_username", "sentinel_password")
+_SHOWN = re.compile(
+    r"(?P<scheme>rediss?(?:\+sentinel)?://|unix://)(?:[^/?#]*@)?"
+    r"(?P<place>[A-Za-z0-9.-]*(?::\d+)?(?:,[A-Za-z0-9.-]+(?::\d+)?)*(?:/[^?#@]*)?)(?:[?#].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """An address, taken apart.
+    """The parts of an address.
 
     Args:
-        url: as redis-py takes it, with the first host: scheme, login, database and options.
-        hosts: all of them.
-        service: the name under which sentinels know the server; empty where the hosts are the server itself.
-        sentinel_url: how sentinels are reached, as redis-py takes it: with a login of their own, and without database.
+        url: the address for redis-py, with the first host only: scheme, login, database and options.
+        hosts: all hosts.
+        service: the name of the server among the sentinels; empty if the hosts are Redis servers.
+        sentinel_url: the address of the first sentinel for redis-py: with the sentinels' login, without database.
     """
 
     url: str = field(repr=False)
@@ -39,10 +44,10 @@ class RedisAddress:
 
 
 def read_redis_url(url: str) -> RedisAddress:
-    """Take an address apart.
+    """Split an address into its parts.
 
     Raises:
-        ValueError: a port is no number, or a host or the service's name is missing.
+        ValueError: a port is not a number, or a host or the name of the service is missing.
 
     Example:
         >>> read_redis_url("redis://user:secret@10.0.0.1:7000,10.0.0.2/0").hosts
@@ -54,7 +59,7 @@ def read_redis_url(url: str) -> RedisAddress:
     scheme, _, rest = url.partition("://")
     if scheme == "unix":
         return RedisAddress(url)
-    # Where nothing of that is found, the place goes on to the end.
+    # `find` returns -1 for a missing mark; the remainder turns that into the end of the text.
     end = min(rest.find(mark) % (len(rest) + 1) for mark in "/?#")
     place, tail = rest[:end], rest[end:]
     login, at, listed = place.rpartition("@")
@@ -70,21 +75,21 @@ def read_redis_url(url: str) -> RedisAddress:
         raise ValueError("the name of the service is missing")
     options = dict(parse_qsl(query, keep_blank_values=True))
     user, password = (quote(options.pop(name, ""), safe="") for name in _SENTINEL_LOGIN)
-    of_both = {name: value for name, value in options.items() if name != "db"}
+    shared_options = {name: value for name, value in options.items() if name != "db"}
     place = f"{user}:{password}@{first}" if user or password else first
     return RedisAddress(
         urlunsplit((scheme, f"{login}{at}{first}", f"/{database}", urlencode(options), fragment)),
         hosts,
         unquote(service),
-        urlunsplit((scheme, place, "", urlencode(of_both), "")),
+        urlunsplit((scheme, place, "", urlencode(shared_options), "")),
     )
 
 
 def check_redis_url(variable: str, url: str) -> None:
-    """Refuse an address that can't work, without repeating it: it holds a password.
+    """Refuse a malformed address. The error does not repeat it, because it may hold a password.
 
     Args:
-        variable: where it comes from.
+        variable: the variable that holds the address.
         url: the address.
 
     Raises:
@@ -98,27 +103,39 @@ def check_redis_url(variable: str, url: str) -> None:
     try:
         parts = urlsplit(read_redis_url(url).url)
         database = parts.path.strip("/") if parts.scheme != "unix" else ""
-        told = urlsplit(url)
-        options = dict(parse_qsl(told.query, keep_blank_values=True))
+        whole = urlsplit(url)
+        options = dict(parse_qsl(whole.query, keep_blank_values=True))
         for number in filter(None, (str(parts.port or ""), database, options.get("db", ""))):
             int(number)
-        if "@" in told.query or told.fragment:
-            # The beginning of such a password would be taken for a host and a port, and its rest be told.
+        if "@" in whole.query or whole.fragment:
+            # The start of such a password would be read as host and port, and the rest would appear in a message.
             raise ValueError("a password with ? or #")  # noqa: TRY301  the same sentence for both
     except ValueError:
         raise SettingsError(
             variable,
-            "is no URL with a number for port and database, or has sentinels without /<service> behind them: "
-            "percent-encode what is special in its password",
+            "is not a URL with numbers as port and database, or names sentinels without /<service>: "
+            "percent-encode special characters in the password",
         ) from None
     known = _OPTIONS | (_TLS_OPTIONS if parts.scheme == "rediss" else frozenset())
-    known |= frozenset(_SENTINEL_LOGIN if told.scheme.endswith(_BY_SENTINELS) else ())
+    known |= frozenset(_SENTINEL_LOGIN if whole.scheme.endswith(_BY_SENTINELS) else ())
     if options.get("ssl_cert_reqs", "required") not in {"none", "optional", "required"}:
         raise SettingsError(variable, "has an option ssl_cert_reqs that is not none, optional or required")
     if unknown := sorted(options.keys() - known):
-        raise SettingsError(
-            variable, f"has an option that is not known here: {unknown[0]!r}; known are {sorted(known)}"
-        )
+        raise SettingsError(variable, f"has the unknown option {unknown[0]!r}; known options are {sorted(known)}")
+
+
+def without_password(redis_url: str) -> str:
+    """Return `redis_url` without its user, password and options.
+
+    Example:
+        >>> without_password("rediss://default:secret@example.com:6379/0")
+        'rediss://example.com:6379/0'
+        >>> without_password("redis+sentinel://:secret@10.0.0.1,10.0.0.2:26380/main")
+        'redis+sentinel://10.0.0.1,10.0.0.2:26380/main'
+    """
+    shown = _SHOWN.fullmatch(redis_url)
+    # A URL of an unknown form may hold its password anywhere.
+    return f"{shown['scheme']}{shown['place']}" if shown else "at the address that is set (not shown)"
 
 
 def _host(text: str, port: int) -> Host:

@@ -1,4 +1,4 @@
-"""What the production server is told by its host."""
+"""Settings of the production server, which its host sets."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .settings import Environment
 
 __all__ = ["ServeSettings"]
 
-# Who may say for whom a request is: whatever has no address of the public internet, such as a host's router.
+# The addresses whose X-Forwarded headers are trusted: all private ones, such as that of a host's router.
 _PRIVATE_NETWORKS = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """How the production server serves.
+    """The settings of the production server.
 
     Args:
         port: the TCP port (`PORT`).
-        workers: how many processes share the work (`WEB_CONCURRENCY`).
-        trusted_proxies: addresses and networks, with commas between them, whose `X-Forwarded-For` and
-            `X-Forwarded-Proto` are believed; `*` is everybody (`FORWARDED_ALLOW_IPS`).
+        workers: the number of processes (`WEB_CONCURRENCY`).
+        trusted_proxies: addresses and networks, separated by commas, whose `X-Forwarded-For` and
+            `X-Forwarded-Proto` headers are trusted; `*` trusts every address (`FORWARDED_ALLOW_IPS`).
 
     Example:
         >>> ServeSettings.from_env({"PORT": "5000", "WEB_CONCURRENCY": "2"}).workers

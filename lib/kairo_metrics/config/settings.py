@@ -1,4 +1,4 @@
-"""Settings: the one place that reads the environment."""
+"""The settings of the package, and the only module that reads the environment."""
 
 from __future__ import annotations
 
@@ -35,23 +35,24 @@ class Settings:
     Args:
         enabled: whether anything is recorded or served (`ENABLE_METRICS`).
         auth_tokens: the accepted bearer tokens; two while rotating (`METRICS_AUTH_TOKEN`).
-        auth_token_secret_id: in their place, the name or ARN of a secret in AWS Secrets Manager
+        auth_token_secret_id: instead of `auth_tokens`, the name or ARN of a secret in AWS Secrets Manager
             (`METRICS_AUTH_TOKEN_SECRET_ID`).
-        auth_token_parameter: in their place, the name or ARN of a parameter in AWS Systems Manager
+        auth_token_parameter: instead of `auth_tokens`, the name or ARN of a parameter in AWS Systems Manager
             (`METRICS_AUTH_TOKEN_PARAMETER`).
         redis_url: `redis://`, `rediss://` or `unix://`, for sentinels `redis+sentinel://` or `rediss+sentinel://`;
-            several hosts have a comma between them (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
-        read_url: the address that scrapes read from, where that is not the one written to (`METRICS_READ_URL`).
+            several hosts are separated by commas (`REDIS_URL`, else `KV_URL`, else `REDIS_TLS_URL`).
+        read_url: the address that scrapes read from, if it differs from `redis_url` (`METRICS_READ_URL`).
         redis_tls_verify: whether the certificate of a `rediss://` server is checked (`METRICS_REDIS_TLS_VERIFY`).
         redis_tls_ca: certificates trusted beside the system's: PEM text, or a file (`METRICS_REDIS_TLS_CA`).
-        namespace: keeps production, preview and development apart (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
-        shards: over how many hash slots the writers are spread (`METRICS_SHARDS`).
-        max_series: series per family before the overflow series takes the rest (`METRICS_MAX_SERIES`).
-        series_ttl_s: seconds after which an untouched series is gone (`METRICS_SERIES_TTL`).
-        instance_lease_s: seconds after which an instance that sent nothing has ended, for gauges that tell instances
-            apart (`METRICS_INSTANCE_LEASE_S`).
+        namespace: separates production, preview and development (`METRICS_NAMESPACE`, else `VERCEL_ENV`).
+        shards: the number of hash slots that the writers are spread over (`METRICS_SHARDS`).
+        max_series: the most series of a family; further ones are counted in its overflow series
+            (`METRICS_MAX_SERIES`).
+        series_ttl_s: seconds after which a series without updates is removed (`METRICS_SERIES_TTL`).
+        instance_lease_s: seconds after which an instance that sent nothing counts as ended, for gauges with a series
+            per instance (`METRICS_INSTANCE_LEASE_S`).
         created_samples: whether the text formats show when each series began, as `_created` samples, which double the
-            series (`METRICS_CREATED_SAMPLES`).
+            samples (`METRICS_CREATED_SAMPLES`).
         flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
         scrape_timeout_ms: milliseconds that one scrape may take (`METRICS_SCRAPE_TIMEOUT_MS`).
 
@@ -78,7 +79,7 @@ class Settings:
     scrape_timeout_ms: int = 10_000
 
     def __post_init__(self) -> None:
-        """Refuse what can't work, whoever said it.
+        """Check all values, whether they come from variables or from code.
 
         Raises:
             SettingsError: a value is malformed; the error names its variable.
@@ -86,9 +87,7 @@ class Settings:
         if not all(isinstance(token, str) and token.strip() for token in self.auth_tokens) or not isinstance(
             self.auth_tokens, tuple
         ):
-            raise SettingsError(
-                "METRICS_AUTH_TOKEN", "has an empty token: put one token, or two with a comma between them"
-            )
+            raise SettingsError("METRICS_AUTH_TOKEN", "has an empty token: set one token, or two separated by a comma")
         _check_token_places(self)
         _check_namespace("METRICS_NAMESPACE", self.namespace)
         for name, (variable, low, high) in _RANGES.items():
@@ -101,7 +100,7 @@ class Settings:
         if self.read_url is not None:
             _check_redis_url("METRICS_READ_URL", self.read_url)
         if self.redis_tls_ca is not None:
-            from .certificates import check_certificates  # of no use to most cold starts
+            from .certificates import check_certificates  # imported late: most cold starts do not need it
 
             check_certificates(self.redis_tls_ca, self.redis_url, verified=self.redis_tls_verify)
 
@@ -133,12 +132,12 @@ class Settings:
 
 
 def environment() -> Mapping[str, str]:
-    """Return the process environment, for commands that look at what is no setting, or at settings one by one."""
+    """Return the process environment, for commands that read variables without building `Settings`."""
     return os.environ
 
 
 def split_tokens(text: str) -> tuple[str, ...]:
-    r"""Return the tokens of a setting: one, or two with a comma between them while one replaces the other.
+    r"""Return the tokens of a setting: one, or two separated by a comma during a rotation.
 
     Example:
         >>> split_tokens("new, old\n")
@@ -148,7 +147,7 @@ def split_tokens(text: str) -> tuple[str, ...]:
 
 
 def _check_token_places(settings: Settings) -> None:
-    """Refuse tokens from two places: one that was forgotten in the other would outlive every rotation."""
+    """Refuse tokens from two places: a token forgotten in one of them would stay valid after every rotation."""
     places = {
         "METRICS_AUTH_TOKEN": settings.auth_tokens,
         "METRICS_AUTH_TOKEN_SECRET_ID": settings.auth_token_secret_id,
@@ -156,7 +155,9 @@ def _check_token_places(settings: Settings) -> None:
     }
     named = [variable for variable, value in places.items() if value]
     if len(named) > 1:
-        raise SettingsError(named[1], f"and {named[0]} are both set: tokens come from one place, so unset one")
+        raise SettingsError(
+            named[1], f"and {named[0]} are both set, but tokens are read from one place: unset one of them"
+        )
 
 
 def _check_namespace(variable: str, namespace: str) -> None:
@@ -165,21 +166,21 @@ def _check_namespace(variable: str, namespace: str) -> None:
 
 
 def _check_redis_url(variable: str, url: str) -> None:
-    """Refuse an address that can't work, without repeating it: it holds a password."""
+    """Refuse a malformed address. The error does not repeat it, because it may hold a password."""
     if not _ORDINARY_REDIS_URL.fullmatch(url):
-        from .redis_url import check_redis_url  # of no use to most cold starts
+        from .redis_url import check_redis_url  # imported late: most cold starts do not need it
 
         check_redis_url(variable, url)
 
 
 class Environment:
-    """Typed look-ups, by default in the process' variables, that name the one whose value is no good."""
+    """Reads variables as typed values, by default from the process environment; an error names the variable."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
 
     def text(self, variable: str) -> str:
-        """Return the stripped value, or the empty string: `vercel env add` keeps a pasted newline."""
+        """Return the value without white space around it, or "": `vercel env add` keeps a pasted newline."""
         return self._environ.get(variable, "").strip()
 
     def flag(self, variable: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whose turn it is to flush: one at a time, whether it is a thread or an event loop."""
+"""A lock for flushes: one at a time, for threads and event loops alike."""
 
 from __future__ import annotations
 
@@ -11,51 +11,50 @@ __all__ = ["FlushLock"]
 
 
 class FlushLock:
-    """A lock that nobody waits for inside an event loop, and that no holder can take to its grave.
+    """A lock that never blocks, and that another flush can have when its holder's lease is over.
 
-    An event loop may be closed, or stopped and never run again, in the midst of a flush. So a turn is lent for a
-    time; when that is over somebody else may have it.
+    An event loop may be closed in the midst of a flush, or stopped and never run again, and then does not release it.
 
     Args:
-        lent_s: for how many seconds.
+        lease_s: seconds for which a holder has the lock.
         clock: a monotonic clock.
 
     Example:
-        >>> turn = FlushLock(lent_s=1.0)
-        >>> mine = turn.take()
-        >>> turn.take() is None
+        >>> lock = FlushLock(lease_s=1.0)
+        >>> holder = lock.acquire()
+        >>> lock.acquire() is None
         True
-        >>> turn.give_back(mine)
-        >>> turn.take() is None
+        >>> lock.release(holder)
+        >>> lock.acquire() is None
         False
     """
 
-    def __init__(self, lent_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lent_s = lent_s
+    def __init__(self, lease_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lease_s = lease_s
         self._clock = clock
         self._guard = threading.Lock()
-        self._taken: object | None = None
+        self._holder: object | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._until_s = 0.0
+        self._expires_s = 0.0
 
-    def take(self, loop: asyncio.AbstractEventLoop | None = None) -> object | None:
-        """Take the turn if it is free, overdue, or lent to an event loop that is closed.
+    def acquire(self, loop: asyncio.AbstractEventLoop | None = None) -> object | None:
+        """Acquire the lock if it is free, if its lease is over, or if the event loop that holds it is closed.
 
         Args:
-            loop: the event loop that it is for; None for a thread.
+            loop: the event loop that flushes; None for a thread.
 
         Returns:
-            what `give_back` asks for, or None: somebody else has it.
+            the holder, for `release`; None if another flush has the lock.
         """
         with self._guard:
             closed = self._loop is not None and self._loop.is_closed()
-            if self._taken is not None and not closed and self._clock() < self._until_s:
+            if self._holder is not None and not closed and self._clock() < self._expires_s:
                 return None
-            self._taken, self._loop, self._until_s = object(), loop, self._clock() + self._lent_s
-            return self._taken
+            self._holder, self._loop, self._expires_s = object(), loop, self._clock() + self._lease_s
+            return self._holder
 
-    def give_back(self, taken: object) -> None:
-        """Free the turn, unless it has gone to somebody else meanwhile."""
+    def release(self, holder: object) -> None:
+        """Release the lock, if this holder still has it."""
         with self._guard:
-            if self._taken is taken:
-                self._taken = None
+            if self._holder is holder:
+                self._holder = None

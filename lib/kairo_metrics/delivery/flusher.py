@@ -1,4 +1,4 @@
-"""Sending what is pending: one flush at a time, within its budget, behind a circuit breaker."""
+"""Sending what is pending: one flush at a time, within a budget, behind a circuit breaker."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
 from ..instruments.recorder import Recorder
+from ..model.moment import CLOCKS, Clocks
 from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
@@ -24,24 +25,24 @@ if TYPE_CHECKING:
 __all__ = ["Flusher"]
 
 _log = logging.getLogger("kairo_metrics")
-# How often a thread or an event loop asks whether the other one's flush is over. Two of a kind never ask.
+# A thread and an event loop can't wait for each other's flush, so they ask for the lock again after so many seconds.
 _POLL_S = 0.002
-# A flush ends with its budget, but for one connection that breaks at its very end and is replaced.
-_LENT_BUDGETS = 3
+# A flush may outlast its budget: if its connection breaks at the very end, it opens another one.
+_BUDGETS_PER_LEASE = 3
 
 
 class Flusher:
     """Delivers the recorder's deltas to the store.
 
-    In an event loop a flush is a task of its own, with its own budget. Requests wait for it, together, for as
-    long as their budgets last; one that is cancelled or has waited long enough does not cut it short.
+    In an event loop a flush is a task with a budget of its own. Requests wait for the same task, each within its own
+    budget. A request that is cancelled, or whose budget is over, does not end the task.
 
     Args:
-        recorder: the deltas.
-        store: where they go.
-        settings: the budget of one flush, and the shards.
-        clocks: monotonic and wall clock.
-        draw: gives a random number below another one.
+        recorder: has the deltas.
+        store: gets them.
+        settings: the budget of one flush, and the number of shards.
+        clocks: a monotonic and a wall clock.
+        draw: returns a random number from 0 up to its argument, which is excluded.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Flusher:
         recorder: Recorder,
         store: Store,
         settings: Settings,
-        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+        clocks: Clocks = CLOCKS,
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self.recorder = recorder
@@ -62,19 +63,19 @@ class Flusher:
         self.forget()
 
     def forget(self) -> None:
-        """Start as a new writer: after a fork, what is unsent or under way is the parent's."""
+        """Start as a new writer: in a forked child, the parent sends what is unsent or on its way."""
         settings = self._settings
         self._outbox = Outbox(self.recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw)
-        self._turn = FlushLock(_LENT_BUDGETS * self._budget_s, self._clock)
+        self._lock = FlushLock(_BUDGETS_PER_LEASE * self._budget_s, self._clock)
         self._breaker = Breaker(self._clock)
         self._settled_epoch = self.recorder.epoch - 1
-        self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+        self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
     @property
     def pending(self) -> bool:
-        """Whether anything is still to be delivered."""
+        """Whether anything is not yet delivered."""
         return self.recorder.pending or self._outbox.unsettled
 
     async def aflush(self) -> None:
@@ -88,19 +89,19 @@ class Flusher:
             await self._load()
         deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch:
-            under_way = self._under_way()
-            flight = under_way or self._start(epoch)
-            landed, _ = await asyncio.wait({flight}, timeout=deadline_s - self._clock())
-            if not landed:
+            running = self._running_flush()
+            flush = running or self._start_flush(epoch)
+            done, _ = await asyncio.wait({flush}, timeout=deadline_s - self._clock())
+            if not done:
                 raise self._too_slow()
-            if under_way is None:  # the failure of one that others had begun says nothing of ours
-                flight.result()
+            if running is None:  # the failure of a flush that began earlier is not raised here: ours comes next
+                flush.result()
 
     async def after_response(self) -> None:
-        """Flush for a request that has its answer: within the budget, and without raising.
+        """Flush for a request that has its response: within the budget, and without an error.
 
-        While the store is away requests do not try it one by one: the breaker decides when one may, and a
-        timer stands in for the request that may never come. A request that is cancelled is flushed, too.
+        While the store is away, the breaker decides which request may try it, and a timer flushes if no further
+        request comes. A cancelled request is flushed, too.
         """
         cancelled: asyncio.CancelledError | None = None
         epoch = self._open_epoch()
@@ -111,24 +112,24 @@ class Flusher:
                 cancelled = err
         deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch and not self._breaker.pause_s() and self._clock() < deadline_s:
-            flight = self._under_way() or self._start(epoch)
+            flush = self._running_flush() or self._start_flush(epoch)
             try:
-                await asyncio.wait({flight}, timeout=deadline_s - self._clock())
+                await asyncio.wait({flush}, timeout=deadline_s - self._clock())
             except asyncio.CancelledError as err:
                 if cancelled is not None:
-                    break  # whoever insists does not want to wait; the flush goes on without us
+                    break  # cancelled a second time, the request does not wait; the flush goes on
                 cancelled = err
-            if flight.done() and flight.cancelled():
+            if flush.done() and flush.cancelled():
                 break  # the event loop is shutting down
         if self._breaker.pause_s() and self.pending:
             self._retry_later()
-        elif under_way := self._under_way():
-            under_way.add_done_callback(self._retry_again)  # it outlasts this request, and may still fail
+        elif running := self._running_flush():
+            running.add_done_callback(self._retry_after_failure)  # it outlasts this request, and may still fail
         if cancelled is not None:
             raise cancelled
 
     def flush(self) -> None:
-        """Do as `aflush`, blocking the thread; in async code `aflush` is the one to use.
+        """Do the same as `aflush`, and block the thread; async code uses `aflush`.
 
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
@@ -140,8 +141,8 @@ class Flusher:
         while self._settled_epoch < epoch:
             if self._clock() >= deadline_s:
                 raise self._too_slow()
-            taken = self._turn.take()
-            if taken is None:
+            holder = self._lock.acquire()
+            if holder is None:
                 time.sleep(_POLL_S)
                 continue
             try:
@@ -152,17 +153,17 @@ class Flusher:
                 self._fail(err)
                 raise
             finally:
-                self._turn.give_back(taken)
+                self._lock.release(holder)
 
     def _open_epoch(self) -> int:
-        """Return the epoch that takes what is recorded by now."""
+        """Sample the followers, and return the epoch after whose end everything recorded by now is sealed."""
         self.recorder.sample_followers()
         return self.recorder.open_epoch()
 
     async def _load(self) -> None:
-        """Have the store import what it needs, before a budget begins: on a slow instance it alone outlasts one.
+        """Import what the store needs, before the budget begins: on a slow instance the import takes longer than one.
 
-        In a thread, for other requests go on meanwhile; and once, however many wait for it.
+        A thread does it, so that other requests go on. It is done once, also if many requests wait for it.
         """
         if self._store.is_loaded:
             return
@@ -171,27 +172,27 @@ class Flusher:
         loading = self._loads.get(loop)
         if loading is None or loading.done():
             loading = self._loads[loop] = loop.create_task(asyncio.to_thread(self._store.load), context=Context())
-            loading.add_done_callback(_look_at)
+            loading.add_done_callback(_retrieve_exception)
         await asyncio.wait({loading})
 
-    def _under_way(self) -> asyncio.Task[None] | None:
-        """Return the flush of this event loop that is under way."""
-        flight = self._flights.get(asyncio.get_running_loop())
-        return None if flight is None or flight.done() else flight
+    def _running_flush(self) -> asyncio.Task[None] | None:
+        """Return the flush of this event loop that is running."""
+        flush = self._flushes.get(asyncio.get_running_loop())
+        return None if flush is None or flush.done() else flush
 
-    def _start(self, epoch: int) -> asyncio.Task[None]:
+    def _start_flush(self, epoch: int) -> asyncio.Task[None]:
         loop = asyncio.get_running_loop()
-        _forget_closed(self._flights)
-        # In a context of its own: it carries the deltas of many requests, not the trace of the one that started it.
-        flight = self._flights[loop] = loop.create_task(self._fly(loop, epoch), context=Context())
-        # Everybody may have stopped waiting when it fails; the breaker and the log know.
-        flight.add_done_callback(_look_at)
-        return flight
+        _forget_closed(self._flushes)
+        # An empty context: it sends the deltas of many requests, so it has not the trace of the one that started it.
+        flush = self._flushes[loop] = loop.create_task(self._flush_in_loop(loop, epoch), context=Context())
+        # It may fail when no request waits for it any more; the breaker and the log have the failure.
+        flush.add_done_callback(_retrieve_exception)
+        return flush
 
-    async def _fly(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
+    async def _flush_in_loop(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
         await self._load()
         deadline_s = self._clock() + self._budget_s
-        while (taken := self._turn.take(loop)) is None:
+        while (holder := self._lock.acquire(loop)) is None:
             if self._clock() > deadline_s:
                 raise self._too_slow()
             await asyncio.sleep(_POLL_S)
@@ -208,16 +209,16 @@ class Flusher:
             raise
         except Exception as err:
             if loop.is_closed():
-                return  # it was closed in the midst of this, and there is nobody left to tell
-            # Whatever it is, it must not reach the request that has had its answer.
-            _log.exception("the flush failed in a way that it should not")
+                return  # it was closed in the midst of the flush: nothing waits for the outcome
+            # An error that is not expected must not reach a request that has its response.
+            _log.exception("the flush failed with an unexpected error")
             self._breaker.fail()
             raise StoreUnavailable(f"the flush failed: {err!r}") from err
         finally:
-            self._turn.give_back(taken)
+            self._lock.release(holder)
 
     def _deliver(self, epoch: int) -> CommandFlow[None]:
-        """Send batch after batch until the epoch is settled; what comes in meanwhile is the next flush's."""
+        """Send batch after batch until the epoch is settled; the next flush sends what is recorded meanwhile."""
         while self._settled_epoch < epoch:
             batch = self._outbox.next()
             if batch is None:
@@ -230,7 +231,7 @@ class Flusher:
                     self._outbox.mark_sent(batch)
                 raise
             except GeneratorExit:
-                # The budget ran out, or the loop was closed, while the reply was due.
+                # The budget was over, or the event loop was closed, before the reply came.
                 self._outbox.mark_sent(batch)
                 raise
             self._outbox.settle(batch, verdict)
@@ -253,17 +254,18 @@ class Flusher:
     def _retry(self, loop: asyncio.AbstractEventLoop) -> None:
         self._retries.pop(loop, None)
         if self._breaker.pause_s():
-            self._retry_later()  # a request has tried meanwhile
+            self._retry_later()  # a request has tried meanwhile, and failed
         elif self.pending:
-            flight = self._under_way() or self._start(self.recorder.open_epoch())
-            flight.add_done_callback(self._retry_again)
+            flush = self._running_flush() or self._start_flush(self.recorder.open_epoch())
+            flush.add_done_callback(self._retry_after_failure)
 
-    def _retry_again(self, _flight: asyncio.Task[None]) -> None:
+    def _retry_after_failure(self, _flush: asyncio.Task[None]) -> None:
         if self._breaker.pause_s() and self.pending:
             self._retry_later()
 
 
-def _look_at(task: asyncio.Task[None]) -> None:
+def _retrieve_exception(task: asyncio.Task[None]) -> None:
+    """Take the exception, which asyncio would log otherwise."""
     if not task.cancelled():
         task.exception()
 

@@ -1,10 +1,9 @@
-"""An instance's batches: numbered, in order, kept until the store has them, and a while longer."""
+"""An instance's batches: numbered, in order, and kept until the store has them and for a while after."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -15,30 +14,31 @@ from ..instruments.adoption import unit_of
 from ..instruments.recorder import Recorder
 from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED
+from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from ..store.apply_batch import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
 
 _log = logging.getLogger("kairo_metrics")
-# Acknowledged batches kept for a store that turns out to have lost them.
+# So many acknowledged batches are kept, to be sent again if the store loses them.
 _KEPT = 64
-# And of so many before them, how much was in them: minutes of a busy instance, as far as a snapshot may be behind.
+# Of so many batches before those the weights are kept: on a busy instance minutes, as far as a snapshot may be behind.
 _FORGOTTEN = 8_192
-# A writer that was silent for half its lease takes a new id: the server's clock may be ahead of ours.
+# A writer that was silent for half its lease takes a new id. Half, because the server's clock may be ahead of ours.
 _LONGEST_SILENCE_S = WRITER_LEASE_S / 2
-# An instance in use tells what it holds again in this share of its lease: so much the lease may seem too short.
+# An instance renews its own values when this share of their lease is over.
 _SHARE_OF_LEASE = 0.1
 
 
 class Outbox:
-    """Seals batches, hands out the next one to send, and learns from the store's verdict.
+    """Seals batches, returns the one to send next, and acts on the store's verdict.
 
     Args:
-        recorder: where the deltas come from.
-        shards: an instance picks one of so many.
-        instance_lease_s: seconds after which the store forgets what an instance holds, unless it is told again.
-        clocks: monotonic and wall clock; a frozen instance may miss time on the first.
-        draw: gives a random number below another one; of it ids and shards are made.
+        recorder: has the deltas.
+        shards: how many there are; an instance writes to one of them.
+        instance_lease_s: seconds after which the store ends an instance's own values that were not renewed.
+        clocks: a monotonic and a wall clock.
+        draw: returns a random number from 0 up to its argument, which is excluded; for ids and the shard.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Outbox:
         recorder: Recorder,
         shards: int,
         instance_lease_s: int = 300,
-        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.monotonic, time.time),
+        clocks: Clocks = CLOCKS,
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._recorder = recorder
@@ -57,9 +57,9 @@ class Outbox:
         self._instance = ""
         self._unsettled: deque[Batch] = deque()
         self._kept: deque[Batch] = deque(maxlen=_KEPT)
-        # Weights by family of what is kept no longer: if the store loses it, so much is lost.
+        # The weights, by family, of batches that are not kept any more: so much is lost if the store loses them.
         self._forgotten: deque[tuple[int, tuple[tuple[str, float], ...]]] = deque(maxlen=_FORGOTTEN)
-        # The same of all before those together: it is what a store loses that comes up empty.
+        # The sum of the weights of all batches before those: it is lost, too, if the store comes up empty.
         self._older: defaultdict[str, float] = defaultdict(float)
         self._announced: set[str] = set()
         self._full: set[str] = set()
@@ -70,20 +70,20 @@ class Outbox:
     def writer(self) -> Writer:
         """The identity under which batches are sent.
 
-        It is drawn when the first batch is: a snapshot of a loaded instance may be started many times.
+        It is drawn with the first batch: a platform may start many instances from a snapshot of a loaded one.
         """
         if self._writer is None:
             self._start_writer()
         return cast(Writer, self._writer)
 
     def _start_writer(self) -> None:
-        # It stays with its shard: that is the one whose state it knows.
+        # A new writer keeps the shard: its state is the one that this instance knows.
         shard = self._writer.shard if self._writer else self._draw(self._shards)
         self._writer = Writer(self._id(), shard)
         self._last_seq = 0
         self._sent_seq = 0
         self._early_seq = 0
-        self._heard_at = self._asked_at = self._now()
+        self._confirmed_at = self._asked_at = self._now()
         self._kept.clear()
         self._forgotten.clear()
         self._older.clear()
@@ -92,17 +92,12 @@ class Outbox:
     def _id(self) -> str:
         return f"{self._draw(1 << 64):016x}"
 
-    def _now(self) -> tuple[float, float]:
-        monotonic, wall = self._clocks
-        return monotonic(), wall()
-
-    def _since(self, moment: tuple[float, float]) -> float:
-        """Return the seconds since then, by the clock that says more."""
-        return max(now - then for now, then in zip(self._now(), moment, strict=True))
+    def _now(self) -> Moment:
+        return Moment.read(self._clocks)
 
     @property
     def unsettled(self) -> bool:
-        """Whether a sealed batch waits for its verdict."""
+        """Whether a sealed batch has no verdict yet."""
         return bool(self._unsettled)
 
     def next(self) -> Batch | None:
@@ -118,32 +113,32 @@ class Outbox:
     def mark_sent(self, batch: Batch) -> None:
         """Remember that the store may have applied the batch."""
         self._sent_seq = max(self._sent_seq, batch.seq)
-        self._doubt_the_one_behind(batch)
+        self._mark_early_copy_sent(batch)
 
-    def _doubt_the_one_behind(self, batch: Batch) -> None:
-        """One was sent too early. A copy of it may be under way, and is not too early once this one is applied."""
+    def _mark_early_copy_sent(self, batch: Batch) -> None:
+        """If the next batch was sent too early, remember that a copy of it may be applied after this one."""
         if batch.seq == self._early_seq - 1:
             self._sent_seq = max(self._sent_seq, self._early_seq)
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
-        """Take in what the store said of the first unsettled batch; of another one it is no news."""
+        """Act on the store's verdict on the first unsettled batch; a verdict on another batch changes nothing."""
         if not self._unsettled or self._unsettled[0] is not batch:
             return
-        # The answer may be as old as the question: an instance can be frozen while it waits.
-        self._heard_at = self._asked_at
+        # The verdict may be as old as the request: an instance can be frozen while it waits.
+        self._confirmed_at = self._asked_at
         match verdict:
             case Applied() | Duplicate():
                 self._unsettled.popleft()
                 self._keep(batch)
-                self._doubt_the_one_behind(batch)
+                self._mark_early_copy_sent(batch)
                 self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
                 self._state = verdict.state
                 if isinstance(verdict, Duplicate):
                     self._count("duplicate")
                 else:
-                    self._tell_overflow(batch, verdict.overflowed)
-            case Gap(1, state) if self._goes_on_as(state):
-                # Our record is gone and the state is not: it was evicted. Sent again, batches would count twice.
+                    self._log_overflow(batch, verdict.overflowed)
+            case Gap(1, state) if self._continues_as(state):
+                # The state is there and our record is not: it was evicted. Batches sent again would count twice.
                 self._change_writer()
             case Gap(expected):
                 self._early_seq = batch.seq
@@ -160,19 +155,19 @@ class Outbox:
         if not self._recorder.pending:
             return
         if not self._instance:
-            # Drawn now and not before: a snapshot of a loaded instance may be started many times.
+            # Not drawn before: a platform may start many instances from a snapshot of a loaded one.
             self._instance, self._renewed_at = self._id(), self._now()
-        if self._since(self._renewed_at) >= self._renewal_s:
+        if elapsed_s(self._renewed_at, self._now()) >= self._renewal_s:
             self._recorder.renew()
             self._renewed_at = self._now()
-        # A batch carries its own acknowledgement: it is counted exactly when it is applied.
+        # A batch counts itself: it is counted exactly if it is applied.
         self._count("applied")
         self._last_seq += 1
         batch = replace(self._recorder.seal(self._last_seq, self._instance), known=self._state)
         self._unsettled.append(self._described(batch))
 
     def _described(self, batch: Batch) -> Batch:
-        """Announce the families that the store has not been told of by this writer."""
+        """Add the metadata of the families that this writer has not announced."""
         families = list(batch.families)
         if not any(delta.schema == OVERFLOWED for delta in families):
             families.append(FamilyDelta(OVERFLOWED, (), 0.0))
@@ -187,12 +182,12 @@ class Outbox:
             ),
         )
 
-    def _tell_overflow(self, batch: Batch, positions: Iterable[int]) -> None:
-        """Log, once for each family, that the store or this instance has no room for more label sets."""
+    def _log_overflow(self, batch: Batch, positions: Iterable[int]) -> None:
+        """Log, once for each family, that it has more label sets than the store or this instance takes."""
         full = [batch.families[position].schema.name for position in positions]
         for delta in batch.families:
             if delta.series and delta.schema is OVERFLOWED:
-                from ..model.labels import labels_of  # of no use to a cold start
+                from ..model.labels import labels_of  # a cold start does without
 
                 full += [labels_of(text)["family"] for text, _ in delta.series]
         for family in full:
@@ -200,13 +195,13 @@ class Outbox:
                 continue
             self._full.add(family)
             _log.warning(
-                "metric %s has more label sets than METRICS_MAX_SERIES, or longer ones than are meant: the rest is "
-                "counted together as __overflow__; take out the label whose values clients choose, or raise the limit",
+                "metric %s has more label sets than METRICS_MAX_SERIES, or too long ones: the rest is counted "
+                "together as __overflow__; take out the label whose values clients choose, or raise the limit",
                 family,
             )
 
-    def _goes_on_as(self, state: State) -> bool:
-        """Tell whether it is the state that we know, or what became of it."""
+    def _continues_as(self, state: State) -> bool:
+        """Return whether a state is the one that we know, with no fewer batches."""
         known = self._state
         return bool(known.incarnation) and state.incarnation == known.incarnation and state.batches >= known.batches
 
@@ -218,12 +213,12 @@ class Outbox:
                     self._older[family] += weight
             weights = tuple(_weights(oldest.families))
             if self._forgotten and self._forgotten[-1][1] == weights:
-                weights = self._forgotten[-1][1]  # batches of one request are alike, and share the room
+                weights = self._forgotten[-1][1]  # requests make equal batches; equal weights are kept once
             self._forgotten.append((oldest.seq, weights))
         self._kept.append(batch)
 
     def _close_gap(self, expected: int) -> None:
-        """The store has lost acknowledged batches: send again those that are still here."""
+        """Send again the acknowledged batches that the store has lost, and count those that are not kept any more."""
         held = [*self._kept, *self._unsettled]
         missing = held[0].seq - expected
         if missing > 0:
@@ -231,33 +226,33 @@ class Outbox:
             self._count_lost(weights for seq, weights in self._forgotten if seq >= expected)
             if expected == 1:
                 self._count_lost([self._older.items()])
-        again = [replace(batch, known=self._state, replaces=1) for batch in self._kept if batch.seq >= expected]
-        self._count("replayed", len(again))
-        if again:
-            again[0] = replace(again[0], replaces=1 + max(0, missing))
-        again += self._unsettled
-        if missing > 0 or self._is_silent_too_long():
-            # Under the old id batches are missing, or its record will be by the time they arrive.
+        resent = [replace(batch, known=self._state, replaces=1) for batch in self._kept if batch.seq >= expected]
+        self._count("replayed", len(resent))
+        if resent:
+            resent[0] = replace(resent[0], replaces=1 + max(0, missing))
+        resent += self._unsettled
+        if missing > 0 or self._was_silent_too_long():
+            # The old id can't go on: it has a gap, or the store may drop its record before these batches arrive.
             self._start_writer()
-            self._renumber(again)
+            self._renumber(resent)
             return
         self._kept = deque((batch for batch in held if batch.seq < expected), maxlen=_KEPT)
-        self._unsettled = deque(again)
+        self._unsettled = deque(resent)
 
     def _replace_expired_writer(self) -> None:
-        """Start anew when the store may have forgotten our number: it could no longer tell a duplicate."""
-        if self._is_silent_too_long():
+        """Take a new id if the store may have dropped our record: without it, it can't recognise a duplicate."""
+        if self._was_silent_too_long():
             self._change_writer()
 
-    def _is_silent_too_long(self) -> bool:
-        return self._since(self._heard_at) >= _LONGEST_SILENCE_S
+    def _was_silent_too_long(self) -> bool:
+        return elapsed_s(self._confirmed_at, self._now()) >= _LONGEST_SILENCE_S
 
     def _change_writer(self) -> None:
-        """Go on under a new id with what certainly was never applied."""
+        """Take a new id, and keep of the unsettled batches those that certainly were not applied."""
         unsent = [batch for batch in self._unsettled if batch.seq > self._sent_seq]
         doubtful = [batch for batch in self._unsettled if batch.seq <= self._sent_seq]
         if doubtful:
-            # They may have been applied. Sent under a new number they would count twice.
+            # They may have been applied. Sent again under another id they would count twice.
             self._count("lost", len(doubtful))
             self._count_lost(_weights(batch.families) for batch in doubtful)
         self._start_writer()
@@ -271,7 +266,7 @@ class Outbox:
         with self._recorder.lock:
             for family, weight in chain.from_iterable(losses):
                 if weight:
-                    self._recorder.lose(family, weight)
+                    self._recorder.count_lost(family, weight)
 
     def _count(self, outcome: str, batches: int = 1) -> None:
         if batches:
@@ -280,11 +275,11 @@ class Outbox:
 
 
 def _weights(families: Iterable[FamilyDelta]) -> Iterator[tuple[str, float]]:
-    from ..model.labels import labels_of  # of no use to a cold start
+    from ..model.labels import labels_of  # a cold start does without
 
     for delta in families:
         if delta.schema == LOST:
-            # What told of losses does not arrive itself: they are told again.
+            # The batch that counted these losses is lost itself, so they are counted again.
             for text, amounts in delta.series:
                 yield labels_of(text)["family"], float(amounts.split()[1])
         else:

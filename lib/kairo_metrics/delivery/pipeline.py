@@ -1,4 +1,4 @@
-"""The process's one way from its instruments to the store."""
+"""The process's one pipeline: from its instruments, through a flusher, to the store."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from ..config.settings import Settings
 from ..errors import KairoError
-from ..instruments.adoption import adopt
-from ..instruments.children import bound
+from ..instruments.adoption import SETUP_LOCK, adopt
+from ..instruments.catalogue import catalogue
+from ..instruments.children import limit_children
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
@@ -24,7 +25,7 @@ __all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings",
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A store, and the flusher that brings this process's deltas there."""
+    """A store, and the flusher that delivers this process's deltas to it."""
 
     settings: Settings
     store: Store
@@ -39,31 +40,33 @@ def open_pipeline(
 ) -> Pipeline | None:
     """Return the process's pipeline, opened on first use; None while metrics are not enabled.
 
-    A process has one set of instruments, so it has one pipeline: asking again with the same settings gives
-    the same one. Instruments that exist are adopted. Nothing is sent or connected here.
+    A process has one set of instruments, so it has one pipeline: later calls with the same settings return it again,
+    from any thread. Each call adopts the instruments that exist. It sends nothing and connects to nothing.
 
     Args:
-        settings: by default read from the environment, or those of the open pipeline.
+        settings: by default those of the open pipeline, else those of the environment.
         store: by default Redis, as the settings say.
-        registries: whose instruments are adopted, beside the default registry's.
+        registries: those whose instruments are adopted; the default registry always is.
 
     Raises:
         KairoError: another pipeline is open in this process.
         SettingsError: a variable of the environment is malformed.
+        ValueError: the program has registered a metric with the name of one in the catalogue.
     """
-    opened = _opened.get("pipeline")
-    settings = settings or current_settings()
-    if not settings.enabled:
-        return None
-    if opened is None:
-        store = store or RedisStore(settings)
-        opened = _opened["pipeline"] = Pipeline(settings, store, Flusher(RECORDER, store, settings))
-        _restart_after_fork(opened)
-    elif opened.settings != settings or store not in {None, opened.store}:
-        raise KairoError("metrics are already recorded in this process with other settings; give the same ones")
-    bound(settings.max_series, settings.series_ttl_s)
-    adopt(REGISTRY, *registries)
-    return opened
+    with SETUP_LOCK:
+        opened = _opened.get("pipeline")
+        settings = settings or current_settings()
+        if not settings.enabled:
+            return None
+        if opened and (opened.settings != settings or store not in {None, opened.store}):
+            raise KairoError("metrics are already recorded in this process with other settings; give the same ones")
+        limit_children(settings.max_series, settings.series_ttl_s)
+        adopt(REGISTRY, *registries)
+        catalogue()
+        if opened is None:
+            store = store or RedisStore(settings)
+            opened = _opened.setdefault("pipeline", Pipeline(settings, store, Flusher(RECORDER, store, settings)))
+        return opened
 
 
 def current_settings() -> Settings:
@@ -83,16 +86,17 @@ def current_pipeline() -> Pipeline | None:
 
 def close_pipeline() -> None:
     """Forget the pipeline, so that the next one may have other settings; what is pending stays recorded."""
-    _opened.clear()
+    with SETUP_LOCK:
+        _opened.clear()
 
 
-def _restart_after_fork(pipeline: Pipeline) -> None:
-    """Make a forked child a writer of its own: what its parent has not sent is the parent's to send."""
-
-    def restart() -> None:
+def _restart_in_forked_child() -> None:
+    """Make a forked child a new writer: the parent sends what it has not sent yet."""
+    if opened := _opened.get("pipeline"):
         RECORDER.forget()
-        pipeline.flusher.forget()
-        if isinstance(pipeline.store, RedisStore):
-            pipeline.store.forget_connections()
+        opened.flusher.forget()
+        if isinstance(opened.store, RedisStore):
+            opened.store.forget_connections()
 
-    os.register_at_fork(after_in_child=restart)
+
+os.register_at_fork(after_in_child=_restart_in_forked_child)

@@ -1,1 +1,1 @@
-"""The dev server behind make run: api/ on one port, a private Redis, and the dashboard."""
+"""The dev server of `make run`: serves api/ on one port, with a private Redis and the dashboard."""

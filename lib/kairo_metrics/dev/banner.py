@@ -1,38 +1,34 @@
-"""What the dev server prints when it is up: the addresses, the token, and lines ready to paste."""
+"""The text that the dev server prints at its start: addresses, the token, and lines to paste."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable
 
 from ..config.dev_settings import DevSettings
+from ..config.redis_url import without_password
 from ..hosting.function import Function
 from ..hosting.rewrites import VercelJson
 from .dashboard.app import PREFIX
 
-__all__ = ["banner", "scrape_config", "without_password"]
+__all__ = ["banner", "scrape_config"]
 
 _METRICS_PATH = "/api/metrics"
 _PRIVATE = " (private: it ends with this server)"
-_REDIS_URL = re.compile(
-    r"(?P<scheme>rediss?(?:\+sentinel)?://|unix://)(?:[^/?#]*@)?"
-    r"(?P<place>[A-Za-z0-9.-]*(?::\d+)?(?:,[A-Za-z0-9.-]+(?::\d+)?)*(?:/[^?#@]*)?)(?:[?#].*)?"
-)
 
 
 def banner(
     settings: DevSettings, functions: Iterable[Function], vercel: VercelJson, *, own_redis: bool, dashboard: str = ""
 ) -> str:
-    """Return the text; it shows the token, which is there to be pasted, and never a password of Redis.
+    """Return the text. It shows the token, so that it can be pasted, and never the password of Redis.
 
     Args:
-        settings: the complete settings: nothing in them is None, but for one of token and token source.
-        functions: what is served.
-        vercel: the rewrites that lead to them.
+        settings: the complete settings: only the token or its source is None, and perhaps the Prometheus.
+        functions: the functions that are served.
+        vercel: the rewrites to them.
         own_redis: whether the Redis is private to this server.
-        dashboard: where the numbers of the dashboard come from; empty if there is none.
+        dashboard: where the dashboard gets its data; empty if there is no dashboard.
     """
     base = f"http://127.0.0.1:{settings.port}"
     served = [(function.path, str(function.file)) for function in functions]
@@ -46,7 +42,7 @@ def banner(
         f"  Redis  {without_password(settings.redis_url or '')}{_PRIVATE if own_redis else ''}",
     ]
     if not settings.enabled:
-        lines += ["  Metrics are off: ENABLE_METRICS says so."]
+        lines += ["  Metrics are off, because ENABLE_METRICS is false."]
     elif any(path == _METRICS_PATH for path, _ in served):
         token = settings.auth_token or f"<the token of {settings.auth_token_source}>"
         header = shlex.quote(f"Authorization: Bearer {token}")
@@ -63,7 +59,7 @@ def banner(
 
 def scrape_config(port: int, token: str) -> str:
     """Return the entry for `scrape_configs` that makes Prometheus scrape this server."""
-    # A string of JSON is one of YAML too, whatever is in the token.
+    # A JSON string is also a YAML string, with any characters in the token.
     return f"""\
   - job_name: kairo-cms-development
     metrics_path: {_METRICS_PATH}
@@ -75,17 +71,3 @@ def scrape_config(port: int, token: str) -> str:
       credentials: {json.dumps(token)}
     scrape_interval: 30s
     scrape_timeout: 10s"""
-
-
-def without_password(redis_url: str) -> str:
-    """Return `redis_url` without its user, password and options.
-
-    Example:
-        >>> without_password("rediss://default:secret@example.com:6379/0")
-        'rediss://example.com:6379/0'
-        >>> without_password("redis+sentinel://:secret@10.0.0.1,10.0.0.2:26380/main")
-        'redis+sentinel://10.0.0.1,10.0.0.2:26380/main'
-    """
-    shown = _REDIS_URL.fullmatch(redis_url)
-    # A URL of an unknown shape may hold its password anywhere.
-    return f"{shown['scheme']}{shown['place']}" if shown else "at the address that is set (not shown)"

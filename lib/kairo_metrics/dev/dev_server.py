@@ -1,4 +1,4 @@
-"""The dev server's process: its Redis, its functions, uvicorn, and a clean end."""
+"""The process of the dev server: starts its Redis, serves the functions with uvicorn, and cleans up at its end."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
     Args:
         root: the project's folder, with `api/` and perhaps `vercel.json`.
         port: the TCP port on 127.0.0.1; None takes it from `PORT`.
-        with_parent: also end with the process that started this one.
+        with_parent: also end when the process that started this one ends.
 
     Raises:
         SettingsError: an environment variable is malformed.
         DevError: there is no Redis or uvicorn to start.
         HostingError: the port is taken, or a function can't be imported.
-        SystemExit: a signal asked for the end.
+        SystemExit: a signal ended the server.
     """
     if importlib.util.find_spec("uvicorn") is None:
         raise DevError("The dev server needs uvicorn: pip install 'kairo-metrics[dev]'.")
@@ -58,7 +58,7 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
     if port is not None:
         os.environ["PORT"] = str(port)
     for settings_of in (Settings, PushSettings):
-        settings_of.from_env()  # refused now, rather than by each function in its own words
+        settings_of.from_env()  # so that a malformed variable is one error now, and not one in each function
     _end_on_signals()
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(_HOST, DevSettings.from_env().port))
@@ -67,29 +67,29 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
         settings = DevSettings.from_env()
         app = FunctionsApp(project.functions, project.vercel, lists_functions=True)
         dashboard = mount(app, Path(), settings, project.functions, own_redis=own_redis)
-        told = dashboard.told if dashboard else ""
-        _say(banner(settings, project.functions, project.vercel, own_redis=own_redis, dashboard=told))
+        source = dashboard.source_name if dashboard else ""
+        _print(banner(settings, project.functions, project.vercel, own_redis=own_redis, dashboard=source))
         asyncio.run(_serve(dashboard or app, project.functions, listener, parent))
 
 
 def _end_on_signals() -> None:
-    """Let every ending signal unwind the stack, so that Redis and the folders go."""
+    """Turn every ending signal into SystemExit, so that Redis is ended and the temporary folders are removed."""
 
     def end(_signal: int, _frame: object) -> None:
-        # A second signal must not interrupt the cleaning up, which takes bounded time.
+        # A second signal must not interrupt the clean-up, which takes bounded time.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         raise SystemExit(0)
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup: then it stays so
-        # uvicorn knows how to end on SIGTERM while requests are running; it does not listen to SIGHUP.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores the signal, and it stays ignored
+        # uvicorn handles SIGTERM while requests are running, but not SIGHUP.
         signal.signal(signal.SIGHUP, lambda _signal, _frame: signal.raise_signal(signal.SIGTERM))
 
 
 def _complete_environment(stack: contextlib.ExitStack) -> bool:
-    """Set what the functions need and nobody has set; tell whether that took a Redis of our own."""
+    """Set the variables that the functions need and that are missing; return whether that started a private Redis."""
     settings = DevSettings.from_env()
     if settings.enabled is None:
         os.environ["ENABLE_METRICS"] = "true"
@@ -106,7 +106,7 @@ def _complete_environment(stack: contextlib.ExitStack) -> bool:
 def _load_project(root: Path) -> Project:
     project = Project.load(root)
     for file in project.others:
-        _say(f"{file} defines neither app nor application: it is no function.")
+        _print(f"{file} defines neither app nor application, so it is not a function.")
     return project
 
 
@@ -118,12 +118,12 @@ async def _serve(
     ready = False
 
     async def every_second() -> None:
-        # uvicorn calls this once it serves, and then every second.
+        # uvicorn calls this when it starts to serve, and then every second.
         nonlocal ready
         if not ready:
-            _say("Ready. Ctrl-C ends it.")
+            _print("Ready. Ctrl-C ends it.")
             ready = True
-        if parent is not None and parent.is_leaving():
+        if parent is not None and parent.is_ending():
             server.should_exit = True
 
     config = uvicorn.Config(
@@ -141,9 +141,9 @@ async def _serve(
 
 
 def _log_config(default: dict[str, Any]) -> dict[str, Any]:
-    """Return uvicorn's logging without its notes on starting and stopping: requests and errors remain.
+    """Return uvicorn's log configuration without its lines about start and end: requests and errors remain.
 
-    The page of the dashboard asks many questions every few seconds; those are no requests of the user's.
+    The requests of the dashboard are left out too: it sends many every few seconds.
     """
     config = copy.deepcopy(default)
     config["filters"] = {"functions": {"()": _WithoutDashboard}}
@@ -153,7 +153,7 @@ def _log_config(default: dict[str, Any]) -> dict[str, Any]:
 
 
 class _WithoutDashboard(logging.Filter):
-    """Leaves out the requests of the dashboard's page."""
+    """Drops the log lines for requests to the dashboard."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         # uvicorn's arguments: client, method, path, version, status.
@@ -161,7 +161,7 @@ class _WithoutDashboard(logging.Filter):
         return not str(path).startswith(f"{PREFIX}/")
 
 
-def _say(text: str) -> None:
-    # Flushed at once: who reads us through a pipe waits for these lines.
+def _print(text: str) -> None:
+    # Flushed, because a program that reads these lines through a pipe waits for them.
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

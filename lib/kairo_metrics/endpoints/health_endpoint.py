@@ -1,4 +1,4 @@
-"""The `/api/health` ASGI app: alive, and on request whether the store answers."""
+"""The `/api/health` ASGI app: whether the function is alive and, if asked, whether the store answers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ __all__ = ["health_app"]
 
 
 def health_app(settings: Settings | None = None) -> Starlette:
-    """Build the health endpoint; it answers on whatever path the platform hands over.
+    """Build the health endpoint. It answers on any path.
 
-    `GET` says 200 without touching Redis. `GET ?ready=1` asks Redis for a PING: 200 when it answers
-    within the flush budget, else 503. While metrics are off there is nothing to be ready for.
+    `GET` answers 200 without a command to Redis. `GET ?ready=1` sends a PING to Redis, and answers 200 if Redis replies
+    within the flush budget, else 503. While metrics are off it answers 200.
+
+    Args:
+        settings: by default those of the environment.
 
     Raises:
         SettingsError: a variable of the environment is malformed.
@@ -38,7 +41,7 @@ def health_app(settings: Settings | None = None) -> Starlette:
             async with asyncio.timeout(settings.flush_budget_ms / 1000):
                 await store.ping()
         except (StoreError, TimeoutError):
-            # Anybody may ask: where Redis lives and what it said is not for everybody.
+            # Anyone may call this endpoint, so the answer holds neither the address of Redis nor its reply.
             return _answer(503, "the metrics store does not answer")
         return _answer(200, "ready")
 

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Send
@@ -27,21 +28,21 @@ from .token_sources import TokenSource, source_named_by
 __all__ = ["MetricsEndpoint"]
 
 _NOT_CACHED = {"Cache-Control": "private, no-store"}
-# Of the scraper's own patience, what is kept to say 503 with a reason before it hangs up.
+# The share of the scraper's time limit that a scrape may use, so that a 503 with its reason arrives before the limit.
 _SHARE_OF_PATIENCE = 0.9
-# And of that, what the place that keeps the token may use up, so that its outage leaves time for the store.
+# The share of that for the token source, so that its outage leaves time for the store.
 _SHARE_OF_TOKEN_SOURCE = 0.5
 _GZIP_LEVEL = 1
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 
 
 class MetricsEndpoint:
-    """Serves the shared state to whoever holds a token, on whatever path it is called.
+    """Serves the shared state to requests with a token, on any path.
 
     Args:
-        pipeline: None while metrics are not enabled.
+        pipeline: the store and the flusher; None while metrics are off.
         settings: tokens and time limits.
-        token_source: where the tokens are kept; by default as the settings say.
+        token_source: where the tokens are kept; by default the source that the settings name.
     """
 
     def __init__(self, pipeline: Pipeline | None, settings: Settings, token_source: TokenSource | None = None) -> None:
@@ -60,8 +61,6 @@ class MetricsEndpoint:
             return
         response = await self._respond(Request(scope))
         await response(scope, receive, send)
-        if self._reader:
-            await self._reader.maintain()  # the scraper has its page by now
 
     async def _respond(self, request: Request) -> Response:
         reader = self._reader
@@ -89,13 +88,13 @@ class MetricsEndpoint:
             escaping=form.escaping or UNDERSCORES,
         )
         try:
-            page = await reader.read_page(started_s, patience_s, names, extras)
+            page, upkeep = await reader.read_page(started_s, patience_s, names, extras)
         except StoreError as err:
             return _text(503, str(err))
-        return _response(request, page, form)
+        return _response(request, page, form, BackgroundTask(reader.maintain, upkeep))
 
     def _patience_s(self, request: Request) -> float:
-        """Return the seconds this scrape may take: the scraper's time limit, below our own."""
+        """Return the seconds that this scrape may take: the scraper's time limit, if it is below our own."""
         limit_s = self._settings.scrape_timeout_ms / 1000
         try:
             asked_s = float(request.headers.get("X-Prometheus-Scrape-Timeout-Seconds", "inf"))
@@ -104,7 +103,7 @@ class MetricsEndpoint:
         return min(limit_s, asked_s * _SHARE_OF_PATIENCE) if asked_s > 0 and not math.isnan(asked_s) else limit_s
 
 
-def _response(request: Request, page: Page, form: Format) -> Response:
+def _response(request: Request, page: Page, form: Format, upkeep: BackgroundTask) -> Response:
     headers = {**_NOT_CACHED, "Content-Type": form.content_type_header, "Vary": "Accept, Accept-Encoding"}
     body: Iterator[bytes] = form.render(page)
     if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
@@ -113,11 +112,11 @@ def _response(request: Request, page: Page, form: Format) -> Response:
     if request.method == "HEAD":
         body = iter(())
     # Streamed: the platform refuses a buffered body above 4.5 MB.
-    return StreamingResponse(_stream(body), headers=headers)
+    return StreamingResponse(_stream(body), headers=headers, background=upkeep)
 
 
 async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Let other requests in between the pieces."""
+    """Yield the pieces, and let other requests run between them."""
     for piece in pieces:
         yield piece
         await asyncio.sleep(0)
@@ -136,7 +135,7 @@ def _text(status: int, reason: str, headers: dict[str, str] | None = None) -> Re
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    """Start and stop at once: nothing is connected before the first scrape."""
+    """Answer startup and shutdown at once: nothing is connected before the first scrape."""
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})

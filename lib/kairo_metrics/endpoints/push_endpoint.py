@@ -1,4 +1,4 @@
-"""The `/api/push` ASGI app: a cron calls it, and it pushes what a scrape would show."""
+"""The `/api/push` ASGI app: a cron job calls it, and it pushes what a scrape would show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
+from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -17,7 +17,7 @@ from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
 from ..errors import ReceiverError, StoreError
-from ..instruments.catalogue import PUSHES
+from ..instruments.catalogue import catalogue
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
 
@@ -27,12 +27,12 @@ _log = logging.getLogger("kairo_metrics")
 
 
 def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: PushSettings) -> Starlette:
-    """Build the app; it answers on whatever path the platform hands over.
+    """Build the app. It answers on any path.
 
     Args:
-        pipeline: None while metrics are not enabled.
-        settings: of the store and its time limits.
-        push_settings: the receiver, its login and the cron's secret.
+        pipeline: the store and the flusher; None while metrics are off.
+        settings: the store and its time limits.
+        push_settings: the receiver, its login and the secret of the cron job.
     """
     auth = BearerAuth(filter(None, [push_settings.cron_secret]))
     reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
@@ -47,17 +47,20 @@ def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: 
             return _text(503, "no secret is configured: set CRON_SECRET")
         if not auth.accepts([value for name, value in request.scope["headers"] if name.lower() == b"authorization"]):
             return _text(401, "send the header 'Authorization: Bearer <CRON_SECRET>'", {"WWW-Authenticate": "Bearer"})
-        if request.method == "HEAD":  # Starlette lets it in with GET, and nobody who sends it means to push
+        if request.method == "HEAD":  # Starlette routes HEAD like GET, but a HEAD must not push
             return _text(405, "a push is a GET or a POST", {"Allow": "GET, POST"})
-        response = await _push(reader, settings, push_settings)
-        response.background = BackgroundTask(_finish, pipeline, reader)
+        finish = BackgroundTasks([BackgroundTask(_flush, pipeline)])
+        response = await _push(reader, settings, push_settings, finish)
+        response.background = finish
         return response
 
     return Starlette(routes=[Route("/{path:path}", push, methods=["GET", "POST"])])
 
 
-async def _push(reader: StateReader, settings: Settings, push_settings: PushSettings) -> PlainTextResponse:
-    # The message format and the HTTP client are needed by nobody but a push.
+async def _push(
+    reader: StateReader, settings: Settings, push_settings: PushSettings, finish: BackgroundTasks
+) -> PlainTextResponse:
+    # Imported late: only a push needs the message format and the HTTP client.
     from ..exposition.remote_write import write_requests
     from .remote_write_client import RemoteWriteClient
 
@@ -66,27 +69,30 @@ async def _push(reader: StateReader, settings: Settings, push_settings: PushSett
     patience_s = min(settings.scrape_timeout_ms, push_settings.timeout_ms) / 1000
     taken = 0
     try:
-        page = await reader.read_page(time.perf_counter(), patience_s)
+        page, upkeep = await reader.read_page(time.perf_counter(), patience_s)
+        finish.add_task(reader.maintain, upkeep)
         for samples, body in write_requests(page, push_settings.labels):
             await asyncio.to_thread(receiver.send, body, deadline_s)
             taken += samples
     except StoreError as err:
-        PUSHES.labels("failed").inc()
+        catalogue().pushes.labels("failed").inc()
         _log.error("the metrics were not pushed: %s", err)
         return _text(503, str(err))
     except ReceiverError as err:
-        PUSHES.labels("refused" if err.final else "failed").inc()
+        catalogue().pushes.labels("refused" if err.final else "failed").inc()
         _log.error("the metrics were not pushed: %s", err)
         return _text(502, f"{err} ({taken} samples were taken before)")
-    PUSHES.labels("done").inc()
+    except Exception:
+        catalogue().pushes.labels("failed").inc()
+        raise
+    catalogue().pushes.labels("done").inc()
     return _text(200, f"pushed {taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}")
 
 
-async def _finish(pipeline: Pipeline, reader: StateReader) -> None:
-    """Send what this push itself has counted, and do what its page found to do in the store."""
+async def _flush(pipeline: Pipeline) -> None:
+    """Send what this push has counted of itself."""
     with suppress(StoreError):
         await pipeline.flusher.aflush()
-    await reader.maintain()
 
 
 def _text(status: int, reason: str, headers: dict[str, str] | None = None) -> PlainTextResponse:

@@ -1,4 +1,4 @@
-"""A remote-write receiver, and the way to it: login, time limit, retries."""
+"""The HTTP client of a remote-write receiver: login, time limit, retries."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ __all__ = ["RemoteWriteClient"]
 _FIRST_PAUSE_S = 0.5
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
-# Of what a receiver says when it refuses: letters that are told, and bytes that are looked at.
+# Of the reason that a receiver gives for a refusal: letters that are shown, and bytes that are read.
 _LONGEST_REASON = 300
 _LONGEST_READ = 8_192
-# What is shorter stands in every sentence.
+# A shorter secret would be found, and replaced, in ordinary words.
 _SHORTEST_SECRET = 4
 
 
 class RemoteWriteClient:
-    """Sends bodies to a receiver until it has taken them, has refused them or the time is up.
+    """Sends bodies to a receiver until it has accepted them, has refused them or the time is up.
 
-    A body is sent again as it is, so a receiver that took it without our hearing so finds the samples that it has
-    already: nothing can count twice.
+    A retry sends the same body. So a receiver whose answer was lost gets the same samples again, and nothing counts
+    twice.
 
     Args:
         settings: its address and login.
-        sleep: waits some seconds between two attempts.
+        sleep: waits this many seconds between two attempts.
 
     Source: https://prometheus.io/docs/specs/prw/remote_write_spec/, "Retries & Backoff"
 
@@ -73,11 +73,11 @@ class RemoteWriteClient:
         """Send one body, blocking.
 
         Args:
-            body: what `write_requests` has made.
+            body: a body from `write_requests`.
             deadline_s: when to give up, by `time.monotonic`.
 
         Raises:
-            ReceiverError: it was refused, or not taken in time.
+            ReceiverError: it was refused, or not accepted in time.
         """
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -91,36 +91,36 @@ class RemoteWriteClient:
                 pause_s *= 2
 
     def _attempt(self, body: bytes, patience_s: float) -> None:
-        """Ask once, for so long at most.
+        """Send the body once, within this many seconds.
 
-        A socket's own time limit starts anew with each byte, and looking up a name has none. So a thread asks, and is
-        left to itself if it takes too long.
+        A socket's time limit starts again with each byte, and a name lookup has none. So a thread sends the request. It
+        is left running if it takes too long.
         """
         if patience_s <= 0:
             raise ReceiverError(f"{self.host} has not taken everything in time")
         answer: Future[None] = Future()
-        threading.Thread(target=self._ask_into, args=(answer, body, patience_s), daemon=True).start()
+        threading.Thread(target=self._send_into, args=(answer, body, patience_s), daemon=True).start()
         try:
             answer.result(patience_s)
         except TimeoutError:
             raise ReceiverError(f"{self.host} has not answered in time") from None
 
-    def _ask_into(self, answer: Future[None], body: bytes, patience_s: float) -> None:
+    def _send_into(self, answer: Future[None], body: bytes, patience_s: float) -> None:
         try:
-            self._ask(body, patience_s)
-        except BaseException as err:  # noqa: BLE001 - raised again where the answer is waited for
+            self._post(body, patience_s)
+        except BaseException as err:  # noqa: BLE001 - `answer.result` raises it again
             answer.set_exception(err)
         else:
             answer.set_result(None)
 
-    def _ask(self, body: bytes, patience_s: float) -> None:
+    def _post(self, body: bytes, patience_s: float) -> None:
         request = Request(self._url, body, self._headers, method="POST")  # noqa: S310 - PushSettings takes HTTP alone
         try:
             with self._opener.open(request, timeout=patience_s):
                 return
         except HTTPError as err:
             with err:
-                reason = f"{self.host} answered {err.code}: {self._without_login(_first_line(err))}"
+                reason = f"{self.host} answered {err.code}: {self._without_login(_reason(err))}"
             if err.code == _TOO_MANY_REQUESTS or err.code >= _SERVER_ERRORS:
                 raise _TryAgainError(reason, _asked_pause_s(err.headers)) from err
             raise ReceiverError(reason, final=True) from err
@@ -134,15 +134,15 @@ class RemoteWriteClient:
                 f"{self.host} could not be reached: {_printable(str(cause)) or type(cause).__name__}"
             ) from err
 
-    def _without_login(self, said: str) -> str:
+    def _without_login(self, reason: str) -> str:
         """Take out the login, which some receivers repeat when they refuse it."""
         for secret in self._secrets:
-            said = said.replace(secret, "***")
-        return said[:_LONGEST_REASON]
+            reason = reason.replace(secret, "***")
+        return reason[:_LONGEST_REASON]
 
 
 class _TryAgainError(Exception):
-    """This attempt has failed, and another may not."""
+    """This attempt has failed, and another one may succeed."""
 
     def __init__(self, reason: str, asked_s: float = 0) -> None:
         super().__init__(reason)
@@ -150,9 +150,9 @@ class _TryAgainError(Exception):
 
 
 def _opener() -> OpenerDirector:
-    """Build an HTTP client that takes a redirect for an error.
+    """Build an HTTP client that treats a redirect as an error.
 
-    The login is for the host that was named, and behind a redirect a POST would become a GET.
+    The login is only for the host in the settings, and a redirect would turn the POST into a GET.
     """
     opener = OpenerDirector()
     for handler in (ProxyHandler, HTTPHandler, HTTPSHandler, HTTPErrorProcessor, HTTPDefaultErrorHandler):
@@ -169,20 +169,20 @@ def _login(settings: PushSettings) -> dict[str, str]:
     return {}
 
 
-def _first_line(err: HTTPError) -> str:
-    """Return what the receiver says, or the status's own words."""
+def _reason(err: HTTPError) -> str:
+    """Return the first line of the receiver's answer, or the text of the status."""
     if 300 <= err.code < 400:  # noqa: PLR2004 - redirects
         return f"a redirect to {_printable(err.headers.get('Location', 'nowhere'))}; name the final address"
     try:
-        # Some more than is told: a login that is cut off could not be found in it.
-        said = err.read1(_LONGEST_READ).decode(errors="replace").strip()
+        # More than is shown, so that a login at the end is read whole, and found.
+        body = err.read1(_LONGEST_READ).decode(errors="replace").strip()
     except (OSError, HTTPException):
-        said = ""
-    return _printable(said.partition("\n")[0] or str(err.reason))
+        body = ""
+    return _printable(body.partition("\n")[0] or str(err.reason))
 
 
 def _printable(text: str) -> str:
-    """Take out what would move the cursor of whoever reads the log."""
+    """Replace control characters, which a terminal would obey, by spaces."""
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 

@@ -1,7 +1,7 @@
-"""Where tokens are kept outside of the process; those kept by AWS. The only place that imports boto3.
+"""Token sources: tokens that are kept outside of the process, in AWS. The only module that imports boto3.
 
-boto3 is imported when the first token has to be read: it is as dear to a cold start as all else together.
-AWS Lambda brings it along, so it is no dependency of the package.
+boto3 is imported when the first token is read, because it takes as long to import as everything else together.
+AWS Lambda provides it, so it is not a dependency of the package.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from ..errors import TokenSourceError
 
 __all__ = ["ParameterStore", "SecretsManager", "TokenSource", "source_named_by"]
 
-# The version that is in force, and the one before it: between the two, whoever presents the token can be told.
+# The current version and the one before it. Both are accepted, so that scrapers have time to change their token.
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
-# The answers that say there is no such secret or parameter, or that it waits for deletion. All others leave it open.
+# The errors which mean that there is no such secret or parameter, or that it is to be deleted.
 _FINAL = frozenset(
     {"ResourceNotFoundException", "InvalidRequestException", "ParameterNotFound", "ParameterVersionNotFound"}
 )
 _ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[^:]+):")
-# Seconds; two attempts, so that one lost packet is no outage.
+# Two attempts, so that one lost packet is not an outage.
 _CONNECT_TIMEOUT_S = 1
 _READ_TIMEOUT_S = 2
 _ATTEMPTS = 2
 
 
 class TokenSource(Protocol):
-    """Where tokens are kept outside of this process."""
+    """A place outside of this process that keeps tokens."""
 
     def read(self) -> tuple[str, ...]:
-        """Return the tokens that are good now, one at least; called in a thread, it may block for a bounded time.
+        """Return the tokens that are accepted now, at least one. It runs in a thread, and may block for a limited time.
 
         Raises:
             TokenSourceError: there was no answer, or (`final`) the answer is that there is no token.
@@ -40,7 +40,7 @@ class TokenSource(Protocol):
 
 
 def source_named_by(settings: Settings) -> TokenSource | None:
-    """Return the place that the settings name, or None if they hold the tokens themselves."""
+    """Return the source that the settings name, or None if they hold the tokens themselves."""
     if settings.auth_token_secret_id:
         return SecretsManager(settings.auth_token_secret_id)
     if settings.auth_token_parameter:
@@ -54,7 +54,7 @@ class SecretsManager:
     The secret is the token itself, or a JSON object whose key `token` holds it.
 
     Args:
-        secret_id: its name, or its ARN, which also tells the region.
+        secret_id: its name, or its ARN, which contains the region.
 
     Example:
         >>> source = SecretsManager("arn:aws:secretsmanager:eu-west-1:123456789012:secret:kairo-AbCdEf")
@@ -65,12 +65,12 @@ class SecretsManager:
         self._service = _Service("secretsmanager", "AWS Secrets Manager", secret_id)
 
     def read(self) -> tuple[str, ...]:
-        """See `TokenSource.read`. A version that holds no token is passed over if the other one does."""
+        """See `TokenSource.read`. A version that holds no token is skipped if the other one holds one."""
         values = {_CURRENT: self._value(_CURRENT)}
         try:
             values[_PREVIOUS] = self._value(_PREVIOUS)
         except TokenSourceError as err:
-            if not err.final:  # it is: a secret that was never rotated has no previous version
+            if not err.final:  # a secret that was never rotated has no previous version
                 raise
         tokens, problems = [], []
         for stage, value in values.items():
@@ -89,10 +89,10 @@ class SecretsManager:
 
 
 class ParameterStore:
-    """The token in a SecureString parameter of AWS Systems Manager; two with a comma between them while rotating.
+    """The token in a SecureString parameter of AWS Systems Manager; during a rotation two tokens, with a comma between.
 
     Args:
-        name: the parameter's name, or its ARN, which also tells the region.
+        name: the parameter's name, or its ARN, which contains the region.
 
     Example:
         >>> source = ParameterStore("/kairo/metrics-token")
@@ -112,7 +112,7 @@ class ParameterStore:
 
 
 class _Service:
-    """A client of one AWS service, made when first used; only one thread at a time uses it."""
+    """A client of one AWS service, made at its first use. Only one thread at a time uses it."""
 
     def __init__(self, name: str, title: str, identifier: str) -> None:
         self._name = name
@@ -121,10 +121,10 @@ class _Service:
         self._client: Any = None
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Ask AWS, within bounded time.
+        """Call AWS, within a limited time.
 
         Raises:
-            TokenSourceError: there was no answer, or it was no.
+            TokenSourceError: there was no answer, or an error.
         """
         try:
             import boto3
@@ -133,7 +133,7 @@ class _Service:
         except ImportError as err:
             raise TokenSourceError(
                 f"the token is in {self._title}, and boto3 is not installed",
-                f"boto3 can't be imported ({err}); AWS Lambda brings it along, elsewhere: pip install boto3",
+                f"boto3 can't be imported ({err}); AWS Lambda provides it, elsewhere: pip install boto3",
             ) from err
         try:
             if self._client is None:
@@ -142,7 +142,7 @@ class _Service:
                     read_timeout=_READ_TIMEOUT_S,
                     retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
                 )
-                # A session of our own: the default one is not safe to make in a thread.
+                # A new session: making the default one is not safe in a thread.
                 session = boto3.session.Session()
                 self._client = session.client(self._name, region_name=_region_in(self._identifier), config=config)
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
@@ -154,7 +154,7 @@ class _Service:
         return answer
 
     def holds_no_token(self, problem: str) -> TokenSourceError:
-        """Return the error that says what is wrong with what was found."""
+        """Return the error for a value that is not a token."""
         return TokenSourceError(
             f"what {self._title} keeps is no token", f"{self._title}, {self._identifier}: {problem}", final=True
         )
@@ -169,7 +169,7 @@ class _Service:
 
 
 def _region_in(identifier: str) -> str | None:
-    """Return the region of an ARN; for a name None, which lets boto3 find it."""
+    """Return the region of an ARN; None for a name, so that boto3 finds the region."""
     found = _ARN.match(identifier)
     return found["region"] if found else None
 
@@ -178,7 +178,7 @@ def _token_in(text: str) -> str:
     r"""Return the token that a secret holds.
 
     Raises:
-        ValueError: it holds none; the error does not repeat what it holds.
+        ValueError: it holds none. The error does not contain what it holds.
 
     Example:
         >>> _token_in('{"token": "abc"}'), _token_in("abc\n")

@@ -1,4 +1,4 @@
-"""AWS Lambda: an ASGI app as a handler, whatever calls it: a Function URL, an HTTP or REST API, a load balancer.
+"""AWS Lambda: an ASGI app as a handler for a Function URL, an HTTP or REST API, or a load balancer.
 
 Mangum is imported when a handler is built.
 """
@@ -18,8 +18,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 def lambda_handler(app: ASGIApp) -> Handler:
     """Build the handler that AWS Lambda calls.
 
-    Lambda answers the client only when the handler returns, so a flush adds to the response:
-    `METRICS_FLUSH_BUDGET_MS` bounds by how much.
+    Lambda sends the response when the handler returns, so a flush delays it, by `METRICS_FLUSH_BUDGET_MS` at most.
 
     Args:
         app: the ASGI app, instrumented or not.
@@ -31,16 +30,16 @@ def lambda_handler(app: ASGIApp) -> Handler:
     from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
     return Mangum(
-        _Staged(app),
-        # With it startup and shutdown would run around every single invocation.
+        _StageMount(app),
+        # Else startup and shutdown would run at every invocation.
         lifespan="off",
-        # Any other type travels as base64, which a load balancer's or an API's log can't show.
+        # Other types are sent as base64, which can't be read in the log of a load balancer or an API.
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/openmetrics-text"],
     )
 
 
-class _Staged:
-    """Takes the stage of an HTTP API for where the app is mounted.
+class _StageMount:
+    """Makes the stage of an HTTP API the app's root path.
 
     In the event's payload format 2.0 the path begins with the stage, unless that is `$default`; in 1.0 it does not.
     """

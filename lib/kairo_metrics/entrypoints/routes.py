@@ -1,7 +1,7 @@
-"""The route template of a request: what a path was matched against, never the path itself.
+"""The route template of a request: the pattern that its path matched, never the path itself.
 
-A path is the client's to choose, so it must not become a label value. After the app has run, its
-framework has left what it matched in the scope; each framework leaves something else.
+A client can choose any path, so a path must not become a label value. The framework puts what it has matched into the
+scope; each framework does that in its own way.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ UNMATCHED = "__unmatched__"
 
 
 def route_template(app: Any, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return the template that the request was routed by, mounts included, or `UNMATCHED`.
+    """Return the template of the request's route, with those of its mounts, or `UNMATCHED`.
 
     Args:
         app: the ASGI app that was called.
         before: a copy of the scope made before the call.
-        after: the scope that was handed to the app, as it left it.
+        after: the scope that the app was called with, after the call.
 
     Example:
         >>> route_template(None, {}, {"path_template": "/items/{id}"})
@@ -33,20 +33,20 @@ def route_template(app: Any, before: Mapping[str, Any], after: Mapping[str, Any]
     route = after.get("route")
     if route is not None and not _is_mount(route) and after.get("root_path") == before.get("root_path"):
         return _leaf(route, after)
-    # Mounts have eaten the path's beginning, or Starlette is older than 1.9: the routes are asked again.
+    # A mount has taken the beginning of the path away, or Starlette is older than 1.9: the routes are matched again.
     return _walk(getattr(after.get("router"), "routes", ()), before, after) or UNMATCHED
 
 
 def _walk(routes: Sequence[Any], scope: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
-    """Return the template of the route that matches, as Starlette chooses it: a partial match is second best."""
-    second_best: tuple[Any, Mapping[str, Any]] | None = None
+    """Return the template of the route that Starlette chooses: the first full match, else the first partial one."""
+    partial: tuple[Any, Mapping[str, Any]] | None = None
     for route in routes:
         match, child = route.matches(scope)
         if match.name == "FULL":
             return _template(route, {**scope, **child}, after)
-        if match.name == "PARTIAL" and second_best is None:
-            second_best = route, child
-    return _template(second_best[0], {**scope, **second_best[1]}, after) if second_best else None
+        if match.name == "PARTIAL" and partial is None:
+            partial = route, child
+    return _template(partial[0], {**scope, **partial[1]}, after) if partial else None
 
 
 def _template(route: Any, scope: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
@@ -54,13 +54,13 @@ def _template(route: Any, scope: Mapping[str, Any], after: Mapping[str, Any]) ->
         return _leaf(route, after)
     prefix = getattr(route, "path", "")  # a host has none
     if not route.routes:
-        return f"{prefix}/{{path}}"  # an app that shows no routes, such as static files
+        return f"{prefix}/{{path}}"  # an app without routes, such as static files
     inner = _walk(route.routes, scope, after)
     return None if inner is None else prefix + inner
 
 
 def _leaf(route: Any, after: Mapping[str, Any]) -> str:
-    """Return a route's own template; FastAPI knows that of an included router with its prefixes."""
+    """Return a route's own template; FastAPI has it with the prefixes of included routers."""
     included = after.get("fastapi", {}).get("effective_route_context")
     template: str = getattr(route if included is None else included, "path_format", UNMATCHED)
     return template

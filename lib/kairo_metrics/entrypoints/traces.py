@@ -1,4 +1,4 @@
-"""Which trace a request belongs to, as an exemplar for what is counted while it is served."""
+"""The trace of a request, as the exemplar of what is counted while the request is served."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..instruments.values.request_exemplar import REQUEST_EXEMPLAR
+from ..instruments.values.exemplar import REQUEST_EXEMPLAR
 from ..model.encoding import is_classic_label
 
 __all__ = ["ExemplarSource", "exemplified", "trace_of"]
@@ -18,13 +18,14 @@ _log = logging.getLogger("kairo_metrics")
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _INVALID_VERSION = "ff"
 _SAMPLED = 1
-_told: set[type[Exception]] = set()
-# OpenMetrics 1.0, section "Exemplars": so many characters in all names and values together.
-_LONGEST = 128
+# OpenMetrics 1.0, section "Exemplars": the most characters in all names and values together.
+_MAX_CHARACTERS = 128
+
+_logged: set[type[Exception]] = set()
 
 
 def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
-    """Return `trace_id` and `span_id` out of the request's `traceparent`, if that trace is recorded.
+    """Return `trace_id` and `span_id` from the request's `traceparent`; None if there is none, or if it is not sampled.
 
     Source: W3C Trace Context, section 3.2
 
@@ -45,7 +46,7 @@ def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
 
 @contextmanager
 def exemplified(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Iterator[None]:
-    """Give what the block counts the exemplar of this request."""
+    """Let what the block counts have the exemplar of this request."""
     labels = _checked(source, scope)
     if not labels:
         yield
@@ -58,21 +59,21 @@ def exemplified(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Iter
 
 
 def _checked(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
-    """Ask the source; a request must not fail with it."""
+    """Return the source's labels; None if it fails or they are not valid: the request must not fail with it."""
     try:
         labels = source(scope)
         if labels:
             _require_valid(labels)
     except Exception as err:  # noqa: BLE001  the user's own code
-        if type(err) not in _told:  # once: what fails with one client's header fails with every other one
-            _told.add(type(err))
+        if type(err) not in _logged:  # once for each class: a client could fill the log with bad headers
+            _logged.add(type(err))
             _log.warning("a request has no exemplar: %r", err)
         return None
     return labels
 
 
 def _require_valid(labels: Mapping[str, str]) -> None:
-    if sum(len(name) + len(value) for name, value in labels.items()) > _LONGEST:
-        raise ValueError(f"the labels of an exemplar may have {_LONGEST} characters together: {labels}")
+    if sum(len(name) + len(value) for name, value in labels.items()) > _MAX_CHARACTERS:
+        raise ValueError(f"the labels of an exemplar may have {_MAX_CHARACTERS} characters together: {labels}")
     if not all(map(is_classic_label, labels)):
         raise ValueError(f"not label names: {sorted(labels)}")

@@ -1,1 +1,1 @@
-"""Read street, third part: a page in each format that scrapers and receivers take."""
+"""Read street, third part: a page in each format that scrapers and receivers accept."""

@@ -1,4 +1,4 @@
-"""A native histogram as a classic one, for scrapers that take no other."""
+"""Native histograms as classic ones, for formats without native histograms."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ __all__ = ["as_classic"]
 
 
 def as_classic(family: Family) -> Family:
-    """Return the family under the bounds of its schema.
+    """Return the family as a classic histogram, under the bounds of its schema.
 
-    The cumulative count at a bound is that of the buckets which lie wholly at or below it, so it never falls when the
-    resolution does.
+    The cumulative count at a bound is that of the native buckets which end at or below it.
     """
     if family.schema.type != "native":
         return family

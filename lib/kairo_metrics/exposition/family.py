@@ -11,7 +11,7 @@ __all__ = ["Exemplar", "Extras", "Family", "sample_names_of"]
 
 _SUFFIXES = {
     "counter": ("", "_total", "_created"),
-    "exemplars": (),  # they stand in the samples of what they belong to
+    "exemplars": (),  # they are printed with the samples of another family
     "gauge": ("",),
     "histogram": ("", "_bucket", "_count", "_sum", "_created"),
     "info": ("", "_info"),
@@ -23,13 +23,13 @@ _SUFFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a format can say beyond the numbers, and what has to be read for it.
+    """What a format prints beyond the numbers, which has to be read for it.
 
     Args:
         exemplars: the newest exemplar of each counter and bucket.
         created: when each series began.
         native: native histograms; for other formats they are made classic.
-        escaping: what becomes of names beyond the classic letters: two may be written as one.
+        escaping: the scheme for names beyond the classic letters. It may turn two names into one.
     """
 
     exemplars: bool = False
@@ -40,11 +40,11 @@ class Extras:
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """One observation that stands for others.
+    """One observation or increment, as an example of those that a number counts.
 
     Args:
         labels: its label text.
-        value: what was observed or added.
+        value: the number that was observed or added.
         at_ms: when, in ms since 1970.
     """
 
@@ -62,7 +62,7 @@ class Family:
         series: label text -> the numbers of the packed line.
         exemplars: label text -> the number's place in the line, from 1 -> its newest exemplar.
         created: label text -> when the series began, in ms since 1970.
-        escaping: what becomes of the name's letters beyond the classic ones; those of labels are escaped already.
+        escaping: the scheme for the family's name. The names of labels are escaped already.
     """
 
     schema: Schema

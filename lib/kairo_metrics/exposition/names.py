@@ -1,4 +1,4 @@
-"""Names beyond the classic letters: quoted, or written with classic letters alone.
+"""Names beyond the classic letters: quoted, or escaped to classic letters.
 
 Source: https://prometheus.io/docs/instrumenting/escaping_schemes/
 """
@@ -15,17 +15,29 @@ from ..model.encoding import is_classic, label_text
 from ..model.labels import labels_of
 from .family import Family
 
-__all__ = ["SCHEMES", "UNDERSCORES", "bare", "escaped", "name_of", "opened", "sample_names", "unquoted_name_of"]
+__all__ = [
+    "SCHEMES",
+    "UNDERSCORES",
+    "VALUE_SUFFIXES",
+    "bare",
+    "escaped",
+    "name_of",
+    "opened",
+    "sample_names",
+    "unquoted_name_of",
+]
 
 ALLOW_UTF_8 = "allow-utf-8"
 UNDERSCORES = "underscores"
+# By type, the suffix of a sample that is the value of a series; empty for the other types.
+VALUE_SUFFIXES = {"counter": "_total", "info": "_info"}
 SCHEMES = (ALLOW_UTF_8, UNDERSCORES, "dots", "values")
 
 T = TypeVar("T")
 
 
 def escaped(family: Family, scheme: str) -> Family:
-    """Return the family with labels whose names the scheme allows, to be printed under a name that it allows.
+    """Return the family with the scheme's names for its labels, and with the scheme for its own name.
 
     Example:
         >>> from ..model.schema import Schema
@@ -33,8 +45,9 @@ def escaped(family: Family, scheme: str) -> Family:
         >>> escaped(family, "underscores").series, name_of(escaped(family, "underscores"), "_total")
         ({b'mail_to="a"': b'3'}, 'mails_sent_total')
     """
-    # An info's labels are not those of its schema alone.
-    if family.schema.type != "info" and all(_label(label, scheme) == label for label in family.schema.labelnames):
+    # Infos and statesets have labels that are not in their schema.
+    has_other_labels = family.schema.type in {"info", "stateset"}
+    if not has_other_labels and all(_label(label, scheme) == label for label in family.schema.labelnames):
         return replace(family, escaping=scheme)
     return replace(
         family,
@@ -58,14 +71,14 @@ def _label(name: str, scheme: str) -> str:
 
 
 def sample_names(family: Family, scheme: str) -> frozenset[str]:
-    """Return the names under which the family's samples may stand, as the scheme writes them."""
+    """Return the names that the family's samples may have, as the scheme writes them."""
     if is_classic(family.schema.name):
         return family.sample_names
     return frozenset(escape_metric_name(name, scheme) for name in family.sample_names)
 
 
 def name_of(family: Family, suffix: str = "") -> str:
-    """Return the name of the family's samples with this suffix; quoted where it stays beyond the classic letters."""
+    """Return the name of the family's samples with this suffix, in quotes if it has other than classic letters."""
     escaped_name: str = escape_metric_name(f"{family.schema.name}{suffix}", family.escaping)
     return escaped_name
 

@@ -1,4 +1,4 @@
-"""What the scraper asks for: format by `Accept`, gzip by `Accept-Encoding` (RFC 9110, section 12.5)."""
+"""What the scraper accepts: format by `Accept`, gzip by `Accept-Encoding` (RFC 9110, section 12.5)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class Format:
     """One way to print a page.
 
     Args:
-        media_type: as the scraper asks for it, with the parameters that it must name if it names them.
-        module: its renderer, imported when it is asked for.
-        content_type: of the answer, without the escaping.
-        escaping: what becomes of names beyond the classic letters; None where the format knows no others.
-        extras: what it can say beyond the numbers.
+        media_type: the type that `Accept` names.
+        parameters: parameters of the type. If `Accept` names one of them, it must have this value.
+        module: the renderer, imported when it is used.
+        content_type: of the response, without the escaping.
+        escaping: the scheme for names beyond the classic letters; None if the format has only classic letters.
+        extras: what the format prints beyond the numbers.
     """
 
     media_type: str
@@ -36,7 +37,7 @@ class Format:
 
     @property
     def content_type_header(self) -> str:
-        """The answer's `Content-Type`."""
+        """The response's `Content-Type`."""
         return f"{self.content_type}; escaping={self.escaping}" if self.escaping else self.content_type
 
     def render(self, page: Page) -> Iterator[bytes]:
@@ -52,13 +53,13 @@ class Format:
 def _classic(family: Family) -> Family:
     if family.schema.type != "native":
         return family
-    from .classic import as_classic  # few have one
+    from .classic import as_classic  # most pages have no native histogram
 
     return as_classic(family)
 
 
 PLAIN = Format("text/plain", (("version", "0.0.4"),), "text", "text/plain; version=0.0.4; charset=utf-8")
-# In the order in which they are preferred where the scraper has no preference.
+# In the order of preference, for a scraper that has none.
 _FORMATS = (
     PLAIN,
     Format(
@@ -80,7 +81,7 @@ _FORMATS = (
 
 
 def choose_format(accept: str) -> Format:
-    """Return the format that the scraper likes best; text 0.0.4 when it says nothing usable.
+    """Return the format that the scraper prefers; text 0.0.4 if it accepts none of ours.
 
     Example:
         >>> choose_format("application/openmetrics-text;version=1.0.0,text/plain;q=0.5").module
@@ -100,7 +101,7 @@ def choose_format(accept: str) -> Format:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether a gzip body is welcome."""
+    """Tell whether the scraper accepts a gzip body."""
     weights = {coding: weight for coding, _, weight in _ranges(accept_encoding)}
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
@@ -109,7 +110,7 @@ _Range = tuple[str, dict[str, str], float]
 
 
 def _score(ranges: list[_Range], form: Format) -> tuple[float, int, str]:
-    """Return the weight of the most specific range that means the format, how specific it is, and its escaping."""
+    """Return weight, specificity and escaping of the most specific range that matches the format."""
     kind = form.media_type.partition("/")[0]
     found = (0, 0.0, "")
     for name, parameters, weight in ranges:
@@ -120,16 +121,16 @@ def _score(ranges: list[_Range], form: Format) -> tuple[float, int, str]:
 
 
 def _can_be_written(form: Format) -> bool:
-    """Tell whether what the format needs is installed."""
+    """Tell whether the package that the format needs is installed."""
     if form.module != "protobuf":
         return True
-    from importlib.util import find_spec  # few ask for it
+    from importlib.util import find_spec  # only protobuf needs it
 
     return find_spec("google.protobuf") is not None
 
 
 def _ranges(header: str) -> list[_Range]:
-    """Split a header into (name, parameters, weight), leaving out what is malformed."""
+    """Split a header into (name, parameters, weight). Malformed parts are left out."""
     ranges = []
     for part in header.split(","):
         name, *pairs = (piece.strip() for piece in part.split(";"))

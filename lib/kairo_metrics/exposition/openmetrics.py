@@ -14,7 +14,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 def render(families: Iterable[Family]) -> Iterator[bytes]:
-    r"""Print families in pieces, the last of which is `# EOF`.
+    r"""Print families in pieces. The last piece is `# EOF`.
 
     Source: OpenMetrics 1.0, section "Text Format".
 

@@ -14,8 +14,8 @@ class Page:
     """Families, merged and ready to be printed.
 
     Args:
-        families: sorted by name; those that tell of the scrape itself come last.
-        at_ms: the store's clock when it was read, in ms since 1970.
+        families: sorted by name; the duration of the scrape comes last.
+        at_ms: when the store was read, by its clock, in ms since 1970.
     """
 
     families: tuple[Family, ...] = ()
@@ -26,7 +26,7 @@ class Page:
         return replace(self, families=(*self.families, family))
 
     def named(self, names: frozenset[str]) -> Page:
-        """Return the page with those families alone that have one of the names, as in `name[]`; all when empty."""
+        """Return the page with only the families that have one of the names; with all of them if there are no names."""
         if not names:
             return self
         return replace(self, families=tuple(family for family in self.families if family.answers_to(names)))

@@ -1,4 +1,4 @@
-"""The Prometheus protobuf format, delimited: what Prometheus asks for where it takes native histograms."""
+"""The Prometheus protobuf format, delimited: Prometheus asks for it if it accepts native histograms."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from ..model.labels import labels_of
 from ..model.native_counts import NativeCounts
 from . import client_model_pb2 as model
 from .family import Exemplar, Family
-from .names import unquoted_name_of
+from .names import VALUE_SUFFIXES, unquoted_name_of
 
 __all__ = ["render"]
 
 _LARGEST_COUNT = 2**64 - 1
-_SUFFIXES = {"counter": "_total", "info": "_info"}
 _TYPES = {
     "counter": model.COUNTER,
     "histogram": model.HISTOGRAM,
@@ -29,7 +28,7 @@ _TYPES = {
 
 
 def render(families: Iterable[Family]) -> Iterator[bytes]:
-    r"""Write families, each as one message behind its length.
+    r"""Write families, each as one message with its length before it.
 
     Source: https://prometheus.io/docs/instrumenting/exposition_formats/#protobuf-format
 
@@ -41,7 +40,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     for family in families:
         schema = family.schema
         message = model.MetricFamily(
-            name=unquoted_name_of(family, _SUFFIXES.get(schema.type, "")),
+            name=unquoted_name_of(family, VALUE_SUFFIXES.get(schema.type, "")),
             help=schema.help,
             type=_TYPES.get(schema.type, model.GAUGE),
             unit=schema.unit,
@@ -101,14 +100,14 @@ def _native(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -
     _fill_side(histogram.positive_span, histogram.positive_delta, counts.positive)
     _fill_side(histogram.negative_span, histogram.negative_delta, counts.negative)
     if not (counts.positive or counts.negative):
-        # An empty span says that it is a native histogram, even one in which nothing was observed.
+        # An empty span marks a native histogram without observations.
         histogram.positive_span.add(offset=0, length=0)
     if text in family.created:
         histogram.created_timestamp.CopyFrom(_time(family.created[text]))
 
 
 def _fill_side(spans: Any, deltas: Any, side: Mapping[int, int]) -> None:
-    """Write buckets as runs of neighbours, and each count as its difference to the one before."""
+    """Write buckets as spans of neighbours, and each count as its difference from the one before."""
     expected, before = 0, 0
     for index in sorted(side):
         if not spans or index != expected:
@@ -119,7 +118,7 @@ def _fill_side(spans: Any, deltas: Any, side: Mapping[int, int]) -> None:
 
 
 def _held(count: int) -> int:
-    """Return the count, or the largest that the field holds."""
+    """Return the count, at most the largest that the field holds."""
     return min(count, _LARGEST_COUNT)
 
 

@@ -1,4 +1,4 @@
-"""Remote write 1.0: a page as the samples that Prometheus would have made of it."""
+"""Remote write 1.0: a page as the samples that Prometheus would have read from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate, islice
 from ..model.labels import labels_of
 from .classic import as_classic
 from .family import Family
-from .names import UNDERSCORES, escaped, name_of
+from .names import UNDERSCORES, VALUE_SUFFIXES, escaped, name_of
 from .page import Page
 from .remote_write_pb2 import TimeSeries, WriteRequest
 from .snappy import wrap
@@ -20,23 +20,22 @@ HEADERS = {
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
-# As many as Prometheus itself sends at once.
+# As many as Prometheus sends in one request.
 _SERIES_PER_REQUEST = 2_000
-_SUFFIXES = {"counter": "_total", "info": "_info"}
 
-# The suffix of its name, the labels that it has beside those of its series, and its value.
+# The suffix of the name, the labels beyond those of the series, and the value.
 _Sample = tuple[str, dict[str, str], float]
 
 
 def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[tuple[int, bytes]]:
-    """Build the bodies that carry a page to a receiver, each with the number of its samples.
+    """Build the request bodies that carry a page to a receiver, each with the number of its samples.
 
-    A sample gets the labels that a scrape would give it: those of the target, and its own. Where both have a label of
-    one name, its own becomes `exported_<name>`. Empty labels are left out.
+    A sample has the labels that a scrape would give it: those of the target, and its own. If both have a label of one
+    name, its own becomes `exported_<name>`. Empty labels are left out.
 
     Args:
-        page: what to send. Its time is that of all samples.
-        target_labels: `job`, `instance` and whatever else tells this target from others.
+        page: the page to send. Its time is that of all samples.
+        target_labels: `job`, `instance` and other labels that tell this target from others.
 
     Source: https://prometheus.io/docs/specs/prw/remote_write_spec/
 
@@ -54,7 +53,7 @@ def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[tup
 
 def _series(page: Page, target_labels: Mapping[str, str]) -> Iterator[TimeSeries]:
     for unescaped in page.families:
-        # Receivers of this version know the classic letters alone.
+        # Receivers of this version accept only the classic letters.
         family = escaped(as_classic(unescaped), UNDERSCORES)
         for text, numbers in family.series.items():
             own = labels_of(text.decode())
@@ -64,7 +63,7 @@ def _series(page: Page, target_labels: Mapping[str, str]) -> Iterator[TimeSeries
 
 
 def _samples(family: Family, numbers: bytes) -> Iterator[_Sample]:
-    """Take the samples out of one series, those that the text format prints."""
+    """Return the samples of one series: those that the text format prints."""
     match family.schema.type:
         case "histogram":
             observed, *counts = numbers.split()
@@ -72,18 +71,18 @@ def _samples(family: Family, numbers: bytes) -> Iterator[_Sample]:
             for bound, count in zip(family.schema.bounds, cumulative, strict=True):
                 yield "_bucket", {"le": bound}, count
             yield "_count", {}, cumulative[-1]
-            if float(family.schema.bounds[0]) >= 0:  # below zero a sum can fall, and is no counter
+            if float(family.schema.bounds[0]) >= 0:  # a sum of negative observations can fall, so it is no counter
                 yield "_sum", {}, float(observed)
         case "summary":
             counted, observed = numbers.split()
             yield "_count", {}, float(counted)
             yield "_sum", {}, float(observed)
         case other:
-            yield _SUFFIXES.get(other, ""), {}, float(numbers)
+            yield VALUE_SUFFIXES.get(other, ""), {}, float(numbers)
 
 
 def _with_target(own: Mapping[str, str], target_labels: Mapping[str, str]) -> dict[str, str]:
-    """Join the labels of a sample with those of the target, as Prometheus does."""
+    """Join the labels of a sample and of the target as Prometheus does."""
     return {_kept_as(name, own, target_labels): value for name, value in own.items()} | dict(target_labels)
 
 

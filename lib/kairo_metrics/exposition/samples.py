@@ -1,7 +1,7 @@
 """Sample lines, many at a time.
 
-A line is put together from bytes that are stored ready to print: no label is parsed or escaped again,
-and no number goes through a float. A histogram has one template for all its lines.
+Labels and numbers are stored as they are printed: no label is parsed or escaped again, and no number is converted to a
+float. A histogram has one template for all its lines.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from itertools import accumulate, islice
 
 from ..model.schema import Schema
 from .family import Exemplar, Family
-from .names import bare, name_of, opened
+from .names import VALUE_SUFFIXES, bare, name_of, opened
 
 __all__ = ["created_lines", "sample_lines"]
 
-# Rows per piece of the body: large enough to be cheap, small enough not to hold up the event loop.
+# Series per piece of the body: large enough to be cheap, small enough not to block the event loop.
 _ROWS_PER_PIECE = 5_000
-# Stands for the label text in a template; no label text holds it.
+# The place of the label text in a template. No label text contains it.
 _LABELS = b"\x00"
-# How a sum begins that OpenMetrics does not take: below zero, or not a number.
+# The first letter of a sum that OpenMetrics forbids: below zero, or NaN.
 _NO_SUM = (b"-", b"N")
-# Where the first number of a line stands that is printed: a counter's own, and a histogram's first bucket.
+# The place, in the packed line, of the first number that is printed: a counter's value, a histogram's first bucket.
 _FIRST_PRINTED = {"counter": 1, "histogram": 2}
 
 
 def sample_lines(family: Family, *, strict: bool) -> Iterator[bytes]:
-    """Print a family's samples, in pieces of some thousand rows.
+    """Print a family's samples, in pieces of some thousand series.
 
     Args:
-        family: what to print.
-        strict: as OpenMetrics 1.0 has it: with the exemplars and created times that the family has, and without `_sum`
-            and `_count` where the sum is forbidden: below a negative bound, and when it is negative or no number.
+        family: the family to print.
+        strict: whether to follow OpenMetrics 1.0: with exemplars and created times if the family has them, and without
+            `_sum` and `_count` where the sum is forbidden: with a negative bound, or if the sum is negative or NaN.
     """
     rows = iter(family.series.items())
     while piece := list(islice(rows, _ROWS_PER_PIECE)):
@@ -49,15 +49,11 @@ def _printed(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -
             return _histograms(family, rows, strict=strict)
         case "summary":
             return _summaries(family, rows, strict=strict)
-        case "counter":
-            return _plain(family, "_total", rows)
-        case "info":
-            return _plain(family, "_info", rows)
-    return _plain(family, "", rows)
+    return _plain(family, VALUE_SUFFIXES.get(family.schema.type, ""), rows)
 
 
 def _with_extras(family: Family, row: tuple[bytes, bytes]) -> bytes:
-    """Print one row, its exemplars behind their numbers, and when it began."""
+    """Print one series with its exemplars behind their numbers, and its created time."""
     text, _ = row
     lines = _printed(family, [row], strict=True).split(b"\n")
     for place, exemplar in family.exemplars.get(text, {}).items():
@@ -66,7 +62,7 @@ def _with_extras(family: Family, row: tuple[bytes, bytes]) -> bytes:
 
 
 def created_lines(family: Family) -> Iterator[bytes]:
-    """Print when each series began, in pieces."""
+    """Print the created time of each series, in pieces."""
     rows = iter(family.created)
     while piece := list(islice(rows, _ROWS_PER_PIECE)):
         yield b"".join([_began(family, text) for text in piece])
@@ -91,7 +87,7 @@ def _seconds(at_ms: int) -> bytes:
 def _plain(family: Family, suffix: str, rows: list[tuple[bytes, bytes]]) -> bytes:
     name = name_of(family, suffix)
     start = opened(name)
-    if b"" in family.series:  # no labels, or no longer: a family's series may be older than its label names
+    if b"" in family.series:  # a family with labels may have a series from before it had any
         start_bare = bare(name)
         return b"".join(
             [(start + text + b"} " if text else start_bare + b" ") + numbers + b"\n" for text, numbers in rows]
@@ -111,7 +107,7 @@ def _histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool
         if strict and (negative or observed.startswith(_NO_SUM)):
             printed = buckets % cumulative
         elif negative:
-            # As prometheus_client does: a sum that can fall is no counter.
+            # As prometheus_client does: a sum of negative observations can fall, so it is no counter.
             printed = (buckets + count) % (*cumulative, cumulative[-1])
         else:
             printed = (buckets + count + total) % (*cumulative, cumulative[-1], observed)
@@ -131,7 +127,7 @@ def _summaries(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool)
 
 @lru_cache(maxsize=256)
 def _histogram_template(schema: Schema, escaping: str, *, unlabelled: bool) -> tuple[bytes, bytes, bytes]:
-    """Build the templates of a row's buckets, count and sum; `unlabelled` rows have no labels of their own."""
+    """Build the templates of a series' buckets, count and sum; an `unlabelled` series has no labels."""
     family = Family(schema, {}, escaping=escaping)
     start = _template_text(opened(name_of(family, "_bucket")))
     labels = b"" if unlabelled else _LABELS + b","
@@ -152,5 +148,5 @@ def _start(name: str, *, unlabelled: bool) -> bytes:
 
 
 def _template_text(text: bytes) -> bytes:
-    """Protect what a template would take for a place to fill; label text comes in afterwards."""
+    """Escape the percent signs of a template. The label text is put in later, so its own need no escape."""
     return text.replace(b"%", b"%%")

@@ -1,7 +1,7 @@
-"""Snappy's block format, which remote write wraps its messages in; without compressing them.
+"""Snappy's block format, in which remote write wraps its messages. The data is not compressed.
 
-The libraries for it are compiled, and weigh more in every function's bundle than all of this package and its
-clients. The format lets an encoder write what it has as it is ("literals"), which any decoder reads.
+The snappy libraries are compiled code, larger in a function's bundle than this package and its clients together. The
+format lets an encoder write data as it is ("literals"), which any decoder reads.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 __all__ = ["wrap"]
 
 _LONGEST_LITERAL = 1 << 16
-# A literal's tag has 00 in its two lower bits. Above them stands its length less one, up to 59; 61 says that two
-# bytes with it follow.
+# A literal's tag has 00 in its two lower bits. The upper bits hold its length less one, up to 59. The value 61 means
+# that the length less one follows in two bytes.
 _SHORT = 60
 _TWO_BYTES = bytes([61 << 2])
-# In a varint, the bit that says that another byte follows.
+# In a varint, the bit that is set if another byte follows.
 _MORE = 0x80
 
 
 def wrap(data: bytes) -> bytes:
-    r"""Return the data in a valid block.
+    r"""Return the data as a block.
 
     Source: the description of the format in the library of that name, sections 1 and 2.1.
 

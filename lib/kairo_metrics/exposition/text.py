@@ -1,17 +1,16 @@
-"""The Prometheus text format: version 0.0.4, and 1.0.0, which also takes names beyond the classic letters."""
+"""The Prometheus text format: version 0.0.4, and 1.0.0, which also has names beyond the classic letters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from .family import Family
-from .names import name_of
+from .names import VALUE_SUFFIXES, name_of
 from .samples import created_lines, sample_lines
 
 __all__ = ["render"]
 
-_SUFFIXES = {"counter": "_total", "info": "_info"}
-# What this format has no name for.
+# Types that this format does not have.
 _TYPES = {"info": "gauge", "stateset": "gauge"}
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
@@ -29,7 +28,7 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
     """
     for family in families:
         schema = family.schema
-        name = name_of(family, _SUFFIXES.get(schema.type, ""))
+        name = name_of(family, VALUE_SUFFIXES.get(schema.type, ""))
         yield _head(name, schema.help, _TYPES.get(schema.type, schema.type))
         yield from sample_lines(family, strict=False)
         if family.created:

@@ -1,1 +1,1 @@
-"""The functions of api/ as one ASGI app, for hosts that bring no server of their own."""
+"""Serves the functions in api/ as one ASGI app: the production server, and what the dev server shares with it."""

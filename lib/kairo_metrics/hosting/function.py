@@ -1,4 +1,4 @@
-"""The functions of a project: which files of `api/` they are, on which path, and the app in each."""
+"""The functions of a project: the files in `api/`, the path of each, and the app that it defines."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["Function", "discover", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One file of `api/` and its ASGI app.
+    """One file in `api/` and its ASGI app.
 
     Args:
-        path: where it answers, such as `/api/content`.
+        path: the path that it serves, such as `/api/content`.
         file: the file, relative to the project's root.
-        app: the ASGI app in it.
-        state: what the app's lifespan hands to its requests.
+        app: the ASGI app that the file defines.
+        state: the state that the app's lifespan sets for its requests.
     """
 
     path: str
@@ -35,31 +35,32 @@ class Function:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Every path that leads here without a rewrite: Vercel also serves a function under its file's name."""
+        """Every path that this function serves without a rewrite: Vercel also serves it under the name of its file."""
         file = f"/{self.file.as_posix()}"
         return tuple(dict.fromkeys((self.path, file.removesuffix(".py"), file)))
 
 
 def discover(root: Path) -> Iterator[tuple[str, Path]]:
-    """Give path and file (relative to `root`) of everything in `api/` that may be a function, in order.
+    """Yield path and file (relative to `root`) of every file in `api/` that may be a function, sorted by file.
 
-    As on Vercel, files and folders whose name begins with `_` or `.` are none, and `index.py` stands for its folder.
+    As on Vercel, files and folders whose name begins with `_` or `.` are left out, and `index.py` serves the path of
+    its folder.
 
     Raises:
-        HostingError: a file name has a dynamic segment, `[id].py`, which is not routed here.
+        HostingError: a file name has a dynamic segment, such as `[id].py`, which is not supported.
     """
     for file in sorted(root.glob("api/**/*.py")):
         relative = file.relative_to(root)
         if any(part.startswith(("_", ".")) for part in relative.parts):
             continue
         if "[" in relative.as_posix():
-            raise HostingError(f"{relative}: dynamic segments are not known here; use a rewrite in vercel.json")
+            raise HostingError(f"{relative}: dynamic segments are not supported; use a rewrite in vercel.json")
         module = relative.with_suffix("")
         yield "/" + (module.parent if module.name == "index" else module).as_posix(), relative
 
 
 def load(root: Path, path: str, file: Path) -> Function | None:
-    """Import `file` as the module `api.<name>`, and return its function, or None when it defines no app.
+    """Import `file` as the module `api.<name>`, and return its function, or None if it defines no app.
 
     Raises:
         HostingError: the import failed; the error holds the traceback.
@@ -67,9 +68,9 @@ def load(root: Path, path: str, file: Path) -> Function | None:
     name = ".".join(file.with_suffix("").parts)
     spec = importlib.util.spec_from_file_location(name, root / file)
     if spec is None or spec.loader is None:
-        raise HostingError(f"{file} is no Python module")
+        raise HostingError(f"{file} is not a Python module")
     module = importlib.util.module_from_spec(spec)
-    # Registered first, as the import system does: dataclasses and pickling look their module up there.
+    # Registered before it runs, as the import system does: dataclasses and pickle look up their module by name.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""The one ASGI app that stands for Vercel's router: it finds the function for a path."""
+"""One ASGI app that routes requests to functions as Vercel's router does."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["FunctionsApp"]
 
 
 class FunctionsApp:
-    """Sends each request to its function: files first, then the rewrites in their order, as on Vercel.
+    """Sends each request to its function: first by file, then by the rewrites in their order, as on Vercel.
 
-    The function sees the path that the client asked for: a rewrite chooses the function and changes nothing else.
+    The function gets the path that the client requested: a rewrite only chooses the function.
 
     Args:
-        functions: what is served.
+        functions: the functions to serve.
         vercel: the rewrites and headers of the project.
-        lists_functions: whether an unknown path is told what there is, which is not for everybody.
+        lists_functions: whether the answer to an unknown path lists the functions; only the dev server does so.
 
     Raises:
-        HostingError: two functions share a path, or a rewrite leads to none.
+        HostingError: two functions have the same path, or a rewrite leads to no function.
     """
 
     def __init__(self, functions: Sequence[Function], vercel: VercelJson, *, lists_functions: bool = False) -> None:
@@ -38,10 +38,12 @@ class FunctionsApp:
             for path in function.paths:
                 other = self._by_path.setdefault(path, function)
                 if other is not function:
-                    raise HostingError(f"{other.file} and {function.file} are both {path}")
+                    raise HostingError(f"{other.file} and {function.file} both have the path {path}")
         for rule in vercel.rewrites:
             if rule.destination not in self._by_path:
-                raise HostingError(f"vercel.json: {rule.source!r} leads to {rule.destination!r}, which is no function")
+                raise HostingError(
+                    f"vercel.json: {rule.source!r} leads to {rule.destination!r}, which is not a function"
+                )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -66,7 +68,7 @@ class FunctionsApp:
             return PlainTextResponse("not found\n", status_code=404)
         known = {function.path: f"  {function.path}  ({function.file})" for function in self._by_path.values()}
         rewritten = [f"  {rule.source}  -> {rule.destination}" for rule in self._vercel.rewrites]
-        lines = [f"No function at {path}. There are:", *known.values(), *rewritten, ""]
+        lines = [f"No function at {path}. These exist:", *known.values(), *rewritten, ""]
         return PlainTextResponse("\n".join(lines), status_code=404)
 
 
@@ -76,9 +78,9 @@ def _with_headers(send: Send, headers: list[tuple[str, str]]) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = list(message.get("headers", ()))
-            # What the function says itself wins, as on Vercel.
-            said = {name.lower() for name, _ in own}
-            message = {**message, "headers": own + [header for header in added if header[0] not in said]}
+            # A header that the function sets itself stays, as on Vercel.
+            own_names = {name.lower() for name, _ in own}
+            message = {**message, "headers": own + [header for header in added if header[0] not in own_names]}
         await send(message)
 
     return sending if added else send

@@ -1,4 +1,4 @@
-"""The lifespan of every function: its startup before the first request, its shutdown after the last."""
+"""The lifespan of every function: startup before the first request, shutdown after the last one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _log = logging.getLogger("uvicorn.error")
 
 @contextlib.asynccontextmanager
 async def lifespans(functions: Iterable[Function]) -> AsyncIterator[None]:
-    """Run startup and shutdown of every function around the block, as Vercel's server does in each instance.
+    """Run the startup of every function before the block and its shutdown after it, as Vercel does in each instance.
 
     Raises:
-        HostingError: a startup failed; on Vercel that function would refuse every request.
+        HostingError: a startup failed; on Vercel this function would answer every request with an error.
     """
     async with contextlib.AsyncExitStack() as stack:
         for function in functions:
@@ -32,7 +32,7 @@ async def lifespans(functions: Iterable[Function]) -> AsyncIterator[None]:
 
 
 async def answer_lifespan(functions: Iterable[Function], receive: Receive, send: Send) -> None:
-    """Run the lifespan of every function for a server that asks for one."""
+    """Run the lifespan of every function, and answer the server's lifespan messages."""
     await receive()
     try:
         async with lifespans(functions):
@@ -53,7 +53,7 @@ async def _lifespan(function: Function) -> AsyncIterator[None]:
     async def run() -> None:
         try:
             await function.app(scope, events.get, answers.put)
-        except Exception:  # noqa: BLE001 (an app without lifespan may fail in any way; what it answered decides)
+        except Exception:  # noqa: BLE001 (an app without lifespan may raise anything; only its messages count)
             _log.debug("%s: the lifespan ended with an error", function.file, exc_info=True)
         await answers.put({"type": "ended"})
 
@@ -79,6 +79,6 @@ async def _shut_down(function: Function, events: asyncio.Queue[Message], answers
     try:
         ended = await asyncio.wait_for(answers.get(), _SHUTDOWN_TIMEOUT_S)
     except TimeoutError:
-        ended = {"type": "nothing", "message": f"no answer within {_SHUTDOWN_TIMEOUT_S} s"}
+        ended = {"type": "timeout", "message": f"no answer within {_SHUTDOWN_TIMEOUT_S} s"}
     if ended["type"] != "lifespan.shutdown.complete":
         _log.error("%s: its shutdown failed: %s", function.file, ended.get("message", ended["type"]))

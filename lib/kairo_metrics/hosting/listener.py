@@ -1,4 +1,4 @@
-"""The socket on which requests arrive."""
+"""The socket that a server listens on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on a TCP port.
 
     Args:
-        host: an address of this machine, IPv4 or IPv6; `0.0.0.0` and `::` mean all of them.
+        host: an IPv4 or IPv6 address of this machine; `0.0.0.0` and `::` mean all its addresses.
         port: the TCP port.
 
     Raises:
-        HostingError: nobody can listen there, such as when the port is taken.
+        HostingError: the socket can't listen there, for example because the port is taken.
     """
     try:
-        # An address needs no look-up; a name may have several addresses, and the first is the one meant.
+        # A name may have several addresses; the first one is used.
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # Naming the protocol lets asyncio switch off Nagle's delay, which costs a kept-alive request 40 ms.
+        # With the protocol set, asyncio turns off Nagle's algorithm, which delays requests on an open connection.
         listener = socket.socket(family, kind, protocol or socket.IPPROTO_TCP)
     except OSError as err:
         raise HostingError(f"Can't listen on {host!r} ({err.strerror}): give an address of this machine.") from err

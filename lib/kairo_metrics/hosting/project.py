@@ -1,4 +1,4 @@
-"""The project that is served: its functions, and the routing part of its `vercel.json`."""
+"""A project to serve: its functions, and the routing part of its `vercel.json`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Project"]
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What is in a project's folder.
+    """The parts of a project's folder.
 
     Args:
-        functions: the functions, in the order of their files.
-        vercel: the rewrites that lead to them, and the headers of their responses.
-        others: files of `api/` that define no app.
+        functions: the functions, sorted by file.
+        vercel: the rewrites to the functions, and the headers of their responses.
+        others: files in `api/` that define no app.
     """
 
     functions: tuple[Function, ...]
@@ -30,14 +30,14 @@ class Project:
 
     @classmethod
     def load(cls, root: Path) -> Project:
-        """Import the functions in `root`, which becomes the working directory and the first place to import from.
+        """Import the functions in `root`, which becomes the working directory and the first entry of `sys.path`.
 
         Raises:
-            HostingError: a function can't be imported, or there is none; the error says which.
+            HostingError: a function can't be imported, or there is no function.
         """
         root = root.resolve()
         if not root.is_dir():
-            raise HostingError(f"{root} is no folder.")
+            raise HostingError(f"{root} is not a folder.")
         os.chdir(root)
         sys.path.insert(0, str(root))
         loaded = [(file, load(root, path, file)) for path, file in discover(root)]

@@ -12,8 +12,8 @@ from ..errors import HostingError
 
 __all__ = ["Header", "Rewrite", "VercelJson"]
 
-# A segment parameter, a regular expression in brackets (which may hold one level of brackets), plain text.
-# Vercel's other forms (`:name?`, `:name(regex)`, `{...}`) are refused: a silent near-miss would route wrongly.
+# A segment parameter, a regular expression in parentheses (which may hold one more level of them), or plain text.
+# Vercel's other forms (`:name?`, `:name(regex)`, `{...}`) are refused: read as text, they would route wrongly.
 _TOKEN = re.compile(
     r"(?P<many>/:[A-Za-z0-9_]+[*+](?=/|$))"
     r"|(?P<one>:[A-Za-z0-9_]+(?![A-Za-z0-9_*+?(]))"
@@ -33,7 +33,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A path pattern, and the header that its responses carry."""
+    """A path pattern, and a header that responses for matching paths carry."""
 
     pattern: re.Pattern[str]
     name: str
@@ -42,7 +42,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class VercelJson:
-    """The routing part of a `vercel.json`; the rest of the file is for the deployment.
+    """The routing part of a `vercel.json`; the rest of the file matters only for a deployment.
 
     Example:
         >>> vercel = VercelJson.parse('{"rewrites": [{"source": "/m/:rest*", "destination": "/api/metrics"}]}')
@@ -58,7 +58,7 @@ class VercelJson:
         """Read the file at `path`; no file means no rules.
 
         Raises:
-            HostingError: it is no JSON object, or has a rule that is not known here.
+            HostingError: it is not a JSON object, or a rule has a form that is not supported.
         """
         return cls.parse(path.read_text(encoding="utf-8")) if path.exists() else cls()
 
@@ -78,18 +78,18 @@ class VercelJson:
         return cls(tuple(rewrites), tuple(headers))
 
     def destination(self, path: str) -> str | None:
-        """Return where the first rewrite that matches `path` leads, or None."""
+        """Return the destination of the first rewrite that matches `path`, or None."""
         return next((rule.destination for rule in self.rewrites if rule.pattern.fullmatch(path)), None)
 
     def headers_for(self, path: str) -> list[tuple[str, str]]:
-        """Return name and value of every header that the response to `path` carries."""
+        """Return name and value of every header that a response for `path` carries."""
         return [(rule.name, rule.value) for rule in self.headers if rule.pattern.fullmatch(path)]
 
 
 def _rewrite(rule: dict[str, Any]) -> Rewrite:
     source, destination = rule["source"], rule["destination"]
     _refuse_conditions(rule)
-    # A query in the destination is for the platform: the function sees the request as the client sent it.
+    # The query of a destination is ignored: the function gets the request as the client sent it.
     path = destination.partition("?")[0]
     if not re.fullmatch(r"/[^:()]*", path):
         raise HostingError(f"vercel.json: the destination {destination!r} of {source!r} must be the path of a function")
@@ -105,7 +105,7 @@ def _headers(rule: dict[str, Any]) -> list[Header]:
 def _refuse_conditions(rule: dict[str, Any]) -> None:
     for condition in ("has", "missing"):
         if condition in rule:
-            raise HostingError(f"vercel.json: {condition!r} is not known here (rule of {rule['source']!r})")
+            raise HostingError(f"vercel.json: {condition!r} is not supported (rule for {rule['source']!r})")
 
 
 def _compile(source: str) -> re.Pattern[str]:
@@ -114,8 +114,8 @@ def _compile(source: str) -> re.Pattern[str]:
         token = _TOKEN.match(source, position)
         if token is None:
             raise HostingError(
-                f"vercel.json: the source {source!r} is not known here from {source[position:]!r} on; "
-                "known are plain paths, :name, :name*, :name+ and (regex)"
+                f"vercel.json: the source {source!r} is not supported from {source[position:]!r} on; "
+                "use plain paths, :name, :name*, :name+ and (regex)"
             )
         expression += _expression(token)
         position = token.end()

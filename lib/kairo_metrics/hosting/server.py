@@ -1,7 +1,7 @@
-"""The production server, for a host that is no platform for functions: Heroku, Docker, Kubernetes, any machine.
+"""The production server, for hosts that do not run functions themselves: Heroku, Docker, Kubernetes, any machine.
 
-It serves the functions of `api/` as Vercel's router does, and brings nothing of its own: Redis, token and database
-are those of the environment.
+It serves the functions in `api/` as Vercel's router does. Unlike the dev server it sets nothing up: Redis, token and
+database come from the environment.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from .project import Project
 
 __all__ = ["create", "run"]
 
-# How long a request may go on after SIGTERM. Docker kills after 10 s, and the last flush needs the rest.
+# How long a request may run after SIGTERM. Docker kills after 10 s, and the last flush needs the time between.
 _GRACE_S = 8
-# A proxy must be the first to close an idle connection, or it sends a request into one that is closing.
-# Heroku's router waits 90 s, AWS's load balancers 60.
+# The proxy has to close an idle connection first: otherwise it may send a request while the server closes it.
+# Heroku's router closes after 90 s, AWS's load balancers after 60 s.
 _KEEP_ALIVE_S = 100
-# What uvicorn exits with, and what tells its supervisor that to start again is of no use.
+# uvicorn's exit code for a failed startup: its supervisor then does not start the process again.
 _STARTUP_FAILED = 3
 _log = logging.getLogger("uvicorn.error")
 
@@ -40,19 +40,19 @@ def run(
 ) -> None:
     """Serve the functions of the project in `root` until SIGTERM or SIGINT, then exit with code 0.
 
-    What is under way is answered first, and what was counted is flushed, within some 10 seconds.
+    Requests that are running are answered first, and their metrics are flushed, within about 10 seconds.
 
     Args:
         root: the project's folder, with `api/` and perhaps `vercel.json`.
         host: the address to listen on; `0.0.0.0` is every IPv4 address of this machine, `::` every address.
         port: the TCP port; None takes it from `PORT`.
-        workers: how many processes share the work; None takes it from `WEB_CONCURRENCY`.
-        logs_requests: whether each request becomes a line on standard output.
+        workers: the number of processes; None takes it from `WEB_CONCURRENCY`.
+        logs_requests: whether each request is logged as a line on standard output.
 
     Raises:
         SettingsError: an environment variable is malformed.
         HostingError: the port is taken, or uvicorn is missing.
-        SystemExit: a signal asked for the end (code 0), or a function can't be imported or started (code 3).
+        SystemExit: a signal ended the server (code 0), or a function can't be imported or started (code 3).
     """
     if importlib.util.find_spec("uvicorn") is None:
         raise HostingError("The server needs uvicorn: pip install 'kairo-metrics[serve]'.")
@@ -62,14 +62,14 @@ def run(
         if value is not None:
             os.environ[variable] = str(value)
     for settings_of in (Settings, PushSettings):
-        settings_of.from_env()  # refused now, rather than by each function in its own words
+        settings_of.from_env()  # so that a malformed variable is one error now, and not one in each function
     settings = ServeSettings.from_env()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+        signal.signal(number, _exit)
     with listen(host, settings.port) as listener:
         if not root.is_dir():
-            raise HostingError(f"{root} is no folder.")
-        os.chdir(root)  # where `create` looks, in other processes too
+            raise HostingError(f"{root} is not a folder.")
+        os.chdir(root)  # `create` loads the project from here, in other processes too
         config = uvicorn.Config(
             f"{__name__}:{create.__name__}",
             factory=True,
@@ -94,7 +94,7 @@ def create() -> FunctionsApp:
     """Return the app that serves the project in the working directory; the server calls it in each process.
 
     Raises:
-        SystemExit: there is no such project, or one of its functions can't be imported; it was said why.
+        SystemExit: the project can't be loaded; the reason was written to standard error.
     """
     try:
         project = Project.load(Path())
@@ -105,7 +105,7 @@ def create() -> FunctionsApp:
 
 
 def _supervise(config: Any, listener: Any) -> None:
-    """Run several processes that share the socket; one that dies is replaced."""
+    """Run several processes that share the socket; a process that dies is replaced."""
     from uvicorn.supervisors import Multiprocess
 
     supervisor = Multiprocess(config, sockets=[listener])
@@ -114,13 +114,13 @@ def _supervise(config: Any, listener: Any) -> None:
         raise SystemExit(_STARTUP_FAILED)
 
 
-def _end(_signal: int, _frame: object) -> None:
-    # uvicorn has its own way to end while it serves, and then raises the signal again.
+def _exit(_signal: int, _frame: object) -> None:
+    # While it serves, uvicorn handles the signal itself, and raises it again at the end.
     raise SystemExit(0)
 
 
 def _log_config(default: dict[str, Any]) -> dict[str, Any]:
-    """Return uvicorn's logging, in which the warnings of functions have a place, too."""
+    """Return uvicorn's log configuration, extended so that log lines of functions appear too."""
     config = copy.deepcopy(default)
     config["root"] = {"handlers": ["default"], "level": "INFO"}
     return config

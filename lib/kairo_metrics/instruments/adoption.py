@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import wraps
@@ -11,42 +13,49 @@ from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.encoding import label_text
-from .children import WORD, Children, child_of, child_series, values_of
+from .children import INFO_VALUE, Children, child_of, child_series, values_of
 from .values import RECORDER, is_shared, make_value
-from .values.info_stateset import Word
+from .values.info import InfoValue
 
-__all__ = ["adopt", "unit_of"]
+__all__ = ["SETUP_LOCK", "adopt", "unit_of"]
+
+# Held while the process's instruments, its catalogue and its pipeline are set up: each of them exists once. Reentrant:
+# a signal handler may flush in a thread that holds it. A fork waits for it, so that no child finds a set-up half done.
+SETUP_LOCK = threading.RLock()
+os.register_at_fork(before=SETUP_LOCK.acquire, after_in_parent=SETUP_LOCK.release, after_in_child=SETUP_LOCK.release)
 
 _registries: list[CollectorRegistry] = []
 _Method = Callable[..., Any]
 
 
 def adopt(*registries: CollectorRegistry) -> None:
-    """Record from now on, and carry over the instruments that the registries hold already.
+    """Record what instruments count from now on, and take over the instruments that the registries have already.
 
-    What an instrument has counted so far becomes its first delta. Calling it again is harmless.
+    What such an instrument has counted becomes its first delta. A second call changes nothing.
     """
-    # A function stands in for the class: which class it is depends on the instrument.
-    values.ValueClass = make_value
-    _extend(MetricWrapperBase, "__init__", _with_children)
-    _extend(Info, "__init__", _with_word)
-    _extend(Enum, "__init__", _with_word)
-    _extend(Info, "info", _saying)
-    _extend(Enum, "state", _saying)
-    _extend(Gauge, "set_function", _following)
-    for method in ("remove", "remove_by_labels", "clear"):
-        _extend(MetricWrapperBase, method, _removing)
-    for registry in registries:
-        if registry not in _registries:
-            _registries.append(registry)
-        for instrument in _instruments(registry):
-            _bound(instrument)
-            for child in _children(instrument):
-                _carry_over(child)
+    with SETUP_LOCK:
+        # A function takes the place of the class: the class depends on the instrument.
+        values.ValueClass = make_value
+        _wrap(MetricWrapperBase, "__init__", _limiting_children)
+        _wrap(Info, "__init__", _with_info_value)
+        _wrap(Enum, "__init__", _with_info_value)
+        _wrap(Info, "info", _recording_info)
+        _wrap(Enum, "state", _recording_state)
+        _wrap(Gauge, "set_function", _following)
+        _wrap(MetricWrapperBase, "remove", _recording_removal)
+        _wrap(MetricWrapperBase, "remove_by_labels", _recording_removal_by_labels)
+        _wrap(MetricWrapperBase, "clear", _recording_clearing)
+        for registry in registries:
+            if registry not in _registries:
+                _registries.append(registry)
+            for instrument in _instruments(registry):
+                _limit_children(instrument)
+                for child in _children(instrument):
+                    _carry_over(child)
 
 
 def unit_of(family: str) -> str:
-    """Return the unit of a family in the adopted registries: a value is not told it."""
+    """Return the unit of a family in the adopted registries; prometheus_client does not pass it to a value."""
     for registry in _registries:
         instrument = registry._names_to_collectors.get(family)  # noqa: SLF001  the registry has no public look-up
         if isinstance(instrument, MetricWrapperBase):
@@ -54,104 +63,139 @@ def unit_of(family: str) -> str:
     return ""
 
 
-# What prometheus_client does in a method without telling a value.
+# Methods of prometheus_client that call no value. Each wrapper has the parameters of the method that it wraps.
 
 
-def _extend(owner: type[MetricWrapperBase], method: str, extension: Callable[[_Method], _Method]) -> None:
+def _wrap(owner: type[MetricWrapperBase], method: str, wrapper: Callable[[_Method], _Method]) -> None:
     if not hasattr(vars(owner).get(method), "__wrapped__"):
-        setattr(owner, method, extension(getattr(owner, method)))
+        setattr(owner, method, wrapper(getattr(owner, method)))
 
 
-def _with_children(init: _Method) -> _Method:
+def _limiting_children(init: _Method) -> _Method:
     @wraps(init)
-    def init_with_children(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init_and_limit_children(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        _bound(self)
+        _limit_children(self)
 
-    return init_with_children
+    return init_and_limit_children
 
 
-def _bound(instrument: Any) -> None:
-    """Have the instrument keep its children where there is room for so many."""
+def _limit_children(instrument: Any) -> None:
     if instrument._is_parent():  # noqa: SLF001  prometheus_client keeps its children private
         with instrument._lock:  # noqa: SLF001
             if not isinstance(instrument._metrics, Children):  # noqa: SLF001
                 instrument._metrics = Children(instrument, instrument._metrics)  # noqa: SLF001
 
 
-def _with_word(init: _Method) -> _Method:
+def _with_info_value(init: _Method) -> _Method:
     @wraps(init)
-    def init_with_word(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init_with_info_value(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         if not self._is_parent():
-            setattr(self, WORD, Word(self))
+            setattr(self, INFO_VALUE, InfoValue(self))
 
-    return init_with_word
+    return init_with_info_value
 
 
-def _saying(say: _Method) -> _Method:
-    @wraps(say)
-    def say_and_record(self: Any, said: Any) -> None:
-        say(self, said)
-        getattr(self, WORD).follow(self)
+def _recording_info(info: _Method) -> _Method:
+    @wraps(info)
+    def info_and_record(self: Any, val: Mapping[str, str]) -> None:
+        info(self, val)
+        getattr(self, INFO_VALUE).record(self)
 
-    return say_and_record
+    return info_and_record
+
+
+def _recording_state(set_state: _Method) -> _Method:
+    @wraps(set_state)
+    def set_state_and_record(self: Any, state: str) -> None:
+        set_state(self, state)
+        getattr(self, INFO_VALUE).record(self)
+
+    return set_state_and_record
 
 
 def _following(set_function: _Method) -> _Method:
     @wraps(set_function)
-    def set_and_follow(self: Any, f: Callable[[], float]) -> None:
+    def set_function_and_follow(self: Any, f: Callable[[], float]) -> None:
         set_function(self, f)
-        if is_shared(self._value):  # else it belongs to a registry that was not adopted
+        if is_shared(self._value):  # else its registry was not adopted
             self._value.follow(f)
 
-    return set_and_follow
+    return set_function_and_follow
 
 
-def _removing(remove: _Method) -> _Method:
-    """Remove the series of an instance's children from the store, those of other instances with them.
+def _recording_removal(remove: _Method) -> _Method:
+    """Remove the series of one label set from the store, also what other instances have in it.
 
-    In a gauge whose instances have values of their own, an instance removes what is its own.
+    If each instance has its own value of a gauge, only this instance's is removed.
     """
 
     @wraps(remove)
-    def remove_and_record(self: Any, *labels: Any) -> None:
-        before = dict(self._metrics) if self._is_parent() else {}
-        remove(self, *labels)
-        if not self._is_parent() or labels == ({},):
-            return
-        _bound(self)  # "clear" puts a new dictionary there
-        gone = [child for key, child in before.items() if self._metrics.get(key) is not child]
-        if remove.__name__ == "remove":
-            # Another instance may have what this one has not.
-            _record_removal(gone or [child_of(self, labels)])
-        else:
-            if not before:
-                gone = [child_of(self, self._labelnames)]
-            _record_clearing(gone, next(iter([*before.values(), *gone])), *labels)
+    def remove_and_record(self: Any, *labelvalues: Any) -> None:
+        child = self._metrics.get(tuple(map(str, labelvalues))) if self._is_parent() else None
+        remove(self, *labelvalues)
+        # Another instance may have the label set if this one does not.
+        _record_removal([child_of(self, labelvalues) if child is None else child])
 
     return remove_and_record
 
 
-def _record_removal(gone: Iterable[Any]) -> None:
-    for series in filter(None, map(child_series, gone)):
+def _recording_removal_by_labels(remove_by_labels: _Method) -> _Method:
+    @wraps(remove_by_labels)
+    def remove_by_labels_and_record(self: Any, labels: dict[str, str]) -> None:
+        if labels:
+            _record_clearing(self, labels, lambda: remove_by_labels(self, labels))
+        else:
+            remove_by_labels(self, labels)  # which changes nothing
+
+    return remove_by_labels_and_record
+
+
+def _recording_clearing(clear: _Method) -> _Method:
+    @wraps(clear)
+    def clear_and_record(self: Any) -> None:
+        _record_clearing(self, {}, lambda: clear(self))
+
+    return clear_and_record
+
+
+def _record_removal(children: Iterable[Any]) -> None:
+    for series in filter(None, map(child_series, children)):
         RECORDER.remove(series)
 
 
-def _record_clearing(gone: Iterable[Any], like: Any, labels: Mapping[str, Any] | None = None) -> None:
-    model = child_series(like)
-    if model is not None and not model.schema.per_instance:
-        pairs = [label_text([name], [str(value)]) for name, value in (labels or {}).items()]
-        RECORDER.clear(set(filter(None, map(child_series, gone))), model.schema, "\n".join(pairs))
+def _record_clearing(instrument: Any, labels: Mapping[str, str], remove: Callable[[], None]) -> None:
+    """Remove some children of an instrument, and from the store all series that have these labels.
+
+    If each instance has its own value of a gauge, only those of this instance are removed.
+
+    Args:
+        instrument: the parent of the children.
+        labels: names and values; with none, all series of the family are removed.
+        remove: removes the children.
+    """
+    before = dict(instrument._metrics) if instrument._is_parent() else {}  # noqa: SLF001
+    remove()
+    if not instrument._is_parent():  # noqa: SLF001
+        return
+    _limit_children(instrument)  # `clear` sets a new dictionary
+    removed = [child for key, child in before.items() if instrument._metrics.get(key) is not child]  # noqa: SLF001
+    if not before:
+        removed = [child_of(instrument, instrument._labelnames)]  # noqa: SLF001  from it the family is known
+    series = child_series(next(iter([*before.values(), *removed])))
+    if series is not None and not series.schema.per_instance:
+        pairs = [label_text([name], [str(value)]) for name, value in labels.items()]
+        RECORDER.clear(set(filter(None, map(child_series, removed))), series.schema, "\n".join(pairs))
     else:
-        _record_removal(gone)
+        _record_removal(removed)
 
 
-# Instruments that are older than we.
+# Instruments that were made before.
 
 
 def _instruments(registry: CollectorRegistry) -> Iterator[MetricWrapperBase]:
-    # Other collectors (process, platform, garbage collector) speak of one process and stay there.
+    # Other collectors (process, platform, garbage collector) describe one process and are not shared.
     collectors = dict.fromkeys(registry._names_to_collectors.values())  # noqa: SLF001  there is no public listing
     return (collector for collector in collectors if isinstance(collector, MetricWrapperBase))
 
@@ -164,16 +208,16 @@ def _children(instrument: Any) -> list[Any]:
 
 
 def _carry_over(child: Any) -> None:
-    """Give the child values of ours, and add what the old ones held.
+    """Replace the child's values by ours, and add what the old ones had.
 
-    They are built on a twin and then put in place, so that a thread that observes meanwhile never meets a
-    child that is half made.
+    Ours are built in a copy of the child and then moved, so that a thread that observes at the same time never finds a
+    child with some of its values.
     """
     if isinstance(child, Info | Enum):
-        _carry_word_over(child)
+        _add_info_value(child)
         return
     old = values_of(child)
-    if all(map(is_shared, old)):  # also where there are none: an instrument of our own records by itself
+    if all(map(is_shared, old)):  # also if there are none: a native histogram has recorded from the beginning
         return
     twin = copy(child)
     twin._metric_init()  # noqa: SLF001
@@ -189,8 +233,8 @@ def _carry_over(child: Any) -> None:
         child._value.follow(lambda: next(iter(child._child_samples())).value)  # noqa: SLF001
 
 
-def _carry_word_over(child: Any) -> None:
-    if not hasattr(child, WORD):
-        setattr(child, WORD, Word(child))
+def _add_info_value(child: Any) -> None:
+    if not hasattr(child, INFO_VALUE):
+        setattr(child, INFO_VALUE, InfoValue(child))
         if child._value:  # noqa: SLF001
-            getattr(child, WORD).follow(child)
+            getattr(child, INFO_VALUE).record(child)

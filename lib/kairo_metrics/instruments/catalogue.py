@@ -2,47 +2,101 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from dataclasses import dataclass, fields
 
-__all__ = [
-    "API_ERRORS",
-    "DB_QUERY_DURATION",
-    "HTTP_REQUESTS",
-    "HTTP_REQUEST_DURATION",
-    "PUSHES",
-    "TOKEN_READS",
-]
+from prometheus_client import REGISTRY, Counter, Histogram
 
-# Both lists have a bound at exactly 0.2 (the operator's line for a slow query) and several above 1,
-# so that a p95 of some seconds can be told from one second.
+from .adoption import SETUP_LOCK
+
+__all__ = ["Catalogue", "built_catalogue", "catalogue"]
+
+# Both lists have a bound at exactly 0.2, from which the operator counts a query as slow, and several above 1, so that a
+# p95 of some seconds does not look like one second.
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUERY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
-HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests answered.", ["method", "route", "status"])
-HTTP_REQUEST_DURATION = Histogram(
-    "http_request_duration_seconds",
-    "Seconds from a request's arrival to the last byte of its body.",
-    ["method", "route"],
-    buckets=_REQUEST_BUCKETS,
-)
-API_ERRORS = Counter(
-    "api_errors_total",
-    "Answers of 5xx and unhandled exceptions, by the exception's class or the status.",
-    ["method", "route", "type"],
-)
-DB_QUERY_DURATION = Histogram(
-    "tenant_db_query_duration_seconds",
-    "Seconds that a database query took.",
-    ["model", "operation"],
-    buckets=_QUERY_BUCKETS,
-)
-TOKEN_READS = Counter(
-    "kairo_token_reads_total",
-    "Times an instance read the accepted tokens from where they are kept: done, missing (there is none) or failed.",
-    ["outcome"],
-)
-PUSHES = Counter(
-    "kairo_pushes_total",
-    "Times that the metrics were pushed to a remote-write receiver: done, refused, or failed on the way.",
-    ["outcome"],
-)
+_built: list[Catalogue] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The instruments; each is registered in prometheus_client's default registry."""
+
+    requests: Counter
+    request_duration: Histogram
+    errors: Counter
+    query_duration: Histogram
+    token_reads: Counter
+    pushes: Counter
+
+
+def catalogue() -> Catalogue:
+    """Return the catalogue; the first call in a process builds it and registers its instruments.
+
+    Raises:
+        ValueError: the program has registered an instrument with the name of one of these. None is registered then.
+    """
+    if not _built:
+        with SETUP_LOCK:
+            if not _built:
+                _built.append(_build())
+    return _built[0]
+
+
+def built_catalogue() -> Catalogue | None:
+    """Return the catalogue if it was built; it is not while metrics are off."""
+    return _built[0] if _built else None
+
+
+def _build() -> Catalogue:
+    built = Catalogue(
+        requests=Counter(
+            "http_requests_total", "HTTP requests answered.", ["method", "route", "status"], registry=None
+        ),
+        request_duration=Histogram(
+            "http_request_duration_seconds",
+            "Seconds from a request's arrival to the last byte of its body.",
+            ["method", "route"],
+            buckets=_REQUEST_BUCKETS,
+            registry=None,
+        ),
+        errors=Counter(
+            "api_errors_total",
+            "Answers of 5xx and unhandled exceptions, by the exception's class or the status.",
+            ["method", "route", "type"],
+            registry=None,
+        ),
+        query_duration=Histogram(
+            "tenant_db_query_duration_seconds",
+            "Seconds that a database query took.",
+            ["model", "operation"],
+            buckets=_QUERY_BUCKETS,
+            registry=None,
+        ),
+        token_reads=Counter(
+            "kairo_token_reads_total",
+            "Times an instance read the accepted tokens from where they are kept: "
+            "done, missing (there is none) or failed.",
+            ["outcome"],
+            registry=None,
+        ),
+        pushes=Counter(
+            "kairo_pushes_total",
+            "Times that the metrics were pushed to a remote-write receiver: done, refused, or failed on the way.",
+            ["outcome"],
+            registry=None,
+        ),
+    )
+    _register([getattr(built, field.name) for field in fields(built)])
+    return built
+
+
+def _register(instruments: list[Counter | Histogram]) -> None:
+    """Register all of them or none."""
+    for position, instrument in enumerate(instruments):
+        try:
+            REGISTRY.register(instrument)
+        except ValueError:
+            for registered in instruments[:position]:
+                REGISTRY.unregister(registered)
+            raise

@@ -1,6 +1,6 @@
-"""The children of an instrument: one for each label set, and not more of them than the store has room for.
+"""The children of an instrument: one for each label set, up to the number of series that the store has room for.
 
-prometheus_client keeps a child for ever. Whoever may choose a label's value could so fill an instance's memory.
+prometheus_client keeps every child for ever. A client that can choose a label's value could fill an instance's memory.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import Any
 
 from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, MetricWrapperBase, Summary
 
+from ..model.moment import elapsed_s
 from ..model.schema import OVERFLOW
 from .pending_series import PendingSeries
 from .values import RECORDER
-from .values.info_stateset import Word
+from .values.info import InfoValue
 
-__all__ = ["WORD", "Children", "bound", "child_of", "child_series", "values_of"]
+__all__ = ["INFO_VALUE", "Children", "child_of", "child_series", "limit_children", "values_of"]
 
-# Where an info or an enum keeps our word; prometheus_client gives them no value.
-WORD = "_kairo_word"
+# The attribute of an info or an enum that has our value; prometheus_client gives them none.
+INFO_VALUE = "_kairo_info_value"
 
-# In characters, as it is printed: a value may be as long as a request's body.
+# In characters of the printed label text: a label's value may be as long as a request's body.
 _LONGEST_LABELS = 4_096
 _IDLE_S = 3_600.0
 _SEARCHED_EVERY_S = 60.0
@@ -29,21 +30,21 @@ _Labels = tuple[str, ...]
 
 
 class Children(dict[_Labels, Any]):
-    """What an instrument with labels keeps its children in; a child that finds no room is another's.
+    """The children of an instrument with labels, by label values; it takes the place of prometheus_client's dictionary.
 
-    `labels` puts a new child in, and then takes out what it returns. A label set that is one too many, or longer than
-    any that is meant, is not put in; taken out is the child whose labels are all `__overflow__`, and that is counted. A
-    child that nobody has touched for an hour makes room: what it has counted is in the store. Looking up what is there
-    is the dictionary's own doing and costs nothing.
+    `labels` of prometheus_client stores a new child, and then reads it back. If the instrument has too many children,
+    or the label text is too long, the child is not stored, and the read returns the child whose labels are all
+    `__overflow__`; the recorder counts that. A child that was idle for an hour makes room for another one: what it
+    counted is in the store. The look-up of a child that exists is the dictionary's own, and costs nothing more.
 
     Args:
-        instrument: whose they are.
-        children: those that it has already, however many.
+        instrument: the instrument.
+        children: those that it has already; all of them are kept.
     """
 
-    __slots__ = ("_instrument", "_overflow", "_searched_s", "_turned_away")
+    __slots__ = ("_instrument", "_overflow", "_rejected", "_searched_at")
 
-    # The store's bounds: a process has one.
+    # The limits of the store; a process has one store.
     max_series = 10_000
     idle_s = _IDLE_S
 
@@ -51,20 +52,20 @@ class Children(dict[_Labels, Any]):
         super().__init__(children or {})
         self._instrument = instrument
         self._overflow = (OVERFLOW,) * len(instrument._labelnames)  # noqa: SLF001  prometheus_client keeps it private
-        self._turned_away: _Labels | None = None
-        self._searched_s = RECORDER.clock()
+        self._rejected: _Labels | None = None
+        self._searched_at = RECORDER.now()
 
     def __setitem__(self, labels: _Labels, child: Any) -> None:
         series = child_series(child)
-        # One without a series is of an instrument that is not shared, and so not ours to bound.
+        # A child without a series belongs to a registry that was not adopted, and has no limit.
         if series is None or labels == self._overflow or (len(series.text) <= _LONGEST_LABELS and self._has_room()):
             super().__setitem__(labels, child)
         else:
-            RECORDER.turn_away(series)
-            self._turned_away = labels
+            RECORDER.reject(series)
+            self._rejected = labels
 
     def __missing__(self, labels: _Labels) -> Any:
-        if labels != self._turned_away:
+        if labels != self._rejected:
             raise KeyError(labels)
         if self._overflow not in self:
             super().__setitem__(self._overflow, child_of(self._instrument, self._overflow))
@@ -77,22 +78,22 @@ class Children(dict[_Labels, Any]):
         return len(self) - (self._overflow in self)
 
     def _forget_idle(self) -> bool:
-        """Search all, now and then, for those that nobody touches; whoever holds one may go on with it."""
-        now_s = RECORDER.clock()
-        if now_s - self._searched_s < _SEARCHED_EVERY_S:
+        """Take out the idle children, once a minute at most; a program that holds one may go on with it."""
+        now = RECORDER.now()
+        if elapsed_s(self._searched_at, now) < _SEARCHED_EVERY_S:
             return False
-        self._searched_s = now_s
+        self._searched_at = now
         for labels in [labels for labels, child in self.items() if _can_be_forgotten(child, self.idle_s)]:
             del self[labels]
         return self._count() < self.max_series
 
 
-def bound(max_series: int, series_ttl_s: float) -> None:
-    """Let all instruments have so many children.
+def limit_children(max_series: int, series_ttl_s: float) -> None:
+    """Set how many children each instrument may have.
 
     Args:
         max_series: for each instrument.
-        series_ttl_s: seconds after which the store forgets a series; a child that is idle for so long, or for an hour,
+        series_ttl_s: seconds after which the store forgets a series. A child that is idle for so long, or for an hour,
             makes room for another one.
     """
     Children.max_series, Children.idle_s = max_series, min(series_ttl_s, _IDLE_S)
@@ -102,22 +103,22 @@ def _can_be_forgotten(child: Any, idle_s: float) -> bool:
     series = child_series(child)
     if series is None or series.schema.per_instance or RECORDER.idle_s(series) < idle_s:
         return False
-    # What a gauge adds to a shared sum it may take out again, and for that must know how much it is.
+    # To take its share out of a shared sum later, a gauge must know how much it is.
     return not (isinstance(child, Gauge) and series.schema.rule == "sum" and child._value.get())  # noqa: SLF001
 
 
 def child_of(instrument: Any, labels: Sequence[Any]) -> Any:
-    """Return a new child for these labels that the instrument does not know of."""
+    """Return a new child with these label values, which the instrument does not have among its children."""
     child = copy(instrument)
     child._labelvalues = tuple(map(str, labels))  # noqa: SLF001
     child._metric_init()  # noqa: SLF001
     if isinstance(child, Info | Enum):
-        setattr(child, WORD, Word(child))
+        setattr(child, INFO_VALUE, InfoValue(child))
     return child
 
 
 def values_of(child: Any) -> list[Any]:
-    """List the child's values, in the order in which an observation tells them."""
+    """Return the child's values, in the order in which prometheus_client adds an observation to them."""
     if isinstance(child, Histogram):
         return [child._sum, *child._buckets]  # noqa: SLF001
     if isinstance(child, Summary):
@@ -129,5 +130,5 @@ def values_of(child: Any) -> list[Any]:
 
 def child_series(child: MetricWrapperBase) -> PendingSeries | None:
     """Return the child's series; None if it has none, because its registry was not adopted."""
-    holders = [getattr(child, WORD, None), getattr(child, "_value", None), *values_of(child)]
-    return next((holder.series for holder in holders if hasattr(holder, "series")), None)
+    values = [getattr(child, INFO_VALUE, None), getattr(child, "_value", None), *values_of(child)]
+    return next((value.series for value in values if hasattr(value, "series")), None)

@@ -1,4 +1,4 @@
-"""`NativeHistogram`, beside prometheus_client's own instruments."""
+"""`NativeHistogram`, an instrument that prometheus_client does not have."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _ZERO_THRESHOLD = 2.938735877055719e-39
 
 
 class NativeHistogram(MetricWrapperBase):
-    """A histogram with exponential buckets that come into being where something is observed.
+    """A histogram with exponential buckets; a bucket exists once something was observed in it.
 
-    Instances may differ in resolution: what they count together has the coarsest of theirs. Scrapers that take no
-    native histograms, and the process's own registry, see a classic one under `buckets`.
+    If instances have different resolutions, their sum has the coarsest of them. Scrapers without native histograms,
+    and the process's own registry, get a classic histogram with the bounds `buckets`.
 
     Args:
-        name: as with every instrument; so are `documentation`, `labelnames`, `namespace`, `subsystem`, `unit` and
+        name: as in every instrument; so are `documentation`, `labelnames`, `namespace`, `subsystem`, `unit` and
             `registry`.
         schema: from -4 to 8; a bucket is 2^(2^-schema) times as wide as the one before it. With 3 an estimated
             quantile is off by 4.4 % at most.
-        zero_threshold: up to which absolute value an observation counts as zero.
-        max_buckets: with more than so many, the resolution is made coarser.
-        buckets: upper bounds of the classic histogram.
+        zero_threshold: an observation counts as zero up to this absolute value.
+        max_buckets: the resolution is made coarser if there are more.
+        buckets: the upper bounds of the classic histogram.
 
     Raises:
-        ValueError: an argument is out of its range; it is named.
+        ValueError: an argument is out of its range; the message names it.
 
     Source: https://prometheus.io/docs/specs/native_histograms/
 
@@ -84,16 +84,16 @@ class NativeHistogram(MetricWrapperBase):
             registry=registry,
             _labelvalues=_labelvalues,
         )
-        # What a child is made with.
+        # The arguments of a child.
         self._kwargs.update(schema=schema, zero_threshold=zero_threshold, max_buckets=max_buckets, buckets=bounds[:-1])
 
     def observe(self, amount: float) -> None:
-        """Count one number."""
+        """Count one observation."""
         self._raise_if_not_observable()  # type: ignore[no-untyped-call]
         self._value.observe(float(amount))
 
     def time(self) -> Timer:
-        """Time a block of code or a function, and observe the seconds it took; it is used as with `Histogram`."""
+        """Observe the seconds that a block of code or a function takes; it is used like `Histogram.time`."""
         return Timer(self, "observe")
 
     def _metric_init(self) -> None:

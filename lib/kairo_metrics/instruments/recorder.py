@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from ..model.batch import Batch, FamilyDelta
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
+from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["Follower", "Recorder"]
 
 _log = logging.getLogger("kairo_metrics")
-# How the delta of a series begins that is removed from the store first.
+# The first word of a delta whose series the store removes before it applies the rest.
 _REMOVED = "D"
-# The age of a value that was never set.
-_NEVER = "-1"
-# Removals of each kind that wait while the store is away; the oldest make room, and what they left in the store
-# goes when nobody has touched it for its life.
-_REMOVALS = 10_000
+# The age of a value that was never set, and a moment before all others.
+_NEVER_AGE = "-1"
+_NEVER = Moment(-math.inf, -math.inf)
+# So many removals of each kind wait while the store is away. If there are more, the oldest is counted as lost.
+_MAX_REMOVALS = 10_000
 
 
 class Follower(Protocol):
@@ -38,37 +39,40 @@ class Follower(Protocol):
     series: PendingSeries
 
     def sample(self) -> None:
-        """Set the gauge to what the function returns now."""
+        """Call the function, and set the gauge to what it returns."""
 
 
 @dataclass(slots=True)
-class _Merged:
-    """What one label set has come to, over all instruments that print it."""
+class _SealedSeries:
+    """The delta of one label set, over all instruments that have it."""
 
     amounts: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     observed: NativeCounts | None = None
     max_buckets: int = 0
     value: str | None = None
-    set_at_s: float | None = None
+    set_at: tuple[float, float] | None = None
     weight: float = 0.0
     removed: bool = False
     recorded: bool = False
 
 
 @dataclass(slots=True)
-class _Taken:
-    """What one family has come to."""
+class _SealedFamily:
+    """The deltas of one family, by label text, and the label pairs whose series are removed first."""
 
     schema: Schema
-    rows: defaultdict[str, _Merged] = field(default_factory=lambda: defaultdict(_Merged))
-    cleared: tuple[str, ...] = ()
+    series: defaultdict[str, _SealedSeries] = field(default_factory=lambda: defaultdict(_SealedSeries))
+    cleared: list[str] = field(default_factory=list)
 
 
 class Recorder:
     """Collects deltas and seals them into batches.
 
-    `lock` guards every series: an increment and the seal never interleave. `epoch` counts the seals that
-    took everything, so that a caller can tell when its own deltas have been taken. `clock` is monotonic.
+    `lock` guards every series, so an increment and a seal never interleave. `epoch` is 1 plus the number of seals that
+    left nothing pending: with it a caller knows when its own deltas have been sealed.
+
+    Args:
+        clocks: a monotonic and a wall clock.
 
     Example:
         >>> recorder, series = Recorder(), PendingSeries(Schema("jobs", "counter"), "")
@@ -78,18 +82,23 @@ class Recorder:
         (('', '1 2.0'),)
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        # Reentrant: a signal handler or a finalizer may increment while its own thread holds it.
+    def __init__(self, clocks: Clocks = CLOCKS) -> None:
+        self.clocks = clocks
+        # Reentrant: a signal handler or a finalizer may increment in a thread that holds it.
         self.lock = threading.RLock()
         self.epoch = 1
-        self._own: dict[str, PendingSeries] = {}
-        self._touched: list[PendingSeries] = []
+        self._delivery_series: dict[str, PendingSeries] = {}
+        # The keys are a set that keeps its order: a series is found, added and taken out in constant time.
+        self._touched: dict[PendingSeries, None] = {}
         self._removed: dict[tuple[Schema, str], None] = {}
         self._cleared: dict[tuple[Schema, str], None] = {}
         self._held: WeakSet[PendingSeries] = WeakSet()
         self._followers: WeakSet[Follower] = WeakSet()
-        self._failed: set[str] = set()
+        self._failed_families: set[str] = set()
+
+    def now(self) -> Moment:
+        """Return the present moment by the recorder's clocks."""
+        return Moment.read(self.clocks)
 
     @property
     def pending(self) -> bool:
@@ -97,7 +106,7 @@ class Recorder:
         return bool(self._touched or self._removed or self._cleared)
 
     def open_epoch(self) -> int:
-        """Return the epoch that takes, or took, what is recorded by now."""
+        """Return the epoch after whose end everything recorded by now is sealed."""
         with self.lock:
             return self.epoch if self.pending else self.epoch - 1
 
@@ -105,11 +114,11 @@ class Recorder:
         """Make the series part of the next batch; the caller holds `lock`."""
         if not series.touched:
             series.touched = True
-            self._touched.append(series)
+            self._touched[series] = None
 
     def add(self, series: PendingSeries, index: int, amount: float, *, weight: float = 0.0) -> None:
         """Add to one number of a series; the caller holds `lock`."""
-        # No call between reading and writing: a signal handler that increments has no gap to step into.
+        # There is no call between the read and the write, so a signal handler that increments can't come between.
         series.amounts[index] += amount
         series.weight += weight
         self.touch(series)
@@ -126,215 +135,216 @@ class Recorder:
         self.touch(series)
 
     def replace(self, series: PendingSeries, value: float | str) -> None:
-        """Set the value of a series, a number or a word; the caller holds `lock`."""
+        """Set the value of a series, a number or a text without spaces; the caller holds `lock`."""
         series.value = value if isinstance(value, str) else repr(value)
         series.weight = 1.0
-        series.set_at_s = self.clock()
+        # A plain tuple: a `Moment` takes three times as long, and a gauge may be set at every request.
+        monotonic_s, wall_s = self.clocks
+        series.set_at = monotonic_s(), wall_s()
         self.touch(series)
 
-    def exemplify(self, series: PendingSeries, index: int, word: str) -> None:
-        """Keep an exemplar for one number of a series; the caller holds `lock`."""
-        series.exemplars[index] = word, self.clock()
+    def set_exemplar(self, series: PendingSeries, index: int, exemplar: str) -> None:
+        """Keep the exemplar of one number of a series; the caller holds `lock`."""
+        monotonic_s, wall_s = self.clocks
+        series.exemplars[index] = exemplar, (monotonic_s(), wall_s())
         self.touch(series)
 
     def hold(self, series: PendingSeries) -> None:
-        """Announce a series that is the instance's own, and keep it alive from now on; the caller holds `lock`."""
+        """Send a series that only this instance writes, and renew its lease from now on; the caller holds `lock`."""
         self._held.add(series)
         self.touch(series)
 
     def renew(self) -> None:
-        """Tell the store again what the instance holds: its lease runs from there."""
+        """Send again every series that only this instance writes: the store's lease on each begins anew."""
         with self.lock:
             for series in self._held:
                 self.touch(series)
 
     def follow(self, follower: Follower) -> None:
-        """Have the follower sampled before each flush, for as long as it lives."""
+        """Sample the follower before each flush, for as long as it lives."""
         with self.lock:
             self._followers.add(follower)
 
     def sample_followers(self) -> None:
-        """Ask the functions that gauges follow; each failure is counted as a loss, and the first one logged."""
+        """Sample each follower; a failure is counted as a loss, and the first one of a family is logged."""
         for follower in list(self._followers):
             try:
                 follower.sample()
             except Exception as err:  # noqa: BLE001  the user's own code; a flush must not fail with it
                 family = follower.series.schema.name
                 with self.lock:
-                    self.lose(family, 1.0)
-                if family not in self._failed:
-                    self._failed.add(family)
+                    self.count_lost(family, 1.0)
+                if family not in self._failed_families:
+                    self._failed_families.add(family)
                     _log.warning("the function of gauge %s failed: %r", family, err)
 
     def restart(self, series: PendingSeries) -> None:
-        """Have the series begin anew in the store: removed, and announced as if it were new."""
+        """Remove the series from the store, and announce it again at zero."""
         with self.lock:
             self._drop({series})
             self._removed[series.schema, series.text] = None
             self.touch(series)
 
     def remove(self, series: PendingSeries) -> None:
-        """Have the series removed from the store, before anything that is recorded of its labels from now on."""
+        """Remove the series from the store; what is recorded for its labels later is applied after that."""
         with self.lock:
-            self._bury({series})
+            self._retire({series})
             self._removed[series.schema, series.text] = None
-            self._bound(self._removed)
-
-    def turn_away(self, series: PendingSeries) -> None:
-        """Drop a new series that there is no room for, and count that."""
-        with self.lock:
-            if self._touched and self._touched[-1] is series:  # a search through all of them would be dear
-                self._touched.pop()
-            elif series.touched:
-                self._drop({series})
-            self._held.discard(series)
-            self.count(OVERFLOWED, series.schema.name)
-
-    def idle_s(self, series: PendingSeries) -> float:
-        """Return for how many seconds nothing was recorded of the series."""
-        return 0.0 if series.touched else self.clock() - series.sealed_at_s
+            self._drop_oldest_over_limit(self._removed)
 
     def clear(self, known: set[PendingSeries], schema: Schema, pairs: str = "") -> None:
-        """Have all series of a family removed from the store that have some labels, those of other instances too.
+        """Remove from the store all series of a family that have certain labels, those of other instances too.
 
         Args:
             known: those of this instance.
             schema: the family.
-            pairs: the labels, one a line as they are printed; with "" all its series are removed.
+            pairs: the label pairs, one a line as they are printed; "" removes all series of the family.
         """
         with self.lock:
-            self._bury(known)
+            self._retire(known)
             self._cleared[schema, pairs] = None
-            self._bound(self._cleared)
+            self._drop_oldest_over_limit(self._cleared)
 
-    def _bound(self, removals: dict[tuple[Schema, str], None]) -> None:
-        if len(removals) > _REMOVALS:
+    def reject(self, series: PendingSeries) -> None:
+        """Drop a new series for which there is no room, and count it."""
+        with self.lock:
+            self._touched.pop(series, None)
+            self._held.discard(series)
+            self.count(OVERFLOWED, series.schema.name)
+
+    def idle_s(self, series: PendingSeries) -> float:
+        """Return the seconds since the series was last part of a batch; 0 if it is part of the next one."""
+        return 0.0 if series.touched else elapsed_s(series.sealed_at or _NEVER, self.now())
+
+    def _drop_oldest_over_limit(self, removals: dict[tuple[Schema, str], None]) -> None:
+        if len(removals) > _MAX_REMOVALS:
             schema, text = next(iter(removals))
             del removals[schema, text]
-            self.lose(schema.name, 1.0)
+            self.count_lost(schema.name, 1.0)
 
-    def _bury(self, gone: set[PendingSeries]) -> None:
-        self._drop(gone)
-        for series in gone:
+    def _retire(self, removed: set[PendingSeries]) -> None:
+        self._drop(removed)
+        for series in removed:
             self._held.discard(series)
-            # Whoever still holds the child may go on with it, and nobody sees it; so it is with prometheus_client.
+            # What a program counts in a removed child shows nowhere: a touched series is not put into a batch.
             series.touched = True
 
     def _drop(self, unsent: set[PendingSeries]) -> None:
-        self._touched = [series for series in self._touched if series not in unsent]
         for series in unsent:
+            self._touched.pop(series, None)
             series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
             series.exemplars, series.observed = {}, None
 
-    def lose(self, family: str, weight: float) -> None:
+    def count_lost(self, family: str, weight: float) -> None:
         """Count what will never be delivered; the caller holds `lock`."""
         self.count(LOST, family, weight)
 
     def count(self, schema: Schema, value: str, amount: float = 1.0) -> None:
-        """Count something of our own, in a family with one label; the caller holds `lock`."""
+        """Add to a family about the delivery itself, which has one label; the caller holds `lock`."""
         text = label_text(schema.labelnames, [value])
-        series = self._own.setdefault(f"{schema.name}{text}", PendingSeries(schema, text))
+        series = self._delivery_series.setdefault(f"{schema.name}{text}", PendingSeries(schema, text))
         self.add(series, 1, amount)
 
     def seal(self, seq: int, instance: str = "", limit: int = 1_000) -> Batch:
         """Take up to `limit` changed series, oldest first, into a batch.
 
         Args:
-            seq: its number.
-            instance: the instance's id, for the series that are its own.
+            seq: the number of the batch.
+            instance: the instance's id, for the series that only this instance writes.
             limit: how many series a batch may hold.
         """
-        sealed_at_s = self.clock()
+        sealed_at = self.now()
         with self.lock:
-            families = self._take(limit, sealed_at_s)
+            families = self._take(limit, sealed_at)
             if not self.pending:
                 self.epoch += 1
         return Batch(
             seq,
             tuple(
                 FamilyDelta(
-                    taken.schema,
+                    family.schema,
                     tuple(
-                        (text.replace(INSTANCE_PLACE, instance), _delta(taken.schema, merged, sealed_at_s))
-                        for text, merged in taken.rows.items()
+                        (text.replace(INSTANCE_PLACE, instance), _delta_text(family.schema, sealed, sealed_at))
+                        for text, sealed in family.series.items()
                     ),
-                    sum(merged.weight for merged in taken.rows.values()),
-                    cleared=taken.cleared,
+                    sum(sealed.weight for sealed in family.series.values()),
+                    cleared=tuple(family.cleared),
                 )
-                for taken in families
+                for family in families
             ),
-            sealed_at_s,
+            sealed_at,
         )
 
-    def _take(self, limit: int, sealed_at_s: float) -> list[_Taken]:
-        """Empty the series, joining those that print the same labels: two instruments may share a name."""
-        families: dict[str, _Taken] = {}
+    def _take(self, limit: int, sealed_at: Moment) -> list[_SealedFamily]:
+        """Empty the series, and join those with the same labels: two instruments may share a name."""
+        families: dict[str, _SealedFamily] = {}
 
-        def family(schema: Schema) -> _Taken:
-            return families.setdefault(schema.index_field, _Taken(schema))
+        def family(schema: Schema) -> _SealedFamily:
+            return families.setdefault(schema.index_field, _SealedFamily(schema))
 
-        for schema, pairs in self._cleared:
-            family(schema).cleared += (pairs,)
-        self._cleared = {}
-        removed = list(self._removed)[:limit]
+        cleared, self._cleared = self._cleared, {}
+        for schema, pairs in cleared:
+            family(schema).cleared.append(pairs)
+        removed = list(islice(self._removed, limit))
         for schema, text in removed:
-            family(schema).rows[text].removed = True
-            del self._removed[schema, text]
-        # What was recorded since stands behind all removals.
+            family(schema).series[text].removed = True
+            self._removed.pop((schema, text), None)
+        # What was recorded later must not be applied before a removal that waits.
         room = 0 if self._removed else limit - len(removed)
-        taken, self._touched = self._touched[:room], self._touched[room:]
-        for series in taken:
-            _move(series, family(series.schema).rows[series.text])
-            series.sealed_at_s = sealed_at_s
+        for series in list(islice(self._touched, room)):
+            # Out first: what a signal handler adds from here to `_move` is in this batch, and later in the next.
+            self._touched.pop(series, None)
+            _move(series, family(series.schema).series[series.text])
+            series.sealed_at = sealed_at
             exemplars, series.exemplars = series.exemplars, {}
-            for index, (word, set_at_s) in exemplars.items():
-                row = family(series.schema.exemplars).rows[f"{index} {series.text}"]
-                row.recorded, row.value, row.set_at_s = True, word, set_at_s
+            for index, (exemplar, set_at) in exemplars.items():
+                sealed = family(series.schema.exemplars).series[f"{index} {series.text}"]
+                sealed.recorded, sealed.value, sealed.set_at = True, exemplar, set_at
         return list(families.values())
 
     def forget(self) -> None:
-        """Drop everything unsent: after a fork the deltas are the parent's to send."""
+        """Drop everything unsent: in a forked child it is the parent that sends it."""
         self.lock = threading.RLock()
         self.epoch += 1
         for series in self._touched:
             series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
-        self._touched, self._removed, self._cleared = [], {}, {}
-        # The values that the parent holds are the parent's; a child's own begin when they are set.
+        self._touched, self._removed, self._cleared = {}, {}, {}
+        # The parent renews what it holds. The child holds a series once it has set its value.
         self._held = WeakSet()
 
 
-def _move(series: PendingSeries, merged: _Merged) -> None:
-    """Empty a series into what its labels have come to."""
-    # In this order, an increment out of a finalizer between two lines is in this batch or in the next.
+def _move(series: PendingSeries, sealed: _SealedSeries) -> None:
+    """Empty a series, and add what was in it to the sealed one."""
+    # In this order an increment by a finalizer, between any two lines, is in this batch or in the next.
     series.touched = False
     amounts, series.amounts = series.amounts, defaultdict(float)
     weight, series.weight = series.weight, 0.0
-    merged.recorded = True
-    if merged.amounts:
+    sealed.recorded = True
+    if sealed.amounts:
         for index, amount in amounts.items():
-            merged.amounts[index] += amount
+            sealed.amounts[index] += amount
     else:
-        merged.amounts = amounts
+        sealed.amounts = amounts
     observed, series.observed = series.observed, None
     if observed is not None:
-        if merged.observed is not None:
-            observed.add(merged.observed)
-        merged.observed, merged.max_buckets = observed, series.max_buckets
+        if sealed.observed is not None:
+            observed.add(sealed.observed)
+        sealed.observed, sealed.max_buckets = observed, series.max_buckets
     if series.schema.rule in {"sum", "native"}:
-        merged.weight += weight
-    elif merged.value is None or (series.set_at_s or 0) >= (merged.set_at_s or 0):
-        merged.value, merged.set_at_s, merged.weight = series.value, series.set_at_s, weight
+        sealed.weight += weight
+    elif sealed.value is None or (series.set_at or _NEVER) >= (sealed.set_at or _NEVER):
+        sealed.value, sealed.set_at, sealed.weight = series.value, series.set_at, weight
 
 
-def _delta(schema: Schema, merged: _Merged, sealed_at_s: float) -> str:
-    """Print what is to be done to a series, as `apply.lua` reads it."""
-    if not merged.recorded:
+def _delta_text(schema: Schema, sealed: _SealedSeries, sealed_at: Moment) -> str:
+    """Print the change to a series, as `apply.lua` reads it."""
+    if not sealed.recorded:
         return _REMOVED
     if schema.rule == "sum":
-        delta = " ".join([f"{index} {amount!r}" for index, amount in merged.amounts.items()])
-    elif merged.observed is not None:
-        delta = f"{merged.max_buckets} {merged.observed.text()}"
+        delta = " ".join([f"{index} {amount!r}" for index, amount in sealed.amounts.items()])
+    elif sealed.observed is not None:
+        delta = f"{sealed.max_buckets} {sealed.observed.text()}"
     else:
-        age = _NEVER if merged.set_at_s is None else f"{(sealed_at_s - merged.set_at_s) * 1e3:.0f}"
-        delta = f"{merged.value} {age}"
-    return f"{_REMOVED} {delta}" if merged.removed else delta
+        age = _NEVER_AGE if sealed.set_at is None else f"{elapsed_s(sealed.set_at, sealed_at) * 1e3:.0f}"
+        delta = f"{sealed.value} {age}"
+    return f"{_REMOVED} {delta}" if sealed.removed else delta

@@ -1,6 +1,7 @@
 """SQLAlchemy: how long each query takes, by model and operation.
 
-Every statement that a cursor executes is observed in `tenant_db_query_duration_seconds`, failed ones too:
+While metrics are on, every statement that a cursor executes is observed in `tenant_db_query_duration_seconds`, also a
+failed one:
 
 | statement                                | `model`               | `operation`                              |
 |------------------------------------------|-----------------------|------------------------------------------|
@@ -10,8 +11,8 @@ Every statement that a cursor executes is observed in `tenant_db_query_duration_
 | textual SQL, or one that names no table  | `raw`                 | by its first word, else `other`          |
 | DDL, `PRAGMA`, `SET`, ...                | `raw`                 | `other`                                  |
 
-`BEGIN`, `COMMIT` and `ROLLBACK` go from SQLAlchemy to the driver without a cursor and are not observed.
-The time is that of the execution; rows fetched later, one by one, are not part of it.
+SQLAlchemy sends `BEGIN`, `COMMIT` and `ROLLBACK` without a cursor, so they are not observed.
+The time is that of the execution; the time to fetch rows later is not in it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..instruments.catalogue import DB_QUERY_DURATION
+from ..instruments.catalogue import built_catalogue
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
@@ -30,21 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = ["observe"]
 
-# A program that makes up tables as it runs, one per customer say, must not make up series as well.
+# A program may create tables as it runs, for example one per customer; their series must not be without a limit.
 _MAX_MODELS = 200
 _OVERFLOW = "__overflow__"
 _RAW = "raw"
 _OTHER = "other"
 _FIRST_WORD = re.compile(r"[\s(]*(select|insert|update|delete)\b", re.IGNORECASE)
 
-# SQLAlchemy caches compiled statements; what they are about is found out once for each of them.
+# SQLAlchemy caches compiled statements, so the labels of each are worked out once.
 _labels_of: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
 _models: set[str] = set()
 _listening = Lock()
 
 
 def observe(engine: Engine | AsyncEngine) -> None:
-    """Observe the queries of `engine`; doing so twice counts them once.
+    """Observe the queries of an engine from now on, while metrics are on; a second call changes nothing.
 
     Args:
         engine: an engine, or an asynchronous one.
@@ -56,7 +57,7 @@ def observe(engine: Engine | AsyncEngine) -> None:
     from sqlalchemy import event
 
     target = getattr(engine, "sync_engine", engine)
-    # SQLAlchemy registers a function on an engine once, but two threads could both be the first.
+    # SQLAlchemy registers a function on an engine once, but not if two threads do it at the same time.
     with _listening:
         event.listen(target, "before_cursor_execute", _start)
         event.listen(target, "after_cursor_execute", _succeed)
@@ -72,18 +73,19 @@ def _succeed(_connection: Any, _cursor: Any, sql: str, _parameters: Any, executi
 
 
 def _fail(error: Any) -> None:
-    # A refused connection is an error as well, but one without a query.
+    # A refused connection is an error, too, and has no query.
     if error.execution_context is not None:
         _finish(error.execution_context, error.statement or "")
 
 
 def _finish(execution: Any, sql: str) -> None:
-    # Taken away, because an error may still follow while the rows of this query are fetched.
+    # Removed, because an error may still follow when the rows of this query are fetched.
     started_at = vars(execution).pop("kairo_started_at", None)
-    if started_at is not None:
+    catalogue = built_catalogue()
+    if started_at is not None and catalogue is not None:
         duration_s = perf_counter() - started_at
         model, operation = _labels(execution.compiled, sql)
-        DB_QUERY_DURATION.labels(model, operation).observe(duration_s)
+        catalogue.query_duration.labels(model, operation).observe(duration_s)
 
 
 def _labels(compiled: Any, sql: str) -> tuple[str, str]:
@@ -99,7 +101,7 @@ def _describe(statement: Any, sql: str) -> tuple[str, str]:
     from sqlalchemy import Delete, Insert, SelectBase, Table, Update
     from sqlalchemy.sql import visitors
 
-    # By class first: the text of a construct may begin with WITH or a bracket.
+    # By class and not by text first: the text of a construct may begin with WITH or a bracket.
     kinds = {SelectBase: "select", Insert: "insert", Update: "update", Delete: "delete"}
     operation = next((name for kind, name in kinds.items() if isinstance(statement, kind)), None) or _first_word(sql)
     if operation == _OTHER:
@@ -116,13 +118,13 @@ def _first_word(sql: str) -> str:
 
 
 def _class_name(table: Table) -> str | None:
-    # The way from a table to its class leads over the registries, which have no public list.
+    # The registries know the class of a table; SQLAlchemy has no public list of them.
     from sqlalchemy.orm.mapper import _all_registries
 
     for registry in _all_registries():
         for mapper in registry.mappers:
-            # "==": an ORM statement holds an annotated copy, equal to its table. Subclasses without a table
-            # of their own ("single") share their parent's, and its name.
+            # "==": an ORM statement has an annotated copy, which is equal to its table. Subclasses without a table
+            # ("single") share the table of their parent, and are counted under its name.
             if mapper.local_table == table and not mapper.single:
                 return mapper.class_.__name__
     return None

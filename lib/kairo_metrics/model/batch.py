@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .moment import Moment
 from .schema import Schema
 
 __all__ = [
@@ -76,7 +77,7 @@ class Batch:
     Args:
         seq: 1, 2, 3, ... per writer, without gaps.
         families: the deltas.
-        sealed_at_s: the sealing instance's monotonic clock.
+        sealed_at: when it was sealed, by the clocks of the instance that sealed it.
         known: the state in the last verdict that its writer received.
         replaces: how many lost batches it replaces: 0 if it is new, 1 if it is sent again, and more if others that the
             store has lost cannot be sent again.
@@ -87,7 +88,7 @@ class Batch:
 
     seq: int
     families: tuple[FamilyDelta, ...]
-    sealed_at_s: float
+    sealed_at: Moment
     known: State = State()
     replaces: int = 0
     restores: str | None = None

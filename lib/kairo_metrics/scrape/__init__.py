@@ -1,1 +1,1 @@
-"""Read street, second part: the state in Redis as one page: read, decode, merge, resolve."""
+"""Read street, second part: the state in Redis becomes one page: read, decode, merge, resolve."""

@@ -1,4 +1,4 @@
-"""One scrape: read, decode, merge, resolve, and the page of it."""
+"""One scrape: select, read and decode, merge, resolve, assemble the page."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .assemble import assemble
 from .decode import SeriesDecoder
 from .leftovers import find_leftovers
 from .merge import Decoded, merge_families
+from .resolve import resolve_family
 from .selection import Selection, select
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ _NUMBERS_ALONE = Extras()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How old series may be that are shown.
+    """How old series may be to be shown.
 
     Args:
-        series_ttl_s: seconds after which a series that no instance has touched is left out.
-        instance_lease_s: seconds after which an instance has ended that did not renew its gauges.
+        series_ttl_s: seconds after which a series is left out that no instance has written.
+        instance_lease_s: seconds after which an instance counts as ended that has not renewed its gauges.
     """
 
     series_ttl_s: int
@@ -48,10 +49,10 @@ class Scrape:
 
     Args:
         page: the families.
-        states: the state of each shard: its name, and how many batches it had taken.
-        recoveries: of each shard, how far it was made good since it went back in time last.
-        runs: of each shard, the run of the server that it was read from.
-        leftovers: what the store can do without; see `find_leftovers`.
+        states: the state of each shard: its name, and how many batches it has applied.
+        recoveries: the recovery of each shard since it went back in time last; None if it never did.
+        runs: the run of the server that each shard was read from.
+        leftovers: what the store needs no longer; see `find_leftovers`.
     """
 
     page: Page
@@ -62,7 +63,7 @@ class Scrape:
 
     @property
     def is_recovering(self) -> bool:
-        """Whether counters are lower than they were, until instances have sent again what the store lost."""
+        """Whether some counters are too low until instances have sent again what the store lost."""
         return any(recovery is not None and recovery.is_open(self.page.at_ms) for recovery in self.recoveries)
 
 
@@ -71,9 +72,9 @@ async def collect(
 ) -> Scrape:
     """Read the store and return what it holds as one page.
 
-    Each family is served under one schema. Series that were recorded under other histogram bounds are put under its
-    bounds. Series under other label names are kept as they are. Series of another type, or of a gauge with another way
-    to merge, are left out and counted.
+    Each family is served under one schema. Series with other histogram bounds are put under the bounds of that schema.
+    Series with other label names are kept as they are. Series of another type, and of gauges that are merged in another
+    way, are left out and counted.
 
     Args:
         store: what to read.
@@ -86,13 +87,17 @@ async def collect(
     """
     snapshot = await store.snapshot()
     selection = select(snapshot, names, exemplars=extras.exemplars)
-    decoded = await _read(store, snapshot, selection, limits, extras)
+    decoded = await _read_and_decode(store, snapshot, selection, limits, extras)
     leftovers = find_leftovers(snapshot, decoded.decoders, limits.series_ttl_s)
-    page = assemble(snapshot, selection, merge_families(selection, decoded), extras.escaping)
+    merged = merge_families(selection, decoded)
+    resolved = [resolve_family(family) for family in merged]
+    page = assemble(snapshot, selection, resolved, extras.escaping)
     return Scrape(page, snapshot.states, snapshot.recoveries, snapshot.runs, leftovers)
 
 
-async def _read(store: Store, snapshot: Snapshot, selection: Selection, limits: Limits, extras: Extras) -> Decoded:
+async def _read_and_decode(
+    store: Store, snapshot: Snapshot, selection: Selection, limits: Limits, extras: Extras
+) -> Decoded:
     """Read all series. Each chunk is decoded while Redis works on the next one."""
     entries = selection.all_entries
     decoders = {

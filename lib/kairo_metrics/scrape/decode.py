@@ -1,7 +1,7 @@
-"""Chunks of stored series, decoded: checked, and freed of their times.
+"""Chunks of stored series, decoded: each line is checked, and its times are cut off.
 
-One regular expression checks all lines of a chunk at once. Only a chunk that fails is checked line by line, to find the
-damaged ones.
+One regular expression checks all lines of a chunk at once. If it does not match, each line is checked by itself, which
+finds the damaged ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["SeriesDecoder"]
 
 _FINITE = rb"[0-9]{1,24}+(?:\.[0-9]{1,24}+)?+(?:e[+-]?[0-9]{1,3}+)?+"
 _SPARSE = rb"-?[0-9]{1,6}+:[0-9]{1,15}+"
-# By letter of a shape. Whatever has more digits was never counted, and some reader could not hold it.
+# By letter of a shape. A number with more digits can't have been counted, and some readers could not hold it.
 _NUMBERS = {
     "a": rb"(?:-?" + _FINITE + rb"|[+-]Inf|NaN)",
     "b": rb"(?:-|" + _SPARSE + rb"(?:," + _SPARSE + rb")*+)",
@@ -31,7 +31,7 @@ _NUMBERS = {
     "x": rb"=[!-~]*+",
     "z": _FINITE,
 }
-# A number that may be too large for a float has one of these exponents; Prometheus refuses a page with one.
+# The exponents of numbers that may be too large for a float. Prometheus refuses a page with such a number.
 _LARGE = re.compile(rb"e\+?(?:29[1-9]|[3-9][0-9]{2})")
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 _RESIDUAL = f'{INSTANCE_LABEL}="{ENDED}"'.encode()
@@ -41,10 +41,10 @@ class SeriesDecoder:
     """Takes the good series out of a family's chunks, and counts the damaged ones.
 
     Args:
-        schema: what the lines must look like.
-        oldest_ms: a series last touched before that is stale, and left out.
-        lease_began_ms: an instance that has not renewed its own values since then has ended; they are put aside.
-        keeps_created: whether `created` is to have, in ms, when each series began.
+        schema: the form that the lines must have.
+        oldest_ms: a series that was last written before this time is stale, and left out.
+        lease_began_ms: an instance that has not renewed its values since this time has ended. They go to `ended`.
+        keeps_created: whether to fill `created` with the time when each series began, in ms since 1970.
     """
 
     def __init__(self, schema: Schema, oldest_ms: int, lease_began_ms: int = 0, *, keeps_created: bool = False) -> None:
@@ -67,7 +67,7 @@ class SeriesDecoder:
             texts, lines = self._undamaged(texts, lines)
             self.damaged += found - len(texts)
         oldest = self._oldest
-        # Both times are 13 digits, so that as text they compare as numbers do.
+        # Times have 13 digits, so their texts are in the same order as their numbers.
         fresh = {text: line[:-TIMES_WIDTH] for text, line in zip(texts, lines, strict=True) if line[-13:] >= oldest}
         if len(fresh) < len(texts):
             self.stale += [text for text, line in zip(texts, lines, strict=True) if line[-13:] < oldest]
@@ -93,7 +93,7 @@ class SeriesDecoder:
         if not _all_match(self._line, lines):
             return False
         if self._schema.rule == "native":
-            from ..model.native_counts import NativeCounts  # few have one
+            from ..model.native_counts import NativeCounts  # most pages have no native histogram
 
             if not all(NativeCounts.parse(line[:-TIMES_WIDTH].decode().split()).adds_up for line in lines):
                 return False
@@ -108,7 +108,7 @@ def _overflows(line: bytes) -> bool:
 
 @lru_cache(maxsize=1024)
 def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Compile what a run of label texts and a run of packed lines of the family look like."""
+    """Compile the patterns of a run of label texts and of a run of packed lines."""
     if schema.type == "exemplars":
         text = rb"[0-9]{1,6} (?:" + LABELS_PATTERN + rb")?"
     else:

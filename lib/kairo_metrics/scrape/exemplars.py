@@ -1,4 +1,4 @@
-"""What a scrape makes of stored exemplars."""
+"""Stored exemplars, read."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def read_exemplars(schema: Schema, parts: Iterable[SeriesNumbers]) -> Mapping[by
     """Return the newest exemplar of each number: label text -> its place in the line -> exemplar.
 
     Args:
-        schema: of the exemplars.
-        parts: their series out of each shard; one that can't be read is no loss, and passed over.
+        schema: the schema of the exemplars.
+        parts: their series from each shard. An exemplar that can't be read is left out.
 
     Example:
         >>> series = {b'2 queue="a"': b'=0.25=trace_id="4bf9" 1764000000123'}
@@ -56,5 +56,5 @@ def _are_printable(labels: bytes) -> bool:
 
 
 def _is_number(text: bytes) -> bool:
-    """Tell whether a float holds it: what only reads like a number spoils a page."""
+    """Tell whether a float holds the number. Scrapers refuse a page with a larger one."""
     return text[-3:] == b"Inf" or not math.isinf(float(text))

@@ -18,11 +18,11 @@ __all__ = ["Decoded", "MergedFamily", "merge_families", "merge_series", "rebin"]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What was read of a selection.
+    """The series that were read.
 
     Args:
         decoders: by index entry, its series.
-        foreign: by family, how many of its keys hold another type than ours.
+        foreign: by family, how many of its keys hold another Redis type than a hash.
     """
 
     decoders: Mapping[IndexEntry, SeriesDecoder]
@@ -36,7 +36,7 @@ class MergedFamily:
     Args:
         schema: the schema that it is served under.
         series: label text -> the numbers of the packed line.
-        exemplars: the series of its exemplars, one part for each shard.
+        exemplars: the stored exemplars, one part for each shard.
         created: label text -> when the series began, in ms since 1970.
         damaged: series that could not be decoded.
     """
@@ -49,7 +49,7 @@ class MergedFamily:
 
 
 def merge_families(selection: Selection, decoded: Decoded) -> list[MergedFamily]:
-    """Merge the decoded series, family by family."""
+    """Merge the decoded series, family by family. The series of the decoders become those of the families."""
     merged = []
     for name, entries in selection.entries.items():
         served = selection.served[name]
@@ -81,7 +81,7 @@ def _merge_decoders(served: Schema, schemas: Sequence[Schema], decoders: Sequenc
 
 
 def _created(decoders: Iterable[SeriesDecoder]) -> dict[bytes, int]:
-    """Return when each series began in the shard where it began first."""
+    """Return when each series began: the earliest time of all shards."""
     created: dict[bytes, int] = {}
     for decoder in decoders:
         for text, at_ms in decoder.created.items():
@@ -117,7 +117,7 @@ def _join(schema: Schema, one: bytes, other: bytes) -> bytes:
     if schema.rule != "sum":
         return max(one, other, key=lambda numbers: int(numbers.split()[1]))
     pairs = zip(schema.shape, one.split(), other.split(), strict=True)
-    # A whole number is added as such, however large it is.
+    # Whole numbers are added as such, because a float does not hold large ones exactly.
     return b" ".join([b"%d" % (int(a) + int(b)) if letter in "iw" else _sum(a, b) for letter, a, b in pairs])
 
 
@@ -126,7 +126,7 @@ def _sum(one: bytes, other: bytes) -> bytes:
 
 
 def rebin(series: SeriesNumbers, old: Schema, new: Schema) -> SeriesNumbers:
-    """Put a histogram's counts under other bounds. Its count and its sum stay as they are.
+    """Put a histogram's counts under other bounds. Its count and its sum stay the same.
 
     The cumulative count at a new bound is the old one at the largest old bound that is not above it.
 
@@ -137,7 +137,7 @@ def rebin(series: SeriesNumbers, old: Schema, new: Schema) -> SeriesNumbers:
         {b'': b'9.5 1 5'}
     """
     old_bounds = [float(bound) for bound in old.bounds]
-    # For each new bound, how many of the old buckets lie wholly at or below it.
+    # For each new bound, the number of old buckets that end at or below it.
     below = [sum(bound <= float(limit) for bound in old_bounds) for limit in new.bounds]
     rebinned: SeriesNumbers = {}
     for text, numbers in series.items():
@@ -150,10 +150,10 @@ def rebin(series: SeriesNumbers, old: Schema, new: Schema) -> SeriesNumbers:
 
 
 def _fold(schema: Schema, series: SeriesNumbers, ended: SeriesNumbers) -> None:
-    """Fold the values of ended instances into the one residual value that is kept of all of them.
+    """Fold the values of ended instances into the one residual value that is kept for all of them.
 
     Args:
-        schema: a gauge in which each instance has a value of its own.
+        schema: a gauge in which each instance has its own value.
         series: the values of instances that have not ended, and the residual.
         ended: the values of instances that have ended since the residual was written.
     """

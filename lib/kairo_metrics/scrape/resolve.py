@@ -1,21 +1,24 @@
-"""Stored numbers as the page shows them: gauges that instances share, infos and enums.
+"""Stored numbers as the page shows them: gauges that instances share, infos, enums and exemplars.
 
-Source: prometheus_client's documentation, "Multiprocess Mode". Here an instance takes the place of a process, and its
-lease that of the process's life.
+Source: prometheus_client's documentation, "Multiprocess Mode". An instance stands for a process here, and its lease for
+the life of the process.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..exposition.family import Exemplar, Family
 from ..model.encoding import SeriesNumbers, info_text, label_text, number_text
 from ..model.labels import LABELS_PATTERN, label_pairs
 from ..model.leases import without_instance
 from ..model.schema import Schema
+from .exemplars import read_exemplars
+from .merge import MergedFamily
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["Resolved", "ResolvedFamily", "resolve", "resolve_family"]
 
 _LABELS = re.compile(rb"(?:" + LABELS_PATTERN + rb")?")
 
@@ -26,18 +29,49 @@ class Resolved:
 
     Args:
         series: label text -> number.
-        damaged: series that hold nothing which a page can show.
+        damaged: series that hold nothing that a page can show.
     """
 
     series: SeriesNumbers = field(default_factory=dict)
     damaged: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ResolvedFamily:
+    """A family as the page shows it.
+
+    Args:
+        family: ready to be printed.
+        damaged: series that were left out because what is stored of them is damaged.
+    """
+
+    family: Family
+    damaged: int
+
+
+def resolve_family(merged: MergedFamily) -> ResolvedFamily:
+    """Return a merged family as the page shows it."""
+    schema, resolved = merged.schema, resolve(merged.schema, merged.series)
+    family = Family(schema, resolved.series, _exemplars(merged), merged.created)
+    return ResolvedFamily(family, merged.damaged + resolved.damaged)
+
+
+def _exemplars(merged: MergedFamily) -> Mapping[bytes, Mapping[int, Exemplar]]:
+    """Return the exemplars that a page can show: those of a counter, and of the buckets of a histogram."""
+    schema = merged.schema
+    places = {"counter": range(1, 2), "histogram": range(2, 2 + len(schema.bounds))}.get(schema.type, range(0))
+    found = read_exemplars(schema.exemplars, merged.exemplars) if merged.exemplars and places else {}
+    return {
+        text: {place: exemplar for place, exemplar in by_place.items() if place in places}
+        for text, by_place in found.items()
+    }
+
+
 def resolve(schema: Schema, series: SeriesNumbers) -> Resolved:
     """Return the series of a family as the page shows them.
 
     Args:
-        schema: the family. Only gauges, infos and statesets are stored otherwise than they are shown.
+        schema: the family. Only gauges, infos and statesets are stored in another form than they are shown in.
         series: label text -> the stored numbers.
 
     Example:
@@ -100,7 +134,7 @@ def _sum(group: list[bytes]) -> bytes:
 
 
 def _latest(group: list[bytes]) -> bytes | None:
-    """Return the value set last; none while it never was."""
+    """Return the value that was set last; None if none was ever set."""
     latest = max(group, key=_set_at)
     return latest.split()[0] if _set_at(latest) else None
 
@@ -116,18 +150,18 @@ _ONE_OF_ALL: dict[str, Callable[[list[bytes]], bytes | None]] = {
 def _infos(schema: Schema, series: SeriesNumbers) -> Resolved:
     resolved = Resolved()
     for text, numbers in series.items():
-        said = info_text(numbers.split()[0])
-        if _LABELS.fullmatch(said) and _can_stand_beside(schema.labelnames, said):
-            resolved.series[_joined(text, said)] = b"1"
+        labels = info_text(numbers.split()[0])
+        if _LABELS.fullmatch(labels) and _can_be_printed(schema.labelnames, labels):
+            resolved.series[_joined(text, labels)] = b"1"
         else:
             resolved.damaged += 1
     return resolved
 
 
-def _can_stand_beside(labelnames: Sequence[str], said: bytes) -> bool:
-    """Tell whether what an info says can be printed: a label that is there twice spoils the page."""
+def _can_be_printed(labelnames: Sequence[str], labels: bytes) -> bool:
+    """Tell whether the labels of an info can be printed with those of its series. Scrapers refuse a repeated label."""
     try:
-        names = [*labelnames, *(name for name, _ in label_pairs(said.decode()))]
+        names = [*labelnames, *(name for name, _ in label_pairs(labels.decode()))]
     except UnicodeDecodeError:
         return False
     return len(set(names)) == len(names) and {"", "__name__"}.isdisjoint(names)

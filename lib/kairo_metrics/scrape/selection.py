@@ -19,14 +19,14 @@ _STILL_DEPLOYED_MS = 10 * 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is read of a snapshot.
+    """The part of a snapshot that is read.
 
     Args:
         names: family or sample names that were asked for; empty for all.
         served: by family, the schema that it is served under.
         entries: by family, the index entries whose series can be served under that schema.
         exemplars: by family, the index entries of the exemplars of that schema.
-        clashing: by family, how many other schemas instances still announce that can't be served under it.
+        clashing: by family, how many schemas instances still announce that can't be served under it.
     """
 
     names: frozenset[str]
@@ -47,7 +47,7 @@ class Selection:
 
 
 def select(snapshot: Snapshot, names: frozenset[str], *, exemplars: bool) -> Selection:
-    """Choose what to read.
+    """Choose the entries to read, and the schema that each family is served under.
 
     Args:
         snapshot: the families index.
@@ -78,9 +78,9 @@ def _is_asked_for(schema: Schema, names: frozenset[str]) -> bool:
 def _served_schema(entries: Sequence[IndexEntry], now_ms: int) -> Schema:
     """Choose the schema that a family is served under.
 
-    It is the youngest of those that instances still announce. So it does not change to and fro while two deployments
-    run side by side, and it goes back after a rollback of the deployment. Where no instance has started lately, it is
-    the one that was announced last.
+    It is the youngest of those that instances still announce. So it does not change back and forth while two
+    deployments run side by side, and it is the old one again after a rollback of the deployment. If no instance has
+    started lately, it is the one that was announced last.
     """
 
     def rank(entry: IndexEntry) -> tuple[bool, int, str]:
@@ -96,7 +96,7 @@ def _can_merge(one: Schema, other: Schema) -> bool:
 
 
 def _exemplar_entries(snapshot: Snapshot, served: Mapping[str, Schema]) -> dict[str, list[IndexEntry]]:
-    """Return by family where the exemplars of its served schema are, one entry for each shard."""
+    """Return by family the index entries of its exemplars, one for each shard."""
     found: defaultdict[str, list[IndexEntry]] = defaultdict(list)
     for entry in snapshot.entries:
         schema = served.get(entry.schema.name)
@@ -108,7 +108,7 @@ def _exemplar_entries(snapshot: Snapshot, served: Mapping[str, Schema]) -> dict[
 def _clashing(
     announced: Mapping[str, Sequence[IndexEntry]], served: Mapping[str, Schema], now_ms: int
 ) -> dict[str, int]:
-    """Count by family the schemas that instances still announce and that are left out."""
+    """Count by family the schemas that are left out and that instances still announce."""
     counts = {
         name: sum(
             not _can_merge(entry.schema, served[name]) and now_ms - entry.announced_ms < _STILL_DEPLOYED_MS

@@ -1,4 +1,4 @@
-"""What a page tells of itself."""
+"""The metrics about the page itself, the store and the deliveries."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _MISSING = Schema(
 )
 _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")
 
-# Who asks for one of these asks about every family.
+# A scrape that asks for one of these needs every family.
 ABOUT_ALL = frozenset({_SERIES.name, _QUARANTINED.name, _CLASHING.name})
 OWN_NAMES = frozenset(
     schema.name for schema in (_SERIES, _QUARANTINED, _CLASHING, _STORE, _MISSING, _DURATION, *_MEASURES.values())
@@ -57,12 +57,12 @@ OWN_NAMES = frozenset(
 
 
 def duration(seconds: float) -> Family:
-    """Tell how long the scrape took."""
+    """Return the family with the seconds that the scrape took."""
     return Family(_DURATION, {b"": f"{seconds:.6f}".encode()})
 
 
 def zeros(snapshot: Snapshot) -> Iterator[tuple[Schema, SeriesNumbers]]:
-    """Give the series of what has not happened yet: `increase` does not see how a series comes into being.
+    """Return series at zero for events that have not happened yet: `increase` misses the first value of a new series.
 
     Source: https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
     """
@@ -74,7 +74,7 @@ def zeros(snapshot: Snapshot) -> Iterator[tuple[Schema, SeriesNumbers]]:
 def own_families(
     snapshot: Snapshot, served: list[Family], damaged: Mapping[str, int], clashing: Mapping[str, int]
 ) -> list[Family]:
-    """What the page tells of itself."""
+    """Return the families about the page, the store and what is missing."""
     families = [
         Family(_SERIES, {_text(_SERIES, family.schema.name): b"%d" % len(family.series) for family in served}),
         Family(_CLASHING, {_text(_CLASHING, name): b"%d" % count for name, count in clashing.items()}),

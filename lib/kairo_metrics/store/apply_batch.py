@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +10,7 @@ from ..errors import StoreRefused
 from ..model.batch import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced, Verdict, Writer
 from ..model.delivery_metrics import OVERFLOWED
 from ..model.encoding import label_text
+from ..model.moment import Moment, elapsed_s
 from ..model.schema import Schema
 from .command_flow import Command, CommandFlow
 from .keys import Keys
@@ -51,7 +51,7 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
         WRITER_LEASE_S * 1000,
         settings.series_ttl_s * 1000,
         settings.max_series,
-        int((time.monotonic() - batch.sealed_at_s) * 1000),
+        int(elapsed_s(batch.sealed_at, Moment.read()) * 1000),
         writer.id,
         f"{batch.known.incarnation} {batch.known.batches}" if batch.known.incarnation else "",
         batch.replaces if batch.restores is None else f"restores {batch.restores}",

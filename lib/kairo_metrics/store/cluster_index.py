@@ -11,11 +11,11 @@ from ..config.settings import Settings
 from ..errors import StoreUnavailable
 from ..model.recovery import Recovery
 from ..model.snapshot import Snapshot
-from .client import AsyncClient
-from .cluster import Cluster, NodeResponse
 from .command_flow import Command
+from .connections.client import AsyncClient
+from .connections.cluster import Cluster, NodeResponse
+from .connections.node_request import Node, NodeRequest
 from .keys import Keys
-from .node_request import Node, NodeRequest
 from .replies import raise_refusal
 from .snapshot_replies import SERVER_COMMANDS, read_snapshot
 

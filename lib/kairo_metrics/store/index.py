@@ -7,8 +7,8 @@ from typing import Any
 
 from ..config.settings import Settings
 from ..model.snapshot import Snapshot
-from .client import AsyncClient
 from .command_flow import Command
+from .connections.client import AsyncClient
 from .keys import Keys
 from .replica import check_replica
 from .replies import raise_refusal

@@ -21,9 +21,9 @@ from .replies import is_wrong_type, raise_refusal
 
 if TYPE_CHECKING:
     from ..model.snapshot import IndexEntry, Snapshot
-    from .client import AsyncClient, Client
-    from .client_pool import ClientPool
-    from .node_request import Node, NodeRequest
+    from .connections.client import AsyncClient, Client
+    from .connections.client_pool import ClientPool
+    from .connections.node_request import Node, NodeRequest
 
 __all__ = ["RedisStore"]
 
@@ -48,7 +48,7 @@ class RedisStore:
     def load(self) -> None:
         """See `Store.load`."""
         with suppress(ImportError):  # raised again by the first call that needs a connection
-            from . import client_pool  # noqa: F401  imported before the first connection needs it
+            from .connections import client_pool  # noqa: F401  imported before the first connection needs it
         load_script()
         self.is_loaded = True
 
@@ -133,7 +133,7 @@ class RedisStore:
                     yield entry, items
 
     def _next_chunk(self, waiting: deque[tuple[IndexEntry, bytes, Node]]) -> tuple[list[IndexEntry], list[NodeRequest]]:
-        from .node_request import NodeRequest
+        from .connections.node_request import NodeRequest
 
         chunk = [waiting.popleft() for _ in range(min(len(waiting), _KEYS_PER_ROUND_TRIP))]
         # Redis runs the pipeline of one client without a pause, so the keys of a round trip share the limit.
@@ -156,7 +156,7 @@ class RedisStore:
 
     def _pool_for_writing(self) -> ClientPool:
         if self._write_pool is None:
-            from .client_pool import ClientPool
+            from .connections.client_pool import ClientPool
 
             if self._settings.redis_url is None:
                 raise StoreUnavailable(
@@ -169,7 +169,7 @@ class RedisStore:
         if self._settings.read_url is None:
             return self._pool_for_writing()
         if self._read_pool is None:
-            from .client_pool import ClientPool
+            from .connections.client_pool import ClientPool
 
             self._read_pool = ClientPool(self._settings.read_url, self._settings, reading=True)
         return self._read_pool

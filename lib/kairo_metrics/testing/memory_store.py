@@ -1,4 +1,4 @@
-"""The store in one process's memory: `apply.lua` said again in Python, to hold the script against."""
+"""The store in memory: `apply.lua` written again in Python, so that tests can compare the two."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Un
 from ..model.delivery_metrics import OVERFLOWED
 from ..model.encoding import label_text, pack_line
 from ..model.leases import fold_rule, residual_text
+from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
 from ..model.native_counts import NativeCounts
 from ..model.recovery import Recovery
 from ..model.schema import Schema
@@ -46,18 +47,18 @@ class _Shard:
     incarnation: str = ""
     batches: int = 0
     recovery: Recovery | None = None
-    # The last number of each writer, and until when it is remembered; the one heard last stands last.
+    # The last batch number of each writer and when its record expires, in the order of the writers' last batches.
     writers: dict[str, tuple[int, int]] = field(default_factory=dict)
     families: dict[str, _Family] = field(default_factory=dict)
 
 
 class MemoryStore:
-    """State shared by the instances of one process, with the semantics of the Redis store.
+    """A store in the memory of this process, with the semantics of the Redis store.
 
     Args:
-        settings: shards, the cap of series and their life.
-        clock_ms: the store's clock.
-        clock_s: the monotonic clock by which batches are sealed.
+        settings: the number of shards, the most series of a family, and the lifetime of a series.
+        clock_ms: the store's clock, in ms since 1970.
+        clocks: the monotonic and the wall clock that date batches when they are sealed, in seconds.
 
     Example:
         >>> import asyncio
@@ -68,12 +69,12 @@ class MemoryStore:
         self,
         settings: Settings,
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
-        clock_s: Callable[[], float] = time.monotonic,
+        clocks: Clocks = CLOCKS,
     ) -> None:
         self.is_loaded = True
         self._settings = settings
         self._clock_ms = clock_ms
-        self._clock_s = clock_s
+        self._clocks = clocks
         self._shards = [_Shard() for _ in range(settings.shards)]
         self._run = ServerRun()
 
@@ -82,10 +83,10 @@ class MemoryStore:
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`."""
-        yield from ()  # it has nobody to ask, and yet is a conversation like the other store's
+        yield from ()  # it sends no commands, but has to be a generator like the other store's method
         shard = self._shards[writer.shard]
         now_ms = self._clock_ms()
-        _forget_silent_writers(shard, now_ms)
+        _remove_expired_writers(shard, now_ms)
         applied, _ = shard.writers.get(writer.id, (0, 0))
         if batch.seq <= applied or (batch.restores is not None and not self._lacks(shard, batch)):
             return Duplicate(State(shard.incarnation, shard.batches))
@@ -98,10 +99,12 @@ class MemoryStore:
         )
         if unannounced:
             return Unannounced(unannounced)
-        age_ms = int((self._clock_s() - batch.sealed_at_s) * 1000)
+        age_ms = int(elapsed_s(batch.sealed_at, Moment.read(self._clocks)) * 1000)
         counts = [self._apply_family(shard, delta, now_ms, age_ms) for delta in batch.families]
         overflowed = tuple(
-            position for position, delta in enumerate(batch.families) if counts[position] and _is_told(delta.schema)
+            position
+            for position, delta in enumerate(batch.families)
+            if counts[position] and _counts_overflow(delta.schema)
         )
         for position in overflowed:
             self._count_overflow(shard, batch.families[position].schema, counts[position], now_ms)
@@ -115,7 +118,7 @@ class MemoryStore:
         return Applied(State(shard.incarnation, shard.batches), overflowed)
 
     def _lacks(self, shard: _Shard, batch: Batch) -> bool:
-        """Tell whether what a page had shown is still missing, and nobody has sent or written back any of it since."""
+        """Tell whether increments that a page had shown are still missing, and none was sent or restored since."""
         if batch.seq > 1:
             return True
         account = shard.recovery.account if shard.recovery else ""
@@ -123,7 +126,7 @@ class MemoryStore:
         return batch.restores == account and Recovery.went_back(shard.recovery, state, batch.known)
 
     def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> int:
-        """Apply one family's part; return how many updates found no room."""
+        """Apply the changes of one family; return how many updates went to the overflow series."""
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))
         if delta.metadata:
             family.schema, family.announced_ms = parse_schema(delta.metadata), now_ms
@@ -228,17 +231,17 @@ class _NoSyncLink:
         raise AssertionError(f"the memory store sends no commands: {commands}")
 
 
-def _is_told(schema: Schema) -> bool:
-    """Tell whether an overflow is anything that is counted: that a store is full of exemplars is no loss."""
+def _counts_overflow(schema: Schema) -> bool:
+    """Tell whether an overflow of the family is counted: a left-out exemplar is not a lost sample."""
     return schema.type != "exemplars"
 
 
-def _forget_silent_writers(shard: _Shard, now_ms: int) -> None:
+def _remove_expired_writers(shard: _Shard, now_ms: int) -> None:
     while shard.writers:
-        longest_silent = next(iter(shard.writers))
-        if shard.writers[longest_silent][1] > now_ms:
+        oldest = next(iter(shard.writers))
+        if shard.writers[oldest][1] > now_ms:
             break
-        del shard.writers[longest_silent]
+        del shard.writers[oldest]
 
 
 def _remove(family: _Family, delta: FamilyDelta) -> None:

@@ -14,16 +14,16 @@ def account_after(before: Recovery | None, state: State, batch: Batch, now_ms: i
     """Return the account after a batch, and whether the state went back in time and so gets another name.
 
     Args:
-        before: the account before the batch; None where there is none.
+        before: the account before the batch, or None.
         state: the state before the batch.
-        batch: the batch that is applied.
+        batch: the batch to apply.
         now_ms: the store's clock, in ms since 1970.
     """
     known = batch.known
     if not known.incarnation:
         return before, False
-    # Other writers may have brought the state past the old count before anybody noticed. A batch that is sent again
-    # still proves that it went back.
+    # Other writers may have raised the count past the old one before this writer sees it. That this writer has to send
+    # batches again still proves that the state went back.
     is_behind = batch.replaces > 0 or known.batches > state.batches
     is_same = known.incarnation == state.incarnation
     is_from_before = is_older(state.incarnation, known.incarnation)
@@ -34,7 +34,7 @@ def account_after(before: Recovery | None, state: State, batch: Batch, now_ms: i
         held = state.batches if went_back else 0
         missing = known.batches - held - batch.replaces
         if batch.restores is not None:
-            missing = min(missing, 0) - 1  # nothing is missing any more, and the account must differ from the last one
+            missing = min(missing, 0) - 1  # nothing is missing now, and the account has to differ from the last one
         return Recovery(now_ms, known.incarnation, known.batches, held, missing), went_back
     if before is None or not has_account:
         return before, False

@@ -1,1 +1,1 @@
-"""The files that deploy to other hosts, each with the tools that are at hand without its engine."""
+"""The files that deploy to other hosts, each checked with tools that need no container engine."""

@@ -1,4 +1,4 @@
-"""The compose file as `docker compose` reads it: variables put in, ports and mounts taken apart."""
+"""The compose file as `docker compose` reads it: with variables filled in, and ports and mounts parsed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.support.dev_server import REPOSITORY
 __all__ = ["COMPOSE_FILE", "Compose", "MissingVariable"]
 
 COMPOSE_FILE = REPOSITORY / "compose.yaml"
-# The three forms that the file uses; any other stays in the text, and fails the test that looks for a `$`.
+# The three forms that the file uses; another form stays in the text, and a test that looks for a `$` fails.
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 
 
 class MissingVariable(LookupError):
-    """A variable without which nothing starts is not set."""
+    """A required variable is not set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """The compose file, with its variables put in.
+    """The compose file, with its variables filled in.
 
     Args:
-        document: what the YAML says.
+        document: the content of the YAML file.
     """
 
     document: dict[str, Any]
@@ -38,7 +38,7 @@ class Compose:
         """Read the file in an environment.
 
         Raises:
-            MissingVariable: one that must be set is not; the error is the file's own sentence.
+            MissingVariable: a required variable is not set; the message is the one in the file.
         """
 
         def value(found: re.Match[str]) -> str:
@@ -47,7 +47,7 @@ class Compose:
                 raise MissingVariable(f"{found['name']}: {found['rest']}")
             return given or (found["rest"] or "" if found["kind"] == "-" else "")
 
-        # In comments, too, a variable would be none; so only what YAML has read is looked at.
+        # Only parsed values are searched, because a comment may mention a variable.
         return cls(_mapped(yaml.safe_load(COMPOSE_FILE.read_text()), lambda text: _VARIABLE.sub(value, text)))
 
     def service(self, name: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Compose:
         return service
 
     def mounts(self, name: str) -> dict[str, Path]:
-        """Return what a service sees of this repository: the path inside, and the file or folder."""
+        """Return the mounts of a service from this repository: the path in the container, and the file or folder."""
         triples = [volume.split(":") for volume in self.service(name).get("volumes", ())]
         return {inside: REPOSITORY / outside for outside, inside, *_ in triples if outside.startswith(".")}
 

@@ -1,4 +1,4 @@
-"""The image that the Dockerfile makes, once for the whole run."""
+"""The image of the Dockerfile, built once for the whole run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.once import Once
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a clean copy of what git tracks, between files that must not be deployed."""
+    """Return a clean copy of the tracked files, together with files that must not be deployed."""
     folder = tmp_path_factory.mktemp("clone")
     PROJECTS["repository"].copy(folder)
     (folder / "lib" / "kairo_metrics" / "__pycache__").mkdir()
@@ -23,5 +23,5 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def image(clone: Path, once: Once) -> Image:
-    """Give the image of the Dockerfile, built by hand from the clean copy."""
+    """Return the image of the Dockerfile, built from the clean copy without an engine."""
     return once("image", lambda folder: build(clone, folder))

@@ -1,4 +1,4 @@
-"""The steps of the Dockerfile, carried out by hand in a clean folder: without an engine, but the same commands."""
+"""Runs the steps of the Dockerfile in a clean folder: the same commands, without a container engine."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _HEALTH_COMMAND = re.compile(r".*CMD (?P<command>\[.*\])", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What `docker build` would have made.
+    """The result of `docker build`, as a folder.
 
     Args:
-        folder: what would be the working directory.
-        environment: the variables, `PATH` with the installed packages among them.
-        base: the image it is built on.
-        user: whom its processes run as.
-        command: what it starts.
-        health_command: what its health check runs.
+        folder: the working directory of the image.
+        environment: its variables; `PATH` includes the installed packages.
+        base: the base image.
+        user: the user of its processes.
+        command: the command that it starts.
+        health_command: the command of its health check.
     """
 
     folder: Path
@@ -45,15 +45,15 @@ class Image:
 
     @contextmanager
     def run(self, env: dict[str, str]) -> Iterator[HostServer]:
-        """Start its command, and end it with SIGTERM as `docker stop` does."""
-        # Python writes what it compiles, where it may: whatever the image lacks would show up in the folder.
+        """Start the command, and end it with SIGTERM as `docker stop` does."""
+        # Python may write compiled files here: a file that the image lacks would then appear in the folder.
         everything = {**self.environment, "PYTHONDONTWRITEBYTECODE": "", **env}
-        everything.pop("PORT", None)  # a free one of this machine stands for the container's own
+        everything.pop("PORT", None)  # a free port of this machine instead of the container's port
         with host_server(everything, cwd=self.folder, command=on_loopback(self.command)) as server:
             yield server
 
     def health(self, server: HostServer) -> int:
-        """Run its health check beside a server, and return the exit code."""
+        """Run the health check beside a server, and return its exit code."""
         env = {**self.environment, "PORT": str(server.port)}
         return subprocess.run(
             self.health_command, env=env, cwd=self.folder, capture_output=True, check=False
@@ -61,21 +61,21 @@ class Image:
 
 
 def on_loopback(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the command for this machine: what listens in a container's network listens on the loopback address."""
+    """Return the command for this machine, on the loopback address instead of the container's network."""
     assert command.count("0.0.0.0") == 1
     return tuple(word.replace("0.0.0.0", "127.0.0.1") for word in command)
 
 
 def build(context: Path, target: Path) -> Image:
-    """Carry out the Dockerfile in `context`.
+    """Run the steps of the Dockerfile in `context`.
 
     Args:
         context: the folder with the Dockerfile and its .dockerignore.
-        target: an empty folder, which takes the place of the image's file system.
+        target: an empty folder for the image's file system.
     """
     parser = DockerfileParser(str(context), env_replace=False)
     packages, folder = target / "packages", target
-    # Stands for the base image: a Python without packages.
+    # The base image: a Python without packages.
     subprocess.run([sys.executable, "-m", "venv", str(packages)], check=True)
     environment = {"PATH": f"{packages / 'bin'}:{os.environ['PATH']}"}
     found = {"USER": "root", "CMD": "[]", "HEALTHCHECK": "CMD []", "FROM": ""}
@@ -112,7 +112,7 @@ def build(context: Path, target: Path) -> Image:
 
 
 def _copy(context: Path, folder: Path, sent: set[str], source: str, destination: str) -> None:
-    """Copy a file, or what is in a folder, as far as .dockerignore lets it out."""
+    """Copy a file, or the content of a folder without the files that .dockerignore excludes."""
     files = [name for name in sent if name == source or name.startswith(f"{source}/")]
     assert files, f"{source} is kept outside by .dockerignore"
     for name in files:

@@ -1,4 +1,4 @@
-"""compose.yaml and what it mounts: the app, Redis, Prometheus and Grafana on one machine."""
+"""compose.yaml and the files that it mounts: the app, Redis, Prometheus and Grafana on one machine."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SCHEMA = ("--builtin-schema", "vendor.compose-spec")
 
 @pytest.fixture
 def compose() -> Compose:
-    """Read the file as someone has it who sets the token and nothing else."""
+    """Read the file as a user has it who sets only the token."""
     return Compose.read({"METRICS_AUTH_TOKEN": TOKEN})
 
 
 def adapted(folder: Path, image_port: int) -> dict[str, Any]:
-    """Return the configuration of Prometheus, with this machine's places for those inside the containers."""
+    """Return the configuration of Prometheus, with paths of this machine instead of those in the containers."""
     (folder / "token").write_text(TOKEN)
     text = PROMETHEUS.read_text()
     for inside, here in (
@@ -47,7 +47,7 @@ def adapted(folder: Path, image_port: int) -> dict[str, Any]:
 
 
 def test_it_is_a_compose_file(tmp_path: Path) -> None:
-    """The file is what the Compose Specification's own schema allows, and the same check refuses a misspelt one."""
+    """The Compose Specification's schema accepts the file, and refuses a misspelt one."""
     broken = tmp_path / "compose.yaml"
     broken.write_text(COMPOSE_FILE.read_text().replace("depends_on:", "depend_on:"))
     for file, code in ((COMPOSE_FILE, 0), (broken, 1)):
@@ -63,7 +63,7 @@ def test_one_variable_is_all_it_needs(compose: Compose) -> None:
 
 
 def test_the_app_gets_settings_that_it_reads(compose: Compose) -> None:
-    """Every variable of the app is one that is read, and together they are complete."""
+    """The app reads every variable that it gets, and they are complete."""
     environment = compose.service("app")["environment"]
     assert [variable for variable in environment if not is_read(variable)] == []
     settings = Settings.from_env(environment)
@@ -72,7 +72,7 @@ def test_the_app_gets_settings_that_it_reads(compose: Compose) -> None:
 
 
 def test_nothing_is_reached_from_outside(compose: Compose) -> None:
-    """Every port is bound to the loopback address; Redis has none."""
+    """Every port is bound to the loopback address; Redis has no port."""
     ports = {name: service.get("ports", []) for name, service in compose.document["services"].items()}
     assert ports == {
         "app": ["127.0.0.1:8000:8000"],
@@ -83,14 +83,14 @@ def test_nothing_is_reached_from_outside(compose: Compose) -> None:
 
 
 def test_what_is_pulled_has_a_version(compose: Compose) -> None:
-    """No image changes by itself from one day to the next."""
+    """Every image has a version, so that no image changes by itself."""
     images = [service["image"] for service in compose.document["services"].values() if "image" in service]
     assert len(images) == 3
     assert all(re.search(r":v?\d+\.\d+", image) for image in images)
 
 
 def test_what_is_mounted_exists(compose: Compose) -> None:
-    """Docker would make an empty folder of a path that is not there; the rules are where Prometheus looks for them."""
+    """Docker would create an empty folder for a missing path; the rules are where Prometheus looks for them."""
     for service in ("prometheus", "grafana"):
         for path in compose.mounts(service).values():
             assert path.exists(), path
@@ -100,17 +100,17 @@ def test_what_is_mounted_exists(compose: Compose) -> None:
 
 
 def test_prometheus_has_the_token_of_the_app(compose: Compose) -> None:
-    """The token travels from one variable to the app and, as a file, to Prometheus."""
+    """The app and, through a file, Prometheus get the token from one variable."""
     [secret] = compose.service("prometheus")["secrets"]
     assert compose.document["secrets"][secret["source"]] == {"environment": "METRICS_AUTH_TOKEN"}
     [job, _] = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
     assert job["authorization"] == {"credentials_file": f"/run/secrets/{secret['source']}"}
-    # Prometheus' image runs as nobody; Compose writes the file for the user that is named.
+    # Prometheus' image runs as the user nobody; Compose creates the file for the user that is named.
     assert (secret["uid"], secret["mode"]) == ("65534", 0o400)
 
 
 def test_grafana_finds_prometheus_and_the_dashboards(compose: Compose) -> None:
-    """The data source leads to the Prometheus beside it, under a fixed uid, and the dashboards' folder is mounted."""
+    """The data source has a fixed uid and the address of Prometheus, and the dashboards' folder is mounted."""
     mounts = compose.mounts("grafana")
     provisioning = mounts["/etc/grafana/provisioning"]
     [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
@@ -127,7 +127,7 @@ def test_grafana_finds_prometheus_and_the_dashboards(compose: Compose) -> None:
 
 @pytest.mark.prometheus
 def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
-    """promtool checks the configuration, the token's file and the rules."""
+    """promtool checks the configuration, the file of the token and the rules."""
     file = tmp_path / "prometheus.yml"
     file.write_text(yaml.safe_dump(adapted(tmp_path, 8000)))
     checked = subprocess.run(
@@ -138,7 +138,7 @@ def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.prometheus
 def test_prometheus_scrapes_the_image(image: Image, compose: Compose, redis_url: str, tmp_path: Path) -> None:
-    """The real Prometheus, with this configuration and the token from the environment, scrapes the image's process."""
+    """A real Prometheus with this configuration and the token scrapes the process of the image."""
     environment = {**compose.service("app")["environment"], "REDIS_URL": redis_url}
     with image.run(environment) as server:
         assert httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"}).is_success

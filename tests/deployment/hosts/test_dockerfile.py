@@ -17,15 +17,15 @@ LINTER = Path(sys.executable).parent / "hadolint"
 SETTINGS = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "a-token"}
 
 
-def test_the_linter_has_not_even_a_remark() -> None:
-    """hadolint, which knows the habits of Dockerfiles and of shells, finds nothing."""
+def test_the_linter_finds_nothing() -> None:
+    """hadolint, a linter for Dockerfiles and shell commands, finds nothing."""
     command = [str(LINTER), "--failure-threshold", "style", str(REPOSITORY / "Dockerfile")]
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
 def test_the_linter_would_find_something(tmp_path: Path) -> None:
-    """The same check refuses an image without a version and a command in a shell."""
+    """hadolint finds an image without a version and a fault in a shell command."""
     (tmp_path / "Dockerfile").write_text("FROM python:latest\nCMD python -m lib.kairo_metrics serve\n")
     linted = subprocess.run([str(LINTER), str(tmp_path / "Dockerfile")], capture_output=True, text=True, check=False)
     assert linted.returncode == 1
@@ -39,14 +39,14 @@ def test_the_base_is_the_python_that_is_deployed_everywhere(image: Image) -> Non
 
 
 def test_it_is_not_root(image: Image) -> None:
-    """The user is a number other than 0, so that Kubernetes' runAsNonRoot can tell."""
+    """The user is a number other than 0, which Kubernetes needs for runAsNonRoot."""
     user, group = map(int, image.user.split(":"))
     assert user > 0
     assert group > 0
 
 
 def test_only_what_runs_goes_into_the_image(image: Image) -> None:
-    """Tests, docs, tools and forgotten secrets stay outside; so does what a laptop has compiled."""
+    """The image has no tests, docs, tools, secrets and locally compiled files."""
     files = [file for file in image.folder.rglob("*") if file.is_file()]
     assert {file.relative_to(image.folder).parts[0] for file in files} == {
         "api",
@@ -61,7 +61,7 @@ def test_only_what_runs_goes_into_the_image(image: Image) -> None:
 
 
 def test_it_serves_and_counts_and_writes_nothing(image: Image, redis_url: str) -> None:
-    """The image's command serves the functions, ends with 0 on SIGTERM, and leaves its folder as it was."""
+    """The image's command serves the functions, ends with 0 on SIGTERM, and does not change its folder."""
     before = {file: file.stat().st_mtime_ns for file in image.folder.rglob("*")}
     with image.run({**SETTINGS, "REDIS_URL": redis_url}) as server:
         assert httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"}).is_success
@@ -76,7 +76,7 @@ def test_it_serves_and_counts_and_writes_nothing(image: Image, redis_url: str) -
 
 
 def test_the_health_check_tells_alive_from_dead(image: Image) -> None:
-    """The health check passes while the server answers, also without Redis, and fails when it does not."""
+    """The health check passes while the server answers, even without Redis, and fails if it does not."""
     with image.run({**SETTINGS, "REDIS_URL": "redis://127.0.0.1:1"}) as server:
         assert image.health(server) == 0
         server.stop()

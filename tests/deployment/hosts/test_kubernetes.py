@@ -23,7 +23,7 @@ from tests.support.prometheus_server import require
 FILES = sorted(file.name for file in FOLDER.glob("*.yaml"))
 EXAMPLE = "secret.yaml.example"
 MAKE_RULES = FOLDER / "rules.py"
-# As in the guides of the operator, with its older field.
+# As in the operator's guides, with the older field.
 PLAIN_MONITOR = """
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
@@ -56,13 +56,13 @@ def container(deployment: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("file", [*FILES, EXAMPLE])
 def test_every_manifest_is_accepted(file: str) -> None:
-    """Each object is what the schema of its kind allows, without a field that nobody knows."""
+    """The schema of its kind accepts each object, and has all its fields."""
     for manifest in read(file):
         assert problems(manifest) == [], manifest["kind"]
 
 
-def test_whoever_applies_the_whole_folder_keeps_the_secrets() -> None:
-    """No file that `kubectl apply -f` takes from the folder is a Secret: its empty values would replace the real."""
+def test_applying_the_whole_folder_keeps_the_secrets() -> None:
+    """No file that `kubectl apply -f` reads is a Secret, whose empty values would replace the real ones."""
     taken = [file.name for file in FOLDER.iterdir() if file.suffix in {".json", ".yaml", ".yml"}]
     assert "Secret" not in {item["kind"] for file in taken for item in read(file)}
 
@@ -97,7 +97,7 @@ def _rename(path: str, name: str) -> Callable[[dict[str, Any]], None]:
     ],
 )
 def test_a_broken_manifest_is_refused(file: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """The check sees a misspelt field, a wrong value and a missing part."""
+    """The check finds a misspelt field, a wrong value and a missing part."""
     manifest = copy.deepcopy(read(file)[0])
     change(manifest)
     assert problems(manifest)
@@ -105,7 +105,7 @@ def test_a_broken_manifest_is_refused(file: str, change: Callable[[dict[str, Any
 
 @pytest.mark.parametrize("monitor", [read("servicemonitor.yaml")[0], yaml.safe_load(PLAIN_MONITOR)])
 def test_the_monitor_leads_to_one_pod_and_its_token(monitor: dict[str, Any]) -> None:
-    """A ServiceMonitor selects the one Service with the one replica that has the token, by label, port name and key."""
+    """A ServiceMonitor selects the one Service and replica with the token, by label, port name and key."""
     assert problems(monitor) == []
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
     [service] = [item for item in objects("Service").values() if wanted <= item["metadata"]["labels"].items()]
@@ -117,7 +117,7 @@ def test_the_monitor_leads_to_one_pod_and_its_token(monitor: dict[str, Any]) -> 
         for item in objects("Deployment").values()
         if pods <= item["spec"]["template"]["metadata"]["labels"].items()
     ]
-    # Each pod's page shows the sum of all: a second one would count everything twice.
+    # Each pod's page has the sum of all instances: with a second pod everything would be counted twice.
     assert deployment["spec"]["replicas"] == 1
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     assert [item["name"] for item in container(deployment)["ports"]] == [port["targetPort"]]
@@ -128,7 +128,7 @@ def test_the_monitor_leads_to_one_pod_and_its_token(monitor: dict[str, Any]) -> 
 
 
 def test_services_and_deployments_belong_together() -> None:
-    """Each Service finds the pods of its own Deployment and of no other."""
+    """Each Service selects the pods of its own Deployment and no others."""
     deployments, services = objects("Deployment"), objects("Service")
     assert set(deployments) == set(services) == {"kairo-cms", "kairo-cms-metrics"}
     for name, service in services.items():
@@ -144,7 +144,7 @@ def test_services_and_deployments_belong_together() -> None:
 
 @pytest.mark.parametrize("name", ["kairo-cms", "kairo-cms-metrics"])
 def test_a_pod_may_do_no_more_than_it_needs(name: str, image: Image) -> None:
-    """A pod runs as the image's user, writes nowhere but in /tmp, has no rights and a limit of memory."""
+    """A pod runs as the image's user, writes only to /tmp, has no rights and a memory limit."""
     pod = objects("Deployment")[name]["spec"]["template"]["spec"]
     [app] = pod["containers"]
     security = pod["securityContext"]
@@ -159,13 +159,13 @@ def test_a_pod_may_do_no_more_than_it_needs(name: str, image: Image) -> None:
     assert app["resources"]["limits"]["memory"]
     assert not pod["automountServiceAccountToken"]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        # Without ?ready=1: a Redis that is away takes no pod out of service.
+        # Without ?ready=1, so that an unreachable Redis takes no pod out of service.
         assert app[probe]["httpGet"] == {"path": "/api/health", "port": "http"}
     assert str(app["ports"][0]["containerPort"]) == image.environment["PORT"]
 
 
 def test_every_variable_is_read_and_every_key_is_in_the_example() -> None:
-    """No setting is misspelt, no Secret lacks a key, and the example holds no token that somebody might keep."""
+    """Every variable is read, every key of the Secret is in the example, and the example has no usable token."""
     secrets = objects("Secret")
     for deployment in objects("Deployment").values():
         for variable in container(deployment)["env"]:
@@ -177,7 +177,7 @@ def test_every_variable_is_read_and_every_key_is_in_the_example() -> None:
 
 
 def test_only_the_scraped_pod_has_the_token() -> None:
-    """What is open to the world can't show the metrics."""
+    """The pods that the public can reach can't show the metrics."""
     variables = {name: {item["name"] for item in container(it)["env"]} for name, it in objects("Deployment").items()}
     assert "METRICS_AUTH_TOKEN" not in variables["kairo-cms"]
     assert "METRICS_AUTH_TOKEN" in variables["kairo-cms-metrics"]
@@ -187,7 +187,7 @@ SUBSTITUTED = {"IMAGE": "registry.example.com:5000/kairo-cms:1.0", "DOMAIN": "sh
 
 
 def test_no_file_is_edited() -> None:
-    """The guide's commands put image and domain in on the way to the cluster, and what arrives is accepted."""
+    """The commands of the guide fill in image and domain, and the result is accepted."""
     guide = (FOLDER / "README.md").read_text()
     commands = re.findall(r"^(sed .*) \| kubectl apply -f -$", guide, re.MULTILINE)
     text = ""
@@ -206,7 +206,7 @@ def test_no_file_is_edited() -> None:
 
 
 def test_the_rules_are_those_of_grafana() -> None:
-    """`prometheusrule.yaml` is what the script makes of grafana/rules/; after a change: `make kubernetes-rules`."""
+    """`prometheusrule.yaml` matches grafana/rules/; after a change run `make kubernetes-rules`."""
     files = sorted((REPOSITORY / "grafana" / "rules").glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
     assert read("prometheusrule.yaml")[0]["spec"]["groups"] == groups
@@ -235,7 +235,7 @@ groups:
 
 @pytest.mark.prometheus
 def test_rules_become_a_manifest_unchanged(tmp_path: Path) -> None:
-    """Whatever is in a rule, templates included, arrives in the manifest; promtool takes its groups as a rule file."""
+    """The manifest has every rule unchanged, templates included; promtool accepts its groups as a rule file."""
     (tmp_path / "a.yml").write_text(RULE)
     (tmp_path / "b.yml").write_text(RULE.replace("first", "second"))
     target = tmp_path / "made.yaml"
@@ -255,18 +255,18 @@ def test_rules_become_a_manifest_unchanged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "expected"),
     [
-        ({}, "there are no files of rules"),
-        ({"a.yml": "rules: []"}, "a.yml holds no groups"),
-        ({"a.yml": RULE, "b.yml": RULE}, "two groups are called first"),
+        ({}, "there are no files with rules"),
+        ({"a.yml": "rules: []"}, "a.yml has no groups"),
+        ({"a.yml": RULE, "b.yml": RULE}, "two groups have the name first"),
     ],
 )
-def test_rules_that_make_no_manifest_are_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
-    """An empty folder and two groups of one name are said, and nothing is written."""
+def test_rules_that_make_no_manifest_are_refused(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    """An empty folder and two groups with one name are errors, and nothing is written."""
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     made = _made(tmp_path, tmp_path / "made.yaml")
     assert made.returncode == 2
-    assert said in made.stderr
+    assert expected in made.stderr
     assert not (tmp_path / "made.yaml").exists()

@@ -1,4 +1,4 @@
-"""Heroku: the Procfile in a clean copy, with variables and nothing else."""
+"""Heroku: the Procfile in a clean copy, with only the variables of the guide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.host_server import HostServer, starting_host_server
 from tests.support.tls_front import TlsFront
 
 HONCHO = Path(sys.executable).parent / "honcho"
-# All that `heroku config:set` is asked for.
+# All variables that the guide sets with `heroku config:set`.
 CONFIG = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "a-token"}
 _SHELL_TERMINATED = 128 + signal.SIGTERM
 SAMPLE = 'http_requests_total{method="GET",route="/api/content",status="200"}'
@@ -26,7 +26,7 @@ SAMPLE = 'http_requests_total{method="GET",route="/api/content",status="200"}'
 
 @contextmanager
 def dyno(clone: Path, image: Image, env: dict[str, str]) -> Iterator[HostServer]:
-    """Start the web process of the Procfile with the packages of requirements.txt, as Heroku's buildpack does."""
+    """Start the web process of the Procfile with the packages in requirements.txt, as Heroku's buildpack does."""
     [line] = (clone / "Procfile").read_text().splitlines()
     (clone / "Procfile.loopback").write_text(" ".join(on_loopback(tuple(line.split(" ")))))
     command = (str(HONCHO), "-f", "Procfile.loopback", "start", "web")
@@ -35,7 +35,7 @@ def dyno(clone: Path, image: Image, env: dict[str, str]) -> Iterator[HostServer]
     with starting_host_server(environment, cwd=clone, command=command) as server:
         server.wait_until_it_serves()
         yield server
-        # As on Heroku, every process of the dyno gets SIGTERM, the shell around the server too, which dies of it.
+        # As on Heroku, every process of the dyno gets SIGTERM, also the shell around the server, which ends.
         assert server.stop() == _SHELL_TERMINATED
         assert server.output.count("Application shutdown complete") == 2
         assert "Stopping parent process" in server.output
@@ -50,7 +50,7 @@ def page(server: HostServer) -> str:
 
 
 def test_the_procfile_has_one_web_process() -> None:
-    """Heroku finds the web process, and the packages in requirements.txt: there is no second list of them."""
+    """Heroku finds the web process, and the packages in the one requirements.txt."""
     [line] = (REPOSITORY / "Procfile").read_text().splitlines()
     assert line.startswith("web: ")
     others = {"Pipfile", "Pipfile.lock", "poetry.lock", "pyproject.toml", "runtime.txt", "uv.lock"}
@@ -58,7 +58,7 @@ def test_the_procfile_has_one_web_process() -> None:
 
 
 def test_config_vars_are_all_it_needs(clone: Path, image: Image, redis_url: str, redis_client: redis.Redis) -> None:
-    """With two variables, and the one that the add-on sets, requests are served, counted and scraped."""
+    """With two variables, and the one of the add-on, requests are served, counted and scraped."""
     with dyno(clone, image, {"REDIS_URL": redis_url}) as server:
         assert httpx.get(f"{server.url}/api/health").json() == {"status": "alive"}
         for _ in range(5):
@@ -71,7 +71,7 @@ def test_config_vars_are_all_it_needs(clone: Path, image: Image, redis_url: str,
 
 @pytest.mark.parametrize("variable", ["REDIS_URL", "REDIS_TLS_URL"])
 def test_the_add_on_with_its_own_certificate_works(clone: Path, image: Image, redis_url: str, variable: str) -> None:
-    """Heroku's Key-Value Store signs its certificate itself: one more variable, and the metrics are there."""
+    """Heroku's Key-Value Store has a self-signed certificate: with one more variable the metrics work."""
     with (
         TlsFront(redis_url, "compute.example.org") as front,
         dyno(clone, image, {variable: front.url, "METRICS_REDIS_TLS_VERIFY": "false"}) as server,
@@ -80,7 +80,7 @@ def test_the_add_on_with_its_own_certificate_works(clone: Path, image: Image, re
 
 
 def test_without_that_variable_the_page_says_what_to_set(clone: Path, image: Image, redis_url: str) -> None:
-    """Whoever forgets it reads its name in the answer to the scrape."""
+    """Without that variable, the response to a scrape names it."""
     with TlsFront(redis_url, "compute.example.org") as front, dyno(clone, image, {"REDIS_URL": front.url}) as server:
         answer = httpx.get(f"{server.url}/api/metrics", headers={"Authorization": "Bearer a-token"})
         assert answer.status_code == 503

@@ -1,4 +1,4 @@
-"""Which environment variables the deployed code knows."""
+"""The environment variables that the deployed code reads."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["is_read"]
 
 
 def is_read(variable: str) -> bool:
-    """Tell whether some module of the library names the variable."""
+    """Tell whether a module of the library names the variable."""
     return any(f'"{variable}"' in file.read_text() for file in (REPOSITORY / "lib").rglob("*.py"))

@@ -1,1 +1,1 @@
-"""The functions as the platforms run them, by the platforms' own tools."""
+"""The functions on the platforms, run with the platforms' own tools."""

@@ -1,4 +1,4 @@
-"""Both projects as Vercel builds them, once for the whole run."""
+"""Both projects, each built once by Vercel's builder for the whole run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.once import Once
 
 @pytest.fixture(scope="session")
 def tools() -> Tools:
-    """Give Vercel's builder, or skip the test with a word on what to install."""
+    """Return Vercel's builder, or skip the test with advice on what to install."""
     try:
         return find_tools()
     except ToolMissing as err:
@@ -24,7 +24,7 @@ def tools() -> Tools:
 
 @pytest.fixture(scope="session", params=PROJECTS)
 def deployment(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Deployment:
-    """Give a project as `vercel build` has built it: this repository, then the example."""
+    """Return a project as `vercel build` builds it: this repository, then the example."""
     project = PROJECTS[request.param]
 
     def build(folder: Path) -> Build:

@@ -1,4 +1,4 @@
-"""A built project that a test may start instances of."""
+"""A built project, and instances of its functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.deployment.platform.vercel_instance import Answer, VercelInstance, ru
 __all__ = ["Deployment"]
 
 _TOKEN = "t"
-# A flush waits for a Redis that a test holds back, however slow the machine.
+# A test may block Redis; the flush waits for it, even on a slow machine.
 _SETTINGS = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": _TOKEN, "METRICS_FLUSH_BUDGET_MS": "30000"}
 
 
@@ -44,7 +44,7 @@ class Deployment:
         return answer
 
     def scrape(self, redis_url: str, path: str = "/api/metrics") -> dict[str, float]:
-        """Ask a new instance of the metrics function, and return the page's samples."""
+        """Request the page from a new instance of the metrics function, and return its samples."""
         with self.instance("api/metrics", redis_url) as instance:
             answer = instance.request("GET", path, headers={"Authorization": f"Bearer {_TOKEN}"})
             assert answer.response.status_code == 200, f"{answer.response.text}\n{instance.ipc.log}"

@@ -1,7 +1,7 @@
-"""What calls a Lambda function: the event that each makes of a request, and the response it makes of the answer.
+"""The callers of a Lambda function: how each turns a request into an event, and an answer into a response.
 
-The shapes are those of AWS's documentation: a REST API's proxy event (payload 1.0), an HTTP API's event (payload 2.0),
-which is a Function URL's too, and a load balancer's, with single or with multi-value headers.
+The formats are those of AWS's documentation: a REST API's proxy event (payload 1.0), the event of an HTTP API and of a
+Function URL (payload 2.0), and that of a load balancer, with single or with multi-value headers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Call:
 
     @property
     def wire_body(self) -> tuple[str | None, bool]:
-        """The body as an event carries it: text, or base64 with the flag that says so."""
+        """The body in an event: text, or base64 with the flag for it."""
         if self.body is None:
             return None, False
         return base64.b64encode(self.body).decode(), True
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What reaches the client, and whether the body travelled as base64."""
+    """The response that the client gets, and whether its body was sent as base64."""
 
     status: int
     headers: dict[str, str]
@@ -60,14 +60,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One kind of caller: how it asks, where it looks for the answer's headers, and whether a name may repeat."""
+    """One kind of caller: how it makes an event, where it finds an answer's headers, and whether names may repeat."""
 
     event: Callable[[Call], dict[str, Any]]
     headers_in: tuple[str, ...]
     repeats: bool = True
 
     def response(self, answer: dict[str, Any]) -> Response:
-        """Turn a handler's answer into what the client gets, or fail where AWS would."""
+        """Convert a handler's answer into the client's response; fail where AWS would fail."""
         assert isinstance(answer["statusCode"], int)
         assert isinstance(answer["body"], str)
         pairs = [pair for place in self.headers_in for pair in _pairs(answer.get(place) or {})]
@@ -92,7 +92,7 @@ def _multi(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def rest_api(call: Call) -> dict[str, Any]:
-    """A REST API's event: the stage stands beside the path, never in it."""
+    """Make a REST API's event: the stage is beside the path and not in it."""
     body, encoded = call.wire_body
     stage = call.stage or "prod"
     return {
@@ -120,7 +120,7 @@ def rest_api(call: Call) -> dict[str, Any]:
 
 
 def http_api(call: Call) -> dict[str, Any]:
-    """An HTTP API's event: headers are joined, and a stage of its own begins the path."""
+    """Make an HTTP API's event: headers are joined, and a stage is the first part of the path."""
     body, encoded = call.wire_body
     stage = call.stage or "$default"
     path = call.path if stage == "$default" else f"/{stage}{call.path}"
@@ -152,7 +152,7 @@ def http_api(call: Call) -> dict[str, Any]:
 
 
 def load_balancer(call: Call, *, multi: bool = False) -> dict[str, Any]:
-    """A load balancer's event: a query's values stay percent-encoded, and headers are single or multi-value."""
+    """Make a load balancer's event: values of the query stay percent-encoded; headers are single or multi-value."""
     body, encoded = call.wire_body
     headers = [*((name.lower(), value) for name, value in call.headers), ("x-forwarded-for", CLIENT)]
     query = [(quote(name, safe=""), quote(value, safe="")) for name, value in call.query]
@@ -173,7 +173,7 @@ HTTP_API = Caller(http_api, ("headers",))
 CALLERS = {
     "REST API": Caller(rest_api, ("headers", "multiValueHeaders")),
     "HTTP API or Function URL": HTTP_API,
-    # Without multi-value headers the last of several values is handed over, of headers and of the query.
+    # Without multi-value headers only the last value of a header or of a query parameter is passed on.
     "load balancer": Caller(load_balancer, ("headers",), repeats=False),
     "load balancer, multi-value headers": Caller(lambda call: load_balancer(call, multi=True), ("multiValueHeaders",)),
 }

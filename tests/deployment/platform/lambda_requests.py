@@ -1,4 +1,4 @@
-"""Requests to the functions of `api/`, as tests send them through one of AWS's callers."""
+"""Requests to the functions in `api/`, sent through one of AWS's callers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TENANT = ("X-Tenant", "acme")
 
 
 def variables(redis_url: str, folder: Path, **more: str) -> dict[str, str]:
-    """Give a function's environment: metrics are on, and the content's database is in the folder."""
+    """Return a function's environment: metrics are on, and the content's database is in the folder."""
     return {
         "ENABLE_METRICS": "true",
         "METRICS_AUTH_TOKEN": "t",
@@ -43,5 +43,5 @@ def read(slug: str = "hello", **changes: Any) -> Call:
 
 
 def scrape(*headers: tuple[str, str], query: str = "", **changes: Any) -> Call:
-    """Build the request of a scraper that holds the token."""
+    """Build a scrape with the token."""
     return Call("GET", f"/api/metrics{query}", (TOKEN, *headers), **changes)

@@ -1,4 +1,4 @@
-"""AWS's own runtime client around a function, and a small server for the Lambda Runtime API that feeds it.
+"""Runs a function under AWS's own runtime client, with a small server for the Lambda Runtime API.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html: the client asks for the next invocation, runs the
 handler, and posts its response or its error.
@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 REPOSITORY = Path(__file__).parents[3]
 _RUNTIME = "/2018-06-01/runtime"
 _LONGEST_WAIT_S = 60
-# What a function on Lambda finds in its environment, and what it needs to be a process here.
+# The environment of a function on Lambda, and the variables that a process needs here.
 _ENVIRONMENT = {
     "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
     "AWS_LAMBDA_FUNCTION_NAME": "kairo",
@@ -40,16 +40,16 @@ _ENVIRONMENT = {
 
 
 class LambdaError(Exception):
-    """The function failed, while it was loaded or in an invocation: its type and message."""
+    """The function failed while it was loaded or in an invocation: type and message of the error."""
 
 
 class LambdaFunction:
-    """One instance of a function: a process that handles one invocation after the other.
+    """One instance of a function: a process that handles one invocation after another.
 
     Args:
-        server: the Runtime API that it talks to.
+        server: the Runtime API for it.
         process: the runtime client.
-        log: the file that takes what it prints.
+        log: the file for its output.
     """
 
     def __init__(self, server: _RuntimeAPI, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
@@ -59,11 +59,11 @@ class LambdaFunction:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """The output so far."""
         return Path(self._log.name).read_text(errors="replace")
 
     def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Hand over an event and return what the handler returned, once the invocation has ended.
+        """Send an event, and return the handler's result when the invocation has ended.
 
         Raises:
             LambdaError: the function could not be loaded, or raised.
@@ -94,7 +94,7 @@ def lambda_function(
     """Run one instance of a function until the block ends.
 
     Args:
-        handler: as Lambda is told, such as `api.metrics.handler`.
+        handler: as in Lambda's configuration, such as `api.metrics.handler`.
         env: the function's variables; nothing else is inherited.
         bundle: the folder that was uploaded; it is the working directory.
         python: the interpreter, with its options.
@@ -115,7 +115,7 @@ def lambda_function(
 
 
 class _RuntimeAPI(ThreadingHTTPServer):
-    """Events in, answers out; each answer with the path that it was posted to."""
+    """A queue of events and a queue of answers; each answer has the path that it was posted to."""
 
     daemon_threads = True
 
@@ -130,13 +130,13 @@ class _RuntimeAPI(ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.events.put(None)  # lets go of the request for the next event
+        self.events.put(None)  # ends the request for the next event
         self.shutdown()
         self._thread.join()
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over the connection that broke because its process was killed."""
+        """Ignore the broken connection of a process that was killed."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -1,4 +1,4 @@
-"""The projects that the tests deploy: this repository, and the example of a user's own."""
+"""The projects that the tests deploy: this repository, and the example project of a user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DECOY", "EXAMPLE", "PROJECTS", "Project", "copy_library", "copy_trac
 
 EXAMPLE = REPOSITORY / "examples" / "fastapi"
 
-# Stands in files that must not be shipped, and in no other.
+# This text is only in files that must not be deployed.
 DECOY = "decoy of a secret"
 _DECOYS = (
     ".env",
@@ -32,16 +32,16 @@ _DECOYS = (
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project with one watched function, and a request for it.
+    """A project with one watched function, and a request to it.
 
     Args:
-        source: its folder.
+        source: the folder of the project.
         watched: the name of the function.
         request: method and path.
-        sent: headers and body of the request, as httpx takes them.
+        sent: headers and body of the request, as arguments for httpx.
         route: the template under which the request is counted.
-        own_sample: a sample beyond those of HTTP that the request counts by one.
-        megabytes: what a function of it may weigh, unpacked, beside what Vercel's builder puts into each.
+        own_sample: a sample of the project's own that the request raises by one.
+        megabytes: the most megabytes of a function, unpacked, without what Vercel's builder adds to each.
     """
 
     source: Path
@@ -54,11 +54,11 @@ class Project:
 
     @property
     def requests_sample(self) -> str:
-        """The sample that counts its requests."""
+        """The sample that counts the requests."""
         return f'http_requests_total{{method="{self.request[0]}",route="{self.route}",status="200"}}'
 
     def copy(self, target: Path) -> None:
-        """Put what would be deployed into a new folder, between files that must not be."""
+        """Copy what is deployed into a new folder, together with files that must not be deployed."""
         copy_tracked(self.source, target)
         if not (target / "lib" / "kairo_metrics").exists():
             copy_library(target)
@@ -90,7 +90,7 @@ PROJECTS = {
 
 
 def copy_tracked(source: Path, target: Path) -> None:
-    """Copy the files below `source` that git tracks, as they are now."""
+    """Copy the tracked files below `source`, with their current content."""
     for file in tracked(source):
         if (source / file).exists():
             (target / file).parent.mkdir(parents=True, exist_ok=True)
@@ -98,12 +98,12 @@ def copy_tracked(source: Path, target: Path) -> None:
 
 
 def tracked(folder: Path, *options: str) -> set[str]:
-    """List the files below a folder that git tracks, or those of them that the options ask for."""
+    """List the tracked files below a folder, or the ones that the options select."""
     listed = subprocess.run(["git", "ls-files", "-z", *options], cwd=folder, capture_output=True, text=True, check=True)
     return set(filter(None, listed.stdout.split("\0")))
 
 
 def copy_library(target: Path) -> None:
-    """Copy `lib/kairo_metrics`, as the README tells users to."""
+    """Copy `lib/kairo_metrics`, as the README says."""
     library = Path("lib", "kairo_metrics")
     shutil.copytree(REPOSITORY / library, target / library, ignore=shutil.ignore_patterns("__pycache__"))

@@ -27,14 +27,14 @@ def template() -> dict[str, Any]:
 
 
 def test_the_template_passes_the_linter() -> None:
-    """cfn-lint, which knows CloudFormation's and SAM's schemas, has not even a remark."""
+    """cfn-lint, which knows the schemas of CloudFormation and SAM, finds nothing."""
     command = [str(LINTER), "--include-checks", "I", "--template", str(TEMPLATE)]
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
 def test_the_template_deploys_each_function(template: dict[str, Any]) -> None:
-    """Every function of api/ has a handler, every variable is one that is read, and what is secret is not echoed."""
+    """Every function in api/ has a handler, every variable is read, and secrets are not echoed."""
     functions = list(_functions(template))
     assert {function["Handler"] for function in functions} == {
         f"api.{path.stem}.handler" for path in (REPOSITORY / "api").glob("*.py")

@@ -1,4 +1,4 @@
-"""What is uploaded to AWS Lambda."""
+"""The bundle for AWS Lambda."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.deployment.platform.lambda_requests import ask, create, scrape, varia
 from tests.deployment.platform.lambda_runtime import REPOSITORY, lambda_function
 
 BUNDLE = REPOSITORY / "deploy" / "aws" / "bundle.py"
-# What the runtime of Lambda brings along, as far as the runtime client needs it.
+# The packages in Lambda's runtime that the runtime client needs.
 RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
 
 
@@ -30,7 +30,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with AWS's runtime client alone."""
+    """Return a folder with only AWS's runtime client."""
     folder = tmp_path_factory.mktemp("runtime")
     for package in RUNTIME:
         for file in files(package) or ():
@@ -41,7 +41,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
-    """Functions, library and deployed packages; no test, document, secret or AWS SDK; small enough for Lambda."""
+    """Functions, library and packages, without tests, documents, secrets and the AWS SDK; small enough for Lambda."""
     names = {path.name for path in bundle.iterdir()}
     assert names >= {"api", "lib", "mangum", "prometheus_client", "redis", "starlette"}
     assert not names & {"benchmarks", "bin", "boto3", "botocore", "deploy", "docs", "grafana", "pytest", "tests"}
@@ -53,7 +53,7 @@ def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
 
 
 def test_the_bundle_runs_on_its_own(bundle: Path, runtime: Path, redis_url: str, tmp_path: Path) -> None:
-    """With nothing of this machine but Python and the runtime client, the functions of the bundle work."""
+    """The functions in the bundle work with only Python and the runtime client of this machine."""
     environment = variables(redis_url, tmp_path, PYTHONPATH=str(runtime))
     alone = (sys.executable, "-S")  # without this environment's packages
     with lambda_function("api.content.handler", environment, bundle=bundle, python=alone) as content:
@@ -66,8 +66,8 @@ def test_the_bundle_runs_on_its_own(bundle: Path, runtime: Path, redis_url: str,
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path: Path) -> None:
-    """A slip in the command deletes nothing."""
+    """A wrong target folder is not deleted."""
     (tmp_path / "precious").touch()
     built = subprocess.run([sys.executable, BUNDLE, "--target", tmp_path], capture_output=True, text=True, check=False)
-    assert (built.returncode, "exists and is no earlier bundle" in built.stderr) == (2, True)
+    assert (built.returncode, "exists and is not an earlier bundle" in built.stderr) == (2, True)
     assert (tmp_path / "precious").exists()

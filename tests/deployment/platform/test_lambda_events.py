@@ -1,4 +1,4 @@
-"""The functions under AWS's own runtime client, asked by everything that AWS puts in front of them."""
+"""The functions under AWS's own runtime client, called by every kind of caller on AWS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GZIP = ("Accept-Encoding", "gzip")
 
 @pytest.fixture(params=CALLERS)
 def caller(request: pytest.FixtureRequest) -> Caller:
-    """Give each kind of caller in turn."""
+    """Return each kind of caller in turn."""
     return CALLERS[request.param]
 
 
@@ -40,7 +40,7 @@ def content(redis_url: str, tmp_path: Path) -> Iterator[LambdaFunction]:
 
 @pytest.fixture(scope="module")
 def metrics(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaFunction]:
-    """Start one instance of the metrics function for all of them: each page is read anew."""
+    """Start one instance of the metrics function for all tests: each page is read from Redis."""
     with lambda_function("api.metrics.handler", variables(redis_server, tmp_path_factory.mktemp("page"))) as function:
         yield function
 
@@ -48,7 +48,7 @@ def metrics(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def test_one_function_serves_what_another_has_counted(
     content: LambdaFunction, metrics: LambdaFunction, caller: Caller
 ) -> None:
-    """Whoever calls them, the requests of the content function are on the metrics function's page."""
+    """For every caller, the requests of the content function are on the metrics function's page."""
     created = ask(content, create(), caller)
     assert (created.status, created.headers["location"]) == (201, "/api/content/hello")
     assert json.loads(created.body)["title"] == "Grüße"
@@ -69,7 +69,7 @@ def test_one_function_serves_what_another_has_counted(
 
 
 def test_pages_arrive_intact(content: LambdaFunction, metrics: LambdaFunction, caller: Caller) -> None:
-    """Text travels as text, a compressed page as base64 with its flag, and both are the same page."""
+    """Text is sent as text, a compressed page as base64 with its flag, and both are the same page."""
     ask(content, create(), caller)
     plain, openmetrics = ask(metrics, scrape(), caller), ask(metrics, scrape(OPENMETRICS), caller)
     assert not plain.was_base64
@@ -90,7 +90,7 @@ def test_pages_arrive_intact(content: LambdaFunction, metrics: LambdaFunction, c
 def test_messages_arrive_intact(
     content: LambdaFunction, metrics: LambdaFunction, caller: Caller, *, gzipped: bool
 ) -> None:
-    """A page in protobuf is binary: it travels as base64 with its flag, compressed or not, and can be read."""
+    """A protobuf page is sent as base64 with its flag, compressed or not, and can be parsed."""
     ask(content, create(), caller)
     page = ask(metrics, scrape(PROTOBUF, *([GZIP] if gzipped else [])), caller)
     assert page.was_base64
@@ -103,13 +103,15 @@ def test_messages_arrive_intact(
 
 
 def _lasting(page: str) -> list[str]:
-    """Give the lines that two scrapes in a row have in common."""
+    """Return the lines that two scrapes in a row have in common."""
     changing = ("kairo_scrape_duration_seconds ", "kairo_store_memory_bytes ", "kairo_clock_skew_seconds ")
     return [line for line in page.splitlines() if not line.startswith(changing)]
 
 
-def test_questions_and_refusals_arrive_intact(content: LambdaFunction, metrics: LambdaFunction, caller: Caller) -> None:
-    """A selection by name works, HEAD has no body, and a wrong token or method is told what is wrong."""
+def test_selections_and_refusals_arrive_intact(
+    content: LambdaFunction, metrics: LambdaFunction, caller: Caller
+) -> None:
+    """A selection by name works, HEAD has no body, and a wrong token or method gets its error."""
     ask(content, read(), caller)
     selected = ask(metrics, scrape(query="?name[]=api_errors&name[]=http_requests"), caller)
     types = {line.split()[2] for line in selected.text.splitlines() if line.startswith("# TYPE")}
@@ -125,7 +127,7 @@ def test_questions_and_refusals_arrive_intact(content: LambdaFunction, metrics: 
 
 @pytest.mark.parametrize("stage", ["prod", "api"])
 def test_a_stage_is_no_part_of_the_route(content: LambdaFunction, metrics: LambdaFunction, stage: str) -> None:
-    """Under a stage of its own an HTTP API works as without; its name is in addresses, and in no label."""
+    """With a stage an HTTP API works as without; the stage is in addresses, and in no label."""
     created = ask(content, create(stage=stage))
     assert (created.status, created.headers["location"]) == (201, f"/{stage}/api/content/hello")
     assert ask(content, read(stage=stage)).status == 200

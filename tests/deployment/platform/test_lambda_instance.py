@@ -1,4 +1,4 @@
-"""One Lambda instance over its life: what is cold, what stays warm, and what a Redis that fails costs it."""
+"""One Lambda instance during its life: cold and warm invocations, and the cost of a failing Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.proxy import Proxy
 def test_warm_invocations_share_one_connection(proxy: Proxy, tmp_path: Path) -> None:
     """Three requests to one instance open one connection to Redis, and cost one round trip each."""
     with lambda_function("api.content.handler", variables(proxy.url, tmp_path)) as function:
-        for trips in (2, 3, 4):  # the first one also teaches Redis the script
+        for trips in (2, 3, 4):  # the first one also loads the script into Redis
             assert ask(function, read()).status == 404
             assert proxy.round_trips == trips
         assert proxy.connections == 1
@@ -41,7 +41,7 @@ sys.meta_path.insert(0, Slow())
 
 
 def test_a_slow_processor_does_not_cost_the_first_flush(proxy: Proxy, tmp_path: Path) -> None:
-    """Loading the Redis library takes longer than the budget, and yet a single invocation delivers what it counted."""
+    """Even if loading the Redis library takes longer than the budget, the first invocation delivers its increments."""
     (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
     environment = variables(proxy.url, tmp_path, METRICS_FLUSH_BUDGET_MS="500", PYTHONPATH=str(tmp_path))
     with lambda_function("api.content.handler", environment) as function:
@@ -51,7 +51,7 @@ def test_a_slow_processor_does_not_cost_the_first_flush(proxy: Proxy, tmp_path: 
 
 
 def test_a_silent_redis_costs_the_budget_and_no_increment(proxy: Proxy, tmp_path: Path) -> None:
-    """Requests are answered though Redis does not reply, and what they counted arrives once it is back."""
+    """Requests are answered while Redis does not reply, and their increments arrive later."""
     environment = variables(proxy.url, tmp_path, METRICS_FLUSH_BUDGET_MS="300")
     with lambda_function("api.content.handler", environment) as function:
         assert ask(function, read()).status == 404
@@ -68,13 +68,13 @@ def test_a_silent_redis_costs_the_budget_and_no_increment(proxy: Proxy, tmp_path
             deadline = time.monotonic() + 30
             while f'status="404"}} {sent}\n' not in ask(metrics, scrape(query="?name[]=http_requests")).text:
                 assert time.monotonic() < deadline
-                time.sleep(0.1)  # the breaker leaves Redis alone for a while
+                time.sleep(0.1)  # the breaker sends nothing for a while
                 assert ask(function, read()).status == 404
                 sent += 1
 
 
 def test_a_redis_that_was_silent_from_the_start_does_not_stop_an_instance(proxy: Proxy, tmp_path: Path) -> None:
-    """The very first request of an instance is answered, too; a scrape says 503 and why."""
+    """Even the first request of an instance is answered; a scrape gets 503 with the reason."""
     proxy.black_hole = True
     budget = variables(proxy.url, tmp_path, METRICS_FLUSH_BUDGET_MS="100", METRICS_SCRAPE_TIMEOUT_MS="200")
     with lambda_function("api.content.handler", budget) as function:
@@ -86,14 +86,14 @@ def test_a_redis_that_was_silent_from_the_start_does_not_stop_an_instance(proxy:
 
 
 def test_a_health_check_answers() -> None:
-    """The health function says alive, and without Redis not ready."""
+    """The health function says alive and, without Redis, not ready."""
     with lambda_function("api.health.handler", {"ENABLE_METRICS": "true"}) as function:
         assert json.loads(ask(function, Call("GET", "/api/health")).body) == {"status": "alive"}
         assert ask(function, Call("GET", "/api/health?ready=1")).status == 503
 
 
 def test_a_bad_setting_stops_the_function_with_its_name() -> None:
-    """A typo is told by Lambda as the reason why the function does not start."""
+    """Lambda reports a malformed variable as the reason why the function does not start."""
     with (
         lambda_function("api.metrics.handler", {"METRICS_SHARDS": "many"}) as function,
         pytest.raises(LambdaError, match="METRICS_SHARDS must be a whole number"),

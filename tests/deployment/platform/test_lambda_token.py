@@ -1,4 +1,4 @@
-"""The metrics function with its token in AWS: the function's process asks a real endpoint, played by moto."""
+"""The metrics function with its token in AWS: the process of the function uses a real endpoint, simulated by moto."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.deployment.platform.lambda_runtime import LambdaFunction, lambda_func
 from tests.support.aws_account import PARAMETER, REGION, SECRET
 
 TOKENS = ("second", "first", "zeroth", "other")
-# The endpoint, while it knows no token yet.
+# The endpoint before it knows a token.
 _UNREADY = 503
 
 
@@ -33,14 +33,14 @@ def moto_url() -> Iterator[str]:
 
 @pytest.fixture
 def client(moto_url: str) -> Callable[[str], Any]:
-    """Give a function that makes clients of that account."""
+    """Return a function that creates clients of that account."""
     return lambda service: boto3.client(
         service, REGION, endpoint_url=moto_url, aws_access_key_id="testing", aws_secret_access_key="testing"
     )
 
 
 def statuses(function: LambdaFunction) -> list[int]:
-    """Present each token, once the function has learnt them: a loaded machine may outlast its patience at first."""
+    """Return the status for each token, once the function has read them: on a loaded machine a read may time out."""
     for _ in range(10):
         if ask(function, Call("GET", "/api/metrics", (("Authorization", f"Bearer {TOKENS[0]}"),))).status != _UNREADY:
             break
@@ -51,7 +51,7 @@ def statuses(function: LambdaFunction) -> list[int]:
 def test_the_function_follows_the_secret(
     client: Callable[[str], Any], moto_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """Current and previous version open the page, whoever has deployed the function how; no token is in the log."""
+    """The current and the previous version are accepted, for every kind of deployment; no token is in the log."""
     secrets = client("secretsmanager")
     secrets.create_secret(Name=SECRET, SecretString="zeroth")
     for token in ("first", "second"):
@@ -66,7 +66,7 @@ def test_the_function_follows_the_secret(
 def test_the_function_reads_a_secure_string(
     client: Callable[[str], Any], moto_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """Both tokens of the parameter open the page."""
+    """Both tokens of the parameter are accepted."""
     client("ssm").put_parameter(Name=PARAMETER, Value="second,first", Type="SecureString")
     environment = variables(redis_url, tmp_path, METRICS_AUTH_TOKEN_PARAMETER=PARAMETER, AWS_ENDPOINT_URL=moto_url)
     environment.pop("METRICS_AUTH_TOKEN")
@@ -75,7 +75,7 @@ def test_the_function_reads_a_secure_string(
 
 
 def test_without_the_secret_the_function_says_why(moto_url: str, redis_url: str, tmp_path: Path) -> None:
-    """A secret that does not exist is 503 with the reason, the log names it, and the content function does not care."""
+    """A missing secret is 503 with the reason, the log names it, and the content function works."""
     environment = variables(redis_url, tmp_path, METRICS_AUTH_TOKEN_SECRET_ID="kairo/absent", AWS_ENDPOINT_URL=moto_url)
     environment.pop("METRICS_AUTH_TOKEN")
     with lambda_function("api.metrics.handler", environment) as function:

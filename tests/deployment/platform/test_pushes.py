@@ -1,4 +1,4 @@
-"""The push function, called as Vercel's cron and as a schedule of AWS call it."""
+"""The push function, called by Vercel's cron and by a schedule of AWS."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def settings(url: str) -> dict[str, str]:
 
 @ONLY_REPOSITORY
 def test_vercel_calls_for_a_push_once_a_day(deployment: Deployment) -> None:
-    """The schedule is one that every plan of Vercel takes."""
+    """The schedule is allowed by every plan of Vercel."""
     assert deployment.build.crons == ({"path": "/api/push", "schedule": "0 0 * * *"},)
 
 
 def test_the_other_configuration_differs_in_the_schedule_alone() -> None:
-    """Whoever deploys with every-minute.json gets the same deployment, with a push a minute."""
+    """every-minute.json differs from vercel.json only in a push every minute."""
     usual = json.loads((REPOSITORY / "vercel.json").read_text())
     other = json.loads((REPOSITORY / "deploy" / "vercel" / "every-minute.json").read_text())
     assert other.pop("crons") == [{"path": "/api/push", "schedule": "* * * * *"}]
@@ -42,7 +42,7 @@ def test_the_other_configuration_differs_in_the_schedule_alone() -> None:
 
 @ONLY_REPOSITORY
 def test_a_cron_of_vercel_pushes_what_another_function_has_counted(deployment: Deployment, redis_url: str) -> None:
-    """The built function sends the sum of all instances to the receiver, to the holder of CRON_SECRET alone."""
+    """The built function pushes the sum of all instances, and only for a request with CRON_SECRET."""
     with deployment.watched(redis_url) as instance:
         instance.ipc.wait_until_ended(deployment.ask(instance).invocation)
     with write_receiver() as receiver, deployment.instance("api/push", redis_url, **settings(receiver.url)) as pushing:
@@ -53,7 +53,7 @@ def test_a_cron_of_vercel_pushes_what_another_function_has_counted(deployment: D
 
 
 def test_a_schedule_of_aws_pushes_what_another_function_has_counted(redis_url: str, tmp_path: Path) -> None:
-    """The event that the template's schedule sends is a request that the function answers."""
+    """The event that the template's schedule sends is answered with a push."""
     template: dict[str, Any] = decode(str(REPOSITORY / "deploy" / "aws" / "template.yaml"))[0]
     function = template["Resources"]["PushFunction"]["Properties"]
     given = function["Events"]["EveryMinute"]["Properties"]["Input"]["Fn::Sub"]
@@ -70,5 +70,5 @@ def test_a_schedule_of_aws_pushes_what_another_function_has_counted(redis_url: s
 
 
 def requests_pushed(body: bytes) -> float:
-    """Return the number of HTTP requests that a body tells of."""
+    """Return the number of HTTP requests in the samples of a body."""
     return sum(value for labels, value, _ in decoded(body) if labels["__name__"] == "http_requests_total")

@@ -1,4 +1,4 @@
-"""What a deployment to Vercel consists of."""
+"""The parts of a deployment to Vercel."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tests.deployment.platform.project import DECOY, tracked
 from tests.deployment.platform.vercel_router import route
 from tests.support.dev_server import REPOSITORY
 
-# Eight megabytes that Vercel's builder puts into every function; it lets nobody exclude them.
+# Eight megabytes that Vercel's builder adds to every function, and that can't be excluded.
 _BUILDER = {"pip", "vercel_runtime"}
 
 
 def test_nothing_is_uploaded_but_what_is_built() -> None:
-    """`vercel deploy` sends no tests, documents or tools from a laptop."""
+    """`vercel deploy` uploads no tests, documents or tools."""
     ignored = tracked(REPOSITORY, "--cached", "--ignored", "--exclude-from=.vercelignore")
     uploaded = {file.partition("/")[0] for file in tracked(REPOSITORY) - ignored}
     assert uploaded == {".python-version", "api", "lib", "public", "requirements.txt", "vercel.json"}
 
 
 def test_every_file_in_api_becomes_a_function(deployment: Deployment) -> None:
-    """Each file in api/ is found and deployed, with its time limit."""
+    """Each file in api/ is deployed as a function with its time limit."""
     files = (deployment.project.source / "api").glob("*.py")
     functions = deployment.build.functions
     assert set(functions) == {f"api/{file.stem}" for file in files}
@@ -30,7 +30,7 @@ def test_every_file_in_api_becomes_a_function(deployment: Deployment) -> None:
 
 
 def test_no_source_is_published(deployment: Deployment) -> None:
-    """The site serves functions and nothing else: no source, no settings, no test can be downloaded."""
+    """The site serves only functions: no source, setting or test can be downloaded."""
     assert deployment.build.static == {".gitkeep"}
     for path in ("/lib/kairo_metrics/__init__.py", "/requirements.txt", "/vercel.json", "/.env", "/tests/conftest.py"):
         assert route(deployment.build, path).status == 404
@@ -38,19 +38,19 @@ def test_no_source_is_published(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/metrics"])
 def test_both_paths_lead_to_the_page(deployment: Deployment, path: str) -> None:
-    """Prometheus may ask for /metrics or /api/metrics, and nothing on the way keeps a copy of the answer."""
+    """/metrics and /api/metrics serve the page, and no cache on the way keeps it."""
     found = route(deployment.build, path)
     assert found.function == "api/metrics"
     assert dict(found.headers) == {"Cache-Control": "private, no-store"}
 
 
 def test_a_watched_path_leads_to_its_function(deployment: Deployment) -> None:
-    """A client's request reaches the function that is watched."""
+    """A client's request reaches the watched function."""
     assert route(deployment.build, deployment.project.request[1]).function == deployment.project.watched
 
 
 def test_a_function_ships_what_runs_and_nothing_else(deployment: Deployment) -> None:
-    """An instance finds its functions, the library and its dependencies; no tests, documents or secrets."""
+    """A function has its code, the library and its dependencies, and no tests, documents or secrets."""
     for function in deployment.build.functions.values():
         own = {file for file in function.files if not file.startswith("_vendor/")}
         assert {file.partition("/")[0] for file in own} == {"api", "lib", "vc__handler__python.py"}
@@ -60,7 +60,7 @@ def test_a_function_ships_what_runs_and_nothing_else(deployment: Deployment) -> 
 
 
 def test_a_function_is_small(deployment: Deployment) -> None:
-    """An instance has few megabytes to load before it starts, and three of them are for metrics."""
+    """A function has few megabytes to load, three of them for metrics."""
     for function in deployment.build.functions.values():
         weights = function.megabytes()
         own = {entry: weight for entry, weight in weights.items() if entry not in _BUILDER}

@@ -1,4 +1,4 @@
-"""What instances of built functions do with their metrics."""
+"""Instances of built functions, and their metrics."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CLIENTS = 50
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/metrics"])
 def test_the_page_answers_on_both_paths(deployment: Deployment, redis_url: str, path: str) -> None:
-    """The metrics function answers on /metrics and /api/metrics, as the platform hands either over."""
+    """The metrics function serves /metrics and /api/metrics, as the platform passes them on."""
     assert deployment.scrape(redis_url, path)["kairo_scrape_duration_seconds"] > 0
 
 
 def test_what_one_instance_counts_another_serves(deployment: Deployment, redis_url: str) -> None:
-    """Two instances count, a third of another function shows the sum, of a library's own metrics too."""
+    """Two instances count, and an instance of the metrics function shows the sum, with a library's metrics."""
     project = deployment.project
     with deployment.watched(redis_url) as one, deployment.watched(redis_url) as other:
         for instance in (one, other, other):
@@ -35,7 +35,7 @@ def test_what_one_instance_counts_another_serves(deployment: Deployment, redis_u
 
 
 def test_the_client_has_its_answer_before_the_flush(deployment: Deployment, proxy: Proxy) -> None:
-    """With Redis 300 ms away the answer leaves before Redis has replied, and the invocation goes on until then."""
+    """With Redis 300 ms away the response is sent before Redis replies, and the invocation lasts until the reply."""
     proxy.reply_delay_ms = 300
     with deployment.watched(proxy.url) as instance:
         for _ in range(3):
@@ -52,7 +52,7 @@ def test_the_client_has_its_answer_before_the_flush(deployment: Deployment, prox
 def test_sigterm_flushes_what_is_pending(
     deployment: Deployment, proxy: Proxy, redis_client: redis.Redis, redis_url: str
 ) -> None:
-    """What was counted while Redis was away, before the platform froze the instance, is sent when it is shut down."""
+    """Increments from before the platform froze the instance, while Redis was down, are sent at its shutdown."""
     with deployment.watched(proxy.url) as instance:
         proxy.refuse()
         for _ in range(3):
@@ -66,11 +66,11 @@ def test_sigterm_flushes_what_is_pending(
 
 
 def test_concurrent_requests_share_round_trips(deployment: Deployment, proxy: Proxy, redis_client: redis.Redis) -> None:
-    """Fifty requests that one instance serves at once cost two round trips: the first one's, and the others'."""
+    """Fifty requests at once to one instance need two round trips: one for the first request, one for the rest."""
     with deployment.watched(proxy.url) as instance, ThreadPoolExecutor(CLIENTS) as clients:
         instance.ipc.wait_until_ended(deployment.ask(instance).invocation)
         proxy.reset_counts()
-        with held_back(redis_client):
+        with paused_writes(redis_client):
             answers = list(clients.map(lambda _: deployment.ask(instance), range(CLIENTS)))
             assert not any(instance.ipc.has_ended(answer.invocation) for answer in answers)
         for answer in answers:
@@ -80,8 +80,8 @@ def test_concurrent_requests_share_round_trips(deployment: Deployment, proxy: Pr
 
 
 @contextmanager
-def held_back(client: redis.Redis) -> Iterator[None]:
-    """Let Redis write for nobody until the block ends."""
+def paused_writes(client: redis.Redis) -> Iterator[None]:
+    """Let Redis delay all writes until the block ends."""
     client.client_pause(60_000, all=False)
     try:
         yield

@@ -1,4 +1,4 @@
-"""`vercel build`, and what it makes of a project: functions, static files and routes."""
+"""`vercel build` and its output: functions, static files and routes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.deployment.platform.vercel_tools import Tools
 
 __all__ = ["Build", "BuiltFunction", "vercel_build"]
 
-# Who owns the project matters to an upload, and nothing is uploaded.
+# The owner of the project matters only for an upload, and nothing is uploaded.
 _PROJECT = {"projectId": "prj_x", "orgId": "team_x", "settings": {}}
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltFunction:
-    """One function, laid out as an instance finds it.
+    """One function, with the files that an instance has.
 
     Args:
         name: its path without an extension, as `api/metrics`.
         root: the working directory of its instances.
         files: every file below `root`, relative to it.
-        settings: what else `.vc-config.json` says: runtime, `environment`, `maxDuration`.
+        settings: the other keys of `.vc-config.json`: runtime, `environment`, `maxDuration`.
     """
 
     name: str
@@ -37,7 +37,7 @@ class BuiltFunction:
     settings: Mapping[str, Any]
 
     def megabytes(self) -> dict[str, float]:
-        """Return what each vendored package weighs, its metadata included, and each entry beside them."""
+        """Return the size of each vendored package, with its metadata, and of each entry beside them."""
         weights: Counter[str] = Counter()
         for file in self.files:
             entry = file.removeprefix("_vendor/").partition("/")[0]
@@ -50,11 +50,11 @@ class Build:
     """The output of one build.
 
     Args:
-        functions: by name.
-        static: the files that are published as they are, relative to the site's root.
-        routes: of `config.json`, in the order in which they are tried.
-        crons: of the same file.
-        tools: what it was built with; its Python runs the functions.
+        functions: the functions by name.
+        static: the files that are published unchanged, relative to the site's root.
+        routes: the routes in `config.json`, in their order.
+        crons: the crons in the same file.
+        tools: the tools of the build; its Python runs the functions.
     """
 
     functions: Mapping[str, BuiltFunction]
@@ -65,12 +65,12 @@ class Build:
 
 
 def vercel_build(project: Path, tools: Tools, env: Mapping[str, str] | None = None) -> Build:
-    """Build a project; the builder writes into it, so it must be a copy.
+    """Build a project; the builder writes into the folder, so it must be a copy.
 
-    Without an account: the CLI is handed an empty configuration and no token, and asks nobody.
+    No account is needed: the CLI gets an empty configuration and no token, and sends no requests.
 
     Args:
-        project: the folder that holds `vercel.json`.
+        project: the folder with `vercel.json`.
         tools: see `find_tools`.
         env: build environment variables, such as `VERCEL_PYTHON_COMPILEALL`.
     """
@@ -104,7 +104,7 @@ def vercel_build(project: Path, tools: Tools, env: Mapping[str, str] | None = No
 
 
 def _lay_out(project: Path, config: Path, into: Path) -> BuiltFunction:
-    """Put a function's files together: those in its `.func` folder, and those that its file map names."""
+    """Collect the files of a function: those in its `.func` folder, and those in its file map."""
     settings = json.loads(config.read_text())
     name = config.parent.relative_to(project / ".vercel" / "output" / "functions").with_suffix("").as_posix()
     root = into / name

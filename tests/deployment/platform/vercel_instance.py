@@ -1,4 +1,4 @@
-"""One instance of a built function, run as Vercel runs it: its own runtime, a socket for its reports, a proxy."""
+"""Runs one instance of a built function as Vercel does: its runtime, a socket for its reports, and a proxy."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ __all__ = ["Answer", "VercelInstance", "running_instance"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client got, and the invocation that it came from."""
+    """The client's response, and the invocation that sent it."""
 
     invocation: int
     response: httpx.Response
 
 
 class VercelInstance:
-    """A running instance, seen from the platform's proxy.
+    """A running instance, as the platform's proxy uses it.
 
     Args:
         process: the runtime.
-        ipc: where it reports.
-        port: where it serves HTTP on the loopback address.
-        start_s: seconds from the process' start to `server-started`.
+        ipc: the socket for its reports.
+        port: its HTTP port on the loopback address.
+        start_s: seconds from the start of the process to `server-started`.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], ipc: Ipc, port: int, start_s: float) -> None:
@@ -48,7 +48,7 @@ class VercelInstance:
         self._numbers = itertools.count(1)
 
     def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
-        """Pass on a client's request; the answer is the client's, whether or not the invocation has ended."""
+        """Pass on a client's request, and return the response; the invocation may go on after it."""
         number = next(self._numbers)
         internal = {
             "x-vercel-internal-invocation-id": f"invocation-{number}",
@@ -62,13 +62,13 @@ class VercelInstance:
         self.process.send_signal(signal.SIGSTOP)
 
     def terminate(self) -> int:
-        """Send SIGTERM, wake the process up if it is frozen, and return its exit code."""
+        """Send SIGTERM, continue the process if it is frozen, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         self.process.send_signal(signal.SIGCONT)
         return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
-        """Close the proxy's connections and kill what is still running."""
+        """Close the proxy's connections, and kill the process if it still runs."""
         self._client.close()
         self.process.kill()
         self.process.wait()
@@ -76,9 +76,9 @@ class VercelInstance:
 
 @contextlib.contextmanager
 def running_instance(build: Build, name: str, env: Mapping[str, str]) -> Iterator[VercelInstance]:
-    """Start an instance of the function `name` with these environment variables; afterwards it is gone."""
+    """Run an instance of the function `name` with these environment variables until the block ends."""
     function = build.functions[name]
-    # A socket's path may have no more than a hundred characters, so it can't lie in the test's own folder.
+    # A socket's path is limited to about a hundred characters, so it can't be in the test's own folder.
     with tempfile.TemporaryDirectory(prefix="vercel-") as folder:
         ipc_path = Path(folder, "ipc")
         environment = {

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 __all__ = ["PATIENCE_S", "Ipc"]
 
-# How long a test waits for what will come; only a failing test waits that long.
+# How long a test waits for a message; only a failing test waits that long.
 PATIENCE_S = 30
 
 
@@ -20,7 +20,7 @@ class Ipc:
     """The socket on which an instance reports: JSON messages, each ending with a NUL.
 
     Attributes:
-        log: what the function has printed and logged.
+        log: the output and the log lines of the function.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,21 +46,21 @@ class Ipc:
         self._listener.close()
 
     def wait_until_started(self) -> dict[str, Any]:
-        """Return what `server-started` says."""
+        """Return the content of `server-started`."""
         with self._news:
             self._news.wait_for(lambda: self._started or self._failure, PATIENCE_S)
             assert self._started, f"the instance did not start: {self._failure}\n{self.log}"
             return self._started
 
     def wait_until_ended(self, invocation: int) -> None:
-        """Wait for the `end` of an invocation: from then on the platform may freeze the instance."""
+        """Wait for the `end` of an invocation; after it the platform may freeze the instance."""
         with self._news:
             over = self._news.wait_for(lambda: invocation in self._ended or self._failure, PATIENCE_S)
             assert over, f"invocation {invocation} did not end:\n{self.log}"
             assert invocation in self._ended, f"{self._failure}\n{self.log}"
 
     def has_ended(self, invocation: int) -> bool:
-        """Tell whether the `end` of an invocation has come."""
+        """Tell whether the `end` of an invocation has arrived."""
         with self._news:
             return invocation in self._ended
 

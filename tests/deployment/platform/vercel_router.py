@@ -1,4 +1,4 @@
-"""The way of a path through the routes of a build, to the function that answers it."""
+"""Routes a path through the routes of a build to the function that answers it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Destination", "route"]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a path leads.
+    """The result of routing a path.
 
     Args:
-        function: the name of the function; empty where the platform answers by itself.
-        status: the status of that answer, 200 for a published file.
-        headers: what the platform sets on the response, whoever made it.
+        function: the name of the function; empty if the platform answers itself.
+        status: the status of the platform's response, 200 for a published file.
+        headers: the headers that the platform adds to every response.
     """
 
     function: str = ""
@@ -27,9 +27,9 @@ class Destination:
 
 
 def route(build: Build, path: str) -> Destination:
-    """Follow a path as the platform does: headers, then functions and files as they are, then rewrites.
+    """Route a path as the platform does: headers, then functions and files, then rewrites.
 
-    A function that is reached by a rewrite still sees the path that the client asked for.
+    A rewrite does not change the path that the function gets.
     """
     before = list(takewhile(lambda rule: rule.get("handle") != "filesystem", build.routes))
     after = takewhile(lambda rule: "handle" not in rule, build.routes[len(before) + 1 :])

@@ -1,4 +1,4 @@
-"""What a build needs: Vercel's CLI, and the Python that its functions run on."""
+"""The tools of a build: Vercel's CLI, and the Python of its functions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 __all__ = ["PYTHON_VERSION", "ToolMissing", "Tools", "find_tools"]
 
-# That of the functions; the tests themselves may run on another.
+# The version for the functions; the tests themselves may run on another.
 PYTHON_VERSION = "3.12"
 
 _CLI = Path(__file__).parent / "node_modules" / ".bin" / "vercel"
 
 
 class ToolMissing(Exception):
-    """Something is not installed; the sentence says what to install."""
+    """A tool is not installed; the message says what to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +27,26 @@ class Tools:
 
     Args:
         cli: Vercel's command line.
-        python: the interpreter that builds the functions and runs them. It is nobody's virtual environment, so
-            that a function finds the libraries of its own bundle and no others.
+        python: the interpreter that builds the functions and runs them. It is not in a virtual environment,
+            so that a function finds only the libraries in its own bundle.
     """
 
     cli: Path
     python: Path
 
     def environment(self) -> dict[str, str]:
-        """Return the environment for the CLI: it finds Python and uv on PATH, and tells nobody of its run."""
+        """Return the environment for the CLI: Python and uv are on PATH, and telemetry is off."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERCEL")}
-        uv = Path(sys.executable).parent  # a requirement of the tests, so it lies beside their Python
+        uv = Path(sys.executable).parent  # it is a requirement of the tests, so it is installed beside their Python
         path = os.pathsep.join([str(self.python.parent), str(uv), inherited.get("PATH", os.defpath)])
         return {**inherited, "PATH": path, "VERCEL_TELEMETRY_DISABLED": "1"}
 
 
 def find_tools() -> Tools:
-    """Look for the programs of a build.
+    """Find the tools of a build.
 
     Raises:
-        ToolMissing: one is not installed.
+        ToolMissing: a tool is not installed.
     """
     if shutil.which("node") is None or not _CLI.exists():
         raise ToolMissing("install Node.js 20 or newer with npm, and run make platform")
@@ -57,9 +57,9 @@ def find_tools() -> Tools:
 
 
 def _outside_environments(python: str) -> Path | None:
-    """Return the interpreter that an environment's or a version manager's `python` stands for, if it is the right one.
+    """Return the interpreter behind an environment's or a version manager's `python`, if it has the right version.
 
-    A version manager's stand-in fails where no version is chosen.
+    The command of a version manager fails if no version is chosen.
     """
     asked = subprocess.run(
         [python, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=False

@@ -1,1 +1,1 @@
-"""The deployment files, checked with the platforms' own tools."""
+"""The files that install a scraper, checked with the scrapers' own tools."""

@@ -1,6 +1,6 @@
-"""Reads Alloy's configuration language, as its reference describes it: blocks, attributes and expressions.
+"""Parses Alloy's configuration language, as its reference describes it: blocks, attributes and expressions.
 
-Alloy itself is on no package registry that the tests could install it from, so this is a grammar of the tests' own.
+No package registry of the tests has Alloy, so the tests have this grammar.
 Source: https://grafana.com/docs/alloy/latest/get-started/configuration-syntax/syntax/
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from lark import Lark, Token, Transformer
 
-# A statement ends with its line. Newlines count nowhere but in a body, and after the commas of lists and objects, the
-# last of which may stand before the closing bracket.
+# A statement ends with its line. Newlines matter only in a body, and after the commas of lists and objects, the
+# last of which may be before the closing bracket.
 _GRAMMAR = r"""
 start: body
 body: _NL? (statement (_NL statement)* _NL?)?
@@ -50,9 +50,9 @@ class Block:
 
     Args:
         name: with its dots.
-        label: None for a block that has none.
-        attributes: their values, computed.
-        blocks: the blocks in it.
+        label: the label, or None.
+        attributes: the evaluated attributes by name.
+        blocks: the inner blocks.
     """
 
     name: str
@@ -63,13 +63,13 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What another component exports, such as `prometheus.remote_write.cloud.receiver`."""
+    """An export of another component, such as `prometheus.remote_write.cloud.receiver`."""
 
     name: str
 
 
 class _Values(Transformer[Token, Block]):
-    """Computes expressions; it knows the functions of the standard library that this project calls."""
+    """Evaluates expressions, with the functions of the standard library that this project calls."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__()
@@ -126,11 +126,11 @@ class _Values(Transformer[Token, Block]):
 
 
 def read(text: str, environ: Mapping[str, str]) -> Block:
-    """Return the outermost block of a configuration, with every expression computed.
+    """Return the outermost block of a configuration, with every expression evaluated.
 
     Args:
         text: the configuration.
-        environ: what `sys.env` sees; a variable that is not in it is empty, as in Alloy.
+        environ: the variables for `sys.env`; a missing one is empty, as in Alloy.
 
     Raises:
         lark.exceptions.UnexpectedInput: the text does not follow the grammar.

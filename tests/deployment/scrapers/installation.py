@@ -1,4 +1,4 @@
-"""`deploy/prometheus/install.sh` as an operator runs it, into a folder that stands for the machine."""
+"""Runs `deploy/prometheus/install.sh` as an operator does, but into a folder instead of the root."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A machine to install on.
+    """A machine for an installation.
 
     Args:
-        root: the folder that stands for it.
-        script: the script to run; a test may bring a copy beside other files.
+        root: the folder that is used as the root of the machine.
+        script: the script to run; a test may use a copy beside other files.
     """
 
     root: Path
@@ -29,7 +29,7 @@ class Installation:
 
     @property
     def folder(self) -> Path:
-        """Where Prometheus has its configuration."""
+        """The folder of Prometheus' configuration."""
         return self.root / "etc" / "prometheus"
 
     @property
@@ -38,18 +38,18 @@ class Installation:
         return self.folder / "prometheus.yml"
 
     def run(self, *options: str, **variables: str | None) -> str:
-        """Run the script and return what it prints, which never is a secret.
+        """Run the script, and return its output, which must not hold a secret.
 
         Args:
-            options: more of them than `--root`.
-            variables: its environment on top of a domain and a token; None takes one out.
+            options: options beside `--root`.
+            variables: variables beside a domain and a token; None removes one.
         """
         code, printed = self._run(options, variables)
         assert code == 0, printed
         return printed
 
     def refused(self, *options: str, **variables: str | None) -> str:
-        """Run the script as `run` does, see it fail, and return why."""
+        """Run the script as `run` does, check that it fails, and return the reason."""
         code, printed = self._run(options, variables)
         assert code == 1, printed
         return printed
@@ -65,15 +65,15 @@ class Installation:
         return done.returncode, printed
 
     def tree(self) -> dict[str, tuple[int, int, bytes]]:
-        """Return every file below the configuration's folders: mode, time of writing, content."""
+        """Return every file below the configuration's folders: mode, modification time, content."""
         return {
             str(file.relative_to(self.root)): (file.stat().st_mode & 0o777, file.stat().st_mtime_ns, file.read_bytes())
             for file in sorted((self.root / "etc").rglob("*"))
             if file.is_file()
         }
 
-    def quicken(self) -> None:
-        """Let the installed Prometheus scrape each second, so that a test need not wait."""
+    def shorten_interval(self) -> None:
+        """Let the installed Prometheus scrape every second, so that a test does not have to wait."""
         text = self.config.read_text()
         assert text.count("30s") == 3
         self.config.write_text(text.replace("30s", "1s").replace("10s", "1s"))
@@ -89,7 +89,7 @@ def installation(folder: Path) -> Installation:
 
 
 def with_rules(folder: Path, machine: Installation) -> tuple[Installation, Path]:
-    """Return the installation by a copy of the script, and the folder of rules that belongs to this copy."""
+    """Return an installation with a copy of the script, and the folder of rules beside that copy."""
     shutil.copytree(SCRIPT.parent, folder / "deploy" / "prometheus")
     rules = folder / "grafana" / "rules"
     rules.mkdir(parents=True)

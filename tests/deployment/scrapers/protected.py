@@ -1,4 +1,4 @@
-"""A stand-in for what is in front of a deployment: Vercel's Deployment Protection, or a domain that leads elsewhere."""
+"""A stand-in for Vercel's Deployment Protection, or for a domain that redirects to another one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Gate = Callable[[BaseHTTPRequestHandler], bool]
 
 
 def bypassed_by(secret: str) -> Gate:
-    """Return the gate that lets a request through with the query parameter of Protection Bypass for Automation."""
+    """Return a gate that accepts requests with the query parameter of Protection Bypass for Automation."""
     return lambda request: parse_qs(urlsplit(request.path).query).get("x-vercel-protection-bypass") == [secret]
 
 
 @contextlib.contextmanager
 def in_front_of(upstream: str, gate: Gate, refusal: int) -> Iterator[int]:
-    """Hand requests that pass the gate on as they are until the block ends, and give the port.
+    """Pass on requests that the gate accepts until the block ends, and yield the port.
 
     Args:
-        upstream: the deployment's own address.
-        gate: tells whether a request may pass.
-        refusal: the status for all others; a redirect leads to `upstream`.
+        upstream: the address of the deployment.
+        gate: returns whether a request may pass.
+        refusal: the status for other requests; a redirect points to `upstream`.
     """
 
     class Front(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A release of Prometheus, laid out as the project publishes them."""
+"""A release of Prometheus, with the files that the project publishes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.prometheus_server import require
 
 
 def release(folder: Path, version: str) -> Path:
-    """Lay out a release as the project publishes them; its programs call the real ones."""
+    """Build a release with the files that the project publishes; its programs call the real ones."""
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     name = f"prometheus-{version}.linux-{architecture}"
     place = folder / f"v{version}"

@@ -1,4 +1,4 @@
-"""Alloy's configuration, as far as it can be checked without Alloy: syntax, names, and its values under Prometheus."""
+"""Alloy's configuration, checked without Alloy: syntax, names, and its values in a Prometheus."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.prometheus_server import prometheus_with
 
 TEXT = (REPOSITORY / "deploy" / "alloy" / "config.alloy").read_text()
 TOKEN, CLOUD_TOKEN = "a-token-of-the-tests", "grafana-cloud-token"
-# The second, under bcrypt at its least cost.
+# The bcrypt hash of the second, with the lowest cost.
 CLOUD_TOKEN_HASH = "$2b$04$abcdefghijklmnopqrstuur4lDPUKBXuOQavqPE2aekEmRPQkT602"
 
-# What the reference documents, of each block that the configuration has: its arguments and blocks. Those that must be
-# there begin with "!". Sources: https://grafana.com/docs/alloy/latest/reference/components/prometheus/, the pages
+# For each block in the configuration, the arguments and blocks that the reference documents. Required ones
+# begin with "!". Sources: https://grafana.com/docs/alloy/latest/reference/components/prometheus/, the pages
 # prometheus.scrape and prometheus.remote_write.
 _CLIENT = (
     "authorization basic_auth oauth2 tls_config bearer_token bearer_token_file enable_http2 follow_redirects"
@@ -55,14 +55,14 @@ def server() -> Iterator[DevServer]:
 
 
 def inner(block: Block) -> Iterator[Block]:
-    """Give every block within one."""
+    """Yield every block in a block."""
     for child in block.blocks:
         yield child
         yield from inner(child)
 
 
 def test_every_name_is_one_that_the_reference_documents() -> None:
-    """No argument or block is misspelt, and none that is required is missing."""
+    """No argument or block is misspelt, and no required one is missing."""
     for block in inner(read(TEXT, {})):
         documented = DOCUMENTED[block.name].split()
         used = {*block.attributes, *(child.name for child in block.blocks)}
@@ -70,14 +70,14 @@ def test_every_name_is_one_that_the_reference_documents() -> None:
         assert {name[1:] for name in documented if name.startswith("!")} <= used, block.name
 
 
-def test_what_is_scraped_goes_to_what_is_written() -> None:
-    """The one component's receiver is the other one, under its label."""
+def test_the_scraped_samples_go_to_the_writer() -> None:
+    """The scrape component forwards to the receiver of the write component, by its label."""
     scrape, write = read(TEXT, {}).blocks
     assert scrape.attributes["forward_to"] == [Reference(f"{write.name}.{write.label}.receiver")]
 
 
 def test_every_variable_is_explained() -> None:
-    """The guide names each variable that the configuration reads, and no other works."""
+    """The guide names each variable that the configuration reads, and no other."""
     guide = (REPOSITORY / "docs" / "grafana-cloud.md").read_text()
     variables = [part.partition('"')[0] for part in TEXT.split('sys.env("')[1:]]
     assert len(set(variables)) == 7
@@ -88,20 +88,20 @@ def test_every_variable_is_explained() -> None:
     "text", ["a = 1 b = 2", "a {\n b = [1\n]\n}", 'a {\n b = {"x" = 1 "y" = 2}\n}', "a = ${b}", "a {"]
 )
 def test_a_mistake_is_found(text: str) -> None:
-    """Two attributes on a line, a missing comma, a brace too few: what Alloy refuses, the tests' grammar refuses."""
+    """The grammar refuses what Alloy refuses: two attributes on a line, a missing comma, a missing brace."""
     with pytest.raises(UnexpectedInput):
         read(text, {})
 
 
 def as_prometheus(alloy: Block) -> dict[str, Any]:
-    """Return the same job and the same sending as Prometheus names them: Alloy's components are Prometheus' own."""
+    """Return the same job and remote write as a configuration of Prometheus: Alloy's components use its names."""
     scrape, write = alloy.blocks
     [endpoint] = write.blocks
     kept = {name: value for name, value in scrape.attributes.items() if name not in {"targets", "forward_to"}}
     targets = [{**target} for target in scrape.attributes["targets"]]
     static = [{"targets": [target.pop("__address__")], "labels": target} for target in targets]
     job = {**kept, **{block.name: block.attributes for block in scrape.blocks}, "static_configs": static}
-    # The only values that the test changes, so that it need not wait, nor have a certificate.
+    # Only these values are changed, so that the test neither waits nor needs a certificate.
     job |= {"scrape_interval": "1s", "scrape_timeout": "1s", "scheme": "http"}
     remote = {**endpoint.attributes, **{block.name: block.attributes for block in endpoint.blocks}}
     return {"scrape_configs": [job], "remote_write": [remote]}
@@ -110,7 +110,7 @@ def as_prometheus(alloy: Block) -> dict[str, Any]:
 @pytest.mark.prometheus
 @pytest.mark.parametrize("bypass", ["", "bypass-secret"])
 def test_its_values_bring_the_metrics_to_a_receiver(tmp_path: Path, server: DevServer, bypass: str) -> None:
-    """Under Prometheus, job and login of the file reach a protected deployment, or a plain one, and a receiver."""
+    """In a Prometheus, the file's job and login reach a protected or a plain deployment, and a receiver."""
     gate = bypassed_by(bypass) if bypass else lambda _: True
     (tmp_path / "cloud").mkdir()
     (tmp_path / "cloud" / "prometheus.yml").write_text("scrape_configs: []\n")

@@ -1,4 +1,4 @@
-"""The install script for a Prometheus of one's own: what it writes, refuses, downloads and leaves alone."""
+"""The install script for Prometheus: what it writes, refuses, downloads and leaves unchanged."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ RULES = "groups: [{name: cms, rules: [{record: job:up:min, expr: min by (job) (u
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Installation:
-    """Give a machine that has the program and nothing else."""
+    """Return a machine with Prometheus and nothing else."""
     return installation(tmp_path / "machine")
 
 
 def targets(machine: Installation) -> dict[str, dict[str, str]]:
-    """Return the labels of each target that the script wrote."""
+    """Return the labels of each target in the script's files."""
     groups = json.loads((machine.folder / "targets" / "kairo-cms.json").read_text())
     return {group["targets"][0]: group["labels"] for group in groups}
 
 
-def test_the_script_has_no_mistake_that_shellcheck_knows() -> None:
-    """ShellCheck finds nothing."""
+def test_shellcheck_finds_nothing() -> None:
+    """ShellCheck finds nothing in the script."""
     command = [Path(sys.executable).parent / "shellcheck", SCRIPT]
     assert subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout == ""
 
 
 def test_two_variables_are_a_complete_configuration(machine: Installation) -> None:
-    """With a domain and a token the installed configuration passes promtool; only root and the group see the token."""
+    """With a domain and a token the configuration passes promtool; only root and the group can read the token."""
     machine.run()
     checked = subprocess.run(
         [require("promtool"), "check", "config", machine.config], capture_output=True, encoding="utf-8", check=False
@@ -61,7 +61,7 @@ def test_two_variables_are_a_complete_configuration(machine: Installation) -> No
 
 
 def test_a_second_run_changes_nothing_and_says_so(machine: Installation) -> None:
-    """Run twice, it leaves every file untouched, times of writing included."""
+    """A second run leaves every file unchanged, with its modification time."""
     machine.run()
     before = machine.tree()
     assert machine.run() == "Nothing has changed.\n"
@@ -69,14 +69,14 @@ def test_a_second_run_changes_nothing_and_says_so(machine: Installation) -> None
 
 
 def test_a_dry_run_names_the_changes_and_makes_none(machine: Installation) -> None:
-    """`--dry-run` says of each file what a run then does."""
+    """`--dry-run` prints for each file what a run would do."""
     planned = machine.run("--dry-run")
     assert not (machine.root / "etc").exists()
     assert planned.replace("would write", "wrote") == machine.run()
 
 
 def test_a_new_token_replaces_the_old_one_alone(machine: Installation) -> None:
-    """Rotation writes one file."""
+    """A rotation writes one file."""
     machine.run()
     assert machine.run(METRICS_AUTH_TOKEN="another-token") == "wrote /etc/prometheus/metrics-token\n"
     assert (machine.folder / "metrics-token").read_text() == "another-token"
@@ -91,7 +91,7 @@ def test_a_new_token_replaces_the_old_one_alone(machine: Installation) -> None:
     ],
 )
 def test_a_token_arrives_as_it_is(machine: Installation, given: str, kept: str) -> None:
-    """Of two tokens the first, without space around it, with all that a shell would like to change."""
+    """The first of two tokens is installed unchanged, without spaces around it, even with special characters."""
     machine.run(METRICS_AUTH_TOKEN=given)
     assert (machine.folder / "metrics-token").read_text() == kept
 
@@ -116,18 +116,18 @@ def test_a_token_arrives_as_it_is(machine: Installation, given: str, kept: str) 
 def test_a_bad_value_is_named_and_nothing_is_written(
     machine: Installation, variables: dict[str, str | None], message: str
 ) -> None:
-    """What is missing or wrong is told by its name, without a secret, before anything is touched."""
+    """A missing or malformed variable is named, without a secret, before any file is changed."""
     assert message in machine.refused(**variables)
     assert not (machine.root / "etc").exists()
 
 
 def test_an_unknown_option_is_refused(machine: Installation) -> None:
-    """A token as an argument, where every user could see it, is not taken."""
+    """A token as an argument, where every user could see it, is refused."""
     assert "unknown option --token" in machine.refused("--token", "x")
 
 
 def test_no_command_is_given_a_secret(machine: Installation, tmp_path: Path) -> None:
-    """Every user sees the arguments of every command, so that of all that the script calls none has a secret there."""
+    """No command that the script calls has a secret in its arguments, which every user can see."""
     trace = tmp_path / "trace"
     command = [require("strace", "strace"), "-f", "-e", "trace=execve", "-s", "4000", "-o", str(trace)]
     secrets = {"METRICS_AUTH_TOKEN": TOKEN, "VERCEL_AUTOMATION_BYPASS_SECRET": "bypass-secret"}
@@ -140,7 +140,7 @@ def test_no_command_is_given_a_secret(machine: Installation, tmp_path: Path) -> 
 
 
 def test_several_deployments_are_told_apart_by_their_environment(machine: Installation) -> None:
-    """Production, staging and a laptop are three targets of one job; only the loopback address may go without TLS."""
+    """Production, staging and a laptop are three targets of one job; only the loopback address may be without TLS."""
     machine.run(KAIRO_DOMAIN="https://shop.example/, staging=staging.shop.example:8443\ndev=http://127.0.0.1:3000")
     assert targets(machine) == {
         "shop.example": {"environment": "production", "instance": "shop.example"},
@@ -149,8 +149,8 @@ def test_several_deployments_are_told_apart_by_their_environment(machine: Instal
     }
 
 
-def test_rules_come_along_and_go_again(machine: Installation, tmp_path: Path) -> None:
-    """The project's rules are installed, tests of rules are not, and what the project dropped is dropped."""
+def test_rules_are_installed_and_removed(machine: Installation, tmp_path: Path) -> None:
+    """The project's rules are installed, tests of rules are not, and removed rules are removed."""
     copied, rules = with_rules(tmp_path / "checkout", machine)
     (rules / "alerts.yml").write_text(RULES)
     (rules / "alerts.test.yml").write_text("rule_files: [alerts.yml]\ntests: []\n")
@@ -167,15 +167,15 @@ def test_rules_come_along_and_go_again(machine: Installation, tmp_path: Path) ->
 
 
 def test_a_bad_rule_stops_everything_before_it_starts(machine: Installation, tmp_path: Path) -> None:
-    """A configuration that Prometheus would refuse is never installed."""
+    """A configuration that Prometheus would refuse is not installed."""
     copied, rules = with_rules(tmp_path / "checkout", machine)
     (rules / "alerts.yml").write_text("groups: [{name: cms, rules: [{record: a, expr: 'sum('}]}]\n")
     assert "nothing was changed" in copied.refused()
     assert not (machine.root / "etc").exists()
 
 
-def test_a_configuration_of_somebody_else_is_not_overwritten(machine: Installation) -> None:
-    """A prometheus.yml with other jobs stops the script; `--replace` takes its place and keeps it."""
+def test_a_foreign_configuration_is_not_overwritten(machine: Installation) -> None:
+    """A prometheus.yml with other jobs stops the script; `--replace` replaces it and keeps a copy."""
     machine.folder.mkdir(parents=True)
     machine.config.write_text("scrape_configs: []\n")
     assert "--replace" in machine.refused()
@@ -188,7 +188,7 @@ def test_a_configuration_of_somebody_else_is_not_overwritten(machine: Installati
 
 
 def test_what_was_replaced_is_still_there_after_later_runs(machine: Installation) -> None:
-    """The copy of somebody else's file is not overwritten: neither by a later change of ours, nor by another copy."""
+    """The copy of the foreign file is not overwritten by a later run."""
     machine.folder.mkdir(parents=True)
     machine.config.write_text("scrape_configs: []\n")
     machine.run("--replace")
@@ -200,7 +200,7 @@ def test_what_was_replaced_is_still_there_after_later_runs(machine: Installation
 
 
 def test_uninstalling_leaves_no_copy_with_a_secret(machine: Installation) -> None:
-    """The bypass secret stood in the configuration before the last one, too, and goes with it."""
+    """`--uninstall` also removes an old copy of the configuration with the bypass secret."""
     machine.run(VERCEL_AUTOMATION_BYPASS_SECRET="bypass-secret")
     machine.run()
     machine.run("--uninstall")
@@ -208,7 +208,7 @@ def test_uninstalling_leaves_no_copy_with_a_secret(machine: Installation) -> Non
 
 
 def test_a_search_path_for_folders_does_not_confuse_it(machine: Installation) -> None:
-    """With CDPATH set, the script finds its own files all the same."""
+    """With CDPATH set, the script still finds its own files."""
     script = SCRIPT.relative_to(REPOSITORY)
     environ = {"CDPATH": str(REPOSITORY), "METRICS_AUTH_TOKEN": TOKEN, "KAIRO_DOMAIN": "shop.example"}
     command = [str(script), "--root", str(machine.root)]
@@ -216,7 +216,7 @@ def test_a_search_path_for_folders_does_not_confuse_it(machine: Installation) ->
     assert machine.config.exists()
 
 
-def test_jobs_of_ones_own_are_kept(machine: Installation) -> None:
+def test_own_jobs_are_kept(machine: Installation) -> None:
     """With `--keep-config` an edited prometheus.yml stays, while a new token and other targets are written."""
     machine.run("--keep-config")
     assert "kairo-cms-production" in machine.config.read_text()
@@ -227,8 +227,8 @@ def test_jobs_of_ones_own_are_kept(machine: Installation) -> None:
     assert machine.config.read_text() == own
 
 
-def test_the_way_through_deployment_protection_is_added_and_taken_away(machine: Installation) -> None:
-    """With VERCEL_AUTOMATION_BYPASS_SECRET the job sends it; without, the job is as before."""
+def test_the_protection_bypass_is_added_and_removed(machine: Installation) -> None:
+    """With VERCEL_AUTOMATION_BYPASS_SECRET the job sends it; without it, the job is as before."""
     machine.run()
     plain = machine.config.read_text()
     machine.run(VERCEL_AUTOMATION_BYPASS_SECRET="bypass-secret")
@@ -237,8 +237,8 @@ def test_the_way_through_deployment_protection_is_added_and_taken_away(machine: 
     assert machine.config.read_text() == plain
 
 
-def test_uninstalling_takes_away_what_was_installed(machine: Installation) -> None:
-    """`--uninstall` removes the script's own files, needs no variable, and touches nobody else's."""
+def test_uninstalling_removes_what_was_installed(machine: Installation) -> None:
+    """`--uninstall` removes the script's own files, needs no variable, and changes no foreign file."""
     machine.run()
     own = machine.folder / "targets" / "own.json"
     own.write_text("[]")
@@ -252,7 +252,7 @@ def test_uninstalling_takes_away_what_was_installed(machine: Installation) -> No
 
 
 def test_a_release_is_downloaded_where_there_is_no_prometheus(tmp_path: Path) -> None:
-    """Without the program, the pinned release is fetched and checked, and its programs are installed once."""
+    """Without Prometheus, the pinned release is downloaded and checked, and its programs are installed once."""
     require("curl", "curl")
     (tmp_path / "machine").mkdir()
     machine = Installation(tmp_path / "machine")
@@ -268,7 +268,7 @@ def test_a_release_is_downloaded_where_there_is_no_prometheus(tmp_path: Path) ->
 
 
 def test_a_download_that_differs_from_its_sum_is_refused(tmp_path: Path) -> None:
-    """A release whose sum is wrong or not listed is not installed, and one that is not there is named."""
+    """A release with a wrong or missing checksum is not installed, and a missing release is named."""
     require("curl", "curl")
     (tmp_path / "machine").mkdir()
     machine = Installation(tmp_path / "machine")

@@ -1,4 +1,4 @@
-"""The installed configuration under the real Prometheus, against the real functions."""
+"""The installed configuration in the real Prometheus, with the real functions as target."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.prometheus_server import PrometheusServer, prometheus_with, r
 
 pytestmark = pytest.mark.prometheus
 
-# What a shell, YAML and awk would each like to change.
+# Characters that are special to a shell, to YAML and to awk.
 TOKEN = r"""q"u'o\t$e`d&|;#%{}~"""
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[DevServer]:
-    """Start the dev server with an awkward token, and send it one request."""
+    """Start the dev server with a token of special characters, and send it one request."""
     with dev_server(env={"METRICS_AUTH_TOKEN": TOKEN}) as server:
         httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})
         yield server
@@ -33,21 +33,21 @@ def server() -> Iterator[DevServer]:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Installation:
-    """Give a machine that has Prometheus."""
+    """Return a machine with Prometheus."""
     return installation(tmp_path / "machine")
 
 
 def scraped(prometheus: PrometheusServer) -> dict[str, Any]:
-    """Wait for the first scrape of the one target and return it."""
+    """Wait for the first scrape of the one target, and return the target."""
     prometheus.wait_for(lambda: [target["health"] for target in prometheus.targets()] not in ([], ["unknown"]))
     [target] = prometheus.targets()
     return target
 
 
 def test_what_was_installed_scrapes(machine: Installation, server: DevServer) -> None:
-    """The installed tree, started as it is, brings the deployment's metrics under its environment."""
+    """The installed configuration, unchanged, scrapes the deployment's metrics with their environment."""
     machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"staging=http://127.0.0.1:{server.port}")
-    machine.quicken()
+    machine.shorten_interval()
     with prometheus_with(machine.config) as prometheus:
         labels = f'job="kairo-cms-production", environment="staging", instance="127.0.0.1:{server.port}"'
         prometheus.wait_for(lambda: prometheus.value(f"up{{{labels}}}") == 1)
@@ -55,24 +55,24 @@ def test_what_was_installed_scrapes(machine: Installation, server: DevServer) ->
 
 
 def test_a_new_token_is_used_without_a_reload(machine: Installation, server: DevServer) -> None:
-    """A wrong token is a target that is down with a 401; the script run again with the right one brings it up."""
+    """With a wrong token the target is down with 401; after the script has run with the right one, it is up."""
     domain = f"http://127.0.0.1:{server.port}"
     machine.run(METRICS_AUTH_TOKEN="wrong-token", KAIRO_DOMAIN=domain)
     config = machine.config.read_bytes()
-    machine.quicken()
+    machine.shorten_interval()
     with prometheus_with(machine.config) as prometheus:
         target = scraped(prometheus)
         assert (target["health"], prometheus.value("up")) == ("down", 0)
         assert "401 Unauthorized" in target["lastError"]
-        machine.config.write_bytes(config)  # as installed; the running Prometheus keeps its second
+        machine.config.write_bytes(config)  # as installed; the running Prometheus keeps its interval of a second
         assert machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=domain) == "wrote /etc/prometheus/metrics-token\n"
         prometheus.wait_for(lambda: prometheus.value("up") == 1)
 
 
 def test_a_file_of_ones_own_adds_targets_while_it_runs(machine: Installation, server: DevServer) -> None:
-    """Another region is one more file beside the script's, with labels of its own, and needs no reload."""
+    """Another region is one more file beside the script's, with its own labels, and needs no reload."""
     machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{server.port}")
-    machine.quicken()
+    machine.shorten_interval()
     with prometheus_with(machine.config) as prometheus:
         prometheus.wait_for(lambda: prometheus.value("count(up == 1)") == 1)
         labels = {"environment": "production", "region": "fra1", "__scheme__": "http"}
@@ -83,12 +83,12 @@ def test_a_file_of_ones_own_adds_targets_while_it_runs(machine: Installation, se
 
 
 def test_a_protected_deployment_is_reached_with_the_bypass(machine: Installation, server: DevServer) -> None:
-    """Behind a stand-in for Deployment Protection, which refuses the bearer alone, parameter and bearer arrive."""
+    """A stand-in for Deployment Protection refuses the bearer alone, and accepts it with the query parameter."""
     with in_front_of(server.url, bypassed_by("bypass-secret"), refusal=401) as port:
         domain = f"http://127.0.0.1:{port}"
         assert httpx.get(f"{domain}/api/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
         machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=domain, VERCEL_AUTOMATION_BYPASS_SECRET="bypass-secret")
-        machine.quicken()
+        machine.shorten_interval()
         with prometheus_with(machine.config) as prometheus:
             target = scraped(prometheus)
             assert (target["health"], target["lastError"]) == ("up", "")
@@ -96,8 +96,8 @@ def test_a_protected_deployment_is_reached_with_the_bypass(machine: Installation
 
 
 @pytest.mark.parametrize("value", ["bypass-secret", "", "a&name[]=http_requests_total"])
-def test_the_endpoint_takes_the_bypass_for_nothing_of_its_own(server: DevServer, value: str) -> None:
-    """The page is the same with the query parameter, whatever is in it, and still needs the bearer."""
+def test_the_endpoint_ignores_the_bypass(server: DevServer, value: str) -> None:
+    """The page is the same with the query parameter, whatever its value, and still needs the bearer."""
     address, parameter = f"{server.url}/api/metrics", {"x-vercel-protection-bypass": value}
     answer = httpx.get(address, params=parameter, headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
@@ -107,10 +107,10 @@ def test_the_endpoint_takes_the_bypass_for_nothing_of_its_own(server: DevServer,
 
 
 def test_a_domain_that_leads_elsewhere_is_shown_and_not_followed(machine: Installation, server: DevServer) -> None:
-    """A redirecting domain is a target that is down with its status, and the token stays at home."""
+    """A redirecting domain is a target that is down with its status, and gets no token at the other domain."""
     with in_front_of(server.url, lambda _: False, refusal=308) as port:
         machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{port}")
-        machine.quicken()
+        machine.shorten_interval()
         with prometheus_with(machine.config) as prometheus:
             target = scraped(prometheus)
             assert target["health"] == "down"
@@ -118,7 +118,7 @@ def test_a_domain_that_leads_elsewhere_is_shown_and_not_followed(machine: Instal
 
 
 def test_the_template_has_the_token_in_it(tmp_path: Path, server: DevServer) -> None:
-    """The guide's command renders a file that only its owner reads, that promtool accepts and that scrapes."""
+    """The guide's command renders a file that only its owner can read, that promtool accepts and that scrapes."""
     require("envsubst", "gettext-base")
     readme = (SCRIPT.parent / "README.md").read_text()
     [command] = [line for line in readme.splitlines() if line.startswith("(umask 077; envsubst")]
@@ -134,8 +134,8 @@ def test_the_template_has_the_token_in_it(tmp_path: Path, server: DevServer) -> 
         prometheus.wait_for(lambda: prometheus.value('up{environment="production"}') == 1)
 
 
-def test_the_guides_own_line_is_sent_as_it_stands(tmp_path: Path, server: DevServer) -> None:
-    """Why the token is in a file: Prometheus replaces no variable in `bearer_token`, even when it is set."""
+def test_a_variable_in_bearer_token_is_not_replaced(tmp_path: Path, server: DevServer) -> None:
+    """The token is in a file because Prometheus replaces no variable in `bearer_token`."""
     config = tmp_path / "prometheus.yml"
     config.write_text(f"""
         scrape_configs:

@@ -1,4 +1,4 @@
-"""The systemd unit, and the install script as root on a whole system that is thrown away afterwards."""
+"""The systemd unit, and the install script as root on a whole system that is discarded afterwards."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from tests.support.prometheus_server import require
 
 pytestmark = pytest.mark.prometheus
 
-# Of 100, where a unit without any hardening has 92 and Debian's own 50.
+# Of 100; a unit without any hardening has 92, Debian's own unit 50.
 EXPOSURE = 20
 
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """Install, and give the unit as it was written."""
+    """Install, and return the unit that was written."""
     machine: Installation = installation(tmp_path / "machine")
     machine.run()
     return machine.root / "etc" / "systemd" / "system" / "prometheus.service"
 
 
 def test_systemd_takes_the_unit_without_a_warning(unit: Path) -> None:
-    """`systemd-analyze verify` knows every line of it."""
+    """`systemd-analyze verify` accepts every line of it."""
     command = [require("systemd-analyze", "systemd"), "verify", str(unit)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    # Whatever else it says is about units of the machine that runs this test.
+    # Other output is about units of the machine that runs this test.
     about = [line for line in done.stderr.splitlines() if "prometheus" in line]
     assert (done.returncode, about) == (0, [])
 
 
 def test_the_unit_is_hardened(unit: Path) -> None:
-    """`systemd-analyze security` finds little that a broken Prometheus could do to the machine."""
+    """`systemd-analyze security` finds little that a compromised Prometheus could do to the machine."""
     analyze = require("systemd-analyze", "systemd")
     command = [analyze, "security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", str(unit)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
@@ -45,7 +45,7 @@ def test_the_unit_is_hardened(unit: Path) -> None:
 
 
 def test_prometheus_calls_nothing_that_the_unit_forbids(unit: Path, tmp_path: Path) -> None:
-    """Started, reloaded and ended under strace, Prometheus makes no system call that the unit's filter stops."""
+    """Under strace, starting, reloading and ending, Prometheus makes no system call that the unit forbids."""
     trace, config, ready = tmp_path / "trace", tmp_path / "prometheus.yml", "Server is ready"
     config.write_text("scrape_configs: []\n")
     command = [require("strace", "strace"), "-f", "-c", "-U", "name", "-o", str(trace), require("prometheus")]
@@ -64,7 +64,7 @@ def test_prometheus_calls_nothing_that_the_unit_forbids(unit: Path, tmp_path: Pa
 
 
 def allowed(unit: str) -> set[str]:
-    """Return what is left of the unit's filter: what one line allows, another that begins with ~ takes away."""
+    """Return the system calls that the unit's filter allows: lines that begin with ~ remove calls, others add them."""
     filters = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("SystemCallFilter=")]
     allowing = {name for groups in filters if groups[0] != "~" for group in groups.split() for name in syscalls(group)}
     taken = {name for groups in filters if groups[0] == "~" for group in groups[1:].split() for name in syscalls(group)}
@@ -74,14 +74,14 @@ def allowed(unit: str) -> set[str]:
 
 
 def syscalls(group: str) -> set[str]:
-    """Return the system calls in one of systemd's groups, those of the groups in it included."""
+    """Return the system calls in one of systemd's groups, including the groups in it."""
     text = subprocess.check_output(["systemd-analyze", "syscall-filter", "--no-pager", group], encoding="utf-8")
     names = [line.strip() for line in text.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
     return {name for entry in names for name in (syscalls(entry) if entry.startswith("@") else {entry})}
 
 
-# Everything below / is there, and everything that is written is gone at the end. systemd does not run in it: what the
-# script asks of it is written down by a stand-in, but for the first run, where the real one enables the unit.
+# Everything below / is readable, and all writes are discarded at the end. systemd does not run in it: what the
+# script asks of it is recorded by a stand-in, except in the first run, where the real one enables the unit.
 SYSTEM = r"""
 set -eu
 mount -t tmpfs none "$1"
@@ -209,7 +209,7 @@ systemctl daemon-reload
 
 
 def test_a_whole_system_is_installed_on(tmp_path: Path) -> None:
-    """As root it makes the user, gives it the files and no one else, and asks of systemd what each change needs."""
+    """As root the script creates the user, makes it the owner of the files, and calls systemd as each change needs."""
     require("prometheus")
     as_root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive", "--preserve-env"]
     if as_root and not shutil.which("sudo"):

@@ -1,4 +1,4 @@
-"""The Terraform resource for Grafana Cloud, read by HashiCorp's own HCL library."""
+"""The Terraform resource for Grafana Cloud, parsed by HashiCorp's own HCL library."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TYPES = {"str": "string", "int": "number", "bool": "bool"}
 
 
 def parsed(*, interpolations: bool = True) -> dict[str, Any]:
-    """Return the file's blocks, with the text of expressions."""
+    """Return the blocks of the file, with the text of expressions."""
     blocks: dict[str, Any] = pygohcl.loads(TEXT, keep_interpolations=interpolations)
     return blocks
 
 
 def arguments(module: str, name: str) -> dict[str, tuple[str, bool]]:
-    """Return the Terraform type of each argument in the provider's schema, and whether it must be given.
+    """Return the Terraform type of each argument in the provider's schema, and whether it is required.
 
     The schema is that of Pulumi's package, which is generated from the Terraform provider. It is read and not
     imported, which would load Pulumi itself.
@@ -44,7 +44,7 @@ def arguments(module: str, name: str) -> dict[str, tuple[str, bool]]:
 
 
 def test_the_resource_is_what_the_provider_takes() -> None:
-    """Every argument exists in the provider's schema with its type, and none that it needs is missing."""
+    """Every argument is in the provider's schema with its type, and no required one is missing."""
     known = arguments("connections/metrics_endpoint_scrape_job.py", "MetricsEndpointScrapeJobArgs")
     blocks = parsed()
     [(kind, [(_, given)])] = [(kind, list(named.items())) for kind, named in blocks["resource"].items()]
@@ -61,7 +61,7 @@ def test_the_resource_is_what_the_provider_takes() -> None:
 
 
 def test_secrets_are_not_shown_and_come_from_the_environment() -> None:
-    """Both secrets are sensitive and the provider is pinned; its own token is in no file, but in its variables."""
+    """Both secrets are sensitive and the provider is pinned; its token is in no file, but in its variables."""
     blocks = parsed()
     assert {name for name, variable in blocks["variable"].items() if variable.get("sensitive")} == {
         "metrics_auth_token",
@@ -73,7 +73,7 @@ def test_secrets_are_not_shown_and_come_from_the_environment() -> None:
 
 
 def test_every_variable_is_used_and_explained() -> None:
-    """No variable is left over, and the guide names the one of the environment for each."""
+    """Every variable is used, and the guide names the environment variable for each."""
     guide = (REPOSITORY / "docs" / "grafana-cloud.md").read_text()
     for name, variable in parsed()["variable"].items():
         used = TEXT.count(f"var.{name}") - json.dumps(variable["validation"]).count(f"var.{name}")
@@ -97,7 +97,7 @@ def test_every_variable_is_used_and_explained() -> None:
     ],
 )
 def test_a_bad_value_is_refused_before_anything_is_made(name: str, good: list[object], bad: list[object]) -> None:
-    """Each variable's condition, run as HCL, takes what works and tells what is wrong with the rest."""
+    """Each variable's condition, run as HCL, accepts good values and says what is wrong with others."""
     rule = parsed()["variable"][name]["validation"]
 
     def check(value: object) -> None:

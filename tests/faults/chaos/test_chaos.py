@@ -53,7 +53,7 @@ def forgetful(settle: Callable[..., None]) -> Callable[..., None]:
     """Make an outbox take any gap for an evicted record."""
 
     def settle_again(self: Outbox, batch: Any, verdict: Any) -> None:
-        with mock.patch.object(Outbox, "_goes_on_as", return_value=True):
+        with mock.patch.object(Outbox, "_continues_as", return_value=True):
             settle(self, batch, verdict)
 
     return settle_again

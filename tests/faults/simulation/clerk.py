@@ -40,11 +40,11 @@ class Clerk:
         self._lost: Weights = Counter()
         self._sent_as: dict[int, list[Parcel]] = {}
         self._settle, self._next = outbox.settle, outbox.next
-        self._seal, self._lose = recorder.seal, recorder.lose
+        self._seal, self._count_lost = recorder.seal, recorder.count_lost
         watched: Any = outbox
         watched.settle, watched.next = self.settle, self.next
         watched_recorder: Any = recorder
-        watched_recorder.seal, watched_recorder.lose = self.seal, self.lose
+        watched_recorder.seal, watched_recorder.count_lost = self.seal, self.count_lost
 
     def seal(self, *arguments: Any) -> Batch:
         """Note what is sealed."""
@@ -52,10 +52,10 @@ class Clerk:
         self._parcels.add(self._owner, batch)
         return batch
 
-    def lose(self, family: str, weight: float) -> None:
+    def count_lost(self, family: str, weight: float) -> None:
         """Add up what is counted as lost."""
         self._lost[family] += int(weight)
-        self._lose(family, weight)
+        self._count_lost(family, weight)
 
     def next(self) -> Batch | None:
         """Watch a writer that takes a new id after a long silence."""

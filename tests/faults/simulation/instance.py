@@ -63,8 +63,8 @@ class SimulatedInstance:
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._series: dict[tuple[str, str], PendingSeries] = {}
         self._loop = VirtualLoop(self.monotonic_s)
-        self.recorder = Recorder(self.monotonic_s)
         clocks = self.monotonic_s, self.wall_s
+        self.recorder = Recorder(clocks)
         self.flusher = Flusher(self.recorder, Wire(self), settings, clocks, chance.randrange)  # type: ignore[arg-type]
         self.clerk = Clerk(self.number, self.recorder, self.outbox, parcels, network.server)
 
@@ -142,7 +142,7 @@ class SimulatedInstance:
     @property
     def known_series(self) -> int:
         """How many series it has, its own counts included."""
-        return len(self._series) + len(self.recorder._own)
+        return len(self._series) + len(self.recorder._delivery_series)
 
     def pending(self) -> Weights:
         """Return by family what is recorded and not sealed, losses that are to be told included."""
@@ -214,7 +214,7 @@ class SimulatedInstance:
         self.alive, self.frozen, self.wake_s = False, False, float("inf")
         self._network.server.evicted.discard(self.outbox._writer.id if self.outbox._writer else "")
         for _ in range(3):  # a request that is cancelled waits for its flush all the same
-            for task in {*self._tasks, *self.flusher._flights.values()}:
+            for task in {*self._tasks, *self.flusher._flushes.values()}:
                 task.cancel()
             self._loop.run_ready()
         self._loop.close()

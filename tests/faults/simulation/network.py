@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
 from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.model.moment import Moment, elapsed_s
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from lib.kairo_metrics.store.replies import mark_sent_before
 from lib.kairo_metrics.store.script_call import RESEND_LIMIT_S, call_script
@@ -179,7 +180,8 @@ class Wire:
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`; the age is told when it is sent, by the instance's clock."""
-        aged = replace(batch, sealed_at_s=batch.sealed_at_s - self._instance.monotonic_s())
+        # The server's clocks show zero, so that it takes the age from the batch.
+        aged = replace(batch, sealed_at=Moment(-self._age_s(batch), -self._age_s(batch)))
         verdict: Verdict = yield from call_script("apply.lua", cast(Any, (writer, aged)), self._wall_s)
         return verdict
 
@@ -187,6 +189,9 @@ class Wire:
     async def client(self) -> AsyncIterator[Wire]:
         """See `Store.link`."""
         yield self
+
+    def _age_s(self, batch: Batch) -> float:
+        return elapsed_s(batch.sealed_at, Moment(self._instance.monotonic_s(), self._instance.wall_s()))
 
     def _wall_s(self) -> float:
         return self._instance.wall_s()

@@ -15,7 +15,7 @@ from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.model.snapshot import IndexEntry, Snapshot
 from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
-from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, with_missing
 from tests.faults.simulation.instance import JOBS, LATEST, LIVE, SPARE
 from tests.faults.simulation.parcels import Violation
 from tests.faults.simulation.server import Server, result
@@ -64,7 +64,7 @@ class Scraper:
         except StoreUnavailable:
             self.refused += 1
             return
-        shown = raised(taken, missing)
+        shown = with_missing(taken, missing)
         self._water.remember(shown)
         jobs = sum(float(numbers) for numbers in _rows(taken, JOBS).values())
         if not at_least <= jobs <= self._jobs_held():

@@ -49,7 +49,7 @@ class Server:
         self, settings: Settings, now_s: Callable[[], float], parcels: Parcels, *, tells_its_run: bool
     ) -> None:
         self.now_ms: Callable[[], int] = lambda: _EPOCH_MS + int(now_s() * 1000)
-        self.store = MemoryStore(settings, self.now_ms, lambda: 0.0)
+        self.store = MemoryStore(settings, self.now_ms, (lambda: 0.0, lambda: 0.0))
         self.held: dict[Parcel, int] = {}
         self.foreign: set[str] = set()
         self.tells_its_run = tells_its_run

@@ -66,10 +66,10 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     ),
     "an outbox that sends a doubtful batch under another id": lambda: mock.patch.object(Outbox, "mark_sent"),
     "an outbox that takes an evicted record for a lost state": lambda: mock.patch.object(
-        Outbox, "_goes_on_as", return_value=False
+        Outbox, "_continues_as", return_value=False
     ),
     "an outbox that takes a lost state for an evicted record": lambda: mock.patch.object(
-        Outbox, "_goes_on_as", return_value=True
+        Outbox, "_continues_as", return_value=True
     ),
     "an outbox that keeps nothing for a store that goes back": lambda: mock.patch.object(Outbox, "_keep"),
     "an outbox that does not count what it loses": lambda: mock.patch.object(Outbox, "_count_lost"),

@@ -1,1 +1,1 @@
-"""The commands of `python -m lib.kairo_metrics` on a real Redis."""
+"""The commands of `python -m lib.kairo_metrics` with a real Redis."""

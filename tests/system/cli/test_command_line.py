@@ -1,4 +1,4 @@
-"""The command line as a whole: help, progress, and ends that nobody asked for."""
+"""The command line as a whole: help, progress and interruptions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMANDS = ("dev", "serve", "doctor", "series", "show", "wipe")
 
 
 class Screen(io.StringIO):
-    """A terminal that remembers what was drawn."""
+    """A terminal that keeps what was drawn."""
 
     encoding = "ascii"
 
@@ -28,7 +28,7 @@ class Screen(io.StringIO):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` works everywhere, and the program lists its commands."""
+    """Every command has `--help`, and the program lists its commands."""
     for arguments in ([command, "--help"], ["--help"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -44,7 +44,7 @@ def test_the_program_starts_as_a_module() -> None:
 
 
 def test_progress_is_for_long_work_on_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long work says how far it is and cleans up; short work, and work without a terminal, says nothing."""
+    """Long work shows its progress and then removes it; short work, and work without a terminal, shows none."""
     monkeypatch.setattr(terminals, "_SOON_S", 0)
     screen, file = Screen(), io.StringIO()
     for err in (screen, file):
@@ -60,16 +60,16 @@ def test_progress_is_for_long_work_on_terminals(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_terminal_without_the_characters_gets_others() -> None:
-    """Where the encoding has no blocks, nothing fails and bars are drawn otherwise."""
+    """If the encoding has no block characters, bars are drawn with other characters."""
     screen = Screen()
     terminal = Terminal(screen, plain=True)
-    terminal.say("█ 路")
+    terminal.write_line("█ 路")
     assert screen.getvalue() == "? ?\n"
     assert not terminal.can_print("█")
 
 
 def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C ends a command as a shell expects it, without a traceback."""
+    """Ctrl-C ends a command with the exit code that a shell expects, and without a traceback."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -80,7 +80,7 @@ def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_every_command_and_option_is_described() -> None:
-    """What the program takes stands in the documentation."""
+    """The documentation describes every command and option."""
     described = "".join((REPOSITORY / "docs" / file).read_text() for file in ("cli.md", "doctor.md"))
     subparsers = next(action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
     for command in set(COMMANDS) - {"dev", "serve"}:

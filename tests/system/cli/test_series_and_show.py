@@ -1,25 +1,20 @@
-"""`series` and `show`: what is in the store, for people and for programs."""
+"""`series` and `show`: what is in the store, as text and as JSON."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
-import yaml
 
-from lib.kairo_metrics.cli.histogram_quantiles import bars, quantile
 from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.model.schema import Schema
 from tests.support.command_run import Command, on_terminal
 from tests.support.instance import JOBS, WAIT, redis_instance
-from tests.support.prometheus_server import require
 from tests.support.proxy import Proxy
 
 LEVEL = Schema("level", "gauge", (), mode="sum", help="A level.")
@@ -28,7 +23,7 @@ SIZES = Schema("sizes", "summary", ("kind",), help="Sizes.")
 
 @pytest.fixture
 def filled(redis_url: str) -> str:
-    """Let instances deliver four families; give the URL of the Redis that holds them."""
+    """Let instances deliver four families; return the URL of the Redis that holds them."""
 
     async def fill() -> None:
         instance = redis_instance(redis_url)
@@ -49,7 +44,7 @@ def filled(redis_url: str) -> str:
 
 @pytest.mark.usefixtures("filled")
 def test_families_are_ranked_by_their_series(command: Command) -> None:
-    """Whoever wonders what takes the room sees the largest family first, and how near its cap it is."""
+    """A user who looks for the largest family sees it first, with its share of the limit."""
     shown = command("series", METRICS_MAX_SERIES="10")
     assert shown.code == 0
     first = next(line for line in shown.lines if line[:1] == ["jobs"])
@@ -61,7 +56,7 @@ def test_families_are_ranked_by_their_series(command: Command) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_families_are_ranked_by_what_is_written(command: Command, redis_client: redis.Redis) -> None:
-    """A large family that nobody writes any more comes after a small one that is in use."""
+    """Sorted by writes, a large family without writes comes after a small one with writes."""
     [key] = redis_client.keys("*:series:jobs:*")
     for field in redis_client.hkeys(key):
         redis_client.hset(key, field, "1 1700000000000 1700000000000")
@@ -74,14 +69,14 @@ def test_families_are_ranked_by_what_is_written(command: Command, redis_client: 
 
 @pytest.mark.usefixtures("filled")
 def test_counted_is_what_can_be_known(command: Command) -> None:
-    """Observations of histograms and summaries and sums of counters are told; of a gauge nothing is invented."""
+    """ "counted" has the observations of histograms and summaries and the sums of counters; for gauges it is empty."""
     counted = {entry["family"]: entry["counted"] for entry in command("series", "--json").json["families"]}
     assert counted == {"jobs": 15, "wait_seconds": 11, "sizes": 4, "level": None, "kairo_batches": 1}
 
 
 @pytest.mark.usefixtures("filled")
 def test_the_label_that_grows_is_found(command: Command) -> None:
-    """Labels are ranked by their different values, with the value that most series have."""
+    """Labels are ranked by their number of values, with the value that most series have."""
     shown = command("series", "--by", "label", "--top", "1", "--json").json
     assert shown["labels"] == [{"family": "jobs", "label": "queue", "values": 5, "top_value": "0", "top_series": 1}]
     assert shown["total"] == 4
@@ -89,7 +84,7 @@ def test_the_label_that_grows_is_found(command: Command) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_one_family_s_label_sets(command: Command) -> None:
-    """A family, by any of its names, is shown label set by label set; by writes, those with most counts first."""
+    """A family, by any of its names, is listed by label set; sorted by writes, those with most counts come first."""
     for name in ("jobs", "jobs_total"):
         shown = command("series", "--family", name, "--by", "writes", "--top", "2", "--json").json
         assert [(entry["labels"], entry["counted"]) for entry in shown["label_sets"]] == [
@@ -101,7 +96,7 @@ def test_one_family_s_label_sets(command: Command) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_the_newest_series_of_a_family_come_first(command: Command, redis_client: redis.Redis) -> None:
-    """Where series multiply, the latest ones show where they come from."""
+    """The newest series come first, so that a user sees where new series come from."""
     [key] = redis_client.keys("*:series:jobs:*")
     redis_client.hset(key, 'queue="new"', "1 1900000000000 1900000000000")
     [newest, *_] = command("series", "--family", "jobs", "--json").json["label_sets"]
@@ -109,7 +104,7 @@ def test_the_newest_series_of_a_family_come_first(command: Command, redis_client
 
 
 def test_shards_are_added_up(command: Command, redis_url: str) -> None:
-    """Where writers are spread over shards, a label set is one line all the same."""
+    """A label set is one line, even if its writers are spread over shards."""
 
     async def fill() -> None:
         for _ in range(6):
@@ -125,7 +120,7 @@ def test_shards_are_added_up(command: Command, redis_url: str) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_a_counter_and_a_gauge_are_a_table(command: Command) -> None:
-    """`show` prints label sets and values as a scrape would say them."""
+    """`show` prints label sets and values as a scrape has them."""
     shown = command("show", "jobs_total")
     assert shown.lines[0][:2] == ["jobs", "(counter)"]
     assert ['{queue="4"}', "5"] in shown.lines
@@ -135,7 +130,7 @@ def test_a_counter_and_a_gauge_are_a_table(command: Command) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_a_histogram_is_a_picture(command: Command) -> None:
-    """Buckets are bars, the largest over the full width, and the quantiles stand where they lie."""
+    """Buckets are bars, the largest has the full width, and quantiles are marked beside their buckets."""
     shown = command("show", "wait_seconds")
     assert ['{queue="a"}', "10", "0.95", "0.46", ">", "1", ">", "1"] in shown.lines
     pictures = [line.split() for line in shown.out.splitlines() if line.lstrip().startswith(("<=", ">"))]
@@ -147,7 +142,7 @@ def test_a_histogram_is_a_picture(command: Command) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_labels_narrow_what_is_shown(command: Command) -> None:
-    """`--label` keeps the series that have it; one that no series has is an error with the labels there are."""
+    """`--label` shows only the series with that label; if none has it, the error lists the existing labels."""
     assert "11" not in {word for line in command("show", "wait_seconds", "--label", "queue=b").lines for word in line}
     missed = command("show", "wait_seconds", "--label", "route=/")
     assert missed.code == 1
@@ -155,8 +150,8 @@ def test_labels_narrow_what_is_shown(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_show_speaks_json(command: Command) -> None:
-    """Programs get labels taken apart, cumulative buckets, and no number that JSON does not have."""
+def test_show_prints_json(command: Command) -> None:
+    """Programs get single labels, cumulative buckets, and only numbers that JSON has."""
     shown = command("show", "wait_seconds", "--label", "queue=a", "--json").json
     assert (shown["name"], shown["type"]) == ("wait_seconds", "histogram")
     [series] = shown["series"]
@@ -171,8 +166,8 @@ def test_show_speaks_json(command: Command) -> None:
     "arguments", [("show", "job_total"), ("series", "--family", "job_total"), ("wipe", "--family", "job_total")]
 )
 @pytest.mark.usefixtures("filled")
-def test_a_mistyped_metric_is_told_what_is_near(command: Command, arguments: tuple[str, ...]) -> None:
-    """A name that does not exist is an error that guesses what was meant."""
+def test_a_mistyped_metric_gets_suggestions(command: Command, arguments: tuple[str, ...]) -> None:
+    """The error for an unknown name suggests similar names."""
     shown = command(*arguments)
     assert shown.code == 1
     assert "did you mean jobs_total" in shown.err
@@ -182,14 +177,14 @@ def test_a_mistyped_metric_is_told_what_is_near(command: Command, arguments: tup
 @pytest.mark.parametrize("arguments", [("series",), ("show", "jobs")])
 @pytest.mark.usefixtures("filled")
 def test_an_empty_namespace_is_named(command: Command, arguments: tuple[str, ...]) -> None:
-    """Whoever looks into the wrong namespace is told which one it was."""
+    """A user who looks into the wrong namespace sees its name."""
     shown = command(*arguments, METRICS_NAMESPACE="preview")
     assert "nothing is stored under the namespace 'preview'" in shown.out + shown.err
 
 
 @pytest.mark.parametrize("arguments", [("series",), ("show", "jobs"), ("wipe", "--yes")])
 def test_a_store_that_is_away_or_not_set_is_one_clear_line(command: Command, arguments: tuple[str, ...]) -> None:
-    """No traceback, and an exit code for scripts; a bad setting is told from a store that is away."""
+    """There is no traceback, and the exit codes of a bad setting and of an unreachable store differ."""
     for url, code in ((f"redis://127.0.0.1:{free_port()}", 1), ("", 1), ("http://redis", 2)):
         shown = command(*arguments, REDIS_URL=url)
         assert (shown.code, shown.out, shown.err.count("\n")) == (code, "", 1)
@@ -198,7 +193,7 @@ def test_a_store_that_is_away_or_not_set_is_one_clear_line(command: Command, arg
 def test_a_silent_store_is_not_waited_for_for_ever(
     command: Command, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that takes the connection and says nothing ends the command with advice."""
+    """A server that accepts the connection and never replies ends the command with advice."""
     monkeypatch.setattr("lib.kairo_metrics.cli.store_access._PATIENCE_MS", 200)
     proxy.black_hole = True
     shown = command("series", REDIS_URL=proxy.url)
@@ -210,14 +205,14 @@ def test_a_silent_store_is_not_waited_for_for_ever(
     "arguments", [("series", "--top", "0"), ("series", "--by", "size"), ("show",), ("show", "x", "--label", "y")]
 )
 def test_arguments_that_can_not_work_are_refused(command: Command, arguments: tuple[str, ...]) -> None:
-    """A mistyped option is told by its name, with exit code 2."""
+    """A wrong option is named, and the exit code is 2."""
     with pytest.raises(SystemExit) as ended:
         command(*arguments)
     assert ended.value.code == 2
 
 
 def test_a_label_can_not_play_with_the_terminal(command: Command, redis_url: str) -> None:
-    """What a client may have put into a label is printed, not obeyed; so is a metric's help."""
+    """Control characters in a label or in a metric's help are printed as text."""
     coloured = replace(JOBS, help="Jobs \x1b[31mdone.")
 
     async def fill() -> None:
@@ -234,7 +229,7 @@ def test_a_label_can_not_play_with_the_terminal(command: Command, redis_url: str
 
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_colour_is_for_terminals(command: Command, filled: str, environ: dict[str, str], coloured: bool) -> None:
-    """Colour and nothing cut off elsewhere; on a terminal colours, unless NO_COLOR or a dumb terminal says no."""
+    """A terminal gets colours unless NO_COLOR or TERM=dumb is set; other outputs get none, and nothing is cut."""
     shown = on_terminal(["show", "wait_seconds"], {"REDIS_URL": filled, "COLUMNS": "50", **environ})
     assert shown.code == 0
     assert ("\x1b[" in shown.out) == coloured
@@ -242,7 +237,7 @@ def test_colour_is_for_terminals(command: Command, filled: str, environ: dict[st
 
 
 def test_a_table_fits_the_terminal(filled: str) -> None:
-    """A label set that is too long for the terminal is cut, and says so."""
+    """A label set that is too long for the terminal is cut, and the cut is marked."""
     shown = on_terminal(["series", "--family", "jobs"], {"REDIS_URL": filled, "COLUMNS": "46", "NO_COLOR": "1"})
     table = shown.out.split("\r\n\r\n")[0].splitlines()
     assert max(map(len, table)) <= 46
@@ -251,7 +246,7 @@ def test_a_table_fits_the_terminal(filled: str) -> None:
 
 @pytest.mark.parametrize(("columns", "longest"), [("100", 40), ("46", 22), ("10", 8)])
 def test_a_picture_fits_the_terminal(filled: str, columns: str, longest: int) -> None:
-    """On a narrow terminal the bars are shorter, and the names of the quantiles still stand behind them."""
+    """On a narrow terminal the bars are shorter, and the names of the quantiles are still beside them."""
     environ = {"REDIS_URL": filled, "COLUMNS": columns, "NO_COLOR": "1"}
     picture = on_terminal(["show", "wait_seconds"], environ).out.split("\r\n\r\n")[-1]
     assert max(line.count("█") for line in picture.splitlines()) == longest
@@ -259,7 +254,7 @@ def test_a_picture_fits_the_terminal(filled: str, columns: str, longest: int) ->
 
 
 def test_a_reader_that_is_gone_is_no_traceback(filled: str) -> None:
-    """`series | head -1` ends quietly."""
+    """`series | head -1` ends without an error."""
     line = f"REDIS_URL={filled} METRICS_NAMESPACE=development python -m lib.kairo_metrics series --json | head -1"
     ran = subprocess.run(
         ["bash", "-c", f"PATH={Path(sys.executable).parent}:$PATH; {line}"],
@@ -269,45 +264,3 @@ def test_a_reader_that_is_gone_is_no_traceback(filled: str) -> None:
     )
     assert ran.stdout == "{\n"
     assert ran.stderr == ""
-
-
-HISTOGRAMS = [
-    ("0.1 1.0 +Inf", (3, 5, 2)),
-    ("0.1 1.0 +Inf", (10, 0, 0)),
-    ("0.1 1.0 +Inf", (0, 0, 7)),
-    ("-1.0 0.0 2.0 +Inf", (4, 4, 4, 0)),
-    ("0.005 0.01 0.025 0.05 +Inf", (128, 19, 0, 1, 2)),
-    ("1.0 +Inf", (1, 0)),
-]
-
-
-@pytest.mark.prometheus
-def test_quantiles_are_those_of_prometheus(tmp_path: Path) -> None:
-    """The real histogram_quantile says the same of the same buckets."""
-    series, tests = [], []
-    for number, (bounds, counts) in enumerate(HISTOGRAMS):
-        below = 0
-        for bound, count in zip(bounds.split(), counts, strict=True):
-            below += count
-            series.append({"series": f'wait_bucket{{number="{number}",le="{bound}"}}', "values": str(below)})
-        for share in (0.25, 0.5, 0.95, 0.99, 1.0):
-            value = quantile(share, [float(bound) for bound in bounds.split()], counts)
-            query = f'histogram_quantile({share}, wait_bucket{{number="{number}"}})'
-            expected: Any = {"labels": f'{{number="{number}"}}', "value": value}
-            tests.append({"expr": query, "eval_time": "0m", "exp_samples": [expected]})
-    file = tmp_path / "quantiles.yml"
-    file.write_text(yaml.safe_dump({"tests": [{"input_series": series, "promql_expr_test": tests}]}))
-    checked = subprocess.run([require("promtool"), "test", "rules", file], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-def test_a_quantile_of_nothing_is_no_number() -> None:
-    """A histogram without observations has no quantiles."""
-    assert math.isnan(quantile(0.5, [1.0, math.inf], [0, 0]))
-
-
-def test_bars_keep_their_proportions() -> None:
-    """The largest bar fills the width, zero is empty, and what is not zero is seen."""
-    assert bars([1000, 500, 1, 0], 4, blocks=True) == ["████", "██", "▏", ""]
-    assert bars([1000, 500, 1, 0], 4, blocks=False) == ["####", "##", "#", ""]
-    assert bars([0, 0], 4, blocks=True) == ["", ""]

@@ -1,4 +1,4 @@
-"""`wipe`: what is deleted, what is left alone, and what instances that go on counting make of it."""
+"""`wipe`: what it deletes, what it keeps, and how running instances go on after it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUESTION = "Type the namespace (development) to delete this: "
 
 @pytest.fixture
 def wipe(command: Command) -> Wipe:
-    """Give a function that wipes while the event loop of the test's instances goes on."""
+    """Return a function that wipes while the event loop of the test's instances runs."""
 
     async def run(*arguments: str, **environ: str) -> Output:
         return await asyncio.to_thread(command, "wipe", "--yes", *arguments, **environ)
@@ -36,20 +36,20 @@ def _keys(client: redis.Redis) -> set[bytes]:
 
 
 def troubles(found: dict[str, float]) -> dict[str, float]:
-    """Return what tells of batches that were lost, or sent again."""
+    """Return the samples about batches that were lost or sent again."""
     bad = ("kairo_samples_lost", *(f'kairo_batches_total{{outcome="{o}"' for o in ("duplicate", "lost", "replayed")))
     return {sample: value for sample, value in found.items() if value and sample.startswith(bad)}
 
 
 async def count(instance: Instance, times: int = 1) -> None:
-    """Let an instance count one job at a time."""
+    """Let an instance count jobs, one at a time."""
     for _ in range(times):
         instance.add('queue="a"')
         await instance.flusher.aflush()
 
 
 async def test_what_is_counted_after_a_wipe_is_all_there_is(start: Start, redis_url: str, wipe: Wipe) -> None:
-    """An instance that runs counts from zero: nothing of before comes back, nothing new is lost or doubled."""
+    """A running instance counts from zero: old counts do not return; new ones are not lost and not counted twice."""
     instance = start(redis_url)
     await count(instance, 10)
     assert (await wipe()).code == 0
@@ -62,7 +62,7 @@ async def test_what_is_counted_after_a_wipe_is_all_there_is(start: Start, redis_
 
 
 async def test_the_same_holds_for_an_old_instance_and_many(start: Start, redis_url: str, wipe: Wipe) -> None:
-    """Neither an instance with more batches behind it than it keeps nor a later one brings anything back."""
+    """Neither an instance that has sent more batches than it keeps nor a later one restores old counts."""
     old, other = start(redis_url), start(redis_url)
     await count(old, 100)
     await count(other, 5)
@@ -76,7 +76,7 @@ async def test_the_same_holds_for_an_old_instance_and_many(start: Start, redis_u
 
 
 async def test_a_batch_that_was_under_way_is_not_counted_twice(start: Start, proxy: Proxy, wipe: Wipe) -> None:
-    """A batch whose reply was lost before the wipe is known as a duplicate after it."""
+    """A batch whose reply was lost before the wipe is a duplicate after it."""
     instance = start(proxy.url)
     await count(instance)
     proxy.lose_reply(to=b"EVALSHA")
@@ -92,7 +92,7 @@ async def test_a_batch_that_was_under_way_is_not_counted_twice(start: Start, pro
 
 
 async def test_one_family_goes_and_the_others_stay(start: Start, redis_url: str, wipe: Wipe) -> None:
-    """`--family`, by any of its names, deletes that family alone; it counts from zero, the others go on."""
+    """`--family`, with any of its names, deletes one family, which then counts from zero; the others are unchanged."""
     instance = start(redis_url)
     instance.add('queue="a"', schema=WAIT, index=2)
     await count(instance, 4)
@@ -106,7 +106,7 @@ async def test_one_family_goes_and_the_others_stay(start: Start, redis_url: str,
 
 
 async def test_overflow_is_counted_after_a_wipe_as_well(start: Start, redis_url: str, wipe: Wipe) -> None:
-    """What the store itself counts is on the page again, though no instance announces it anew."""
+    """The families that the store writes itself are on the page again, though no instance announces them."""
     instance = start(redis_url, max_series=2)
     for number in range(4):
         instance.add(f'queue="{number}"')
@@ -129,7 +129,7 @@ async def test_overflow_is_counted_after_a_wipe_as_well(start: Start, redis_url:
 async def test_only_the_namespace_is_touched(
     start: Start, redis_url: str, redis_client: redis.Redis, wipe: Wipe
 ) -> None:
-    """Other namespaces, even of a similar name, and other people's keys stay; all shards of ours go."""
+    """Other namespaces, even with a similar name, and foreign keys stay; all shards of the namespace are deleted."""
     for namespace in ("development", "development2", "a-development", "preview"):
         for _ in range(8):
             await count(start(redis_url, namespace=namespace, shards=4))
@@ -150,7 +150,7 @@ async def test_only_the_namespace_is_touched(
 async def test_with_the_records_nothing_is_left(
     start: Start, redis_url: str, redis_client: redis.Redis, wipe: Wipe
 ) -> None:
-    """Where no instance runs, everything can go; one that does run sends its last batches again, as is said."""
+    """`--records` deletes everything; an instance that still runs sends its last batches again, as the help says."""
     instance = start(redis_url)
     await count(instance, 5)
     assert (await wipe("--records")).code == 0
@@ -160,7 +160,7 @@ async def test_with_the_records_nothing_is_left(
 
 
 async def test_damage_goes_as_well(start: Start, redis_url: str, redis_client: redis.Redis, wipe: Wipe) -> None:
-    """A foreign index, foreign keys and entries that are none do not stop a wipe; afterwards counting works."""
+    """A foreign index, foreign keys and malformed entries do not stop a wipe, and counting works after it."""
     instance = start(redis_url)
     await count(instance, 2)
     [index] = redis_client.keys("*:families")
@@ -178,8 +178,8 @@ async def test_damage_goes_as_well(start: Start, redis_url: str, redis_client: r
     assert await jobs_total(instance) == 1
 
 
-async def test_a_wipe_amid_processes_that_count(start: Start, redis_url: str, wipe: Wipe) -> None:
-    """Instances that are wiped under their hands stay consistent: whatever is counted in one place is in the other."""
+async def test_a_wipe_while_processes_count(start: Start, redis_url: str, wipe: Wipe) -> None:
+    """Instances stay consistent during a wipe: the numbers of all families still agree."""
     reader = start(redis_url)
     workers = [start_worker(redis_url, 2_000) for _ in range(3)]
     wiped = 0.0
@@ -195,7 +195,7 @@ async def test_a_wipe_amid_processes_that_count(start: Start, redis_url: str, wi
     assert found['piece_size_bytes_bucket{le="+Inf"}'] == requests
     assert found['pieces_total{kind="even"}'] + found['pieces_total{kind="odd"}'] == requests
     assert sum(value for sample, value in found.items() if sample.startswith("http_requests_total")) == requests
-    # A batch that a loaded machine could not deliver in time is sent again, and no trouble.
+    # On a loaded machine a batch may miss its time limit and be sent again; that is no error.
     assert {sample for sample in troubles(found) if "duplicate" not in sample} == set()
 
 
@@ -208,18 +208,18 @@ async def counted(start: Start, redis_url: str) -> Instance:
 
 
 async def test_a_dry_run_deletes_nothing(counted: Instance, wipe: Wipe) -> None:
-    """`--dry-run` says what would go, even with `--yes`."""
+    """`--dry-run` prints what would be deleted and deletes nothing, even with `--yes`."""
     shown = await wipe("--dry-run")
     assert shown.code == 0
-    for said in ("namespace development at redis://127.0.0.1", "jobs", "2 keys with 2 series", "dry run"):
-        assert said in shown.out
+    for text in ("namespace development at redis://127.0.0.1", "jobs", "2 keys with 2 series", "dry run"):
+        assert text in shown.out
     assert await jobs_total(counted) == 3
 
 
 async def test_without_a_terminal_nothing_is_deleted_unasked(
     counted: Instance, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A script that does not say `--yes` is refused with exit code 2."""
+    """A script without `--yes` is refused with exit code 2."""
     monkeypatch.setattr("sys.stdin", io.StringIO("development\n"))
     shown = await asyncio.to_thread(command, "wipe")
     assert shown.code == 2
@@ -231,7 +231,7 @@ async def test_without_a_terminal_nothing_is_deleted_unasked(
 async def test_on_a_terminal_the_namespace_is_typed(
     counted: Instance, redis_url: str, answer: str, code: int, left: float
 ) -> None:
-    """Only the namespace itself, typed in full, deletes; it is not enough to say yes."""
+    """Only typing the full name of the namespace deletes it; "yes" does not."""
     shown = await asyncio.to_thread(on_terminal, ["wipe"], {"REDIS_URL": redis_url}, answer, QUESTION)
     assert shown.code == code
     assert ("nothing was deleted" in shown.out) == bool(left)
@@ -239,7 +239,7 @@ async def test_on_a_terminal_the_namespace_is_typed(
 
 
 async def test_wiping_nothing_is_no_error(wipe: Wipe) -> None:
-    """An empty namespace is wiped without a question; twice is as good as once."""
+    """An empty namespace is wiped without a question, and a second wipe succeeds too."""
     shown = await wipe("--json")
     assert (shown.code, shown.json["keys"], shown.json["deleted"]) == (0, 0, False)
     assert "nothing to delete" in (await wipe()).out
@@ -248,7 +248,7 @@ async def test_wiping_nothing_is_no_error(wipe: Wipe) -> None:
 async def test_a_refused_deletion_deletes_nothing_by_halves(
     counted: Instance, redis_url: str, redis_client: redis.Redis, wipe: Wipe
 ) -> None:
-    """A user who may not delete is told so, and finds everything as it was."""
+    """A user without the right to delete gets an error, and nothing is changed."""
     redis_client.acl_setuser(
         "kairo", enabled=True, passwords=["+hush"], keys=["*"], categories=["+@all"], commands=["-unlink"]
     )
@@ -270,7 +270,7 @@ def test_records_do_not_go_with_a_family(command: Command) -> None:
 
 @pytest.fixture
 def crowded(redis_client: redis.Redis) -> redis.Redis:
-    """Fill the server with other people's keys."""
+    """Fill the server with foreign keys."""
     with redis_client.pipeline() as pipeline:
         for number in range(20_000):
             pipeline.set(f"theirs:{number}", "x")
@@ -279,7 +279,7 @@ def crowded(redis_client: redis.Redis) -> redis.Redis:
 
 
 async def test_our_keys_are_found_among_many(counted: Instance, crowded: redis.Redis, wipe: Wipe) -> None:
-    """In a Redis that is shared the namespace is found and wiped, and the rest stays."""
+    """In a shared Redis only the keys of the namespace are deleted."""
     assert (await wipe("--json")).json["keys"] == 2
     assert await jobs_total(counted) == 0
     assert len(crowded.keys("theirs:*")) == 20_000

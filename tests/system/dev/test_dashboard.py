@@ -1,4 +1,4 @@
-"""The dashboard's side of the dev server: what it serves, to whom, and where the numbers come from."""
+"""The dashboard of the dev server: what it serves, to which hosts, and the source of its data."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def server() -> Iterator[DevServer]:
 
 
 def ask(server: DevServer, path: str, **parameters: str) -> Any:
-    """Return the data of an answer of the API."""
+    """Return the data of a response of the API."""
     answer = httpx.get(f"{server.url}/dashboard/api/v1/{path}", params=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
 
 
 def test_the_banner_names_the_dashboard(server: DevServer) -> None:
-    """Whoever starts the server reads where to look, and how far back it remembers."""
+    """The banner shows the dashboard's address and the length of its history."""
     assert f"  Dashboard  {server.url}/dashboard  (the last 15 minutes)\n" in server.output
 
 
 def test_the_page_is_served_with_its_scripts(server: DevServer) -> None:
-    """The page, its libraries and the dashboard's JSON come from this server, and may run nothing from elsewhere."""
+    """The page, its libraries and the dashboard's JSON come from this server, and no other script may run."""
     page = httpx.get(f"{server.url}/dashboard")
     assert page.status_code == 200
     for path in re.findall(r'(?:src|href)="(/[^"]*)"', page.text):
@@ -56,8 +56,8 @@ def test_nothing_else_is_served(server: DevServer, path: str) -> None:
     assert httpx.get(f"{server.url}/dashboard/{path}").status_code == 404
 
 
-def test_another_site_can_not_read_along(server: DevServer) -> None:
-    """A page of the web whose name leads to this machine gets no numbers, and no script may read them across sites."""
+def test_another_site_can_not_read_the_data(server: DevServer) -> None:
+    """A web page of another host name gets no data, and no script may read the data across origins."""
     for path in ("", "/source.json", "/api/v1/query?query=up"):
         answer = httpx.get(f"{server.url}/dashboard{path}", headers={"Host": f"evil.example:{server.port}"})
         assert answer.status_code == 400
@@ -75,7 +75,7 @@ def test_only_what_reads_is_there(server: DevServer) -> None:
 
 
 def test_the_history_counts_what_was_sent(server: DevServer) -> None:
-    """The first requests of a route are seen as an increase, although its series was not there before them."""
+    """The first requests to a route are an increase, although its series did not exist before."""
     for _ in range(7):
         httpx.get(f"{server.url}/api/content", headers=ACME)
     selector = '{route="/api/content",method="GET"}'
@@ -114,10 +114,10 @@ async def _until(condition: Any) -> None:
         ("series", {"match[]": "sum(up)"}, "match[] must be a selector"),
     ],
 )
-def test_a_bad_question_is_answered_with_the_reason(
+def test_a_bad_query_is_answered_with_the_reason(
     server: DevServer, path: str, parameters: dict[str, str], reason: str
 ) -> None:
-    """What is wrong with a query stands in the answer, in the form that Prometheus' clients know."""
+    """The response to a bad query has the reason, in the form of Prometheus' API."""
     answer = httpx.get(f"{server.url}/dashboard/api/v1/{path}", params=parameters)
     assert answer.status_code == 422
     assert answer.json()["status"] == "error"
@@ -125,7 +125,7 @@ def test_a_bad_question_is_answered_with_the_reason(
 
 
 def test_the_page_does_not_fill_the_log(server: DevServer) -> None:
-    """The page's many questions stay out of the access log; the user's own requests are there."""
+    """The access log has the user's requests and not those of the page."""
     ask(server, "query", query="up")
     httpx.get(f"{server.url}/api/health?seen=1")
     assert "/api/health?seen=1" in server.output
@@ -133,7 +133,7 @@ def test_the_page_does_not_fill_the_log(server: DevServer) -> None:
 
 
 def test_metrics_that_are_off_are_named_on_the_page() -> None:
-    """With ENABLE_METRICS=false the page says why there are no numbers."""
+    """With ENABLE_METRICS=false the page says why there is no data."""
     with dev_server(env={"ENABLE_METRICS": "false"}) as server:
         with anyio.from_thread.start_blocking_portal() as portal:
             portal.call(_until, lambda: httpx.get(f"{server.url}/dashboard/source.json").json()["problem"])
@@ -144,14 +144,14 @@ def test_metrics_that_are_off_are_named_on_the_page() -> None:
 
 
 def test_a_project_without_the_page_has_no_dashboard(tmp_path: Path) -> None:
-    """In a project of one's own, /dashboard is free for one's own."""
+    """A project without the page can use the path /dashboard itself."""
     with dev_server(make_project(tmp_path / "project")) as server:
         assert "Dashboard" not in server.output
         assert httpx.get(f"{server.url}/dashboard").text.startswith("No function at /dashboard.")
 
 
 def test_a_missing_dashboard_is_named(tmp_path: Path) -> None:
-    """Where the JSON was not built, the page's answer says what builds it."""
+    """If the JSON was not built, the response says which command builds it."""
     root = make_project(tmp_path / "project")
     shutil.copytree(REPOSITORY / "grafana" / "viewer", root / "grafana" / "viewer")
     with dev_server(root) as server:
@@ -159,8 +159,8 @@ def test_a_missing_dashboard_is_named(tmp_path: Path) -> None:
         assert (answer.status_code, "make grafana" in answer.text) == (404, True)
 
 
-def test_somebody_elses_redis_is_left_alone_until_somebody_looks(redis_url: str) -> None:
-    """A shared or billed Redis gets no commands from a dashboard that nobody has open."""
+def test_a_shared_redis_is_read_only_while_a_page_is_open(redis_url: str) -> None:
+    """A shared or billed Redis gets no commands from a dashboard that is not open."""
     with dev_server(env={"REDIS_URL": redis_url}) as server, redis.Redis.from_url(redis_url) as client:
         client.config_resetstat()
         ask_nothing = httpx.get(f"{server.url}/api/health")
@@ -173,7 +173,7 @@ def test_somebody_elses_redis_is_left_alone_until_somebody_looks(redis_url: str)
 
 
 def test_the_server_refuses_a_bad_prometheus_url(tmp_path: Path) -> None:
-    """`make run` ends with code 2 and the variable's name."""
+    """`make run` ends with code 2 and names the variable."""
     with starting_dev_server(make_project(tmp_path / "project"), {"PROMETHEUS_URL": "here"}) as server:
         server.process.wait(30)
         assert server.process.returncode == 2

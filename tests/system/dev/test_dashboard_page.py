@@ -1,4 +1,4 @@
-"""The dashboard as people see it: in a real browser, on the real dev server."""
+"""The dashboard as users see it: in a real browser, from the real dev server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser, server: DevServer) -> Iterator[Open]:
-    """Give a function that opens the dashboard in a new tab; nothing may have gone wrong there in the end."""
+    """Return a function that opens the dashboard in a new tab; the tab must have no errors at the end."""
     opened: list[DashboardPage] = []
 
     def open_one(query: str = "", at: DevServer = server, **settings: Any) -> DashboardPage:
@@ -52,7 +52,7 @@ def tab(browser: Browser, server: DevServer) -> Iterator[Open]:
 
 
 def send(server: DevServer, times: int = 10) -> None:
-    """Send the same few requests of every kind, some times."""
+    """Send the same few requests of every kind, several times."""
     with httpx.Client(base_url=server.url, headers=ACME) as client:
         for number in range(times):
             client.post("/api/content", json={"slug": f"entry-{number}", "title": "Title", "body": "Body"})
@@ -61,14 +61,14 @@ def send(server: DevServer, times: int = 10) -> None:
 
 
 def scraped(server: DevServer, name: str) -> dict[str, float]:
-    """Return the samples of a metric as the page of metrics has them: label values -> value."""
+    """Return the samples of a metric from the metrics page: label values -> value."""
     text = httpx.get(f"{server.url}/api/metrics", headers={"Authorization": f"Bearer {server.token}"}).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {" ".join(sample.labels.values()): sample.value for sample in samples if sample.name == name}
 
 
-def test_a_newcomer_is_told_what_to_do_and_then_sees_it_move(tab: Open, server: DevServer) -> None:
-    """Before the first request the page says how to send some; with the first ones, that is gone."""
+def test_a_new_user_sees_what_to_do_and_then_the_data(tab: Open, server: DevServer) -> None:
+    """Before the first request the page says how to send some; after it, that text is gone."""
     page = tab().page
     expect(page.locator("#notice")).to_have_text("No requests yet. Send some in another terminal: make demo")
     send(server)
@@ -85,7 +85,7 @@ COLOURS = """canvas => {
 
 
 def test_every_panel_draws(tab: Open, server: DevServer) -> None:
-    """No panel of the dashboard ends in an error, and the graphs are no blank canvases."""
+    """No panel of the dashboard shows an error, and no graph is blank."""
     send(server)
     dashboard = tab()
     states = dashboard.draw_all()
@@ -98,7 +98,7 @@ def test_every_panel_draws(tab: Open, server: DevServer) -> None:
 
 
 def test_the_numbers_are_those_of_the_scrape(tab: Open, server: DevServer) -> None:
-    """What the page prints is what stands in /api/metrics."""
+    """The page shows the numbers in /api/metrics."""
     send(server)
     dashboard = tab()
     expected = scraped(server, "kairo_series")
@@ -114,7 +114,7 @@ def test_the_numbers_are_those_of_the_scrape(tab: Open, server: DevServer) -> No
     expect(redis).to_contain_text(policy)
     total = sum(scraped(server, "http_requests_total").values())
     query = "() => fetch('/dashboard/api/v1/query?query=sum(http_requests_total)').then(answer => answer.json())"
-    for _ in range(100):  # until the last requests have been scraped
+    for _ in range(100):  # wait until the last requests have been scraped
         shown = float(dashboard.page.evaluate(query)["data"]["result"][0]["value"][1])
         if shown == total:
             break
@@ -123,7 +123,7 @@ def test_the_numbers_are_those_of_the_scrape(tab: Open, server: DevServer) -> No
 
 
 def test_a_variable_narrows_the_panels_and_stays_in_the_address(tab: Open, server: DevServer) -> None:
-    """Whoever chooses a route sees that route alone, also after a reload or through a link."""
+    """A chosen route limits all panels to it, also after a reload and through a link."""
     send(server)
     dashboard = tab()
     page = dashboard.page
@@ -140,7 +140,7 @@ def test_a_variable_narrows_the_panels_and_stays_in_the_address(tab: Open, serve
 
 
 def test_everything_can_be_done_with_the_keyboard(tab: Open, server: DevServer) -> None:
-    """Keys reach the panels, read their values aloud, enlarge one, pause, choose the range, and explain themselves."""
+    """Keys reach the panels, read values aloud, enlarge, pause, choose the time range, and open the help."""
     send(server)
     dashboard = tab()
     page = dashboard.page
@@ -170,7 +170,7 @@ def test_everything_can_be_done_with_the_keyboard(tab: Open, server: DevServer) 
 
 
 def test_a_paused_page_asks_for_nothing(tab: Open, server: DevServer) -> None:
-    """What somebody studies does not move under their eyes."""
+    """A paused page does not change and sends no queries."""
     send(server)
     dashboard = tab()
     dashboard.page.locator("#pause").click()
@@ -181,7 +181,7 @@ def test_a_paused_page_asks_for_nothing(tab: Open, server: DevServer) -> None:
 
 
 def test_a_series_can_be_looked_at_alone(tab: Open, server: DevServer) -> None:
-    """A click on a name in the legend shows that series alone, another one all of them again."""
+    """A click on a name in the legend shows only that series; a second click shows all again."""
     send(server)
     dashboard = tab()
     names = dashboard.panel("Traffic").locator(".legend button")
@@ -193,7 +193,7 @@ def test_a_series_can_be_looked_at_alone(tab: Open, server: DevServer) -> None:
 
 
 def test_a_runbook_is_one_click_away(tab: Open) -> None:
-    """The link on a panel opens the row of the runbooks at the right one."""
+    """The link on a panel opens the right runbook."""
     dashboard = tab()
     dashboard.panel("Latency").locator("summary").click()
     dashboard.page.get_by_role("link", name="Runbook: HighLatency").first.click()
@@ -214,13 +214,13 @@ CONTRAST = """name => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_themes_can_be_read(tab: Open, scheme: str) -> None:
-    """The page follows the system, can be switched by hand, and its text has the contrast that WCAG AA asks for."""
+    """The theme follows the system and can be switched, and texts have the contrast that WCAG AA requires."""
     page = tab(color_scheme=scheme).page
     root = page.locator("html")
     expect(root).to_have_attribute("data-theme", scheme)
     names = ["--text", "--muted", "--accent", "--good", "--warn", "--bad"]
     assert {name: page.evaluate(CONTRAST, name) >= 4.5 for name in names} == dict.fromkeys(names, True)
-    # What is drawn, rather than read: 3 to 1.
+    # Lines and bars need a contrast of 3 to 1.
     lines = [f"--s{number}" for number in range(10)]
     assert {name: page.evaluate(CONTRAST, name) >= 3 for name in lines} == dict.fromkeys(lines, True)
     page.keyboard.press("t")
@@ -232,7 +232,7 @@ def test_both_themes_can_be_read(tab: Open, scheme: str) -> None:
 
 
 def test_it_fits_a_phone(tab: Open, server: DevServer) -> None:
-    """On 390 pixels nothing has to be moved sideways, and every graph has the whole width."""
+    """At a width of 390 pixels nothing has to be scrolled sideways, and every graph has the full width."""
     send(server)
     dashboard = tab(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
     dashboard.draw_all()
@@ -242,7 +242,7 @@ def test_it_fits_a_phone(tab: Open, server: DevServer) -> None:
 
 
 def test_the_page_outlives_the_server(tab: Open) -> None:
-    """When `make run` ends, the page says so, and goes on when it is back."""
+    """When `make run` ends, the page says so; when it runs again, the page continues."""
     with dev_server() as short_lived:
         dashboard = tab(at=short_lived)
         short_lived.stop()
@@ -250,7 +250,7 @@ def test_the_page_outlives_the_server(tab: Open) -> None:
         expect(notice).to_contain_text("The dev server does not answer", timeout=20_000)
         with dev_server(env={"PORT": str(short_lived.port)}):
             expect(notice).not_to_contain_text("does not answer", timeout=30_000)
-        # The browser reports each request that found nobody; that is what was asked for.
+        # The browser reports each request that failed; that is expected here.
         dashboard.complaints = [text for text in dashboard.complaints if "ERR_CONNECTION_REFUSED" not in text]
         dashboard.complaints = [text for text in dashboard.complaints if "ERR_EMPTY_RESPONSE" not in text]
         dashboard.complaints = [text for text in dashboard.complaints if "ERR_CONNECTION_RESET" not in text]
@@ -258,7 +258,7 @@ def test_the_page_outlives_the_server(tab: Open) -> None:
 
 @pytest.mark.prometheus
 def test_with_a_prometheus_the_numbers_are_its_own(tab: Open, tmp_path: Path) -> None:
-    """PROMETHEUS_URL takes the place of the built-in history, and neither its login nor the token reaches the page."""
+    """PROMETHEUS_URL replaces the built-in history, and neither its login nor the token reaches the page."""
     token = "a-token-that-stays-here"
     with dev_server(env={"METRICS_AUTH_TOKEN": token}) as scraped_server:
         send(scraped_server)
@@ -282,7 +282,7 @@ def test_with_a_prometheus_the_numbers_are_its_own(tab: Open, tmp_path: Path) ->
                 expect(job_names).to_contain_text(["All", "kairo-cms-elsewhere"])
                 states = dashboard.draw_all()
                 assert "error" not in states.values(), states
-                # Also where two points of a graph are a quarter of an hour apart, large numbers and tables are of now.
+                # Large numbers and tables show the current value, even if two points of a graph are 15 minutes apart.
                 dashboard.page.get_by_role("button", name="24 h").click()
                 expect(dashboard.panel("Metrics page").locator(".value")).to_have_text("up")
                 expect(dashboard.panel("Routes now")).to_contain_text("/api/content")
@@ -294,7 +294,7 @@ def test_with_a_prometheus_the_numbers_are_its_own(tab: Open, tmp_path: Path) ->
 
 
 def project_with(tmp_path: Path, dashboard: str) -> Path:
-    """Make a project with the repository's functions and page, and another dashboard."""
+    """Create a project with the repository's functions and page, and another dashboard."""
     root = tmp_path / "project"
     for folder in ("api", "grafana/viewer", "lib"):
         shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -316,13 +316,13 @@ OWN = """{"title": "Mine", "panels": [
 ]}"""
 
 
-def test_what_can_not_be_drawn_is_said_on_its_panel(browser: Browser, tmp_path: Path) -> None:
-    """A query or panel that is not known here is an error on that panel, and its neighbours go on."""
+def test_an_error_is_shown_on_its_panel(browser: Browser, tmp_path: Path) -> None:
+    """A query or panel that is not supported is an error on that panel only."""
     with dev_server(project_with(tmp_path, OWN)) as server:
         dashboard = DashboardPage(browser.new_context(viewport=DESKTOP), server).open()
         expect(dashboard.panel("Fine").locator(".value")).to_have_text("42", timeout=20_000)
         expect(dashboard.panel("Beyond").locator(".state")).to_have_text(
-            "A subquery is not known to the built-in engine: set PROMETHEUS_URL to ask a real Prometheus"
+            "A subquery is not supported by the built-in engine: set PROMETHEUS_URL to query a real Prometheus"
         )
         expect(dashboard.panel("Typo").locator(".state")).to_contain_text("in the query: rate(up")
         expect(dashboard.panel("Map").locator(".state")).to_contain_text("does not draw panels of the type “geomap”")
@@ -330,5 +330,5 @@ def test_what_can_not_be_drawn_is_said_on_its_panel(browser: Browser, tmp_path: 
         expect(words.locator("strong")).to_have_text("Bold")
         assert words.locator("img, a").count() == 0
         dashboard.page.context.close()
-        # The browser notes the refusals (status 422); nothing else is wrong.
+        # The browser reports the refused queries (status 422) and no other error.
         assert [text for text in dashboard.complaints if "422" not in text] == []

@@ -1,4 +1,4 @@
-"""Every query of the dashboard and of the rules, by the built-in engine and by the real Prometheus."""
+"""Every query of the dashboard and of the rules, in the built-in engine and in the real Prometheus."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def panels(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def dashboard_queries() -> list[str]:
-    """Return the queries of all panels, with values in the place of the variables."""
+    """Return the queries of all panels, with values for the variables."""
     file = dashboard_file(REPOSITORY)
     assert file, "make grafana builds the dashboard"
     targets = [
@@ -61,7 +61,7 @@ def rule_queries() -> list[str]:
 
 
 def traffic(server: DevServer, number: int) -> None:
-    """Send a little of everything, other numbers every time."""
+    """Send a few requests of every kind, with other numbers every time."""
     with httpx.Client(base_url=server.url, headers={"X-Tenant": "acme"}) as client:
         for turn in range(2 + number % 3):
             slug = f"entry-{number}-{turn}"
@@ -74,7 +74,7 @@ def traffic(server: DevServer, number: int) -> None:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromqlPair]:
-    """Give both engines ten scrapes of a real dev server, as if they had been made every five seconds."""
+    """Give both engines ten scrapes of a real dev server, with times five seconds apart."""
     scrapes: list[Scrape] = []
     start_ms = round(time.time() * 1000) - 600_000
     target = {"job": "kairo-cms-development", "instance": "here"}
@@ -91,15 +91,15 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromqlPair]:
 
 
 def test_the_dashboard_shows_what_grafana_would_show(pair: PromqlPair) -> None:
-    """Each query of each panel has the result that Prometheus gives over the same samples, and none is empty."""
+    """Each query of each panel has the same result as in Prometheus for the same samples, and none is empty."""
     queries = dashboard_queries()
     assert len(queries) > 40
     differences = [difference for query in queries for difference in pair.differences(query, step_s=3)]
     assert not differences, "\n".join(differences)
 
 
-def test_the_rules_can_be_tried_here(pair: PromqlPair) -> None:
-    """An alert's expression that somebody tries against the dev server has the result of Prometheus, too."""
+def test_the_rules_can_be_tried_in_the_dev_server(pair: PromqlPair) -> None:
+    """The expression of each alert has the same result in the dev server as in Prometheus."""
     queries = rule_queries()
     assert queries
     differences = [difference for query in queries for difference in pair.differences(query, step_s=3, empty=True)]

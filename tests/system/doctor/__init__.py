@@ -1,1 +1,1 @@
-"""`doctor`, on deployments that are wrong in every way that it names."""
+"""`doctor`, with deployments that have each fault that it reports."""

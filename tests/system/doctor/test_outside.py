@@ -1,4 +1,4 @@
-"""`doctor --url`: the way to the page, and everything that may stand in it."""
+"""`doctor --url`: the connection to the page, and everything that may be in its way."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def server() -> Iterator[DevServer]:
 
 
 def test_the_real_endpoint_passes_every_check(server: DevServer, doctor: Doctor) -> None:
-    """What `make run` serves is found good from outside, in every respect."""
+    """The page of `make run` passes every check."""
     report = doctor("--url", server.url, METRICS_AUTH_TOKEN=server.token)
     assert {mark for mark, _, _ in report.checks.values()} == {"ok"}
     assert report.code == 0
-    assert "http_requests_total counts 1 requests" in report.said("requests")
+    assert "http_requests_total counts 1 requests" in report.text("requests")
     assert server.token not in report.printed
 
 
 def test_a_token_under_another_name_and_two_of_them(server: DevServer, doctor: Doctor) -> None:
-    """The variable may have any name; while tokens are exchanged each must be good, and the bad one is told."""
+    """The variable may have any name; during a rotation each of two tokens is checked, and the wrong one is named."""
     report = doctor("--url", server.url, "--token-env", "STAGING", STAGING=f"{server.token},{TOKEN}")
     assert report.failed == {"token"}
-    assert "token 2 of 2" in report.said("token")
+    assert "token 2 of 2" in report.text("token")
     assert report.mark("page") == "ok"
 
 
@@ -56,28 +56,28 @@ def test_both_sides_in_one_report(server: DevServer, doctor: Doctor) -> None:
 
 
 def test_metrics_that_are_off_are_told_from_a_wrong_path(server: DevServer, doctor: Doctor) -> None:
-    """Both are 404."""
+    """Metrics that are off and a wrong path, which are both 404, get different findings."""
     with dev_server(env={"ENABLE_METRICS": "false", "METRICS_AUTH_TOKEN": "t"}) as off:
         report = doctor("--url", off.url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"switch"}
-    assert "ENABLE_METRICS=true" in report.said("switch")
+    assert "ENABLE_METRICS=true" in report.text("switch")
     report = doctor("--url", f"{server.url}/api/metric", METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"switch"}
-    assert "correct the path" in report.said("switch")
+    assert "correct the path" in report.text("switch")
     assert report.mark("page") == report.mark("token") == "skipped"
 
 
-def test_a_wrong_token_is_told(server: DevServer, doctor: Doctor) -> None:
-    """A token that differs fails, with what to look for, and is not shown."""
+def test_a_wrong_token_is_found(server: DevServer, doctor: Doctor) -> None:
+    """A wrong token is a failure with advice, and is not shown."""
     report = doctor("--url", server.url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"token"}
     assert report.mark("wrong-token") == "ok"
-    assert "line break" in report.said("token")
+    assert "line break" in report.text("token")
     assert TOKEN not in report.printed
 
 
-def test_a_deployment_that_can_not_read_its_redis_is_told(doctor: Doctor, proxy: Proxy) -> None:
-    """The reason that the endpoint gives is passed on."""
+def test_a_deployment_that_can_not_read_its_redis_is_found(doctor: Doctor, proxy: Proxy) -> None:
+    """The report has the reason that the endpoint gives."""
     given = {"REDIS_URL": proxy.url, "METRICS_AUTH_TOKEN": TOKEN, "METRICS_SCRAPE_TIMEOUT_MS": "300"}
     with dev_server(env={**given, "ENABLE_METRICS": "true"}) as server:
         proxy.black_hole = True
@@ -85,37 +85,37 @@ def test_a_deployment_that_can_not_read_its_redis_is_told(doctor: Doctor, proxy:
         proxy.black_hole = False
         proxy.cut()
     assert report.failed == {"store"}
-    assert "did not answer within 0.3 s" in report.said("store")
+    assert "did not answer within 0.3 s" in report.text("store")
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"),
+    ("reason", "expected"),
     [
         (b"no token is configured: set METRICS_AUTH_TOKEN\n", "set METRICS_AUTH_TOKEN in that environment"),
-        (b"the token could not be read from AWS Secrets Manager: AccessDenied\n", "shows what AWS said"),
-        (b"what AWS Secrets Manager keeps is no token\n", "shows what AWS said"),
+        (b"the token could not be read from AWS Secrets Manager: AccessDenied\n", "shows what AWS expected"),
+        (b"what AWS Secrets Manager keeps is no token\n", "shows what AWS expected"),
     ],
 )
-def test_a_deployment_without_a_token_is_told(doctor: Doctor, reason: bytes, said: str) -> None:
-    """503 for want of a token is not taken for a store that is away."""
+def test_a_deployment_without_a_token_is_found(doctor: Doctor, reason: bytes, expected: str) -> None:
+    """A 503 for a missing token and one for an unreachable store get different findings."""
     with site(lambda _path, _headers: Page(503, reason)) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"token"}
-    assert said in report.said("token")
+    assert expected in report.text("token")
 
 
 def test_a_page_that_is_open_to_everybody_is_a_failure(doctor: Doctor) -> None:
-    """A page without a door fails, even if all else is right; it is looked at all the same."""
+    """A page without a token is a failure; the other checks still run."""
     with site(lambda _path, headers: endpoint()("", {**headers, "authorization": f"Bearer {TOKEN}"})) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"door", "wrong-token"}
-    assert "anybody can read this" in report.said("door")
+    assert "anybody can read this" in report.text("door")
     assert report.mark("page") == "ok"
 
 
 @pytest.mark.parametrize("goal", ["https://www.example.org/api/metrics?x=1", "/en/api/metrics"])
-def test_a_redirect_is_told_with_its_goal(doctor: Doctor, goal: str) -> None:
-    """Whoever gave an address that is not the final one learns which one is; nothing is sent there."""
+def test_a_redirect_is_reported_with_its_target(doctor: Doctor, goal: str) -> None:
+    """The report has the target of a redirect, and no token is sent there."""
     asked = []
 
     def answer(_path: str, headers: Mapping[str, str]) -> Page:
@@ -125,7 +125,7 @@ def test_a_redirect_is_told_with_its_goal(doctor: Doctor, goal: str) -> None:
     with site(answer) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"redirect"}
-    assert goal.partition("?")[0] in report.said("redirect")
+    assert goal.partition("?")[0] in report.text("redirect")
     assert len(asked) == 1
     assert "authorization" not in asked[0]
 
@@ -140,7 +140,7 @@ def test_a_redirect_is_told_with_its_goal(doctor: Doctor, goal: str) -> None:
     ],
 )
 def test_deployment_protection_is_told_from_a_wrong_token(doctor: Doctor, wall: Page) -> None:
-    """A login page before the endpoint is named, with the way around it; with the bypass all is well."""
+    """A login page before the endpoint is named, with advice; with the bypass every check passes."""
 
     def answer(path: str, headers: Mapping[str, str]) -> Page:
         return endpoint()(path, headers) if headers.get("x-vercel-protection-bypass") == "hush" else wall
@@ -148,36 +148,36 @@ def test_deployment_protection_is_told_from_a_wrong_token(doctor: Doctor, wall: 
     with site(answer) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
         assert report.failed == {"protection"}
-        assert "x-vercel-protection-bypass" in report.said("protection")
+        assert "x-vercel-protection-bypass" in report.text("protection")
         passed = doctor("--url", url, "--header", "x-vercel-protection-bypass=hush", METRICS_AUTH_TOKEN=TOKEN)
     assert passed.code == 0
     assert "hush" not in passed.printed
 
 
-def test_a_function_that_fails_is_told_with_the_platform_s_word(doctor: Doctor) -> None:
-    """500 by the platform names its error, and where the log is."""
+def test_a_function_that_fails_is_reported_with_the_platform_s_error(doctor: Doctor) -> None:
+    """The report has the platform's error for a 500, and says where the log is."""
     with site(lambda *_: Page(500, b"A server error", {"x-vercel-error": "FUNCTION_INVOCATION_FAILED"})) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"door"}
-    assert "FUNCTION_INVOCATION_FAILED" in report.said("door")
-    assert "vercel logs" in report.said("door")
+    assert "FUNCTION_INVOCATION_FAILED" in report.text("door")
+    assert "vercel logs" in report.text("door")
 
 
 def test_a_site_that_never_answers_ends_with_the_time_limit(doctor: Doctor) -> None:
-    """A server that takes the connection and is silent holds nobody up."""
+    """A server that accepts the connection and is silent ends at the time limit."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         report = doctor("--url", f"http://127.0.0.1:{port}", "--timeout", "0.3", METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"door"}
-    assert "within 0.3 s" in report.said("door")
+    assert "within 0.3 s" in report.text("door")
 
 
 def test_a_site_that_never_comes_to_an_end_ends_with_the_time_limit(doctor: Doctor) -> None:
-    """A server that sends its headers a letter at a time is never silent, and holds nobody up either."""
+    """A server that sends its headers one character at a time ends at the time limit too."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def drip() -> None:
-            with contextlib.suppress(OSError):  # the listener or the client is gone
+            with contextlib.suppress(OSError):  # the listener or the client is closed
                 while True:
                     client, _ = listener.accept()
                     threading.Thread(target=endless, args=(client,), daemon=True).start()
@@ -194,22 +194,22 @@ def test_a_site_that_never_comes_to_an_end_ends_with_the_time_limit(doctor: Doct
         report = doctor("--url", f"http://127.0.0.1:{port}", "--timeout", "0.5", METRICS_AUTH_TOKEN=TOKEN)
         listener.shutdown(socket.SHUT_RDWR)
     assert report.failed == {"door"}
-    assert "within 0.5 s" in report.said("door")
+    assert "within 0.5 s" in report.text("door")
 
 
 @pytest.mark.parametrize(
-    ("host", "check", "said"),
+    ("host", "check", "expected"),
     [
         ("metrics.invalid", "dns", "no address"),
         ("a..b", "dns", "no address"),
         ("127.0.0.1", "connection", "Connection refused"),
     ],
 )
-def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, check: str, said: str) -> None:
-    """The first thing that does not work is named, and the rest is skipped."""
+def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, check: str, expected: str) -> None:
+    """The first fault is named, and the checks after it are skipped."""
     report = doctor("--url", f"http://{host}:{free_port()}", "--timeout", "5", METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {check}
-    assert said in report.said(check)
+    assert expected in report.text(check)
     assert report.mark("store") == report.mark("page") == "skipped"
 
 
@@ -222,23 +222,23 @@ def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, chec
         (90, False, ("fail", "self-signed")),
     ],
 )
-def test_certificates_are_looked_at(
+def test_certificates_are_checked(
     doctor: Doctor, tmp_path: Path, days: int, trusted: bool, found: tuple[str, str]
 ) -> None:
-    """A certificate that ends soon is a warning; one that is over, or that nobody vouches for, is a failure."""
-    mark, said = found
+    """A certificate that expires soon is a warning; an expired or untrusted one is a failure."""
+    mark, expected = found
     certificate = make_certificate(tmp_path / "site.pem", days)
     given = {"SSL_CERT_FILE": str(certificate)} if trusted else {}
     with site(endpoint(), certificate) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN, **given)
     assert report.mark("connection") == mark
-    assert said in report.said("connection")
+    assert expected in report.text("connection")
     assert report.mark("page") == ("skipped" if mark == "fail" else "ok")
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
-def test_the_wrong_scheme_is_told(doctor: Doctor, tmp_path: Path, scheme: str) -> None:
-    """TLS where there is none, and none where there is, say what to correct."""
+def test_the_wrong_scheme_is_found(doctor: Doctor, tmp_path: Path, scheme: str) -> None:
+    """https for a server without TLS, and http for one with TLS, get advice."""
     certificate = make_certificate(tmp_path / "site.pem", 90) if scheme == "http" else None
     with site(endpoint(), certificate) as url:
         wrong = url.replace("https" if scheme == "http" else "http", scheme)
@@ -247,7 +247,7 @@ def test_the_wrong_scheme_is_told(doctor: Doctor, tmp_path: Path, scheme: str) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--url", "cms.example.org"], "must start with https://"),
         (["--url", "https://user:hush@cms.example.org"], "no user"),
@@ -256,28 +256,28 @@ def test_the_wrong_scheme_is_told(doctor: Doctor, tmp_path: Path, scheme: str) -
         (["--url", "http://127.0.0.1", "--header", "x y=hush"], "'x y' is no name of a header"),
         (["--url", "http://127.0.0.1", "--header", "x=hush\nhush"], "can't be sent"),
         (["--url", "http://127.0.0.1", "--token-env", "NOTHING"], "NOTHING must hold the bearer token"),
-        (["--url", "http://127.0.0.1", "--token-env", "BROKEN"], "BROKEN has a character that no header carries"),
+        (["--url", "http://127.0.0.1", "--token-env", "BROKEN"], "BROKEN has a character that a header may not have"),
         (["--url", "http://127.0.0.1/métriques"], "percent-encode"),
     ],
 )
 def test_arguments_that_can_not_work_are_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
-    """What is mistyped is named on one line, a script sees 2, and no secret is repeated."""
+    """A malformed argument is named on one line, the exit code is 2, and no secret is shown."""
     monkeypatch.setenv("METRICS_AUTH_TOKEN", TOKEN)
     monkeypatch.setenv("BROKEN", "hush\nhush")
     assert main(["doctor", *arguments]) == 2
     printed = capsys.readouterr()
-    assert said in printed.err
+    assert expected in printed.err
     assert printed.err.count("\n") == 1
     assert "hush" not in printed.err + printed.out
 
 
 def test_a_page_over_plain_http_on_the_net_is_a_warning() -> None:
-    """A token in clear text is told; on this machine or inside a cluster it is not made a fuss of."""
-    from lib.kairo_metrics.cli.doctor import access_checks as door
+    """A token in clear text is a warning, except on this machine and inside a cluster."""
+    from lib.kairo_metrics.cli.doctor import access_checks
 
     target = SimpleNamespace(host="cms.example.org", port=80)
-    assert door._connected(target, None).mark == "warn"  # type: ignore[arg-type]
+    assert access_checks._connected(target, None).mark == "warn"  # type: ignore[arg-type]
     for host in ("127.0.0.1", "localhost", "kairo-cms"):
-        assert door._connected(SimpleNamespace(host=host, port=80), None).mark == "ok"  # type: ignore[arg-type]
+        assert access_checks._connected(SimpleNamespace(host=host, port=80), None).mark == "ok"  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""`doctor --url`: the page behind the door, and whether Prometheus would take it."""
+"""`doctor --url`: the metrics page, and whether Prometheus would accept it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ HTML = "<!doctype html><title>Welcome</title>"
 def test_a_page_that_prometheus_would_not_take_is_found(
     doctor: Doctor, text: str, headers: dict[str, str], check: str, mark: str
 ) -> None:
-    """Type, content, caching, damage, size and clock: each that is wrong is told by its own name."""
+    """Type, content, caching, damage, size and clock: each fault has its own finding."""
     with site(endpoint(text, **headers)) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.mark(check) == mark
@@ -55,7 +55,7 @@ def test_a_page_that_prometheus_would_not_take_is_found(
 
 
 def test_a_page_that_comes_uncompressed_or_broken_is_found(doctor: Doctor) -> None:
-    """A proxy that unpacks the page costs traffic; one that breaks it, the scrape."""
+    """A proxy that decompresses the page is a warning, and one that damages it a failure."""
 
     def unpacked(path: str, headers: Mapping[str, str]) -> Page:
         return endpoint()(path, {**headers, "accept-encoding": ""})
@@ -73,7 +73,7 @@ def test_a_page_that_comes_uncompressed_or_broken_is_found(doctor: Doctor) -> No
 def test_a_slow_page_is_measured_against_the_scraper_s_timeout(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch, limit_s: float, mark: str
 ) -> None:
-    """Longer than Prometheus waits fails, half of it warns."""
+    """Longer than Prometheus' timeout is a failure, longer than half of it a warning."""
     monkeypatch.setattr(page_checks, "SCRAPE_TIMEOUT_S", limit_s)
 
     def answer(path: str, headers: Mapping[str, str]) -> Page:
@@ -86,6 +86,6 @@ def test_a_slow_page_is_measured_against_the_scraper_s_timeout(
 
 @pytest.mark.parametrize(("date", "mark"), [("07", "ok"), ("14", "ok"), ("00", "warn"), ("20", "warn")])
 def test_a_page_that_took_its_time_is_no_clock_that_is_behind(date: str, mark: str) -> None:
-    """A server that says when it was asked, and answers eight seconds later, is not told to set its clock."""
+    """A Date header from the start of a response of eight seconds is not reported as a wrong clock."""
     answer = Answer(200, {"date": f"Thu, 01 Jan 2026 00:00:{date} GMT"}, b"", 8.0, 1_767_225_614.5)
     assert page_checks._clock(answer).mark == mark

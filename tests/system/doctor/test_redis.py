@@ -1,4 +1,4 @@
-"""`doctor` and the Redis behind the settings: each thing that can be wrong with it is found and told apart."""
+"""`doctor` and the Redis in the settings: each fault of Redis has its own finding."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.support.instance import Start
 from tests.support.proxy import Proxy
 from tests.support.tls_front import TlsFront
 
-# Sent as they are, and sent by the script.
+# Commands that the package sends itself, and commands that the script sends.
 COMMANDS = [*("evalsha", "eval", "info", "hgetall", "hscan"), *("time", "get", "set", "pexpire", "hmget", "hget")]
 COMMANDS += ["hlen", "hkeys", "hdel", "hset"]
 
 
 @pytest.fixture
 def configured(redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    """Give a client whose changes of the server's memory settings are undone."""
+    """Return a client whose changes of the server's memory settings are undone at the end."""
     yield redis_client
     redis_client.config_set("maxmemory", 0)
     redis_client.config_set("maxmemory-policy", "noeviction")
@@ -37,7 +37,7 @@ def configured(redis_client: redis.Redis) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def allow(redis_url: str, redis_client: redis.Redis) -> Iterator[Any]:
-    """Give a function that makes a user with these rights, and returns the URL to log in with."""
+    """Return a function that creates a user with these rights, and returns the URL to log in with."""
 
     def make(*rules: str, keys: str = "*") -> str:
         _command(redis_client, "ACL", "SETUSER", "kairo", "reset", "on", ">hush", f"~{keys}", *rules)
@@ -52,7 +52,7 @@ def _command(client: redis.Redis, *words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (("//", "//:whisper@"), "leave the password out"),
         (("//", "//kairo:whisper@"), "correct the user and the password"),
@@ -62,57 +62,57 @@ def _command(client: redis.Redis, *words: str) -> None:
     ],
 )
 def test_a_redis_that_refuses_says_what_to_correct(
-    doctor: Doctor, redis_url: str, change: tuple[str, str], said: str
+    doctor: Doctor, redis_url: str, change: tuple[str, str], expected: str
 ) -> None:
-    """Password, user, TLS, database and host each have advice of their own."""
+    """Password, user, TLS, database and host each have their own advice."""
     report = doctor("--timeout", "1", **healthy(redis_url.replace(*change)))
     assert report.failed == {"redis"}
-    assert said in report.said("redis")
+    assert expected in report.text("redis")
     assert "whisper" not in report.printed
 
 
 def test_a_redis_that_wants_a_password_says_so(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
-    """A forgotten password is not taken for a server that is down."""
+    """A missing password and an unreachable server get different findings."""
     redis_client.config_set("requirepass", "hush")
     try:
         report = doctor(**healthy(redis_url))
     finally:
         _command(redis_client, "AUTH", "hush")
         redis_client.config_set("requirepass", "")
-    assert "put the password into REDIS_URL" in report.said("redis")
+    assert "put the password into REDIS_URL" in report.text("redis")
 
 
-def test_tls_is_looked_at(doctor: Doctor, redis_url: str) -> None:
-    """A certificate that is trusted, unchecked or not trusted is told apart, and so is a client that speaks no TLS."""
+def test_tls_is_checked(doctor: Doctor, redis_url: str) -> None:
+    """Trusted, unchecked and untrusted certificates get different findings, and so does a client without TLS."""
     with TlsFront(redis_url) as front:
         trusted = doctor(**healthy(front.url, METRICS_REDIS_TLS_CA=front.authority))
         unchecked = doctor(**healthy(front.url, METRICS_REDIS_TLS_VERIFY="false"))
         distrusted = doctor(**healthy(front.url))
         plain = doctor("--timeout", "1", **healthy(front.url.replace("rediss", "redis")))
     assert (trusted.mark("redis"), unchecked.mark("redis")) == ("ok", "ok")
-    assert trusted.said("redis").removesuffix(" -> ").endswith("over TLS")
-    assert "unchecked" in unchecked.said("redis")
+    assert trusted.text("redis").removesuffix(" -> ").endswith("over TLS")
+    assert "unchecked" in unchecked.text("redis")
     assert distrusted.failed == plain.failed == {"redis"}
     assert distrusted.checks["redis"][2].startswith("put its CA into METRICS_REDIS_TLS_CA")
-    assert "rediss://" in plain.said("redis")
+    assert "rediss://" in plain.text("redis")
 
 
 def test_a_redis_that_is_not_there_says_so(doctor: Doctor) -> None:
-    """A closed port is told from a silent one."""
+    """A closed port and a silent one get different findings."""
     report = doctor(**healthy(f"redis://127.0.0.1:{free_port()}/0"))
-    assert "start Redis there" in report.said("redis")
+    assert "start Redis there" in report.text("redis")
 
 
 def test_a_silent_redis_ends_with_the_time_limit(doctor: Doctor, proxy: Proxy) -> None:
-    """A server that takes the connection and never answers holds nobody up."""
+    """A server that accepts the connection and never replies ends at the time limit."""
     proxy.black_hole = True
     report = doctor("--timeout", "0.2", **healthy(proxy.url))
     assert report.failed == {"redis"}
-    assert "firewall" in report.said("redis")
+    assert "firewall" in report.text("redis")
 
 
 async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doctor) -> None:
-    """Far away is a warning; farther than a flush may take is a failure."""
+    """A distant Redis is a warning; one farther away than a flush may take is a failure."""
     await filled(start, proxy.url)
     proxy.reply_delay_ms = 60
     report = doctor(**healthy(proxy.url))
@@ -121,7 +121,7 @@ async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doct
     assert doctor("--strict", **healthy(proxy.url)).code == 1
     report = doctor(**healthy(proxy.url, METRICS_FLUSH_BUDGET_MS="20"))
     assert report.failed == {"latency"}
-    assert "METRICS_FLUSH_BUDGET_MS=20" in report.said("latency")
+    assert "METRICS_FLUSH_BUDGET_MS=20" in report.text("latency")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doct
 def test_an_eviction_policy_that_drops_metrics_is_found(
     doctor: Doctor, redis_url: str, configured: redis.Redis, memory: tuple[str, int], mark: str
 ) -> None:
-    """Every policy but noeviction drops ours, for ours have a time to live; without a limit none does."""
+    """Every policy but noeviction can evict metrics, because their keys expire; without a memory limit none does."""
     policy, limit = memory
     configured.config_set("maxmemory", limit)
     configured.config_set("maxmemory-policy", policy)
@@ -144,64 +144,64 @@ def test_an_eviction_policy_that_drops_metrics_is_found(
 
 
 def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, configured: redis.Redis) -> None:
-    """Memory is a warning while there is some, and a failure when writes are refused, which the rights show, too."""
-    configured.set("ballast", b"x" * 10_000_000)  # beside it, what a connection takes is little
+    """Little free memory is a warning; refused writes are a failure, also in the check of the rights."""
+    configured.set("ballast", b"x" * 10_000_000)  # the memory of a connection is small beside it
     used = configured.info("memory")["used_memory"]
     configured.config_set("maxmemory", int(used * 1.1))
     assert doctor(**healthy(redis_url)).mark("memory") == "warn"
     configured.config_set("maxmemory", used // 2)
     report = doctor(**healthy(redis_url))
     assert report.mark("memory") == "fail"
-    assert "OOM" in report.said("rights")
+    assert "OOM" in report.text("rights")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_missing_right_is_named(doctor: Doctor, allow: Any, command: str) -> None:
-    """A user who lacks one command is told which, and how to get it; the same goes for what the script sends."""
+    """A missing command is named with the advice how to allow it, also one that the script sends."""
     report = doctor(**healthy(allow("+@all", f"-{command}")))
     assert report.mark("rights") == "fail"
-    assert f"not allowed: {command.upper()}." in report.said("rights")
+    assert f"not allowed: {command.upper()}." in report.text("rights")
     assert report.checks["rights"][2] == f"allow them: ACL SETUSER kairo +{command}"
 
 
-def test_a_user_who_may_only_read_is_told_all_rights_at_once(doctor: Doctor, allow: Any) -> None:
-    """Whoever follows the advice has no second round."""
+def test_a_user_who_may_only_read_gets_all_missing_rights_at_once(doctor: Doctor, allow: Any) -> None:
+    """One run names all missing rights."""
     report = doctor(**healthy(allow("+@read", "+@connection", "+eval", "+evalsha", "+time", "+info")))
     assert report.checks["rights"][2] == "allow them: ACL SETUSER kairo +set +pexpire +hdel +hset"
 
 
-def test_a_user_of_other_keys_is_told_which(doctor: Doctor, allow: Any) -> None:
-    """Commands are allowed, and the keys are not."""
+def test_a_user_of_other_keys_gets_the_keys_to_allow(doctor: Doctor, allow: Any) -> None:
+    """If the commands are allowed and the keys are not, the keys are named."""
     report = doctor(**healthy(allow("+@all", keys="other:*"), METRICS_NAMESPACE="blue"))
     assert report.mark("rights") == "fail"
     assert report.checks["rights"][2] == "let the user reach the keys: ACL SETUSER kairo ~kairo:v1:{blue/*"
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("reply", "advice"),
     [
         ("User kairo has no permissions to run the 'hkeys' command", "allow them: ACL SETUSER kairo +hkeys"),
         ("User kairo has no permissions to access the 'kairo:v1:{a/0}:families' key", "let the user reach the keys"),
         ("this user has no permissions to access one of the keys used as arguments", "let the user reach the keys"),
     ],
 )
-def test_every_server_s_words_for_a_missing_right_are_understood(said: str, advice: str) -> None:
-    """Redis 6 and 8 and Valkey say it differently, and some name a command that has `key` in it."""
-    refusal = Refusal("HKEYS", said)
+def test_every_server_s_words_for_a_missing_right_are_understood(reply: str, advice: str) -> None:
+    """The different errors of Redis 6, Redis 8 and Valkey are understood, also for a command with `key` in its name."""
+    refusal = Refusal("HKEYS", reply)
     assert refusal.of_permission
     assert server._how_to_allow(Settings(redis_url="redis://kairo:hush@127.0.0.1"), [refusal]).startswith(advice)
 
 
 @pytest.mark.parametrize("mode", [b"redis_mode:cluster", b"server_mode:cluster"])
 def test_a_cluster_is_known_by_any_server_s_word_for_it(mode: bytes) -> None:
-    """In a cluster of Valkey, too, doctor looks for the rights that a cluster takes."""
+    """In a cluster of Valkey too, doctor checks the rights that a cluster needs."""
     probing = probe_rights("production", [0])
     assert next(probing) == ("INFO", "server")
     assert probing.send(mode + b"\r\n") == ("ASKING",)
 
 
 def test_the_rights_that_the_advice_gives_are_enough(doctor: Doctor, allow: Any, redis_client: redis.Redis) -> None:
-    """With exactly the commands that are looked at, and the keys of the namespace, every check passes."""
+    """With exactly the checked commands, and the keys of the namespace, every check passes."""
     url = allow(*(f"+{command}" for command in ("ping", *COMMANDS)), keys="kairo:v1:{blue/*")
     report = doctor(**healthy(url, METRICS_NAMESPACE="blue"))
     assert report.failed == set()
@@ -209,7 +209,7 @@ def test_the_rights_that_the_advice_gives_are_enough(doctor: Doctor, allow: Any,
 
 
 def test_a_replica_is_told_from_a_missing_right(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
-    """A server that can't be written to says so, and not that a user lacks something."""
+    """A read-only server and a user without rights get different findings."""
     with private_redis(free_port()) as master_url, redis.Redis.from_url(master_url) as master:
         address = master.get_connection_kwargs()
         redis_client.replicaof(address["host"], address["port"])
@@ -218,12 +218,12 @@ def test_a_replica_is_told_from_a_missing_right(doctor: Doctor, redis_url: str, 
         finally:
             redis_client.replicaof("NO", "ONE")
     assert report.mark("rights") == "fail"
-    assert "READONLY" in report.said("rights")
-    assert "ACL" not in report.said("rights")
+    assert "READONLY" in report.text("rights")
+    assert "ACL" not in report.text("rights")
 
 
 def test_the_probe_asks_for_what_the_script_uses() -> None:
-    """A command that joins the script joins the probe."""
+    """The probe checks every command that the script uses."""
     assert _commands_of("probe.lua") == _commands_of("apply.lua")
 
 
@@ -238,7 +238,7 @@ def _commands_of(name: str) -> set[str]:
 def test_a_redis_too_old_is_found(
     doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, version: str | None, mark: str
 ) -> None:
-    """A version that can't run the script fails, an untested one is a warning, an untold one is no failure."""
+    """A version that can't run the script is a failure, an untested one a warning, an unknown one neither."""
 
     def facts() -> CommandFlow[ServerFacts]:
         yield ("PING",)
@@ -251,18 +251,18 @@ def test_a_redis_too_old_is_found(
 
 
 def test_a_server_that_refuses_info_is_no_failed_version(doctor: Doctor, allow: Any) -> None:
-    """Hosted servers keep some facts to themselves."""
+    """Some hosted servers refuse INFO, which is not a failure."""
     report = doctor(**healthy(allow("+@all", "-info")))
     assert report.mark("version") == report.mark("eviction") == report.mark("memory") == "skipped"
 
 
-@pytest.mark.parametrize(("ahead_s", "said"), [(-60, "ahead of"), (60, "behind")])
+@pytest.mark.parametrize(("ahead_s", "expected"), [(-60, "ahead of"), (60, "behind")])
 def test_a_wrong_clock_is_found(
-    doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead_s: int, said: str
+    doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch, ahead_s: int, expected: str
 ) -> None:
-    """A clock a minute off is told, with its direction."""
+    """A clock that is a minute off is reported with its direction."""
     clock = SimpleNamespace(time=lambda: time.time() + ahead_s, perf_counter=time.perf_counter)
     monkeypatch.setattr(server, "time", clock)
     report = doctor(**healthy(redis_url))
     assert report.mark("clock") == "warn"
-    assert f"{said} this machine" in report.said("clock")
+    assert f"{expected} this machine" in report.text("clock")

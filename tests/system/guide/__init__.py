@@ -1,1 +1,1 @@
-"""The operator's guide, followed as it stands."""
+"""The operator's guide, with every block of it run or checked."""

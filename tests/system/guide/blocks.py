@@ -1,4 +1,4 @@
-"""What is done with each block of the guide."""
+"""The test for each block of the guide."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from tests.system.guide.pages import GUIDES
 
 __all__ = ["CLASSES", "LANGUAGES", "each"]
 
-# A block that is not here, or that is here and not in the guide, fails a test.
+# A block that is only here or only in the guide fails a test.
 CLASSES = {
-    # runs as it stands, but for this machine's addresses and folders
+    # runs unchanged except for this machine's addresses and folders
     "runs": (
         "prerequisites/1",
         "1-install-prometheus/1",
         "1-install-prometheus/2",
         "1-install-prometheus/3",
         "2-configure-systemd/1",
-        "option-3-push-where-nobody-can-scrape/2",
+        "option-3-push-where-prometheus-cant-scrape/2",
         "generate-a-secure-token/1",
         "protection-of-the-endpoint/1",
         "rotate-the-token/2",
@@ -31,10 +31,10 @@ CLASSES = {
         "prometheus-cant-scrape/1",
         "metrics-are-missing/1",
     ),
-    # needs an account, an engine, a cluster or systemd: each command is held against its program's own help
+    # needs an account, an engine, a cluster or systemd: each command is compared with the help of its program
     "commands": (
         "2-configure-systemd/2",
-        "option-3-push-where-nobody-can-scrape/1",
+        "option-3-push-where-prometheus-cant-scrape/1",
         "configure-it-in-the-application/1",
         "configure-it-in-the-application/2",
         "rotate-the-token/1",
@@ -52,9 +52,9 @@ CLASSES = {
     "object": ("prometheus-operator/2", "prometheus-operator/3"),
     # rules for Prometheus: promtool
     "rules": ("recommended-alerts/1",),
-    # asked of a Prometheus that has scraped
+    # queries for a Prometheus that has scraped
     "query": ("useful-promql-queries/1", "check-the-metrics/1"),
-    # what the endpoint shows
+    # an excerpt of the metrics page
     "shown": ("test-the-endpoint/2",),
 }
 LANGUAGES = {
@@ -69,6 +69,6 @@ LANGUAGES = {
 
 
 def each(kind: str) -> pytest.MarkDecorator:
-    """Give a test every block of a class, in each language."""
+    """Parametrize a test with every block of a class, in each language."""
     pairs = [(guide, name) for guide in GUIDES for name in CLASSES[kind]]
     return pytest.mark.parametrize(("guide", "name"), pairs, ids=[f"{guide}-{name}" for guide, name in pairs])

@@ -1,4 +1,4 @@
-"""The commands of the guide that can't run here, held against what their programs take."""
+"""The commands of the guide that can't run here, compared with the help of their programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["Command", "commands_of", "mistakes", "vercel_mistakes"]
 
-# What a program takes: the words of a subcommand, and of its options those that the guide uses. Where the program is
+# The subcommands of a program, and the options of each that the guide uses. If the program is
 # installed, its own help must say the same. Read from the help of heroku 11.10, docker 28.2, kubectl 1.32, systemd 252.
 _TAKEN: dict[str, dict[str, set[str]]] = {
     "docker": {
@@ -28,7 +28,7 @@ _TAKEN: dict[str, dict[str, set[str]]] = {
     "printf": {"": set()},
     "systemctl": {"restart": set(), "status": set()},
 }
-# Programs whose help is asked in another way, or is not about options.
+# Programs whose help is called in another way, or does not list options.
 _NO_HELP = {"openssl", "printf"}
 _SEPARATORS = re.compile(r"[|&;\n]+")
 
@@ -38,7 +38,7 @@ class Command:
     """One command.
 
     Args:
-        words: program, subcommand, arguments, options.
+        words: the program, the subcommand, arguments and options.
     """
 
     words: tuple[str, ...]
@@ -54,14 +54,14 @@ class Command:
 
     @property
     def arguments(self) -> list[str]:
-        """What comes before the first option."""
+        """The words before the first option."""
         rest = self.words[1:]
         first = next((number for number, word in enumerate(rest) if word.startswith("-")), len(rest))
         return list(rest[:first])
 
 
 def commands_of(text: str) -> Iterator[Command]:
-    """Give the commands of a shell block one by one, without `sudo`, comments and assignments."""
+    """Yield the commands of a shell block one by one, without `sudo`, comments and assignments."""
     bare = re.sub(r"(?m)(^|\s+)# .*$", "", text.replace("\\\n", " "))
     lexer = shlex.shlex(bare, posix=True, punctuation_chars="|&;\n")
     lexer.whitespace, lexer.commenters = " \t", ""
@@ -79,41 +79,41 @@ def commands_of(text: str) -> Iterator[Command]:
 
 
 def mistakes(command: Command) -> list[str]:
-    """Return what is wrong with a command of a program that is not Vercel's."""
+    """Return the mistakes in a command of any program but Vercel's."""
     known = _TAKEN.get(command.program)
     if known is None:
-        return [f"{command.program} is a program that nobody has looked at"]
+        return [f"{command.program} is a program without a known help"]
     subcommand = next((name for name in known if _begins_with(command.arguments, name)), None)
     if subcommand is None:
         return [f"{command.program} has no {command.arguments}"]
     unknown = [option for option in command.options if option not in known[subcommand]]
     if command.program in _NO_HELP or not shutil.which(command.program):
         return unknown
-    told = _help(command.program, *subcommand.split())
-    # systemctl and journalctl tell of everything in one text.
-    missing = [word for word in (*command.options, *subcommand.split()[-1:]) if not _stands_in(word, told)]
+    help_text = _help(command.program, *subcommand.split())
+    # systemctl and journalctl have one help text for everything.
+    missing = [word for word in (*command.options, *subcommand.split()[-1:]) if not _stands_in(word, help_text)]
     return unknown + missing
 
 
 def vercel_mistakes(cli: Path, command: Command) -> list[str]:
-    """Return what is wrong with a command of Vercel's CLI, by its own help: options, and the number of arguments."""
-    told, words = "", command.arguments
+    """Return the mistakes in a command of Vercel's CLI, by its own help: options, and the number of arguments."""
+    help_text, words = "", command.arguments
     for length in range(min(len(words), 2), 0, -1):
-        told = _help(str(cli), *words[:length])
-        usage = re.search(rf"▲ vercel {re.escape(' '.join(words[:length]))}(?P<rest>( [^\n]*)?)\n", told)
+        help_text = _help(str(cli), *words[:length])
+        usage = re.search(rf"▲ vercel {re.escape(' '.join(words[:length]))}(?P<rest>( [^\n]*)?)\n", help_text)
         if usage:
             break
     else:
         return [f"vercel has no {words}"]
     takes = [word for word in usage["rest"].split() if word not in {"[options]", "[command]"}]
-    valued = {option for names in re.findall(r"(?:(-\w), +)?(--[\w-]+) +<", told) for option in names}
+    valued = {option for names in re.findall(r"(?:(-\w), +)?(--[\w-]+) +<", help_text) for option in names}
     given = _without_options(command.words[1 + length :], valued)
-    found = [option for option in command.options if not _stands_in(option, told)]
+    found = [option for option in command.options if not _stands_in(option, help_text)]
     return found if len(given) <= len(takes) else [*found, f"{given}: it takes {takes}"]
 
 
 def _without_options(words: tuple[str, ...], valued: set[str]) -> list[str]:
-    """Return the words that are neither options nor the values of those that take one."""
+    """Return the words that are neither options nor values of options."""
     pairs = zip((None, *words), words, strict=False)
     return [word for before, word in pairs if not word.startswith("-") and before not in valued]
 

@@ -1,4 +1,4 @@
-"""Somebody who follows the guide: a system to follow it on, and a shell in a clean folder."""
+"""An operator who follows the guide: a system to follow it with, and a shell in a clean folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["NEW_TOKEN", "TOKEN", "Deployment", "Operator", "deployment"]
 
 TOKEN, NEW_TOKEN = "9f1c2ab47d6e803b5f7ac04e1d92b683", "47d6e803b5f7ac04e1d92b6839f1c2ab"
 _BYPASS, _CRON_SECRET = "bypass-secret", "cron-secret-0123456789"
-# Of the releases; the guide's download is for the first.
+# The architectures of the releases; the guide downloads the first.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _RELEASES = "https://github.com/prometheus/prometheus/releases/download"
 _INSTALL = "sudo --preserve-env=KAIRO_DOMAIN,METRICS_AUTH_TOKEN deploy/prometheus/install.sh"
@@ -35,12 +35,12 @@ _INSTALL = "sudo --preserve-env=KAIRO_DOMAIN,METRICS_AUTH_TOKEN deploy/prometheu
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the guide is followed on, in the middle of a rotation: it accepts two tokens.
+    """The system for the guide, in the middle of a rotation: it accepts two tokens.
 
     Args:
-        server: the functions, among them one that fails and one whose query is slow.
-        receiver: takes what is pushed.
-        protected_port: leads to the server as Deployment Protection does.
+        server: the functions; one of them fails, and one has a slow query.
+        receiver: receives pushes.
+        protected_port: the port of a stand-in for Deployment Protection before the server.
     """
 
     server: DevServer
@@ -48,7 +48,7 @@ class Deployment:
     protected_port: int
 
     def use(self) -> None:
-        """Send it requests that succeed, fail and dawdle."""
+        """Send requests that succeed, that fail and that are slow."""
         with httpx.Client(base_url=self.server.url, headers={"X-Tenant": "acme"}, timeout=30) as client:
             for path in ("/api/content", "/api/content", "/api/flaky", "/api/report?seconds=0.3"):
                 client.get(path)
@@ -76,17 +76,17 @@ def deployment(folder: Path) -> Iterator[Deployment]:
 
 @dataclass(slots=True)
 class Operator:
-    """Runs blocks of the guide, with this machine's addresses and folders for those in them.
+    """Runs blocks of the guide, with this machine's addresses and folders instead of those in them.
 
     Args:
-        folder: where the blocks run; it has what a clone has, as links.
-        deployment: what they are about.
-        port: where it is on 127.0.0.1, unless it is to be reached in another way.
-        machine: stands for the root of the file system where something is installed.
-        releases: Prometheus' releases, as the project publishes them.
+        folder: the working directory of the blocks; it has the files of a clone, as links.
+        deployment: the system that the blocks are about.
+        port: the port of the system on 127.0.0.1; by default that of its server.
+        machine: the folder that is used as the root of the file system for installations.
+        releases: the folder of Prometheus' releases.
         prometheus: the address of the running Prometheus, if there is one.
-        typed: what is typed or pasted.
-        variables: more of the environment.
+        typed: the text that is typed or pasted.
+        variables: more environment variables.
     """
 
     folder: Path
@@ -100,7 +100,7 @@ class Operator:
 
     @classmethod
     def at(cls, folder: Path, deployment: Deployment) -> Operator:
-        """Prepare a clone without anything else, and a machine."""
+        """Prepare a clean clone and a machine."""
         clone = folder / "clone"
         clone.mkdir(parents=True)
         for name in ("deploy", "grafana", "lib"):
@@ -109,11 +109,11 @@ class Operator:
         return cls(clone, deployment, deployment.server.port, machine, folder / "releases")
 
     def run(self, block: Block, more: str = "") -> str:
-        """Run a block, see it succeed, and return what it prints.
+        """Run a block, check that it succeeds, and return its output.
 
         Args:
-            block: of the guide.
-            more: commands that follow in the same shell.
+            block: a block of the guide.
+            more: commands to run after it in the same shell.
         """
         done = subprocess.run(
             ["bash", "-euc", self.adapted(block) + more],
@@ -129,7 +129,7 @@ class Operator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the shell has: the tests' Python first, and the variables that the guide has set so far."""
+        """The environment of the shell: the tests' Python first on PATH, and the variables that the guide has set."""
         return {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "KAIRO_DOMAIN": f"127.0.0.1:{self.port}",
@@ -142,7 +142,7 @@ class Operator:
         }
 
     def adapted(self, block: Block) -> str:
-        """Return a block for this machine: its addresses, and a scrape each second."""
+        """Return a block for this machine: with its addresses, and a scrape every second."""
         text = block.text
         for there, here in (
             (_RELEASES, f"file://{self.releases}"),
@@ -161,7 +161,7 @@ class Operator:
         require("prometheus")
         address = f"127.0.0.1:{free_port()}"
         assert block.text.count("127.0.0.1:9090") == 1
-        # It takes the place of the shell, so that it is the process to end.
+        # exec replaces the shell, so that ending the process ends Prometheus.
         text = block.text.replace("127.0.0.1:9090", address).replace("./prometheus", "exec ./prometheus")
         log = self.folder / "prometheus.log"
         with log.open("wb") as output:

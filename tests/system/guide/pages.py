@@ -1,4 +1,4 @@
-"""The operator's guide as tests read it: headings, blocks of code, tables and links of both languages."""
+"""The operator's guide, parsed: headings, blocks of code, tables and links of both languages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.dev_server import REPOSITORY
 __all__ = ["ENGLISH", "FRENCH", "GUIDES", "Block", "Guide", "anchor", "code_of"]
 
 _FENCE = re.compile(r"^\s*(?:```|~~~)(?P<language>.*)$")
-# Text of an example that each language has in its own words.
+# The text of an example that differs between the languages.
 _EXAMPLES = {"votre-domaine": "your-domain", "votre-equipe": "your-team", "<le secret>": "<the secret>"}
 
 
@@ -20,10 +20,10 @@ class Block:
     """One fenced block.
 
     Args:
-        language: what stands behind the fence.
+        language: the word after the fence.
         text: the lines between the fences.
-        heading: the number of the heading above it, from 0 on.
-        number: which of the blocks below that heading it is, from 1 on.
+        heading: the number of the heading above it, from 0.
+        number: the number of the block below that heading, from 1.
     """
 
     language: str
@@ -33,7 +33,7 @@ class Block:
 
 
 class Guide:
-    """One language of the guide.
+    """The guide in one language.
 
     Args:
         file: its name in `docs/`.
@@ -49,22 +49,22 @@ class Guide:
 
     @cached_property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return self.path.read_text()
 
     @cached_property
     def prose(self) -> list[str]:
-        """The lines outside of blocks, headings included."""
+        """The lines outside of blocks, including headings."""
         return self._parsed[0]
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """The fenced blocks, in their order."""
+        """The fenced blocks, in order."""
         return self._parsed[1]
 
     @cached_property
     def headings(self) -> list[tuple[int, str]]:
-        """Level and words of each heading."""
+        """The level and the words of each heading."""
         found = (re.match(r"(#+) (.*)", line) for line in self.prose)
         return [(len(heading[1]), heading[2]) for heading in found if heading]
 
@@ -73,7 +73,7 @@ class Guide:
         return f"{anchor(ENGLISH.headings[block.heading][1])}/{block.number}"
 
     def block(self, name: str) -> Block:
-        """Return the block of that name."""
+        """Return the block with that name."""
         [found] = [block for block in self.blocks if self.named(block) == name]
         return found
 
@@ -86,7 +86,7 @@ class Guide:
         ]
 
     def links(self) -> list[str]:
-        """Return where its links lead, in their order."""
+        """Return the targets of the links, in order."""
         return re.findall(r"\]\(([^)\s]+)\)", "\n".join(self.prose))
 
     @cached_property
@@ -118,13 +118,13 @@ GUIDES = (ENGLISH, FRENCH)
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor that GitHub and GitLab make of a heading."""
+    """Return the anchor that GitHub and GitLab generate for a heading."""
     words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
     return re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
 
 
 def code_of(block: Block) -> list[str]:
-    """Return a block's lines without what may differ between the languages: comments, and the text of examples."""
+    """Return a block's lines without the parts that may differ between languages: comments, and texts of examples."""
     text = block.text
     for own, common in _EXAMPLES.items():
         text = text.replace(own, common)

@@ -1,4 +1,4 @@
-"""The operator's guide in both languages: each block is of a class, and those that can't run here are checked."""
+"""The operator's guide in both languages: each block is in a class, and blocks that can't run here are checked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["tools"]  # a fixture of another folder
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
 def test_every_block_is_in_one_class(guide: Guide) -> None:
-    """No block of the guide is left unchecked, and none is in two classes or in one for another language."""
+    """Every block of the guide is in exactly one class for its language."""
     classified = [(name, LANGUAGES[kind]) for kind, names in CLASSES.items() for name in names]
     assert len(classified) == len(dict(classified))
     assert dict(classified) == {guide.named(block): block.language for block in guide.blocks}
@@ -32,7 +32,7 @@ def test_every_block_is_in_one_class(guide: Guide) -> None:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
 def test_bash_parses_every_block(guide: Guide) -> None:
-    """No command has a quote too few."""
+    """Bash parses every command."""
     for block in guide.blocks:
         if block.language == "bash":
             checked = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
@@ -41,14 +41,14 @@ def test_bash_parses_every_block(guide: Guide) -> None:
 
 @each("commands")
 def test_a_command_is_one_that_its_program_takes(guide: Guide, name: str) -> None:
-    """Subcommand and options of every command exist, but for Vercel's, which the next test asks."""
+    """Subcommand and options of every command exist; the next test checks Vercel's."""
     commands = [command for command in commands_of(guide.block(name).text) if command.program != "vercel"]
     assert [found for command in commands for found in mistakes(command)] == []
 
 
 @each("commands")
 def test_vercels_cli_takes_its_commands(tools: Tools, guide: Guide, name: str) -> None:
-    """By the help of Vercel's own CLI each subcommand and option exists, and no argument is too many."""
+    """In the help of Vercel's CLI each subcommand and option exists, and no command has too many arguments."""
     commands = [command for command in commands_of(guide.block(name).text) if command.program == "vercel"]
     assert [found for command in commands for found in vercel_mistakes(tools.cli, command)] == []
 
@@ -65,7 +65,7 @@ def test_vercels_cli_takes_its_commands(tools: Tools, guide: Guide, name: str) -
     ],
 )
 def test_a_wrong_command_is_found(line: str) -> None:
-    """A subcommand, an option or a program that is not known is a mistake."""
+    """An unknown subcommand, option or program is a mistake."""
     [command] = commands_of(line)
     assert mistakes(command)
 
@@ -81,22 +81,22 @@ def test_a_wrong_command_is_found(line: str) -> None:
     ],
 )
 def test_a_wrong_command_for_vercel_is_found(tools: Tools, line: str) -> None:
-    """An argument too many, a misspelt option or subcommand is a mistake."""
+    """Too many arguments, or a misspelt option or subcommand, are a mistake."""
     [command] = commands_of(line)
     assert vercel_mistakes(tools.cli, command)
 
 
 @pytest.mark.parametrize("file", sorted(file for file in tracked(REPOSITORY) if file.endswith(".md")))
 def test_vercels_cli_takes_the_commands_of_all_documents(tools: Tools, file: str) -> None:
-    """What the other documents have people type is held against the same help."""
+    """The commands in the other documents are checked with the same help."""
     blocks = [block for block in Guide(f"../{file}", "").blocks if block.language == "bash"]
     lines = [line for block in blocks for line in block.text.splitlines() if re.search(r"(^|\| )vercel ", line)]
     commands = [command for line in lines for command in commands_of(line) if command.program == "vercel"]
     assert [found for command in commands for found in vercel_mistakes(tools.cli, command)] == []
 
 
-def test_commands_are_told_apart() -> None:
-    """Lines, pipes and semicolons separate commands; comments, assignments, sudo and joined lines don't count."""
+def test_commands_are_separated() -> None:
+    """Lines, pipes and semicolons separate commands; comments, assignments, sudo and joined lines do not."""
     text = 'A="$(b c)"\nprintf "$A|x" | vercel env add A --yes  # a, b\nsudo docker run \\\n  -d image; openssl rand'
     assert [command.words for command in commands_of(text)] == [
         ("printf", "$A|x"),
@@ -109,7 +109,7 @@ def test_commands_are_told_apart() -> None:
 @pytest.mark.prometheus
 @each("configuration")
 def test_prometheus_takes_a_configuration(guide: Guide, name: str, tmp_path: Path) -> None:
-    """A scrape job passes promtool with its token in a file, and has the labels that rules and dashboard look for."""
+    """promtool accepts a scrape job with its token in a file; it has the labels that rules and dashboard use."""
     config = yaml.safe_load(guide.block(name).text)
     for job in config["scrape_configs"]:
         assert job["job_name"].startswith("kairo-cms")
@@ -124,7 +124,7 @@ def test_prometheus_takes_a_configuration(guide: Guide, name: str, tmp_path: Pat
 
 @each("object")
 def test_kubernetes_takes_an_object(guide: Guide, name: str) -> None:
-    """An object follows the schema of its kind, and is the one in `deploy/kubernetes/` but for the domain."""
+    """The schema of its kind accepts an object, which equals the one in `deploy/kubernetes/` except for the domain."""
     manifest = yaml.safe_load(guide.block(name).text)
     assert manifests.problems(manifest) == []
     [kept] = manifests.read(f"{manifest['kind'].lower()}.yaml")
@@ -136,7 +136,7 @@ def test_kubernetes_takes_an_object(guide: Guide, name: str) -> None:
 @pytest.mark.prometheus
 @each("rules")
 def test_prometheus_takes_the_alerts(guide: Guide, name: str, tmp_path: Path) -> None:
-    """The alerts pass promtool's linter, and are those of `grafana/rules/`, which are proven to fire and resolve."""
+    """promtool's linter accepts the alerts, which equal those in `grafana/rules/`, whose tests make them fire."""
     (tmp_path / "rules.yml").write_text(guide.block(name).text)
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", tmp_path / "rules.yml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -148,7 +148,7 @@ def test_prometheus_takes_the_alerts(guide: Guide, name: str, tmp_path: Path) ->
 
 
 def test_the_english_alerts_say_what_the_rules_say() -> None:
-    """Their summaries are the same, too."""
+    """Their summaries are the same too."""
     [group] = yaml.safe_load(ENGLISH.block("recommended-alerts/1").text)["groups"]
     for rule in group["rules"]:
         assert rule["annotations"]["summary"] == rules("alert")[rule["alert"]]["annotations"]["summary"]

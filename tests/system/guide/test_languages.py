@@ -1,4 +1,4 @@
-"""The operator's guide is one guide in two languages, its links lead somewhere, and its troubles to checks."""
+"""The operator's guide is the same in two languages; its links have targets, and its faults have checks."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tests.deployment.scrapers.installation import SCRIPT
 from tests.support.dev_server import REPOSITORY
 from tests.system.guide.pages import ENGLISH, FRENCH, GUIDES, Guide, anchor, code_of
 
-# Of the headings of Troubleshooting, and how many troubles each lists at least.
+# The headings of Troubleshooting, and the smallest number of faults below each.
 TROUBLES = 3
 
 
 def test_both_have_the_same_headings() -> None:
-    """Section by section they have the same depth, so that who reads one finds the place in the other."""
+    """Both have headings of the same levels, so that a reader finds a section in the other language."""
     assert [level for level, _ in ENGLISH.headings] == [level for level, _ in FRENCH.headings]
 
 
 def test_both_have_the_same_code() -> None:
-    """Block by block they have the same code, up to comments and the text of examples."""
+    """Both have the same blocks of code, except for comments and texts of examples."""
     assert len(ENGLISH.blocks) == len(FRENCH.blocks)
     for english, french in zip(ENGLISH.blocks, FRENCH.blocks, strict=True):
         assert (english.language, ENGLISH.named(english)) == (french.language, FRENCH.named(french))
@@ -33,7 +33,7 @@ def test_both_have_the_same_code() -> None:
 
 
 def test_both_correct_the_same() -> None:
-    """Below the same headings they say what was wrong in older versions."""
+    """Both list corrections of older versions below the same headings."""
 
     def corrections(guide: Guide) -> list[int]:
         heading, found = -1, []
@@ -48,7 +48,7 @@ def test_both_correct_the_same() -> None:
 
 
 def test_both_have_the_same_tables_and_lists() -> None:
-    """They have tables of the same size, and as many points of a list and words of code under each heading."""
+    """Both have tables and lists of the same size, and as much inline code, under each heading."""
     assert [[len(row) for row in table] for table in ENGLISH.tables()] == [
         [len(row) for row in table] for table in FRENCH.tables()
     ]
@@ -65,7 +65,7 @@ def test_both_have_the_same_tables_and_lists() -> None:
 
 
 def test_both_name_the_same_things() -> None:
-    """What stands in code outside of blocks (variables, statuses, files, queries) is the same, however it is told."""
+    """Both have the same inline code (variables, statuses, files, queries)."""
 
     def named(guide: Guide) -> set[str]:
         return {
@@ -76,7 +76,7 @@ def test_both_name_the_same_things() -> None:
 
 
 def test_both_link_to_the_same_places() -> None:
-    """Every source and every page of detail is in both."""
+    """Both have the same links to other pages."""
 
     def outside(guide: Guide) -> Counter[str]:
         return Counter(link for link in guide.links() if not link.startswith(("#", "production")))
@@ -90,7 +90,7 @@ def test_both_link_to_the_same_places() -> None:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
 def test_every_link_leads_somewhere(guide: Guide) -> None:
-    """Files exist, and so do the headings in them."""
+    """Linked files exist, and so do the headings in them."""
     for link in guide.links():
         if link.startswith("https://"):
             continue
@@ -108,7 +108,7 @@ def anchors(file: Path) -> set[str]:
 
 
 def troubles(guide: Guide) -> list[list[str]]:
-    """Return the rows about what can go wrong: what one sees, what to do, and the checks."""
+    """Return the rows about faults: symptom, advice, and checks."""
     tables = [table for table in guide.tables() if table[0][-1] in {"check", "contrôle"}]
     assert len(tables) == TROUBLES
     return [row for _, *rows in tables for row in rows]
@@ -116,19 +116,19 @@ def troubles(guide: Guide) -> list[list[str]]:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
 def test_every_trouble_leads_to_checks_of_doctor(guide: Guide) -> None:
-    """Each row names checks that `doctor` makes, and each check of `doctor` is named in some row."""
+    """Each row names checks of `doctor`, and each check of `doctor` is in a row."""
     named = [re.findall(r"`([^`]+)`", row[-1]) for row in troubles(guide)]
     assert all(named)
     assert {check for checks in named for check in checks} == CHECKS.keys()
 
 
 def test_troubles_lead_to_the_same_checks_in_both() -> None:
-    """Row by row the checks are the same."""
+    """Both languages name the same checks in each row."""
     assert [row[-1] for row in troubles(ENGLISH)] == [row[-1] for row in troubles(FRENCH)]
 
 
 def test_troubles_agree_with_doctors_own_page() -> None:
-    """What the guide and docs/doctor.md both list leads to checks that both name."""
+    """Faults that the guide and docs/doctor.md both list have the same checks."""
     page = (REPOSITORY / "docs" / "doctor.md").read_text()
     pairs = re.findall(r"^\| (.+?) (?<!\\)\| (`.+) \|$", page, re.MULTILINE)
     known = {seen: set(re.findall(r"`([^`]+)`", checks)) for seen, checks in pairs}
@@ -139,21 +139,21 @@ def test_troubles_agree_with_doctors_own_page() -> None:
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
-def test_what_the_guide_quotes_is_said(guide: Guide) -> None:
-    """The program says the very words that the guide tells to look for."""
+def test_the_quotes_of_the_guide_are_in_the_program(guide: Guide) -> None:
+    """The program has the very messages that the guide quotes."""
     sources = "\n".join(file.read_text() for file in (REPOSITORY / "lib" / "kairo_metrics").rglob("*.py"))
-    said = re.sub(r'"\s*\n\s*f?"', "", sources)  # a sentence may be written over two lines
+    messages = re.sub(r'"\s*\n\s*f?"', "", sources)  # a message may be split over two lines
     prose = "\n".join(guide.prose)
     quoted = [*re.findall(r"\d{3} `([^`]+)`", prose), *re.findall(r"`([a-z ]*metrics [a-z ]+)`", prose)]
     assert len(quoted) >= 7
     for words in quoted:
-        # Behind "from" stands the service, which is not part of the sentence.
-        assert words.partition(" AWS")[0] in said, words
+        # After "from" the message has the service, which differs.
+        assert words.partition(" AWS")[0] in messages, words
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
 def test_versions_are_those_of_the_project(guide: Guide) -> None:
-    """The guide downloads the Prometheus of the install script, and the Grafana of the compose file."""
+    """The guide names the Prometheus of the install script and the Grafana of the compose file."""
     [version] = re.findall(r"PROMETHEUS_VERSION:-([\d.]+)", SCRIPT.read_text())
     assert f"VERSION={version}\n" in guide.block("1-install-prometheus/1").text
     image = yaml.safe_load(COMPOSE_FILE.read_text())["services"]["grafana"]["image"]
@@ -162,5 +162,5 @@ def test_versions_are_those_of_the_project(guide: Guide) -> None:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=str)
 def test_the_readme_leads_to_the_guide(guide: Guide) -> None:
-    """Both languages are found from the README."""
+    """The README links to both languages."""
     assert f"(docs/{guide.path.name})" in (REPOSITORY / "README.md").read_text().partition("\n## More\n")[2]

@@ -1,1 +1,1 @@
-"""What the real Prometheus and promtool make of pages, pushes, rules and runbooks."""
+"""The real Prometheus and promtool, with pages, pushes, rules and runbooks."""

@@ -1,4 +1,4 @@
-"""A rolling deploy that changes metrics, while instances of both versions write and Prometheus watches."""
+"""A rolling deploy that changes metrics, while instances of both versions write and Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WINDOW = "[5m]"
 
 
 def declare_old(program: Program) -> None:
-    """Declare what the deployed version counts."""
+    """Declare the metrics of the deployed version."""
     program.instruments |= {
         "helped": Counter("helped", "Old help.", registry=program.registry),
         "labelled": Counter("labelled", "Labels.", ["route"], registry=program.registry),
@@ -33,7 +33,7 @@ def declare_old(program: Program) -> None:
 
 
 def declare_new(program: Program) -> None:
-    """Declare the same with another help, another label, other buckets and another type."""
+    """Declare them with another help, another label, other buckets and another type."""
     program.instruments |= {
         "helped": Counter("helped", "New help.", registry=program.registry),
         "labelled": Counter("labelled", "Labels.", ["method", "route"], registry=program.registry),
@@ -55,7 +55,7 @@ def serve(instruments: dict[str, Any], amount: float, *, new: bool) -> None:
 
 @pytest.fixture
 def watching(redis_url: str, tmp_path: Path) -> Iterator[PrometheusServer]:
-    """Give a Prometheus that scrapes a page over the Redis of this test."""
+    """Return a Prometheus that scrapes a page from the Redis of this test."""
     with dev_server(env={"REDIS_URL": redis_url}) as server:
         config = f"""
 - job_name: kairo
@@ -68,7 +68,7 @@ def watching(redis_url: str, tmp_path: Path) -> Iterator[PrometheusServer]:
 
 
 def test_no_counter_falls_during_a_rolling_deploy(watching: PrometheusServer, redis_url: str) -> None:
-    """Two thousand requests, more and more of them to the new version: no reset, no lost count, a usable quantile."""
+    """While requests move to the new version, no counter resets, no count is lost, and the quantile works."""
     chance = random.Random(3)
     chosen = settings(redis_url)
     store = RedisStore(chosen)
@@ -92,7 +92,7 @@ def test_no_counter_falls_during_a_rolling_deploy(watching: PrometheusServer, re
         assert fallen == []
     median = watching.value("histogram_quantile(0.5, wait_bucket)")
     assert median is not None
-    assert 0.2 <= median <= 0.5  # exactly it is 0.35
-    # The type that came last is served, and the page says that another one is still written.
+    assert 0.2 <= median <= 0.5  # the exact value is 0.35
+    # The page has the latest type, and counts that another type is still written.
     assert watching.value("retyped") == 7
     assert watching.value('kairo_clashing_schemas{family="retyped"}') == 1

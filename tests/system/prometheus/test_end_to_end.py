@@ -1,7 +1,7 @@
-"""The whole of it: functions, a real Prometheus with our rules, and every query of the dashboard.
+"""The whole system: functions, a real Prometheus with the rules, and every query of the dashboard.
 
-One run of the system, in four phases: scraped and never used; used, with known numbers; failing and slow; well again.
-The rules are ours, with shorter windows: what takes minutes in production takes seconds here.
+One run has four phases: scraped and never used; used, with known numbers; failing and slow; healthy again.
+The rules have shorter windows, so that minutes in production are seconds here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.prometheus_server import PrometheusServer, prometheus_server
 pytestmark = pytest.mark.prometheus
 
 JOB = {"job": "kairo-cms-live", "environment": "test"}
-# path -> how many requests are sent there, and how they end
+# path -> the number of requests, and their status
 SENT = {
     "/api/content": 40,
     "/api/content/nothing": 10,
@@ -39,10 +39,10 @@ SENT = {
 BEFORE = {path: count // 5 for path, count in SENT.items()}
 TOTAL = sum(SENT.values())
 GUIDE = {"HighErrorRate", "SlowQueries"}
-# What else is right to fire when requests fail and take more than a second.
+# The other alerts that fire if requests fail and take more than a second.
 WITH_THEM = {"HighLatency", "ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"}
 
-# What every window of a query becomes; at one scrape a second that is wide enough, and soon full.
+# The window of every query: wide enough for one scrape per second, and short enough for a test.
 WINDOW = "10s"
 
 Answer = list[dict[str, Any]]
@@ -50,15 +50,15 @@ Answer = list[dict[str, Any]]
 
 @dataclass
 class Seen:
-    """What Prometheus said.
+    """The results from Prometheus.
 
     Args:
-        quiet: to every query of the dashboard, before the first request.
-        busy: the same after the known requests.
-        rules: name -> health and last error, after that.
-        recorded: name -> what the recording rules had recorded.
+        quiet: the result of every query of the dashboard, before the first request.
+        busy: the same, after the known requests.
+        rules: name -> health and last error, at that time.
+        recorded: name -> the values that recording rules had recorded.
         firing: the alerts of each phase.
-        totals: requests by method and route, as Prometheus has stored them.
+        totals: the requests by method and route in Prometheus.
     """
 
     quiet: dict[str, Answer] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    """Run the system once, and give what was seen."""
+    """Run the system once, and return the results."""
     folder = tmp_path_factory.mktemp("live")
     environment = {"DATABASE_URL": f"sqlite:///{folder / 'cms.sqlite3'}"}
     with (
@@ -94,7 +94,7 @@ def _config(server: DevServer) -> str:
 
 
 def _quick(folder: Path) -> list[Path]:
-    """Copy the rules with short windows, no patience to speak of, and an evaluation each second."""
+    """Copy the rules with short windows, short `for` times, and an evaluation every second."""
     copies = []
     for file in FILES:
         text = re.sub(r"\[\d+[mhd]\]", f"[{WINDOW}]", file.read_text())
@@ -122,8 +122,8 @@ def _phases(server: DevServer, prometheus: PrometheusServer, pool: ThreadPoolExe
     seen.quiet = _ask(prometheus)
     seen.firing["quiet"] = firing()
 
-    # A rate begins with the second value of a series, and is exact once the series is older than the window. A fifth,
-    # for Prometheus extends an increase to the window's ends, but never to before the counter was zero.
+    # A rate begins with the second value of a series, and is exact when the series is older than the window. A fifth is
+    # enough, because Prometheus extrapolates an increase to the window's ends, but not to before the counter was zero.
     send(BEFORE)
     prometheus.wait_for(has_stored(sum(BEFORE.values())))
     prometheus.wait_for(lambda: bool(prometheus.query(f"http_requests_total offset {WINDOW}")))
@@ -132,7 +132,7 @@ def _phases(server: DevServer, prometheus: PrometheusServer, pool: ThreadPoolExe
     seen.busy = _ask(prometheus)
     stored = prometheus.query("sum by (method, route) (http_requests_total)")
     seen.totals = {(row["metric"]["method"], row["metric"]["route"]): _number(row) for row in stored}
-    # What is recorded follows within a second.
+    # Recording rules follow within a second.
     prometheus.wait_for(lambda: all(prometheus.query(name) for name in rules("record")))
     seen.recorded = {name: prometheus.query(name) for name in rules("record")}
 
@@ -154,10 +154,10 @@ def _phases(server: DevServer, prometheus: PrometheusServer, pool: ThreadPoolExe
 
 
 def _ask(prometheus: PrometheusServer) -> dict[str, Answer]:
-    """Ask every query of the dashboard; a query that Prometheus refuses raises."""
+    """Run every query of the dashboard; a query that Prometheus refuses raises."""
     values = {**JOB, "__rate_interval": WINDOW, "__range": WINDOW}
     queries = {name: re.sub(r"\[(5m|30d)\]", f"[{WINDOW}]", filled(query, values)) for name, query in QUERIES.items()}
-    now_s = time.time()  # the same for all, so that they can be compared
+    now_s = time.time()  # the same time for all, so that they can be compared
     return {name: prometheus.query(query, now_s) for name, query in queries.items()}
 
 
@@ -171,12 +171,12 @@ def _by(answer: Answer, label: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_no_panel_is_empty_before_the_first_request(seen: Seen, name: str) -> None:
-    """On a system that is scraped and was never used, every query has an answer: nothing says "No data"."""
+    """On a system that is scraped and was never used, every query has a result: no panel says "No data"."""
     assert seen.quiet[name]
 
 
 def test_before_the_first_request_nothing_is_wrong(seen: Seen) -> None:
-    """The large numbers say so: no errors, nothing slow, all of the budget, and a page that is up."""
+    """The large numbers show no errors, nothing slow, the whole budget, and a page that is up."""
     numbers = {name.partition(" (")[0]: _number(answer[0]) for name, answer in seen.quiet.items() if len(answer) == 1}
     for title, expected in {
         "Requests": 0,
@@ -193,12 +193,12 @@ def test_before_the_first_request_nothing_is_wrong(seen: Seen) -> None:
 
 
 def test_no_alert_fires_before_the_first_request(seen: Seen) -> None:
-    """A quiet system wakes nobody."""
+    """No alert fires for an idle system."""
     assert seen.firing["quiet"] == set()
 
 
 def test_every_request_is_stored(seen: Seen) -> None:
-    """By method and route, Prometheus has the number that was sent."""
+    """Prometheus has the number of requests that were sent, by method and route."""
     expected = {("GET", path.partition("?")[0]): float(count + BEFORE[path]) for path, count in SENT.items()}
     expected["GET", "/api/content/{slug}"] = expected.pop(("GET", "/api/content/nothing"))
     assert seen.totals == expected
@@ -206,16 +206,16 @@ def test_every_request_is_stored(seen: Seen) -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_every_panel_shows_numbers_of_a_used_system(seen: Seen, name: str) -> None:
-    """Nothing is empty, and only what there really is none of is not-a-number: a limit of the memory, idle models."""
+    """No result is empty, and only values that do not exist are not-a-number: a memory limit, idle models."""
     rows = seen.busy[name]
     assert rows
     nan = [row["metric"] for row in rows if math.isnan(_number(row))]
-    # Raw SQL is what SQLite is asked for once, when a connection is made.
+    # Raw SQL runs once in SQLite, when a connection is opened.
     assert all(labels.get("model") == "raw" for labels in nan) or name.startswith("Redis, memory in use")
 
 
 def test_shares_are_exact(seen: Seen) -> None:
-    """Errors by requests, by route and by type: what was sent, to the last digit."""
+    """The shares of errors, in total, by route and by type, match the requests exactly."""
     for name in ("Errors (2), A", "Errors (8), A"):
         assert _number(seen.busy[name][0]) == pytest.approx(15 / TOTAL)
     by_route = _by(seen.busy["Errors (21), A"], "route")
@@ -229,10 +229,10 @@ def test_shares_are_exact(seen: Seen) -> None:
 
 
 def test_rates_divide_as_the_requests_did(seen: Seen) -> None:
-    """Each route, class and status has its part of the rate, and the whole is right but for a scrape at either end."""
+    """Each route, class and status has its share of the rate; the total is right to within a scrape at each end."""
     [row] = seen.busy["Requests (1), A"]
     rate = _number(row)
-    # Prometheus extends what it saw to the ends of the window: by a scrape at most.
+    # Prometheus extrapolates to the ends of the window, by at most one scrape.
     assert rate == pytest.approx(TOTAL / 10, rel=0.15)
     routes = _by(seen.busy["Rate (20), A"], "route")
     for path, count in SENT.items():
@@ -242,14 +242,14 @@ def test_rates_divide_as_the_requests_did(seen: Seen) -> None:
     assert {name: share / rate for name, share in classes.items()} == pytest.approx(
         {"2": 45 / TOTAL, "4": 10 / TOTAL, "5": 15 / TOTAL}
     )
-    statuses = _by(seen.busy["Answers that are no success (31), A"], "status")
+    statuses = _by(seen.busy["Responses with 4xx or 5xx (31), A"], "status")
     assert {name: share / rate for name, share in statuses.items()} == pytest.approx(
         {"404": 10 / TOTAL, "500": 10 / TOTAL, "503": 5 / TOTAL}
     )
 
 
-def test_slow_queries_are_told_from_fast_ones(seen: Seen) -> None:
-    """Of the reports each took more than 200 ms; the quantiles of their route and of their model say so, too."""
+def test_slow_queries_are_separated_from_fast_ones(seen: Seen) -> None:
+    """Every query of the reports took more than 200 ms, and the quantiles of their route and model show it."""
     slow = _by(seen.busy["Slow queries (42), A"], "model")
     assert slow["Report"] == pytest.approx(1)
     assert _number(seen.busy["Slow queries (4), A"][0]) >= 5 / 55 - 1e-9
@@ -263,7 +263,7 @@ def test_slow_queries_are_told_from_fast_ones(seen: Seen) -> None:
 
 
 def test_heat_maps_hold_every_request(seen: Seen) -> None:
-    """The buckets of a heat map rise up to the number of all requests."""
+    """The buckets of a heat map rise to the number of all requests."""
     for name, observed in (("Latency of all requests (25), A", TOTAL), ("Duration of all queries (43), A", 55)):
         buckets = sorted((float(bound), count) for bound, count in _by(seen.busy[name], "le").items())
         counts = [count for _, count in buckets]
@@ -273,7 +273,7 @@ def test_heat_maps_hold_every_request(seen: Seen) -> None:
 
 
 def test_the_pipeline_is_well_and_says_so(seen: Seen) -> None:
-    """Batches flow; nothing was lost, sent twice, or counted under another label."""
+    """Batches are applied, and none is lost, sent twice, or counted under another label."""
     assert _number(seen.busy["Flushes (60), A"][0]) > 0
     assert _number(seen.busy["Retries (61), A"][0]) == 0
     for name in ("Lost and restored (63), A", "Lost and restored (63), B", "Overflow (64), A"):
@@ -286,14 +286,14 @@ def test_the_pipeline_is_well_and_says_so(seen: Seen) -> None:
 
 
 def test_every_rule_is_evaluated(seen: Seen) -> None:
-    """No rule fails, and each recording rule has recorded something of this system."""
+    """No rule fails, and each recording rule has recorded a value."""
     assert seen.rules == dict.fromkeys(rules("alert").keys() | rules("record").keys(), ("ok", ""))
     for name, recorded in seen.recorded.items():
         assert [{label: row["metric"][label] for label in JOB} for row in recorded] == [JOB], name
 
 
 def test_the_guides_alerts_fire_and_resolve(seen: Seen) -> None:
-    """HighErrorRate and SlowQueries reach `firing` when requests fail and queries drag, and end when that ends."""
+    """HighErrorRate and SlowQueries fire when requests fail and queries are slow, and resolve afterwards."""
     assert seen.firing["failing"] >= GUIDE
     assert seen.firing["failing"] <= GUIDE | WITH_THEM
     assert seen.firing["well again"] == set()

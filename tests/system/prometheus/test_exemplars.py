@@ -16,7 +16,7 @@ SAMPLED = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
 
 @pytest.mark.prometheus
 def test_prometheus_answers_with_the_trace_of_a_request(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The real Prometheus keeps the exemplars that it scrapes, and finds the trace behind a slow bucket."""
+    """The real Prometheus stores the exemplars that it scrapes, and returns the trace of a slow bucket."""
     with dev_server() as server:
         config = f"""
 - job_name: kairo

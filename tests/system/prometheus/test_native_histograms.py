@@ -1,4 +1,4 @@
-"""Native histograms in the real Prometheus: quantiles of what functions have observed."""
+"""Native histograms in the real Prometheus: quantiles of the observations of functions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ METRICS = "from lib.kairo_metrics import metrics_app\n\napp = metrics_app()\n"
 
 @pytest.mark.prometheus
 def test_prometheus_finds_the_quantile_that_was_observed(tmp_path: Path) -> None:
-    """`histogram_quantile(0.95, rate(x[5m]))` over two functions of different resolution is as near as promised."""
+    """`histogram_quantile(0.95, rate(x[5m]))` over functions of two resolutions is as exact as documented."""
     (tmp_path / "api").mkdir()
     (tmp_path / "vercel.json").write_text("{}")
     for name, schema in (("one", 3), ("two", 5)):
@@ -57,7 +57,10 @@ def test_prometheus_finds_the_quantile_that_was_observed(tmp_path: Path) -> None
         flags = ["--enable-feature=native-histograms"]
         (tmp_path / "prometheus").mkdir()
         with prometheus_server(tmp_path / "prometheus", config, flags=flags) as prometheus:
-            for name in ("one", "two"):  # both are known before anything is observed, so that a rate sees all of it
+            for name in (
+                "one",
+                "two",
+            ):  # both series exist before the first observation, so that a rate includes all observations
                 httpx.get(f"{server.url}/api/{name}", params={"amounts": "0.05"})
             prometheus.wait_for(lambda: prometheus.value("histogram_count(wait_seconds)") == 2)
             for start in range(0, len(amounts), 100):
@@ -70,6 +73,6 @@ def test_prometheus_finds_the_quantile_that_was_observed(tmp_path: Path) -> None
                 found = prometheus.value(f"histogram_quantile({quantile}, rate(wait_seconds[5m]))")
                 assert found is not None
                 at = exact[int(quantile * len(exact))]
-                # The estimate is in the right bucket, and a bucket of schema 3 is 9 % wide.
+                # The estimate is in the right bucket, and a bucket of schema 3 is 9% wide.
                 assert abs(found - at) / at < upper_bound(1, 3) - 1
             assert prometheus.value("histogram_sum(wait_seconds)") == pytest.approx(sum(amounts) + 0.1)

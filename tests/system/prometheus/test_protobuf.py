@@ -16,7 +16,7 @@ ACCEPT = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamil
 
 @pytest.mark.prometheus
 def test_prometheus_reads_the_messages(tmp_path: Path) -> None:
-    """A Prometheus that takes native histograms asks for this format, and sees the numbers of the text page."""
+    """A Prometheus with native histograms requests this format, and reads the same numbers as from the text page."""
     with dev_server() as server:
         for _ in range(4):
             httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})

@@ -1,4 +1,4 @@
-"""Pushes to the real Prometheus, with its remote-write receiver on."""
+"""Pushes to the remote-write receiver of the real Prometheus."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ RECEIVES = ["--web.enable-remote-write-receiver"]
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[PrometheusServer]:
-    """Run a Prometheus that scrapes nothing and takes what is pushed."""
+    """Run a Prometheus that scrapes nothing and receives pushes."""
     with prometheus_server(tmp_path, flags=RECEIVES) as prometheus:
         yield prometheus
 
 
 def pushing(prometheus: PrometheusServer, path: str = "/api/v1/write") -> dict[str, str]:
-    """Return the variables of a deployment that pushes there."""
+    """Return the variables of a deployment that pushes to this Prometheus."""
     return {
         "METRICS_REMOTE_WRITE_URL": f"{prometheus.url}{path}",
         "METRICS_REMOTE_WRITE_LABELS": "job=pushed,region=fra1",
@@ -41,12 +41,12 @@ def pushing(prometheus: PrometheusServer, path: str = "/api/v1/write") -> dict[s
 
 
 def push(server: DevServer) -> httpx.Response:
-    """Call as the cron does."""
+    """Request a push as the cron does."""
     return httpx.get(f"{server.url}/api/push", headers={"Authorization": f"Bearer {SECRET}"}, timeout=30)
 
 
 def traffic(server: DevServer) -> None:
-    """Send requests whose labels and numbers differ."""
+    """Send requests with different labels and numbers."""
     for _ in range(7):
         httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})
     for _ in range(3):
@@ -54,7 +54,7 @@ def traffic(server: DevServer) -> None:
 
 
 def test_a_push_brings_the_numbers_that_a_scrape_brings(prometheus: PrometheusServer, tmp_path: Path) -> None:
-    """After the same requests, every series that was scraped was pushed with the same value, and no other."""
+    """After the same requests, exactly the series that were scraped were pushed, with the same values."""
     with dev_server(env=pushing(prometheus)) as server:
         traffic(server)
         pushed_at_s = time.time()
@@ -74,7 +74,7 @@ def test_a_push_brings_the_numbers_that_a_scrape_brings(prometheus: PrometheusSe
 
 
 def test_the_second_push_continues_the_series_of_the_first(prometheus: PrometheusServer) -> None:
-    """Prometheus sees one growing counter: what was counted between two pushes is their difference."""
+    """Prometheus has one growing counter: two pushes differ by the increments between them."""
     with dev_server(env=pushing(prometheus)) as server:
         traffic(server)
         assert push(server).status_code == 200
@@ -88,7 +88,7 @@ def test_the_second_push_continues_the_series_of_the_first(prometheus: Prometheu
 
 
 def test_a_receiver_that_is_not_switched_on_is_named(prometheus: PrometheusServer) -> None:
-    """Prometheus' own refusal reaches whoever looks at the cron's answer."""
+    """The response to the cron has Prometheus' own error."""
     with dev_server(env=pushing(prometheus, "/api/v1/nothing")) as server:
         answer = push(server)
     assert answer.status_code == 502
@@ -96,7 +96,7 @@ def test_a_receiver_that_is_not_switched_on_is_named(prometheus: PrometheusServe
 
 
 def series(prometheus: PrometheusServer, job: str) -> dict[tuple[tuple[str, str], ...], float]:
-    """Return the series of a job without the target's labels, and without what tells of the page itself."""
+    """Return the series of a job without the target's labels, and without those about the page itself."""
     found = {}
     for result in prometheus.query(f'{{job="{job}",__name__!~"kairo_.*|scrape_.*|up"}}'):
         labels = {name: value for name, value in result["metric"].items() if name not in {"job", "instance", "region"}}

@@ -1,4 +1,4 @@
-"""The alert rules, judged by Prometheus' own tool: each fires when it should, and only then."""
+"""The alert rules, tested by promtool: each fires when it should, and only then."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ TESTS = sorted((RULES / "tests").glob("*.yml"))
 
 
 def case(name: str) -> dict[str, Any]:
-    """Give the one test group of that name, in a file of its own."""
+    """Return the one test group with that name, in its own file."""
     files = [yaml.safe_load(file.read_text()) for file in TESTS]
     [found] = [{**file, "tests": [group]} for file in files for group in file["tests"] if group["name"] == name]
     return found
 
 
 def steps(name: str) -> list[dict[str, Any]]:
-    """Give what that test group asks about alerts."""
+    """Return the steps of that test group about alerts."""
     asked: list[dict[str, Any]] = case(name)["tests"][0]["alert_rule_test"]
     return asked
 
 
 def test_prometheus_takes_the_rules() -> None:
-    """Both files are valid, and promtool's linter has no complaint."""
+    """promtool accepts both files, and its linter finds nothing."""
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", *FILES)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_the_rules_do_what_their_tests_say(file: Path) -> None:
-    """Over made-up series every alert is where it should be at every time that a test asks about."""
+    """With generated series every alert has the expected state at every time of the tests."""
     tested = promtool("test", "rules", file)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 @pytest.mark.parametrize("name", rules("alert"))
 def test_every_alert_is_silent_fires_and_resolves(name: str) -> None:
-    """Each alert has a test in which it is silent just below its line, fires above it, and is silent again."""
+    """Each alert has a test in which it is silent just below its threshold, fires above it, and resolves."""
     fires = [bool(step["exp_alerts"]) for step in steps(name) if step["alertname"] == name]
     assert (fires[0], any(fires), fires[-1]) == (False, True, False)
 
 
 @pytest.mark.parametrize("state", ["new", "since hours"])
 def test_no_alert_fires_without_traffic(state: str) -> None:
-    """The tests of a quiet system ask about every alert there is."""
+    """The tests of an idle system check every alert."""
     asked = steps(f"quiet: {state}")
     assert {step["alertname"] for step in asked} == rules("alert").keys()
     assert not any(step["exp_alerts"] for step in asked)
@@ -63,13 +63,13 @@ def test_no_alert_fires_without_traffic(state: str) -> None:
 @pytest.mark.parametrize("expression", ["vector(0) > 1", "vector(1)"], ids=["never", "always"])
 @pytest.mark.parametrize("name", rules("alert"))
 def test_the_tests_notice_a_broken_alert(name: str, expression: str, tmp_path: Path) -> None:
-    """An alert that never fires, or always, does not pass its own test: it alone, as the others take their time."""
+    """An alert that never or always fires fails its own test; only that test is run, because all take long."""
     broken = {**rules("alert")[name], "expr": expression}
     (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "broken", "rules": [broken]}]}))
     judged = case(name)
     [group] = judged["tests"]
     group["alert_rule_test"] = [step for step in group["alert_rule_test"] if step["alertname"] == name]
-    group.pop("promql_expr_test", None)  # asks about what is recorded
+    group.pop("promql_expr_test", None)  # checks a recording rule
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "case.yml").write_text(
         yaml.safe_dump({**judged, "rule_files": ["../rules.yml"], "group_eval_order": ["broken"]})
@@ -82,7 +82,7 @@ def test_the_tests_notice_a_broken_alert(name: str, expression: str, tmp_path: P
 
 @pytest.mark.parametrize("name", rules("alert"))
 def test_an_alert_says_what_it_is_about(name: str) -> None:
-    """Each has a severity, a summary, a description that names the system, and a link to its runbook."""
+    """Each has a severity, a summary, a description with the system's name, and a link to its runbook."""
     rule = rules("alert")[name]
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
@@ -92,7 +92,7 @@ def test_an_alert_says_what_it_is_about(name: str) -> None:
 
 
 def test_the_guides_alerts_keep_their_names_and_their_meaning() -> None:
-    """HighErrorRate is 5% over 5 minutes, SlowQueries a p95 of one second over 5 minutes; both warn after 5 minutes."""
+    """HighErrorRate is 5% in 5 minutes, SlowQueries a p95 of one second in 5 minutes; both warn after 5 minutes."""
     for name, group, line in (("HighErrorRate", "api_errors_total", 0.05), ("SlowQueries", "tenant_db_query", 1)):
         rule = rules("alert")[name]
         assert rule["for"] == "5m"
@@ -103,20 +103,20 @@ def test_the_guides_alerts_keep_their_names_and_their_meaning() -> None:
 
 
 def test_every_recorded_rule_is_used() -> None:
-    """Nothing is computed that no alert looks at."""
+    """Every recording rule is used by an alert."""
     expressions = "\n".join(rule["expr"] for rule in rules("alert").values())
     assert {name for name in rules("record") if name not in expressions} == set()
 
 
 def test_the_readme_lists_every_alert() -> None:
-    """Name, condition and severity of each alert stand in one table."""
+    """One table has the name, condition and severity of each alert."""
     table = re.findall(r"^\| ((?:[A-Z]\w+(?:, )?)+) \| .* \| (\w+) \|$", README.read_text(), re.MULTILINE)
     listed = {name: severity for names, severity in table for name in names.split(", ")}
     assert listed == {name: rule["labels"]["severity"] for name, rule in rules("alert").items()}
 
 
 def test_the_readmes_configuration_loads_the_rules(tmp_path: Path) -> None:
-    """Pasted next to the rules, it is what Prometheus takes, and it names both files."""
+    """Prometheus accepts the README's configuration beside the rules; it names both files."""
     [config] = re.findall(r"^```yaml\n# prometheus\.yml\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "prometheus.yml").write_text(config)
     (tmp_path / "rules").mkdir()

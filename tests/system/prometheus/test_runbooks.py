@@ -1,4 +1,4 @@
-"""The runbooks: one for each alert, with queries and commands that exist."""
+"""The runbooks: one for each alert, with queries and commands that work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = REPOSITORY / "grafana" / "runbooks.md"
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
-    """Give (alert, content) of the fenced blocks in that language."""
+    """Return (alert, content) of the fenced blocks in that language."""
     return [
         (alert, block)
         for alert, section in sections().items()
@@ -30,12 +30,12 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 def anchor(heading: str) -> str:
-    """Give the anchor that GitHub and GitLab make of a heading."""
+    """Return the anchor that GitHub and GitLab generate for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
-    """In the file and in the dashboard; and a link from an alert finds its heading."""
+    """In the file and in the dashboard each alert has a runbook, and the link of an alert finds its heading."""
     alerts = rules("alert")
     assert sections().keys() == alerts.keys() == RUNBOOKS.keys()
     anchors = {anchor(heading) for heading in re.findall(r"^## (.+)$", FILE.read_text(), re.MULTILINE)}
@@ -44,7 +44,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
 
 @pytest.mark.parametrize("alert", sections())
 def test_a_runbook_answers_the_four_questions(alert: str) -> None:
-    """What it means, whom it hurts, how to find out more, with something to paste, and what to do."""
+    """Each has the meaning, the impact, a diagnosis with something to paste, and the mitigation."""
     section = sections()[alert]
     parts = re.findall(r"^\*\*(\w+)\.\*\*", section, re.MULTILINE)
     assert parts == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
@@ -54,7 +54,7 @@ def test_a_runbook_answers_the_four_questions(alert: str) -> None:
 
 @pytest.mark.prometheus
 def test_prometheus_parses_every_query(tmp_path: Path) -> None:
-    """Each query can be pasted as it is."""
+    """Each query can be pasted unchanged."""
     queries = [query for _, block in blocks("promql") for query in block.strip().split("\n\n")]
     named = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": named}]}))
@@ -65,7 +65,7 @@ def test_prometheus_parses_every_query(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("alert", "block"), blocks("bash"))
 def test_bash_parses_every_command(alert: str, block: str) -> None:
-    """No command has a quote too few."""
+    """Bash parses every command."""
     checked = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, ""), alert
 
@@ -74,7 +74,7 @@ def test_bash_parses_every_command(alert: str, block: str) -> None:
     "command", sorted(set(re.findall(r"-m (lib\.kairo_metrics [a-z]+)", "".join(block for _, block in blocks("bash")))))
 )
 def test_our_own_commands_exist(command: str) -> None:
-    """Each command of ours in the runbooks explains itself."""
+    """Each command of the package in the runbooks has its help."""
     asked = subprocess.run(
         [sys.executable, "-m", *command.split(), "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )

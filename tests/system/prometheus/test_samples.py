@@ -1,4 +1,4 @@
-"""The real Prometheus: what was sent is what it has stored, and no label makes it refuse a page."""
+"""The real Prometheus stores what was sent, and no label makes it refuse a page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.prometheus_server import prometheus_server, require
 
 pytestmark = pytest.mark.prometheus
 
-# A function of the user's own beside ours, for the one thing that the content API never does: fail.
+# A second function, because the content API itself never fails.
 FLAKY = """
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -49,7 +49,7 @@ GUIDE_QUERIES = (
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Lay out a project with this repository's functions, and one that fails."""
+    """Create a project with this repository's functions, and one that fails."""
     root = tmp_path / "project"
     root.mkdir()
     (root / "lib").symlink_to(REPOSITORY / "lib")
@@ -60,7 +60,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run_flow(base: str, requests: int) -> Counter[tuple[str, str]]:
-    """Send requests of mixed outcome; count them by method and route."""
+    """Send requests with mixed results; count them by method and route."""
     sent: Counter[tuple[str, str]] = Counter()
     with httpx.Client(base_url=base, headers={"X-Tenant": "acme"}) as client:
         for number in range(requests):
@@ -79,7 +79,7 @@ def run_flow(base: str, requests: int) -> Counter[tuple[str, str]]:
 
 
 def test_what_was_requested_is_what_prometheus_stores(project: Path, tmp_path: Path) -> None:
-    """200 requests through the dev server are 200 in Prometheus, by method and route; the guide's queries answer."""
+    """200 requests through the dev server are 200 in Prometheus, by method and route; the guide's queries work."""
     with dev_server(project) as server:
         config = f"""
             - job_name: 'kairo-cms-production'
@@ -92,7 +92,7 @@ def test_what_was_requested_is_what_prometheus_stores(project: Path, tmp_path: P
               scrape_timeout: 10s
         """
         with prometheus_server(tmp_path, config) as prometheus:
-            # `rate` needs to see the counters before they grow.
+            # `rate` needs a sample of the counters before they grow.
             sent = run_flow(server.url, 5)
             prometheus.wait_for(lambda: prometheus.value("sum(http_requests_total)") == 5)
             sent += run_flow(server.url, 195)
@@ -124,7 +124,7 @@ AWKWARD = [
 
 
 def test_no_label_value_spoils_the_page(tmp_path: Path) -> None:
-    """Quotes, backslashes, newlines, emoji, NUL and invalid UTF-8: all three judges accept the page."""
+    """With quotes, backslashes, newlines, emoji, NUL and invalid UTF-8, all three parsers accept the page."""
     instance = memory_instance()
     names = Schema("names", "counter", ("name",), help="Awkward names.")
     for value in AWKWARD:
@@ -143,7 +143,7 @@ def test_no_label_value_spoils_the_page(tmp_path: Path) -> None:
 
 
 def _scraped_by_prometheus(folder: Path, page: bytes, content_type: str, series: int) -> None:
-    """Serve the page once and see that Prometheus takes all of it."""
+    """Serve the page, and check that Prometheus accepts all of it."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,1 +1,1 @@
-"""Redis as hosts offer it: behind logins, TLS and sentinels."""
+"""Redis as hosts offer it: with logins, TLS and sentinels."""

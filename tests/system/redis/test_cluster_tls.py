@@ -1,4 +1,4 @@
-"""A Redis Cluster behind TLS and a login: the nodes that a client is sent on to are held to what the first one is."""
+"""A Redis Cluster with TLS and a login: further nodes are checked as strictly as the first one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALF, ALL = 8_192, 16_384
 
 @contextmanager
 def two_masters(*names: str) -> Iterator[list[TlsFront]]:
-    """Run a cluster of two, which only know each other by TLS servers; the second one's certificate is for `names`."""
+    """Run a cluster of two nodes that are reached through TLS servers; the second one's certificate is for `names`."""
     with ExitStack() as stack:
         cluster = RedisCluster()
         fronts = []
@@ -45,16 +45,16 @@ def _is_known(slots: Any, fronts: list[TlsFront]) -> bool:
     return {nodes[0][1] for _, _, *nodes in slots} == {urlsplit(front.url).port for front in fronts}
 
 
-def elsewhere() -> str:
-    """Give a namespace whose first shard is on the second node."""
+def namespace_on_the_second() -> str:
+    """Return a namespace whose first shard is on the second node."""
     return next(name for name in map(str, range(100)) if slot_of(name) >= HALF)
 
 
 async def test_trust_and_login_are_for_all_nodes(start: Start) -> None:
-    """The second node is reached over TLS, its certificate is checked against its own host, and it gets the login."""
+    """The second node is reached with TLS, its certificate is checked for its own host, and it gets the login."""
     with two_masters() as (one, two):
         url = one.url.replace("//", "//kairo:hush@")
-        instance = start(url, redis_tls_ca=one.authority + two.authority, namespace=elsewhere())
+        instance = start(url, redis_tls_ca=one.authority + two.authority, namespace=namespace_on_the_second())
         for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
             instance.add('queue="a"')
             await flush()
@@ -63,10 +63,10 @@ async def test_trust_and_login_are_for_all_nodes(start: Start) -> None:
 
 
 async def test_an_impostor_among_the_nodes_gets_nothing(start: Start) -> None:
-    """A node whose certificate is for another name is not told the login, and the error says why."""
+    """A node with a certificate for another name does not get the login, and the error says why."""
     with two_masters("redis.example.org") as (one, two):
         url = one.url.replace("//", "//kairo:hush@")
-        instance = start(url, redis_tls_ca=one.authority + two.authority, namespace=elsewhere())
+        instance = start(url, redis_tls_ca=one.authority + two.authority, namespace=namespace_on_the_second())
         for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
             instance.add('queue="a"')
             with pytest.raises(StoreError, match=r"not trusted .*IP address mismatch"):

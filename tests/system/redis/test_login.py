@@ -1,4 +1,4 @@
-"""Who may write and read: logins, databases and permissions of Redis."""
+"""Logins, databases and permissions of Redis."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.proxy import Proxy
 
 @pytest.fixture
 def login(redis_client: redis.Redis) -> Iterator[str]:
-    """Give the user and password of an account that exists during the test."""
+    """Return user and password of an account that exists during the test."""
     redis_client.acl_setuser("kairo", enabled=True, passwords=["+hush"], keys=["kairo:*"], categories=["+@all"])
     yield "kairo:hush@"
     redis_client.acl_deluser("kairo")
 
 
 async def test_a_login_costs_one_round_trip_per_connection(start: Start, proxy: Proxy, login: str) -> None:
-    """Password and database number travel together, for the event loop and for a thread."""
+    """Password and database are sent together, from the event loop and from a thread."""
     address = proxy.url.replace("//", f"//{login}").replace("/0", "/3")
     instance = start(address)
     for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
@@ -30,7 +30,7 @@ async def test_a_login_costs_one_round_trip_per_connection(start: Start, proxy: 
             instance.add('queue="a"')
             proxy.reset_counts()
             await flush()
-            # The script may be unknown: that is once per Redis, not per connection.
+            # The script may be unknown once per Redis, and not once per connection.
             assert proxy.connections == connections
             assert proxy.round_trips <= round_trips + (connections and flush == instance.flusher.aflush)
     assert await jobs_total(instance) == 4
@@ -43,7 +43,7 @@ REFUSED_LOGINS = [("hush", "whisper", "invalid username-password"), ("/0", "/99"
 async def test_a_refused_login_is_an_error_and_nothing_is_written(
     start: Start, redis_url: str, redis_client: redis.Redis, login: str, refused: tuple[str, str, str]
 ) -> None:
-    """A wrong password or database says so, tells no password, and does not write somewhere else instead."""
+    """A wrong password or database is an error without the password, and nothing is written to another database."""
     right, wrong, reason = refused
     instance = start(redis_url.replace("//", f"//{login}").replace(right, wrong))
     for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
@@ -58,7 +58,7 @@ async def test_a_refused_login_is_an_error_and_nothing_is_written(
 async def test_a_scrape_without_permission_fails_instead_of_being_empty(
     start: Start, redis_url: str, redis_client: redis.Redis, login: str
 ) -> None:
-    """A store that refuses to be read is a failed scrape, not a page without metrics."""
+    """A store that refuses reads is a failed scrape, and not a page without metrics."""
     instance = start(redis_url.replace("//", f"//{login}"))
     instance.add('queue="a"')
     await instance.flusher.aflush()

@@ -1,4 +1,4 @@
-"""Scrapes from a replica: METRICS_READ_URL, real replicas and real sentinels."""
+"""Scrapes from a replica: METRICS_READ_URL, with real replicas and real sentinels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import redis
 
 from lib.kairo_metrics.dev.private_redis import find_binary, free_port, private_redis
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
+from lib.kairo_metrics.store.connections.sentinel import Sentinels, find_server
+from lib.kairo_metrics.store.connections.topology import Topology
 from lib.kairo_metrics.store.replica import check_replica
-from lib.kairo_metrics.store.sentinel import Sentinels, find_server
-from lib.kairo_metrics.store.topology import Topology
 from tests.support.doctor_run import Doctor, healthy
 from tests.support.instance import JOBS, Start, jobs_total, scrape_once, settings
 from tests.support.redis_cluster import wait_until
@@ -36,31 +36,31 @@ def replica_of(port: int) -> Iterator[str]:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[str, str, ExitStack]]:
-    """Give the addresses of a master and of its replica, and what ends the master when it is closed."""
+    """Return the addresses of a master and of its replica, and what ends the master when it is closed."""
     port = free_port()
     with ExitStack() as stack:
         master = stack.enter_context(private_redis(port, *AT_ONCE))
         with replica_of(port) as replica:
-            wait_until(lambda: told(replica).get("master_link_status") == "up")
+            wait_until(lambda: replication_info(replica).get("master_link_status") == "up")
             yield master, replica, stack
 
 
-def told(url: str) -> dict[str, Any]:
-    """Ask a server for its place in the replication."""
+def replication_info(url: str) -> dict[str, Any]:
+    """Return the server's replication info."""
     with redis.Redis.from_url(url) as client:
         answer: dict[str, Any] = client.info("replication")
         return answer
 
 
 def caught_up(master: str, replica: str) -> bool:
-    """Tell whether the replica has everything."""
-    return bool(told(master)["master_repl_offset"] == told(replica)["slave_repl_offset"])
+    """Tell whether the replica has all data of its master."""
+    return bool(replication_info(master)["master_repl_offset"] == replication_info(replica)["slave_repl_offset"])
 
 
 async def test_pages_come_from_the_replica_and_batches_go_to_the_master(
     pair: tuple[str, str, ExitStack], start: Start
 ) -> None:
-    """A scrape costs the master nothing but what it tidies, and the replica is never written to."""
+    """A scrape sends the master only the commands that tidy, and the replica gets no writes."""
     master, replica, _ = pair
     instance = start(master, read_url=replica, series_ttl_s=60)
     instance.add('queue="a"', 3)
@@ -84,7 +84,7 @@ async def test_pages_come_from_the_replica_and_batches_go_to_the_master(
 
 
 async def test_a_replica_that_lost_its_master_is_no_page(pair: tuple[str, str, ExitStack], start: Start) -> None:
-    """Its numbers stand still and would look fresh: a failed scrape says what is wrong, until it follows one again."""
+    """Its numbers would look fresh and do not change: the scrape fails with the reason until it has a master again."""
     master, replica, stack = pair
     instance = start(master, read_url=replica)
     instance.add('queue="a"')
@@ -92,7 +92,7 @@ async def test_a_replica_that_lost_its_master_is_no_page(pair: tuple[str, str, E
     wait_until(lambda: caught_up(master, replica))
     assert await jobs_total(instance) == 1
     stack.close()
-    wait_until(lambda: told(replica)["master_link_status"] == "down")
+    wait_until(lambda: replication_info(replica)["master_link_status"] == "down")
     with pytest.raises(StoreUnavailable, match="has lost its master"):
         await jobs_total(instance)
     with redis.Redis.from_url(replica) as client:
@@ -114,31 +114,31 @@ SYNCING = b"role:slave\r\nmaster_link_status:down\r\nmaster_sync_in_progress:1\r
     ],
 )
 def test_what_is_not_served(reply: Any, reason: str) -> None:
-    """A replica that still copies, is cut off, or keeps it to itself."""
+    """A replica that still copies, is disconnected, or does not say so, is not served."""
     with pytest.raises(StoreUnavailable, match=reason):
         check_replica(reply)
 
 
 def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url: str, doctor: Doctor) -> None:
-    """It says whether the two addresses belong together, and what is wrong where pages would be 503."""
+    """It reports whether the two addresses belong together, and why a page would be 503."""
     master, replica, stack = pair
     assert doctor(**healthy(master, METRICS_READ_URL=replica)).mark("replica") == "ok"
-    assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).said("replica")
+    assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).text("replica")
     stranger = doctor(**healthy(redis_url, METRICS_READ_URL=replica))
-    assert "follows another server" in stranger.said("replica")
+    assert "follows another server" in stranger.text("replica")
     stack.close()
-    wait_until(lambda: told(replica)["master_link_status"] == "down")
-    assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).said("replica")
-    nobody = f"redis://127.0.0.1:{free_port()}"
-    assert doctor(**healthy(redis_url, METRICS_READ_URL=nobody)).failed == {"replica", "families"}
+    wait_until(lambda: replication_info(replica)["master_link_status"] == "down")
+    assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).text("replica")
+    closed = f"redis://127.0.0.1:{free_port()}"
+    assert doctor(**healthy(redis_url, METRICS_READ_URL=closed)).failed == {"replica", "families"}
     assert "replica" not in doctor(**healthy(redis_url)).checks
 
 
 @contextmanager
 def running_sentinel(replica: str, folder: Path, password: str = "") -> Iterator[int]:
-    """Give the port of a sentinel that watches the master of a replica under the name of `main`."""
+    """Return the port of a sentinel that watches the master of a replica under the name `main`."""
     port, config = free_port(), folder / "sentinel.conf"
-    master = told(replica)["master_port"]
+    master = replication_info(replica)["master_port"]
     config.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master} 1\n"
         "sentinel down-after-milliseconds main 400\nsentinel failover-timeout main 2000\n"
@@ -156,7 +156,7 @@ def running_sentinel(replica: str, folder: Path, password: str = "") -> Iterator
 
 @pytest.fixture
 def sentinel(pair: tuple[str, str, ExitStack], tmp_path: Path) -> Iterator[int]:
-    """Give the port of a sentinel that watches the pair."""
+    """Return the port of a sentinel that watches the pair."""
     with running_sentinel(pair[1], tmp_path) as port:
         yield port
 
@@ -164,7 +164,7 @@ def sentinel(pair: tuple[str, str, ExitStack], tmp_path: Path) -> Iterator[int]:
 async def test_sentinels_say_where_to_write_and_where_to_read(
     pair: tuple[str, str, ExitStack], sentinel: int, start: Start
 ) -> None:
-    """A master that dies is replaced: batches go to the new one, pages come from what there is, nothing is lost."""
+    """After a failover batches go to the new master, pages come from the servers that are left, and nothing is lost."""
     master, replica, stack = pair
     url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel}/main/3"
     instance = start(url, read_url=url)
@@ -178,9 +178,9 @@ async def test_sentinels_say_where_to_write_and_where_to_read(
         assert client.info("keyspace").keys() == {"db3"}
     stack.close()
     instance.add('queue="a"')
-    with suppress(StoreError):  # on a slow machine the successor may be there already
+    with suppress(StoreError):  # on a slow machine the new master may already be chosen
         await instance.flusher.aflush()
-    wait_until(lambda: told(replica)["role"] == "master")
+    wait_until(lambda: replication_info(replica)["role"] == "master")
     await instance.flush_at_last()
     assert await jobs_total(instance) == 3
 
@@ -188,7 +188,7 @@ async def test_sentinels_say_where_to_write_and_where_to_read(
 async def test_sentinels_may_want_a_login_of_their_own(
     pair: tuple[str, str, ExitStack], tmp_path: Path, start: Start, doctor: Doctor
 ) -> None:
-    """Theirs goes to the end of the address, and what they say without it tells no password."""
+    """The sentinels' login is at the end of the address; their error without it shows no password."""
     with running_sentinel(pair[1], tmp_path, "gu@rd") as port:
         url = f"redis+sentinel://127.0.0.1:{port}/main/3"
         instance = start(f"{url}?sentinel_password=gu%40rd")
@@ -203,11 +203,11 @@ async def test_sentinels_may_want_a_login_of_their_own(
                 await stranger.flusher.aflush()
             assert "whisper" not in str(caught.value)
         report = await asyncio.to_thread(lambda: doctor(**healthy(url)))
-        assert "?sentinel_username=...&sentinel_password=..." in report.said("redis")
+        assert "?sentinel_username=...&sentinel_password=..." in report.text("redis")
 
 
 def test_a_sentinel_does_not_get_the_login_of_redis() -> None:
-    """What stands before the hosts, and the database, are for Redis; how certificates are checked is for both."""
+    """The login before the hosts, and the database, are for Redis; the checks of certificates are for both."""
     url = "rediss+sentinel://kairo:hush@10.0.0.1,10.0.0.2/main/3?ssl_cert_reqs=none&db=3"
     own = "&sentinel_username=gu%3Ard&sentinel_password=low"
     for given, login in ((url, ""), (url + own, "gu%3Ard:low@")):
@@ -217,7 +217,7 @@ def test_a_sentinel_does_not_get_the_login_of_redis() -> None:
 
 
 def test_a_sentinel_that_hangs_is_asked_last() -> None:
-    """A flush whose time ran out waiting for one sentinel lets the next flush begin with another one."""
+    """After a flush that timed out on one sentinel, the next flush begins with another one."""
     one, two = ("10.0.0.1", 26379), ("10.0.0.2", 26379)
     sentinels = Sentinels([one, two], "main", reading=False)
     finding = find_server(sentinels)

@@ -1,4 +1,4 @@
-"""Redis behind TLS: whose certificate is trusted, and what is said of one that is not."""
+"""Redis with TLS: which certificates are trusted, and the errors for others."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.tls_front import TlsFront
 
 @pytest.fixture
 def front(redis_url: str) -> Iterator[TlsFront]:
-    """Give a TLS server in front of the Redis of this test; the system does not know its authority."""
+    """Return a TLS server before the Redis of this test, with an authority that the system does not know."""
     with TlsFront(redis_url) as front:
         yield front
 
 
 async def count_twice(instance: Instance) -> float:
-    """Count once from the event loop and once from a thread, and return what Redis has then."""
+    """Count once from the event loop and once from a thread, and return the count in Redis."""
     for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
         instance.add('queue="a"')
         await flush()
@@ -32,12 +32,12 @@ async def count_twice(instance: Instance) -> float:
 
 
 async def test_a_known_authority_is_trusted(start: Start, front: TlsFront) -> None:
-    """With the authority's certificate in the settings, flushes and scrapes go through TLS."""
+    """With the authority's certificate in the settings, flushes and scrapes use TLS."""
     assert await count_twice(start(front.url, redis_tls_ca=front.authority)) == 2
 
 
 async def test_an_unknown_certificate_is_refused(start: Start, front: TlsFront, redis_client: redis.Redis) -> None:
-    """Without it nothing is sent, and the error says which two variables help."""
+    """Without it nothing is sent, and the error names the two variables that help."""
     instance = start(front.url)
     instance.add('queue="a"')
     for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
@@ -47,7 +47,7 @@ async def test_an_unknown_certificate_is_refused(start: Start, front: TlsFront, 
 
 
 async def test_another_host_with_a_good_certificate_is_refused(start: Start, redis_url: str) -> None:
-    """A certificate of the known authority for another name does not help an impostor."""
+    """A certificate of the known authority for another name is refused."""
     with TlsFront(redis_url, "redis.example.org") as front:
         instance = start(front.url, redis_tls_ca=front.authority)
         instance.add('queue="a"')
@@ -56,7 +56,7 @@ async def test_another_host_with_a_good_certificate_is_refused(start: Start, red
 
 
 async def test_an_expired_certificate_is_refused(start: Start, redis_url: str) -> None:
-    """What is to be done about one that has ended is another thing than about an unknown authority."""
+    """The advice for an expired certificate differs from that for an unknown authority."""
     with TlsFront(redis_url, until=datetime.now(UTC) - timedelta(hours=1)) as front:
         instance = start(front.url, redis_tls_ca=front.authority)
         instance.add('queue="a"')
@@ -65,13 +65,13 @@ async def test_an_expired_certificate_is_refused(start: Start, redis_url: str) -
 
 
 async def test_a_check_that_is_switched_off_takes_any_certificate(start: Start, redis_url: str) -> None:
-    """Where the host presents a self-signed certificate for another name, the connection is encrypted all the same."""
+    """Without the check, a self-signed certificate for another name is accepted, and the connection is encrypted."""
     with TlsFront(redis_url, "redis.example.org") as front:
         assert await count_twice(start(front.url, redis_tls_verify=False)) == 2
 
 
 async def test_certificates_come_in_three_forms(start: Start, front: TlsFront, tmp_path: Path) -> None:
-    """The variable holds the certificate as text, as text on one line, or the path of a file."""
+    """The variable holds the certificate as text, as text on one line, or as the path of a file."""
     file = tmp_path / "ca.pem"
     file.write_text(front.authority)
     for number, value in enumerate((front.authority, front.authority.strip().replace("\n", "\\n"), str(file)), 1):
@@ -80,23 +80,23 @@ async def test_certificates_come_in_three_forms(start: Start, front: TlsFront, t
 
 
 def test_the_check_is_on_unless_it_is_switched_off() -> None:
-    """Nothing but a plain no switches it off."""
+    """Only a plain "no" turns the check off."""
     assert Settings.from_env({"METRICS_REDIS_TLS_VERIFY": ""}).redis_tls_verify
     assert not Settings.from_env({"METRICS_REDIS_TLS_VERIFY": "false"}).redis_tls_verify
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "expected"),
     [
         ({"METRICS_REDIS_TLS_CA": "/nowhere/ca.pem"}, r"METRICS_REDIS_TLS_CA .*'/nowhere/ca.pem'"),
         ({"METRICS_REDIS_TLS_CA": "-----BEGIN CERTIFICATE-----"}, "METRICS_REDIS_TLS_CA must hold"),
         ({"METRICS_REDIS_TLS_VERIFY": "perhaps"}, "METRICS_REDIS_TLS_VERIFY must be true or false"),
-        ({"METRICS_REDIS_TLS_VERIFY": "false"}, "METRICS_REDIS_TLS_CA is set, and METRICS_REDIS_TLS_VERIFY=false"),
+        ({"METRICS_REDIS_TLS_VERIFY": "false"}, "METRICS_REDIS_TLS_CA is set, but METRICS_REDIS_TLS_VERIFY=false"),
         ({"REDIS_URL": "redis://127.0.0.1"}, "METRICS_REDIS_TLS_CA is set, but .*rediss://"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(front: TlsFront, changed: dict[str, str], said: str) -> None:
-    """A missing file, a broken certificate and two settings that contradict each other are named."""
+def test_what_cannot_be_meant_is_refused(front: TlsFront, changed: dict[str, str], expected: str) -> None:
+    """A missing file, a malformed certificate and contradicting settings are errors."""
     variables = {"REDIS_URL": front.url, "METRICS_REDIS_TLS_CA": front.authority, **changed}
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=expected):
         Settings.from_env(variables)

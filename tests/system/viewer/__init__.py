@@ -1,1 +1,1 @@
-"""The scripts of the dashboard's page: their style, and the libraries that lie beside them."""
+"""The scripts of the dashboard's page: their style, and the libraries beside them."""

@@ -1,4 +1,4 @@
-"""What `grafana/viewer` is made of: scripts that a linter accepts, and unchanged releases of libraries."""
+"""The parts of `grafana/viewer`: scripts that a linter accepts, and unchanged releases of libraries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _tools() -> None:
 
 
 def test_a_linter_accepts_every_script() -> None:
-    """Each script of the page parses, uses what it declares, and keeps to one style."""
+    """Each script of the page parses, uses every name that it declares, and has one style."""
     eslint, config = MODULES / ".bin" / "eslint", HERE / "eslint.config.js"
     command = [str(eslint), "--max-warnings=0", "--config", str(config), "grafana/viewer"]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
@@ -41,7 +41,7 @@ def test_a_linter_accepts_every_script() -> None:
 
 
 def test_the_page_has_one_style() -> None:
-    """Scripts, styles and markup are laid out as the formatter does it."""
+    """Scripts, styles and markup are formatted."""
     prettier, config = MODULES / ".bin" / "prettier", HERE / "prettier.json"
     files = [str(file) for kind in ("js", "css", "html") for file in VIEWER.rglob(f"*.{kind}")]
     own = [file for file in files if "vendor" not in file]
@@ -52,12 +52,12 @@ def test_the_page_has_one_style() -> None:
 
 @pytest.mark.parametrize("name", VENDORED)
 def test_what_is_vendored_is_the_release(name: str) -> None:
-    """Each library is the file that npm has in the version that package.json names, with its licence."""
+    """Each library is the file in npm with the version in package.json, with its licence."""
     assert (VIEWER / "vendor" / name).read_bytes() == (MODULES / VENDORED[name]).read_bytes()
 
 
 def test_nothing_else_is_vendored() -> None:
-    """The folder holds these files alone, in the versions that its list names."""
+    """The folder has only these files, in the versions of its list."""
     assert {file.name for file in (VIEWER / "vendor").iterdir()} == {*VENDORED, "README.md"}
     wanted = json.loads((HERE / "package.json").read_text())["devDependencies"]
     listed = (VIEWER / "vendor" / "README.md").read_text()

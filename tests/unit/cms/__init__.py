@@ -1,1 +1,1 @@
-"""The content API, room by room as in lib/kairo_cms."""
+"""The content API, module by module."""

@@ -1,4 +1,4 @@
-"""The database of the content API: its first use, and what happens when it is busy or not there."""
+"""The database of the content API: its first use, and a database that is busy or unreachable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELLO = {"slug": "hello", "title": "Hello", "body": "World"}
 
 
 async def test_many_first_requests(database_url: str) -> None:
-    """The first requests of an instance may come together."""
+    """The first requests of an instance may arrive at the same time."""
     async with connected(database_url) as client:
         posts = [client.post("/api/content", json=HELLO | {"slug": f"by{n}"}, headers=ACME) for n in range(20)]
         assert {response.status_code for response in await asyncio.gather(*posts)} == {201}
@@ -26,7 +26,7 @@ async def test_many_first_requests(database_url: str) -> None:
 
 @pytest.mark.postgres
 async def test_no_right_to_create(postgres: PostgresServer) -> None:
-    """A database user without the right to create tables works with those that exist."""
+    """A database user without the right to create tables can use existing tables."""
     url = postgres.new_database()
     async with connected(url) as client:
         assert (await client.post("/api/content", json=HELLO, headers=ACME)).status_code == 201
@@ -37,7 +37,7 @@ async def test_no_right_to_create(postgres: PostgresServer) -> None:
         assert (await client.get("/api/content/hello", headers=ACME)).status_code == 200
 
 
-# Not there, or busy
+# Unreachable, or busy
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ async def test_no_right_to_create(postgres: PostgresServer) -> None:
     ],
 )
 async def test_unreachable(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A database that cannot be reached is our fault, not the client's: 503, and the log says why."""
+    """An unreachable database is a server error and not the client's: 503, and the log says why."""
     async with connected(url.format(password=PASSWORD), timeout_s=1.0) as client:
         assert "unreachable" in unavailable(await client.get("/api/content", headers=ACME))
     assert "Error" in caplog.text
@@ -59,7 +59,7 @@ async def test_unreachable(url: str, caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.postgres
 @pytest.mark.parametrize("change", [(PASSWORD, PASSWORD[::-1]), ("/cms", "/no_such_cms")], ids=["password", "database"])
 async def test_refused(postgres: PostgresServer, change: tuple[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    """A database that refuses the login is unavailable, and the password stays secret."""
+    """If the database refuses the login, the response is 503, and the password is not shown."""
     async with connected(postgres.new_database().replace(*change)) as client:
         unavailable(await client.get("/api/content", headers=ACME))
     assert PASSWORD not in caplog.text
@@ -67,7 +67,7 @@ async def test_refused(postgres: PostgresServer, change: tuple[str, str], caplog
 
 
 async def test_locked_sqlite(tmp_path: Path) -> None:
-    """While another process writes, reading works, writing is unavailable, and works again afterwards."""
+    """While another process writes, reads succeed and writes get 503; afterwards writes succeed."""
     file = tmp_path / "cms.sqlite3"
     async with connected(f"sqlite:///{file}", timeout_s=0.2) as client:
         client.headers.update(ACME)
@@ -82,7 +82,7 @@ async def test_locked_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 async def test_locked_postgres(postgres: PostgresServer) -> None:
-    """A row that another transaction holds is unavailable until it lets go; other requests go on."""
+    """A request for a row that another transaction has locked gets 503; other requests succeed."""
     url = postgres.new_database()
     other = Database(url)
     async with connected(url, timeout_s=0.5) as client:
@@ -98,7 +98,7 @@ async def test_locked_postgres(postgres: PostgresServer) -> None:
 
 @pytest.mark.postgres
 async def test_connection_lost(postgres: PostgresServer) -> None:
-    """A connection that died while the instance slept is replaced; no request notices."""
+    """A connection that was closed while the instance was frozen is replaced, and no request fails."""
     url = postgres.new_database()
     async with connected(url) as client:
         client.headers.update(ACME)
@@ -110,12 +110,12 @@ async def test_connection_lost(postgres: PostgresServer) -> None:
 
 @pytest.mark.postgres
 async def test_connections(postgres: PostgresServer) -> None:
-    """After a burst an instance keeps one connection, and none once it is shut down."""
+    """After a burst an instance keeps one connection, and after its shutdown none."""
     url = postgres.new_database()
     count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{url.rsplit('/', 1)[1]}'"
     async with connected(url) as client:
         await asyncio.gather(*(client.get("/api/content", headers=ACME) for _ in range(30)))
-        await asyncio.sleep(0.2)  # the server notes a farewell a little later
+        await asyncio.sleep(0.2)  # the server notices a closed connection a little later
         assert postgres.psql("postgres", count) == "1"
     await asyncio.sleep(0.2)
     assert postgres.psql("postgres", count) == "0"
@@ -123,7 +123,7 @@ async def test_connections(postgres: PostgresServer) -> None:
 
 @pytest.mark.postgres
 async def test_time_zone_of_the_server(postgres: PostgresServer) -> None:
-    """Dates are in UTC wherever the database server thinks it is."""
+    """Dates are in UTC, whatever the time zone of the database server."""
     url = postgres.new_database()
     name = url.rsplit("/", 1)[1]
     postgres.psql("postgres", f"ALTER DATABASE {name} SET timezone = 'Asia/Kolkata'")

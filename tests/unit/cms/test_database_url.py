@@ -1,4 +1,4 @@
-"""`DATABASE_URL`: what hosts hand out is understood, what is wrong is named, and TLS is as it says."""
+"""`DATABASE_URL`: the forms that hosts use work, errors name the fault, and TLS is as the URL says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = LEAVES_SOCKETS
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+pg8000"])
 def test_postgres_url(scheme: str) -> None:
-    """Every spelling of a Postgres URL that hosts hand out reaches the one driver."""
+    """Every form of a PostgreSQL URL is translated for the one driver."""
     target = DatabaseUrl.parse(f"{scheme}://me:p%40ss@db.example:6543/cms", 2.5)
     assert target.url.drivername == "postgresql+pg8000"
     assert (target.url.username, target.url.password, target.url.host) == ("me", "p@ss", "db.example")
@@ -29,7 +29,7 @@ def test_postgres_url(scheme: str) -> None:
 
 @pytest.mark.parametrize(("mode", "expected"), [("disable", False), ("prefer", None), ("require", True)])
 def test_sslmode(mode: str, expected: object) -> None:
-    """`sslmode` and `channel_binding`, which pg8000 does not know, are put into its words."""
+    """`sslmode` and `channel_binding`, which pg8000 does not know, are translated."""
     target = DatabaseUrl.parse(f"postgres://me@db.example/cms?sslmode={mode}&channel_binding=require", 5.0)
     assert target.connect_args["ssl_context"] is expected
     assert target.url.query == {}
@@ -37,7 +37,7 @@ def test_sslmode(mode: str, expected: object) -> None:
 
 @pytest.mark.parametrize(("mode", "checks_name"), [("verify-ca", False), ("verify-full", True)])
 def test_verifying_sslmode(mode: str, checks_name: bool) -> None:
-    """The verifying modes check the certificate, and only the full one the name in it."""
+    """The verifying modes check the certificate, and only "verify-full" checks the name in it."""
     context = DatabaseUrl.parse(f"postgres://me@db.example/cms?sslmode={mode}", 5.0).connect_args["ssl_context"]
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, checks_name)
 
@@ -58,7 +58,7 @@ def test_verifying_sslmode(mode: str, checks_name: bool) -> None:
     ],
 )
 async def test_wrong_url(url: str, word: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A wrong `DATABASE_URL` is named, with what to correct; the password shows nowhere: 503."""
+    """A malformed `DATABASE_URL` gets 503; the error says what to correct and never shows the password."""
     async with connected(url) as client:
         reason = unavailable(await client.get("/api/content", headers=ACME))
     assert "DATABASE_URL" in reason
@@ -68,7 +68,7 @@ async def test_wrong_url(url: str, word: str, caplog: pytest.LogCaptureFixture) 
 
 
 async def test_default_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a `DATABASE_URL` the entries lie in the temporary folder, the only one a function may write to."""
+    """Without `DATABASE_URL` the entries are in the temporary folder, the only one that a function can write to."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with connected("") as client:
@@ -77,7 +77,7 @@ async def test_default_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`DATABASE_URL` says where the entries lie, and an argument beats it."""
+    """`DATABASE_URL` names the database, and an argument takes precedence."""
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/environment.sqlite3\n")
     for argument, file in (("", "environment.sqlite3"), (f"sqlite:///{tmp_path}/argument.sqlite3", "argument.sqlite3")):
         assert not (tmp_path / file).exists()
@@ -89,7 +89,7 @@ async def test_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.postgres
 @pytest.mark.parametrize(("query", "encrypted"), [("", True), ("?sslmode=disable", False), ("?sslmode=require", True)])
 def test_encryption(postgres: PostgresServer, query: str, encrypted: bool) -> None:
-    """The connection is encrypted unless the URL says no."""
+    """The connection is encrypted unless the URL turns TLS off."""
     database = Database(postgres.new_database() + query)
     with database.transaction() as session:
         assert session.scalar(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")) is encrypted
@@ -115,7 +115,7 @@ def test_certificate(  # noqa: PLR0913, PLR0917 - one argument per column of the
     trusted: bool,
     accepted: bool,
 ) -> None:
-    """The verifying modes refuse a server whose certificate nobody vouches for, the full one also a wrong name."""
+    """The verifying modes refuse a certificate of an unknown authority; "verify-full" also refuses a wrong name."""
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(postgres.certificate))
     url = postgres.new_database().replace("127.0.0.1", host)

@@ -1,4 +1,4 @@
-"""The content API over a real SQLite file and a real PostgreSQL."""
+"""The content API with a real SQLite file and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def create(client: httpx.AsyncClient, slug: str, **fields: str) -> dict[st
 
 
 async def test_create(client: httpx.AsyncClient) -> None:
-    """A new entry is a draft, and the answer says where it is."""
+    """A new entry is a draft, and the response has its address."""
     response = await client.post("/api/content", json=HELLO)
     assert response.status_code == 201
     assert response.headers["Location"] == "/api/content/hello"
@@ -38,7 +38,7 @@ async def test_create(client: httpx.AsyncClient) -> None:
 
 
 async def test_replace(client: httpx.AsyncClient) -> None:
-    """PUT gives an entry another title and body, and a later `updated_at`."""
+    """PUT replaces title and body, and sets a later `updated_at`."""
     created = await create(client, "hello")
     response = await client.put("/api/content/hello", json={"slug": "hello", "title": "Bye", "body": ""})
     assert response.status_code == 200
@@ -49,7 +49,7 @@ async def test_replace(client: httpx.AsyncClient) -> None:
 
 
 async def test_delete(client: httpx.AsyncClient) -> None:
-    """A deleted entry is gone, and its slug is free again."""
+    """A deleted entry does not exist, and its slug can be used again."""
     await create(client, "hello")
     response = await client.delete("/api/content/hello")
     assert (response.status_code, response.content) == (204, b"")
@@ -58,7 +58,7 @@ async def test_delete(client: httpx.AsyncClient) -> None:
 
 
 async def test_publish(client: httpx.AsyncClient) -> None:
-    """Publishing twice is publishing once: the date stays, also when the entry changes."""
+    """Publishing again changes nothing: the date stays, also if the entry is replaced."""
     await create(client, "hello")
     first = await client.post("/api/content/hello/publish")
     again = await client.post("/api/content/hello/publish")
@@ -70,7 +70,7 @@ async def test_publish(client: httpx.AsyncClient) -> None:
 
 
 async def test_publishing_is_counted(client: httpx.AsyncClient) -> None:
-    """The business metric tells first publications from repeated ones, and knows no tenant and no slug."""
+    """The business metric separates first from repeated publications, and has no label for tenant or slug."""
 
     def counted(kind: str) -> float:
         return REGISTRY.get_sample_value("content_published_total", {"kind": kind}) or 0.0
@@ -82,13 +82,13 @@ async def test_publishing_is_counted(client: httpx.AsyncClient) -> None:
 
 
 async def test_empty_list(client: httpx.AsyncClient) -> None:
-    """A tenant without entries gets an empty list, not an error."""
+    """A tenant without entries gets an empty list and no error."""
     response = await client.get("/api/content")
     assert (response.status_code, response.json()) == (200, {"entries": [], "next": None})
 
 
 async def test_paging(client: httpx.AsyncClient) -> None:
-    """Following `next` shows every entry once, ordered by the bytes of the slug."""
+    """Following `next` returns every entry once, sorted by the bytes of the slug."""
     slugs = ["b", "a-b", "a", "a.b", "a0", "ab", "a_b"]
     for slug in slugs:
         await create(client, slug)
@@ -102,7 +102,7 @@ async def test_paging(client: httpx.AsyncClient) -> None:
 
 
 async def test_full_last_page(client: httpx.AsyncClient) -> None:
-    """A page that ends with the last entry names no next page."""
+    """A page that ends with the last entry has no next page."""
     await create(client, "a")
     await create(client, "b")
     page = (await client.get("/api/content?limit=2")).json()
@@ -110,7 +110,7 @@ async def test_full_last_page(client: httpx.AsyncClient) -> None:
 
 
 async def test_long_entries_make_short_pages(client: httpx.AsyncClient) -> None:
-    """A page of long entries ends early, because platforms refuse an answer of several megabytes."""
+    """A page of long entries has fewer, because platforms refuse responses of several megabytes."""
     for number in range(7):
         await create(client, f"long{number}", body="\x01" * 100_000)
     response = await client.get("/api/content")
@@ -121,7 +121,7 @@ async def test_long_entries_make_short_pages(client: httpx.AsyncClient) -> None:
 
 
 async def test_tenants_are_apart(client: httpx.AsyncClient) -> None:
-    """No call of one tenant shows, changes or removes what another wrote, and both may use one slug."""
+    """No call of one tenant shows, changes or deletes an entry of another, and both may use the same slug."""
     mine = await create(client, "plan", body="acme's")
     for method, path, json in (
         ("GET", "/api/content/plan", None),
@@ -140,7 +140,7 @@ async def test_tenants_are_apart(client: httpx.AsyncClient) -> None:
 
 
 async def test_same_slug_race(client: httpx.AsyncClient) -> None:
-    """Of many who create one slug at once, one succeeds and the others learn that it is taken."""
+    """If many requests create one slug at once, one succeeds and the others get 409."""
     posts = [client.post("/api/content", json=HELLO | {"body": str(number)}) for number in range(20)]
     responses = await asyncio.gather(*posts)
     assert sorted(response.status_code for response in responses) == [201] + [409] * 19
@@ -152,7 +152,7 @@ async def test_same_slug_race(client: httpx.AsyncClient) -> None:
     "text", ["naïve café", "日本語", "🏳️‍🌈", "'; DROP TABLE entry; --", '"\\\n\t%s :x $1', "\u202e\x01"]
 )
 async def test_texts_come_back_unchanged(client: httpx.AsyncClient, text: str) -> None:
-    """Titles and bodies hold any text, also what looks like SQL or like a placeholder."""
+    """Titles and bodies may hold any text, even text that looks like SQL or a placeholder."""
     await create(client, "text", title=text, body=text)
     document = (await client.get("/api/content/text")).json()
     assert (document["title"], document["body"]) == (text, text)
@@ -160,7 +160,7 @@ async def test_texts_come_back_unchanged(client: httpx.AsyncClient, text: str) -
 
 @pytest.mark.parametrize("slug", ["x' OR '1'='1", "x'; DROP TABLE entry; --", "x%00", "%", "../hello", "x\u2028"])
 async def test_hostile_slugs(client: httpx.AsyncClient, slug: str) -> None:
-    """A slug made to break out of a statement finds nothing, creates nothing and harms nothing."""
+    """A slug with SQL in it finds nothing, creates nothing and damages nothing."""
     await create(client, "hello")
     path = "/api/content/" + "".join(f"%{byte:02X}" for byte in slug.encode())
     assert (await client.get(path)).status_code == 404
@@ -170,7 +170,7 @@ async def test_hostile_slugs(client: httpx.AsyncClient, slug: str) -> None:
 
 
 async def test_trailing_slash(client: httpx.AsyncClient) -> None:
-    """A slash at the end of a path changes nothing, and costs no redirect."""
+    """A slash at the end of a path changes nothing, and causes no redirect."""
     assert (await client.post("/api/content/", json=HELLO)).status_code == 201
     assert (await client.get("/api/content/")).json() == (await client.get("/api/content")).json()
     assert (await client.get("/api/content/hello/")).status_code == 200
@@ -179,7 +179,7 @@ async def test_trailing_slash(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", ["/api/content", "/api/content/hello"])
 async def test_head(client: httpx.AsyncClient, path: str) -> None:
-    """HEAD answers with the headers of GET."""
+    """HEAD returns the headers of GET."""
     await create(client, "hello")
     head, get = await client.head(path), await client.get(path)
     assert (head.status_code, head.headers) == (200, get.headers)

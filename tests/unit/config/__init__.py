@@ -1,1 +1,1 @@
-"""What the environment may say."""
+"""Settings from the environment."""

@@ -1,4 +1,4 @@
-"""What the environment may say, and what is said back when it is wrong."""
+"""Settings from the environment, and the errors for malformed variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lib.kairo_metrics import Settings, SettingsError
 
 
 def test_an_empty_environment_is_off_and_safe() -> None:
-    """Without a variable set nothing is recorded, and nobody gets in."""
+    """Without any variable nothing is recorded, and no token is accepted."""
     settings = Settings.from_env({})
     assert settings == Settings()
     assert not settings.enabled
@@ -57,7 +57,7 @@ def test_every_variable_is_read() -> None:
     ],
 )
 def test_the_marketplace_names_of_the_redis_url_work(variables: dict[str, str], url: str) -> None:
-    """Whatever name the host gives the address, it is found."""
+    """The address is found under each name that hosts use."""
     assert Settings.from_env(variables).redis_url == url
 
 
@@ -97,8 +97,8 @@ def test_deployments_are_kept_apart(variable: str, namespace: str) -> None:
         ("METRICS_SCRAPE_TIMEOUT_MS", "٣"),
     ],
 )
-def test_a_bad_value_names_its_variable_and_tells_no_secret(variable: str, value: str) -> None:
-    """A typo stops the deployment with a sentence that says where it is, without repeating a password."""
+def test_a_bad_value_names_its_variable_and_shows_no_secret(variable: str, value: str) -> None:
+    """A malformed variable stops the deployment with an error that names it and does not show a password."""
     with pytest.raises(SettingsError, match=variable) as caught:
         Settings.from_env({variable: value})
     assert caught.value.variable == variable
@@ -126,7 +126,7 @@ def test_secrets_are_not_in_the_repr() -> None:
     ],
 )
 def test_the_usual_addresses_work(url: str) -> None:
-    """Login, database, TLS options and sockets are taken as they come."""
+    """Login, database, TLS options and sockets are accepted."""
     assert Settings(redis_url=url).redis_url == url
 
 
@@ -142,7 +142,7 @@ def test_the_usual_addresses_work(url: str) -> None:
         {"redis_url": "http://host"},
     ],
 )
-def test_what_is_said_in_code_is_checked_as_well(wrong: dict[str, Any]) -> None:
-    """An explicit argument that can't work is refused like a variable; an empty token never opens the door."""
+def test_settings_from_code_are_checked_as_well(wrong: dict[str, Any]) -> None:
+    """An invalid argument is refused like a variable; an empty token is never accepted."""
     with pytest.raises(SettingsError):
         Settings(**wrong)

@@ -1,4 +1,4 @@
-"""What an instance remembers of its batches: numbering, leases, gaps."""
+"""How an outbox numbers batches, renews its id, and closes gaps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.instance import JOBS, WAIT
 
 
 class Clock:
-    """Both clocks of an instance, moved by hand."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
@@ -27,7 +27,7 @@ class Clock:
 
 
 class Desk:
-    """An outbox with its recorder and its clock."""
+    """An outbox with its recorder and its clock; the monotonic clock stands still, as in a frozen instance."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -39,7 +39,7 @@ class Desk:
             self.recorder.add(PendingSeries(JOBS, 'queue="a"'), 1, amount, weight=amount)
 
     def next(self) -> Batch:
-        """Record one increment and return what is to be sent."""
+        """Record one increment, and return the batch to send."""
         self.add()
         batch = self.outbox.next()
         assert batch is not None
@@ -52,8 +52,8 @@ class Desk:
         return batch
 
 
-def told(desk: Desk) -> dict[str, float]:
-    """Give what the next batch will tell of losses and outcomes."""
+def counted(desk: Desk) -> dict[str, float]:
+    """Return the losses and outcomes that the next batch has counted."""
     return {
         text: float(amounts.split()[1])
         for family in desk.recorder.seal(1).families
@@ -62,10 +62,10 @@ def told(desk: Desk) -> dict[str, float]:
     }
 
 
-def told_next(desk: Desk) -> dict[str, float]:
-    """Give what is told after the outbox has looked at its clock."""
+def counted_later(desk: Desk) -> dict[str, float]:
+    """Return the same after the outbox has looked at its clock."""
     desk.outbox._replace_expired_writer()
-    return told(desk)
+    return counted(desk)
 
 
 @pytest.fixture
@@ -74,15 +74,15 @@ def desk() -> Desk:
 
 
 def test_batches_are_numbered_without_gaps_and_announce_once(desk: Desk) -> None:
-    """A family's metadata travels with its first batch only."""
+    """Batches have the numbers 1, 2, 3, and a family's metadata is in its first batch only."""
     first, second = desk.deliver(), desk.deliver()
     assert [first.seq, second.seq] == [1, 2]
     assert {family.schema for family in first.families if family.metadata} == {BATCHES, JOBS, OVERFLOWED}
     assert [family.metadata for family in second.families] == ["", ""]
 
 
-def test_an_unsettled_batch_is_handed_out_again_before_a_new_one(desk: Desk) -> None:
-    """What has no verdict yet goes first, unchanged, however much is recorded meanwhile."""
+def test_an_unsettled_batch_is_sent_again_before_a_new_one(desk: Desk) -> None:
+    """A batch without a verdict is sent again unchanged, whatever was recorded meanwhile."""
     batch = desk.next()
     desk.add()
     assert desk.outbox.next() == batch
@@ -93,7 +93,7 @@ def test_an_unsettled_batch_is_handed_out_again_before_a_new_one(desk: Desk) -> 
 
 
 def test_an_unannounced_family_is_announced_under_the_same_number(desk: Desk) -> None:
-    """A store that has lost its index gets the metadata again."""
+    """A store that has lost its index gets the metadata with the same batch number."""
     desk.deliver()
     batch = desk.next()
     desk.outbox.settle(batch, Unannounced((0,)))
@@ -103,8 +103,8 @@ def test_an_unannounced_family_is_announced_under_the_same_number(desk: Desk) ->
     assert again.families[0].metadata == JOBS.metadata()
 
 
-def test_a_refused_family_is_counted_as_lost_and_the_batch_goes_on(desk: Desk) -> None:
-    """Only the family whose key is foreign loses, and the page will say how much."""
+def test_a_refused_family_is_counted_as_lost_and_the_rest_is_sent(desk: Desk) -> None:
+    """Only the family whose key holds something else is lost, and its loss is counted."""
     with desk.recorder.lock:
         desk.recorder.add(PendingSeries(WAIT, 'queue="a"'), 1, 0.5, weight=3.0)
     batch = desk.next()
@@ -113,11 +113,11 @@ def test_a_refused_family_is_counted_as_lost_and_the_batch_goes_on(desk: Desk) -
     assert rest is not None
     assert JOBS in {family.schema for family in rest.families}
     assert WAIT not in {family.schema for family in rest.families}
-    assert told(desk) == {'family="wait_seconds"': 3.0}
+    assert counted(desk) == {'family="wait_seconds"': 3.0}
 
 
 def test_acknowledged_batches_are_sent_again_from_the_gap_on(desk: Desk) -> None:
-    """A store that went back to a snapshot gets, in order, what it has lost."""
+    """A store that went back to a snapshot gets the batches that it has lost, in order."""
     sent = [desk.deliver() for _ in range(5)]
     batch = desk.next()
     desk.outbox.settle(batch, Gap(4))
@@ -131,8 +131,8 @@ def test_acknowledged_batches_are_sent_again_from_the_gap_on(desk: Desk) -> None
     assert [batch.replaces for batch in again] == [1, 1, 0]
 
 
-def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
-    """When older batches than those still held are missing, the rest goes under a new id, and the loss is counted."""
+def test_a_gap_before_the_kept_batches_makes_a_new_writer(desk: Desk) -> None:
+    """If the store has lost batches that are not kept any more, the rest gets a new id, and the loss is counted."""
     for _ in range(70):
         desk.deliver()
     writer = desk.outbox.writer
@@ -143,21 +143,21 @@ def test_what_can_not_be_replayed_makes_a_new_writer(desk: Desk) -> None:
     assert first.families[0].metadata
     assert first.replaces == 1 + 6
     assert desk.outbox.writer != writer
-    assert told(desk) == {'outcome="replayed"': 64, 'outcome="lost"': 6, 'family="jobs"': 6}
+    assert counted(desk) == {'outcome="replayed"': 64, 'outcome="lost"': 6, 'family="jobs"': 6}
 
 
 @pytest.mark.parametrize(
     ("state", "replayed"),
     [
-        (State("blue", 5), False),  # as it was: the record was evicted
-        (State("blue", 9), False),  # and others have gone on
+        (State("blue", 5), False),  # unchanged: the writer's record was evicted
+        (State("blue", 9), False),  # the same, and others have written
         (State("blue", 4), True),  # a snapshot from before our last batch
-        (State("green", 9), True),  # emptied, and others have begun
+        (State("green", 9), True),  # emptied, and others have written
         (State(), True),  # emptied
     ],
 )
-def test_a_missing_record_is_told_from_a_lost_state(desk: Desk, state: State, replayed: bool) -> None:
-    """Batches are sent again when the state went back or away, and only then."""
+def test_an_evicted_record_is_not_taken_for_a_lost_state(desk: Desk, state: State, replayed: bool) -> None:
+    """Batches are sent again only if the state went back or is gone."""
     sent = []
     for batches in (3, 4, 5):
         sent.append(desk.next())
@@ -171,8 +171,8 @@ def test_a_missing_record_is_told_from_a_lost_state(desk: Desk, state: State, re
     assert bool(first.replaces) is replayed
 
 
-def test_a_verdict_on_a_batch_that_is_settled_is_no_news(desk: Desk) -> None:
-    """A flush that was given up and comes back late changes nothing."""
+def test_a_verdict_on_a_settled_batch_changes_nothing(desk: Desk) -> None:
+    """A late verdict, of a flush that was given up, does not settle the next batch."""
     batch = desk.deliver()
     following = desk.next()
     desk.outbox.settle(batch, Applied())
@@ -180,12 +180,12 @@ def test_a_verdict_on_a_batch_that_is_settled_is_no_news(desk: Desk) -> None:
 
 
 def test_a_loaded_instance_has_no_identity_before_its_first_batch() -> None:
-    """A snapshot of an instance that is started many times makes as many writers."""
+    """Instances that a platform starts from one snapshot are different writers."""
     assert Desk().outbox._writer is None
 
 
 def test_a_writer_silent_for_half_its_lease_takes_a_new_id(desk: Desk) -> None:
-    """A frozen instance does not speak under a number that the store may have forgotten."""
+    """A frozen instance does not send under an id whose record the store may have dropped."""
     desk.deliver()
     writer = desk.outbox.writer
     desk.clock.now_s += WRITER_LEASE_S / 2
@@ -195,7 +195,7 @@ def test_a_writer_silent_for_half_its_lease_takes_a_new_id(desk: Desk) -> None:
 
 
 def test_after_the_lease_an_unsent_batch_is_kept_and_a_doubtful_one_is_lost(desk: Desk) -> None:
-    """What certainly never left is sent under the new id; what may have been applied is not sent twice."""
+    """A batch that was never sent goes under the new id; one that may have been applied is not sent twice."""
     batch = desk.next()
     desk.clock.now_s += WRITER_LEASE_S
     kept = desk.outbox.next()
@@ -211,31 +211,31 @@ def test_after_the_lease_an_unsent_batch_is_kept_and_a_doubtful_one_is_lost(desk
     }
 
 
-def test_what_told_of_losses_is_told_again_when_it_is_lost_itself(desk: Desk) -> None:
-    """Batches lost one after the other, each with the news of those before: in the end the page has heard of all."""
+def test_a_lost_count_of_losses_is_counted_again(desk: Desk) -> None:
+    """If the batch that counts a loss is lost itself, the next one counts both."""
     for _ in range(3):
         desk.outbox.mark_sent(desk.next())
         desk.clock.now_s += WRITER_LEASE_S
-    telling = desk.outbox.next()
-    assert telling is not None
-    desk.outbox.mark_sent(telling)
+    last = desk.outbox.next()
+    assert last is not None
+    desk.outbox.mark_sent(last)
     desk.clock.now_s += WRITER_LEASE_S
     desk.outbox._replace_expired_writer()
-    assert told(desk)['family="jobs"'] == 3.0
+    assert counted(desk)['family="jobs"'] == 3.0
 
 
-def test_losses_among_what_is_kept_no_longer_are_told_again_too(desk: Desk) -> None:
-    """A store that went back before the batch that told of a loss is told of it again."""
+def test_a_lost_count_of_losses_in_a_batch_not_kept_is_counted_again(desk: Desk) -> None:
+    """A store that went back to before the batch that counted a loss gets the count again."""
     desk.outbox.mark_sent(desk.next())
     desk.clock.now_s += WRITER_LEASE_S
-    for _ in range(70):  # the first of them tells of a loss
+    for _ in range(70):  # the first of them counts the loss
         desk.deliver()
     desk.outbox.settle(desk.next(), Gap(1))
-    assert told(desk)['family="jobs"'] == 1.0 + 6.0
+    assert counted(desk)['family="jobs"'] == 1.0 + 6.0
 
 
-def test_a_gap_told_before_a_long_sleep_is_closed_under_a_new_id(desk: Desk) -> None:
-    """An instance frozen while it waited for the answer sends again what was missing, and not by the old numbers."""
+def test_a_gap_found_before_a_long_freeze_is_closed_under_a_new_id(desk: Desk) -> None:
+    """An instance that was frozen while it waited for the verdict sends the missing batches under a new id."""
     sent = [desk.deliver() for _ in range(3)]
     writer, batch = desk.outbox.writer, desk.next()
     desk.clock.now_s += WRITER_LEASE_S
@@ -245,11 +245,11 @@ def test_a_gap_told_before_a_long_sleep_is_closed_under_a_new_id(desk: Desk) -> 
     assert (following.seq, following.families[0].series) == (1, sent[1].families[0].series)
     assert following.replaces
     assert desk.outbox.writer != writer
-    assert told(desk) == {'outcome="replayed"': 2.0}
+    assert counted(desk) == {'outcome="replayed"': 2.0}
 
 
-def test_a_batch_that_came_too_early_is_doubtful_once_the_gap_is_closed(desk: Desk) -> None:
-    """The link may have sent it twice: then the copy that is under way is applied when those before it have been."""
+def test_a_batch_sent_too_early_is_doubtful_once_the_gap_is_closed(desk: Desk) -> None:
+    """The client may have sent it twice, and its copy can be applied once the batches before it are."""
     sent = [desk.deliver() for _ in range(3)]
     desk.outbox.settle(desk.next(), Gap(3))
     again = desk.outbox.next()
@@ -257,11 +257,15 @@ def test_a_batch_that_came_too_early_is_doubtful_once_the_gap_is_closed(desk: De
     assert again.families[0].series == sent[2].families[0].series
     desk.outbox.settle(again, Applied())
     desk.clock.now_s += WRITER_LEASE_S
-    assert told_next(desk) == {'family="jobs"': 1.0, 'outcome="lost"': 1.0, 'outcome="replayed"': 1.0}
+    assert counted_later(desk) == {
+        'family="jobs"': 1.0,
+        'outcome="lost"': 1.0,
+        'outcome="replayed"': 1.0,
+    }
 
 
-def test_a_batch_that_came_too_early_is_safe_while_one_before_it_is_here(desk: Desk) -> None:
-    """Nothing of it can have been applied, so a new writer sends both."""
+def test_a_batch_sent_too_early_is_safe_while_an_earlier_one_is_unsettled(desk: Desk) -> None:
+    """It can't have been applied, so a new writer sends both."""
     sent = [desk.deliver() for _ in range(3)]
     early = desk.next()
     desk.outbox.settle(early, Gap(3))
@@ -274,8 +278,8 @@ def test_a_batch_that_came_too_early_is_safe_while_one_before_it_is_here(desk: D
     assert LOST not in {family.schema for family in desk.recorder.seal(1).families}
 
 
-def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:
-    """A batch that was applied before a long sleep does not renew the writer: its record has gone meanwhile."""
+def test_a_verdict_is_as_old_as_its_request(desk: Desk) -> None:
+    """A batch that was applied before a long freeze does not renew the writer: its record may be gone."""
     writer, batch = desk.outbox.writer, desk.next()
     desk.clock.now_s += WRITER_LEASE_S
     desk.outbox.settle(batch, Applied())
@@ -283,8 +287,8 @@ def test_an_answer_is_as_old_as_its_question(desk: Desk) -> None:
     assert desk.outbox.writer != writer
 
 
-def test_a_forgotten_script_is_not_sent_after_a_long_sleep() -> None:
-    """An instance frozen between two commands of one flush gives it up: its record may have gone."""
+def test_an_unknown_script_is_not_sent_after_a_long_freeze() -> None:
+    """An instance that was frozen between two commands of one flush gives it up: its record may be gone."""
     clock = Clock()
     steps = call_script("apply.lua", (0,), clock)
     assert next(steps)[0] == "EVALSHA"
@@ -293,8 +297,8 @@ def test_a_forgotten_script_is_not_sent_after_a_long_sleep() -> None:
         steps.throw(UnknownScript("NOSCRIPT"))
 
 
-def test_a_batch_that_may_be_under_way_stays_in_doubt_when_the_script_is_unknown() -> None:
-    """Sent twice and answered once with NOSCRIPT, a batch may still arrive, though the script can't be sent along."""
+def test_a_batch_sent_twice_stays_doubtful_when_the_script_is_unknown() -> None:
+    """A batch that was sent twice and got one NOSCRIPT may still be applied, though its script can't be sent."""
     steps = call_script("apply.lua", (0,), Clock())
     next(steps)
     [unknown] = mark_sent_before([UnknownScript("NOSCRIPT")], sent=True)

@@ -1,1 +1,1 @@
-"""The dev server's parts."""
+"""The parts of the dev server."""

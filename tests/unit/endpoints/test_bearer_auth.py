@@ -46,7 +46,7 @@ def test_nothing_else_opens(headers: list[bytes]) -> None:
 
 
 def test_without_a_token_nobody_gets_in() -> None:
-    """No token configured is a closed door, also for an empty credential."""
+    """Without a configured token nothing is accepted, not even an empty credential."""
     auth = BearerAuth([])
     assert not auth.configured
     assert not auth.accepts([b"Bearer "])

@@ -18,6 +18,7 @@ from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, p
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
+from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
 from tests.support.recording import Recording
 from tests.support.write_receiver import Reply, WriteReceiver, decoded, write_receiver
 
@@ -50,7 +51,7 @@ async def call(app: Starlette, method: str = "GET", path: str = "/api/push", **h
 
 
 async def test_a_call_pushes_what_the_instances_have_counted(recording: Recording, receiver: WriteReceiver) -> None:
-    """One call of the cron brings every sample to the receiver, timed by the store's clock, and says how many."""
+    """One call of the cron job sends every sample with the time of the store's clock, and answers with their number."""
     registry = CollectorRegistry()
     counter = Counter("pushed_jobs_total", "Jobs.", ["queue"], registry=registry)
     install(registry)
@@ -67,7 +68,7 @@ async def test_a_call_pushes_what_the_instances_have_counted(recording: Recordin
 
 
 async def test_the_request_says_what_the_standard_asks_for(recording: Recording, receiver: WriteReceiver) -> None:
-    """Type, encoding and version stand in the headers; without a login there is none."""
+    """The headers have type, encoding and version; without a login they have no `Authorization`."""
     await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
     headers = receiver.received[0].headers
     assert headers["Content-Type"] == "application/x-protobuf"
@@ -136,7 +137,7 @@ async def test_a_receiver_that_stumbles_gets_the_same_bytes_again(recording: Rec
 
 
 async def test_a_refusal_is_passed_on_and_not_repeated(recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
-    """What the receiver says against it stands in the answer and in the log, and it is asked once only."""
+    """The receiver's reason is in the answer and in the log, and the body is sent only once."""
     with write_receiver(Reply(401, "invalid token\nmore")) as receiver, caplog.at_level(logging.ERROR):
         answer = await call(app_of(recording, push_settings(receiver.url, token="hidden-token")), **ALLOWED)
     assert (answer.status_code, len(receiver.received)) == (502, 1)
@@ -155,7 +156,7 @@ async def test_a_redirect_is_named_and_not_followed(recording: Recording, receiv
 
 
 async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(recording: Recording) -> None:
-    """The push ends with an answer that says who could not be reached."""
+    """The push ends in time, with an answer that names the host."""
     url = f"http://127.0.0.1:{free_port()}/api/v1/write"
     answer = await call(app_of(recording, push_settings(url, timeout_ms=1_200)), **ALLOWED)
     assert answer.status_code == 502
@@ -163,7 +164,7 @@ async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(recordi
 
 
 async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(recording: Recording) -> None:
-    """Each byte comes in time, and the answer does not: the push ends all the same, and says so."""
+    """Each byte arrives in time, but the whole answer does not: the push ends and says so."""
     with write_receiver(Reply(dripped=60)) as receiver:
         answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=1_000)), **ALLOWED)
     assert answer.status_code == 502
@@ -178,7 +179,7 @@ async def test_what_a_receiver_says_can_not_garble_the_log(recording: Recording)
 
 
 async def test_pushes_are_counted_by_their_outcome(recording: Recording, receiver: WriteReceiver) -> None:
-    """kairo_pushes_total tells the operator whether the pushes arrive."""
+    """kairo_pushes_total shows the operator whether the pushes arrive."""
     before = await recording.samples("kairo_pushes_total")
     await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
     with write_receiver(Reply(400, "out of order sample")) as refusing:
@@ -189,6 +190,47 @@ async def test_pushes_are_counted_by_their_outcome(recording: Recording, receive
         'kairo_pushes_total{outcome="done"}': 1,
         'kairo_pushes_total{outcome="refused"}': 1,
     }
+
+
+async def test_an_unexpected_error_is_counted_as_a_failed_push(
+    recording: Recording, receiver: WriteReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A push that ends with an error that nothing foresaw is on the page like any other that failed."""
+
+    def fail(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(RemoteWriteClient, "send", fail)
+    before = await recording.samples("kairo_pushes_total")
+    with pytest.raises(ValueError, match="a bug"):
+        await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+    after = await recording.samples("kairo_pushes_total")
+    assert sum(after.values()) - sum(before.values()) == 1
+
+
+async def test_a_push_does_the_upkeep_of_the_store_after_its_answer(
+    recording: Recording, receiver: WriteReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the metrics are pushed and never scraped, stale series are deleted too, and not before the answer."""
+    order: list[str] = []
+
+    async def maintain(_: StateReader, upkeep: Upkeep) -> None:
+        order.append(f"upkeep within {upkeep.patience_s > 0}")
+
+    monkeypatch.setattr(StateReader, "maintain", maintain)
+    app = app_of(recording, push_settings(receiver.url))
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        async def noting(message: Any) -> None:
+            order.append(message["type"])
+            await send(message)
+
+        await app(scope, receive, noting)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://cms.example.org") as client:
+        assert (await client.get("/api/push", headers=ALLOWED)).status_code == 200
+    assert order == ["http.response.start", "http.response.body", "upkeep within True"]
+    assert len(receiver.received) == 1
 
 
 def test_the_pause_that_a_receiver_asks_for_is_kept() -> None:
@@ -210,7 +252,7 @@ def test_a_pause_that_makes_no_sense_is_passed_over(asked: str) -> None:
 
 
 def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
-    """Whoever is asked to come back in an hour does not wait for it."""
+    """A `Retry-After` of an hour ends the push at once."""
     with write_receiver(Reply(429, "slower", headers={"Retry-After": "3600"})) as receiver:
         sender = RemoteWriteClient(push_settings(receiver.url), sleep=lambda _: None)
         with pytest.raises(ReceiverError, match="answered 429: slower"):

@@ -64,7 +64,7 @@ def test_a_rotation_can_be_taken_back(vault: Any) -> None:
     ],
 )
 def test_a_secret_without_a_token_is_named_and_not_shown(vault: Any, text: str, problem: str) -> None:
-    """The log says what is wrong with which version; nobody is told what the secret holds."""
+    """The log names what is wrong with which version; the content of the secret is never shown."""
     vault.create_secret(Name=SECRET, SecretString=text)
     with pytest.raises(TokenSourceError) as caught:
         SecretsManager(SECRET).read()
@@ -107,7 +107,7 @@ def test_a_secret_that_is_gone_is_final(vault: Any) -> None:
 def test_the_wrong_region_is_told_and_an_arn_knows_the_right_one(
     vault: Any, store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name is looked up where the function runs, and the log says where that was; an ARN works from anywhere."""
+    """A name is looked up in the function's region, which the log names; an ARN works in any region."""
     arn = vault.create_secret(Name=SECRET, SecretString="hush")["ARN"]
     store.put_parameter(Name=PARAMETER, Value="hush", Type="SecureString")
     parameter_arn = store.get_parameter(Name=PARAMETER)["Parameter"]["ARN"]
@@ -125,7 +125,7 @@ def test_the_wrong_region_is_told_and_an_arn_knows_the_right_one(
 
 
 def test_a_parameter_is_decrypted_and_may_hold_two_tokens(store: Any) -> None:
-    """A SecureString gives its tokens, two with a comma between them while one replaces the other."""
+    """A SecureString returns its tokens: during a rotation two, with a comma between."""
     store.put_parameter(Name=PARAMETER, Value=" first\n", Type="SecureString")
     source = ParameterStore(PARAMETER)
     assert source.read() == ("first",)
@@ -135,7 +135,7 @@ def test_a_parameter_is_decrypted_and_may_hold_two_tokens(store: Any) -> None:
 
 @pytest.mark.parametrize("text", ["hush,", ",", " , hush", "hush\nhush"])
 def test_a_parameter_without_a_token_is_named_and_not_shown(store: Any, text: str) -> None:
-    """What is wrong with it is said, and not what it holds."""
+    """The error names what is wrong, and never the content."""
     store.put_parameter(Name=PARAMETER, Value=text, Type="SecureString")
     with pytest.raises(TokenSourceError, match="is no token") as caught:
         ParameterStore(PARAMETER).read()
@@ -153,7 +153,7 @@ def test_a_parameter_that_is_gone_is_final(store: Any) -> None:
 
 
 def test_the_settings_name_one_source() -> None:
-    """Each variable has its source, a token none, and an argument is as good as a variable."""
+    """Each variable selects its source, a token needs none, and an argument works like a variable."""
     assert source_named_by(Settings(auth_tokens=("t",))) is None
     secret = Settings.from_env({"METRICS_AUTH_TOKEN_SECRET_ID": f" {SECRET}\n"})
     parameter = Settings.from_env({"METRICS_AUTH_TOKEN_PARAMETER": PARAMETER})

@@ -1,1 +1,1 @@
-"""Where a request is measured."""
+"""How a request is measured."""

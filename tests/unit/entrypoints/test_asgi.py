@@ -1,4 +1,4 @@
-"""What an instrumented app records of its requests."""
+"""What an instrumented app records about its requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.instruments.catalogue import HTTP_REQUESTS
+from lib.kairo_metrics.instruments.catalogue import catalogue
 from tests.support.recording import Recording
 from tests.support.watched_app import call, cms, plain
 
@@ -38,14 +38,14 @@ REQUESTS = "http_requests_total"
     ],
 )
 async def test_routes_are_templates(recording: Recording, method: str, path: str, labels: str) -> None:
-    """A client that makes up paths and methods makes up no series."""
+    """A client that invents paths and methods creates no series."""
     await call(instrument(cms()), method, path)
     labels = labels.replace("{id:int}", "{id}")
     assert await recording.samples(REQUESTS) == {f"{REQUESTS}{{{labels}}}": 1}
 
 
 async def test_a_host_route_keeps_its_template(recording: Recording) -> None:
-    """Routes below a host are templates too."""
+    """The route label of a request to a host route is its template, too."""
     await call(instrument(cms()), "GET", "/file/a", "files.example.org")
     assert list(await recording.samples(REQUESTS)) == [
         f'{REQUESTS}{{method="GET",route="/file/{{name}}",status="200"}}'
@@ -53,7 +53,7 @@ async def test_a_host_route_keeps_its_template(recording: Recording) -> None:
 
 
 async def test_errors_are_counted_by_class_or_status(recording: Recording) -> None:
-    """A 5xx answer counts as http_503, an unhandled exception by its class; a 404 is no error."""
+    """A 503 counts as http_503 and an unhandled exception under its class; a 404 is no error."""
     app = instrument(cms())
     for path in ("/unavailable", "/broken/1", "/nothing", "/items/1"):
         await call(app, "GET", path)
@@ -65,7 +65,7 @@ async def test_errors_are_counted_by_class_or_status(recording: Recording) -> No
 
 
 async def test_an_error_rate_can_be_computed_before_the_first_error(recording: Recording) -> None:
-    """A route that never failed has an error counter at zero, so that the guide's ratio has data."""
+    """A route without an error has an error counter at zero, so that the guide's ratio has data."""
     await call(instrument(Starlette(routes=[Route("/never/failed", plain)])), "GET", "/never/failed")
     assert await recording.samples("api_errors_total") == {
         'api_errors_total{method="GET",route="/never/failed",type="http_500"}': 0
@@ -73,7 +73,7 @@ async def test_an_error_rate_can_be_computed_before_the_first_error(recording: R
 
 
 async def test_the_time_ends_with_the_last_byte(recording: Recording) -> None:
-    """A slow stream is slow, a slow background task is not."""
+    """A slow stream counts in the duration, a slow background task does not."""
 
     async def slow_body() -> Any:
         yield b"a"
@@ -95,7 +95,7 @@ async def test_the_time_ends_with_the_last_byte(recording: Recording) -> None:
 
 
 async def test_a_failing_background_task_is_an_error_of_an_answered_request(recording: Recording) -> None:
-    """The client had its 200; what failed afterwards is counted as an error all the same."""
+    """A background task that fails after the response is counted as an error, and the request keeps its 200."""
 
     async def fail() -> None:
         raise KeyError
@@ -128,7 +128,7 @@ async def test_a_cancelled_request_is_flushed(recording: Recording) -> None:
 
 
 async def test_a_client_that_leaves_during_its_upload_is_no_error(recording: Recording) -> None:
-    """Whoever hangs up early is counted as 499 and can't spend the error budget."""
+    """A client that disconnects early is counted as 499 and not as an error."""
 
     async def upload(request: Request) -> Response:
         await request.body()
@@ -149,14 +149,14 @@ async def test_a_client_that_leaves_during_its_upload_is_no_error(recording: Rec
 
 
 async def test_an_instrumented_app_inside_another_is_counted_once(recording: Recording) -> None:
-    """Mounting an app that is instrumented itself does not double its requests."""
+    """Mounting an instrumented app in another one does not count its requests twice."""
     inner = instrument(Starlette(routes=[Route("/x/{id}", plain)]))
     await call(instrument(Starlette(routes=[Mount("/a", app=inner)])), "GET", "/a/x/1")
     assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="/a/x/{{id}}",status="200"}}': 1}
 
 
-async def test_the_answer_leaves_before_the_flush(recording: Recording) -> None:
-    """Whoever asks has the whole response before anything is sent to the store."""
+async def test_the_response_is_sent_before_the_flush(recording: Recording) -> None:
+    """The client has the whole response before anything is sent to the store."""
     steps: list[str] = []
     flusher = recording.pipeline.flusher
     deliver = flusher.after_response
@@ -179,8 +179,8 @@ async def test_the_answer_leaves_before_the_flush(recording: Recording) -> None:
 
 
 async def test_shutdown_delivers_what_is_pending(recording: Recording) -> None:
-    """A SIGTERM, which the server turns into a lifespan shutdown, loses nothing."""
-    HTTP_REQUESTS.labels("GET", "/", "200").inc()
+    """A SIGTERM, for which the server sends a lifespan shutdown, loses nothing."""
+    catalogue().requests.labels("GET", "/", "200").inc()
     messages = iter(["lifespan.startup", "lifespan.shutdown"])
     sent: list[str] = []
 
@@ -197,7 +197,7 @@ async def test_shutdown_delivers_what_is_pending(recording: Recording) -> None:
 
 
 async def test_the_app_keeps_its_own_attributes(recording: Recording) -> None:
-    """Code that reaches for `app.state` or `app.routes` finds them."""
+    """`app.state` and `app.routes` of an instrumented app are those of the app."""
     app = instrument(cms())
     app.state.answer = 42
     assert recording

@@ -1,4 +1,4 @@
-"""A function behind CloudFront: the one caller of Lambda whose event has no request context."""
+"""A function behind CloudFront, whose events have no request context."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EVENT: dict[str, Any] = {
 
 @pytest.fixture
 def event_loop_of_lambda() -> Iterator[None]:
-    """Give the thread an event loop, which Lambda's runtime keeps between invocations."""
+    """Set an event loop for the thread, as Lambda's runtime does for all invocations."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield

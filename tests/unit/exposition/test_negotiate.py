@@ -39,7 +39,7 @@ def test_a_scraper_that_prefers_openmetrics_gets_it(accept: str) -> None:
     ],
 )
 def test_everybody_else_gets_plain_text(accept: str) -> None:
-    """A browser, curl, and whoever says nothing sensible get the format that all can read."""
+    """A browser, curl and a client with a meaningless `Accept` get text 0.0.4."""
     assert choose_format(accept) is PLAIN
 
 

@@ -1,4 +1,4 @@
-"""What is pushed: the samples of a scrape, in remote write 1.0."""
+"""Remote write 1.0: a push carries the samples of a scrape."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from lib.kairo_metrics.exposition.family import Family
+from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.exposition.page import Page
 from lib.kairo_metrics.exposition.remote_write import write_requests
 from lib.kairo_metrics.exposition.snappy import wrap
-from lib.kairo_metrics.exposition.text import render
-from lib.kairo_metrics.model.encoding import label_text
+from lib.kairo_metrics.model.encoding import is_classic, label_text, number_text
 from lib.kairo_metrics.model.schema import Schema
 from tests.support.dev_server import REPOSITORY
+from tests.support.native_amounts import AMOUNTS, SCHEMAS, THRESHOLDS, counts_of
 from tests.support.write_receiver import decoded
 
 TARGET = {"job": "kairo", "instance": "production"}
@@ -45,11 +46,61 @@ def test_a_body_of_any_length_can_be_wrapped(length: int) -> None:
 
 @given(rows=st.dictionaries(st.tuples(VALUES, VALUES), st.floats(allow_nan=False, min_value=0), min_size=1, max_size=5))
 def test_a_push_says_what_a_scrape_says(rows: dict[tuple[str, str], float]) -> None:
-    """Whatever stands in the labels, each sample has the labels and the value that Prometheus reads off the page."""
+    """With any text in the labels, each sample has the labels and the value that Prometheus reads from the page."""
     schema = Schema("jobs", "counter", ("queue", "worker"))
     lines = {label_text(schema.labelnames, values).encode(): repr(number).encode() for values, number in rows.items()}
     family = Family(schema, {text: number.replace(b"inf", b"+Inf") for text, number in lines.items()})
     assert pushed([family]) == scraped([family])
+
+
+NAMES = ("a", "z", "mail.to", "größe")
+NUMBERS = st.floats().map(number_text)
+COUNTS = st.integers(0, 2**60).map(str)
+BOUNDS = st.lists(st.integers(-3, 9), max_size=4, unique=True).map(
+    lambda numbers: (*(f"{number}.0" for number in sorted(numbers)), "+Inf")
+)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> Family:
+    """Draw a family of any type, with any labels and numbers that a page can have."""
+    kind = draw(st.sampled_from(["counter", "gauge", "histogram", "native", "summary", "info", "stateset"]))
+    names = tuple(sorted(draw(st.sets(st.sampled_from(NAMES), max_size=3))))
+    bounds = draw(BOUNDS) if kind in {"histogram", "native"} else ()
+    schema = Schema(draw(st.sampled_from(["jobs", "mails.sent", "größe"])), kind, names, bounds)
+    label_sets = draw(st.lists(st.tuples(*[VALUES] * len(names)), min_size=1, max_size=3, unique=True))
+    rows = {}
+    for values in label_sets:
+        labels = [label_text(names, values)] if names else []
+        if kind in {"info", "stateset"}:
+            labels.append(label_text(["version" if kind == "info" else schema.name], [draw(VALUES)]))
+        rows[",".join(labels).encode()] = " ".join(draw(_numbers(schema))).encode()
+    return Family(schema, rows)
+
+
+def _numbers(schema: Schema) -> st.SearchStrategy[list[str]]:
+    match schema.type:
+        case "histogram":
+            return st.tuples(NUMBERS, *[COUNTS] * len(schema.bounds)).map(list)
+        case "native":
+            counts = st.builds(counts_of, st.lists(AMOUNTS, max_size=5), SCHEMAS, THRESHOLDS)
+            return counts.map(lambda counted: counted.text().split())
+        case "summary":
+            return st.tuples(COUNTS, NUMBERS).map(list)
+        case "info":
+            return st.just(["1"])
+        case "stateset":
+            return st.sampled_from([["0"], ["1"]])
+    return NUMBERS.map(lambda number: [number])
+
+
+@given(families())
+def test_a_push_carries_exactly_the_samples_of_the_page(family: Family) -> None:
+    """For every type of metric a receiver gets each sample of the 0.0.4 page, and no other."""
+    samples = pushed([family])
+    assert samples == scraped([family])
+    # A name beyond the classic letters would spoil the page, and receivers refuse it.
+    assert all(is_classic(name) for labels, _ in samples for name, _ in labels)
 
 
 def test_histograms_and_summaries_are_pushed_as_their_samples() -> None:
@@ -119,18 +170,24 @@ def test_the_message_code_is_what_the_compiler_makes(tmp_path: Path) -> None:
         assert (REPOSITORY / "lib" / made).read_text() == (tmp_path / made).read_text()
 
 
-def pushed(families: list[Family]) -> set[tuple[frozenset[tuple[str, str]], float]]:
+Samples = set[tuple[frozenset[tuple[str, str]], str]]
+
+
+def pushed(families: list[Family]) -> Samples:
     """Return the samples that the bodies carry, without the target's labels."""
     samples = [sample for _, body in write_requests(Page(tuple(families), AT_MS), TARGET) for sample in decoded(body)]
     assert {at_ms for _, _, at_ms in samples} == {AT_MS}
-    return {(frozenset(set(labels.items()) - set(TARGET.items())), value) for labels, value, _ in samples}
+    return {(frozenset(set(labels.items()) - set(TARGET.items())), number_text(value)) for labels, value, _ in samples}
 
 
-def scraped(families: list[Family]) -> set[tuple[frozenset[tuple[str, str]], float]]:
-    """Return the samples that stand on the page, read by prometheus_client's parser."""
-    page = b"".join(render(families)).decode()
+def scraped(families: list[Family]) -> Samples:
+    """Return the samples of the 0.0.4 page, read by prometheus_client's parser."""
+    page = b"".join(PLAIN.render(Page(tuple(families), AT_MS))).decode()
     return {
-        (frozenset([("__name__", sample.name), *filter(lambda label: label[1], sample.labels.items())]), sample.value)
+        (
+            frozenset([("__name__", sample.name), *filter(lambda label: label[1], sample.labels.items())]),
+            number_text(sample.value),
+        )
         for family in text_string_to_metric_families(page)
         for sample in family.samples
     }

@@ -42,6 +42,15 @@ def test_a_page_with_all_names_looks_like_its_golden_file() -> None:
     assert b"".join(form.render(Page((*FAMILIES, family)))) == (GOLDEN / "text-1.0.0.txt").read_bytes()
 
 
+def test_the_label_of_a_stateset_has_classic_letters_where_the_format_knows_no_others() -> None:
+    """An enum whose name has a dot is on every page, and every page is valid."""
+    family = Family(Schema("door.state", "stateset", states=("open",)), {b'"door.state"="open"': b"1"})
+    page = Page((family,))
+    assert b'\ndoor_state{door_state="open"} 1\n' in b"".join(choose_format("").render(page))
+    utf_8 = choose_format("text/plain;version=1.0.0;escaping=allow-utf-8")
+    assert b'\n{"door.state","door.state"="open"} 1\n' in b"".join(utf_8.render(page))
+
+
 LABEL_VALUES = st.text() | st.text(alphabet='"\\\n\x00\r\t{}=,\ud800é🙂')
 NAMES = st.text(string.ascii_letters + "_", min_size=1, max_size=8).filter(lambda name: not name.startswith("__"))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -49,7 +58,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 @given(st.dictionaries(NAMES, LABEL_VALUES, min_size=1, max_size=4), FINITE)
 def test_any_label_and_number_survives_the_way_through(labels: dict[str, str], value: float) -> None:
-    """Whatever stands in a label, the store takes it, both parsers read it, and it means the same."""
+    """Any text in a label is accepted by the store and read by both parsers with the same meaning."""
     names = tuple(sorted(labels))
     schema = Schema("load", "gauge", names, mode="mostrecent", help="Load.")
     decoder = SeriesDecoder(schema, 0)

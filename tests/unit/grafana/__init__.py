@@ -1,1 +1,1 @@
-"""The dashboard's file."""
+"""The file of the dashboard."""

@@ -1,4 +1,4 @@
-"""The dashboard's file: what the code builds, what Grafana can import, and what no panel may lack."""
+"""The file of the dashboard: what the code builds, what Grafana imports, and what every panel has."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ VARIABLES = {variable["name"]: variable for variable in DOCUMENT["templating"]["
 
 
 def test_the_file_is_what_the_code_builds() -> None:
-    """Whoever changes the code runs `make grafana`, and nobody edits the file."""
+    """The file is the output of `make grafana`, without changes by hand."""
     assert DASHBOARD.read_text() == dashboard_json(), "run make grafana"
 
 
 def test_grafanas_own_types_read_the_file() -> None:
-    """Everything in it is a field that Grafana's SDK knows: read and written again, nothing is lost or added."""
+    """Grafana's SDK knows every field of the file: reading and writing it changes nothing."""
     register_default_plugins()
     known = json.loads(json.dumps({name: value for name, value in DOCUMENT.items() if not name.startswith("__")}))
     for annotation in known["annotations"]["list"]:
-        del annotation["titleFormat"], annotation["tagKeys"]  # the data source's
+        del annotation["titleFormat"], annotation["tagKeys"]  # the data source's own fields
     read = Dashboard.from_json(json.loads(json.dumps(known)))
     assert json.loads(json.dumps(read, cls=JSONEncoder)) == known
 
 
 def test_an_import_asks_for_the_data_source() -> None:
-    """The import's one question is DS_PROMETHEUS, and its answer is what the variable starts with."""
+    """An import asks only for DS_PROMETHEUS, and the answer is the variable's first value."""
     [asked] = DOCUMENT["__inputs"]
     assert (asked["name"], asked["type"], asked["pluginId"]) == ("DS_PROMETHEUS", "datasource", "prometheus")
     assert VARIABLES["datasource"]["current"]["value"] == "${DS_PROMETHEUS}"
-    # Whatever else had this text would not work where the file is provisioned: nobody is asked there.
+    # Other places must not use this input: a provisioned file has no import that fills it in.
     assert DASHBOARD.read_text().count("${DS_PROMETHEUS}") == 2
     needed = {(item["type"], item["id"]) for item in DOCUMENT["__requires"]}
     assert needed == {
@@ -60,17 +60,17 @@ def test_an_import_asks_for_the_data_source() -> None:
 
 
 def test_the_variables_are_those_that_queries_use() -> None:
-    """Data source, job, environment, route and model; each is used, and no query uses another one."""
+    """Data source, job, environment, route and model; each is used, and no query uses another variable."""
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(DOCUMENT["panels"]) + json.dumps(DOCUMENT["templating"])))
     built_in = {"__rate_interval", "__range", "__all", "__dashboard", "__url_time_range", "__all_variables"}
-    # $1 is a group of a regular expression; the others are variables of the shell, in the runbooks.
+    # $1 is a group of a regular expression; the others are shell variables in the runbooks.
     rest = {name for name in used - built_in if not name.isdigit() and not name.isupper()}
     assert rest == set(VARIABLES)
     assert list(VARIABLES) == ["datasource", "job", "environment", "route", "model"]
 
 
 def test_the_rows_are_those_that_an_operator_looks_for() -> None:
-    """From what people notice to what only we do."""
+    """The rows lead from what users notice to what only operators see."""
     rows = [panel["title"] for panel in DOCUMENT["panels"] if panel["type"] == "row"]
     assert rows == [
         "Golden signals",
@@ -85,7 +85,7 @@ def test_the_rows_are_those_that_an_operator_looks_for() -> None:
 
 @pytest.mark.parametrize("number", CHARTS)
 def test_a_panel_explains_itself(number: int) -> None:
-    """Title, description, a unit that Grafana knows, the chosen data source, and words for when there is no number."""
+    """Every panel has a title, a description, a unit of Grafana, the chosen data source, and a text for no value."""
     panel = CHARTS[number]
     defaults = panel["fieldConfig"]["defaults"]
     assert panel["title"]
@@ -101,7 +101,7 @@ def test_a_panel_explains_itself(number: int) -> None:
 
 
 def test_numbers_are_unique_and_no_panel_covers_another() -> None:
-    """Links lead to a panel's number; and every panel is seen."""
+    """Links point to unique panel ids, and every panel is visible."""
     outer = [panel for panel in DOCUMENT["panels"] if not panel.get("panels")]
     closed = [panel["panels"] for panel in DOCUMENT["panels"] if panel.get("panels")]
     numbers = [panel["id"] for panels in (DOCUMENT["panels"], *closed) for panel in panels]
@@ -121,7 +121,7 @@ def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
 
 
 def test_every_runbook_is_one_click_away() -> None:
-    """Each alert is linked from the panels that show what it watches, and each link leads to its runbook."""
+    """The panels that show what an alert watches link to its runbook."""
     linked = set()
     for panel in CHARTS.values():
         for link in panel["links"]:
@@ -133,14 +133,14 @@ def test_every_runbook_is_one_click_away() -> None:
 
 
 def test_latencies_ask_for_exemplars() -> None:
-    """What shows a duration leads to traces, where there are any."""
+    """Panels with durations show exemplars, which link to traces."""
     asking = {number for number, panel in CHARTS.items() for target in panel["targets"] if target["exemplar"]}
     assert {9, 22, 23, 24, 25, 41, 43} <= asking
 
 
 @pytest.mark.prometheus
 def test_prometheus_parses_every_query(tmp_path: Path) -> None:
-    """Those of panels, of variables and of annotations, with their variables filled in."""
+    """Prometheus parses the queries of panels, variables and annotations, with values for their variables."""
     annotations = [item["expr"] for item in DOCUMENT["annotations"]["list"]]
     lookups = [_selector(variable["query"]) for variable in VARIABLES.values() if variable["type"] == "query"]
     expressions = [filled(expr) for expr in (*QUERIES.values(), *annotations, *lookups)]
@@ -178,7 +178,7 @@ ANSWERS = {
 
 @pytest.mark.prometheus
 def test_what_is_idle_is_shown_as_it_is(tmp_path: Path) -> None:
-    """A system that had requests and is quiet shows its own routes and models, at zero, and no clock hides another."""
+    """A system that had requests and is idle shows its routes and models at zero, and every clock."""
     tests = [
         {
             "expr": filled(QUERIES[name]),

@@ -1,1 +1,1 @@
-"""The functions of api/ as one app."""
+"""The functions in api/ as one app."""

@@ -12,7 +12,7 @@ from lib.kairo_metrics.hosting.rewrites import VercelJson
 
 
 def parse(*sources: str) -> VercelJson:
-    """Make a `vercel.json` in which each source leads to the function `/api/<its position>`."""
+    """Build a `vercel.json` in which each source leads to the function `/api/<its position>`."""
     rules = [{"source": source, "destination": f"/api/{number}"} for number, source in enumerate(sources)]
     return VercelJson.parse(json.dumps({"rewrites": rules}))
 
@@ -34,14 +34,14 @@ def parse(*sources: str) -> VercelJson:
     ],
 )
 def test_a_source_matches_what_it_matches_on_vercel(source: str, matching: list[str], other: list[str]) -> None:
-    """A rewrite that works on the laptop works after the deployment, for every form of source."""
+    """A rewrite with any form of source matches the same paths as on Vercel."""
     vercel = parse(source)
     assert [path for path in matching if vercel.destination(path) is None] == []
     assert [path for path in other if vercel.destination(path) is not None] == []
 
 
 def test_the_first_matching_rewrite_wins() -> None:
-    """Rules are tried in the order in which they are written."""
+    """Rewrites are tried in their order in the file."""
     assert parse("/a/:x", "/a/b", "/:path*").destination("/a/b") == "/api/0"
     assert parse("/a/b", "/a/:x").destination("/a/b") == "/api/0"
     assert parse("/a/b", "/a/:x").destination("/a/c") == "/api/1"
@@ -51,21 +51,21 @@ def test_the_first_matching_rewrite_wins() -> None:
     "source", ["/a/:b?", r"/a/:b(\d+)", "/a{/:b}?", "/:", "/a*", "/(a", "/(?:a)", "/a:b*", "/(a)*"]
 )
 def test_an_unknown_form_of_source_is_refused_by_name(source: str) -> None:
-    """A source that the dev server can't read is named, instead of a route that is silently wrong."""
+    """A source that is not supported is an error that names it, and not a wrong route."""
     with pytest.raises(HostingError) as error:
         parse("/fine", source)
     assert repr(source) in str(error.value)
 
 
 def test_a_bad_regular_expression_is_refused_by_name() -> None:
-    """A mistake inside a regular expression names the source that holds it."""
+    """An invalid regular expression is an error that names its source."""
     with pytest.raises(HostingError, match=r"'/\(\+\)'.*nothing to repeat"):
         parse("/(+)")
 
 
 @pytest.mark.parametrize("condition", ["has", "missing"])
 def test_a_rule_with_a_condition_is_refused(condition: str) -> None:
-    """A rule that depends on headers or cookies is named, since the dev server would apply it always."""
+    """A rule with a condition on headers or cookies is an error, because the dev server would always apply it."""
     rule = {"source": "/x", "destination": "/api/x", condition: [{"type": "host", "value": "example.com"}]}
     with pytest.raises(HostingError, match=f"'{condition}'.*'/x'"):
         VercelJson.parse(json.dumps({"rewrites": [rule]}))
@@ -73,7 +73,7 @@ def test_a_rule_with_a_condition_is_refused(condition: str) -> None:
 
 @pytest.mark.parametrize("destination", ["https://example.com/x", "/api/:name", "api/x"])
 def test_a_destination_that_is_no_function_is_refused_by_name(destination: str) -> None:
-    """A rewrite to another site or to a computed path is named: the dev server serves functions only."""
+    """A rewrite to another site or to a computed path is an error that names it."""
     with pytest.raises(HostingError, match=destination):
         VercelJson.parse(json.dumps({"rewrites": [{"source": "/x", "destination": destination}]}))
 
@@ -85,7 +85,7 @@ def test_a_query_in_a_destination_does_not_hide_the_function() -> None:
 
 
 def test_headers_follow_the_same_patterns() -> None:
-    """A response carries the headers of every rule that matches the path that the client asked for."""
+    """A response has the headers of every rule that matches the requested path."""
     rules = [
         {"source": "/a/:path*", "headers": [{"key": "X-One", "value": "1"}, {"key": "X-Two", "value": "2"}]},
         {"source": "/a/b", "headers": [{"key": "X-Three", "value": "3"}]},
@@ -96,13 +96,13 @@ def test_headers_follow_the_same_patterns() -> None:
 
 
 def test_no_file_means_no_rules(tmp_path: Path) -> None:
-    """A project without vercel.json is served as it is."""
+    """A project without vercel.json is served without rewrites."""
     assert VercelJson.read(tmp_path / "vercel.json") == VercelJson()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"rewrites": [{"source": "/x"}]}', '{"headers": [{"source": "/x"}]}'])
 def test_a_broken_file_is_named(text: str) -> None:
-    """A vercel.json that can't be read says so, instead of a traceback."""
+    """An error about a malformed vercel.json names the file."""
     with pytest.raises(HostingError, match=r"vercel\.json"):
         VercelJson.parse(text)
 

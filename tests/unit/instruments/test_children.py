@@ -1,4 +1,4 @@
-"""How many children an instance keeps of an instrument, and what becomes of the others."""
+"""How many children an instrument keeps, and where further label sets are counted."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ HOUR_S = 3_600.0
 
 @pytest.fixture(autouse=True)
 def _cap(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let instances have three children of each instrument; the store has room for many more."""
+    """Limit each instrument to three children; the store has room for many more."""
     assert recording
     monkeypatch.setattr(Children, "max_series", CAP)
 
 
 @pytest.fixture
 def hours(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Give a function that lets so many hours pass."""
+    """Return a function that moves the recorder's clocks by so many hours."""
     passed_s = 0.0
-    clock = RECORDER.clock
+    monotonic_s, wall_s = RECORDER.clocks
 
-    def go_by(more: float) -> None:
+    def advance(more: float) -> None:
         nonlocal passed_s
         passed_s += more * HOUR_S
 
-    monkeypatch.setattr(RECORDER, "clock", lambda: clock() + passed_s)
-    return go_by
+    monkeypatch.setattr(RECORDER, "clocks", (lambda: monotonic_s() + passed_s, lambda: wall_s() + passed_s))
+    return advance
 
 
 def make(kind: Callable[..., Any], name: str, **options: Any) -> Any:
-    """Make an instrument with the label `room` that only this process's registry of the test knows."""
+    """Make an instrument with the label `room`, in a registry of its own."""
     return kind(name, "Help.", ["room"], registry=CollectorRegistry(), **options)
 
 
@@ -55,8 +55,8 @@ async def overflowed(recording: Recording, name: str) -> float:
     ]
 
 
-async def test_a_label_set_too_many_is_counted_under_overflow(recording: Recording) -> None:
-    """The first three go on as before, the others are counted together, and nothing of the total is missing."""
+async def test_label_sets_over_the_limit_are_counted_under_overflow(recording: Recording) -> None:
+    """The first three label sets keep their series, the others are counted together, and the total is exact."""
     jobs = make(Counter, "full_jobs")
     for room in ["a", "b", "c", "d", "e", "a", "d"]:
         jobs.labels(room).inc()
@@ -70,8 +70,8 @@ async def test_a_label_set_too_many_is_counted_under_overflow(recording: Recordi
     assert len(jobs._metrics) == CAP + 1
 
 
-async def test_the_program_s_own_page_says_the_same(recording: Recording) -> None:
-    """Whoever reads the process's own registry finds the overflow there as well, and nothing by its own name."""
+async def test_the_program_s_own_page_shows_the_same(recording: Recording) -> None:
+    """The process's own registry shows the overflow series, too, and no label set over the limit."""
     jobs = make(Counter, "own_jobs")
     for room in "abcde":
         jobs.labels(room).inc()
@@ -121,7 +121,7 @@ def _observed(instrument: Any, room: str) -> None:
 async def test_every_kind_overflows(
     recording: Recording, kind: Any, options: dict[str, Any], do: Any, shown: tuple[str, float]
 ) -> None:
-    """What is added up stays exact in the overflow series; of what is set, it shows what was set last."""
+    """The overflow series adds up exactly what is added, and shows the value that was set last."""
     sample, amount = shown
     name = f"every_{kind.__name__.lower()}_{options.get('multiprocess_mode', '')}"
     instrument = make(kind, name, **options)
@@ -133,33 +133,33 @@ async def test_every_kind_overflows(
     assert len(instrument._metrics) == CAP + 1
 
 
-async def test_a_child_that_is_held_goes_on(recording: Recording, hours: Callable[[float], None]) -> None:
-    """A child kept in a variable counts for ever, also when its place was given to another one meanwhile."""
-    jobs = make(Counter, "held_jobs")
-    held = jobs.labels("held")
-    held.inc()
+async def test_a_child_in_a_variable_keeps_counting(recording: Recording, hours: Callable[[float], None]) -> None:
+    """A child that the program keeps in a variable counts for ever, also after another child has taken its place."""
+    jobs = make(Counter, "kept_jobs")
+    kept = jobs.labels("kept")
+    kept.inc()
     jobs.labels("b").inc()
     jobs.labels("c").inc()
     await recording.pipeline.flusher.aflush()
     hours(1.1)
     jobs.labels("d").inc()
-    held.inc()
-    jobs.labels("held").inc()
-    assert (await recording.samples("held_jobs_total")) == {
-        'held_jobs_total{room="held"}': 3,
-        'held_jobs_total{room="b"}': 1,
-        'held_jobs_total{room="c"}': 1,
-        'held_jobs_total{room="d"}': 1,
+    kept.inc()
+    jobs.labels("kept").inc()
+    assert (await recording.samples("kept_jobs_total")) == {
+        'kept_jobs_total{room="kept"}': 3,
+        'kept_jobs_total{room="b"}': 1,
+        'kept_jobs_total{room="c"}': 1,
+        'kept_jobs_total{room="d"}': 1,
     }
 
 
-async def test_what_is_in_use_keeps_its_place(recording: Recording, hours: Callable[[float], None]) -> None:
-    """Only a child that nobody touched for an hour makes room; one that was not sent yet does not either."""
+async def test_a_child_in_use_is_kept(recording: Recording, hours: Callable[[float], None]) -> None:
+    """Only a child that was idle for an hour makes room for another one, and only once it was sent."""
     jobs = make(Counter, "used_jobs")
     for room in "abc":
         jobs.labels(room).inc()
     hours(1.1)
-    jobs.labels("d").inc()  # nothing was sent yet
+    jobs.labels("d").inc()  # nothing is sent yet
     await recording.pipeline.flusher.aflush()
     hours(0.9)
     jobs.labels("e").inc()
@@ -173,8 +173,8 @@ async def test_what_is_in_use_keeps_its_place(recording: Recording, hours: Calla
     assert shown['used_jobs_total{room="b"}'] == 1
 
 
-async def test_shares_are_not_forgotten(recording: Recording, hours: Callable[[float], None]) -> None:
-    """A gauge that holds a share of a sum, or an instance's own value, keeps its place: it may be taken back."""
+async def test_the_share_of_a_sum_is_kept(recording: Recording, hours: Callable[[float], None]) -> None:
+    """A gauge that has a share of a sum, or an instance's own value, is kept: the program may take the share back."""
     load = make(Gauge, "load", multiprocess_mode="sum")
     own = make(Gauge, "own_load", multiprocess_mode="all")
     for room in "abc":
@@ -191,8 +191,8 @@ async def test_shares_are_not_forgotten(recording: Recording, hours: Callable[[f
     assert (await recording.samples("load"))['load{room="a"}'] == 2
 
 
-async def test_removing_an_unknown_label_set_leaves_the_overflow_alone(recording: Recording) -> None:
-    """`remove` of labels that only other instances have does not take the overflow series away."""
+async def test_removing_an_unknown_label_set_does_not_remove_the_overflow(recording: Recording) -> None:
+    """`remove` of a label set that only other instances have does not remove the overflow series."""
     jobs = make(Counter, "gone_jobs")
     for room in "abcd":
         jobs.labels(room).inc()
@@ -213,8 +213,8 @@ async def test_removing_an_unknown_label_set_leaves_the_overflow_alone(recording
     assert len(jobs._metrics) == CAP + 1
 
 
-async def test_a_label_of_a_megabyte_is_not_kept(recording: Recording) -> None:
-    """A label set longer than any that is meant goes to the overflow series, though there is room."""
+async def test_a_label_value_of_a_megabyte_is_not_kept(recording: Recording) -> None:
+    """A label set of more than 4,096 characters is counted in the overflow series, though there is room."""
     jobs = make(Counter, "long_jobs")
     jobs.labels("x" * 1_000_000).inc()
     jobs.labels("y" * 4_000).inc()
@@ -222,8 +222,8 @@ async def test_a_label_of_a_megabyte_is_not_kept(recording: Recording) -> None:
     assert sorted(len(key[0]) for key in jobs._metrics) == [len("__overflow__"), 4_000]
 
 
-async def test_instruments_that_are_older_are_bounded_too(recording: Recording) -> None:
-    """An instrument that had children before metrics were switched on keeps those, and takes no more."""
+async def test_instruments_made_before_metrics_were_on_are_limited_too(recording: Recording) -> None:
+    """An instrument that had too many children before metrics were on keeps those, and gets no more."""
     registry = CollectorRegistry()
     with apart(values.MutexValue):
         old = Counter("old_jobs", "Help.", ["room"], registry=registry)
@@ -237,8 +237,8 @@ async def test_instruments_that_are_older_are_bounded_too(recording: Recording) 
     assert len(old._metrics) == 6
 
 
-async def test_a_flood_leaves_nothing_behind(recording: Recording) -> None:
-    """Thousands of label values leave as many objects as the first three, sent or not."""
+async def test_a_flood_of_label_values_takes_no_memory(recording: Recording) -> None:
+    """Thousands of label values take as many objects as the first ones, sent or not."""
     jobs, wait = make(Counter, "flood_jobs"), make(Histogram, "flood_wait")
 
     def flood(values: range) -> int:
@@ -249,7 +249,7 @@ async def test_a_flood_leaves_nothing_behind(recording: Recording) -> None:
         return sum(isinstance(thing, PendingSeries) for thing in gc.get_objects())
 
     before = flood(range(10))
-    assert flood(range(10, 2_000)) == before  # while the store is away, say
+    assert flood(range(10, 2_000)) == before  # nothing was sent, as while the store is away
     assert len(RECORDER._touched) < 50
     await recording.pipeline.flusher.aflush()
     assert flood(range(2_000, 4_000)) <= before
@@ -257,8 +257,8 @@ async def test_a_flood_leaves_nothing_behind(recording: Recording) -> None:
     assert await overflowed(recording, "flood_jobs") == 4_000 - CAP
 
 
-def test_threads_that_come_and_go_leave_nothing_behind() -> None:
-    """A server with a thread for each request keeps no more of a histogram than one with a single thread."""
+def test_threads_that_end_take_no_memory() -> None:
+    """A server with a thread for each request needs no more memory for a histogram than one with a single thread."""
     wait = make(Histogram, "thread_wait").labels("a")
     threads = [threading.Thread(target=wait.observe, args=(1,)) for _ in range(20)]
     for thread in threads:
@@ -270,7 +270,7 @@ def test_threads_that_come_and_go_leave_nothing_behind() -> None:
 
 
 async def test_observations_of_two_threads_do_not_mix(recording: Recording) -> None:
-    """A thread that is interrupted in the midst of an observation completes its own, in whatever order."""
+    """A thread that is interrupted in an observation completes its own, also if another thread completes first."""
     wait = make(Histogram, "mixed_wait", buckets=(1, 10)).labels("a")
 
     wait._sum.inc(5)
@@ -294,9 +294,9 @@ async def test_observations_of_two_threads_do_not_mix(recording: Recording) -> N
     assert list(sums.values()) == [5.5]
 
 
-async def test_the_log_says_so_once(recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
-    """Once for each metric, the log names it and says what to do."""
-    jobs, wait = make(Counter, "told_jobs"), make(Histogram, "told_wait")
+async def test_the_overflow_is_logged_once(recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
+    """The log names each metric once, with what to do."""
+    jobs, wait = make(Counter, "logged_jobs"), make(Histogram, "logged_wait")
     with caplog.at_level(logging.WARNING, "kairo_metrics"):
         for room in "abcdefgh":
             jobs.labels(room).inc()
@@ -304,12 +304,12 @@ async def test_the_log_says_so_once(recording: Recording, caplog: pytest.LogCapt
         wait.labels("a").observe(1)
         await recording.pipeline.flusher.aflush()
     [line] = caplog.messages
-    assert line.startswith("metric told_jobs has more label sets than METRICS_MAX_SERIES")
+    assert line.startswith("metric logged_jobs has more label sets than METRICS_MAX_SERIES")
     assert "take out the label" in line
 
 
-def test_a_look_at_what_is_not_there_fails_as_before() -> None:
-    """Only `labels` is given the overflow: code that looks into the children itself gets its KeyError."""
+def test_a_missing_child_is_a_key_error_as_before() -> None:
+    """Only `labels` returns the overflow child; code that looks up a missing child itself gets a KeyError."""
     jobs = make(Counter, "looked_jobs")
     for room in "abcd":
         jobs.labels(room)

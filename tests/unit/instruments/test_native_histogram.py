@@ -1,4 +1,4 @@
-"""Native histograms: what instances observe, merged exactly, and as each scraper sees it."""
+"""Native histograms: observations of instances merged exactly, in the format of each scraper."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFam
 
 
 async def test_other_scrapers_see_a_classic_histogram(recording: Recording) -> None:
-    """In the text formats the buckets are the classic ones that the instrument names; nothing is lost."""
+    """The text formats have the classic buckets of the instrument, with every observation."""
     registry = CollectorRegistry()
     size = NativeHistogram("mail_size", "Size.", ["to"], schema=8, buckets=(1, 4, 16), registry=registry)
     for amount in (0, 0.4, 3, 4, 15.9, 1000):
@@ -43,7 +43,7 @@ async def test_other_scrapers_see_a_classic_histogram(recording: Recording) -> N
 
 @pytest.mark.parametrize("amounts", [[], [0.0], [1.0, 1.05, 1.1, 9.0, -3.0, 0.0]])
 async def test_the_messages_hold_the_buckets(recording: Recording, amounts: list[float]) -> None:
-    """In protobuf the spans and deltas read back as the buckets, and an empty histogram is a native one, too."""
+    """The spans and deltas in protobuf are the buckets, and an empty histogram is a native one, too."""
     size = NativeHistogram("mail_size", "Size.", schema=2, registry=CollectorRegistry())
     for amount in amounts:
         size.observe(amount)
@@ -61,7 +61,7 @@ async def test_the_messages_hold_the_buckets(recording: Recording, amounts: list
 
 
 def side(spans: Any, deltas: Any) -> dict[int, int]:
-    """Read spans and deltas as the format's description says."""
+    """Read the buckets from spans and deltas, as the format describes."""
     found, index, count, rest = {}, 0, 0, list(deltas)
     for span in spans:
         index += span.offset
@@ -73,7 +73,7 @@ def side(spans: Any, deltas: Any) -> dict[int, int]:
 
 
 async def test_the_number_of_buckets_is_capped(recording: Recording) -> None:
-    """However far apart what is observed lies, the resolution gives way and nothing is lost."""
+    """If observations need too many buckets, the resolution gets coarser, and none is lost."""
     size = NativeHistogram("mail_size", "Size.", schema=8, max_buckets=20, registry=CollectorRegistry())
     chance = random.Random(7)
     for _ in range(5):
@@ -88,7 +88,7 @@ async def test_the_number_of_buckets_is_capped(recording: Recording) -> None:
 
 
 async def test_not_a_number_is_counted_as_lost_and_infinity_has_its_bucket(recording: Recording) -> None:
-    """NaN would be the sum for ever; infinity lies beyond the last bucket."""
+    """A NaN is a loss, as it would make the sum NaN for ever; infinity is counted above the last bucket."""
     size = NativeHistogram("mail_size", "Size.", registry=CollectorRegistry())
     size.observe(math.nan)
     size.observe(math.inf)
@@ -98,7 +98,7 @@ async def test_not_a_number_is_counted_as_lost_and_infinity_has_its_bucket(recor
 
 
 async def test_it_is_removed_and_timed_like_any_other(recording: Recording) -> None:
-    """remove() and time() do as with a Histogram."""
+    """`remove` and `time` work as in a Histogram."""
     size = NativeHistogram("mail_wait", "Wait.", ["to"], registry=CollectorRegistry())
     with size.labels("a").time():
         pass
@@ -113,6 +113,6 @@ async def test_it_is_removed_and_timed_like_any_other(recording: Recording) -> N
     [({"schema": 9}, "schema"), ({"zero_threshold": -1}, "zero_threshold"), ({"max_buckets": 0}, "max_buckets")],
 )
 def test_an_argument_out_of_its_range_is_named(wrong: dict[str, Any], named: str) -> None:
-    """The error says which one, and what it may be."""
+    """The error names the argument and its range."""
     with pytest.raises(ValueError, match=named):
         NativeHistogram("size", "Size.", registry=CollectorRegistry(), **wrong)

@@ -1,4 +1,4 @@
-"""prometheus_client's instruments over shared values: what they record, and what they refuse."""
+"""prometheus_client's instruments over shared values: what they record and what they reject."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import install
 from tests.support.instance import happened
@@ -17,13 +17,13 @@ from tests.support.recording import Recording
 
 @pytest.fixture
 def registry(recording: Recording) -> CollectorRegistry:
-    """Give a registry of the test's own, while the pipeline is open."""
+    """Return a registry of the test's own, while the pipeline is open."""
     assert recording
     return CollectorRegistry()
 
 
 async def test_a_counter_keeps_its_meaning(recording: Recording, registry: CollectorRegistry) -> None:
-    """Increments reach the page, and the program's own registry reads as it always did."""
+    """Increments reach the page, and the program's own registry shows what it always showed."""
     sent = Counter("mails", "Mails sent.", ["to", "by"], registry=registry)
     sent.labels("a", by := "x").inc()
     sent.labels(by=by, to="a").inc(2.5)
@@ -34,7 +34,7 @@ async def test_a_counter_keeps_its_meaning(recording: Recording, registry: Colle
 
 
 async def test_a_histogram_keeps_its_meaning(recording: Recording, registry: CollectorRegistry) -> None:
-    """Buckets are cumulative, `+Inf` equals the count, and the sum is the sum."""
+    """Buckets are cumulative, and `+Inf`, count and sum are those of all observations."""
     size = Histogram("mail_bytes", "Size.", buckets=(1, 10, 100), registry=registry)
     for amount in (0.5, 1, 7, 1000):
         size.observe(amount)
@@ -50,7 +50,7 @@ async def test_a_histogram_keeps_its_meaning(recording: Recording, registry: Col
 
 
 async def test_a_summary_keeps_its_meaning(recording: Recording, registry: CollectorRegistry) -> None:
-    """Count and sum of what was observed."""
+    """The page has the count and the sum of the observations."""
     wait = Summary("mail_wait", "Wait.", ["to"], registry=registry)
     wait.labels("a").observe(2)
     wait.labels("a").observe(0.5)
@@ -58,7 +58,7 @@ async def test_a_summary_keeps_its_meaning(recording: Recording, registry: Colle
 
 
 async def test_gauges_sum_or_show_the_most_recent(recording: Recording, registry: CollectorRegistry) -> None:
-    """Mode sum adds and takes back; mode mostrecent shows what was set last."""
+    """Mode sum adds and subtracts; mode mostrecent shows the value that was set last."""
     open_mails = Gauge("mails_open", "Open.", multiprocess_mode="sum", registry=registry)
     latest = Gauge("mail_size", "Size.", multiprocess_mode="mostrecent", registry=registry)
     open_mails.set(10)
@@ -70,7 +70,7 @@ async def test_gauges_sum_or_show_the_most_recent(recording: Recording, registry
     assert await recording.samples("mail") == {"mails_open": 7, "mail_size": 3}
 
 
-async def test_a_new_series_is_announced_at_zero(recording: Recording, registry: CollectorRegistry) -> None:
+async def test_a_new_series_is_sent_at_zero(recording: Recording, registry: CollectorRegistry) -> None:
     """A counter without labels is on the page before its first increment, as with prometheus_client."""
     Counter("mails_lost", "Lost.", registry=registry)
     Counter("mails_found", "Found.", ["by"], registry=registry)
@@ -78,7 +78,7 @@ async def test_a_new_series_is_announced_at_zero(recording: Recording, registry:
 
 
 async def test_the_unit_reaches_the_store(recording: Recording) -> None:
-    """A unit given to an instrument is announced with its family."""
+    """The unit of an instrument is in the store with its family."""
     registry = CollectorRegistry()
     Counter("mail_traffic", "Traffic.", unit="bytes", registry=registry).inc()
     install(registry)
@@ -88,7 +88,7 @@ async def test_the_unit_reaches_the_store(recording: Recording) -> None:
 
 
 async def test_not_a_number_is_counted_as_lost(recording: Recording, registry: CollectorRegistry) -> None:
-    """One NaN does not turn a shared total into NaN for ever; it is shown as a loss."""
+    """A NaN does not make a shared total NaN for ever; it is counted as a loss."""
     sent = Counter("mails_sent", "Sent.", registry=registry)
     size = Histogram("mails_size", "Size.", registry=registry)
     sent.inc(1)
@@ -108,7 +108,7 @@ async def test_not_a_number_is_counted_as_lost(recording: Recording, registry: C
 
 
 async def test_threads_never_make_half_an_observation(recording: Recording, registry: CollectorRegistry) -> None:
-    """However threads interleave with flushes, each observation is in the buckets and in the sum."""
+    """When threads observe during flushes, each observation is in the buckets and in the sum."""
     size = Histogram("mail_parts", "Parts.", buckets=(1, 2, 3), registry=registry)
     done = threading.Event()
 
@@ -136,7 +136,7 @@ async def test_threads_never_make_half_an_observation(recording: Recording, regi
 
 ADOPTION = """
 import asyncio
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 
 registry = CollectorRegistry()
 early = Counter("early", "Made and counted before the package was imported.", ["kind"])
@@ -164,7 +164,7 @@ print("\\n".join(line for line in asyncio.run(page(store)).splitlines() if line.
 
 
 def test_instruments_made_before_are_adopted_with_what_they_counted() -> None:
-    """Third-party libraries that were imported first lose nothing."""
+    """What an instrument counted before the package was imported is on the page."""
     ran = subprocess.run([sys.executable, "-c", ADOPTION], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == [
         'early_total{kind="a"} 4',
@@ -211,7 +211,7 @@ assert dead._value.get() == 20_000
 
 
 def test_a_finalizer_may_increment_at_any_moment() -> None:
-    """An object that counts its own end can't stop the process, whatever is locked when it ends."""
+    """A finalizer that increments does not block the process, whatever lock its thread holds."""
     subprocess.run([sys.executable, "-c", FINALIZER], check=True, timeout=60)
 
 
@@ -256,7 +256,7 @@ assert families["sizes"][0] == sum(families["sizes"][1:]) == 100_000 + handled, 
 
 
 def test_a_signal_handler_may_increment_at_any_moment() -> None:
-    """What a handler counts in the midst of another increment is neither lost nor takes the other with it."""
+    """Neither the increment of a signal handler nor the one that it interrupts is lost."""
     subprocess.run([sys.executable, "-c", SIGNALS], check=True, timeout=60)
 
 
@@ -291,6 +291,25 @@ assert not failures, failures[:3]
 """
 
 
-def test_instruments_in_use_are_adopted_without_a_stumble() -> None:
-    """Threads that observe while an instrument is adopted meet no half-made one."""
+def test_instruments_in_use_are_adopted_without_an_error() -> None:
+    """Threads that observe while an instrument is adopted get no error."""
     subprocess.run([sys.executable, "-c", RACE], check=True, timeout=60)
+
+
+async def test_methods_take_their_arguments_by_name(recording: Recording, registry: CollectorRegistry) -> None:
+    """A program may call prometheus_client's methods with keywords, as it could before."""
+    Info("mail_build", "Build.", registry=registry).info(val={"version": "2"})
+    Enum("mail_phase", "Phase.", states=["on", "off"], registry=registry).state(state="off")
+    Gauge("mail_age", "Age.", multiprocess_mode="mostrecent", registry=registry).set_function(f=lambda: 7.0)
+    sent = Counter("mail_sent", "Sent.", ["to"], registry=registry)
+    for to in "ab":
+        sent.labels(to).inc()
+    sent.remove_by_labels(labels={"to": "a"})
+    sent.remove_by_labels({})
+    assert await recording.samples("mail_") == {
+        'mail_build_info{version="2"}': 1,
+        'mail_phase{mail_phase="on"}': 0,
+        'mail_phase{mail_phase="off"}': 1,
+        "mail_age": 7,
+        'mail_sent_total{to="b"}': 1,
+    }

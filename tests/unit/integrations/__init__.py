@@ -1,1 +1,1 @@
-"""What is recorded of other libraries."""
+"""What is recorded about other libraries."""

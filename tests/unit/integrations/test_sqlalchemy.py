@@ -32,11 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
+from lib.kairo_metrics.instruments.catalogue import catalogue
 from lib.kairo_metrics.integrations import sqlalchemy as integration
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine  # needs greenlet, which nothing else here does
+    from sqlalchemy.ext.asyncio import AsyncEngine  # at run time it would need greenlet
 
 
 class Base(DeclarativeBase):
@@ -66,6 +67,12 @@ class Book(Base):
 VISITS = Table("visits", MetaData(), Column("id", Integer, primary_key=True))
 
 Counts = dict[tuple[str, str], float]
+
+
+@pytest.fixture(autouse=True)
+def _metrics_on() -> None:
+    """Build the catalogue, which exists while metrics are on."""
+    catalogue()
 
 
 @pytest.fixture
@@ -134,15 +141,15 @@ def executed(engine: Engine, statement: Executable) -> Counts:
     ],
 )
 def test_labels(engine: Engine, statement: Executable, model: str, operation: str) -> None:
-    """A query is counted once, under the class it is about and what it does."""
+    """A query is counted once, under its class and its operation."""
     assert executed(engine, statement) == {(model, operation): 1}
-    # Again, now from SQLAlchemy's cache of compiled statements. With no row of the same key in the way:
+    # The second time SQLAlchemy takes the statement from its cache. A row with the same key would be an error.
     executed(engine, delete(Author))
     assert executed(engine, statement) == {(model, operation): 1}
 
 
 def test_unit_of_work(engine: Engine) -> None:
-    """What a session writes by itself is counted under the class as well; BEGIN and COMMIT are not."""
+    """What a session writes is counted under the class; BEGIN and COMMIT are not counted."""
 
     def work() -> None:
         with Session(engine) as session, session.begin():
@@ -157,7 +164,7 @@ def test_unit_of_work(engine: Engine) -> None:
 
 
 def test_many_rows_in_one_statement(engine: Engine) -> None:
-    """A bulk insert is one query, as the database sees it."""
+    """A bulk insert is one query, as it is in the database."""
 
     def work() -> None:
         with Session(engine) as session, session.begin():
@@ -167,7 +174,7 @@ def test_many_rows_in_one_statement(engine: Engine) -> None:
 
 
 def test_driver_sql(engine: Engine) -> None:
-    """SQL handed to the driver as it is counts as raw."""
+    """SQL for the driver alone counts as raw."""
 
     def work() -> None:
         with engine.connect() as connection:
@@ -177,7 +184,7 @@ def test_driver_sql(engine: Engine) -> None:
 
 
 def test_schema_changes_belong_to_no_model(engine: Engine) -> None:
-    """Creating and dropping tables shows up as raw, never as a model's query."""
+    """Creating and dropping tables counts as raw, and not under a model."""
 
     def work() -> None:
         VISITS.drop(engine)
@@ -187,7 +194,7 @@ def test_schema_changes_belong_to_no_model(engine: Engine) -> None:
 
 
 def test_failing_query(engine: Engine) -> None:
-    """A query that fails is measured too, and its error is unchanged."""
+    """A query that fails is measured, too, and its error is unchanged."""
     VISITS.drop(engine)
 
     def work() -> None:
@@ -198,7 +205,7 @@ def test_failing_query(engine: Engine) -> None:
 
 
 def test_refused_connection(tmp_path: Path) -> None:
-    """A database that cannot be opened is an error without a query."""
+    """A database that can't be opened is an error, and no query is counted."""
     engine = create_engine(f"sqlite:///{tmp_path}/no/such/folder.sqlite3")
     observe(engine)
 
@@ -210,7 +217,7 @@ def test_refused_connection(tmp_path: Path) -> None:
 
 
 def test_observed_twice(engine: Engine) -> None:
-    """Observing an engine again, even from several threads at once, counts nothing twice."""
+    """An engine that several threads observe at once counts each query once."""
     threads = [Thread(target=observe, args=[engine]) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -220,16 +227,16 @@ def test_observed_twice(engine: Engine) -> None:
 
 
 def test_async_engine(tmp_path: Path) -> None:
-    """An asynchronous engine is observed through the synchronous one inside."""
+    """The queries of an asynchronous engine are counted."""
     engine = create_engine(f"sqlite:///{tmp_path}/books.sqlite3")
-    # Only the attribute is used; a real one would need a driver of its own.
+    # Only this attribute is used; a real asynchronous engine would need another driver.
     observe(cast("AsyncEngine", SimpleNamespace(sync_engine=engine)))
     assert executed(engine, select(literal(1))) == {("raw", "select"): 1}
     engine.dispose()
 
 
 def test_duration(engine: Engine) -> None:
-    """What is observed is the time of the execution, in seconds."""
+    """The duration is the time of the execution, in seconds."""
 
     def total() -> float:
         labels = {"model": "raw", "operation": "select"}
@@ -242,8 +249,8 @@ def test_duration(engine: Engine) -> None:
     assert 0.005 < total() - before < 10
 
 
-def test_tables_without_end(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that makes up tables as it runs does not make up series: past a limit they share one."""
+def test_tables_without_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that creates tables as it runs does not create series without a limit: further tables share one."""
     monkeypatch.setattr(integration, "_MAX_MODELS", 2)
     monkeypatch.setattr(integration, "_models", set())
 
@@ -260,7 +267,7 @@ def test_tables_without_end(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_nothing_is_kept(engine: Engine) -> None:
-    """What was found out about a statement goes away with it."""
+    """The labels of a statement are forgotten with the statement."""
     gc.collect()
     before = len(integration._labels_of)
     with engine.connect().execution_options(compiled_cache=None) as connection:

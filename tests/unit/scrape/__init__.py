@@ -1,1 +1,1 @@
-"""What a page makes of the shared state."""
+"""The read street: the shared state becomes one page."""

@@ -1,14 +1,12 @@
-"""What a scrape makes of shards, schemas and time."""
+"""Whole scrapes: shards, schemas and time, and scrapes that fail."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from itertools import accumulate
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -18,14 +16,14 @@ from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.batch import Writer
-from lib.kairo_metrics.model.encoding import pack_line
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.scrape.decode import SeriesDecoder
-from lib.kairo_metrics.scrape.merge import rebin
 from lib.kairo_metrics.store.command_flow import run_flow
+from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.instance import JOBS, happened, page, samples, settings
+from tests.support.instance import JOBS, Instance, Start, happened, page, samples, settings
+from tests.support.proxy import Proxy
 
 OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")
 NEW = Schema("wait_seconds", "histogram", ("queue",), ("0.2", "1.0", "+Inf"), help="New.")
@@ -109,7 +107,7 @@ async def test_another_type_serves_the_newest() -> None:
 
 
 async def test_a_gauge_that_is_merged_in_another_way_serves_the_newest() -> None:
-    """Changing `multiprocess_mode` spoils neither the page nor the new numbers."""
+    """After a change of `multiprocess_mode` the page is valid and shows the new numbers."""
     for before, after in (("sum", "mostrecent"), ("mostrecent", "sum")):
         cms = Deployment()
         for mode in (before, after):
@@ -155,7 +153,7 @@ async def test_labels_that_come_or_go_leave_the_page_valid(first: Schema, second
 
 
 async def test_names_that_clash_cost_the_later_family_only() -> None:
-    """Two deployments that use one sample name in two families do not spoil the page."""
+    """The page stays valid when two deployments use one sample name in two families."""
     cms = Deployment()
     cms.count(JOBS, 'queue="a"', (1, 2))
     cms.count(Schema("jobs_total", "gauge", ("queue",), mode="sum", help="Clash."), 'queue="a"', (1, 3))
@@ -175,7 +173,7 @@ async def test_a_help_text_that_is_no_unicode_does_not_spoil_the_page() -> None:
 
 
 async def test_stale_series_leave_the_page() -> None:
-    """A series that nobody has touched for its life is gone, the others stay."""
+    """A series that no instance has written for `series_ttl_s` is gone, and the others stay."""
     cms = Deployment()
     cms.count(JOBS, 'queue="old"', (1, 1))
     cms.now_ms += 3_600_000
@@ -217,38 +215,59 @@ async def test_what_has_not_happened_stands_at_zero() -> None:
 
 
 async def test_a_family_of_the_user_is_not_filled_up_with_zeros() -> None:
-    """Somebody else's metric of one of our names keeps its own series."""
+    """A user's metric with the name of one of ours keeps its own series."""
     cms = Deployment()
     cms.count(Schema("kairo_samples_lost", "gauge", ("queue",), mode="sum", help="Theirs."), 'queue="a"', (1, 7))
     assert await samples(cms.store, "kairo_samples_lost") == {'kairo_samples_lost{queue="a"}': 7}
 
 
-BOUNDS = st.lists(st.integers(-5, 20), min_size=0, max_size=6, unique=True).map(
-    lambda numbers: (*(f"{number}.0" for number in sorted(numbers)), "+Inf")
-)
+async def many_series(start: Start, redis_url: str) -> Instance:
+    """Let an instance deliver more series than one request of a scrape returns."""
+    instance = start(redis_url)
+    for number in range(3_000):
+        instance.add(f'queue="{number}"')
+    await instance.flusher.aflush()
+    return instance
 
 
-@given(BOUNDS, BOUNDS, st.data())
-def test_rebinning_keeps_count_sum_and_order(old: tuple[str, ...], new: tuple[str, ...], data: st.DataObject) -> None:
-    """Under any new bounds the count and the sum are the same, no bucket is negative, and shared bounds agree."""
-    counts = data.draw(st.lists(st.integers(0, 100), min_size=len(old), max_size=len(old)))
-    before, after = Schema("wait", "histogram", (), old), Schema("wait", "histogram", (), new)
-    rows = {b"": b" ".join([b"7.5", *(b"%d" % count for count in counts)])}
-    observed, *rebinned = rebin(rows, before, after)[b""].split()
-    assert observed == b"7.5"
-    assert all(int(count) >= 0 for count in rebinned)
-    cumulative_before = dict(zip(old, accumulate(counts), strict=True))
-    cumulative_after = dict(zip(new, accumulate(map(int, rebinned)), strict=True))
-    for bound in set(old) & set(new):
-        assert cumulative_after[bound] == cumulative_before[bound]
+async def test_a_scrape_that_fails_between_two_trips_leaves_no_reply_behind(
+    start: Start, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that its next reply is due on is closed at once, so that no other caller reads that reply."""
+    instance = await many_series(start, redis_url)
+    expected = await samples(instance.store, "jobs")
+
+    def fail(_: SeriesDecoder, items: list[bytes]) -> None:
+        raise ValueError(f"{len(items)} words")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesDecoder, "add_chunk", fail)
+        with pytest.raises(ValueError, match="words") as failed:
+            await collect(instance.store, Limits(3600))
+    # The error is still held, and with it every frame of the scrape that was not closed.
+    assert failed.value.__traceback__ is not None
+    assert idle_connections(instance) == [(0, False)]
+    assert await samples(instance.store, "jobs") == expected
+    assert len(expected) == 3_000
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 7])
-def test_a_series_seen_twice_counts_once(chunk: int) -> None:
-    """Redis may show a field twice while it rehashes; that is no second series."""
-    items = [part for number in range(7) for part in (b'queue="%d"' % number, pack_line([number], 1, 1))]
-    decoder = SeriesDecoder(JOBS, 0)
-    for start in range(0, len(items), 2 * chunk):
-        decoder.add_chunk(items[start : start + 2 * chunk])
-        decoder.add_chunk(items[:2])
-    assert len(decoder.series) == 7
+async def test_a_scrape_that_is_cut_off_leaves_no_reply_behind(start: Start, proxy: Proxy) -> None:
+    """After a time limit in the middle of a read, the next scrape on the same store reads its own replies."""
+    instance = await many_series(start, proxy.url)
+    expected = await samples(instance.store, "jobs")
+    proxy.lose_reply(to=b"HSCAN", then_cut=False)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await collect(instance.store, Limits(3600))
+    assert idle_connections(instance) == [(0, False)]
+    assert await samples(instance.store, "jobs") == expected
+
+
+def idle_connections(instance: Instance) -> list[tuple[int, bool]]:
+    """Give the connections that the next caller may borrow: how many replies are due, and whether it is open."""
+    assert isinstance(instance.store, RedisStore)
+    [pool] = instance.store._pools()
+    idle = pool._idle[asyncio.get_running_loop()]
+    return [
+        (node._unread, bool(node._connection.is_connected)) for client in idle for node in client._connections.values()
+    ]

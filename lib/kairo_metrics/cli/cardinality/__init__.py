@@ -1,1 +1,1 @@
-"""Which families and labels take the room in the store."""
+"""How many series each family and label has in the store."""

@@ -1,4 +1,4 @@
-"""Which families, labels and label sets take the room, and which are written: an inventory, added up."""
+"""Families, labels and label sets of a namespace, with their counts over all shards and schemas, ranked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ...model.labels import labels_of
-from .stored_series import Inventory, StoredFamily
+from .stored_series import StoredFamily, StoredNamespace
 
 __all__ = ["FamilyRank", "LabelRank", "SeriesRank", "rank_families", "rank_labels", "rank_series"]
 
@@ -19,7 +19,7 @@ class SeriesRank:
     Args:
         family: its family's name.
         text: the label text.
-        counted: observations of a histogram or summary, the sum of a counter; None for a gauge.
+        counted: observations of a histogram or summary, the value of a counter; None for a gauge.
         created_ms: when it was first written, by the store's clock.
         touched_ms: when it was last written.
     """
@@ -38,9 +38,9 @@ class LabelRank:
     Args:
         family: the family's name.
         label: the label's name.
-        values: how many different ones there are.
-        top_value: the one that most series have.
-        top_series: how many have it.
+        values: how many different values it has.
+        top_value: the value that most series have.
+        top_series: how many series have it.
     """
 
     family: str
@@ -56,12 +56,12 @@ class FamilyRank:
 
     Args:
         name: its name, a counter's without `_total`.
-        type: counter, gauge, histogram or summary.
+        type: counter, gauge, histogram, native (a native histogram), summary, info or stateset.
         series: how many label sets are stored.
-        fullest: the most that one shard holds under one schema: that is what METRICS_MAX_SERIES limits.
-        written: how many were written lately.
-        counted: as of `SeriesRank`, added up.
-        touched_ms: when one was last written; 0 where none is stored.
+        fullest: the most series in one shard under one schema, which METRICS_MAX_SERIES limits.
+        written: how many label sets were written lately.
+        counted: the sum of `SeriesRank.counted`.
+        touched_ms: when a series was last written; 0 if none is stored.
     """
 
     name: str
@@ -73,30 +73,30 @@ class FamilyRank:
     touched_ms: int
 
 
-def rank_series(inventory: Inventory) -> list[SeriesRank]:
-    """Return every label set, those with most events first; gauges, which have none, by when they were written."""
-    ranks = [rank for shelves in _by_family(inventory).values() for rank in _merged(shelves)]
+def rank_series(stored: StoredNamespace) -> list[SeriesRank]:
+    """Return every label set: first those that have counted most, then gauges, the last written first."""
+    ranks = [rank for parts in _by_family(stored).values() for rank in _merged(parts)]
     return sorted(ranks, key=lambda rank: (-(rank.counted or 0.0), -rank.touched_ms, rank.family, rank.text))
 
 
-def rank_families(inventory: Inventory, window_ms: int) -> list[FamilyRank]:
+def rank_families(stored: StoredNamespace, window_ms: int) -> list[FamilyRank]:
     """Return every family, those with most series first.
 
     Args:
-        inventory: what is stored.
-        window_ms: what was written so long before now, in milliseconds, was written lately.
+        stored: the namespace.
+        window_ms: how long ago a series may have been written to count as written lately, in ms.
     """
-    since_ms = inventory.snapshot.now_ms - window_ms
+    since_ms = stored.snapshot.now_ms - window_ms
     families = []
-    for name, shelves in _by_family(inventory).items():
-        merged = _merged(shelves)
+    for name, parts in _by_family(stored).items():
+        merged = _merged(parts)
         counted = [rank.counted for rank in merged if rank.counted is not None]
         families.append(
             FamilyRank(
                 name,
-                shelves[-1].schema.type,
+                parts[-1].schema.type,
                 len(merged),
-                max(len(shelf.series) for shelf in shelves),
+                max(len(part.series) for part in parts),
                 sum(rank.touched_ms >= since_ms for rank in merged),
                 sum(counted) if counted else None,
                 max((rank.touched_ms for rank in merged), default=0),
@@ -105,11 +105,11 @@ def rank_families(inventory: Inventory, window_ms: int) -> list[FamilyRank]:
     return sorted(families, key=lambda family: (-family.series, family.name))
 
 
-def rank_labels(inventory: Inventory) -> list[LabelRank]:
-    """Return every label of every family, those with most different values first."""
+def rank_labels(stored: StoredNamespace) -> list[LabelRank]:
+    """Return every label of every family, those with most values first."""
     ranks = []
-    for name, shelves in _by_family(inventory).items():
-        for label, values in _values(_merged(shelves)).items():
+    for name, parts in _by_family(stored).items():
+        for label, values in _values(_merged(parts)).items():
             [(top_value, top_series)] = values.most_common(1)
             ranks.append(LabelRank(name, label, len(values), top_value, top_series))
     return sorted(ranks, key=lambda rank: (-rank.values, rank.family, rank.label))
@@ -123,24 +123,24 @@ def _values(ranks: Iterable[SeriesRank]) -> Mapping[str, Counter[str]]:
     return values
 
 
-def _by_family(inventory: Inventory) -> Mapping[str, list[StoredFamily]]:
+def _by_family(stored: StoredNamespace) -> Mapping[str, list[StoredFamily]]:
     families: defaultdict[str, list[StoredFamily]] = defaultdict(list)
-    for shelf in inventory.shelves:
-        families[shelf.schema.name].append(shelf)
+    for part in stored.families:
+        families[part.schema.name].append(part)
     return families
 
 
-def _merged(shelves: Iterable[StoredFamily]) -> list[SeriesRank]:
-    """Join one family's label sets over its shards and schemas."""
+def _merged(parts: Iterable[StoredFamily]) -> list[SeriesRank]:
+    """Join the label sets of one family over its shards and schemas."""
     ranks: dict[bytes, SeriesRank] = {}
-    for shelf in shelves:
-        for series in shelf.series:
+    for part in parts:
+        for series in part.series:
             held = ranks.get(series.text)
-            counted = shelf.events(series)
+            counted = part.events(series)
             if held is not None:
                 counted = counted if held.counted is None else held.counted + (counted or 0.0)
             ranks[series.text] = SeriesRank(
-                shelf.schema.name,
+                part.schema.name,
                 series.text.decode(),
                 counted,
                 min(series.created_ms, held.created_ms) if held else series.created_ms,

@@ -1,8 +1,9 @@
-"""What is stored, series by series, with the times that a scrape leaves out: for whoever looks after the store."""
+"""The stored series of a namespace, with the times that a scrape leaves out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ...scrape.decode import SeriesDecoder
 if TYPE_CHECKING:
     from ...store.protocol import Store
 
-__all__ = ["Inventory", "StoredFamily", "StoredSeries", "take_inventory"]
+__all__ = ["StoredFamily", "StoredNamespace", "StoredSeries", "read_namespace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class StoredSeries:
 
     Args:
         text: its label text.
-        numbers: those of its packed line.
-        created_ms: when it was written first, by the store's clock.
-        touched_ms: when it was written last.
+        numbers: the numbers of its packed line.
+        created_ms: when it was first written, by the store's clock.
+        touched_ms: when it was last written.
     """
 
     text: bytes
@@ -37,14 +38,14 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True)
 class StoredFamily:
-    """One family under one schema in one shard: what one hash holds, and what one cap is for.
+    """One family under one schema in one shard: the content of one hash, to which METRICS_MAX_SERIES applies.
 
     Args:
-        schema: what the numbers mean.
-        shard: where it is.
-        series: what is there, those included that no scrape shows any more.
+        schema: the schema of the family.
+        shard: where the hash is.
+        series: its series, including those that are too old for a scrape.
         damaged: fields that can't be read.
-        foreign: whether the key holds something else.
+        foreign: whether the key holds another Redis type than a hash.
     """
 
     schema: Schema
@@ -54,11 +55,11 @@ class StoredFamily:
     foreign: bool = False
 
     def events(self, series: StoredSeries) -> float | None:
-        """Return what has been counted: observations, or what a counter adds up to; None for a gauge.
+        """Return what a series has counted: observations, or the value of a counter; None for a gauge.
 
         Example:
-            >>> shelf = StoredFamily(Schema("wait", "histogram", (), ("1.0", "+Inf")), 0)
-            >>> shelf.events(StoredSeries(b"", b"9.5 2 3", 0, 0))
+            >>> family = StoredFamily(Schema("wait", "histogram", (), ("1.0", "+Inf")), 0)
+            >>> family.events(StoredSeries(b"", b"9.5 2 3", 0, 0))
             5.0
         """
         numbers = series.numbers.split()
@@ -67,56 +68,59 @@ class StoredFamily:
                 return float(sum(map(int, numbers[1:])))
             case "counter" | "summary":
                 return float(numbers[0])
+            case "native":
+                return float(numbers[1])
         return None
 
 
 @dataclass(frozen=True, slots=True)
-class Inventory:
-    """All that one namespace holds.
+class StoredNamespace:
+    """The content of one namespace.
 
     Args:
         snapshot: the families index, the server's clock and facts.
-        shelves: sorted by family, schema and shard.
+        families: sorted by name, schema and shard.
     """
 
     snapshot: Snapshot
-    shelves: tuple[StoredFamily, ...]
+    families: tuple[StoredFamily, ...]
 
 
-async def take_inventory(
+async def read_namespace(
     store: Store, names: Collection[str] = (), on_series: Callable[[int], None] = lambda _count: None
-) -> Inventory:
-    """Read everything, or some families.
+) -> StoredNamespace:
+    """Read all families, or some of them.
 
     Args:
-        store: what to read.
+        store: the store to read.
         names: family or sample names; all when empty.
-        on_series: told now and then how many series have been read so far.
+        on_series: called after each chunk with the number of series read so far.
 
     Raises:
         StoreError: the store could not be read.
     """
     snapshot = await store.snapshot()
-    families = [entry for entry in snapshot.entries if entry.schema.type != "exemplars"]
-    wanted = [entry for entry in families if not names or Family(entry.schema, {}).answers_to(frozenset(names))]
-    shelves = {entry: StoredFamily(entry.schema, entry.shard) for entry in wanted}
+    known = [entry for entry in snapshot.entries if entry.schema.type != "exemplars"]
+    wanted = [entry for entry in known if not names or Family(entry.schema, {}).answers_to(frozenset(names))]
+    families = {entry: StoredFamily(entry.schema, entry.shard) for entry in wanted}
     found: dict[IndexEntry, dict[bytes, StoredSeries]] = {entry: {} for entry in wanted}
     read = 0
-    async for entry, items in store.scan(wanted):
-        if items is None:
-            shelves[entry] = replace(shelves[entry], foreign=True)
-            continue
-        good, damaged = _read(entry.schema, items)
-        found[entry].update(good)  # HSCAN may bring one twice
-        shelves[entry] = replace(shelves[entry], damaged=shelves[entry].damaged + damaged)
-        read += len(good)
-        on_series(read)
-    filled = [replace(shelf, series=tuple(found[entry].values())) for entry, shelf in shelves.items()]
-    return Inventory(snapshot, tuple(sorted(filled, key=lambda s: (s.schema.name, s.schema.id, s.shard))))
+    async with aclosing(store.scan(wanted)) as chunks:
+        async for entry, items in chunks:
+            if items is None:
+                families[entry] = replace(families[entry], foreign=True)
+                continue
+            good, damaged = _read(entry.schema, items)
+            found[entry].update(good)  # HSCAN may return a series twice
+            families[entry] = replace(families[entry], damaged=families[entry].damaged + damaged)
+            read += len(good)
+            on_series(read)
+    filled = [replace(family, series=tuple(found[entry].values())) for entry, family in families.items()]
+    return StoredNamespace(snapshot, tuple(sorted(filled, key=lambda s: (s.schema.name, s.schema.id, s.shard))))
 
 
 def _read(schema: Schema, items: list[bytes]) -> tuple[dict[bytes, StoredSeries], int]:
-    """Take the good series out of one chunk, and count the damaged ones."""
+    """Return the good series of one chunk, and the number of damaged ones."""
     decoder = SeriesDecoder(schema, oldest_ms=0)
     decoder.add_chunk(items)
     good = {}

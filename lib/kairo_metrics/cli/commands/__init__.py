@@ -1,1 +1,1 @@
-"""One module for each command of python -m lib.kairo_metrics."""
+"""The commands, one module each."""

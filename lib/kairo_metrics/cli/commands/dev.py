@@ -21,7 +21,7 @@ def add_dev(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def port(text: str) -> int:
-    """Read a TCP port out of an argument."""
+    """Read a TCP port from an argument."""
     try:
         return DevSettings.from_env({"PORT": text}).port
     except SettingsError as err:
@@ -29,7 +29,7 @@ def port(text: str) -> int:
 
 
 def _dev(options: argparse.Namespace) -> None:
-    # Imported late: the other commands do without a web server.
+    # Imported late: the other commands need no web server.
     from ...dev.dev_server import run
 
     run(options.root, options.port, with_parent=options.with_parent)

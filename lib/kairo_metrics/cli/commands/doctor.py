@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with a deployment, and what to do about it."""
+"""`doctor`: finds what is wrong with a deployment, with advice."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ __all__ = ["add_doctor"]
 
 _FAILED, _BAD_SETTINGS = 1, 2
 _COLOURS: dict[Mark, str] = {"ok": "green", "warn": "yellow", "fail": "red", "skipped": "dim"}
-_EXIT_CODES = (
-    "Exit code: 0 all is well, or there are only warnings; 1 a check failed; 2 a setting or argument is no good."
-)
+_EXIT_CODES = "Exit code: 0 no check failed, warnings are allowed; 1 a check failed; 2 a setting or argument is wrong."
 
 
 def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,7 +59,7 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= 600:  # noqa: PLR2004  ten minutes, and nan is refused as well
+    if not 0 < seconds <= 600:  # noqa: PLR2004  ten minutes; NaN is refused as well
         raise argparse.ArgumentTypeError(f"must be a number of seconds up to 600, not {text!r}")
     return seconds
 
@@ -80,10 +78,10 @@ def _doctor(options: argparse.Namespace) -> int:
         checks = [
             {"side": side, "check": f.check, "mark": f.mark, "finding": f.text, "advice": f.advice} for side, f in found
         ]
-        terminal.say(json.dumps({"checks": checks, "marks": dict(marks)}, indent=2))
+        terminal.write_line(json.dumps({"checks": checks, "marks": dict(marks)}, indent=2))
     else:
-        terminal.say()
-        terminal.say(", ".join(f"{marks[mark]} {mark}" for mark in _COLOURS if marks[mark]))
+        terminal.write_line()
+        terminal.write_line(", ".join(f"{marks[mark]} {mark}" for mark in _COLOURS if marks[mark]))
     if any(finding.mark == "fail" and finding.check == "settings" for _, finding in found):
         return _BAD_SETTINGS
     return _FAILED if marks["fail"] or (options.strict and marks["warn"]) else 0
@@ -101,7 +99,7 @@ def _target(options: argparse.Namespace) -> Target:
     try:
         return Target(options.url, headers)
     except ValueError as err:
-        raise SettingsError("--url or --header", f"is no good: {err}") from None
+        raise SettingsError("--url or --header", f"is wrong: {err}") from None
 
 
 def _tokens(variable: str) -> tuple[str, ...]:
@@ -112,14 +110,14 @@ def _tokens(variable: str) -> tuple[str, ...]:
             variable, "must hold the bearer token of the metrics page, or two with a comma between them"
         )
     if not all(token.isascii() and token.isprintable() for token in tokens):
-        raise SettingsError(variable, "has a character that no header carries: look for two lines pasted as one")
+        raise SettingsError(variable, "has a character that a header may not have: look for two lines pasted as one")
     return tokens
 
 
 def _inside(limit_s: float) -> Iterator[Finding]:
-    from ..doctor.environment_checks import check_settings, check_switch, check_tokens
     from ..doctor.redis_checks import check_server
     from ..doctor.replica_checks import check_read_url
+    from ..doctor.settings_checks import check_settings, check_switch, check_tokens
     from ..doctor.state_checks import check_state, skip_state
 
     settings, findings = check_settings()
@@ -137,26 +135,26 @@ def _inside(limit_s: float) -> Iterator[Finding]:
 
 
 def _outside(target: Target, tokens: tuple[str, ...], limit_s: float) -> Iterator[Finding]:
-    from ..doctor.access_checks import Pages, check_door
+    from ..doctor.access_checks import Pages, check_access
     from ..doctor.page_checks import check_page
 
     pages = Pages()
-    yield from check_door(target, tokens, limit_s, pages)
+    yield from check_access(target, tokens, limit_s, pages)
     yield from check_page(pages)
 
 
 def _shown(
     side: str, findings: Iterator[Finding], options: argparse.Namespace, terminal: Terminal
 ) -> list[tuple[str, Finding]]:
-    """Print each finding as it comes, unless all of them are wanted as JSON in the end."""
+    """Print each finding as it comes, unless they are printed as JSON at the end."""
     if not options.json:
         title = "Inside: this environment" if side == "inside" else f"Outside: {options.url}"
-        terminal.say(terminal.style(title, "bold"))
+        terminal.write_line(terminal.style(title, "bold"))
     found = []
     for finding in findings:
         found.append((side, finding))
         if not options.json:
-            terminal.say(_line(finding, terminal))
+            terminal.write_line(_line(finding, terminal))
     return found
 
 

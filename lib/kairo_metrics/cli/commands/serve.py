@@ -31,7 +31,7 @@ def _workers(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    # Imported late: the other commands do without a web server.
+    # Imported late: the other commands need no web server.
     from ...hosting.server import run
 
     run(options.root, options.host, options.port, options.workers, logs_requests=options.access_log)

@@ -1,4 +1,4 @@
-"""`wipe`: deletes what a namespace holds; it says first what that is, and asks."""
+"""`wipe`: deletes what a namespace holds, after it has shown it and asked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import sys
 from collections import defaultdict
 
+from ...config.redis_url import without_password
 from ...config.settings import Settings
-from ...dev.banner import without_password
 from ...errors import SettingsError
 from ...exposition.family import Family
 from ...store.admin.deletion import DeletionPlan, delete, plan_deletion
@@ -24,18 +24,18 @@ def add_wipe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command to the parser."""
     wipe = commands.add_parser(
         "wipe",
-        help="delete what the namespace holds; says first what that is, and asks",
-        description="Delete all metrics of the namespace, or one family. Instances that run go on counting from zero.",
-        epilog="Exit code: 0 deleted, or nothing to delete; 1 not deleted; 2 nobody to ask, or a setting is no good.",
+        help="delete what the namespace holds; shows it first, and asks",
+        description="Delete all metrics of the namespace, or one family. Running instances go on counting from zero.",
+        epilog="Exit code: 0 deleted, or nothing to delete; 1 not deleted; 2 no terminal to ask on, a wrong setting.",
     )
     wipe.add_argument("--family", metavar="NAME", help="only this family")
     wipe.add_argument(
         "--records",
         action="store_true",
-        help="also the records of deliveries, which else end by themselves; only when no instance runs: one that does "
-        "would send its last batches again",
+        help="also the records of deliveries, which otherwise expire; only if no instance is running: it would send "
+        "its last batches again",
     )
-    wipe.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
+    wipe.add_argument("--dry-run", action="store_true", help="show what would be deleted, and delete nothing")
     wipe.add_argument("--yes", action="store_true", help="do not ask")
     wipe.add_argument("--json", action="store_true", help="print JSON")
     wipe.set_defaults(run=_wipe)
@@ -43,7 +43,7 @@ def add_wipe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _wipe(options: argparse.Namespace) -> int:
     if options.family and options.records:
-        raise SettingsError("--records", "goes with the whole namespace, not with --family")
+        raise SettingsError("--records", "is for the whole namespace, not for one --family")
     settings = Settings.from_env()
     names = _family_names(options.family) if options.family else ()
     terminal = Terminal()
@@ -60,16 +60,16 @@ def _wipe(options: argparse.Namespace) -> int:
             with Progress(terminal, "deleted") as progress:
                 delete(client, plan, progress.at)
     if options.json:
-        terminal.say(json.dumps(_as_json(plan, deleted=deletes), indent=2))
+        terminal.write_line(json.dumps(_as_json(plan, deleted=deletes), indent=2))
     elif deletes:
-        terminal.say(f"deleted {_counted(plan.keys, 'key')}; instances that run count from zero")
+        terminal.write_line(f"deleted {_counted(plan.keys, 'key')}; running instances count from zero")
     elif options.dry_run:
-        terminal.say("nothing was deleted: this was a dry run")
+        terminal.write_line("nothing was deleted: this was a dry run")
     return 0
 
 
 def _family_names(name: str) -> tuple[str, ...]:
-    """Return the stored name of a family that may be named by one of its samples."""
+    """Return the stored names of the families that have this name or a sample of this name."""
 
     async def read(store: RedisStore, settings: Settings) -> tuple[str, ...]:
         snapshot = await store.snapshot()
@@ -83,22 +83,24 @@ def _family_names(name: str) -> tuple[str, ...]:
 
 def _describe(terminal: Terminal, plan: DeletionPlan, settings: Settings) -> None:
     place = without_password(settings.redis_url or "")
-    terminal.say(f"namespace {terminal.style(plan.namespace, 'bold')} at {place}")
+    terminal.write_line(f"namespace {terminal.style(plan.namespace, 'bold')} at {place}")
     if plan.empty:
-        terminal.say("there is nothing to delete")
+        terminal.write_line("there is nothing to delete")
         return
-    terminal.say()
+    terminal.write_line()
     rows = [(name, keys, series) for name, (keys, series) in _by_family(plan).items()]
     if plan.others:
         rows.append(("(other keys)", len(plan.others), 0))
     print_table(terminal, ("family", "keys", "series"), rows)
-    terminal.say()
+    terminal.write_line()
     series = sum(series for _, _, series in rows)
-    terminal.say(f"{_counted(plan.keys, 'key')} with {series} series {'is' if plan.keys == 1 else 'are'} to be deleted")
+    terminal.write_line(
+        f"{_counted(plan.keys, 'key')} with {series} series {'is' if plan.keys == 1 else 'are'} to be deleted"
+    )
     if plan.kept:
         stays = "stays" if plan.kept == 1 else "stay"
         records = _counted(plan.kept, "record")
-        terminal.say(f"{records} of deliveries {stays}, without which instances would send batches again")
+        terminal.write_line(f"{records} of deliveries {stays}: without them instances would send batches again")
 
 
 def _counted(count: int, noun: str) -> str:
@@ -108,17 +110,17 @@ def _counted(count: int, noun: str) -> str:
 def _by_family(plan: DeletionPlan) -> dict[str, tuple[int, int]]:
     """Return keys and series by family."""
     sums: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for doomed in plan.families:
-        keys, series = sums[doomed.name]
-        sums[doomed.name] = keys + doomed.stored, series + doomed.series
+    for family in plan.families:
+        keys, series = sums[family.name]
+        sums[family.name] = keys + family.stored, series + family.series
     return dict(sorted(sums.items()))
 
 
 def _ask(terminal: Terminal, namespace: str) -> None:
-    """Return when the namespace was typed.
+    """Ask the user to type the namespace, and return if it was typed.
 
     Raises:
-        SettingsError: there is nobody to ask.
+        SettingsError: there is no terminal to ask on.
         CommandError: something else was typed.
     """
     if not sys.stdin.isatty():

@@ -1,1 +1,1 @@
-"""The checks of a deployment: what is wrong, seen from inside and from outside, and what to do about it."""
+"""The checks of a deployment, from inside and from outside, with advice for what they find."""

@@ -1,4 +1,4 @@
-"""The way to the page: the name, the connection, what stands before the endpoint, and whom it lets in."""
+"""Checks of the access to the page: name, connection, redirects, login pages, tokens and the store."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from .finding import Finding, fail, ok, skipped, warn, within
+from .finding import Finding, fail, ok, skipped, warn
 from .http_client import Answer, Target, Unreachable, fetch
+from .time_limit import within
 
-__all__ = ["SCRAPE_TIMEOUT_S", "Pages", "check_door"]
+__all__ = ["SCRAPE_TIMEOUT_S", "Pages", "check_access"]
 
 # Prometheus' default, which a scrape config may change.
 SCRAPE_TIMEOUT_S = 10
@@ -32,28 +33,28 @@ _ORDER = ("dns", "connection", "redirect", "protection", "switch", "door", "wron
 
 @dataclass(slots=True)
 class Pages:
-    """What the right token opened: the page as Prometheus asks for it, and as plain text."""
+    """The page, fetched with the right token: as Prometheus asks for it, and as plain text."""
 
     scraped: Answer | None = None
     text: Answer | None = None
 
 
 class _Stop(Exception):
-    """Nothing behind this can be looked at."""
+    """A finding that makes all later checks impossible."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.text)
         self.finding = finding
 
 
-def check_door(target: Target, tokens: Sequence[str], limit_s: float, pages: Pages) -> Iterator[Finding]:
-    """Go to the page step by step; where the way ends, the rest is skipped.
+def check_access(target: Target, tokens: Sequence[str], limit_s: float, pages: Pages) -> Iterator[Finding]:
+    """Check the access step by step. After a step that fails for good, the other checks are skipped.
 
     Args:
-        target: where it is.
-        tokens: the first one scrapes; a second one must be accepted as well.
+        target: the address of the page.
+        tokens: the first one fetches the page; the others must be accepted as well.
         limit_s: seconds that each request may take.
-        pages: takes what was found behind the door.
+        pages: is filled with the page.
     """
     done = set()
     try:
@@ -63,10 +64,10 @@ def check_door(target: Target, tokens: Sequence[str], limit_s: float, pages: Pag
     except _Stop as stop:
         yield stop.finding
         done.add(stop.finding.check)
-        behind = f"not reached, because of {stop.finding.check}"
-        # What was passed on the way, without a word about it, was all right.
+        reason = f"not reached, because of {stop.finding.check}"
+        # Earlier checks without a finding were all right.
         passed = _ORDER.index(stop.finding.check)
-        yield from (skipped(check, behind) for check in _ORDER[passed + 1 :] if check not in done)
+        yield from (skipped(check, reason) for check in _ORDER[passed + 1 :] if check not in done)
 
 
 def _steps(target: Target, tokens: Sequence[str], limit_s: float, pages: Pages) -> Iterator[Finding]:
@@ -76,7 +77,7 @@ def _steps(target: Target, tokens: Sequence[str], limit_s: float, pages: Pages) 
     yield _redirect(target, answer)
     yield _protection(answer)
     yield _switch(target, answer)
-    yield _door(answer)
+    yield _without_token(answer)
     yield _wrong_token(_ask(target, _bearer(secrets.token_hex(32)), limit_s, "wrong-token"))
     for number, token in enumerate(tokens, start=1):
         answer = _ask(target, {**_AS_PROMETHEUS, **_bearer(token)}, limit_s, "token")
@@ -102,11 +103,11 @@ def _bearer(token: str) -> dict[str, str]:
 def _name(target: Target, limit_s: float) -> Finding:
     try:
         found = within(limit_s, socket.getaddrinfo, target.host, target.port, 0, socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as err:  # the latter for a name that can't be one, such as a..b
-        advice = "correct the name, or wait until its entry is known everywhere"
+    except (socket.gaierror, UnicodeError) as err:  # UnicodeError for a malformed name such as a..b
+        advice = "correct the name, or wait until its DNS entry has spread"
         raise _Stop(fail("dns", f"{target.host} has no address: {err}", advice)) from err
     except TimeoutError as err:
-        advice = "look at this machine's name servers"
+        advice = "check this machine's name servers"
         raise _Stop(fail("dns", f"no name server answered within {limit_s:g} s", advice)) from err
     addresses = sorted({str(entry[4][0]) for entry in found})
     return ok("dns", f"{target.host} is {', '.join(addresses)}")
@@ -116,11 +117,11 @@ def _connection(target: Target, limit_s: float) -> Finding:
     try:
         days = within(limit_s, _shake_hands, target, limit_s)
     except TimeoutError as err:
-        advice = "look for a firewall; Prometheus must get through it as well"
+        advice = "look for a firewall, which Prometheus must pass as well"
         raise _Stop(fail("connection", f"no connection within {limit_s:g} s", advice)) from err
     except ssl.SSLCertVerificationError as err:
-        advice = "Prometheus refuses it, too: renew it, or let the platform make one for the domain"
-        raise _Stop(fail("connection", f"the certificate is not good: {err.verify_message}", advice)) from err
+        advice = "Prometheus refuses it, too: renew it, or let the platform issue one for the domain"
+        raise _Stop(fail("connection", f"the certificate is not valid: {err.verify_message}", advice)) from err
     except OSError as err:
         advice = "correct scheme, host and port; Prometheus' `scheme`, too"
         raise _Stop(fail("connection", f"{target.host}:{target.port}: {err.strerror or err}", advice)) from err
@@ -128,7 +129,7 @@ def _connection(target: Target, limit_s: float) -> Finding:
 
 
 def _connected(target: Target, days: float | None) -> Finding:
-    """Judge a connection by the days that its certificate has left; None is one without TLS."""
+    """Return the finding for a connection, by the days until its certificate ends; None without TLS."""
     if days is None:
         if target.host == "localhost" or target.host.startswith("127.") or "." not in target.host:
             return ok("connection", f"{target.host}:{target.port} answers, without TLS")
@@ -139,7 +140,7 @@ def _connected(target: Target, days: float | None) -> Finding:
 
 
 def _shake_hands(target: Target, limit_s: float) -> float | None:
-    """Connect and close again; return the days that the certificate has left, or None without TLS."""
+    """Connect, close, and return the days until the certificate ends; None without TLS."""
     with socket.create_connection((target.host, target.port), limit_s) as plain:
         if not target.secure:
             return None
@@ -151,15 +152,15 @@ def _shake_hands(target: Target, limit_s: float) -> float | None:
 def _redirect(target: Target, answer: Answer) -> Finding:
     if answer.status not in _REDIRECTS:
         return ok("redirect", "none: this is the final address")
-    goal = urljoin(target.url, answer.headers.get("location", ""))
-    host = urlsplit(goal).hostname or ""
+    address = urljoin(target.url, answer.headers.get("location", ""))
+    host = urlsplit(address).hostname or ""
     if host == "vercel.com" or host.endswith(".vercel.com"):
         raise _Stop(_protected(f"{answer.status} to the login of {host}"))
     raise _Stop(
         fail(
             "redirect",
-            f"{answer.status} to {goal.partition('?')[0]}",
-            "scrape that address itself: a token is not sent along to another host",
+            f"{answer.status} to {address.partition('?')[0]}",
+            "scrape that address itself: a token is not sent to another host after a redirect",
         )
     )
 
@@ -191,14 +192,14 @@ def _switch(target: Target, answer: Answer) -> Finding:
     raise _Stop(fail("switch", f"404: {answer.reason}", f"there is no metrics page at {target.path}: correct the path"))
 
 
-def _door(answer: Answer) -> Finding:
+def _without_token(answer: Answer) -> Finding:
     if answer.status == _UNAUTHORIZED:
         return ok("door", "401 without a token")
     if answer.status == _OK:
         return fail(
             "door",
             "200 without a token: anybody can read this",
-            "this is another app than ours, or a cache before it; correct the path, or take the page off the net"
+            "this is another app, or a cache before it; correct the path, or remove the page from the internet"
             if answer.is_html
             else "look for a proxy or cache that adds the token or keeps the page, and change the token",
         )
@@ -222,7 +223,7 @@ def _token(answer: Answer, which: str) -> Finding:
                 "set the same one in both places, and deploy again; look for a line break or quotes around it",
             )
         )
-    if answer.status not in {_OK, _UNAVAILABLE} or _speaks_of_the_token(answer):
+    if answer.status not in {_OK, _UNAVAILABLE} or _is_about_token(answer):
         raise _Stop(_broken(answer, "token"))
     return ok("token", f"{which} opens the page")
 
@@ -240,15 +241,15 @@ def _store(answer: Answer) -> Finding:
 
 
 def _broken(answer: Answer, check: str) -> Finding:
-    """Say what an answer means that is neither yes nor no."""
+    """Return the finding for an answer that neither accepts nor refuses the token."""
     if answer.status == _UNAVAILABLE and "no token is configured" in answer.reason:
         return fail("token", f"503: {answer.reason}", "set METRICS_AUTH_TOKEN in that environment, and deploy again")
-    if answer.status == _UNAVAILABLE and _speaks_of_the_token(answer):
+    if answer.status == _UNAVAILABLE and _is_about_token(answer):
         return fail("token", f"503: {answer.reason}", "run `doctor` in that environment: it shows what AWS said")
     platform = answer.headers.get("x-vercel-error", "")
     found = f"{answer.status} {platform}".strip() + f": {answer.reason}"
     return fail(check, found, "look at the functions' log: vercel logs")
 
 
-def _speaks_of_the_token(answer: Answer) -> bool:
+def _is_about_token(answer: Answer) -> bool:
     return answer.status == _UNAVAILABLE and "token" in answer.reason

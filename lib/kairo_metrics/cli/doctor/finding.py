@@ -1,49 +1,45 @@
-"""What a check found, and the time that it may take."""
+"""The findings of the checks, and the list of all checks."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-__all__ = ["CHECKS", "Finding", "Mark", "fail", "ok", "skipped", "warn", "within"]
+__all__ = ["CHECKS", "Finding", "Mark", "fail", "ok", "skipped", "warn"]
 
 Mark = Literal["ok", "warn", "fail", "skipped"]
-T = TypeVar("T")
 
-# Every check, by name, with what it looks at. docs/doctor.md leads from what one sees to these names.
+# Every check by name, with what it checks. docs/doctor.md has the same list, and leads from symptoms to these names.
 CHECKS = {
     "settings": "the environment variables have values that can work",
     "switch": "ENABLE_METRICS is on",
-    "token": "there is a token, and nobody guesses it; from outside: it opens the page",
-    "token-source": "AWS hands out the token, where it is kept there",
-    "redis": "Redis answers, and takes the login",
+    "token": "there is a token that is hard to guess; from outside: it opens the page",
+    "token-source": "AWS returns the token, if it is kept there",
+    "redis": "Redis answers, and accepts the login",
     "latency": "how long a command takes",
     "version": "Redis can run the script",
-    "eviction": "Redis keeps what it was given",
-    "memory": "how full it is",
+    "eviction": "Redis drops no metrics when its memory is full",
+    "memory": "how full the memory of Redis is",
     "rights": "the login may run every command that flushes and scrapes send",
-    "clock": "this machine's clock and the other's agree",
-    "replica": "METRICS_READ_URL, where it is set, follows the Redis that is written to",
-    "families": "metrics have arrived, and when last",
+    "clock": "this machine's clock and the server's agree",
+    "replica": "METRICS_READ_URL, if it is set, follows the Redis that is written to",
+    "families": "metrics have arrived, and when the last ones did",
     "quarantine": "nothing that is stored is damaged",
     "series": "no family is near METRICS_MAX_SERIES",
     "lost": "everything that was counted was delivered",
     "dns": "the name has an address",
-    "connection": "the server takes a connection, and its certificate is good",
+    "connection": "the server accepts a connection, and its certificate is valid",
     "redirect": "the address is the final one",
     "protection": "no login page stands before the endpoint",
     "door": "without a token the answer is 401",
     "wrong-token": "with a wrong token the answer is 401",
     "store": "the endpoint can read Redis",
-    "content-type": "the page says what it is",
-    "page": "the page is one of metrics, and not empty",
-    "cache": "nobody keeps a copy",
-    "gzip": "the page comes compressed",
-    "text": "Prometheus' text format, strictly",
-    "openmetrics": "OpenMetrics, strictly",
+    "content-type": "the page has a content type of Prometheus",
+    "page": "the page contains metrics",
+    "cache": "no cache keeps a copy of the page",
+    "gzip": "the page is compressed",
+    "text": "a strict parser reads the page in Prometheus' text format",
+    "openmetrics": "a strict parser reads the page in OpenMetrics",
     "requests": "http_requests_total is there",
     "duration": "a scrape takes less than Prometheus' default timeout",
     "size": "how large the page is",
@@ -58,7 +54,7 @@ class Finding:
         check: one of `CHECKS`.
         mark: ok, warn, fail or skipped.
         text: what was found.
-        advice: what to do about it; empty where there is nothing to do.
+        advice: what to do about it; empty if there is nothing to do.
     """
 
     check: str
@@ -68,49 +64,20 @@ class Finding:
 
 
 def ok(check: str, text: str) -> Finding:
-    """Say that all is well."""
+    """Return a finding that needs no action."""
     return Finding(check, "ok", text)
 
 
 def warn(check: str, text: str, advice: str) -> Finding:
-    """Say what will become a problem, or may be meant so."""
+    """Return a finding that may become a problem, or may be intended."""
     return Finding(check, "warn", text, advice)
 
 
 def fail(check: str, text: str, advice: str) -> Finding:
-    """Say what does not work."""
+    """Return a finding about something that does not work."""
     return Finding(check, "fail", text, advice)
 
 
 def skipped(check: str, text: str, advice: str = "") -> Finding:
-    """Say why it could not be looked at."""
+    """Return the reason why a check was not made."""
     return Finding(check, "skipped", text, advice)
-
-
-def within(limit_s: float, work: Callable[..., T], *arguments: Any) -> T:
-    """Return what `work` returns, or raise what it raises.
-
-    A name server or a peer that never answers holds up a thread that nobody waits for, and not the caller.
-
-    Args:
-        limit_s: seconds that it may take.
-        work: what to do.
-        arguments: what it is called with.
-
-    Raises:
-        TimeoutError: it took longer; it may still be at it.
-
-    Example:
-        >>> within(5, sum, [1, 2])
-        3
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work(*arguments))
-        except BaseException as err:  # noqa: BLE001  it is raised where the result is waited for
-            future.set_exception(err)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future.result(limit_s)

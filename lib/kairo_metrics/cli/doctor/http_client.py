@@ -1,4 +1,4 @@
-"""One request to the deployment, as a scraper would send it, that follows no redirect."""
+"""One request to the deployment, as a scraper sends it. Redirects are not followed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from .finding import within
+from .time_limit import within
 
 __all__ = ["Answer", "Target", "Unreachable", "fetch"]
 
 _DEFAULT_PATH = "/api/metrics"
-# More than any page of metrics; a wrong address must not fill the memory.
+# More than any page of metrics, so that a wrong address does not fill the memory.
 _LARGEST_BODY = 64 * 1024 * 1024
 _CHUNK = 1 << 16
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Unreachable(Exception):
-    """There was no answer of HTTP; the reason is one sentence."""
+    """There was no HTTP answer. The reason is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Target:
 
     Args:
         url: `https://host`, with a path unless it is `/api/metrics`.
-        headers: what every request carries; they may be secret.
+        headers: sent with every request; they may be secret.
 
     Raises:
-        ValueError: the address, or a header, can't be one; the error repeats no value of a header.
+        ValueError: the address or a header is malformed. The error contains no value of a header.
 
     Example:
         >>> Target("https://cms.example.org").path
@@ -51,7 +51,7 @@ class Target:
     path: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the address apart."""
+        """Split the address."""
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             named = "the address" if "@" in self.url else repr(self.url)
@@ -77,11 +77,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back.
+    """The answer to a request.
 
     Args:
-        status: of HTTP.
-        headers: by name in lower case; several of a name are joined by commas.
+        status: the HTTP status.
+        headers: by name in lower case; several with one name are joined by commas.
         raw: the body as it was sent.
         took_s: seconds from the request to the body's last byte, the connection included.
         received_at_s: this machine's clock when the headers came.
@@ -95,7 +95,7 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The body without its compression; empty where it is broken."""
+        """The body without its compression; empty if the compression is broken."""
         if self.headers.get("content-encoding") != "gzip":
             return self.raw
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -106,7 +106,7 @@ class Answer:
 
     @property
     def reason(self) -> str:
-        """The first line of the body, if it is meant for people, shortened."""
+        """The first line of the body, shortened; for HTML a description."""
         if self.is_html:
             return "a page of HTML"
         lines = self.body[:300].decode(errors="replace").splitlines()
@@ -114,28 +114,28 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
-        """Whether it is a page for browsers."""
+        """Whether the body is HTML."""
         kind = self.headers.get("content-type", "").lower()
         return "html" in kind or self.body[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
 def fetch(target: Target, headers: Mapping[str, str], limit_s: float) -> Answer:
-    """Send one GET and return what is answered, be it what it may.
+    """Send one GET, and return the answer with any status.
 
     Args:
-        target: where to.
-        headers: on top of the target's own.
-        limit_s: seconds for all of it: the name, the connection and the whole body.
+        target: the address.
+        headers: added to those of the target.
+        limit_s: seconds for the name lookup, the connection and the whole body together.
 
     Raises:
-        Unreachable: there was no answer in time, or none of HTTP.
+        Unreachable: there was no HTTP answer in time.
     """
     try:
         return within(limit_s, _fetch, target, headers, limit_s)
     except TimeoutError as err:
         raise Unreachable(f"there was no answer within {limit_s:g} s") from err
     except (OSError, http.client.HTTPException) as err:
-        raise Unreachable(_said(err)) from err
+        raise Unreachable(_reason(err)) from err
 
 
 def _fetch(target: Target, headers: Mapping[str, str], limit_s: float) -> Answer:
@@ -168,10 +168,10 @@ def _connection(target: Target, limit_s: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(target.host, target.port, timeout=limit_s)
 
 
-def _said(err: Exception) -> str:
+def _reason(err: Exception) -> str:
     match err:
         case ssl.SSLCertVerificationError():
-            return f"the certificate is not good: {err.verify_message}"
+            return f"the certificate is not valid: {err.verify_message}"
         case ssl.SSLError():
             return f"TLS failed: {err.reason or err}"
         case socket.gaierror():
@@ -179,5 +179,5 @@ def _said(err: Exception) -> str:
         case OSError() if err.strerror:
             return err.strerror
         case http.client.BadStatusLine():
-            return "what answers does not speak HTTP there"
+            return "the answer is not HTTP"
     return str(err) or type(err).__name__

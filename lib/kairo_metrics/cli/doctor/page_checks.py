@@ -1,4 +1,4 @@
-"""The page behind the door: whether Prometheus will take it, and what it tells of the system."""
+"""Checks of the page: whether Prometheus accepts it, and what its metrics show of the system."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _DATE_RESOLUTION_S = 1.0
 
 
 def check_page(pages: Pages) -> Iterator[Finding]:
-    """Look at what the right token opened.
+    """Check the page.
 
     Args:
-        pages: what `check_door` found; empty where it did not get so far.
+        pages: the page as `check_access` fetched it; empty if it could not.
     """
     if pages.scraped is None or pages.text is None:
-        yield from (skipped(check, "there is no page to look at") for check in _CHECKS)
+        yield from (skipped(check, "there is no page to check") for check in _CHECKS)
         return
     yield _content_type(pages.scraped)
-    metrics, said = _parsed(text_string_to_metric_families, pages.text)
+    metrics, finding = _parsed(text_string_to_metric_families, pages.text)
     yield _page(pages.text, metrics)
-    yield said("text")
+    yield finding("text")
     yield _openmetrics(pages.scraped)
     yield _gzip(pages.scraped)
     yield _cache(pages.scraped)
@@ -53,12 +53,12 @@ def _kind(answer: Answer) -> str:
 
 
 def _content_type(answer: Answer) -> Finding:
-    said = answer.headers.get("content-type", "")
-    if _kind(answer) in {_TEXT, _OPENMETRICS} and "version=" in said:
-        return ok("content-type", said)
+    value = answer.headers.get("content-type", "")
+    if _kind(answer) in {_TEXT, _OPENMETRICS} and "version=" in value:
+        return ok("content-type", value)
     return fail(
         "content-type",
-        f"{said!r} is no format of Prometheus" if said else "there is none",
+        f"{value!r} is no format of Prometheus" if value else "there is none",
         "Prometheus 3 refuses it: look for a proxy or a header rule that changes it",
     )
 
@@ -66,13 +66,15 @@ def _content_type(answer: Answer) -> Finding:
 def _parsed(
     parse: Callable[[str], Iterable[Metric]], answer: Answer
 ) -> tuple[Sequence[Metric], Callable[[str], Finding]]:
-    """Return the families, and what to say of them as the finding of a check."""
+    """Return the families, and a function that returns the finding for the check of this name."""
     try:
         families = list(parse(answer.body.decode()))
-    except Exception as err:  # noqa: BLE001  the parsers raise whatever a malformed page makes them
+    except Exception as err:  # noqa: BLE001  a malformed page can make the parsers raise any error
         reason = str(err).partition("\n")[0] or type(err).__name__
         return (), lambda check: fail(
-            check, f"it can't be parsed: {reason}", "if this is our endpoint, it is a bug: keep the page, and report it"
+            check,
+            f"it can't be parsed: {reason}",
+            "if this is the metrics endpoint, it is a bug: report it with the page",
         )
     samples = sum(len(family.samples) for family in families)
     return families, lambda check: ok(check, f"{len(families)} families with {samples} samples")
@@ -82,7 +84,7 @@ def _page(answer: Answer, metrics: Sequence[Metric]) -> Finding:
     if answer.is_html:
         return fail("page", "it is a page of HTML", "this is another app: correct the path")
     if not answer.body.strip():
-        return fail("page", "it is empty", "look for a proxy that answers instead: ours is never empty")
+        return fail("page", "it is empty", "look for a proxy that answers instead: the metrics page is never empty")
     if not any(family.name.startswith("kairo_") for family in metrics):
         return warn("page", "it is not from Kairo Metrics", "correct the path, if it should be")
     return ok("page", "metrics, and not empty")
@@ -91,8 +93,8 @@ def _page(answer: Answer, metrics: Sequence[Metric]) -> Finding:
 def _openmetrics(answer: Answer) -> Finding:
     if _kind(answer) != _OPENMETRICS:
         return skipped("openmetrics", "it is not offered")
-    _, said = _parsed(openmetrics.text_string_to_metric_families, answer)
-    return said("openmetrics")
+    _, finding = _parsed(openmetrics.text_string_to_metric_families, answer)
+    return finding("openmetrics")
 
 
 def _gzip(answer: Answer) -> Finding:
@@ -107,15 +109,15 @@ def _cache(answer: Answer) -> Finding:
     kept = answer.headers.get("x-vercel-cache", "").upper() in {"HIT", "STALE"} or answer.headers.get("age", "0") != "0"
     if kept:
         return fail("cache", "this is a copy that a cache kept", "take the path out of the cache")
-    said = answer.headers.get("cache-control", "")
-    if "no-store" not in said:
+    value = answer.headers.get("cache-control", "")
+    if "no-store" not in value:
         advice = "look for a header rule that replaces `private, no-store`"
-        return warn("cache", f"Cache-Control is {said!r}" if said else "there is no Cache-Control", advice)
-    return ok("cache", said)
+        return warn("cache", f"Cache-Control is {value!r}" if value else "there is no Cache-Control", advice)
+    return ok("cache", value)
 
 
 def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
-    """Say what the page tells of the system."""
+    """Check what the metrics on the page show of the system."""
     if not metrics:
         unread = ("requests", "quarantine", "series", "lost", "eviction", "memory")
         yield from (skipped(check, "the page can't be read") for check in unread)
@@ -138,11 +140,11 @@ def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
     yield _counted("lost", _values(metrics, "kairo_samples_lost_total", "family"), "samples were lost")
     policies = _values(metrics, "kairo_store_info", "eviction_policy")
     if not policies or "unknown" in policies:
-        yield skipped("eviction", "the server does not tell its eviction policy", "look for it at your provider")
+        yield skipped("eviction", "the server does not show its eviction policy", "ask your provider")
     elif set(policies) == {"noeviction"}:
         yield ok("eviction", "noeviction: nothing is dropped")
     else:
-        advice = "run `doctor` where REDIS_URL is set: it tells whether that matters"
+        advice = "run `doctor` where REDIS_URL is set: it shows whether that matters"
         yield warn("eviction", f"{', '.join(policies)}: metrics may be dropped", advice)
 
     yield _memory(metrics)
@@ -152,7 +154,7 @@ def _memory(metrics: Sequence[Metric]) -> Finding:
     used = sum(_values(metrics, "kairo_store_memory_bytes", "").values())
     limit = sum(_values(metrics, "kairo_store_max_memory_bytes", "").values())
     if not used:
-        return skipped("memory", "the server does not tell how full it is", "look for it at your provider")
+        return skipped("memory", "the server does not show how full it is", "ask your provider")
     if limit and used >= _NEARLY_FULL * limit:
         return warn("memory", f"{used / limit:.0%} of Redis' memory is used", "give Redis more memory, or see `series`")
     return ok("memory", f"{used / limit:.0%} of Redis' memory is used" if limit else "Redis has no limit")
@@ -163,11 +165,11 @@ def _counted(check: str, amounts: dict[str, float], what: str) -> Finding:
     if not found:
         return ok(check, "none")
     listed = ", ".join(f"{family or 'unnamed'} {amount:g}" for family, amount in sorted(found.items())[:3])
-    return warn(check, f"{what}: {listed}", "run `doctor` where REDIS_URL is set: it says more")
+    return warn(check, f"{what}: {listed}", "run `doctor` where REDIS_URL is set: it shows more")
 
 
 def _values(metrics: Sequence[Metric], name: str, label: str) -> dict[str, float]:
-    """Add up a sample's values by one of its labels."""
+    """Sum a sample's values by one of its labels."""
     sums: dict[str, float] = {}
     for family in metrics:
         for sample in family.samples:
@@ -193,19 +195,19 @@ def _duration(answer: Answer) -> Finding:
 def _size(answer: Answer) -> Finding:
     found = f"{len(answer.body)} bytes"
     if len(answer.body) > _LARGE_BYTES:
-        return warn("size", found, "`series` shows what takes the room")
+        return warn("size", found, "`series` shows which families are large")
     return ok("size", found)
 
 
 def _clock(answer: Answer) -> Finding:
     try:
-        said = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        date_s = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except ValueError:
         return skipped("clock", "the answer has no Date")
-    # Some servers say when they were asked, others when they answered: while it lies between the two, the clocks agree.
+    # Some servers send the time of the request, others that of the answer. The clocks agree if Date is between the two.
     asked_at_s = answer.received_at_s - answer.took_s
-    skew_s = max(0.0, said - answer.received_at_s) + min(0.0, said + _DATE_RESOLUTION_S - asked_at_s)
+    skew_s = max(0.0, date_s - answer.received_at_s) + min(0.0, date_s + _DATE_RESOLUTION_S - asked_at_s)
     if abs(skew_s) < _SKEW_S:
-        return ok("clock", "the server's and this machine's agree")
+        return ok("clock", "the server's clock and this machine's agree")
     ahead = "ahead of" if skew_s > 0 else "behind"
     return warn("clock", f"the server is {abs(skew_s):.0f} s {ahead} this machine", "set this machine's clock by NTP")

@@ -1,4 +1,4 @@
-"""The Redis behind the settings: whether it answers, how fast, and whether it is fit for the work."""
+"""Checks of the Redis in the settings: whether it answers, how fast, its memory, the rights of the login."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
+from ...config.redis_url import without_password
 from ...config.settings import Settings
-from ...dev.banner import without_password
 from ...errors import StoreError, StoreRefused, StoreUnavailable
 from ...store.admin.inspection import Refusal, ServerFacts, ping, probe_rights, read_clock_ms, read_facts
 from ...store.command_flow import CommandFlow, run_flow
 from ...store.redis_store import RedisStore
-from .finding import Finding, T, fail, ok, skipped, warn, within
+from .finding import Finding, fail, ok, skipped, warn
+from .time_limit import T, within
 
 __all__ = ["check_server"]
 
 _PINGS = 9
-_PINGING_S = 2.0  # a slow server is known as one after fewer
+_PINGING_S = 2.0  # with a slow server fewer pings are enough
 _SLOW_MS = 50.0
-# With 5.0 a script may ask for the time and then write; HSET takes several fields since 4.0.
+# Since 5.0 a script may read the time and then write; since 4.0 HSET accepts several fields.
 _NEEDED, _TESTED = (5, 0), (6, 2)
 _NEARLY_FULL, _FULL = 0.8, 0.99
 _SKEW_S = 5.0
@@ -35,7 +36,7 @@ _AFTER_REDIS = ("latency", "version", "eviction", "memory", "rights", "clock")
 
 
 def check_server(settings: Settings, limit_s: float) -> Iterator[Finding]:
-    """Look at the server; where it does not answer, the rest is skipped.
+    """Check the server. If it does not answer, the other checks are skipped.
 
     Args:
         settings: the address and the namespace.
@@ -70,40 +71,40 @@ def _examine(server: _Server) -> Iterator[Finding]:
 
 
 class _Server:
-    """One link to the server, and what it was asked already."""
+    """A connection to the server, and what it has answered."""
 
     def __init__(self, settings: Settings, limit_s: float) -> None:
         self._settings = settings
         self._limit_s = limit_s
-        # A flush may be given less time than it takes to learn that a server is slow.
+        # The flush budget may be too short to measure how slow a server is.
         self._store = RedisStore(replace(settings, flush_budget_ms=min(60_000, max(1, int(limit_s * 1000)))))
         self._facts: list[ServerFacts] = []
 
     def ask(self, steps: CommandFlow[T]) -> T:
-        """Hold a conversation, within the limit.
+        """Run a flow within the time limit.
 
         Raises:
             StoreError: there was no answer, or a refusal.
         """
 
-        def talk() -> T:
+        def work() -> T:
             with self._store.sync_client() as client:
                 return run_flow(steps, client)
 
-        return self._within(talk)
+        return self._within(work)
 
     def ask_each(self, steps: Callable[[], CommandFlow[T]]) -> list[T]:
-        """Hold the same one with each master of a cluster, or with the one server."""
+        """Run the flow with each master of a cluster, or with the one server."""
 
-        def talk() -> list[T]:
+        def work() -> list[T]:
             with self._store.sync_client() as client:
                 return [run_flow(steps(), part) for part in client.nodes()]
 
-        return self._within(talk)
+        return self._within(work)
 
-    def _within(self, talk: Callable[[], T]) -> T:
+    def _within(self, work: Callable[[], T]) -> T:
         try:
-            return within(self._limit_s, talk)
+            return within(self._limit_s, work)
         except TimeoutError as err:
             raise StoreUnavailable(f"there was no answer within {self._limit_s:g} s") from err
 
@@ -135,7 +136,7 @@ class _Server:
         oldest = min(self._facts_once(), key=lambda facts: facts.version_numbers or (0, 0))
         version, numbers = oldest.version, oldest.version_numbers
         if numbers is None:
-            return skipped("version", "the server does not tell its version")
+            return skipped("version", "the server does not show its version")
         if numbers < _NEEDED:
             return fail("version", f"Redis {version} can't run the script", "use Redis 6.2 or newer, or Valkey")
         if numbers < _TESTED:
@@ -148,7 +149,7 @@ class _Server:
         )
         policy, limit = worst.eviction_policy, worst.limit_bytes
         if policy is None:
-            return skipped("eviction", "the server does not tell its eviction policy", "look for it at your provider")
+            return skipped("eviction", "the server does not show its eviction policy", "ask your provider")
         if policy == "noeviction":
             return ok("eviction", "noeviction: nothing is dropped")
         if limit == 0:
@@ -156,20 +157,20 @@ class _Server:
         return warn(
             "eviction",
             f"{policy}: when memory is full, metrics are dropped, and counters start again",
-            "set maxmemory-policy to noeviction, or give metrics a Redis of their own"
+            "set maxmemory-policy to noeviction, or use a separate Redis for the metrics"
             if policy.startswith("allkeys")
-            else "set maxmemory-policy to noeviction: every key of ours has a time to live, so this drops ours first",
+            else "set maxmemory-policy to noeviction: it drops keys with a time to live first, as ours are",
         )
 
     def memory(self) -> Finding:
         fullest = max(self._facts_once(), key=lambda facts: (facts.used_bytes or 0) / (facts.limit_bytes or math.inf))
         used, limit = fullest.used_bytes, fullest.limit_bytes
         if used is None or limit is None:
-            return skipped("memory", "the server does not tell how full it is", "look for it at your provider")
+            return skipped("memory", "the server does not show how full it is", "ask your provider")
         if not limit:
             return ok("memory", f"{used / _MIB:.1f} MiB used, no limit is set")
         found = f"{used / limit:.0%} of {limit / _MIB:.1f} MiB used"
-        advice = "give Redis more memory, or wipe what is not needed: `series` shows what takes the room"
+        advice = "give Redis more memory, or wipe what is not needed: `series` shows which families are large"
         if used >= _FULL * limit:
             return fail("memory", found, advice)
         return warn("memory", found, advice) if used >= _NEARLY_FULL * limit else ok("memory", found)
@@ -179,8 +180,8 @@ class _Server:
         if not refusals:
             return ok("rights", "every command that flushes and scrapes send is allowed")
         if missing := [refusal for refusal in refusals if refusal.of_permission]:
-            return fail("rights", _said(missing), _how_to_allow(self._settings, missing))
-        return fail("rights", _said(refusals), "the login may run it and the server won't: look at the server")
+            return fail("rights", _refusal_text(missing), _how_to_allow(self._settings, missing))
+        return fail("rights", _refusal_text(refusals), "the login has the right: look at the server")
 
     def clock(self) -> Finding:
         before_s = time.time()
@@ -215,7 +216,7 @@ def _reached(settings: Settings) -> Finding:
 
 
 def _is_public(host: str) -> bool:
-    """Tell whether the way to a host may lead through other people's networks."""
+    """Tell whether the connection to a host may go through public networks."""
     try:
         return not ipaddress.ip_address(host).is_private
     except ValueError:
@@ -225,13 +226,13 @@ def _is_public(host: str) -> bool:
 def _how_to_reach(settings: Settings, reason: str) -> str:
     if settings.redis_url is None:
         return "connect a Redis: the Vercel marketplace sets REDIS_URL; elsewhere set it yourself"
-    said = reason.lower()
+    lowered = reason.lower()
     for word, advice in {
-        "the sentinels": "look at them, and at the name of the service behind them in REDIS_URL; a login of their own "
+        "the sentinels": "look at them, and at the name of their service in REDIS_URL; a login for the sentinels "
         "goes to its end: ?sentinel_username=...&sentinel_password=...",
-        "wrongpass": "correct the user and the password in REDIS_URL; percent-encode what is special in them",
-        "invalid username": "correct the user and the password in REDIS_URL; percent-encode what is special in them",
-        "invalid password": "correct the password in REDIS_URL; percent-encode what is special in it",
+        "wrongpass": "correct the user and the password in REDIS_URL; percent-encode special characters",
+        "invalid username": "correct the user and the password in REDIS_URL; percent-encode special characters",
+        "invalid password": "correct the password in REDIS_URL; percent-encode special characters",
         "noauth": "put the password into REDIS_URL: redis://:password@host:port",
         "authentication required": "put the password into REDIS_URL: redis://:password@host:port",
         "without any password": "leave the password out of REDIS_URL: this server has none",
@@ -240,27 +241,27 @@ def _how_to_reach(settings: Settings, reason: str) -> str:
         "noperm": "let the user run PING: ACL SETUSER <user> +ping",
         "no permissions": "let the user run PING: ACL SETUSER <user> +ping",
         "certificate": "put its CA into METRICS_REDIS_TLS_CA; on Heroku set METRICS_REDIS_TLS_VERIFY=false",
-        "ssl": "this server does not speak TLS there: use redis://, or its TLS port",
+        "ssl": "this port does not speak TLS: use redis://, or the TLS port",
         "refused": "start Redis there, or correct host and port in REDIS_URL",
         "name": "correct the host in REDIS_URL: it has no address",
         "broke": "if this is a server for TLS alone, use rediss://; else look at its log and at maxclients",
         "closed": "if this is a server for TLS alone, use rediss://; else look at its log and at maxclients",
     }.items():
-        if word in said:
+        if word in lowered:
             return advice
     if settings.redis_url.startswith("rediss://"):
         return "look for a firewall; and whether that port speaks TLS: one that does not stays silent (use redis://)"
     return "look for a firewall between here and Redis, and whether host and port in REDIS_URL are right"
 
 
-def _said(refusals: tuple[Refusal, ...] | list[Refusal]) -> str:
+def _refusal_text(refusals: tuple[Refusal, ...] | list[Refusal]) -> str:
     commands = ", ".join(refusal.command for refusal in refusals)
     return f"not allowed: {commands}. Redis says: {refusals[0].reason}"
 
 
 def _how_to_allow(settings: Settings, missing: list[Refusal]) -> str:
     user = unquote(urlsplit(settings.redis_url or "").username or "") or "default"
-    # Since version 7 the sentence names the command, too, and one is called HKEYS.
+    # Since version 7 the message contains the command as well, which may be HKEYS.
     if all(re.search("access .*key", refusal.reason) for refusal in missing):
         return f"let the user reach the keys: ACL SETUSER {user} ~kairo:v1:{{{settings.namespace}/*"
     return f"allow them: ACL SETUSER {user} {' '.join(f'+{refusal.command.lower()}' for refusal in missing)}"

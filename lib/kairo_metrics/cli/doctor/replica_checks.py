@@ -1,4 +1,4 @@
-"""The server that pages are read from, where that is not the one that is written to."""
+"""Check of the replica that pages are read from, if METRICS_READ_URL names one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ...store.keys import Keys
 from ...store.redis_store import RedisStore
 from ...store.replica import check_replica
 from ...store.server_info import read_info
-from .finding import Finding, fail, ok, warn, within
+from .finding import Finding, fail, ok, warn
+from .time_limit import within
 
 __all__ = ["check_read_url"]
 
@@ -24,23 +25,23 @@ _CUT_OFF = (
 
 
 def check_read_url(settings: Settings, limit_s: float) -> Iterator[Finding]:
-    """Look at what METRICS_READ_URL names; nothing where it is not set.
+    """Check the server that METRICS_READ_URL names; no finding if it is not set.
 
     Args:
         settings: both addresses.
-        limit_s: seconds that it may take.
+        limit_s: seconds that the check may take.
     """
     if settings.read_url is None:
         return
     store = RedisStore(replace(settings, flush_budget_ms=min(60_000, max(1, int(limit_s * 1000)))))
     try:
-        yield within(limit_s, _look, store, settings)
+        yield within(limit_s, _check, store, settings)
     except (StoreError, TimeoutError) as err:
         reason = str(err) or f"it did not answer within {limit_s:g} s"
         yield fail("replica", reason, "correct METRICS_READ_URL, or unset it: pages then come from REDIS_URL")
 
 
-def _look(store: RedisStore, settings: Settings) -> Finding:
+def _check(store: RedisStore, settings: Settings) -> Finding:
     probe = Keys(settings.namespace, 0).probe
     commands: list[Command] = [("TIME",), ("INFO", "server"), ("HGETALL", probe), ("HSCAN", probe, "0"), _INFO]
     with store.sync_client(reading=True) as client:
@@ -48,8 +49,8 @@ def _look(store: RedisStore, settings: Settings) -> Finding:
         if client.is_cluster:
             return warn(
                 "replica",
-                "METRICS_READ_URL is a cluster, whose replicas lead to their masters",
-                "unset it: it relieves nobody",
+                "METRICS_READ_URL is a cluster, whose replicas redirect to their masters",
+                "unset it: it takes no load off the masters",
             )
         client.close()
     for command, reply in zip(commands, replies, strict=True):
@@ -74,10 +75,10 @@ def _compared(read: dict[str, str], written: dict[str, str]) -> Finding:
     if {"master_replid"} <= read.keys() & written.keys() and read["master_replid"] != written["master_replid"]:
         return fail(
             "replica",
-            "what METRICS_READ_URL names follows another server than the one that REDIS_URL names",
-            "correct one of the two: pages would not show what is counted",
+            "METRICS_READ_URL follows another server than the one that REDIS_URL names",
+            "correct one of the two: else pages do not show what is counted",
         )
     if read.get("role") == "master":
         return ok("replica", "METRICS_READ_URL leads to the server that is written to")
     silent = read.get("master_last_io_seconds_ago", "?")
-    return ok("replica", f"METRICS_READ_URL follows its master, and heard of it {silent} s ago")
+    return ok("replica", f"METRICS_READ_URL follows its master, last heard of {silent} s ago")

@@ -1,4 +1,4 @@
-"""What has arrived in the store: families, damage, room, and what was lost on the way."""
+"""Checks of what is stored: families, damage, the number of series, and lost samples."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from ...errors import StoreError
 from ...model.delivery_metrics import LOST, OVERFLOWED
 from ...model.schema import Schema
 from ...store.redis_store import RedisStore
-from ..cardinality.stored_series import Inventory, StoredFamily, take_inventory
-from .finding import Finding, fail, ok, skipped, warn, within
+from ..cardinality.stored_series import StoredFamily, StoredNamespace, read_namespace
+from ..formatting import duration
+from .finding import Finding, fail, ok, skipped, warn
+from .time_limit import within
 
 __all__ = ["check_state", "skip_state"]
 
@@ -21,59 +23,59 @@ _SHOWN = 3
 
 
 def skip_state(reason: str) -> Iterator[Finding]:
-    """Say why nothing of it was looked at."""
+    """Return these checks as skipped, with the reason."""
     return (skipped(check, reason) for check in _CHECKS)
 
 
 def check_state(settings: Settings, limit_s: float) -> Iterator[Finding]:
-    """Read everything that the namespace holds, and look at it.
+    """Read everything that the namespace holds, and check it.
 
     Args:
-        settings: the address, the namespace and the bounds.
+        settings: the address, the namespace and the limits.
         limit_s: seconds that the reading may take.
     """
     try:
-        inventory = within(limit_s, lambda: asyncio.run(_read(settings)))
+        stored = within(limit_s, lambda: asyncio.run(_read(settings)))
     except (StoreError, TimeoutError) as err:
         reason = str(err) or f"it could not be read within {limit_s:g} s"
         yield fail("families", reason, "a scrape would fail as well: see the checks of Redis above")
         yield from (skipped(check, "the state could not be read") for check in _CHECKS[1:])
         return
-    yield _families(inventory, settings)
-    yield _quarantine(inventory)
-    yield _series(inventory, settings)
-    yield _lost(inventory)
+    yield _families(stored, settings)
+    yield _quarantine(stored)
+    yield _series(stored, settings)
+    yield _lost(stored)
 
 
-async def _read(settings: Settings) -> Inventory:
+async def _read(settings: Settings) -> StoredNamespace:
     store = RedisStore(settings)
     try:
-        return await take_inventory(store)
+        return await read_namespace(store)
     finally:
         await store.aclose()
 
 
-def _families(inventory: Inventory, settings: Settings) -> Finding:
-    touched_ms = [series.touched_ms for shelf in inventory.shelves for series in shelf.series]
-    names = {shelf.schema.name for shelf in inventory.shelves if shelf.series}
+def _families(stored: StoredNamespace, settings: Settings) -> Finding:
+    touched_ms = [series.touched_ms for family in stored.families for series in family.series]
+    names = {family.schema.name for family in stored.families if family.series}
     if not touched_ms:
         return warn(
             "families",
             f"nothing has arrived under the namespace {settings.namespace!r}",
             "send a few requests; then compare METRICS_NAMESPACE, else VERCEL_ENV, with that of the functions",
         )
-    age_s = max(0.0, (inventory.snapshot.now_ms - max(touched_ms)) / 1000)
-    return ok("families", f"{len(names)} families with {len(touched_ms)} series, the last written {_ago(age_s)}")
+    age = duration((stored.snapshot.now_ms - max(touched_ms)) / 1000)
+    return ok("families", f"{len(names)} families with {len(touched_ms)} series, the last written {age} ago")
 
 
-def _quarantine(inventory: Inventory) -> Finding:
+def _quarantine(stored: StoredNamespace) -> Finding:
     damaged = {
-        shelf.schema.name: shelf.damaged + shelf.foreign
-        for shelf in inventory.shelves
-        if shelf.damaged or shelf.foreign
+        family.schema.name: family.damaged + family.foreign
+        for family in stored.families
+        if family.damaged or family.foreign
     }
-    if inventory.snapshot.damaged:
-        damaged["entries of the families index"] = inventory.snapshot.damaged
+    if stored.snapshot.damaged:
+        damaged["entries of the families index"] = stored.snapshot.damaged
     if not damaged:
         return ok("quarantine", "nothing is damaged")
     return warn(
@@ -83,23 +85,23 @@ def _quarantine(inventory: Inventory) -> Finding:
     )
 
 
-def _series(inventory: Inventory, settings: Settings) -> Finding:
+def _series(stored: StoredNamespace, settings: Settings) -> Finding:
     full: dict[str, float] = {}
-    for shelf in inventory.shelves:
-        if len(shelf.series) >= _NEAR * settings.max_series:
-            full[shelf.schema.name] = max(len(shelf.series), full.get(shelf.schema.name, 0))
-    overflowed = _sums(inventory, OVERFLOWED)
+    for family in stored.families:
+        if len(family.series) >= _NEAR * settings.max_series:
+            full[family.schema.name] = max(len(family.series), full.get(family.schema.name, 0))
+    overflowed = _sums(stored, OVERFLOWED)
     advice = "see `series --by label` for the label that grows; then fix it, or raise METRICS_MAX_SERIES"
     if overflowed:
         return warn("series", f"counted under __overflow__ instead: {_listed(overflowed)}", advice)
     if full:
         return warn("series", f"near METRICS_MAX_SERIES={settings.max_series}: {_listed(full)}", advice)
-    most = max((len(shelf.series) for shelf in inventory.shelves), default=0)
+    most = max((len(family.series) for family in stored.families), default=0)
     return ok("series", f"{most} at most in one family, METRICS_MAX_SERIES is {settings.max_series}")
 
 
-def _lost(inventory: Inventory) -> Finding:
-    lost = _sums(inventory, LOST)
+def _lost(stored: StoredNamespace) -> Finding:
+    lost = _sums(stored, LOST)
     if not lost:
         return ok("lost", "nothing was lost")
     return warn(
@@ -109,31 +111,23 @@ def _lost(inventory: Inventory) -> Finding:
     )
 
 
-def _sums(inventory: Inventory, schema: Schema) -> dict[str, float]:
-    """Add up a counter by its label `family`."""
+def _sums(stored: StoredNamespace, schema: Schema) -> dict[str, float]:
+    """Sum a counter by its label `family`."""
     sums: dict[str, float] = {}
-    for shelf in inventory.shelves:
-        if shelf.schema == schema:
-            _add(sums, shelf)
+    for family in stored.families:
+        if family.schema == schema:
+            _add(sums, family)
     return sums
 
 
-def _add(sums: dict[str, float], shelf: StoredFamily) -> None:
-    for series in shelf.series:
-        family = series.text.decode().removeprefix('family="').removesuffix('"')
-        if amount := shelf.events(series):
-            sums[family] = sums.get(family, 0) + amount
+def _add(sums: dict[str, float], family: StoredFamily) -> None:
+    for series in family.series:
+        name = series.text.decode().removeprefix('family="').removesuffix('"')
+        if amount := family.events(series):
+            sums[name] = sums.get(name, 0) + amount
 
 
 def _listed(amounts: dict[str, float] | dict[str, int]) -> str:
     largest = sorted(amounts.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{name} {amount:g}" for name, amount in largest[:_SHOWN])
     return shown + (f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else "")
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds / size)
-            return f"{count} {unit}{'s'[: count != 1]} ago"
-    return f"{seconds:.0f} s ago"

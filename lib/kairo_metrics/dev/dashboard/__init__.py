@@ -1,1 +1,1 @@
-"""The dashboard of the dev server: the one for Grafana, drawn in the browser from the live metrics."""
+"""The dashboard of the dev server: the Grafana dashboard, drawn in the browser from live metrics."""

@@ -1,4 +1,4 @@
-"""The part of Prometheus' HTTP API that dashboards use, over the built-in history.
+"""The part of Prometheus' HTTP API that dashboards use, for the built-in history.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/
 """
@@ -9,6 +9,8 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from promql_parser import VectorSelector
 
 from .history import History, Labels
 from .promql import Scalar, instant, ranged
@@ -22,9 +24,9 @@ _MAX_STEPS = 2_000
 
 
 class BuiltIn:
-    """Answers queries about a history; each method returns what stands under `data` in the answer.
+    """Answers queries from a history; each method returns the value of `data` in the response.
 
-    Every method takes the request's parameters and raises `QueryError` for one that is missing or wrong.
+    Every method takes the parameters of the request, and raises `QueryError` if one is missing or wrong.
 
     Example:
         >>> history = History(keep_ms=60_000)
@@ -53,25 +55,25 @@ class BuiltIn:
         }
 
     def query_range(self, parameters: Mapping[str, str]) -> dict[str, Any]:
-        """Answer `/api/v1/query_range`; start, end and step are numbers, in seconds."""
+        """Answer `/api/v1/query_range`; start, end and step are numbers in seconds."""
         start_s, end_s, step_s = (_number(parameters, name) for name in ("start", "end", "step"))
         if not (step_s > 0 and start_s <= end_s and math.isfinite(end_s - start_s)):
             raise QueryError("start must not be after end, and step must be positive")
         if (end_s - start_s) / step_s > _MAX_STEPS:
-            raise QueryError(f"more than {_MAX_STEPS} steps: ask for a shorter time or a longer step")
+            raise QueryError(f"more than {_MAX_STEPS} steps: choose a shorter time range or a longer step")
         steps = range(round(start_s * 1000), round(end_s * 1000) + 1, max(1, round(step_s * 1000)))
         result = ranged(self._history, _required(parameters, "query"), steps)
         series = to_vector(result).series if isinstance(result, Scalar) else result.series
-        # Sorted as Prometheus does, so that a series keeps its place and colour from one question to the next.
+        # Sorted as in Prometheus, so that a series keeps its place and colour from query to query.
         rows = [{"metric": dict(labels), "values": _values(steps, points)} for labels, points in sorted(series.items())]
         return {"resultType": "matrix", "result": rows}
 
     def label_values(self, name: str, parameters: Mapping[str, str]) -> list[str]:
-        """Answer `/api/v1/label/<name>/values`, over the whole history."""
+        """Answer `/api/v1/label/<name>/values` for the whole history."""
         return sorted({value for labels in self._matching(parameters) for key, value in labels if key == name})
 
     def series(self, parameters: Mapping[str, str]) -> list[dict[str, str]]:
-        """Answer `/api/v1/series`, over the whole history."""
+        """Answer `/api/v1/series` for the whole history."""
         return [dict(labels) for labels in self._matching(parameters)]
 
     def _matching(self, parameters: Mapping[str, str]) -> list[Labels]:
@@ -82,7 +84,7 @@ class BuiltIn:
         if selector is None:
             return [series.labels for series in self._history.select(None, lambda _labels: True, *bounds)]
         expression = parsed(selector)
-        if type(expression).__name__ != "VectorSelector":
+        if not isinstance(expression, VectorSelector):
             raise QueryError(f"match[] must be a selector such as up{{job='cms'}}, not {selector}")
         found = self._history.select(expression.name, matcher(expression), *bounds)
         return [series.labels for series in found]
@@ -111,7 +113,7 @@ def _values(steps: Sequence[int], points: Sequence[float | None]) -> list[list[f
 
 
 def _printed(value: float) -> str:
-    """Print a number as JSON can't: with infinities, and whole numbers without a point."""
+    """Format a value as Prometheus does: infinities as text, and whole numbers without a point."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

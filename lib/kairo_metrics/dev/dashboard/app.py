@@ -1,4 +1,4 @@
-"""The ASGI app at `/dashboard`: the page, the dashboard's JSON, and the numbers."""
+"""The ASGI app at `/dashboard`: the page, the JSON of the dashboard, and the query API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .upstream import Upstream
 __all__ = ["PREFIX", "Dashboard", "dashboard_file", "viewer_folder"]
 
 PREFIX = "/dashboard"
-# The loopback address by its usual names. A foreign name that leads here is somebody's page reading along.
+# The usual names of the loopback address. Any other name may belong to a foreign web page that tries to read the data.
 _HOSTS = ["127.0.0.1", "localhost"]
 _HEADERS = {
     "Cache-Control": "no-cache",
@@ -39,7 +39,7 @@ _UNPROCESSABLE = 422
 
 
 def viewer_folder(root: Path) -> Path | None:
-    """Return the folder of a project that holds the page, or None: the page is no part of the wheel."""
+    """Return the folder of a project that holds the page, or None: the page is not part of the wheel."""
     folder = root / "grafana" / "viewer"
     return folder if (folder / "index.html").is_file() else None
 
@@ -50,37 +50,37 @@ def dashboard_file(root: Path) -> Path | None:
 
 
 class Dashboard:
-    """The page and its numbers, from a real Prometheus or from the built-in history.
+    """Serves the page and its data, from a real Prometheus or from the built-in history.
 
     Args:
-        beside: answers everywhere but at `/dashboard`.
+        other_app: serves all paths outside `/dashboard`.
         root: the project's folder.
         source: the Prometheus, or the scraper that fills `history`.
-        history: the built-in history; empty beside a Prometheus.
-        told: what the banner says of the source.
+        history: the built-in history; empty if there is a Prometheus.
+        source_name: the source, as the banner shows it.
     """
 
     def __init__(
-        self, beside: ASGIApp, root: Path, source: Upstream | Scraper, history: History, *, told: str = ""
+        self, other_app: ASGIApp, root: Path, source: Upstream | Scraper, history: History, *, source_name: str = ""
     ) -> None:
-        self._beside = beside
+        self._other_app = other_app
         self._root = root
         self._source = source
-        self.told = told
+        self.source_name = source_name
         self._history = history
-        # One query at a time: the functions share this process, and their requests go first.
-        self._turn = asyncio.Semaphore(1)
+        # One query at a time, so that queries do not slow down the functions, which run in this process too.
+        self._one_query = asyncio.Semaphore(1)
         self._app = self._routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope.get("path", "")
         ours = path == PREFIX or path.startswith(f"{PREFIX}/")
-        await (self._app if ours else self._beside)(scope, receive, send)
+        await (self._app if ours else self._other_app)(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Collect the history while the block runs."""
+        """Fill the history while the block runs."""
         if isinstance(self._source, Scraper):
             async with self._source.running():
                 yield
@@ -90,10 +90,10 @@ class Dashboard:
     def _routes(self) -> Starlette:
         folder = viewer_folder(self._root)
         routes: list[Route | Mount] = [
-            Route(f"{PREFIX}/source.json", self._about),
+            Route(f"{PREFIX}/source.json", self._source_status),
             Route(f"{PREFIX}/dashboard.json", self._document),
-            Route(f"{PREFIX}/api/v1/label/{{name}}/values", self._numbers),
-            Route(f"{PREFIX}/api/v1/{{path}}", self._numbers),
+            Route(f"{PREFIX}/api/v1/label/{{name}}/values", self._query),
+            Route(f"{PREFIX}/api/v1/{{path}}", self._query),
         ]
         if folder is not None:
             routes += [
@@ -116,10 +116,10 @@ class Dashboard:
             return PlainTextResponse("There is no dashboard in grafana/: `make grafana` builds it.\n", 404)
         return FileResponse(file, media_type="application/json")
 
-    async def _about(self, _request: Request) -> Response:
+    async def _source_status(self, _request: Request) -> Response:
         if isinstance(self._source, Upstream):
-            return JSONResponse({"kind": "prometheus", "name": self._source.shown})
-        self._source.look()
+            return JSONResponse({"kind": "prometheus", "name": self._source.address})
+        self._source.note_viewer()
         bounds = self._history.bounds_ms()
         return JSONResponse(
             {
@@ -127,28 +127,28 @@ class Dashboard:
                 "interval_s": INTERVAL_S,
                 "first_ms": bounds[0] if bounds else None,
                 "last_ms": bounds[1] if bounds else None,
-                "problem": self._source.problem or self._left_out(),
+                "problem": self._source.problem or self._refused_series(),
             }
         )
 
-    async def _numbers(self, request: Request) -> Response:
+    async def _query(self, request: Request) -> Response:
         path = request.url.path.removeprefix(f"{PREFIX}/api/v1/")
         if path not in _PATHS and not path.startswith("label/"):
-            return _error(404, "bad_data", f"{path} is not served here: only {', '.join(_PATHS)} and label values are")
+            return _error(404, "bad_data", f"{path} is not supported; {', '.join(_PATHS)} and label values are")
         if isinstance(self._source, Upstream):
             reply = await asyncio.to_thread(self._source.get, path, request.url.query)
             return Response(reply.body, reply.status, media_type="application/json")
-        self._source.look()
+        self._source.note_viewer()
         try:
             answer = self._answer(path, request)
-            async with self._turn:
+            async with self._one_query:
                 return JSONResponse({"status": "success", "data": await asyncio.to_thread(answer)})
         except QueryError as err:
             return _error(_UNPROCESSABLE, "execution", str(err))
 
     def _answer(self, path: str, request: Request) -> Callable[[], Any]:
         try:
-            # Imported late: the parser is a library of its own, needed by whoever looks.
+            # Imported late, because the dashboard alone needs the parser's library.
             from .api import BuiltIn
         except ImportError as err:
             raise QueryError("The built-in engine needs promql-parser: pip install 'kairo-metrics[dev]'") from err
@@ -158,13 +158,13 @@ class Dashboard:
         answers = {"query": built_in.query, "query_range": built_in.query_range, "series": built_in.series}
         return lambda: answers[path](parameters)
 
-    def _left_out(self) -> str:
+    def _refused_series(self) -> str:
         count = self._history.refused
-        return f"{count} series are too many for the built-in history and are left out" if count else ""
+        return f"{count} series are left out: the built-in history is full" if count else ""
 
 
 class _WithHeaders:
-    """Adds the headers that every answer has."""
+    """Adds the headers that every response has."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

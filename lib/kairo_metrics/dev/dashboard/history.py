@@ -1,4 +1,4 @@
-"""The built-in history: the samples of the last minutes, in memory, as Prometheus would keep them."""
+"""The built-in history: the samples of the last minutes, in memory, with the semantics of Prometheus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["NAME", "History", "Labels", "Series", "labels_of"]
 
-# Sorted pairs, the metric's name among them as in Prometheus: a set of labels that can be a key.
+# A label set as sorted pairs, so that it can be a key; it includes the metric's name, as in Prometheus.
 Labels = tuple[tuple[str, str], ...]
 NAME = "__name__"
 
@@ -17,7 +17,7 @@ _MAX_SERIES = 20_000
 
 
 def labels_of(pairs: Mapping[str, str]) -> Labels:
-    """Return labels in their canonical form; an empty value is no label.
+    """Return a label set in its canonical form: sorted, without labels whose value is empty.
 
     Example:
         >>> labels_of({"route": "/", "method": "GET", "status": ""})
@@ -28,12 +28,12 @@ def labels_of(pairs: Mapping[str, str]) -> Labels:
 
 @dataclass(slots=True)
 class Series:
-    """The samples of one series in the order of time; None marks where it ended.
+    """The samples of one series, sorted by time; the value None marks the end of the series.
 
     Args:
-        labels: what names it.
-        times: in ms since 1970.
-        values: as many.
+        labels: its label set.
+        times: the time of each sample, in ms since 1970.
+        values: the value of each sample.
     """
 
     labels: Labels
@@ -41,17 +41,17 @@ class Series:
     values: list[float | None] = field(default_factory=list)
 
     def between(self, start_ms: int, end_ms: int) -> Series:
-        """Return a copy of what lies from `start_ms` to `end_ms`, both included."""
+        """Return a copy with the samples from `start_ms` to `end_ms`, both included."""
         low, high = bisect_left(self.times, start_ms), bisect_right(self.times, end_ms)
         return Series(self.labels, self.times[low:high], self.values[low:high])
 
 
 class History:
-    """Keeps samples for some time; one thread may add while others read.
+    """Keeps samples for a limited time; one thread may add while others read.
 
     Args:
         keep_ms: how long a sample is kept, in ms.
-        max_series: series beyond this number are left out, and counted in `refused`.
+        max_series: the most series; further ones are refused, and counted in `refused`.
 
     Example:
         >>> history = History(keep_ms=60_000)
@@ -71,13 +71,13 @@ class History:
         self.refused = 0
 
     def add(self, at_ms: int, samples: Mapping[Labels, float], counters: Collection[Labels] = ()) -> None:
-        """Add one scrape; a series that the one before had and this one has not ends here.
+        """Add the samples of one scrape, and end the series that the scrape before had and this one has not.
 
         Args:
-            at_ms: the samples' time, in ms since 1970, later than any before.
+            at_ms: the time of the samples, in ms since 1970, later than that of any scrape before.
             samples: a value for each series.
-            counters: those that were zero at the scrape before if they were not there: they begin there, so that
-                their first increments are seen, too.
+            counters: the series that begin at zero: a new one gets a sample of 0 at the time of the scrape before,
+                so that its first increments are seen.
         """
         with self._lock:
             before_ms, self._at_ms = self._at_ms, at_ms
@@ -87,25 +87,25 @@ class History:
                     ended.values.append(None)
             self.refused = 0
             for labels, value in samples.items():
-                if series := self._of(labels):
+                if series := self._find_or_add(labels):
                     if before_ms is not None and labels in counters and not series.times:
                         series.times.append(before_ms)
                         series.values.append(0.0)
-                    # A value that has not changed is the same object: it takes no further memory.
+                    # An unchanged value is stored as the same object, which takes no further memory.
                     same = bool(series.values) and series.values[-1] == value
                     series.times.append(at_ms)
                     series.values.append(series.values[-1] if same else value)
             self._latest = samples.keys()
-            self._forget(at_ms - self._keep_ms)
+            self._remove_before(at_ms - self._keep_ms)
 
     def select(self, name: str | None, matches: Callable[[Labels], bool], start_ms: int, end_ms: int) -> list[Series]:
         """Return copies of the series that match and have samples from `start_ms` to `end_ms`.
 
         Args:
-            name: the metric's name; None looks through all.
-            matches: tells whether labels match.
-            start_ms: the first moment, in ms since 1970.
-            end_ms: the last one.
+            name: the metric's name; None searches all metrics.
+            matches: returns whether a label set matches.
+            start_ms: the start of the time range, in ms since 1970.
+            end_ms: its end.
         """
         with self._lock:
             named = self._series if name is None else self._by_name.get(name, {})
@@ -113,12 +113,12 @@ class History:
             return [series for series in found if series.times]
 
     def bounds_ms(self) -> tuple[int, int] | None:
-        """Return the times of the oldest and the newest sample, or None while there are none."""
+        """Return the times of the oldest and the newest sample, or None if there is no sample."""
         with self._lock:
             kept = list(_with_samples(self._series.values()))
             return (min(s.times[0] for s in kept), max(s.times[-1] for s in kept)) if kept else None
 
-    def _of(self, labels: Labels) -> Series | None:
+    def _find_or_add(self, labels: Labels) -> Series | None:
         series = self._series.get(labels)
         if series is None:
             if len(self._series) >= self._max_series:
@@ -128,7 +128,7 @@ class History:
             self._by_name.setdefault(dict(labels).get(NAME, ""), {})[labels] = series
         return series
 
-    def _forget(self, before_ms: int) -> None:
+    def _remove_before(self, before_ms: int) -> None:
         for labels, series in list(self._series.items()):
             old = bisect_left(series.times, before_ms)
             del series.times[:old], series.values[:old]

@@ -1,4 +1,4 @@
-"""Whether a project has a dashboard here, and where its numbers come from."""
+"""Adds the dashboard to a project that can have one, and chooses the source of its data."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _METRICS_PATH = "/api/metrics"
 
 
 def mount(
-    beside: ASGIApp, root: Path, settings: DevSettings, functions: Iterable[Function], *, own_redis: bool
+    other_app: ASGIApp, root: Path, settings: DevSettings, functions: Iterable[Function], *, own_redis: bool
 ) -> Dashboard | None:
-    """Return the dashboard of a project, or None: it has no page, no metrics, or no token that we know.
+    """Return the dashboard of a project, or None if the project has no page or no metrics, or the token is in AWS.
 
     Args:
-        beside: answers everywhere but at `/dashboard`.
+        other_app: serves all paths outside `/dashboard`.
         root: the project's folder.
         settings: the complete settings of the dev server.
-        functions: what is served; one of them at `/api/metrics`.
-        own_redis: whether the Redis is ours alone: then it is scraped from the start, not only while somebody looks.
+        functions: the functions that are served; one of them at `/api/metrics`.
+        own_redis: whether the Redis is private: then it is scraped all the time, not only while a page is open.
     """
     root = root.resolve()
     if viewer_folder(root) is None:
@@ -38,9 +38,9 @@ def mount(
     history = History(keep_ms=HISTORY_MINUTES * 60_000)
     if settings.prometheus_url:
         upstream = Upstream(settings.prometheus_url)
-        return Dashboard(beside, root, upstream, history, told=f"from {upstream.shown}")
+        return Dashboard(other_app, root, upstream, history, source_name=f"from {upstream.address}")
     metrics = next((function.app for function in functions if function.path == _METRICS_PATH), None)
     if metrics is None or settings.auth_token is None:
         return None
     scraper = Scraper(metrics, settings.auth_token, f"127.0.0.1:{settings.port}", history, always=own_redis)
-    return Dashboard(beside, root, scraper, history, told=f"the last {HISTORY_MINUTES} minutes")
+    return Dashboard(other_app, root, scraper, history, source_name=f"the last {HISTORY_MINUTES} minutes")

@@ -1,4 +1,4 @@
-"""The scraper: asks the project's own `/api/metrics` every other second, as Prometheus would, within the process."""
+"""The scraper: reads the project's own `/api/metrics` every two seconds, within the process."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ INTERVAL_S = 2.0
 JOB = "kairo-cms-development"  # as in the scrape config that the dev server prints
 _PATH = "/api/metrics"
 _OK = 200
-# Somebody else's Redis is asked only while a page is open, and this long after it was closed.
-_LOOKED_AT_FOR_S = 60.0
+# A Redis that is not private is read only while a page is open, and for this long after its last request.
+_VIEWED_FOR_S = 60.0
 _CUMULATIVE = {"counter", "histogram", "summary"}
 
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """The samples of a page.
+    """The samples of a metrics page.
 
     Args:
         samples: a value for each series.
-        counters: the series that only grow: counters, and what histograms and summaries count.
+        counters: the series that only grow: those of counters, histograms and summaries.
     """
 
     samples: dict[Labels, float] = field(default_factory=dict)
@@ -48,10 +48,10 @@ class Scraper:
 
     Args:
         app: the metrics function.
-        token: its bearer token.
-        instance: this server's address, the label `instance` of every sample.
-        history: takes the samples.
-        always: whether to scrape also while nobody looks.
+        token: the bearer token of the function.
+        instance: the address of this server, the label `instance` of every sample.
+        history: the history to fill.
+        always: whether to scrape even if no page is open.
     """
 
     def __init__(self, app: ASGIApp, token: str, instance: str, history: History, *, always: bool) -> None:
@@ -60,13 +60,13 @@ class Scraper:
         self._target = {"instance": instance, "job": JOB}
         self._history = history
         self._always = always
-        self._looked_at_s = -_LOOKED_AT_FOR_S
-        self._went_well = False
+        self._viewed_at_s = -_VIEWED_FOR_S
+        self._last_succeeded = False
         self.problem = ""
 
-    def look(self) -> None:
-        """Note that somebody looks at the numbers."""
-        self._looked_at_s = time.monotonic()
+    def note_viewer(self) -> None:
+        """Note that a page is open now."""
+        self._viewed_at_s = time.monotonic()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -80,7 +80,7 @@ class Scraper:
                 await task
 
     async def scrape(self) -> None:
-        """Scrape once; a page that can't be had is `up` at zero, and `problem` says why."""
+        """Scrape once; if that fails, `up` is zero and `problem` says why."""
         started_s = time.time()
         scraped = Scraped()
         try:
@@ -90,29 +90,29 @@ class Scraper:
             self.problem = (
                 "" if answer.status == _OK else f"{_PATH} answers {answer.status}: {_first_line(answer.body)}"
             )
-        except Exception as err:  # noqa: BLE001 (a function may fail in any way; the page tells of it)
+        except Exception as err:  # noqa: BLE001 (a function may raise anything; the page shows it)
             self.problem = f"{_PATH} can't be read: {err!r}"
-        about = {
+        own_samples = {
             "scrape_duration_seconds": time.time() - started_s,
             "scrape_samples_scraped": float(len(scraped.samples)),
             "up": float(not self.problem),
         }
-        scraped.samples.update({labels_of({NAME: name, **self._target}): value for name, value in about.items()})
-        # After a scrape that failed nobody knows what was zero.
-        self._history.add(round(started_s * 1000), scraped.samples, scraped.counters if self._went_well else ())
-        self._went_well = not self.problem
+        scraped.samples.update({labels_of({NAME: name, **self._target}): value for name, value in own_samples.items()})
+        # After a failed scrape it is not known which counters were at zero.
+        self._history.add(round(started_s * 1000), scraped.samples, scraped.counters if self._last_succeeded else ())
+        self._last_succeeded = not self.problem
 
     async def _repeat(self) -> None:
         while True:
-            if self._always or time.monotonic() - self._looked_at_s < _LOOKED_AT_FOR_S:
+            if self._always or time.monotonic() - self._viewed_at_s < _VIEWED_FOR_S:
                 await self.scrape()
             await asyncio.sleep(INTERVAL_S)
 
 
 def samples_of(text: str, target: dict[str, str]) -> Scraped:
-    """Read a page of metrics, and give each sample the target's labels.
+    """Parse a metrics page, and add the target's labels to each sample.
 
-    A label of the metric's own with such a name is kept as `exported_<name>`, as Prometheus does.
+    A label of the metric with the same name as one of these is renamed to `exported_<name>`, as in Prometheus.
 
     Example:
         >>> samples_of('jobs_total{job="a"} 3', {"job": "cms"}).samples
@@ -130,7 +130,7 @@ def samples_of(text: str, target: dict[str, str]) -> Scraped:
 
 
 async def _get(app: ASGIApp, token: str) -> _Answer:
-    """Ask the function as a scraper does, without a socket: it shows in no access log."""
+    """Call the function as a scraper does, but without a socket, so that the access log has no line for it."""
     headers = [
         (b"host", b"127.0.0.1"),
         (b"accept", b"text/plain;version=0.0.4"),
@@ -147,7 +147,7 @@ async def _get(app: ASGIApp, token: str) -> _Answer:
     async def receive() -> Message:
         nonlocal asked
         if asked:
-            await asyncio.Event().wait()  # the client stays until it has its answer
+            await asyncio.Event().wait()  # the client stays connected until it has its answer
         asked = True
         return {"type": "http.request", "body": b"", "more_body": False}
 

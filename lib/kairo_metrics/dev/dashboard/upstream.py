@@ -1,4 +1,4 @@
-"""A real Prometheus in place of the built-in history: its read endpoints, passed on."""
+"""A real Prometheus instead of the built-in history: requests to its query API are passed on."""
 
 from __future__ import annotations
 
@@ -21,34 +21,37 @@ _REDIRECTS = range(300, 400)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the browser gets: a status and a body of JSON."""
+    """The response for the browser: a status and a JSON body."""
 
     status: int
     body: bytes
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Takes a redirect for the answer: a login must not follow it elsewhere."""
+    """Does not follow redirects: the login must not be sent to another address."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 class Upstream:
-    """Asks a Prometheus for the browser, which learns neither its login nor more than the answers.
+    """Queries a Prometheus for the browser, which gets the responses and not the login.
 
     Args:
-        url: its base address, perhaps with a login and a path.
+        url: the base address of the Prometheus; it may have a login and a path.
+
+    Attributes:
+        address: the base address without the login.
 
     Example:
-        >>> Upstream("https://me:secret@prometheus.example.org/prometheus/").shown
+        >>> Upstream("https://me:secret@prometheus.example.org/prometheus/").address
         'https://prometheus.example.org/prometheus'
     """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        address = parts.netloc.rpartition("@")[2]
-        self.shown = urlunsplit((parts.scheme, address, parts.path.rstrip("/"), "", ""))
+        host = parts.netloc.rpartition("@")[2]
+        self.address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
         self._headers = {"Accept": "application/json", "User-Agent": "kairo-metrics"}
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -56,9 +59,9 @@ class Upstream:
         self._opener = build_opener(_NoRedirect)
 
     def get(self, path: str, query: str) -> Reply:
-        """Return the answer to `GET /api/v1/<path>?<query>`; it blocks for 20 s at most without a sign of life."""
-        address = f"{self.shown}/api/v1/{path}" + (f"?{query}" if query else "")
-        request = Request(address, headers=self._headers)  # noqa: S310 (the setting allows http and https alone)
+        """Return the response to `GET /api/v1/<path>?<query>`; it fails after 20 s without data."""
+        url = f"{self.address}/api/v1/{path}" + (f"?{query}" if query else "")
+        request = Request(url, headers=self._headers)  # noqa: S310 (the setting allows only http and https)
         try:
             with self._opener.open(request, timeout=_TIMEOUT_S) as response:
                 return _checked(response.status, response.read(_LONGEST_REPLY + 1), response.headers)
@@ -66,19 +69,19 @@ class Upstream:
             with err:
                 return _checked(err.code, err.read(_LONGEST_REPLY), err.headers)
         except (URLError, HTTPException, OSError) as err:
-            return _failed(f"Prometheus at {self.shown} does not answer: {getattr(err, 'reason', err)}")
+            return _failed(f"Prometheus at {self.address} does not answer: {getattr(err, 'reason', err)}")
 
 
 def _checked(status: int, body: bytes, headers: Message) -> Reply:
-    """Pass on what looks like an answer of the API, and name anything else."""
+    """Return a response of the API as it is, and an error for any other response."""
     if len(body) > _LONGEST_REPLY:
-        return _failed("Prometheus' answer is too long: choose a shorter time or fewer series")
+        return _failed("the response of Prometheus is too long: choose a shorter time range or fewer series")
     if status in _REDIRECTS:
-        return _failed(f"PROMETHEUS_URL leads to a redirect to {headers.get('Location')}: name the final address")
+        return _failed(f"PROMETHEUS_URL redirects to {headers.get('Location')}: set it to the final address")
     if headers.get_content_type() == "application/json":
         return Reply(status, body)
-    said = body.decode(errors="replace").strip().partition("\n")[0][:200]
-    return _failed(f"PROMETHEUS_URL leads to something that answers {status} and is no Prometheus: {said}")
+    first_line = body.decode(errors="replace").strip().partition("\n")[0][:200]
+    return _failed(f"PROMETHEUS_URL is not the address of a Prometheus: it answers {status}: {first_line}")
 
 
 def _failed(reason: str) -> Reply:

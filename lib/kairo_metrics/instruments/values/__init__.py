@@ -1,8 +1,8 @@
 """The values under `prometheus_client`'s instruments: they record deltas of touched series.
 
-`prometheus_client` builds every number of an instrument through `prometheus_client.values.ValueClass`;
-`make_value` stands there. A value keeps its local total, so that the program's own registry reads as
-before, and adds what changed to its series in the recorder.
+`prometheus_client` builds every number of an instrument through `prometheus_client.values.ValueClass`, which is
+replaced by `make_value`. A value keeps its local total, so that the program's own registry reads as before, and adds
+each change to its series in the recorder.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...model.schema import INSTANCE_LABEL, is_per_instance
-from .base import RECORDER, Local, Value, schema_of, series_of
+from ..pending_series import new_series, schema_of
 from .counter import CounterValue
 from .gauge import gauge_value
-from .histogram_summary import histogram_value, summary_value
+from .observation import histogram_value, summary_value
+from .value import RECORDER, LocalTotal, Value
 
 __all__ = ["RECORDER", "Value", "is_shared", "make_value"]
 
@@ -27,26 +28,26 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
     help_text: str,
     multiprocess_mode: str = "",
 ) -> Value:
-    """Stand in for `prometheus_client.values.ValueClass`.
+    """Make a value in place of `prometheus_client.values.ValueClass`.
 
     Raises:
-        ValueError: a gauge whose instances are told apart has a label `instance_id` of its own.
+        ValueError: the program gives a gauge with a value for each instance the label `instance_id`.
     """
     if typ == "histogram":
         return histogram_value(metric_name, name, labelnames, labelvalues, help_text)
     if typ == "summary":
         return summary_value(metric_name, name, labelnames, labelvalues, help_text)
     if typ == "counter":
-        return CounterValue(series_of(schema_of(metric_name, typ, labelnames, help_text), labelnames, labelvalues))
+        return CounterValue(new_series(schema_of(metric_name, typ, labelnames, help_text), labelnames, labelvalues))
     stored = [*labelnames]
     if is_per_instance(multiprocess_mode):
         if INSTANCE_LABEL in labelnames:
-            raise ValueError(f"gauge {metric_name}: {INSTANCE_LABEL} tells instances apart; name that label otherwise")
+            raise ValueError(f"gauge {metric_name}: {INSTANCE_LABEL} names the instance; give your label another name")
         stored.append(INSTANCE_LABEL)
     schema = schema_of(metric_name, typ, stored, help_text, mode=multiprocess_mode)
-    return gauge_value(series_of(schema, labelnames, labelvalues))
+    return gauge_value(new_series(schema, labelnames, labelvalues))
 
 
 def is_shared(value: object) -> bool:
-    """Tell whether `make_value` made it."""
-    return isinstance(value, Local)
+    """Return whether `make_value` made the value."""
+    return isinstance(value, LocalTotal)

@@ -7,41 +7,41 @@ import math
 from prometheus_client.samples import Exemplar
 
 from ..pending_series import PendingSeries
-from .base import RECORDER, Plain
-from .request_exemplar import exemplify
+from .exemplar import record_exemplar
+from .value import RECORDER, SeriesValue
 
 __all__ = ["CounterValue"]
 
 
-class CounterValue(Plain):
+class CounterValue(SeriesValue):
     """Adds up over all instances."""
 
     __slots__ = ()
 
     def __init__(self, series: PendingSeries) -> None:
         super().__init__(series)
-        # A new series is announced at zero, as it would be on the program's own page: only then can
-        # Prometheus see its first increment.
+        # A new series is sent at zero, as it would be on the program's own page: only then can Prometheus see the
+        # first increment.
         with RECORDER.lock:
             RECORDER.touch(series)
 
     def inc(self, amount: float) -> None:
         with RECORDER.lock:
             if math.isnan(amount):
-                # Added once, it would be the shared total for ever, and scrapers refuse it.
-                RECORDER.lose(self.series.schema.name, 1.0)
+                # One NaN would make the shared total NaN for ever, and scrapers refuse it.
+                RECORDER.count_lost(self.series.schema.name, 1.0)
                 return
             self._total += amount
             RECORDER.add(self.series, 1, amount, weight=amount)
-        exemplify(self.series, 1, amount, None)
+        record_exemplar(self.series, 1, amount, None)
 
     def set_exemplar(self, exemplar: Exemplar) -> None:
-        """Keep what the caller of `inc` gave."""
+        """Keep the exemplar that the caller of `inc` gave."""
         self._exemplar = exemplar
-        exemplify(self.series, 1, exemplar.value, exemplar.labels)
+        record_exemplar(self.series, 1, exemplar.value, exemplar.labels)
 
     def set(self, value: float) -> None:
-        """Begin anew; `Counter.reset` is the only caller, with zero."""
+        """Begin again at zero; only `Counter.reset` calls it."""
         with RECORDER.lock:
             RECORDER.restart(self.series)
             self._total = value

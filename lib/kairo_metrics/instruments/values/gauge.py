@@ -9,15 +9,15 @@ import math
 from collections.abc import Callable
 
 from ..pending_series import PendingSeries
-from .base import RECORDER, Plain
+from .value import RECORDER, SeriesValue
 
 __all__ = ["InstanceGauge", "LatestGauge", "SumGauge", "gauge_value"]
 
-# Where a sum's line keeps its finite part, and how many instances hold each of the others.
-_FINITE, _INFINITE, _MINUS_INFINITE, _NO_NUMBER = 1, 2, 3, 4
+# The numbers of a sum's packed line: its finite part, and how many instances hold each of the other values.
+_FINITE, _INFINITE, _MINUS_INFINITE, _NAN = 1, 2, 3, 4
 
 
-class _Gauge(Plain):
+class _GaugeValue(SeriesValue):
     """Can follow a function."""
 
     __slots__ = ("__weakref__", "_function")
@@ -31,11 +31,11 @@ class _Gauge(Plain):
         RECORDER.follow(self)
 
     def sample(self) -> None:
-        """Ask the function."""
+        """Call the function, and set the gauge to what it returns."""
         self.set(float(self._function()))
 
 
-class SumGauge(_Gauge):
+class SumGauge(_GaugeValue):
     """The shared value is the sum of what each instance holds, or held when it ended."""
 
     __slots__ = ()
@@ -47,7 +47,7 @@ class SumGauge(_Gauge):
 
     def inc(self, amount: float) -> None:
         with RECORDER.lock:
-            self.start_anew_after_fork()
+            self.reset_after_fork()
             if math.isfinite(amount) and math.isfinite(self._total):
                 self._total += amount
                 RECORDER.add(self.series, _FINITE, amount, weight=1.0)
@@ -57,41 +57,41 @@ class SumGauge(_Gauge):
     def set(self, value: float, timestamp: float | None = None) -> None:
         del timestamp
         with RECORDER.lock:
-            self.start_anew_after_fork()
+            self.reset_after_fork()
             self._exchange(value)
 
     def _exchange(self, value: float) -> None:
-        """Take our share out of the sum and put the new one in; what can't be taken out of a sum is counted."""
+        """Take this instance's share out of the sum, and put the new one in."""
         for share, sign in ((self._total, -1.0), (value, 1.0)):
-            index, amount = _part(share)
+            index, amount = _number_of(share)
             RECORDER.add(self.series, index, sign * amount)
         self.series.weight += 1.0
         self._total = value
 
 
-def _part(share: float) -> tuple[int, float]:
-    """Return where a share is added up, and what is added there."""
+def _number_of(share: float) -> tuple[int, float]:
+    """Return the number of the line that a share is added to, and the amount: infinities and NaN are counted."""
     if math.isfinite(share):
         return _FINITE, share
     if math.isnan(share):
-        return _NO_NUMBER, 1.0
+        return _NAN, 1.0
     return (_INFINITE if share > 0 else _MINUS_INFINITE), 1.0
 
 
-class LatestGauge(_Gauge):
-    """The shared value is the one set last, by whichever instance; prometheus_client lets nobody add to it."""
+class LatestGauge(_GaugeValue):
+    """The shared value is the one that any instance set last; prometheus_client does not let a program add to it."""
 
     __slots__ = ()
 
     def set(self, value: float, timestamp: float | None = None) -> None:
-        del timestamp  # a client's clock; the store has its own and is told the setting's age
+        del timestamp  # it is the instance's clock; the store has its own, and is sent the setting's age
         with RECORDER.lock:
             self._total = value
             RECORDER.replace(self.series, value)
 
 
-class InstanceGauge(_Gauge):
-    """Each instance has its own value in the store; a scrape makes one of them, or shows all."""
+class InstanceGauge(_GaugeValue):
+    """Each instance has its own value in the store; a scrape combines them, or shows all."""
 
     __slots__ = ()
 
@@ -102,19 +102,19 @@ class InstanceGauge(_Gauge):
 
     def inc(self, amount: float) -> None:
         with RECORDER.lock:
-            self.start_anew_after_fork()
+            self.reset_after_fork()
             self.set(self._total + amount)
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         del timestamp
         with RECORDER.lock:
-            self.start_anew_after_fork()
+            self.reset_after_fork()
             self._total = value
             RECORDER.hold(self.series)
             RECORDER.replace(self.series, value)
 
 
-def gauge_value(series: PendingSeries) -> _Gauge:
+def gauge_value(series: PendingSeries) -> _GaugeValue:
     """Return the value for a series, by its gauge's mode."""
     if series.schema.per_instance:
         return InstanceGauge(series)

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from copy import deepcopy
 
 from ...model.native_counts import NativeCounts
-from ..pending_series import PendingSeries
-from .base import RECORDER, schema_of, series_of
+from ..pending_series import PendingSeries, new_series, schema_of
+from .value import RECORDER
 
 __all__ = ["NativeValue"]
 
 
 class NativeValue:
-    """What this process has observed, and what of it was not sent yet.
+    """What this process has observed; what of it is not sent yet is in the series.
 
     Args:
-        name: of the family.
-        labelnames: in the instrument's order; so are `labelvalues`.
+        name: the family's name.
+        labelnames: in the instrument's order.
+        labelvalues: in the same order.
         help_text: the documentation line.
-        bounds: of the classic histogram that other scrapers see.
-        native: schema, zero threshold, and how many buckets there may be.
+        bounds: the upper bounds of the classic histogram that other scrapers get.
+        native: schema, zero threshold, and the most buckets that there may be.
     """
 
     __slots__ = ("_native", "_total", "series")
@@ -38,7 +39,7 @@ class NativeValue:
         self._native = native
         self._total = self._empty()
         schema = schema_of(name, "native", labelnames, help_text, bounds=bounds)
-        self.series: PendingSeries = series_of(schema, labelnames, labelvalues)
+        self.series: PendingSeries = new_series(schema, labelnames, labelvalues)
         with RECORDER.lock:
             RECORDER.observe(self.series, self._empty(), self._native[2], weight=0.0)
 
@@ -46,11 +47,11 @@ class NativeValue:
         return NativeCounts(*self._native[:2])
 
     def observe(self, amount: float) -> None:
-        """Count one number."""
+        """Count one observation."""
         with RECORDER.lock:
             if math.isnan(amount):
-                # It falls into no bucket, and the shared sum would be NaN for ever.
-                RECORDER.lose(self.series.schema.name, 1.0)
+                # NaN falls into no bucket, and the shared sum would be NaN for ever.
+                RECORDER.count_lost(self.series.schema.name, 1.0)
                 return
             self._total.observe(amount)
             self._total.limit(self._native[2])
@@ -59,6 +60,6 @@ class NativeValue:
             RECORDER.observe(self.series, observed, self._native[2], weight=1.0)
 
     def total(self) -> NativeCounts:
-        """Return all that this process has observed."""
+        """Return a copy of all that this process has observed."""
         with RECORDER.lock:
             return deepcopy(self._total)

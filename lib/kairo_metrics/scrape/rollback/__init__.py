@@ -1,1 +1,1 @@
-"""What keeps counters from going down when the store went back in time."""
+"""Pages on which no counter goes down after the store went back in time."""

@@ -1,8 +1,7 @@
-"""What a store lost for good, and a page had shown: written back in numbered batches."""
+"""The restoration of what a store lost for good: numbers that a page has shown, written back in numbered batches."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -13,6 +12,7 @@ from ...model.batch import Applied, Batch, Duplicate, FamilyDelta, Refused, Stat
 from ...model.delivery_metrics import BATCHES, RESTORED
 from ...model.encoding import SeriesNumbers, label_text, number_text
 from ...model.labels import label_pairs
+from ...model.moment import Moment
 from ...model.recovery import Recovery
 from ...model.schema import Schema
 from ...store.command_flow import CommandFlow
@@ -23,34 +23,35 @@ if TYPE_CHECKING:
 __all__ = ["restore"]
 
 _SERIES_PER_BATCH = 1_000
-_MAX_NATIVE_BUCKETS = 160
+# More than any histogram has, so that nothing is made coarser. The instances' own limits apply to their next batches.
+_NATIVE_BUCKETS_AT_MOST = 1_000_000_000
 
 
 def restore(
     store: Store, shard: int, known: State, recovery: Recovery | None, missing: Mapping[Schema, SeriesNumbers]
 ) -> CommandFlow[None]:
-    """Add what is missing to what a shard holds, if it did go back, and nobody has added any of it since it was read.
+    """Add what is missing to a shard, if the shard went back and nothing of it was added since it was read.
 
-    Of two who do this at once, the store takes what comes second for no news; there is a next page.
+    If two processes do this at once, the store answers the second one that its batch is a duplicate, and adds nothing.
 
     Args:
         store: the store that lost it.
-        shard: the one that went back.
-        known: its state as it was before.
-        recovery: the account as it was read together with what is there.
-        missing: lines to be added, by family.
+        shard: the shard that went back.
+        known: the state of the shard before.
+        recovery: the account of the recovery, as it was read together with the series.
+        missing: numbers to be added, by family.
 
     Raises:
-        StoreError: it could not be written; to try again is safe.
+        StoreError: it could not be written. It is safe to try again.
     """
     writer = Writer(f"restores-{token_hex(8)}", shard)
     series = _series(missing)
     seq = 0
     while part := list(islice(series, _SERIES_PER_BATCH)):
         seq += 1
-        batch = Batch(seq, _families(part), time.monotonic(), known, restores=recovery.account if recovery else "")
+        batch = Batch(seq, _families(part), Moment.read(), known, restores=recovery.account if recovery else "")
         verdict = yield from store.apply(writer, batch)
-        if isinstance(verdict, Refused):  # what can't be written, the page adds for as long as its function remembers
+        if isinstance(verdict, Refused):  # the reader goes on adding to its pages what can't be written
             kept = (delta for position, delta in enumerate(batch.families) if position not in verdict.positions)
             verdict = yield from store.apply(writer, replace(batch, families=tuple(kept)))
         if not isinstance(verdict, Applied | Duplicate):
@@ -58,20 +59,20 @@ def restore(
 
 
 def _counted(missing: Mapping[Schema, SeriesNumbers]) -> dict[Schema, SeriesNumbers]:
-    """Leave out what has no place, and add how much there is of each family; no less than was told before."""
+    """Leave out series that can't be written, and count the others by family: at least as much as a page showed."""
     placed = {
         schema: {text: row for text, row in lines.items() if _fits(schema, text)} for schema, lines in missing.items()
     }
-    told = placed.pop(RESTORED, {})
+    restored = placed.pop(RESTORED, {})
     for schema, lines in placed.items():
         text = label_text(RESTORED.labelnames, [schema.name]).encode()
         weight = sum(_weight(schema, numbers) for numbers in lines.values())
-        told[text] = number_text(max(weight, float(told.get(text, 0)))).encode()
-    return {**placed, RESTORED: told}
+        restored[text] = number_text(max(weight, float(restored.get(text, 0)))).encode()
+    return {**placed, RESTORED: restored}
 
 
 def _fits(schema: Schema, text: bytes) -> bool:
-    """Tell whether a row has these labels; those of an older schema, with others, have no place under this one."""
+    """Tell whether a series has the labels of the schema. Series of an older schema may have other labels."""
     return tuple(name for name, _ in label_pairs(text.decode())) == schema.labelnames
 
 
@@ -89,14 +90,14 @@ def _families(part: Sequence[tuple[Schema, str, bytes]]) -> tuple[FamilyDelta, .
 
 
 def _delta(schema: Schema, numbers: bytes) -> str:
-    """Print a row as what is to be added, as `apply.lua` reads it."""
+    """Print numbers as a delta that `apply.lua` reads."""
     if schema.rule == "native":
-        return f"{_MAX_NATIVE_BUCKETS} {numbers.decode()}"
+        return f"{_NATIVE_BUCKETS_AT_MOST} {numbers.decode()}"
     return " ".join(f"{place} {word}" for place, word in enumerate(numbers.decode().split(), start=1))
 
 
 def _weight(schema: Schema, numbers: bytes) -> float:
-    """Return how many increments or observations are in a row."""
+    """Return how many increments or observations the numbers hold."""
     words = numbers.split()
     match schema.type:
         case "counter" | "summary":

@@ -1,1 +1,1 @@
-"""What the operator's definitions allow, and the script that writes it down."""
+"""The schemas of the Prometheus Operator's objects, and the script that writes them."""

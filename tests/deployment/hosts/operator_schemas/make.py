@@ -1,4 +1,4 @@
-"""Write the schemas in this folder anew; README.md says when, and how."""
+"""Write the schemas in this folder; README.md says when and how."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 MODELS = "cloudcoil.models.prometheus_operator"
 KINDS = {"PrometheusRule": "v1", "Probe": "v1", "ServiceMonitor": "v1", "ScrapeConfig": "v1alpha1"}
-# What says nothing about what is allowed.
+# Keys that do not restrict a value.
 _PROSE = ("title", "description", "default")
 
 
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _strict(schema: Any) -> Any:
-    """Return a schema without prose, in which a field may be left out but not null, and no other field may be there."""
+    """Return a schema without descriptions; fields may be missing but not null, and unknown fields are errors."""
     if isinstance(schema, list):
         return [_strict(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,1 +1,1 @@
-"""The dashboard's side of the dev server."""
+"""The dashboard of the dev server."""

@@ -1,4 +1,4 @@
-"""The scraper of the dev server's dashboard: gaps, failures, and labels of the target."""
+"""The scraper of the dashboard: gaps, failures, and labels of the target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def _until(condition: Any) -> None:
 
 
 class Function:
-    """A metrics function that says what a test wants it to say.
+    """A metrics function that returns the pages of a test.
 
     Args:
         pages: one for each scrape; None is a 503.
@@ -42,8 +42,8 @@ class Function:
         await send({"type": "http.response.body", "body": ("the store is away\n" if page is None else page).encode()})
 
 
-async def test_a_failed_scrape_is_a_gap_and_is_told() -> None:
-    """While the page can't be had, `up` is zero and its series are gone; what had not been there begins anew."""
+async def test_a_failed_scrape_is_a_gap_and_is_shown() -> None:
+    """After a failed scrape `up` is zero and series have ended; a counter that is new then does not start at 0."""
     page = "# TYPE jobs_total counter\njobs_total 5\n# TYPE level gauge\nlevel 7\n"
     function = Function("", page, None, page.replace("jobs_total 5", 'jobs_total{queue="b"} 5'))
     history = History(keep_ms=60_000)
@@ -62,13 +62,13 @@ async def test_a_failed_scrape_is_a_gap_and_is_told() -> None:
         dict(series.labels).get("queue"): series.values
         for series in history.select("jobs_total", lambda _labels: True, 0, 2**63)
     }
-    # The first began between two good scrapes, so at zero; of the second nobody knows.
+    # The first series began between two good scrapes, so at zero; for the second that is not known.
     assert values == {None: [0.0, 5.0, None], "b": [5.0]}
     assert set(function.authorization) == {b"Bearer the-token"}
 
 
 async def test_a_function_that_raises_is_a_failed_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken metrics function does not end the collecting of the history."""
+    """An exception in the metrics function does not end the scraping."""
     monkeypatch.setattr(scraper_module, "INTERVAL_S", 0.001)
     function = Function("up_to_date 1\n")
     scraper = Scraper(function, "t", "here", History(keep_ms=60_000), always=True)
@@ -78,7 +78,7 @@ async def test_a_function_that_raises_is_a_failed_scrape(monkeypatch: pytest.Mon
 
 
 def test_labels_of_the_target_win() -> None:
-    """A metric's own label `job` or `instance` is kept under another name, as in Prometheus."""
+    """A metric's own label `job` or `instance` is renamed, as in Prometheus."""
     scraped = samples_of('# TYPE x_total counter\nx_total{job="own",le="1"} 2\n', {"job": "cms", "instance": "here"})
     [labels] = scraped.samples
     assert dict(labels) == {NAME: "x_total", "exported_job": "own", "instance": "here", "job": "cms", "le": "1"}

@@ -1,4 +1,4 @@
-"""A Prometheus in the place of the built-in history: who gets the login, and what is said of one that is none."""
+"""A Prometheus instead of the built-in history: its login stays private, and wrong addresses are named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lib.kairo_metrics.dev.dashboard.upstream import Upstream
 def answering(
     status: int, body: str, kind: str = "application/json", **headers: str
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Run a server that gives the same answer to everything; yield its address and the requests it got."""
+    """Run a server with the same response to every request; yield its address and the requests."""
     requests: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,11 +44,11 @@ def answering(
 
 
 def test_a_login_goes_to_the_prometheus_and_nowhere_else() -> None:
-    """A user and password in PROMETHEUS_URL become a login, stay out of what is shown, and follow no redirect."""
+    """User and password in PROMETHEUS_URL are sent as a login, not shown, and not sent to a redirect's target."""
     with answering(200, '{"status": "success", "data": []}') as (address, requests):
         upstream = Upstream(f"http://me:p%40ss@{address}/base/")
         assert upstream.get("query", "query=up").status == 200
-        assert upstream.shown == f"http://{address}/base"
+        assert upstream.address == f"http://{address}/base"
         [(path, headers)] = requests
         assert path == "/base/api/v1/query?query=up"
         assert headers["Authorization"] == "Basic bWU6cEBzcw=="
@@ -61,12 +61,17 @@ def test_a_login_goes_to_the_prometheus_and_nowhere_else() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "reason"),
     [
-        (200, "<html>Welcome</html>", "text/html", "answers 200 and is no Prometheus: <html>Welcome</html>"),
-        (401, "Unauthorized", "text/plain", "answers 401 and is no Prometheus: Unauthorized"),
+        (
+            200,
+            "<html>Welcome</html>",
+            "text/html",
+            "is not the address of a Prometheus: it answers 200: <html>Welcome</html>",
+        ),
+        (401, "Unauthorized", "text/plain", "is not the address of a Prometheus: it answers 401: Unauthorized"),
     ],
 )
 def test_what_is_no_prometheus_is_named(status: int, body: str, kind: str, reason: str) -> None:
-    """A PROMETHEUS_URL that leads elsewhere is told from an answer without data."""
+    """A wrong PROMETHEUS_URL is an error, and not an empty result."""
     with answering(status, body, kind) as (address, _):
         reply = Upstream(f"http://{address}").get("query", "query=up")
     assert reply.status == 502
@@ -74,7 +79,7 @@ def test_what_is_no_prometheus_is_named(status: int, body: str, kind: str, reaso
 
 
 def test_a_prometheus_that_is_away_is_named() -> None:
-    """The page says which address does not answer, without the login in it."""
+    """The page names the address that does not answer, without its login."""
     reply = Upstream("http://me:secret@127.0.0.1:1").get("query", "query=up")
     error = json.loads(reply.body)["error"]
     assert error.startswith("Prometheus at http://127.0.0.1:1 does not answer:")

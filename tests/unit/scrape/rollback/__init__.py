@@ -1,1 +1,1 @@
-"""What a page makes of a store that went back in time."""
+"""Pages after the store went back in time."""

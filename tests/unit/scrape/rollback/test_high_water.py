@@ -1,4 +1,4 @@
-"""What a page remembers of its counters: whatever a store has kept of them, none is shown lower."""
+"""The counters of the last page: no counter is shown lower after the store went back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.kairo_metrics.model.encoding import number_text
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.scrape.collector import Scrape
-from lib.kairo_metrics.scrape.rollback.high_water import HighWater, raised
+from lib.kairo_metrics.scrape.rollback.high_water import HighWater, with_missing
 from tests.support.instance import WAIT
 
 COUNTS = st.integers(0, 9)
@@ -49,17 +49,17 @@ def _native(draw: Callable[[Any], Any]) -> bytes:
 )
 @given(data=st.data())
 def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st.DataObject) -> None:
-    """Whatever the store has kept of a series, with what is added no number of it is below what was shown."""
+    """However much the store still has of a series, no number on the page is lower than before."""
     shown, held = row(data.draw), row(data.draw)
     water = HighWater()
     water.remember(_scrape(schema, shown, 5))
     scrape = _scrape(schema, held, 4)
-    [family] = raised(scrape, water.missing(scrape)).page.families
+    [family] = with_missing(scrape, water.missing(scrape)).page.families
     before, after = (_numbers(schema, numbers) for numbers in (shown, family.series[b""]))
     assert all(not after.get(place, 0) < number for place, number in before.items()), (shown, held, family.series)
     # And nothing is added where nothing is missing.
     again = _scrape(schema, family.series[b""], 4)
-    assert raised(again, water.missing(again)).page.families[0].series == family.series
+    assert with_missing(again, water.missing(again)).page.families[0].series == family.series
 
 
 def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:

@@ -1,6 +1,6 @@
-"""PromQL over the built-in history: what dashboards use, with the results of Prometheus 2.
+"""PromQL for the built-in history: the part that dashboards use, with the results of Prometheus 2.
 
-Whatever is not known raises `NotKnownHere`; nothing is guessed.
+Any other part of PromQL raises `NotSupported`.
 """
 
 from .engine import instant, ranged

@@ -1,4 +1,4 @@
-"""Aggregations: many series become one for each group, or the few that stand out remain."""
+"""Aggregation operators: they combine the series of each group into one, or keep the largest or smallest."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from ..history import NAME, Labels
-from ..query_error import NotKnownHere, QueryError
+from ..query_error import NotSupported, QueryError
 from .quantiles import quantile
 from .vectors import Points, Scalar, Vector, collect
 
 __all__ = ["Grouping", "aggregate", "grouped_by", "grouped_without"]
 
-# Gives the labels that name a series' group.
+# Returns the labels of the group that a series belongs to.
 Grouping = Callable[[Labels], Labels]
 _INT64 = 2.0**63
 Combine = Callable[[Sequence[float]], float]
@@ -24,13 +24,13 @@ def aggregate(operator: str, grouping: Grouping, vector: Vector, parameter: Scal
 
     Args:
         operator: such as `sum`.
-        grouping: what its `by` or `without` leaves of the labels.
+        grouping: returns the labels that `by` or `without` keeps.
         vector: the series.
-        parameter: of `topk`, `bottomk` and `quantile`.
+        parameter: the first argument of `topk`, `bottomk` and `quantile`.
 
     Raises:
-        NotKnownHere: the operator is not built in.
-        QueryError: the parameter is no number.
+        NotSupported: the operator is not supported.
+        QueryError: the parameter is not a whole number in the range of int64.
     """
     groups: dict[Labels, dict[Labels, Points]] = {}
     for labels, points in vector.series.items():
@@ -41,9 +41,9 @@ def aggregate(operator: str, grouping: Grouping, vector: Vector, parameter: Scal
     if parameter is not None and operator == "quantile":
         return collect((labels, _quantiles(parameter, list(group.values()))) for labels, group in groups.items())
     if parameter is not None and operator in {"topk", "bottomk"}:
-        chosen = (_standing_out(group, parameter, largest=operator == "topk") for group in groups.values())
+        chosen = (_limited(group, parameter, largest=operator == "topk") for group in groups.values())
         return collect(pair for group in chosen for pair in group.items())
-    raise NotKnownHere(f"The aggregation {operator}")
+    raise NotSupported(f"The aggregation {operator}")
 
 
 def _combined(combine: Combine, group: list[Points]) -> Points:
@@ -60,8 +60,8 @@ def _quantiles(share: Scalar, group: list[Points]) -> Points:
     return [quantile(wanted, values) if values else None for wanted, values in present]
 
 
-def _standing_out(group: dict[Labels, Points], parameter: Scalar, *, largest: bool) -> dict[Labels, Points]:
-    """Keep the `parameter` largest or smallest values of each step; in an instant query they come out in order."""
+def _limited(group: dict[Labels, Points], parameter: Scalar, *, largest: bool) -> dict[Labels, Points]:
+    """Keep the `parameter` largest or smallest values of each step; the result of an instant query is sorted."""
     kept: dict[Labels, Points] = {}
     for step, wanted in enumerate(parameter.points):
         if math.isnan(wanted) or abs(wanted) >= _INT64:
@@ -78,19 +78,19 @@ def _standing_out(group: dict[Labels, Points], parameter: Scalar, *, largest: bo
     return kept
 
 
-def _least(values: Sequence[float]) -> float:
+def _minimum(values: Sequence[float]) -> float:
     return min((value for value in values if not math.isnan(value)), default=math.nan)
 
 
-def _greatest(values: Sequence[float]) -> float:
+def _maximum(values: Sequence[float]) -> float:
     return max((value for value in values if not math.isnan(value)), default=math.nan)
 
 
 _COMBINE: dict[str, Combine] = {
     "sum": sum,
     "avg": lambda values: sum(values) / len(values),
-    "min": _least,
-    "max": _greatest,
+    "min": _minimum,
+    "max": _maximum,
     "count": lambda values: float(len(values)),
     "group": lambda _values: 1.0,
     "stddev": statistics.pstdev,
@@ -110,7 +110,7 @@ def grouped_by(names: Sequence[str]) -> Grouping:
 
 
 def grouped_without(names: Sequence[str]) -> Grouping:
-    """Return the grouping of `without (names)`, which leaves out the metric's name, too.
+    """Return the grouping of `without (names)`, which also removes the metric's name.
 
     Example:
         >>> grouped_without(["job"])((("__name__", "up"), ("job", "cms")))

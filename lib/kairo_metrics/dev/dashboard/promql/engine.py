@@ -1,4 +1,4 @@
-"""The evaluation of a parsed expression, for every step at once."""
+"""Evaluates a parsed expression, for all steps at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import promql_parser as ast
 
 from ..history import NAME, History, Labels, Series, labels_of
-from ..query_error import NotKnownHere, QueryError
+from ..query_error import NotSupported, QueryError
 from .aggregations import aggregate, grouped_by, grouped_without
 from .functions import VALUE_FUNCTIONS, clamped, label_join, label_replace, rounded, to_scalar, to_vector
 from .operators import Matching, combine
@@ -22,10 +22,10 @@ from .windows import RANGE_FUNCTIONS, RangeFunction, over_windows, quantile_over
 
 __all__ = ["instant", "matcher", "parsed", "ranged"]
 
-# How far back an instant looks for the last sample; Prometheus' own default.
+# How far back an instant selector looks for the last sample; the default of Prometheus.
 _LOOKBACK_MS = 300_000
 _MAX_STEPS = 2_000
-# A bound on the work of one query: series times steps.
+# The most series times steps of one query.
 _MAX_POINTS = 2_000_000
 
 
@@ -33,7 +33,7 @@ def instant(history: History, query: str, at_ms: int) -> Vector | Scalar:
     """Evaluate a query at one moment; every series of the result has one point.
 
     Raises:
-        QueryError: the query is malformed, not known here, or has no one answer.
+        QueryError: the query is malformed, not supported, or ambiguous.
 
     Example:
         >>> history = History(keep_ms=60_000)
@@ -45,13 +45,13 @@ def instant(history: History, query: str, at_ms: int) -> Vector | Scalar:
 
 
 def ranged(history: History, query: str, steps: Sequence[int]) -> Vector | Scalar:
-    """Evaluate a query at several moments, in ms since 1970, rising.
+    """Evaluate a query at several steps, in ms since 1970, in rising order.
 
     Raises:
-        QueryError: as for `instant`, or there are too many moments.
+        QueryError: as for `instant`, or there are too many steps.
     """
     if len(steps) > _MAX_STEPS:
-        raise QueryError(f"{len(steps)} steps are more than {_MAX_STEPS}: ask for a shorter time or a longer step")
+        raise QueryError(f"{len(steps)} steps are more than {_MAX_STEPS}: choose a shorter time range or a longer step")
     return _Evaluation(history, steps).of(parsed(query))
 
 
@@ -68,13 +68,13 @@ def parsed(query: str) -> Any:
 
 
 def matcher(selector: ast.VectorSelector) -> Callable[[Labels], bool]:
-    """Return what tells whether labels match a selector.
+    """Return a function that tells whether a label set matches a selector.
 
     Raises:
         QueryError: a regular expression is malformed.
     """
     if selector.matchers.or_matchers:
-        raise NotKnownHere("A selector with `or`")
+        raise NotSupported("A selector with `or`")
     checks = [(one.name, _check(one)) for one in selector.matchers.matchers]
 
     def matches(labels: Labels) -> bool:
@@ -94,13 +94,13 @@ def _check(one: ast.Matcher) -> Callable[[str], bool]:
     try:
         pattern = re.compile(wanted)
     except re.error as err:
-        raise QueryError(f"{wanted!r} is no regular expression: {err}") from err
+        raise QueryError(f"{wanted!r} is not a regular expression: {err}") from err
     expected = one.op == ast.MatchOp.Re
     return lambda value: bool(pattern.fullmatch(value)) == expected
 
 
 class _Evaluation:
-    """One query over one history and its steps."""
+    """The evaluation of one query, for one history and certain steps."""
 
     def __init__(self, history: History, steps: Sequence[int]) -> None:
         self._history = history
@@ -143,7 +143,7 @@ class _Evaluation:
                 return combine(str(expression.op), left, right, _matching(expression.modifier))
             case ast.Call():
                 return self._called(expression.func.name, expression.args)
-        raise NotKnownHere(f"{_KINDS.get(type(expression), type(expression).__name__)} at this place")
+        raise NotSupported(f"{_KINDS.get(type(expression), type(expression).__name__)} at this place")
 
     def _constant(self, value: float) -> Scalar:
         return Scalar([value] * len(self._steps))
@@ -166,14 +166,14 @@ class _Evaluation:
         return mapped(operand, lambda value: -value)
 
     def _series(self, selector: ast.VectorSelector, back_ms: int) -> tuple[list[Series], list[int]]:
-        """Return the series of a selector, and the moments to look at them: the steps, or earlier by an offset."""
+        """Return the series of a selector, and the times to read them at: the steps, minus the offset."""
         if selector.at is not None:
-            raise NotKnownHere("The modifier @")
+            raise NotSupported("The modifier @")
         offset_ms = _ms(selector.offset) if selector.offset else 0
         moments = [at_ms - offset_ms for at_ms in self._steps]
         found = self._history.select(selector.name, matcher(selector), moments[0] - back_ms, moments[-1])
         if len(found) * len(moments) > _MAX_POINTS:
-            raise QueryError(f"{len(found)} series at {len(moments)} steps are too much: narrow the selector")
+            raise QueryError(f"{len(found)} series at {len(moments)} steps are too many samples: narrow the selector")
         return found, moments
 
     def _selected(self, selector: ast.VectorSelector, take: Callable[[int, float], float]) -> Vector:
@@ -183,7 +183,7 @@ class _Evaluation:
     def _aggregated(self, expression: ast.AggregateExpr) -> Vector:
         operator, modifier, parameter = str(expression.op), expression.modifier, expression.param
         if isinstance(parameter, ast.StringLiteral):
-            raise NotKnownHere(f"The aggregation {operator}")
+            raise NotSupported(f"The aggregation {operator}")
         names = modifier.labels if modifier else []
         is_without = modifier is not None and modifier.type == ast.AggModifierType.Without
         grouping = grouped_without(names) if is_without else grouped_by(names)
@@ -197,13 +197,13 @@ class _Evaluation:
             return mapped(self._vector(args[0]), VALUE_FUNCTIONS[name])
         if name in self._functions:
             return self._functions[name](args)
-        raise NotKnownHere(f"The function {name}()")
+        raise NotSupported(f"The function {name}()")
 
     def _over_time(self, argument: Any, function: RangeFunction, *, keeps_name: bool = False) -> Vector:
         while isinstance(argument, ast.ParenExpr):
             argument = argument.expr
         if not isinstance(argument, ast.MatrixSelector):
-            raise NotKnownHere(_KINDS.get(type(argument), type(argument).__name__))
+            raise NotSupported(_KINDS.get(type(argument), type(argument).__name__))
         range_ms = _ms(argument.range)
         found, moments = self._series(argument.vector_selector, range_ms)
         dropped = [] if keeps_name else [NAME]
@@ -214,7 +214,7 @@ class _Evaluation:
     def _quantile_over_time(self, args: list[Any]) -> Vector:
         shares = set(self._scalar(args[0]).points)
         if len(shares) != 1:
-            raise NotKnownHere("quantile_over_time() with a changing quantile")
+            raise NotSupported("quantile_over_time() with a changing quantile")
         return self._over_time(args[1], quantile_over_time(shares.pop()))
 
     def _timestamp(self, args: list[Any]) -> Vector:
@@ -232,7 +232,7 @@ class _Evaluation:
 
     def _sorted(self, args: list[Any], *, descending: bool) -> Vector:
         vector = self._vector(args[0])
-        if len(self._steps) > 1:  # a range has no order of values
+        if len(self._steps) > 1:  # the order of values differs from step to step
             return vector
 
         def key(item: tuple[Labels, Points]) -> tuple[bool, float]:
@@ -250,7 +250,7 @@ _KINDS: dict[type, str] = {
 
 
 def _last_at(series: Series, moments: Sequence[int], take: Callable[[int, float], float]) -> Points:
-    """Return the last sample at or before each moment, not older than the lookback and not from before its end."""
+    """Return the last sample at or before each moment, if it is within the lookback and the series has not ended."""
     points: Points = []
     count = 0
     for moment in moments:
@@ -267,7 +267,7 @@ def _masked(values: Sequence[float], mask: Points) -> Points:
 
 
 def _absent_labels(argument: Any) -> Labels:
-    """Return what `absent` can tell of what is missing: labels that its selector wants to be equal to a value."""
+    """Return the labels that `absent` gives its result: those for which the selector requires one value."""
     selector = argument.vector_selector if isinstance(argument, ast.MatrixSelector) else argument
     if not isinstance(selector, ast.VectorSelector):
         return ()
@@ -280,9 +280,9 @@ def _matching(modifier: ast.BinModifier | None) -> Matching:
     if modifier is None:
         return Matching()
     if modifier.fill_values is not None and _fills(modifier.fill_values):
-        raise NotKnownHere("The modifier fill")
+        raise NotSupported("The modifier fill")
     labels = modifier.matching
-    # The parser's enumerations compare, and do not hash.
+    # Comparisons and not a dict: the parser's enumerations can't be hashed.
     many = "left" if modifier.card == ast.VectorMatchCardinality.ManyToOne else None
     many = "right" if modifier.card == ast.VectorMatchCardinality.OneToMany else many
     return Matching(

@@ -1,4 +1,4 @@
-"""Functions of instant vectors: each value for itself, or labels."""
+"""Functions of instant vectors: they change each value, or the labels."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ VALUE_FUNCTIONS: dict[str, Callable[[float], float]] = {
 
 
 def clamped(vector: Vector, low: Scalar, high: Scalar) -> Vector:
-    """Return the values, none below `low` or above `high`."""
+    """Limit the values to the range from `low` to `high`."""
 
     def one(value: float | None, least: float, most: float) -> float | None:
         if value is None or least > most:
@@ -65,7 +65,7 @@ def clamped(vector: Vector, low: Scalar, high: Scalar) -> Vector:
 
 
 def rounded(vector: Vector, nearest: Scalar) -> Vector:
-    """Return the values, each at the nearest multiple; halves go up."""
+    """Round the values to the nearest multiple of `nearest`; halves are rounded up."""
     nameless = mapped(vector, lambda value: value)
 
     def one(value: float | None, multiple: float) -> float | None:
@@ -82,29 +82,29 @@ def rounded(vector: Vector, nearest: Scalar) -> Vector:
 
 
 def to_scalar(vector: Vector, steps: int) -> Scalar:
-    """Return the one value of each step; where there is none or are several, it is not a number."""
+    """Return the value of each step if there is exactly one, else not-a-number."""
     columns: Sequence[Sequence[float | None]] = list(zip(*vector.series.values(), strict=True)) or [()] * steps
     present = ([value for value in column if value is not None] for column in columns)
     return Scalar([values[0] if len(values) == 1 else math.nan for values in present])
 
 
 def to_vector(scalar: Scalar) -> Vector:
-    """Return a scalar as the one series without labels."""
+    """Return a scalar as a vector with one series, which has no labels."""
     points: Points = list(scalar.points)
     return Vector({(): points})
 
 
-def label_replace(vector: Vector, words: Sequence[str]) -> Vector:
-    """Set a label from what a regular expression finds in another one.
+def label_replace(vector: Vector, arguments: Sequence[str]) -> Vector:
+    """Set a label to the part of another label that a regular expression matches.
 
     Args:
         vector: the series.
-        words: as in PromQL: the label, the replacement, the other label, the expression.
+        arguments: as in PromQL: the label to set, the replacement, the label to match, the regular expression.
 
     Raises:
-        QueryError: the expression or the label's name is malformed.
+        QueryError: the regular expression or the name of the label is malformed.
     """
-    target, replacement, source, regex = words
+    target, replacement, source, regex = arguments
     try:
         pattern = re.compile(regex)
     except re.error as err:
@@ -123,17 +123,17 @@ def label_replace(vector: Vector, words: Sequence[str]) -> Vector:
     return collect((one(labels), points) for labels, points in vector.series.items())
 
 
-def label_join(vector: Vector, words: Sequence[str]) -> Vector:
-    """Set a label to others' values, with a separator between them.
+def label_join(vector: Vector, arguments: Sequence[str]) -> Vector:
+    """Set a label to the values of other labels, with a separator between them.
 
     Args:
         vector: the series.
-        words: as in PromQL: the label, the separator, the others.
+        arguments: as in PromQL: the label to set, the separator, the other labels.
 
     Raises:
-        QueryError: the label's name is malformed.
+        QueryError: the name of the label is malformed.
     """
-    target, separator, *sources = words
+    target, separator, *sources = arguments
     if not _LABEL_NAME.fullmatch(target):
         raise QueryError(f"invalid destination label name in label_join(): {target}")
 

@@ -1,4 +1,4 @@
-"""Binary operators: arithmetic, comparison and set operations, with Prometheus' rules of vector matching."""
+"""Binary operators: arithmetic, comparison and set operators, with the vector matching of Prometheus."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..history import NAME, Labels, labels_of
-from ..query_error import NotKnownHere, QueryError
+from ..query_error import NotSupported, QueryError
 from .vectors import Points, Scalar, Vector, collect, only, without
 
 __all__ = ["Matching", "combine"]
 
 
 def _divided(left: float, right: float) -> float:
-    """Divide as IEEE 754 says, where Python would raise."""
+    """Divide as in IEEE 754; Python would raise an error for a division by zero."""
     if right:
         return left / right
     if math.isnan(left) or math.isnan(right) or left == 0:
@@ -52,14 +52,14 @@ _SETS = {"and", "or", "unless"}
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """What an operator's modifiers say.
+    """The modifiers of an operator.
 
     Args:
-        on: whether `labels` are those that must be equal; otherwise they are those that need not be.
-        labels: of `on` or `ignoring`.
-        many: the side of which several series may match one of the other: "left", "right" or None.
-        included: labels that the many side takes over from the other.
-        as_bool: whether a comparison gives 0 or 1 and keeps everything.
+        on: whether `labels` are the ones that must be equal (`on`), or the ones that are ignored (`ignoring`).
+        labels: the labels of `on` or `ignoring`.
+        many: the side on which several series may match one series of the other: "left", "right" or None.
+        included: labels that are copied from the side with one series (`group_left`, `group_right`).
+        as_bool: whether a comparison returns 0 or 1 and keeps every series (`bool`).
     """
 
     on: bool = False
@@ -69,7 +69,7 @@ class Matching:
     as_bool: bool = False
 
     def signature(self, labels: Labels) -> Labels:
-        """Return what must be equal on both sides."""
+        """Return the labels that must be equal on both sides."""
         return only(labels, self.labels) if self.on else without(labels, (*self.labels, NAME))
 
 
@@ -77,11 +77,11 @@ def combine(operator: str, left: Vector | Scalar, right: Vector | Scalar, matchi
     """Apply an operator to two results of the same steps.
 
     Raises:
-        QueryError: series match in more than one way.
-        NotKnownHere: the operator is not built in.
+        QueryError: the series match in more than one way.
+        NotSupported: the operator is not supported.
     """
     if operator not in _ARITHMETIC and operator not in _COMPARISON and operator not in _SETS:
-        raise NotKnownHere(f"The operator {operator}")
+        raise NotSupported(f"The operator {operator}")
     match left, right:
         case Scalar(), Scalar():
             values = [_computed(operator, *pair, as_bool=True) for pair in zip(left.points, right.points, strict=True)]
@@ -94,11 +94,11 @@ def combine(operator: str, left: Vector | Scalar, right: Vector | Scalar, matchi
             return _set(operator, left, right, matching)
         case Vector(), Vector():
             return _matched(operator, left, right, matching)
-    raise NotKnownHere(f"The operator {operator} between these operands")
+    raise NotSupported(f"The operator {operator} between these operands")
 
 
 def _computed(operator: str, left: float, right: float, *, as_bool: bool) -> float | None:
-    """Return the result, or None where a comparison does not hold."""
+    """Return the result, or None if a comparison is false."""
     if operator in _ARITHMETIC:
         return _ARITHMETIC[operator](left, right)
     holds = _COMPARISON[operator](left, right)
@@ -112,7 +112,7 @@ def _with_scalar(operator: str, vector: Vector, scalar: Scalar, matching: Matchi
         if value is None:
             return None
         result = _computed(operator, *((number, value) if swapped else (value, number)), as_bool=matching.as_bool)
-        # A filter keeps the vector's value, on whichever side it stands.
+        # A comparison that filters keeps the value of the vector, on either side of the operator.
         return value if result is not None and _filters(operator, matching) else result
 
     drops = [] if _filters(operator, matching) else [NAME]
@@ -141,7 +141,7 @@ def _set(operator: str, left: Vector, right: Vector, matching: Matching) -> Vect
 
 
 def _presence(vector: Vector, matching: Matching) -> dict[Labels, list[bool]]:
-    """Tell for each signature at which steps it occurs."""
+    """Return for each signature the steps at which it has a value."""
     present: dict[Labels, list[bool]] = {}
     for labels, points in vector.series.items():
         before = present.setdefault(matching.signature(labels), [False] * len(points))
@@ -158,7 +158,7 @@ def _where(points: Points, mask: list[bool] | None, *, present: bool) -> Points:
 
 @dataclass(slots=True)
 class _Row:
-    """What one side has for a signature: the series and, for each step, which of them has a value."""
+    """The series of one side with one signature and, for each step, the value and the series that has it."""
 
     series: list[Labels] = field(default_factory=list)
     points: Points = field(default_factory=list)

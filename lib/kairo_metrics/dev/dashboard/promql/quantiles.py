@@ -1,4 +1,4 @@
-"""Quantiles: of plain values, and of classic histograms."""
+"""Quantiles of values and of classic histograms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LE = "le"
 
 
 def quantile(share: float, values: Sequence[float]) -> float:
-    """Return a quantile of some values, between two of them in proportion.
+    """Return a quantile of some values, interpolated between the two nearest.
 
     Example:
         >>> quantile(0.5, [1.0, 2.0, 4.0, 8.0])
@@ -33,9 +33,9 @@ def quantile(share: float, values: Sequence[float]) -> float:
 
 
 def bucket_quantile(share: float, buckets: Iterable[tuple[float, float]]) -> float:
-    """Return a quantile of the cumulative buckets `(upper bound, count)` of one histogram, rising.
+    """Return a quantile of one histogram, from its cumulative buckets `(upper bound, count)` in rising order.
 
-    Within a bucket the observations are taken to be spread evenly. Source: Prometheus' documentation of
+    Within a bucket, observations are assumed to be spread evenly. Source: Prometheus' documentation of
     `histogram_quantile`.
 
     Example:
@@ -59,7 +59,7 @@ def bucket_quantile(share: float, buckets: Iterable[tuple[float, float]]) -> flo
 
 
 def histogram_quantile(share: Scalar, vector: Vector) -> Vector:
-    """Return the quantile of each histogram: of the series that differ in `le` alone."""
+    """Return the quantile of each histogram: each group of series that differ only in `le`."""
     histograms: dict[Labels, list[tuple[float, Points]]] = {}
     for labels, points in vector.series.items():
         bound = _bound(dict(labels).get(_LE))
@@ -79,7 +79,7 @@ def _each_step(share: Scalar, buckets: list[tuple[float, Points]]) -> Points:
 
 
 def _monotone(buckets: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Add up buckets of the same bound, and lift a count that is below the one before: rates are not exact."""
+    """Add up buckets with the same bound, and raise a count that is below the one before: rates are not exact."""
     bounds: list[float] = []
     counts: list[float] = []
     for bound, count in buckets:

@@ -1,4 +1,4 @@
-"""What an expression evaluates to, for every step at once, and what is common to all operations on it."""
+"""The results of an expression, for all steps at once, and the functions that all operations on them share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..query_error import QueryError
 
 __all__ = ["Points", "Scalar", "Vector", "collect", "mapped", "only", "without"]
 
-# One value for each step; None where the series has none.
+# One value for each step; None if the series has no value there.
 Points = list[float | None]
 
 
@@ -29,7 +29,7 @@ class Vector:
 
 
 def without(labels: Labels, names: Iterable[str]) -> Labels:
-    """Return labels without those of the given names.
+    """Return a label set without the labels of the given names.
 
     Example:
         >>> without((("__name__", "up"), ("job", "cms")), ["__name__"])
@@ -40,7 +40,7 @@ def without(labels: Labels, names: Iterable[str]) -> Labels:
 
 
 def only(labels: Labels, names: Iterable[str]) -> Labels:
-    """Return the labels of the given names.
+    """Return the labels with the given names.
 
     Example:
         >>> only((("__name__", "up"), ("job", "cms")), ["job", "instance"])
@@ -51,7 +51,7 @@ def only(labels: Labels, names: Iterable[str]) -> Labels:
 
 
 def collect(results: Iterable[tuple[Labels, Points]]) -> Vector:
-    """Put series into a vector; those whose labels became the same share a row where their steps allow it.
+    """Build a vector; series with the same label set are joined if no step has two values.
 
     Raises:
         QueryError: two series with the same labels have a value at the same step.
@@ -66,7 +66,7 @@ def collect(results: Iterable[tuple[Labels, Points]]) -> Vector:
 
 
 def mapped(vector: Vector, change: Callable[[float], float]) -> Vector:
-    """Return a vector with every value changed and no metric names: it is another metric now."""
+    """Apply a function to every value, and remove the metric names, because the result is another metric."""
     return collect(_mapped(vector, change))
 
 

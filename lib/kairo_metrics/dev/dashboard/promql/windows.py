@@ -1,4 +1,4 @@
-"""Functions over a range of time: each sees the samples of one window."""
+"""Functions of range vectors: each takes the samples of one window."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from .vectors import Points
 
 __all__ = ["RANGE_FUNCTIONS", "Window", "over_windows"]
 
-# Up to this many average distances, a counter is taken to have grown as steadily before its first sample as after.
+# An increase is extrapolated to an end of the window if the nearest sample is less than this many average distances
+# between samples away, else by half an average distance.
 _EXTRAPOLATION_LIMIT = 1.1
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The samples from `low` to below `high` of one series.
+    """The samples from index `low` to below `high` of one series.
 
     Args:
-        times: of the whole series, in ms.
-        values: of the whole series.
-        grown: the same as a counter that was never reset.
-        low: index of the first sample of the window.
-        high: index behind its last one.
-        start_ms: where the window begins.
-        end_ms: where it ends.
+        times: the times of the whole series, in ms since 1970.
+        values: the values of the whole series.
+        grown: the values of the whole series, with counter resets removed.
+        low: the index of the window's first sample.
+        high: the index after its last sample.
+        start_ms: the start of the window, in ms since 1970.
+        end_ms: its end.
     """
 
     times: Sequence[int]
@@ -54,9 +55,9 @@ def over_windows(series: Series, steps: Sequence[int], range_ms: int, function: 
 
     Args:
         series: the samples.
-        steps: the ends of the windows, in ms, rising.
-        range_ms: how long a window is; both of its ends belong to it, as in Prometheus 2.
-        function: gives the step's value, or None.
+        steps: the ends of the windows, in ms since 1970, in rising order.
+        range_ms: the length of a window in ms; it includes both of its ends, as in Prometheus 2.
+        function: returns the value of the step, or None.
     """
     samples = [(at, value) for at, value in zip(series.times, series.values, strict=True) if value is not None]
     times, values = [at for at, _ in samples], [value for _, value in samples]
@@ -74,7 +75,7 @@ def over_windows(series: Series, steps: Sequence[int], range_ms: int, function: 
 
 
 def _grown(values: Sequence[float]) -> list[float]:
-    """Undo the resets: after each, the counter goes on from where it was."""
+    """Remove counter resets: after each reset, add the value before it."""
     grown, added, before = [], 0.0, -math.inf
     for value in values:
         if value < before:
@@ -85,22 +86,22 @@ def _grown(values: Sequence[float]) -> list[float]:
 
 
 def _extrapolated(window: Window, *, counter: bool, per_second: bool) -> float | None:
-    """Return what the window gained, stretched from its samples to its ends, as Prometheus' `extrapolatedRate` does."""
+    """Return the increase, extrapolated from the samples to the window's ends, like Prometheus' `extrapolatedRate`."""
     first, last = window.low, window.high - 1
     if first == last:
         return None
     values = window.grown if counter else window.values
-    gained = values[last] - values[first]
+    increase = values[last] - values[first]
     sampled_s = (window.times[last] - window.times[first]) / 1000
     average_s = sampled_s / (last - first)
     before_s = (window.times[first] - window.start_ms) / 1000
     after_s = (window.end_ms - window.times[last]) / 1000
-    if counter and gained > 0 and window.values[first] >= 0:
-        # It can't have been below zero: no further back than where it would have begun.
-        before_s = min(before_s, sampled_s * (window.values[first] / gained))
+    if counter and increase > 0 and window.values[first] >= 0:
+        # A counter is never below zero, so it is not extrapolated back beyond the time at which it would be zero.
+        before_s = min(before_s, sampled_s * (window.values[first] / increase))
     limit_s = average_s * _EXTRAPOLATION_LIMIT
-    stretched_s = sampled_s + sum(edge_s if edge_s < limit_s else average_s / 2 for edge_s in (before_s, after_s))
-    result = gained * (stretched_s / sampled_s)
+    extrapolated_s = sampled_s + sum(edge_s if edge_s < limit_s else average_s / 2 for edge_s in (before_s, after_s))
+    result = increase * (extrapolated_s / sampled_s)
     return result / ((window.end_ms - window.start_ms) / 1000) if per_second else result
 
 
@@ -143,7 +144,7 @@ def _changes(window: Window) -> float:
 def _deriv(window: Window) -> float | None:
     if window.high - window.low <= 1:
         return None
-    # From the window's start on: beside the seconds since 1970 the fractions would be lost.
+    # Seconds from the start of the window: seconds since 1970 would lose precision.
     times_s = [(at - window.start_ms) / 1000 for at in window.times[window.low : window.high]]
     try:
         return statistics.linear_regression(times_s, window.inside).slope
@@ -152,7 +153,7 @@ def _deriv(window: Window) -> float | None:
 
 
 def quantile_over_time(share: float) -> RangeFunction:
-    """Return the function for one quantile of the values in a window."""
+    """Return a function for one quantile of the values in a window."""
     return lambda window: quantile(share, window.inside)
 
 

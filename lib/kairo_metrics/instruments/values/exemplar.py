@@ -1,0 +1,30 @@
+"""Exemplars: the trace that an increment belongs to, given by the caller or taken from the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+from ...model.encoding import exemplar_word
+from ..pending_series import PendingSeries
+from .value import RECORDER
+
+__all__ = ["REQUEST_EXEMPLAR", "record_exemplar"]
+
+# The labels for what is counted while a request is served, if the caller gives none.
+REQUEST_EXEMPLAR: ContextVar[Mapping[str, str] | None] = ContextVar("kairo_request_exemplar", default=None)
+
+
+def record_exemplar(series: PendingSeries, index: int, value: float, labels: Mapping[str, str] | None) -> None:
+    """Record an exemplar for one number of a series; it replaces an older one.
+
+    Args:
+        series: the series that was counted.
+        index: the place of the number in its packed line, from 1.
+        value: what was added or observed.
+        labels: those that the caller gave; with None those of the request are taken, if it has any.
+    """
+    labels = labels or REQUEST_EXEMPLAR.get()
+    if labels:
+        with RECORDER.lock:
+            RECORDER.set_exemplar(series, index, exemplar_word(labels, value))

@@ -1,0 +1,48 @@
+"""The value under an info or an enum, which prometheus_client gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import Enum
+
+from ...model.encoding import info_word
+from ...model.schema import Schema
+from ..pending_series import PendingSeries, new_series, schema_of
+from .value import RECORDER
+
+__all__ = ["InfoValue"]
+
+
+class InfoValue:
+    """The series of one info or enum: of the values that instances set, the newest is shown.
+
+    Args:
+        instrument: a child, or an instrument without labels.
+    """
+
+    __slots__ = ("series",)
+
+    def __init__(self, instrument: Any) -> None:
+        self.series: PendingSeries = new_series(_schema(instrument), instrument._labelnames, instrument._labelvalues)  # noqa: SLF001
+        self.series.value = _printed(instrument)
+        with RECORDER.lock:
+            RECORDER.touch(self.series)
+
+    def record(self, instrument: Any) -> None:
+        """Record the instrument's present value."""
+        with RECORDER.lock:
+            RECORDER.replace(self.series, _printed(instrument))
+
+
+def _printed(instrument: Any) -> str:
+    value: Mapping[str, str] | int = instrument._value  # noqa: SLF001  prometheus_client keeps it private
+    return f"{value}.0" if isinstance(value, int) else info_word(value)
+
+
+def _schema(instrument: Any) -> Schema:
+    name, labelnames, help_text = instrument._name, instrument._labelnames, instrument._documentation  # noqa: SLF001
+    if isinstance(instrument, Enum):
+        return schema_of(name, "stateset", labelnames, help_text, states=tuple(instrument._states))  # noqa: SLF001
+    return schema_of(name, "info", labelnames, help_text)

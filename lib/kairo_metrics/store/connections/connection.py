@@ -1,0 +1,278 @@
+"""Connections to one server, for an event loop and for a thread; the only module that imports redis.
+
+The first flush or scrape imports it: redis is the slowest import of a cold start. It uses the connections of redis-py
+without its clients: those retry by themselves, and a hidden retry would leave us not knowing whether a batch was sent
+once or ten times. The cluster client is not used for the same reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from redis import exceptions
+from redis.asyncio.connection import Connection as AsyncConnection
+from redis.asyncio.connection import parse_url as async_parse_url
+from redis.connection import Connection, parse_url
+from redis.crc import key_slot
+
+from ...config.settings import Settings
+from ...errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable, UnknownScript
+from ..command_flow import Command
+from ..replies import mark_sent_before
+from ..script_call import RESEND_LIMIT_S
+from .connection_arguments import certificate_advice, connection_arguments, without_password
+from .node_request import Address, Node
+
+__all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
+
+_KEYS_BEING_MOVED = "the keys are being moved from one node of the cluster to another"
+_ERRORS = (exceptions.RedisError, OSError)
+
+
+class AsyncNodeConnection:
+    """A connection that opens on first use, and opens again once when it turns out to be broken.
+
+    Args:
+        url: the address, with login and TLS.
+        settings: the time limits, and how certificates are checked.
+        node: another host and port to connect to, with the same login and TLS; None for those of the address.
+    """
+
+    def __init__(self, url: str, settings: Settings, node: Node = None) -> None:
+        arguments, self._handshake = connection_arguments(
+            _for_node(async_parse_url(url), node), settings, encrypted=_is_encrypted(url), socket_timeout=None
+        )
+        self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments)
+        self._unread = 0
+        if trusted := getattr(self._connection, "ssl_context", None):
+            with suppress(OSError):  # the connection reads the certificates again, and raises the error then
+                trusted.get()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is open; the server may have closed it unnoticed."""
+        return bool(self._connection.is_connected)
+
+    async def call(self, *commands: Command) -> list[Any]:
+        """Send the commands and return the replies in order; see `AsyncClient.call`.
+
+        If the connection turns out to be broken, the commands are sent once more over a new one.
+        """
+        sent_s = time.time()
+        try:
+            return await self._call(commands)
+        except StoreUnavailable as err:
+            await self.close_unread()
+            if not err.broken or _is_late(sent_s):
+                raise
+            # The server closes idle connections, and an instance that is frozen does not notice.
+            with _keep_sent(err):
+                return mark_sent_before(await self._call(commands), sent=err.sent)
+
+    async def _call(self, commands: Sequence[Command]) -> list[Any]:
+        await self.send(*commands)
+        return [await self.receive() for _ in commands]
+
+    async def send(self, *commands: Command) -> None:
+        """Send the commands; call `receive` once for each to read its reply."""
+        if not self._connection.is_connected and self._handshake:
+            await self._send(self._handshake)
+            replies = [await self.receive() for _ in self._handshake]
+            if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
+                # The connection stays without login, or at another database: it must not be used.
+                await self.close()
+                raise without_password(refusals[0], self._handshake)
+        await self._send(commands)
+
+    async def _send(self, commands: Sequence[Command]) -> None:
+        try:
+            await self._connection.connect()
+            self._unread += len(commands)
+            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        except _ERRORS as err:
+            raise _store_error(err, sent=self._unread > 0) from err
+
+    async def receive(self) -> Any:
+        """Return the next reply; an error reply is returned, not raised."""
+        try:
+            reply = await self._connection.read_response()
+        except _ERRORS as err:
+            reply = _store_error(err, sent=True)
+            if not _is_reply(reply, err):
+                raise reply from err
+        self._unread -= 1
+        return reply
+
+    async def close_unread(self) -> None:
+        """Close the connection if it has unread replies: the next user would read them as replies to its own."""
+        if self._unread:
+            await self.close()
+
+    async def close(self, *, wait: bool = False) -> None:
+        """Close the connection; the next use opens it again.
+
+        Args:
+            wait: whether to wait until TLS has closed it too, as is needed before the event loop ends.
+        """
+        self._unread = 0
+        with suppress(*_ERRORS):
+            await self._connection.disconnect(nowait=not wait)
+
+
+class NodeConnection:
+    """The same connection for a thread; it differs from `AsyncNodeConnection` only in the transport."""
+
+    def __init__(self, url: str, settings: Settings, node: Node = None) -> None:
+        timeout_s = settings.flush_budget_ms / 1000
+        parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
+        arguments, self._handshake = connection_arguments(
+            _for_node(parsed, node),
+            settings,
+            encrypted=_is_encrypted(url),
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+        )
+        self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is open; the server may have closed it unnoticed."""
+        return bool(self._connection.is_connected)
+
+    def call(self, *commands: Command) -> list[Any]:
+        """See `AsyncNodeConnection.call`."""
+        sent_s = time.time()
+        try:
+            return self._call(commands)
+        except StoreUnavailable as err:
+            self.close()
+            if not err.broken or _is_late(sent_s):
+                raise
+            with _keep_sent(err):
+                return mark_sent_before(self._call(commands), sent=err.sent)
+
+    def _call(self, commands: Sequence[Command]) -> list[Any]:
+        if not self._connection.is_connected and self._handshake:
+            refusals = [reply for reply in self._exchange(self._handshake) if isinstance(reply, StoreError)]
+            if refusals:
+                self.close()
+                raise without_password(refusals[0], self._handshake)
+        return self._exchange(commands)
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        connected = False
+        try:
+            self._connection.connect()
+            connected = True
+            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        except _ERRORS as err:
+            raise _store_error(err, sent=connected) from err
+        return [self._receive() for _ in commands]
+
+    def _receive(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except _ERRORS as err:
+            reply = _store_error(err, sent=True)
+            if not _is_reply(reply, err):
+                raise reply from err
+            return reply
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        self._connection.disconnect()
+
+
+def address_of(url: str) -> Address | None:
+    """Return the host and port in an address, or None for a Unix socket.
+
+    Example:
+        >>> address_of("rediss://user:secret@redis.example.org")
+        ('redis.example.org', 6379)
+    """
+    parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
+    return None if "path" in parsed else (parsed.get("host", "localhost"), parsed.get("port", 6379))
+
+
+def hash_slot(key: bytes) -> int:
+    """Return the hash slot of a key; it does not depend on the size of the cluster.
+
+    Example:
+        >>> hash_slot(b"kairo:v1:{production/0}:families") == hash_slot(b"{production/0}")
+        True
+    """
+    slot: int = key_slot(key)
+    return slot
+
+
+def _for_node(parsed: Any, node: Node) -> dict[str, Any]:
+    """Return the arguments in the address with the host and port of another node."""
+    if node is None:
+        return dict(parsed)
+    arguments = {**parsed, "host": node[0], "port": node[1]}
+    if arguments.pop("path", None) is not None:
+        arguments.pop("connection_class", None)
+    return arguments
+
+
+def _is_encrypted(url: str) -> bool:
+    return url.startswith("rediss://")
+
+
+def _is_late(sent_s: float) -> bool:
+    return time.time() - sent_s > RESEND_LIMIT_S
+
+
+@contextmanager
+def _keep_sent(first: StoreUnavailable) -> Iterator[None]:
+    """Mark the error of a second attempt as `sent` if the first attempt may have been run."""
+    try:
+        yield
+    except StoreUnavailable as err:
+        err.sent = err.sent or first.sent
+        raise
+
+
+def _is_reply(reply: StoreError, err: Exception) -> bool:
+    """Tell whether the error is a reply of the server, so that the connection can be used again."""
+    return not isinstance(reply, StoreUnavailable) or isinstance(err, exceptions.TryAgainError)
+
+
+def _store_error(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  one for each kind of error
+    """Return the error of ours for an error of redis-py.
+
+    Args:
+        err: what redis-py raised.
+        sent: whether the server may have run the command.
+    """
+    match err:
+        case exceptions.NoScriptError():
+            return UnknownScript(str(err))
+        case exceptions.AskError():  # and MovedError, which is one
+            asking = not isinstance(err, exceptions.MovedError)
+            return KeysElsewhere(f"Redis: {err}", err.slot_id, err.host, err.port, asking=asking)
+        case exceptions.TryAgainError():
+            return StoreUnavailable(_KEYS_BEING_MOVED)
+        case exceptions.ClusterDownError() | exceptions.BusyLoadingError():
+            # The cluster has no majority, or the server is loading its data: try again later.
+            return StoreUnavailable(f"Redis: {err}")
+        case exceptions.ResponseError() if _is_read_only(err):
+            # The server became a replica in a failover: a new connection may reach the new master.
+            return StoreUnavailable(f"Redis: {err}", broken=True)
+        case exceptions.AuthenticationError():
+            return StoreUnavailable(f"Redis: {err}")
+        case exceptions.ResponseError():
+            return StoreRefused(f"Redis: {err}")
+        case exceptions.TimeoutError():
+            return StoreUnavailable("Redis did not answer in time", sent=sent)
+        case exceptions.ConnectionError() if sent:
+            return StoreUnavailable("the connection to Redis broke", sent=True, broken=True)
+    return StoreUnavailable(certificate_advice(err) or f"Redis: {err}", sent=sent)
+
+
+def _is_read_only(err: Exception) -> bool:
+    """Tell whether a replica refused to write; Redis 6 puts that into the text of the script's error."""
+    return isinstance(err, exceptions.ReadOnlyError) or "READONLY" in str(err)

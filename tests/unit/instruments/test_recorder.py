@@ -1,0 +1,116 @@
+"""What the recorder has for the next batch, and what a removal costs."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from lib.kairo_metrics.instruments import recorder as recorder_module
+from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.recorder import Recorder
+from tests.support.instance import JOBS, WAIT
+from tests.support.recording import Recording
+
+SERIES = 500
+# So often, at most, a label set is looked up in a dictionary while it is made, counted or removed.
+LOOK_UPS = 20
+
+
+class CountedSeries(PendingSeries):
+    """A series that counts how often it is looked up."""
+
+    __slots__ = ()
+    look_ups = 0
+
+    def __hash__(self) -> int:
+        CountedSeries.look_ups += 1
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class CountedLabel(str):
+    """A label value that counts how often it is looked up."""
+
+    __slots__ = ()
+    look_ups = 0
+
+    def __hash__(self) -> int:
+        CountedLabel.look_ups += 1
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
+
+    def __str__(self) -> str:
+        return self
+
+
+@pytest.mark.parametrize("act", ["remove", "restart", "reject"])
+def test_a_removal_does_not_look_at_the_other_series(act: str) -> None:
+    """Thousands of removals in one request cost a few look-ups each, however many series are pending."""
+    recorder = Recorder()
+    pending = [CountedSeries(JOBS, f'queue="{number}"') for number in range(SERIES)]
+    with recorder.lock:
+        for series in pending:
+            recorder.add(series, 1, 1.0, weight=1.0)
+    CountedSeries.look_ups = 0
+    for series in pending:
+        getattr(recorder, act)(series)
+    assert SERIES <= CountedSeries.look_ups <= LOOK_UPS * SERIES
+
+
+async def test_removing_a_child_does_not_look_at_the_other_children(recording: Recording) -> None:
+    """`remove` of an instrument with hundreds of children looks up the one that it removes."""
+    jobs = Counter("counted_jobs", "Jobs.", ["room"], registry=CollectorRegistry())
+    rooms = [CountedLabel(number) for number in range(SERIES)]
+    for room in rooms:
+        jobs.labels(room).inc()
+    CountedLabel.look_ups = 0
+    for room in rooms[1:]:
+        jobs.remove(room)
+    assert SERIES <= CountedLabel.look_ups <= LOOK_UPS * SERIES
+    assert await recording.samples("counted_jobs_total") == {'counted_jobs_total{room="0"}': 1}
+
+
+def test_series_are_sealed_in_the_order_in_which_they_were_touched() -> None:
+    """A full batch takes the oldest changes; what was rejected is not in it, and the rest waits."""
+    recorder = Recorder()
+    a, b, c, d = (PendingSeries(JOBS, f'queue="{name}"') for name in "abcd")
+    with recorder.lock:
+        for series in (a, b, c, a, d):
+            recorder.add(series, 1, 1.0, weight=1.0)
+        recorder.reject(b)
+    sealed = []
+    while recorder.pending:
+        batch = recorder.seal(1, limit=2)
+        sealed.append([text for family in batch.families if family.schema == JOBS for text, _ in family.series])
+        assert len(sealed) < 5
+    assert sealed == [['queue="a"', 'queue="c"'], ['queue="d"']]
+
+
+def test_what_is_recorded_after_a_removal_is_applied_after_it() -> None:
+    """A series that is removed and counted again begins anew; what was counted before goes with the removal."""
+    recorder = Recorder()
+    old, new = PendingSeries(JOBS, 'queue="a"'), PendingSeries(JOBS, 'queue="a"')
+    with recorder.lock:
+        recorder.add(old, 1, 5.0, weight=5.0)
+    recorder.remove(old)
+    with recorder.lock:
+        recorder.add(old, 1, 7.0, weight=7.0)
+        recorder.add(new, 1, 1.0, weight=1.0)
+    [family] = recorder.seal(1).families
+    assert family.series == (('queue="a"', "D 1 1.0"),)
+    assert not recorder.pending
+
+
+def test_clearings_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clearings travel in the order in which the program made them; the oldest beyond the limit is counted as lost."""
+    monkeypatch.setattr(recorder_module, "_MAX_REMOVALS", 3)
+    recorder = Recorder()
+    for number in range(4):
+        recorder.clear(set(), WAIT, f'queue="{number}"')
+    families = {family.schema.name: family for family in recorder.seal(1).families}
+    assert families[WAIT.name].cleared == ('queue="1"', 'queue="2"', 'queue="3"')
+    assert families["kairo_samples_lost"].series == (('family="wait_seconds"', "1 1.0"),)

@@ -1,0 +1,1 @@
+"""How a store is asked, without a server."""
