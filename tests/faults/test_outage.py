@@ -148,8 +148,15 @@ def test_a_blocking_flush_ends_with_its_budget(proxy: Proxy) -> None:
         instance.flusher.flush()
     assert proxy.round_trips <= 4
     proxy.reply_delay_ms = 0
+    flush_all(instance)
+
+
+def flush_all(instance: Instance) -> None:
+    """Flush until nothing is pending: on a busy machine a small budget is not enough for all of it."""
+    deadline_s = time.monotonic() + 60
     while instance.flusher.pending:
-        with suppress(StoreUnavailable):  # on a busy machine not all of it fits into half a second
+        assert time.monotonic() < deadline_s
+        with suppress(StoreUnavailable):
             instance.flusher.flush()
 
 
@@ -157,7 +164,7 @@ def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Prox
     """An event loop that is never run again holds up others for a bounded time."""
     instance = redis_instance(proxy.url, flush_budget_ms=100)
     instance.add('queue="a"')
-    instance.flusher.flush()
+    flush_all(instance)
     proxy.black_hole = True
 
     async def begin() -> None:
@@ -168,11 +175,7 @@ def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Prox
     loop = asyncio.new_event_loop()
     loop.run_until_complete(begin())
     proxy.black_hole = False
-    deadline_s = time.monotonic() + 30
-    while instance.flusher.pending:
-        assert time.monotonic() < deadline_s
-        with suppress(StoreUnavailable):
-            instance.flusher.flush()
+    flush_all(instance)
 
     async def end() -> None:
         await asyncio.wait(instance.flusher._flushes.values())
