@@ -1,4 +1,4 @@
-"""An AWS account played by moto, empty at first, and an AWS that does not answer."""
+"""An AWS account simulated by moto, empty at first; an AWS that does not answer; and one that refuses."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SECRET, PARAMETER = "kairo/metrics-token", "/kairo/metrics-token"
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
-    """Play an AWS account; give a function that makes clients of it."""
-    # Imported here: half a second that most test runs don't need.
+    """Simulate an AWS account; give a function that makes clients of it."""
+    # Imported here: the import takes half a second, and most test runs don't need it.
     import boto3
     from moto import mock_aws
 
@@ -65,7 +65,7 @@ def use_account(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 @pytest.fixture
 def silent_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
-    """Play an AWS that takes connections and never answers; give those that it has taken."""
+    """Simulate an AWS that accepts connections and never answers; give the list of accepted connections."""
     taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -87,7 +87,7 @@ def silent_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]
 
 @pytest.fixture
 def refusing_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Play an AWS that lets nobody read anything; give what it says."""
+    """Simulate an AWS that refuses every call; give its error message."""
     said = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized"
 
     class Refusal(BaseHTTPRequestHandler):
