@@ -18,7 +18,7 @@ from lib.kairo_metrics.scrape.rollback import high_water
 from lib.kairo_metrics.scrape.state_reader import StateReader
 from tests.support.instance import WAIT, Instance, Start, settings
 
-__all__ = ["A", "Disk", "Page", "Site", "add", "let_time_go_by"]
+__all__ = ["A", "Disk", "Page", "Site", "add", "end_recovery"]
 
 SIZE = Schema("size", "native", ("queue",), ("1.0", "+Inf"), help="Sizes.")
 SHARES = Schema("shares", "gauge", ("queue",), mode="sum", help="Shares held.")
@@ -103,7 +103,7 @@ async def add(instance: Instance, times: int = 1) -> None:
         await instance.flusher.aflush()
 
 
-def let_time_go_by(monkeypatch: pytest.MonkeyPatch) -> None:
+def end_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """End the recovery: pages no longer wait for instances to send their state again."""
     for module in (high_water, recovery):
         monkeypatch.setattr(module, "RECOVERY_MS", 0)
