@@ -44,7 +44,7 @@ class Use:
     labels: tuple[str, ...] | None
     call: Callable[[Any], None]
     ordered: bool
-    said: str
+    text: str
 
     def on(self, instruments: Instruments) -> None:
         """Make the call."""
@@ -52,7 +52,7 @@ class Use:
         self.call(instrument if self.labels is None else instrument.labels(*self.labels))
 
     def __repr__(self) -> str:
-        return f"{self.instance}: {self.instrument}{list(self.labels or ())}.{self.said}"
+        return f"{self.instance}: {self.instrument}{list(self.labels or ())}.{self.text}"
 
 
 def make(registry: CollectorRegistry) -> Instruments:

@@ -58,8 +58,8 @@ async def test_an_exemplar_given_by_the_caller_is_shown(recording: Recording) ->
     wait.observe(9)
     await recording.pipeline.flusher.aflush()
     found = await exemplars(recording.store)
-    told = {name: (exemplar.labels, exemplar.value) for name, exemplar in found.items()}
-    assert told == {
+    shown = {name: (exemplar.labels, exemplar.value) for name, exemplar in found.items()}
+    assert shown == {
         "jobs_total[('queue', 'a')]": ({"job": 'the "second"'}, 3),
         "wait_bucket[('le', '1.0')]": ({"job": "quick"}, 0.5),
         "wait_bucket[('le', '2.0')]": ({"job": "slow"}, 1.5),

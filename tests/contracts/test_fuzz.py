@@ -118,28 +118,30 @@ def test_random_damage_affects_only_the_damaged_families(redis_url: str, *, read
     @hypothesis_settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(damage=st.lists(DAMAGE, min_size=1, max_size=4))
     def check(damage: list[Damage]) -> None:
-        hurt: set[str] = set()
-        samples = counted(redis_url, damage, hurt, reads_between=reads_between)
-        unhurt = {
-            series: value for series, value in expected.items() if family_of(series) and family_of(series) not in hurt
+        damaged_families: set[str] = set()
+        samples = counted(redis_url, damage, damaged_families, reads_between=reads_between)
+        intact = {
+            series: value
+            for series, value in expected.items()
+            if family_of(series) and family_of(series) not in damaged_families
         }
-        assert {series: samples.get(series) for series in unhurt} == unhurt
+        assert {series: samples.get(series) for series in intact} == intact
 
     check()
 
 
 def counted(
-    redis_url: str, damage: list[Damage], hurt: set[str] | None = None, *, reads_between: bool = False
+    redis_url: str, damage: list[Damage], damaged_families: set[str] | None = None, *, reads_between: bool = False
 ) -> Samples:
     """Let an instance count, damage some keys, let it count again, and return the page without times."""
     cms = Poisoned(redis_url)
     try:
         names = {cms.key(name): name for name in NAMES_OF_KEYS}
         damaged_keys = [damage_key(cms, one) for one in damage]
-        if hurt is not None:
-            hurt.update(names[key] for key in damaged_keys if key in names)
+        if damaged_families is not None:
+            damaged_families.update(names[key] for key in damaged_keys if key in names)
             # Which entry of the index was damaged is unknown: any family may be missing until it is announced again.
-            hurt.update(names.values() if INDEX.encode() in damaged_keys else ())
+            damaged_families.update(names.values() if INDEX.encode() in damaged_keys else ())
         if reads_between and readable(cms):
             cms.read()
         if readable(cms):

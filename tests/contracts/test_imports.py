@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-DEAR = {"boto3", "google", "redis", "sqlalchemy", "uvicorn"}
+EXPENSIVE = {"boto3", "google", "redis", "sqlalchemy", "uvicorn"}
 
 IMPORTED = """
 import importlib, json, sys
@@ -21,7 +21,7 @@ print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))
 @pytest.mark.parametrize("module", ["api.content", "api.health", "api.metrics", "api.push", "lib.kairo_metrics"])
 def test_no_function_imports_an_expensive_library(module: str) -> None:
     """Loading a function brings in neither redis nor sqlalchemy nor boto3 nor protobuf."""
-    assert DEAR.isdisjoint(_modules(IMPORTED.format(module=module)))
+    assert EXPENSIVE.isdisjoint(_modules(IMPORTED.format(module=module)))
 
 
 def _modules(code: str) -> list[str]:

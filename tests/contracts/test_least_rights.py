@@ -172,7 +172,7 @@ def test_doctor_names_each_right_that_is_missing(login: Login, doctor: Doctor, r
     report = doctor(**healthy(login("kairo", without=right), METRICS_NAMESPACE=NAMESPACE))
     assert report.failed <= {"redis", "rights", "families", "clock"}
     advice = [
-        said for check, (mark, _, said) in report.checks.items() if mark == "fail" and check in {"redis", "rights"}
+        advice for check, (mark, _, advice) in report.checks.items() if mark == "fail" and check in {"redis", "rights"}
     ]
     assert len(advice) == 1
     assert advice[0].endswith(right)

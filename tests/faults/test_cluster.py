@@ -15,7 +15,16 @@ from lib.kairo_metrics.errors import StoreError
 from tests.faults.chaos.cluster_storm import Storm
 from tests.support.command_run import Command
 from tests.support.doctor_run import Doctor, healthy
-from tests.support.instance import Instance, Start, happened, jobs_total, samples, scrape_once, settings, writing_to
+from tests.support.instance import (
+    Instance,
+    Start,
+    jobs_total,
+    nonzero_samples,
+    samples,
+    scrape_once,
+    settings,
+    writing_to,
+)
 from tests.support.redis_cluster import ClusterNode, RedisCluster, redis_cluster, slot_of, wait_until
 from tests.support.redis_users import RULES
 
@@ -102,12 +111,12 @@ async def test_a_scrape_takes_few_round_trips(cluster: RedisCluster, start: Star
 async def test_a_moving_slot_loses_nothing(cluster: RedisCluster, start: Start) -> None:
     """Batches wait while their keys move, nothing is lost or counted twice, and pages stay correct."""
     source = cluster.owner(NAMESPACE)
-    goal = next(node for node in cluster.masters if node is not source)
+    target = next(node for node in cluster.masters if node is not source)
     old, new = start(cluster.nodes[0].url), start(source.url)
     for _ in range(3):
         old.add('queue="a"')
         await old.flusher.aflush()
-    with cluster.moving(slot_of(NAMESPACE), goal, source) as move_keys:
+    with cluster.moving(slot_of(NAMESPACE), target, source) as move_keys:
         sent = 3
         for _ in range(8):
             for instance in (old, new):
@@ -116,17 +125,17 @@ async def test_a_moving_slot_loses_nothing(cluster: RedisCluster, start: Start) 
                 await attempt(instance)
             assert 3 <= await jobs_total(old) <= sent
             move_keys(1)
-    assert cluster.owner(NAMESPACE, seen_by=goal) is goal
+    assert cluster.owner(NAMESPACE, seen_by=target) is target
     for instance in (old, new):
         await instance.flush_at_last()
     assert await jobs_total(new) == sent
-    assert await happened(new.store, "kairo_samples_lost_total") == {}
+    assert await nonzero_samples(new.store, "kairo_samples_lost_total") == {}
 
 
 async def test_a_family_that_moves_during_a_scrape_is_read_completely(cluster: RedisCluster, start: Start) -> None:
     """A cursor is valid on one node only, so a long hash that moves is read from its beginning on the new node."""
     source = cluster.owner(NAMESPACE)
-    goal = next(node for node in cluster.masters if node is not source)
+    target = next(node for node in cluster.masters if node is not source)
     instance = start(source.url)
     for number in range(4_000):
         instance.add(f'queue="{number}"')
@@ -138,7 +147,7 @@ async def test_a_family_that_moves_during_a_scrape_is_read_completely(cluster: R
         chunks += 1
         found.update((items or [])[::2])
         if chunks == 1:
-            cluster.move(slot_of(NAMESPACE), goal, source)
+            cluster.move(slot_of(NAMESPACE), target, source)
     assert len(found) == 4_000
 
 
@@ -146,8 +155,8 @@ async def test_a_master_dies_before_its_replica_has_everything(cluster: RedisClu
     """The replica takes over, writers send it again what it lacks, and the page is exact."""
     master = cluster.owner(NAMESPACE)
     replica = cluster.replica_of(master)
-    bystander = next(node for node in cluster.nodes if node not in {master, replica})
-    instances = [start(url) for url in (bystander.url, f"{master.url},127.0.0.1:{bystander.port}")]
+    other = next(node for node in cluster.nodes if node not in {master, replica})
+    instances = [start(url) for url in (other.url, f"{master.url},127.0.0.1:{other.port}")]
     for instance in instances:
         instance.add('queue="a"')
         await instance.flusher.aflush()
@@ -167,7 +176,7 @@ async def test_a_master_dies_before_its_replica_has_everything(cluster: RedisClu
     for instance in instances:
         await instance.flush_at_last()
     assert await jobs_total(instances[0]) == 14
-    assert await happened(instances[1].store, "kairo_samples_lost_total") == {}
+    assert await nonzero_samples(instances[1].store, "kairo_samples_lost_total") == {}
     cluster.heal()
 
 
@@ -175,8 +184,8 @@ async def test_a_master_that_hangs_costs_one_flush(cluster: RedisCluster, start:
     """If a host vanishes silently, one flush spends its budget; the next one asks other nodes for the new master."""
     master = cluster.owner(NAMESPACE)
     replica = cluster.replica_of(master)
-    bystander = next(node for node in cluster.nodes if node not in {master, replica})
-    instance, thread = (start(bystander.url, flush_budget_ms=400) for _ in range(2))
+    other = next(node for node in cluster.nodes if node not in {master, replica})
+    instance, thread = (start(other.url, flush_budget_ms=400) for _ in range(2))
     for writer in (instance, thread):
         writer.add('queue="a"')
         await writer.flusher.aflush()
@@ -214,8 +223,8 @@ async def test_what_cannot_be_sent_again_is_counted_as_lost(cluster: RedisCluste
     """If a replica lacks more than a writer keeps, applied and lost add up to what was sent."""
     master = cluster.owner(NAMESPACE)
     replica = cluster.replica_of(master)
-    bystander = next(node for node in cluster.nodes if node not in {master, replica})
-    instance = start(bystander.url)
+    other = next(node for node in cluster.nodes if node not in {master, replica})
+    instance = start(other.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
     wait_until(lambda: master.is_copied)
@@ -304,8 +313,8 @@ def test_the_commands_work_on_all_nodes(full: str, cluster: RedisCluster, comman
     environment = {"REDIS_URL": full, "METRICS_SHARDS": str(SHARDS)}
     report = doctor(**healthy(full, METRICS_SHARDS=str(SHARDS)))
     assert {check: mark for check, (mark, *_) in report.checks.items() if mark != "ok"} == {}
-    told = {family["family"]: family for family in command("series", "--json", **environment).json["families"]}
-    assert told["jobs"]["series"] == SHARDS
+    listed = {family["family"]: family for family in command("series", "--json", **environment).json["families"]}
+    assert listed["jobs"]["series"] == SHARDS
     shown = command("show", "jobs_total", **environment)
     assert shown.code == 0
     assert sum(f"{shard}" in shown.out for shard in range(SHARDS)) == SHARDS

@@ -20,7 +20,7 @@ from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.instance import JOBS, WAIT, Instance, happened, settings
+from tests.support.instance import JOBS, WAIT, Instance, nonzero_samples, settings
 
 LATEST = Schema("latest", "gauge", mode="mostrecent")
 QUEUES = 20
@@ -132,7 +132,7 @@ async def test_removals_that_wait_are_bounded_and_counted(monkeypatch: pytest.Mo
     assert len(instance.recorder._removed) + len(instance.recorder._cleared) <= 20
     instance.away.is_away = False
     await instance.flusher.aflush()
-    lost = await happened(instance.store, "kairo_samples_lost")
+    lost = await nonzero_samples(instance.store, "kairo_samples_lost")
     assert lost == {
         'kairo_samples_lost_total{family="jobs"}': 15,
         'kairo_samples_lost_total{family="wait_seconds"}': 15,

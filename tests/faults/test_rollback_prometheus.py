@@ -78,14 +78,14 @@ def test_an_incident_looks_like_no_reset(redis_process: RedisProcess, tmp_path: 
         increase = prometheus.value(f"increase(jobs_total{window})") or 0
         # Prometheus extrapolates to the ends of the window, by less than one scrape interval.
         assert sent_since - lost <= increase <= sent_since + 1
-        shown, told = prometheus.value("jobs_total") or 0, restored(prometheus)
+        shown, written_back = prometheus.value("jobs_total") or 0, restored(prometheus)
         assert 327 + sent_since - lost <= shown <= 327 + sent_since
     # A restarted function does not know of the incident, and does not need to.
     with host_server(serving(redis_process)) as server:
         page = httpx.get(f"{server.url}/api/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
         assert f'jobs_total{{queue="a"}} {shown:.0f}\n' in page
     # What the page shows was applied, or lost and written back.
-    assert shown - told == 327 + sent_since - lost
+    assert shown - written_back == 327 + sent_since - lost
     for instance in (one, gone):
         asyncio.run(instance.close())
 

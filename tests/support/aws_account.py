@@ -15,7 +15,7 @@ import pytest
 from lib.kairo_metrics.endpoints import token_sources
 
 __all__ = [
-    "ELSEWHERE",
+    "OTHER_REGION",
     "PARAMETER",
     "REGION",
     "SECRET",
@@ -27,7 +27,7 @@ __all__ = [
     "vault",
 ]
 
-REGION, ELSEWHERE = "eu-west-1", "us-east-1"
+REGION, OTHER_REGION = "eu-west-1", "us-east-1"
 SECRET, PARAMETER = "kairo/metrics-token", "/kairo/metrics-token"
 
 
@@ -88,12 +88,12 @@ def silent_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]
 @pytest.fixture
 def refusing_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Simulate an AWS that refuses every call; give its error message."""
-    said = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized"
+    message = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized"
 
     class Refusal(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({"__type": "AccessDeniedException", "Message": said}).encode()
+            body = json.dumps({"__type": "AccessDeniedException", "Message": message}).encode()
             self.send_response(400)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(body)))
@@ -107,6 +107,6 @@ def refusing_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         use_account(monkeypatch, f"http://127.0.0.1:{server.server_port}")
-        yield said
+        yield message
         server.shutdown()
         thread.join()

@@ -108,7 +108,7 @@ async def samples(store: Store, prefix: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-async def happened(store: Store, prefix: str) -> dict[str, float]:
+async def nonzero_samples(store: Store, prefix: str) -> dict[str, float]:
     """Return the samples as `samples` does, without those at zero."""
     return {name: value for name, value in (await samples(store, prefix)).items() if value}
 

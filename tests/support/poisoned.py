@@ -155,9 +155,9 @@ def cms(redis_url: str) -> Iterator[Poisoned]:
     cms.close()
 
 
-def rest(samples: Samples, *hurt: str) -> Samples:
+def rest(samples: Samples, *damaged: str) -> Samples:
     """Return the samples without the damaged families and without the pipeline's own metrics."""
-    return {series: value for series, value in samples.items() if family_of(series) not in {*hurt, ""}}
+    return {series: value for series, value in samples.items() if family_of(series) not in {*damaged, ""}}
 
 
 def quarantined(samples: Samples) -> dict[str, int]:

@@ -66,8 +66,8 @@ class ClusterNode:
         return any(replica["offset"] == offset for replica in self._replicas())
 
     def _replicas(self) -> list[dict[str, Any]]:
-        told = self.client.info("replication").items()
-        return [replica for name, replica in told if name.startswith("slave") and isinstance(replica, dict)]
+        items = self.client.info("replication").items()
+        return [replica for name, replica in items if name.startswith("slave") and isinstance(replica, dict)]
 
     def ask(self, *words: str | int) -> Any:
         """Send a command, and return the raw reply."""
@@ -126,25 +126,25 @@ class RedisCluster:
             node.client.config_resetstat()
 
     @contextlib.contextmanager
-    def moving(self, slot: int, goal: ClusterNode, source: ClusterNode) -> Iterator[Callable[[int], None]]:
+    def moving(self, slot: int, target: ClusterNode, source: ClusterNode) -> Iterator[Callable[[int], None]]:
         """Keep a slot in migration while the `with` block runs; give a function that moves its keys."""
-        goal.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
-        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", goal.id)
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
 
         def move_keys(most: int) -> None:
             keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, most)
             if keys:
-                source.ask("MIGRATE", _HOST, goal.port, "", 0, 5_000, "KEYS", *keys)
+                source.ask("MIGRATE", _HOST, target.port, "", 0, 5_000, "KEYS", *keys)
 
         yield move_keys
         while source.ask("CLUSTER", "COUNTKEYSINSLOT", slot):
             move_keys(1_000)
-        for node in (goal, source, *[node for node in self.masters if node not in {goal, source}]):
-            node.ask("CLUSTER", "SETSLOT", slot, "NODE", goal.id)
+        for node in (target, source, *[node for node in self.masters if node not in {target, source}]):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
 
-    def move(self, slot: int, goal: ClusterNode, source: ClusterNode) -> None:
+    def move(self, slot: int, target: ClusterNode, source: ClusterNode) -> None:
         """Move a slot and its keys to another master."""
-        with self.moving(slot, goal, source):
+        with self.moving(slot, target, source):
             pass
 
     def heal(self) -> None:

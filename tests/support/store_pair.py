@@ -84,8 +84,8 @@ class StorePair:
         )
         with self.real.sync_client() as link, self.memory.sync_client() as no_link:
             real = run_flow(self.real.apply(writer, for_real), link)
-            said = run_flow(self.memory.apply(writer, for_memory), no_link)
-        assert (real, _shape(real)) == (said, _shape(said))
+            simulated = run_flow(self.memory.apply(writer, for_memory), no_link)
+        assert (real, _shape(real)) == (simulated, _shape(simulated))
         if isinstance(real, Applied):
             self._last[sent.writer] = seq
 
@@ -128,19 +128,19 @@ class StorePair:
         """Yield the lines that differ; times are relative to each store's clock."""
         family = self.memory._shards[0].families.get(schema.index_field)
         lines = family.lines.items() if family else ()
-        said = {text.encode(): pack_line(line.numbers, line.created_ms, line.touched_ms) for text, line in lines}
+        simulated = {text.encode(): pack_line(line.numbers, line.created_ms, line.touched_ms) for text, line in lines}
         real = self._stored(schema)
-        for text in sorted(real.keys() | said.keys()):
-            one, other = (_words(schema, held.get(text, b"")) for held in (real, said))
+        for text in sorted(real.keys() | simulated.keys()):
+            one, other = (_words(schema, held.get(text, b"")) for held in (real, simulated))
             if one != other:
-                yield text, real.get(text), said.get(text)
+                yield text, real.get(text), simulated.get(text)
 
     def _compare_state(self) -> None:
         index = cast(dict[bytes, bytes], self.client.hgetall(self.keys.families))
         shard = self.memory._shards[0]
-        (state, recovery), (said, recovering) = self._real_state(), self._memory_state()
-        assert _without_time(state.incarnation) == _without_time(said.incarnation)
-        assert state.batches == said.batches
+        (state, recovery), (simulated, recovering) = self._real_state(), self._memory_state()
+        assert _without_time(state.incarnation) == _without_time(simulated.incarnation)
+        assert state.batches == simulated.batches
         assert _account(recovery) == _account(recovering)
         for field in STATE_FIELDS:
             index.pop(field, None)

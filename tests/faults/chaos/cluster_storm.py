@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from rich.progress import Progress
 
 from lib.kairo_metrics.errors import StoreError
-from tests.support.instance import happened, redis_instance
+from tests.support.instance import nonzero_samples, redis_instance
 from tests.support.redis_cluster import RedisCluster, redis_cluster, slot_of, wait_until
 
 __all__ = ["Storm", "Tally"]
@@ -35,8 +35,8 @@ class Tally:
 
     Args:
         recorded: what writers have counted.
-        acknowledged: what their successful flushes have delivered, by writer.
-        broken: how often each fault happened.
+        acknowledged: what treplica successful flushes have delivered, by writer.
+        broken: how often each fault nonzero_samples.
         pages: the number of successful scrapes; `refused`: of failed ones.
         wrong: pages that showed more than was recorded, or less than was acknowledged.
         shown: the total on the last page; `lost`: what it counts as lost.
@@ -117,8 +117,8 @@ class Storm:
                 writer.add('queue="a"')
                 self.tally.recorded += 1
                 await writer.flush_at_last()
-        self.tally.shown = sum((await happened(self._reader.store, "jobs_total")).values())
-        lost = await happened(self._reader.store, 'kairo_samples_lost_total{family="jobs"}')
+        self.tally.shown = sum((await nonzero_samples(self._reader.store, "jobs_total")).values())
+        lost = await nonzero_samples(self._reader.store, 'kairo_samples_lost_total{family="jobs"}')
         self.tally.lost = sum(lost.values())
         for instance in (*self._writers, self._reader):
             await instance.close()
@@ -143,7 +143,7 @@ class Storm:
             least, doubtful = sum(self.tally.acknowledged.values()), bool(self._unconfirmed)
             try:
                 async with asyncio.timeout(5):
-                    shown = sum((await happened(self._reader.store, "jobs_total")).values())
+                    shown = sum((await nonzero_samples(self._reader.store, "jobs_total")).values())
             except (StoreError, TimeoutError):
                 self.tally.refused += 1
             else:
@@ -156,8 +156,8 @@ class Storm:
     def _move_slot(self) -> None:
         shard = self._random.randrange(SHARDS)
         source = self._cluster.owner(NAMESPACE, shard)
-        goal = self._random.choice([master for master in self._cluster.masters if master is not source])
-        with self._cluster.moving(slot_of(NAMESPACE, shard), goal, source) as move_keys:
+        target = self._random.choice([master for master in self._cluster.masters if master is not source])
+        with self._cluster.moving(slot_of(NAMESPACE, shard), target, source) as move_keys:
             for _ in range(4):
                 move_keys(2)
                 time.sleep(0.03)
@@ -165,11 +165,11 @@ class Storm:
     def _kill_master(self) -> None:
         wait_until(self._cluster.is_well)
         master = self._cluster.owner(NAMESPACE, self._random.randrange(SHARDS))
-        heir = self._cluster.replica_of(master)
+        replica = self._cluster.replica_of(master)
         self._unconfirmed.update(range(len(self._writers)))
         master.kill()
         self._deaths += 1
-        wait_until(lambda: heir.is_master)
+        wait_until(lambda: replica.is_master)
         self._cluster.heal()
 
     def _cut(self) -> None:
