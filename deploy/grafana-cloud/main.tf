@@ -1,4 +1,4 @@
-# The scrape job of Grafana Cloud's Metrics Endpoint integration. Nothing here needs an edit: Terraform and OpenTofu
+# The scrape job of Grafana Cloud's Metrics Endpoint integration. No line needs an edit: Terraform and OpenTofu
 # take each variable from the environment as TF_VAR_<name>, and the provider its own from GRAFANA_CONNECTIONS_API_URL
 # and GRAFANA_CONNECTIONS_API_ACCESS_TOKEN. docs/grafana-cloud.md says where to find them.
 

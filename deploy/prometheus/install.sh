@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs a Prometheus that scrapes Kairo CMS and runs under systemd. Run it again whenever something has changed: it
+# Installs a Prometheus that scrapes Kairo CMS and runs under systemd. Run it again after every change: it
 # writes only what differs, and a second run changes nothing.
 set -euo pipefail
 umask 077
 export LC_ALL=C
-unset CDPATH # with it, cd prints where it went
+unset CDPATH # with it, cd prints the folder
 
 usage() {
   cat <<'END'
@@ -61,13 +61,13 @@ parse_options() {
     esac
     shift
   done
-  # "/" would be this very system, without its user and its service.
+  # "/" would be this system, but without the user and the service.
   [ "$root" != / ] || fail "--root / is the system itself: leave the option out"
   [ -n "$root" ] || [ "$(id -u)" = 0 ] ||
     fail "run it as root: sudo --preserve-env=KAIRO_DOMAIN,METRICS_AUTH_TOKEN $0"
 }
 
-# What was asked for, checked before anything is touched. No message shows a secret.
+# The settings are checked before anything is changed. No message shows a secret.
 
 read_token() {
   local given=${METRICS_AUTH_TOKEN:-}
@@ -102,7 +102,7 @@ render_targets() {
         *) fail "KAIRO_DOMAIN: '$item' would send the token unencrypted; http:// is only for this machine" ;;
       esac
     fi
-    # With an instance of its own, it is the same whether this Prometheus adds a port to the address or not.
+    # The explicit instance is the same in all versions, of which some add a port to the address.
     printf '%s\n  {"targets": ["%s"], "labels": {"environment": "%s", "instance": "%s"%s}}' \
       "$separator" "$domain" "$environment" "$domain" "$scheme"
     separator=,
@@ -110,8 +110,8 @@ render_targets() {
   printf '\n]\n'
 }
 
-# The way through Deployment Protection is added after the path. The secret is handed over in the environment: a
-# command's arguments can be seen by every user.
+# The parameter for Deployment Protection is added after the path. The secret is passed in the environment: a
+# command's arguments are visible to every user.
 render_config() {
   BYPASS=$bypass awk '{ print } ENVIRON["BYPASS"] != "" && $1 == "metrics_path:" {
     printf "    params:\n      x-vercel-protection-bypass: [\"%s\"]\n", ENVIRON["BYPASS"]
@@ -125,12 +125,12 @@ render() {
   sed "s|^ExecStart=[^ ]*|ExecStart=$program|" "$HERE/prometheus.service" >"$new/prometheus.service"
   local rules
   for rules in "$RULES"/*.yml; do
-    # Tests of rules may stand beside them; only a file with groups is one of rules.
+    # Only files with groups are rules; other files in the folder may be tests of rules.
     if grep -qs '^groups:' "$rules"; then cp "$rules" "$new/rules/kairo-cms/"; fi
   done
 }
 
-# The program: what is installed, else the release, which is kept out of the way until all else is known to be good.
+# The program: the installed one, else the release, which is unpacked elsewhere until all other checks have passed.
 
 find_program() {
   local folder
@@ -170,7 +170,7 @@ fetch() {
     fail "$1 could not be downloaded; PROMETHEUS_VERSION and PROMETHEUS_RELEASES say what and where from"
 }
 
-# Writing: only what differs, and each file in one step, so that Prometheus never reads half of one.
+# Writing: only files that differ, and each in one step, so that Prometheus never reads an incomplete file.
 
 is_foreign() { [ -e "$root$1" ] && ! grep -qs "$MARK" "$root$1"; }
 
@@ -194,7 +194,7 @@ make_user() {
   useradd --system --user-group --home-dir /var/lib/prometheus --no-create-home --shell /usr/sbin/nologin prometheus
 }
 
-# Count and name a change; false if it is not to be made.
+# Count and print a change; return false in a dry run.
 changed() {
   changes=$((changes + 1))
   if [ -n "$dry_run" ]; then
@@ -204,12 +204,12 @@ changed() {
   say "wrote $*"
 }
 
-# Prometheus has to get through to its files, so the folders are everybody's to enter.
+# Every user may enter the folders, so that Prometheus can reach its files.
 make_folder() {
   [ -d "$root$1" ] || ! changed "$1/" || (umask 022 && mkdir -p "$root$1")
 }
 
-# Of what is not from this script no copy is ever lost; of our own files, which may have edits in them, one is kept.
+# Keep all copies of foreign files, and one copy of our own files, which may have been edited.
 keep_copy() {
   if is_foreign "$1"; then
     cp -p --backup=numbered "$root$1" "$root$1.bak"
@@ -263,12 +263,12 @@ write_all() {
   for rules in "$new"/rules/kairo-cms/*.yml; do
     [ ! -e "$rules" ] || put "$rules" "$ETC/rules/kairo-cms/${rules##*/}" 0644
   done
-  # It holds the bypass secret, if there is one.
+  # The file may have the bypass secret in it.
   keeps "$ETC/prometheus.yml" || put "$new/prometheus.yml" "$ETC/prometheus.yml" 0640 root:prometheus
   put "$new/prometheus.service" "$UNIT" 0644
 }
 
-# What a running Prometheus needs of it: targets and the token it finds by itself.
+# Start, restart or reload Prometheus as needed; it reads changed targets and tokens by itself.
 start() {
   [ -z "$root$dry_run" ] || return 0
   systemctl is-enabled --quiet prometheus 2>/dev/null || systemctl --quiet enable prometheus

@@ -7,8 +7,8 @@ import { Panel } from "./panel.js";
 export class Board {
   /**
    * @param model the dashboard's JSON
-   * @param host takes the rows
-   * @param appeared is called with a panel that has come into sight
+   * @param host the element for the rows
+   * @param appeared called with each panel that becomes visible
    */
   constructor(model, host, appeared) {
     this.host = host;
@@ -46,7 +46,7 @@ export class Board {
     panel.element.focus();
   }
 
-  /** Open the row of a panel and go there. */
+  /** Open the row of a panel and scroll to it. */
   reveal(id) {
     const panel = this.panels.find((each) => each.id === id);
     const row = this.rows.find(({ element }) => panel && element.contains(panel.element));
@@ -60,7 +60,7 @@ export class Board {
     panel.element.focus({ preventScroll: true });
   }
 
-  /** Move the focus to the next panel, or the one before. */
+  /** Move the focus to the next or the previous panel. */
   step(by) {
     const shown = this.panels.filter(({ element }) => element.offsetParent !== null);
     const at = shown.findIndex(({ element }) => element.contains(document.activeElement));
@@ -74,7 +74,7 @@ export class Board {
     return this.panels.find(({ element }) => element.contains(document.activeElement));
   }
 
-  /** Open all rows, or close them when all are open. */
+  /** Open all rows; if all are open, close them. */
   toggleAll() {
     const open = this.rows.some((row) => !row.isOpen);
     for (const row of this.rows) row.toggle(open);
@@ -114,7 +114,7 @@ export class Board {
   }
 }
 
-/** Split the panels at the rows; a closed row holds its panels itself. Each row's grid begins at its first panel. */
+/** Group the panels by row; a closed row has its panels inside. Each row's grid begins at its first panel. */
 function sections(panels) {
   const found = [];
   for (const panel of panels) {

@@ -1,4 +1,4 @@
-// What the charts over time share: axes, the crosshair that all of them show, the tooltip, and keys that move it.
+// The common parts of charts over time: axes, the shared crosshair, the tooltip, and the keys that move it.
 
 import { css, h } from "./dom.js";
 import { clock, format, isBinary } from "./units.js";
@@ -8,7 +8,7 @@ const SYNC = uPlot.sync("panels");
 const FONT = "11px Inter, ui-sans-serif, system-ui, sans-serif";
 const tooltip = h("div", { class: "tooltip", "aria-hidden": "true", hidden: true });
 
-/** The settings of uPlot that every chart begins with. */
+/** The common settings of uPlot. */
 export function frame({ unit, width, height, left = 0 }) {
   return {
     width,
@@ -26,7 +26,7 @@ export function frame({ unit, width, height, left = 0 }) {
   };
 }
 
-/** The axis of values: round numbers of the unit, as wide as they are. */
+/** The axis of values: round numbers of the unit; its width fits them. */
 export function valueAxis(unit, more = {}) {
   return {
     ...look(),
@@ -55,7 +55,7 @@ function look() {
 /**
  * Show a tooltip while the pointer or the arrow keys are on a chart.
  *
- * @param describe gives {title, rows: [{name, text, colour}]} for an index of x, or null
+ * @param describe returns {title, rows: [{name, text, colour}]} for an index of x, or null
  */
 export function withTooltip(chart, host, describe) {
   const over = chart.over;
@@ -99,7 +99,7 @@ export function withTooltip(chart, host, describe) {
   });
 }
 
-/** Take the tooltip away. */
+/** Hide the tooltip. */
 export function hideTooltip() {
   tooltip.hidden = true;
 }
@@ -131,7 +131,7 @@ function place(x, y) {
   tooltip.style.top = `${Math.max(6, Math.min(y - height / 3, innerHeight - height - 6))}px`;
 }
 
-/** Draw a chart anew whenever its host changes size, and never within the measuring itself. */
+/** Draw a chart again when its host's size has changed, but not during the measurement. */
 export function watchSize(host, resized) {
   let waiting = 0;
   const observer = new ResizeObserver(() => {

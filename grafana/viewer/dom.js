@@ -1,8 +1,8 @@
-// Elements in one line each.
+// Short functions to make and find elements.
 
 /**
- * Make an element. A property that begins with "on" is a listener, one that the element has is set, any other becomes
- * an attribute; null and false leave it out.
+ * Make an element. A property whose name begins with "on" is a listener, one that the element has is set, any other
+ * becomes an attribute; null and false are left out.
  */
 export function h(name, properties = {}, ...children) {
   const element = document.createElement(name);
@@ -18,7 +18,7 @@ export function h(name, properties = {}, ...children) {
   return element;
 }
 
-/** The element of the page with that id. */
+/** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
 /** The value of a custom property of the style sheet, such as "--muted". */

@@ -1,4 +1,4 @@
-// A panel's field settings: unit, words in place of values, thresholds, and exceptions by name.
+// A panel's field settings: unit, texts for values, thresholds, and overrides by name.
 
 import { css } from "./dom.js";
 import { format } from "./units.js";
@@ -19,13 +19,13 @@ const NAMED = {
   transparent: "--muted",
 };
 
-/** A colour of the dashboard's JSON in the theme of the page. */
+/** The colour in the page's theme for a colour in the dashboard's JSON. */
 export const colour = (name) => (NAMED[name] ? css(NAMED[name]) : name);
 
 /** The nth colour of the palette. */
 export const paletteColour = (number) => css(`--s${number % 10}`);
 
-/** The settings of one field of a panel; an exception by name or by query overrides the defaults. */
+/** The settings of one field of a panel; overrides by name or by query replace the defaults. */
 export class Field {
   constructor(panel, name = "", refId = "") {
     const { defaults = {}, overrides = [] } = panel.fieldConfig ?? {};
@@ -39,7 +39,7 @@ export class Field {
     return this.settings.custom;
   }
 
-  /** The value in words: what a mapping says, else the number with its unit. */
+  /** The value as text: from a mapping, else the number with its unit. */
   text(value) {
     const mapped = this.#mapped(value);
     if (mapped?.text) return mapped.text;
@@ -47,12 +47,12 @@ export class Field {
     return format(value, this.settings.unit, this.settings.decimals);
   }
 
-  /** Whether the text is words rather than a number. */
+  /** Whether the text comes from a mapping and is no number. */
   isWord(value) {
     return missing(value) || Boolean(this.#mapped(value)?.text);
   }
 
-  /** The colour of a value: a mapping's, else that of the highest threshold at or below it. */
+  /** The colour of a value: from a mapping, else of the highest threshold at or below it. */
   colour(value) {
     const mapped = this.#mapped(value);
     if (mapped?.color) return colour(mapped.color);
@@ -62,7 +62,7 @@ export class Field {
     return colour(name);
   }
 
-  /** The thresholds, from the lowest on; percentages are taken of min and max. */
+  /** The thresholds in ascending order; percentages are relative to min and max. */
   get steps() {
     const { mode, steps = [] } = this.settings.thresholds ?? {};
     const { min = 0, max = 100 } = this.settings;

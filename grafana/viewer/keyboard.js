@@ -1,4 +1,4 @@
-// Keys for everything that a pointer can do; the page lists them itself.
+// Keys for everything that a pointer can do; the page's help lists them.
 
 import { byId, h } from "./dom.js";
 

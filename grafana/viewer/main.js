@@ -1,4 +1,4 @@
-// The page: loads the dashboard, asks for the numbers again and again, and listens to the reader.
+// The page: loads the dashboard, queries the numbers repeatedly, and handles the reader's input.
 
 import { Board } from "./board.js";
 import { hideTooltip } from "./chart.js";
@@ -10,7 +10,7 @@ import { Theme } from "./theme.js";
 import { clock, span } from "./units.js";
 import { Variables } from "./variables.js";
 
-// Seconds: what can be chosen, how often to ask, and how far apart two scrapes are taken to be.
+// In seconds: the ranges to choose from, the first range, the refresh interval, and the assumed scrape interval.
 const BUILT_IN = { ranges: [300, 900], first: 300, every: 3, scrape: 5 };
 const PROMETHEUS = { ranges: [900, 3600, 21600, 86400], first: 3600, every: 15, scrape: 30 };
 const POINTS = 110;
@@ -44,7 +44,7 @@ class Page {
     addEventListener("scroll", hideTooltip, { passive: true });
   }
 
-  /** Ask for everything once, and then for what is in sight, every few seconds. */
+  /** Query everything once, and then the visible panels every few seconds. */
   async run() {
     await this.#round();
     this.#followHash();
@@ -88,11 +88,11 @@ class Page {
   }
 
   #context() {
-    // Moments are multiples of the step, so that a point keeps its place and value from one round to the next.
+    // Times are multiples of the step, so that a point keeps its place and value when the page refreshes.
     const { kind, first_ms: first, last_ms: last } = this.about;
     const builtIn = kind === "built-in";
     const now = builtIn && last ? last / 1000 : Date.now() / 1000;
-    // A history that has just begun fills the page all the same.
+    // A short history fills the whole width, too.
     const range = builtIn && first ? Math.min(this.range, Math.max(SHORTEST_S, now - first / 1000)) : this.range;
     const step = Math.max(
       STEPS.find((each) => each >= range / POINTS) ?? range / POINTS,

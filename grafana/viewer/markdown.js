@@ -1,4 +1,4 @@
-// Markdown as elements. The lexer is a library's; nothing of the text ever becomes HTML.
+// Markdown as elements. The lexer is from a library; no part of the text is parsed as HTML.
 
 import { h } from "./dom.js";
 import { lexer } from "./vendor/marked.js";

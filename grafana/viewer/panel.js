@@ -1,4 +1,4 @@
-// One panel: its frame, its queries, and what it says while there is nothing to draw.
+// One panel: its frame, its queries, and its text while there is nothing to draw.
 
 import { h } from "./dom.js";
 import { HeatMap } from "./panels/heatmap.js";
@@ -14,7 +14,7 @@ const KINDS = { timeseries: TimeSeries, graph: TimeSeries, stat: Stat, heatmap: 
 export class Panel {
   /**
    * @param model the panel of the dashboard's JSON
-   * @param board knows the other panels: `view` enlarges one, `reveal` leads to one
+   * @param board has the other panels: `view` enlarges one, `reveal` scrolls to one
    */
   constructor(model, board) {
     this.model = model;
@@ -33,7 +33,7 @@ export class Panel {
     return this.model.id;
   }
 
-  /** Ask for the numbers and draw them; what fails is said on the panel. */
+  /** Query the numbers and draw them; an error is shown on the panel. */
   async refresh(context) {
     const targets = (this.model.targets ?? []).filter(({ hide, expr }) => !hide && expr);
     if (!this.view || !targets.length) return;
@@ -60,7 +60,7 @@ export class Panel {
     }
   }
 
-  /** Draw again in the colours of another theme. */
+  /** Draw again in the colours of the new theme. */
   restyle() {
     this.view?.restyle();
   }
@@ -141,7 +141,7 @@ export class Panel {
 function ask(target, type, context, signal) {
   const query = interpolate(target.expr, context.values);
   if (target.instant && !target.range) return instant(query, context.now, signal);
-  // A large number is that of now; a step of a long time may be minutes, and nobody sees where its course has points.
+  // A large number shows the current value: with a long range, the last step may be minutes old.
   const late = type === "stat" ? context.now - context.end : 0;
   return ranged(query, { ...context, start: context.start + late, end: context.end + late }, signal);
 }

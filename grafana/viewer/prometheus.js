@@ -1,8 +1,8 @@
-// The HTTP API of Prometheus, as the dev server serves or passes it on.
+// The HTTP API of Prometheus, served or forwarded by the dev server.
 
 const BASE = "/dashboard/api/v1/";
 
-/** A query that was refused; the message is for people. */
+/** A refused query; its message is shown to the reader. */
 export class QueryError extends Error {}
 
 /** The dev server does not answer. */
@@ -29,17 +29,17 @@ export async function ranged(query, { start, end, step }, signal) {
   });
 }
 
-/** The values of a label, of the series that a selector matches. */
+/** The values of a label in the series that a selector matches. */
 export function labelValues(label, selector, signal) {
   return get(`label/${encodeURIComponent(label)}/values`, selector ? { "match[]": selector } : {}, signal);
 }
 
-/** Where the numbers come from. */
+/** The source of the numbers. */
 export async function source() {
   return (await reach("/dashboard/source.json")).json();
 }
 
-/** The dashboard itself. */
+/** The dashboard's JSON. */
 export async function dashboard() {
   const answer = await reach("/dashboard/dashboard.json");
   if (!answer.ok) throw new QueryError((await answer.text()).trim());

@@ -1,6 +1,6 @@
-// What Grafana puts into a query or a legend before it is used.
+// Replaces variables in queries and legends as Grafana does.
 
-/** Put the values of variables into a query: $name, ${name}, ${name:regex} and [[name]]. */
+/** Replace variables in a query: $name, ${name}, ${name:regex} and [[name]]. */
 export function interpolate(text, values) {
   return text.replace(/\$(\w+)|\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]/g, (whole, ...names) => {
     const value = values[names.find((name) => typeof name === "string" && name)];
@@ -8,10 +8,10 @@ export function interpolate(text, values) {
   });
 }
 
-/** A value that stands for itself in a regular expression within a PromQL string. */
+/** A value, escaped for a regular expression in a PromQL string. */
 export const literal = (value) => value.replace(/[\\^$*+?.()|[\]{}]/g, "\\\\$&");
 
-/** Name a series by its labels: {{route}}, or all of them where there is no template. */
+/** Name a series by its labels: by a template such as {{route}}, or by all labels without a template. */
 export function legend(template, labels, query) {
   if (template && template !== "__auto") {
     return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name) => labels[name] ?? "").trim();
@@ -21,9 +21,9 @@ export function legend(template, labels, query) {
   return (labels.__name__ ?? "") + (shown ? `{${shown}}` : "") || query;
 }
 
-/** The built-in variables of time: how long a rate looks back, the distance of two points, the whole time. */
+/** The built-in variables of time: the window of a rate, the step, and the whole range. */
 export function timeVariables({ start, end, step, scrape }) {
-  // Four scrapes, so that a lost one leaves enough; at least half a minute's tenth more than a step, as in Grafana.
+  // At least four scrapes, so that a rate survives a lost one, and at least a step and a scrape, as in Grafana.
   const rate = Math.max(4 * scrape, step + scrape);
   const range = Math.max(1, Math.round(end - start));
   return {

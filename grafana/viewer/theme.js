@@ -1,4 +1,4 @@
-// Light, dark, or as the system says.
+// The theme: light, dark, or that of the system.
 
 import { byId } from "./dom.js";
 
@@ -9,7 +9,7 @@ const SIGNS = { auto: "◐", light: "☀", dark: "☾" };
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 export class Theme {
-  /** @param changed is called when the colours are others than before */
+  /** @param changed called when the colours have changed */
   constructor(changed) {
     this.changed = changed;
     this.button = byId("theme");

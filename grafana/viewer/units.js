@@ -1,4 +1,4 @@
-// Numbers as people read them, by Grafana's names of units.
+// Formats numbers for people, by Grafana's names of units.
 
 const SECONDS = [
   [86400, "d"],
@@ -45,7 +45,7 @@ const UNITS = {
   cps: (value, decimals) => `${scaled(value, SHORT, decimals, "")} /s`,
 };
 
-/** Print a number with its unit; a unit that is not known here is put behind it. */
+/** Format a number with its unit; an unknown unit is appended. */
 export function format(value, unit = "short", decimals = undefined) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -53,7 +53,7 @@ export function format(value, unit = "short", decimals = undefined) {
   return minus(print ? print(value, decimals) : `${digits(value, decimals)} ${unit}`);
 }
 
-/** The factors at which an axis of that unit has round numbers. */
+/** The factors for round numbers on an axis of this unit. */
 export const isBinary = (unit) => unit === "bytes";
 
 function scaled(value, scale, decimals, gap = " ") {
@@ -63,7 +63,7 @@ function scaled(value, scale, decimals, gap = " ") {
   return `${digits(value / factor, decimals)}${name ? gap + name : ""}`;
 }
 
-/** Three digits that count, unless the dashboard says how many stand behind the point. */
+/** Three significant digits, unless the dashboard sets the number of decimals. */
 function digits(value, decimals) {
   if (decimals !== undefined && decimals !== null) return value.toFixed(decimals);
   const size = Math.abs(value);
@@ -74,7 +74,7 @@ function digits(value, decimals) {
 
 const minus = (text) => text.replace(/^-/, "−");
 
-/** Print a moment of the day. */
+/** Format a time of day. */
 export const clock = (seconds, precise = true) =>
   new Date(seconds * 1000).toLocaleTimeString([], {
     hour: "2-digit",
@@ -83,7 +83,7 @@ export const clock = (seconds, precise = true) =>
     hour12: false,
   });
 
-/** Print a length of time in words as short as "2 min 10 s". */
+/** Format a duration, such as "2 min 10 s". */
 export function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];

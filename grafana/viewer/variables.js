@@ -8,10 +8,10 @@ const ALL = "$__all";
 
 export class Variables {
   /**
-   * @param models of the dashboard's JSON
-   * @param form takes the selects
+   * @param models the variables of the dashboard's JSON
+   * @param form the element for the selects
    * @param chosen values from the page's address: name -> value
-   * @param changed is called when somebody has chosen another value
+   * @param changed called when the reader has chosen another value
    */
   constructor(models, form, chosen, changed) {
     this.entries = models
@@ -36,7 +36,7 @@ export class Variables {
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  /** Ask which values there are; a variable may depend on those before it. */
+  /** Query the possible values; a variable may depend on those before it. */
   async load() {
     const values = {};
     for (const entry of this.entries) {
@@ -48,12 +48,12 @@ export class Variables {
     }
   }
 
-  /** What each variable stands for in a query. */
+  /** The value of each variable in a query. */
   get values() {
     return Object.fromEntries(this.entries.map((entry) => [entry.model.name, text(entry)]));
   }
 
-  /** What was chosen and is not the default, for the page's address. */
+  /** The chosen values that are not the default, for the page's address. */
   get chosen() {
     return Object.fromEntries(
       this.entries
@@ -84,7 +84,7 @@ async function choices(model, values) {
 function fill(entry, options) {
   const { model, select } = entry;
   entry.options = options;
-  // A value of yesterday's address stays chosen although it is not there yet.
+  // A value from the page's address stays chosen even if it does not exist yet.
   const gone = entry.value && entry.value !== ALL && !options.includes(entry.value) ? [entry.value] : [];
   select.replaceChildren(
     ...(model.includeAll ? [h("option", { value: ALL }, "All")] : []),

@@ -1,1 +1,1 @@
-"""What must hold everywhere: for both stores, for whatever stands in them, and for the packages' imports and names."""
+"""What must always hold: for both stores, for sound and damaged data, and for the package's imports and names."""

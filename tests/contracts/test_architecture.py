@@ -16,7 +16,7 @@ FILES = [path for path in PACKAGE.rglob("*") if path.is_file() and path.parent.n
 MODULES = [path for path in FILES if path.suffix == ".py"]
 PACKAGES = [path.parent for path in MODULES if path.name == "__init__.py"]
 NO_ROOMS = {"__init__.py", "__main__.py", "py.typed"}
-# As they stand at the top of the package: "scrape", "errors.py".
+# What stands at the top of the package, such as "scrape" or "errors.py".
 ROOMS = {path.relative_to(PACKAGE).parts[0] for path in FILES} - NO_ROOMS
 MOST_ROOMS = 16
 MOST_LINES = 350

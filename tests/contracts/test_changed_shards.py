@@ -51,7 +51,7 @@ async def test_the_number_is_written_rarely(redis_url: str, start: Start, redis_
 async def test_a_damaged_number_is_ignored(
     redis_url: str, start: Start, redis_client: Any, damage: bytes | None
 ) -> None:
-    """A page is served also if the key holds something else."""
+    """A page is served even if the key holds something that is no number."""
     await fill(redis_url)
     if damage is None:
         redis_client.lpush(MARK, "foreign")
@@ -61,7 +61,7 @@ async def test_a_damaged_number_is_ignored(
 
 
 async def test_a_page_that_may_not_write_is_correct(redis_url: str, start: Start, redis_client: Any) -> None:
-    """A user without the rights to GET and SET reads the shards of its own setting."""
+    """Without the rights to GET and SET, a page reads as many shards as METRICS_SHARDS says."""
     await fill(redis_url)
     redis_client.execute_command("ACL", "SETUSER", "kairo", "on", ">hush", "~*", "+@all", "-get", "-set")
     instance = start(redis_url.replace("//", "//kairo:hush@"), shards=SHARDS)

@@ -1,4 +1,4 @@
-"""When each series began: kept by the store, and shown where it is asked for."""
+"""The created time of each series: the store keeps it, and a page shows it if the setting asks for it."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ async def test_the_text_formats_show_it_when_asked(accept: str) -> None:
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
-async def test_a_series_that_is_gone_has_no_beginning(accept: str) -> None:
-    """What nobody touched for its life leaves the page whole, its beginning with it."""
+async def test_an_expired_series_has_no_created_time(accept: str) -> None:
+    """A series that was not updated for its time to live leaves the page, and its `_created` sample with it."""
     watched = Watched()
     watched.now_ms += 2 * 3_600_000
     with watched.program.running():
@@ -76,8 +76,8 @@ async def test_a_series_that_is_gone_has_no_beginning(accept: str) -> None:
     assert await watched.created(accept) == {"jobs_created['b']": START_MS / 1000 + 2 * 3_600}
 
 
-async def test_a_counter_that_was_reset_begins_anew() -> None:
-    """`reset()` gives the series a new beginning, so that a scraper knows why it fell."""
+async def test_a_counter_that_was_reset_has_a_new_created_time() -> None:
+    """`reset()` gives the series a new created time, so that a scraper knows why the value fell."""
     watched = Watched()
     watched.now_ms += 60_000
     with watched.program.running():
@@ -86,8 +86,8 @@ async def test_a_counter_that_was_reset_begins_anew() -> None:
     assert (await watched.created(OPENMETRICS))["jobs_created['a']"] == START_MS / 1000 + 60
 
 
-async def test_nobody_else_pays_for_it() -> None:
-    """Without asking there is none, since it doubles the series."""
+async def test_created_samples_are_off_by_default() -> None:
+    """Without METRICS_CREATED_SAMPLES a page has no `_created` samples, since they double the number of series."""
     watched = Watched()
     scrape = await collect(watched.store, Limits(3600))
     assert "_created" not in b"".join(choose_format("").render(scrape.page)).decode()

@@ -73,7 +73,7 @@ class Declared:
         return replies
 
     def refusals(self) -> list[Any]:
-        """Return what the server has refused, also if the script went on afterwards."""
+        """Return what the server has refused, even if the script went on afterwards."""
         return list(self._admin.acl_log())
 
     async def aclose(self) -> None:
@@ -109,7 +109,7 @@ def test_scripts_use_declared_keys_only(redis_server: str, doings: list[Doing]) 
 
 
 def test_an_undeclared_key_is_found(redis_url: str) -> None:
-    """The test above can fail: a key that a script makes up is refused, and found also if the script hides it."""
+    """The test above can fail: a key that a script makes up is refused, and found even if the script hides it."""
     with declared_pair(redis_url) as (_, store):
         hidden = "return redis.pcall('GET', KEYS[1] .. 'x').err and 'went on'"
         assert store.call(("EVAL", hidden, 1, "{a}key")) == [b"went on"]
@@ -150,7 +150,7 @@ def sources(url: str) -> Iterator[bytes]:
     ],
 )
 def test_only_upstash_is_asked_to_lock_a_script_s_keys(url: str) -> None:
-    """There a batch blocks no other command; for all other servers the script has no line that Redis cannot parse."""
+    """On Upstash a batch blocks no other command; other servers get the script without a line they cannot parse."""
     assert not supports_key_locking(url)
     plain = list(sources(url))
     assert all(not source.startswith(b"#") for source in plain)

@@ -1,4 +1,4 @@
-"""Random programs over several instances, held against one registry of prometheus_client that does the same."""
+"""Random programs over several instances, compared with one registry of prometheus_client that does the same."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Use:
     """One call of an instrument.
 
     Args:
-        instance: who makes it.
+        instance: the number of the instance that makes it.
         instrument: which one is used.
         labels: of the child; None uses the instrument itself.
         call: what is done.
-        ordered: whether it matters what came before it on other instances.
+        ordered: whether its result depends on earlier calls of other instances.
     """
 
     instance: int
@@ -44,7 +44,7 @@ class Use:
     labels: tuple[str, ...] | None
     call: Callable[[Any], None]
     ordered: bool
-    said: str
+    text: str
 
     def on(self, instruments: Instruments) -> None:
         """Make the call."""
@@ -52,7 +52,7 @@ class Use:
         self.call(instrument if self.labels is None else instrument.labels(*self.labels))
 
     def __repr__(self) -> str:
-        return f"{self.instance}: {self.instrument}{list(self.labels or ())}.{self.said}"
+        return f"{self.instance}: {self.instrument}{list(self.labels or ())}.{self.text}"
 
 
 def make(registry: CollectorRegistry) -> Instruments:
@@ -99,7 +99,7 @@ def one_use(draw: st.DrawFn) -> Use:
 
 
 class Comparison:
-    """Three instances, and the one registry that does all that they do."""
+    """Three instances, and one registry that makes the calls of all three."""
 
     def __init__(self, store: Store, now: Any) -> None:
         self._store = store
@@ -113,7 +113,7 @@ class Comparison:
             self._instruments = make(self._registry)
 
     def do(self, use: Use) -> None:
-        """Let an instance and the registry do the same; what came before an ordered call is sent before."""
+        """Make the call on an instance and on the registry; before an ordered call, flush all instances."""
         if use.ordered:
             self.flush()
         program = self._programs[use.instance]
@@ -141,7 +141,7 @@ class Comparison:
             }
 
     def shown(self) -> Samples:
-        """Return the samples of a scrape, but for those that tell of the pipeline."""
+        """Return the samples of a scrape, without those about the pipeline."""
 
         async def scrape() -> str:
             text = await page(self._store)
@@ -172,11 +172,11 @@ USES = st.lists(one_use(), max_size=25)
 @given(uses=USES)
 @hypothesis_settings(max_examples=examples(150), deadline=None)
 def test_instances_show_what_one_process_would_show(uses: list[Use]) -> None:
-    """However the calls are spread over instances, the page is that of one process which made them all."""
+    """However calls are spread over instances, the page equals that of one process that made all of them."""
     clock = [1_764_000_000_000]
 
     def pass_time() -> None:
-        clock[0] += 1_000  # the age of a batch is real time, and a loaded machine may take some
+        clock[0] += 1_000  # the age of a batch is measured in real time, which passes on a busy machine
 
     run(MemoryStore(settings(), lambda: clock[0]), uses, pass_time)
 
@@ -187,14 +187,14 @@ def test_instances_show_what_one_process_would_show(uses: list[Use]) -> None:
     max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_instances_show_the_same_through_redis(redis_server: str, *, cached: bool, uses: list[Use]) -> None:
-    """The same through the script, whether Redis knows it already or not."""
+    """With Redis the page is the same too, whether the server has the script already or not."""
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
         if not cached:
             client.script_flush()
     store = RedisStore(settings(redis_server))
     try:
-        # Redis' clock has milliseconds, and what was set in the same one is a tie that the later one wins.
+        # Redis' clock counts milliseconds; of two values set in the same one, the later one wins.
         run(store, uses, lambda: None)
     finally:
         asyncio.run(store.aclose())

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING and README state about the code is what the code does."""
+"""What CONTRIBUTING and README say about the code is true."""
 
 from __future__ import annotations
 

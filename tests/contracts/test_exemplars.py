@@ -1,4 +1,4 @@
-"""Exemplars: given by the caller or taken from the request, shared, and shown where the format can."""
+"""Exemplars: given by the caller or taken from the request, shared, and shown by the formats that have them."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ async def test_an_exemplar_given_by_the_caller_is_shown(recording: Recording) ->
     wait.observe(9)
     await recording.pipeline.flusher.aflush()
     found = await exemplars(recording.store)
-    told = {name: (exemplar.labels, exemplar.value) for name, exemplar in found.items()}
-    assert told == {
+    shown = {name: (exemplar.labels, exemplar.value) for name, exemplar in found.items()}
+    assert shown == {
         "jobs_total[('queue', 'a')]": ({"job": 'the "second"'}, 3),
         "wait_bucket[('le', '1.0')]": ({"job": "quick"}, 0.5),
         "wait_bucket[('le', '2.0')]": ({"job": "slow"}, 1.5),
@@ -72,7 +72,7 @@ async def test_an_exemplar_given_by_the_caller_is_shown(recording: Recording) ->
 async def test_the_newest_exemplar_of_all_instances_is_shown(
     kind: str, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """Whichever instance counted last, on whichever shard, its exemplar stands."""
+    """The page shows the exemplar of the instance that counted last, on any shard."""
     chosen = settings(redis_url, shards=4)
     store = RedisStore(chosen) if kind == "redis" else MemoryStore(chosen)
     for number in range(6):
@@ -80,7 +80,7 @@ async def test_the_newest_exemplar_of_all_instances_is_shown(
         with program.running():
             Counter("jobs", "Jobs.", registry=program.registry).inc(1, {"from": str(number)})
         await asyncio.to_thread(program.flush)
-        wait_for_ticks(redis_client)  # the store dates them by the millisecond
+        wait_for_ticks(redis_client)  # the store keeps their time in milliseconds
     [exemplar] = (await exemplars(store)).values()
     assert exemplar.labels == {"from": "5"}
     if isinstance(store, RedisStore):
@@ -88,7 +88,7 @@ async def test_the_newest_exemplar_of_all_instances_is_shown(
 
 
 async def test_a_format_that_has_no_exemplars_shows_none(recording: Recording) -> None:
-    """The plain text format is as it was."""
+    """A page in the plain text format has no exemplars."""
     registry = CollectorRegistry()
     Counter("jobs", "Jobs.", registry=registry).inc(2, {"job": "first"})
     await recording.pipeline.flusher.aflush()
@@ -100,7 +100,7 @@ async def test_a_format_that_has_no_exemplars_shows_none(recording: Recording) -
 
 
 def test_an_exemplar_that_is_too_long_is_refused(recording: Recording) -> None:
-    """More than 128 characters of names and values are an error of whoever gives them, as with prometheus_client."""
+    """An exemplar with more than 128 characters of names and values raises ValueError, as in prometheus_client."""
     assert recording
     with pytest.raises(ValueError, match="128"):
         Counter("jobs", "Jobs.", registry=CollectorRegistry()).inc(1, {"job": "x" * 126})
@@ -108,12 +108,12 @@ def test_an_exemplar_that_is_too_long_is_refused(recording: Recording) -> None:
 
 @contextmanager
 def client(app: Any) -> Iterator[httpx.AsyncClient]:
-    """Give a client of an app that is not served."""
+    """Give a client that calls an app in this process."""
     yield httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cms.example.org")
 
 
 def counting_app(recording: Recording, counter: Counter, **options: Any) -> Any:
-    """Build an app that counts something of its own in each request."""
+    """Build an app that increments this counter in each request."""
 
     async def count(_: Request) -> PlainTextResponse:
         counter.inc()
@@ -130,7 +130,7 @@ def counting_app(recording: Recording, counter: Counter, **options: Any) -> Any:
 
 @pytest.mark.parametrize("path", ["/count", "/thread"])
 async def test_what_a_request_counts_gets_its_trace(recording: Recording, path: str) -> None:
-    """With a traceparent whose trace is recorded, our metrics and the user's own have it as their exemplar."""
+    """A request with the traceparent of a recorded trace links it as exemplar to our metrics and to the user's own."""
     counter = Counter("visits", "Visits.", registry=CollectorRegistry())
     with client(counting_app(recording, counter)) as session:
         assert (await session.get(path, headers=SAMPLED)).status_code == 200
@@ -154,7 +154,7 @@ async def test_what_a_request_counts_gets_its_trace(recording: Recording, path: 
     ],
 )
 async def test_a_trace_that_is_not_recorded_is_no_exemplar(recording: Recording, traceparent: str) -> None:
-    """A trace that was not sampled, or is none, is not linked to."""
+    """A traceparent that is malformed, or whose trace was not sampled, becomes no exemplar."""
     counter = Counter("visits", "Visits.", registry=CollectorRegistry())
     with client(counting_app(recording, counter)) as session:
         await session.get("/count", headers={"traceparent": traceparent})
@@ -162,7 +162,7 @@ async def test_a_trace_that_is_not_recorded_is_no_exemplar(recording: Recording,
 
 
 async def test_a_callback_may_give_the_exemplar(recording: Recording) -> None:
-    """Whoever traces otherwise says where the labels come from; a callback that fails costs no request."""
+    """A callback returns the labels for other kinds of tracing; if it fails, the request is answered all the same."""
     counter = Counter("visits", "Visits.", registry=CollectorRegistry())
     answers: list[Mapping[str, str] | None] = [{"request": "r-1"}, None, {"request": "x" * 200}, {"not a name": "x"}]
 
@@ -171,6 +171,6 @@ async def test_a_callback_may_give_the_exemplar(recording: Recording) -> None:
         return answers.pop(0)
 
     with client(counting_app(recording, counter, exemplar=source)) as session:
-        for _ in range(5):  # at the last one there is no answer left, and the callback raises
+        for _ in range(5):  # at the fifth request no answer is left, and the callback raises
             assert (await session.get("/count")).status_code == 200
     assert (await exemplars(recording.store))["visits_total[]"].labels == {"request": "r-1"}

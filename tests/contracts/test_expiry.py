@@ -1,4 +1,4 @@
-"""What nobody touches any more leaves the page and the store."""
+"""Series, families and keys that are no longer updated leave the page and the store."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Deployment:
         return Program(self.store, self.settings, "1")
 
     def scrape(self, program: Program) -> str:
-        """Scrape, and let the scrape tidy up."""
+        """Scrape, and let the scrape remove what has expired."""
 
         async def take() -> str:
             with program.running():
@@ -50,7 +50,7 @@ class Deployment:
         return asyncio.run(take())
 
     def age(self, by_ms: int = DAY_MS) -> None:
-        """Let time go by; in Redis, whose clock is real, make everything older instead."""
+        """Move the clock of the memory store; in Redis, whose clock can't be moved, make everything older instead."""
         if self._redis is None:
             self.now_ms += by_ms
             return
@@ -74,7 +74,7 @@ def jobs(page: str) -> list[str]:
     return [line for line in page.splitlines() if line.startswith("jobs_total")]
 
 
-def test_a_series_that_nobody_touches_makes_room(deployment: Deployment) -> None:
+def test_an_idle_series_makes_room(deployment: Deployment) -> None:
     """In a family that is in use, idle series leave the page and then the store, so that the cap is free for others."""
     program = deployment.start()
     with program.running():
@@ -96,8 +96,8 @@ def test_a_series_that_nobody_touches_makes_room(deployment: Deployment) -> None
     assert 'kairo_samples_overflowed_total{family="jobs"} 0' in page
 
 
-def test_a_store_that_stalls_while_it_is_tidied_costs_no_page() -> None:
-    """What was read is served, though the store does not answer any more when it should remove what is old."""
+def test_a_store_that_stalls_during_removal_costs_no_page() -> None:
+    """The page is served from what was read, even if the store stops answering before it has removed old series."""
 
     class Stalling(MemoryStore):
         @asynccontextmanager
@@ -132,7 +132,7 @@ def test_a_store_that_stalls_while_it_is_tidied_costs_no_page() -> None:
 
 
 def test_a_series_that_comes_back_starts_from_zero(deployment: Deployment) -> None:
-    """What it once was is forgotten, whether the store still had it or not."""
+    """An expired series that is counted again starts from zero, whether the store had already removed it or not."""
     program = deployment.start()
     with program.running():
         counter = Counter("jobs", "Jobs.", registry=program.registry)
@@ -145,8 +145,8 @@ def test_a_series_that_comes_back_starts_from_zero(deployment: Deployment) -> No
     assert jobs(deployment.scrape(program)) == ["jobs_total 1"]
 
 
-def test_a_family_that_nobody_has_any_more_leaves_the_index(deployment: Deployment) -> None:
-    """Metrics of deployments long gone do not stay in the index; one that is counted again is announced again."""
+def test_an_unused_family_leaves_the_index(deployment: Deployment) -> None:
+    """A metric that is no longer counted is removed from the index; if it is counted again, it is announced again."""
     program = deployment.start()
     with program.running():
         counter = Counter("jobs", "Jobs.", registry=program.registry)
@@ -171,7 +171,7 @@ async def _names(store: Store) -> set[str]:
 
 
 def test_every_key_has_a_time_to_live(redis_url: str, redis_client: Any) -> None:
-    """After writers of every kind, scrapes, folds and removals no key stays for ever, so an idle namespace vanishes."""
+    """After writes, scrapes, folds and removals every key has a time to live, so an idle namespace vanishes."""
     chosen = settings(redis_url, series_ttl_s=TTL_S, instance_lease_s=300, max_series=3, shards=4)
     store = RedisStore(chosen)
     for number in range(8):

@@ -37,7 +37,7 @@ def test_the_facade_names_what_is_public() -> None:
 
 
 def test_every_public_name_is_listed_before_it_is_imported() -> None:
-    """An editor and a REPL complete the names whose modules are imported at their first use."""
+    """An editor and a REPL complete all public names, also those whose modules are imported at their first use."""
     code = "import lib.kairo_metrics as package; print(set(package.__all__) - set(dir(package)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
     with pytest.raises(AttributeError, match="no attribute 'unknown'"):
@@ -88,7 +88,7 @@ def test_what_a_public_signature_names_is_public(name: str) -> None:
 
 
 def test_the_types_of_the_signatures_are_found() -> None:
-    """The test before this one sees the names that it is about."""
+    """The test before this one finds our names in annotations."""
     found = {name for function in (instrument, metrics_app, package.push_app) for name in _names_of_ours(function)}
     assert found == {"ExemplarSource", "PushSettings", "Settings", "Store", "TokenSource"}
 

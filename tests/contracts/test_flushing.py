@@ -1,4 +1,4 @@
-"""Flushing: what was counted arrives, together where it can, from threads and event loops."""
+"""Flushing: what threads and event loops count arrives, and flushes at the same time share round trips."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_requests_share_round_trips(start: Start, proxy: Proxy) -> None:
 
 
 async def test_threads_and_the_event_loop_share_one_writer(start: Start, redis_url: str) -> None:
-    """Blocking and async flushes at the same time deliver everything once."""
+    """Blocking and async flushes at the same time deliver everything exactly once."""
     instance = start(redis_url)
 
     def work() -> None:
@@ -77,7 +77,7 @@ async def test_threads_and_the_event_loop_share_one_writer(start: Start, redis_u
 async def test_a_large_backlog_is_sent_in_bounded_batches(
     start: Start, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """Thousands of pending series do not hold Redis in one long script."""
+    """Thousands of pending series are sent in several batches, so that no single script blocks Redis for long."""
     instance = start(redis_url)
     for number in range(2_500):
         instance.add(f'queue="{number}"')
@@ -86,8 +86,8 @@ async def test_a_large_backlog_is_sent_in_bounded_batches(
     assert len(await samples(instance.store, "jobs_total")) == 2_500
 
 
-def test_one_flusher_serves_one_event_loop_after_another(redis_url: str) -> None:
-    """A platform that starts a new event loop per invocation finds a working connection each time."""
+def test_a_flusher_works_on_one_event_loop_after_another(redis_url: str) -> None:
+    """On a platform that starts a new event loop for each invocation, every flush has a working connection."""
     instance = redis_instance(redis_url)
 
     async def invocation() -> None:
@@ -109,7 +109,7 @@ def test_one_flusher_serves_one_event_loop_after_another(redis_url: str) -> None
 async def test_a_flush_with_nothing_pending_sends_nothing(
     start: Start, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """An idle instance costs no command."""
+    """An instance that counted nothing sends no command to Redis."""
     instance = start(redis_url)
     await instance.flusher.aflush()
     await instance.flusher.after_response()
@@ -117,8 +117,8 @@ async def test_a_flush_with_nothing_pending_sends_nothing(
     assert "cmdstat_evalsha" not in redis_client.info("commandstats")
 
 
-async def test_the_memory_store_takes_the_same_flushes() -> None:
-    """The flusher does not care where the state lives."""
+async def test_a_flush_works_on_the_memory_store() -> None:
+    """The flusher delivers to the memory store as it does to Redis."""
     instance = memory_instance()
     threads = [threading.Thread(target=instance.flusher.flush) for _ in range(4)]
     instance.add('queue="a"', 3)

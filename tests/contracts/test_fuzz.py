@@ -1,4 +1,4 @@
-"""Random damage to every key that we have, in a real Redis: pages stay valid, and increments arrive once."""
+"""Random damage to any of our keys in a real Redis: pages stay valid, and each increment is counted once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.every_format import Samples
 from tests.support.examples import examples
 from tests.support.poisoned import INDEX, Poisoned, family_of
 
-# What has made a parser stumble somewhere.
+# Values that parsers often get wrong.
 TOKENS = [
     b"NaN",
     b"-Inf",
@@ -65,15 +65,15 @@ ANYTHING = st.sampled_from(TOKENS) | st.binary(max_size=12)
 Damage = tuple[int, int, str, int, bytes]
 DAMAGE = st.tuples(
     st.integers(0, 99),  # which key
-    st.integers(0, 99),  # which field of it
+    st.integers(0, 99),  # which field of the key
     st.sampled_from(["cut", "splice", "replace", "word", "field", "type"]),
     st.integers(0, 99),  # where in the value, in percent
     ANYTHING,
 )
 
 
-def spoil(cms: Poisoned, damage: Damage) -> bytes:
-    """Do one damage, and return the key that was hurt."""
+def damage_key(cms: Poisoned, damage: Damage) -> bytes:
+    """Damage one key, and return it."""
     key_number, field_number, way, percent, token = damage
     keys = sorted(cms.client.keys("kairo:*"))
     key: bytes = keys[key_number % len(keys)]
@@ -96,7 +96,7 @@ def spoil(cms: Poisoned, damage: Damage) -> bytes:
 
 
 def damaged(value: bytes, way: str, percent: int, token: bytes) -> bytes:
-    """Return the value cut off, with something in it, with another word, or another value."""
+    """Return the value cut off, with the token inserted, with the token as one of its words, or the token alone."""
     at = len(value) * percent // 100
     words = value.split(b" ")
     match way:
@@ -111,35 +111,37 @@ def damaged(value: bytes, way: str, percent: int, token: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("reads_between", [True, False])
-def test_random_damage_hurts_nothing_but_itself(redis_url: str, *, reads_between: bool) -> None:
-    """Whatever is damaged: every reader takes every page, the other families are exact, and the next flush succeeds."""
+def test_random_damage_affects_only_the_damaged_families(redis_url: str, *, reads_between: bool) -> None:
+    """After any damage every parser reads the page, the other families are exact, and the next flush succeeds."""
     expected = counted(redis_url, [])
 
     @hypothesis_settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(damage=st.lists(DAMAGE, min_size=1, max_size=4))
     def check(damage: list[Damage]) -> None:
-        hurt: set[str] = set()
-        samples = counted(redis_url, damage, hurt, reads_between=reads_between)
-        unhurt = {
-            series: value for series, value in expected.items() if family_of(series) and family_of(series) not in hurt
+        damaged_families: set[str] = set()
+        samples = counted(redis_url, damage, damaged_families, reads_between=reads_between)
+        intact = {
+            series: value
+            for series, value in expected.items()
+            if family_of(series) and family_of(series) not in damaged_families
         }
-        assert {series: samples.get(series) for series in unhurt} == unhurt
+        assert {series: samples.get(series) for series in intact} == intact
 
     check()
 
 
 def counted(
-    redis_url: str, damage: list[Damage], hurt: set[str] | None = None, *, reads_between: bool = False
+    redis_url: str, damage: list[Damage], damaged_families: set[str] | None = None, *, reads_between: bool = False
 ) -> Samples:
-    """Let an instance count, spoil something, let it count again, and return the page without times."""
+    """Let an instance count, damage some keys, let it count again, and return the page without times."""
     cms = Poisoned(redis_url)
     try:
         names = {cms.key(name): name for name in NAMES_OF_KEYS}
-        spoilt = [spoil(cms, one) for one in damage]
-        if hurt is not None:
-            hurt.update(names[key] for key in spoilt if key in names)
-            # What of the index was hit is not known: a family may be gone until an instance announces it.
-            hurt.update(names.values() if INDEX.encode() in spoilt else ())
+        damaged_keys = [damage_key(cms, one) for one in damage]
+        if damaged_families is not None:
+            damaged_families.update(names[key] for key in damaged_keys if key in names)
+            # Which entry of the index was damaged is unknown: any family may be missing until it is announced again.
+            damaged_families.update(names.values() if INDEX.encode() in damaged_keys else ())
         if reads_between and readable(cms):
             cms.read()
         if readable(cms):
@@ -160,12 +162,12 @@ NAMES_OF_KEYS = ("jobs", "wait", "took", "size", "load", "least", "heat", "every
 
 
 def readable(cms: Poisoned) -> bool:
-    """Tell whether the index is still one."""
+    """Tell whether the index is still a hash."""
     return bool(cms.client.type(INDEX) == b"hash")
 
 
 def without_times(samples: Samples) -> Samples:
-    """Return what does not change from one run to the next."""
+    """Return the samples without created times, which change from run to run."""
     return {series: value for series, value in samples.items() if "_created" not in series}
 
 
@@ -192,8 +194,8 @@ TEXTS = st.binary(max_size=30) | st.sampled_from(
     schema=st.sampled_from(SCHEMAS),
     items=st.lists(st.tuples(TEXTS, LINES, st.booleans()), min_size=1, max_size=4),
 )
-def test_the_codec_takes_any_bytes(schema: Schema, items: list[tuple[bytes, bytes, bool]]) -> None:
-    """No bytes make the checks or what is behind them raise, and each field is either shown or counted as damaged."""
+def test_any_bytes_are_shown_or_counted_as_damaged(schema: Schema, items: list[tuple[bytes, bytes, bool]]) -> None:
+    """The codec raises for no bytes, and each field is either shown or counted as damaged."""
     times = pack_line([], 1_764_000_000_000, 1_764_000_000_000).strip()
     fields = {text: b"%b %b" % (line, times) if dated else line for text, line, dated in items}
     decoder = SeriesDecoder(schema, 0)
@@ -207,8 +209,8 @@ def test_the_codec_takes_any_bytes(schema: Schema, items: list[tuple[bytes, byte
 
 @hypothesis_settings(max_examples=examples(200), deadline=None)
 @given(metadata=st.binary(max_size=60) | st.lists(ANYTHING, max_size=4).map(b"".join), percent=st.integers(0, 99))
-def test_any_bytes_are_a_schema_or_none(metadata: bytes, percent: int) -> None:
-    """What an entry of the index holds is read or refused, and nothing else happens."""
+def test_any_bytes_are_a_schema_or_refused(metadata: bytes, percent: int) -> None:
+    """Any bytes in the index are read as a schema or refused with ValueError; no other error is raised."""
     good = Schema("jobs", "histogram", ("a", "b"), ("1.0", "+Inf"), help="Jobs.").metadata().encode()
     at = len(good) * percent // 100
     for text in (metadata, good[:at] + metadata + good[at:], good[:at] + metadata):

@@ -1,4 +1,4 @@
-"""Gauges that instances share, held against prometheus_client's own collector for several processes."""
+"""Gauges that instances share, compared with prometheus_client's own collector for several processes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def call(method: str, number: float) -> Callable[[Any], None]:
 
 
 class Fleet:
-    """Instances of ours, and processes of prometheus_client's that do the same."""
+    """Instances of ours, and processes of prometheus_client that make the same calls."""
 
     def __init__(self, mode: str, folder: Path, redis_url: str | None = None) -> None:
         self.mode = mode
@@ -53,7 +53,7 @@ class Fleet:
         self.now_ms = int(time.time() * 1000)
         self.settings = settings(redis_url, instance_lease_s=LEASE_S)
         self._redis = redis.Redis.from_url(redis_url) if redis_url else None
-        # Redis has a clock of its own. Without Redis no time passes but what the test lets pass.
+        # Redis has its own clock. Without Redis only the test moves the clock.
         self._clocks = CLOCKS if redis_url else (lambda: self.now_ms / 1000,) * 2
         memory = MemoryStore(self.settings, lambda: self.now_ms, self._clocks)
         self.store: Store = RedisStore(self.settings) if redis_url else memory
@@ -61,7 +61,7 @@ class Fleet:
         self._processes: dict[int, tuple[Any, Any]] = {}
 
     def start(self, number: int) -> None:
-        """Start an instance, and a process of that number."""
+        """Start an instance and a process with this number."""
         program = self.programs[number] = Program(self.store, self.settings, str(number), self._clocks)
         with program.running():
             program.instruments["load"] = self._gauge(program.registry)
@@ -73,10 +73,10 @@ class Fleet:
         return Gauge("load", "Load.", ["room"], multiprocess_mode=self.mode, registry=registry)  # type: ignore[arg-type]
 
     def do(self, number: int, room: str, use: Callable[[Any], None]) -> None:
-        """Let both do the same."""
+        """Make the call in the instance and in the process."""
         self.now_ms += 10
         if "mostrecent" in self.mode:
-            # prometheus_client dates a setting by this machine's clock; what Redis stores has milliseconds.
+            # prometheus_client takes the time of a `set` from this machine's clock; Redis stores milliseconds.
             wait_for_ticks(self._redis)
         program = self.programs[number]
         with program.running():
@@ -95,7 +95,7 @@ class Fleet:
         mark_process_dead(number, str(self.folder))
 
     def expected(self) -> Samples:
-        """Return what prometheus_client shows, with an instance's id in the place of the process's."""
+        """Return what prometheus_client shows, with the instance's id instead of the process's."""
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self.folder))
         return {
@@ -131,7 +131,7 @@ def process_files() -> Iterator[Path]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Give such a folder to one test."""
+    """Give one test the folder for these files."""
     with process_files() as path:
         yield path
 
@@ -148,7 +148,7 @@ USES = st.lists(
 def test_instances_show_what_processes_would_show(
     mode: str, uses: list[tuple[int, str, str, float]], ended: set[int]
 ) -> None:
-    """Whatever three instances do with a gauge, and whichever of them end, each mode shows what it always meant."""
+    """For any calls of three instances, and any of them ending, each mode shows what prometheus_client shows."""
     with process_files() as folder:
         fleet = Fleet(mode, folder)
         for number in (1, 2, 3):
@@ -158,7 +158,7 @@ def test_instances_show_what_processes_would_show(
             fleet.do(number, room, call(verb, amount))
         assert asyncio.run(fleet.shown()) == pytest.approx(fleet.expected(), abs=1e-6)
         if mode == "all":
-            return  # what is kept of ended instances is told apart below
+            return  # another test checks what is kept of ended instances
         for number in ended:
             fleet.end(number)
         assert asyncio.run(fleet.shown()) == pytest.approx(fleet.expected(), abs=1e-6)
@@ -170,7 +170,7 @@ def test_instances_show_what_processes_would_show(
 def test_instances_show_the_same_through_redis(
     redis_server: str, mode: str, uses: list[tuple[int, str, str, float]]
 ) -> None:
-    """The same through the script."""
+    """With Redis each mode shows what prometheus_client shows, too."""
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
     with process_files() as folder:
@@ -183,7 +183,7 @@ def test_instances_show_the_same_through_redis(
 
 
 async def test_mode_all_keeps_one_value_of_all_that_have_ended(folder: Path) -> None:
-    """Of instances that have ended the newest value stays, and no more than that, however many there were."""
+    """Of all instances that have ended, only the newest value stays, however many there were."""
     fleet = Fleet("all", folder)
     for number in range(1, 6):
         fleet.start(number)
@@ -198,7 +198,7 @@ async def test_mode_all_keeps_one_value_of_all_that_have_ended(folder: Path) -> 
 def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(
     mode: str, redis_url: str, redis_client: Any
 ) -> None:
-    """A scrape folds what it finds of ended instances in Redis, and shows the same before and after."""
+    """A scrape folds the values of ended instances in Redis into one, and shows the same before and after."""
     chosen = settings(redis_url, instance_lease_s=LEASE_S)
     store = RedisStore(chosen)
     programs = [Program(store, chosen, str(number)) for number in range(4)]
@@ -244,8 +244,8 @@ def test_what_is_stored_does_not_grow_with_the_instances_that_have_ended(
     )
 
 
-async def test_requests_in_progress_heal_after_an_instance_was_killed(folder: Path) -> None:
-    """What a killed instance had in progress is gone with its lease."""
+async def test_requests_in_progress_of_a_killed_instance_are_removed(folder: Path) -> None:
+    """The requests that a killed instance had in progress leave the page when its lease ends."""
     fleet = Fleet("livesum", folder)
     for number in (1, 2):
         fleet.start(number)
@@ -255,8 +255,8 @@ async def test_requests_in_progress_heal_after_an_instance_was_killed(folder: Pa
     assert await fleet.shown() == {(("room", "a"),): 1}
 
 
-async def test_an_instance_in_use_keeps_what_it_holds(folder: Path) -> None:
-    """A gauge set once is shown for as long as its instance sends anything, and again when it comes back."""
+async def test_a_gauge_stays_while_its_instance_is_in_use(folder: Path) -> None:
+    """A gauge that was set once is shown while its instance sends anything, and again when the instance comes back."""
     fleet = Fleet("liveall", folder)
     fleet.start(1)
     fleet.do(1, "a", call("set", 7))
@@ -277,8 +277,8 @@ async def test_an_instance_in_use_keeps_what_it_holds(folder: Path) -> None:
 
 @pytest.mark.parametrize("numbers", [[math.inf], [-math.inf], [math.nan], [math.inf, -math.inf], [math.inf, 3, 4]])
 @pytest.mark.parametrize("mode", ["sum", "livesum"])
-async def test_a_sum_takes_infinity_in_and_back_out(mode: str, numbers: list[float], folder: Path) -> None:
-    """What is no finite number makes the sum what arithmetic says, for as long as an instance holds it."""
+async def test_a_sum_with_infinity_recovers(mode: str, numbers: list[float], folder: Path) -> None:
+    """Infinity or NaN makes the sum infinite or NaN only while an instance holds it."""
     fleet = Fleet(mode, folder)
     for number, held in enumerate(numbers):
         fleet.start(number)
@@ -290,7 +290,7 @@ async def test_a_sum_takes_infinity_in_and_back_out(mode: str, numbers: list[flo
 
 
 async def test_a_gauge_follows_its_function(recording: Recording) -> None:
-    """The function is asked at each flush, in every mode; when it fails, that is counted and the rest is sent."""
+    """The function is called at each flush; if it fails, the failure is counted and the rest is sent."""
     registry = CollectorRegistry()
     answers: list[Any] = [3, 4, "nothing"]
     gauge = Gauge("queue_length", "Length.", multiprocess_mode="livesum", registry=registry)
@@ -302,7 +302,7 @@ async def test_a_gauge_follows_its_function(recording: Recording) -> None:
     del answers[0]
     assert await recording.samples("queue_length") == {"queue_length": 4}
     lost = await recording.samples('kairo_samples_lost_total{family="queue_length"}')
-    assert list(lost.values()) == [2]  # this flush has asked it as well
+    assert list(lost.values()) == [2]  # this flush has called it as well
 
 
 async def test_the_time_and_a_duration_can_be_set(recording: Recording) -> None:
@@ -319,8 +319,8 @@ async def test_the_time_and_a_duration_can_be_set(recording: Recording) -> None:
     assert 0 < shown["run_took"] < 60
 
 
-def test_a_label_that_tells_instances_apart_is_refused(recording: Recording) -> None:
-    """A label of that name would be overwritten; the error says so when the gauge is made."""
+def test_the_label_instance_id_is_refused(recording: Recording) -> None:
+    """A gauge with the label `instance_id` is refused with ValueError, since the label would be overwritten."""
     assert recording
     registry = CollectorRegistry()
     Gauge("a", "A.", ["instance_id"], multiprocess_mode="sum", registry=registry).labels("x").set(1)

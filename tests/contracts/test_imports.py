@@ -1,4 +1,4 @@
-"""What a cold start pays for: what is dear comes when it is needed, not before."""
+"""Imports at a cold start: an expensive library is imported when it is first needed, not before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-DEAR = {"boto3", "google", "redis", "sqlalchemy", "uvicorn"}
+EXPENSIVE = {"boto3", "google", "redis", "sqlalchemy", "uvicorn"}
 
 IMPORTED = """
 import importlib, json, sys
@@ -19,9 +19,9 @@ print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))
 
 
 @pytest.mark.parametrize("module", ["api.content", "api.health", "api.metrics", "api.push", "lib.kairo_metrics"])
-def test_no_function_imports_a_dear_library(module: str) -> None:
+def test_no_function_imports_an_expensive_library(module: str) -> None:
     """Loading a function brings in neither redis nor sqlalchemy nor boto3 nor protobuf."""
-    assert DEAR.isdisjoint(_modules(IMPORTED.format(module=module)))
+    assert EXPENSIVE.isdisjoint(_modules(IMPORTED.format(module=module)))
 
 
 def _modules(code: str) -> list[str]:
@@ -34,7 +34,7 @@ def _modules(code: str) -> list[str]:
     return modules
 
 
-# A function as the platform's server would load it, with prometheus_client and without metrics.
+# A function as the platform's server loads it, with prometheus_client and without our metrics.
 PLAIN = """
 import asyncio, json, logging, sys
 import prometheus_client
@@ -48,7 +48,7 @@ print(json.dumps(sorted(sys.modules)))
 INSTRUMENT = "from lib.kairo_metrics import instrument; app = instrument(app)"
 METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 
-# Each costs a millisecond or two of every cold start. Whatever joins this list should be worth it.
+# Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.settings
     entrypoints entrypoints.asgi entrypoints.routes entrypoints.traces
@@ -72,7 +72,7 @@ READING = """
 
 @pytest.mark.parametrize(("more", "added"), [(INSTRUMENT, WRITING), (METRICS_APP, WRITING + READING)])
 def test_metrics_add_these_imports_to_a_function_and_no_others(more: str, added: str) -> None:
-    """A watched function loads the writing half of the package, the metrics function both; no further library."""
+    """An instrumented function loads the writing half of the package, the metrics function both; no other library."""
     loaded = set(_modules(PLAIN.format(more=more))) - set(_modules(PLAIN.format(more="")))
     assert loaded == {"lib", "lib.kairo_metrics", *[f"lib.kairo_metrics.{module}" for module in added.split()]}
 
@@ -97,7 +97,7 @@ asyncio.run(main())
 
 
 def test_a_health_check_never_imports_redis_unless_asked_for_readiness() -> None:
-    """Liveness costs nothing; readiness asks Redis, and does not tell strangers where it lives."""
+    """Liveness does not import redis; readiness asks Redis, and its answer does not name the server's address."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": "redis://127.0.0.1:1"}
     subprocess.run([sys.executable, "-c", HEALTH], env=environment, check=True)
 
@@ -115,7 +115,7 @@ for name in sys.modules:
         print(name.removeprefix("lib.kairo_metrics."))
 """
 
-# What a flush to one server loads of the store, beside what a cold start has loaded.
+# The modules of the store that a flush to one server loads on top of those of a cold start.
 FLUSHING = """
     store.connections store.connections.client store.connections.client_pool store.connections.connection
     store.connections.connection_arguments store.connections.node_flow store.connections.node_request
@@ -123,8 +123,8 @@ FLUSHING = """
 """
 
 
-def test_whoever_has_one_redis_loads_nothing_for_several(redis_url: str) -> None:
-    """A flush to a single server imports neither clusters nor sentinels nor what only pages need."""
+def test_a_flush_to_a_single_redis_loads_no_cluster_code(redis_url: str) -> None:
+    """A flush to a single server imports no code for Cluster, for Sentinel or for reading pages."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url}
     ran = subprocess.run([sys.executable, "-c", FLUSH], env=environment, capture_output=True, text=True, check=True)
     cold = {module for module in WRITING.split() if module.startswith("store")}

@@ -48,7 +48,7 @@ def login(redis_url: str, redis_client: redis.Redis) -> Iterator[Login]:
 
 @pytest.fixture
 def own_pipeline() -> Iterator[None]:
-    """Let the test open the process's pipeline with settings of its own."""
+    """Let the test open the process's pipeline with its own settings."""
     for _ in range(2):
         RECORDER.forget()
         RECORDER._followers.clear()
@@ -95,7 +95,7 @@ async def test_with_these_rights_everything_works(login: Login, redis_client: re
     redis_client.hset(index, gone.index_field, f"1764000000000 1764000000000 {gone.metadata()}")
     page = await answer(app, "/api/metrics")
     assert page.status_code == 200
-    assert not redis_client.hexists(index, gone.index_field), "the page tidied up"
+    assert not redis_client.hexists(index, gone.index_field), "the page removed what is old"
     assert 'jobs_total{queue="b"} 2\n' in page.text
     assert 'queue="a"' not in page.text
     assert "\npeak 9\n" in page.text
@@ -110,7 +110,7 @@ async def test_with_these_rights_everything_works(login: Login, redis_client: re
 
 
 def test_scripts_run_no_other_commands() -> None:
-    """The rights include the commands that scripts run rarely, whose refusal would hardly be noticed."""
+    """The documented rights include every command that a script calls, also the rare ones."""
     scripts = (REPOSITORY / "lib/kairo_metrics/store/lua").glob("*.lua")
     sent = {
         command
@@ -172,7 +172,7 @@ def test_doctor_names_each_right_that_is_missing(login: Login, doctor: Doctor, r
     report = doctor(**healthy(login("kairo", without=right), METRICS_NAMESPACE=NAMESPACE))
     assert report.failed <= {"redis", "rights", "families", "clock"}
     advice = [
-        said for check, (mark, _, said) in report.checks.items() if mark == "fail" and check in {"redis", "rights"}
+        advice for check, (mark, _, advice) in report.checks.items() if mark == "fail" and check in {"redis", "rights"}
     ]
     assert len(advice) == 1
     assert advice[0].endswith(right)

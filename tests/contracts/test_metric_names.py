@@ -1,4 +1,4 @@
-"""Names beyond the classic letters, through the store and out in each escaping."""
+"""Names with letters beyond the classic ones, stored and shown in each escaping scheme."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def scrape(store: Store) -> Scrape:
 
 
 def own(page: str, parse: object) -> set[tuple[str, tuple[tuple[str, str], ...], float]]:
-    """Return the samples that are not the page's own."""
+    """Return the samples without those about the pipeline."""
     return {
         (sample.name, tuple(sorted(sample.labels.items())), sample.value)
         for family in parse(page)  # type: ignore[operator]
@@ -68,7 +68,7 @@ def own(page: str, parse: object) -> set[tuple[str, tuple[tuple[str, str], ...],
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_escaping_is_that_of_prometheus_client(store: Store, scheme: str) -> None:
-    """In both text formats the samples are those that prometheus_client prints of the same metrics."""
+    """In both text formats the samples equal those that prometheus_client prints for the same metrics."""
     registry = CollectorRegistry()
     with apart(MutexValue):
         use(registry)
@@ -82,8 +82,8 @@ def test_each_escaping_is_that_of_prometheus_client(store: Store, scheme: str) -
     assert own(page, parse_openmetrics) == own(expected_openmetrics, parse_openmetrics)
 
 
-def test_whoever_does_not_ask_gets_classic_names(store: Store) -> None:
-    """The format that knows no others has underscores in the place of what it can't print."""
+def test_without_an_accept_header_names_are_classic(store: Store) -> None:
+    """In the classic text format, underscores replace the characters that it can't print."""
     page = b"".join(choose_format("").render(scrape(store).page)).decode()
     assert 'mails_sent_total{by="b \\"c\\"",mail_to="a"} 3\n' in page
     assert 'plain_load{room_nr="7"} 1.5\n' in page

@@ -29,7 +29,7 @@ from tests.support.program import Program
 )
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_script_merges_as_python_does(redis_server: str, parts: list[Any]) -> None:
-    """Resolutions, zero thresholds and caps of any mixture come to the same line in Redis and in memory."""
+    """Any mixture of resolutions, zero thresholds and caps gives the same line in Redis and in memory."""
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
     stores: list[Store] = [RedisStore(settings(redis_server)), MemoryStore(settings())]

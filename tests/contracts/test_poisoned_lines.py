@@ -1,4 +1,4 @@
-"""Damaged lines and label texts in Redis: only they are left out and counted, and the next increment mends them."""
+"""Damaged lines and label texts in Redis: only they are left out and counted, and the next increment repairs them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_damaged_line_is_quarantined_and_then_replaced(cms: Poisoned, family: 
         assert quarantined(cms.read()) == {}
 
 
-def test_a_value_set_in_the_future_gives_way(cms: Poisoned) -> None:
+def test_a_value_with_a_time_in_the_future_can_be_replaced(cms: Poisoned) -> None:
     """A gauge, an info and an enum whose time is damaged can be set again."""
     for family in ("least", "heat", "everybody", "build", "phase"):
         key = cms.key(family)
@@ -119,17 +119,17 @@ def test_a_label_text_that_nothing_can_print_is_quarantined(cms: Poisoned) -> No
         assert rest(damaged) == before
 
 
-def test_an_absurdly_long_label_is_served_and_hurts_nobody(cms: Poisoned) -> None:
-    """So many letters are valid, however useless."""
+def test_a_very_long_label_is_served(cms: Poisoned) -> None:
+    """A label value of 200,000 letters is valid: the page shows it, and the rest is as before."""
     before = cms.read()
     cms.client.hset(cms.key("jobs"), b'queue="' + b"x" * 200_000 + b'"', b"1" + TIMES)
     after = cms.read()
     assert rest(before).items() <= rest(after).items()
-    assert len(rest(after)) == len(rest(before)) + 2  # with its created time
+    assert len(rest(after)) == len(rest(before)) + 2  # the series and its created time
 
 
-def test_damaged_exemplars_are_passed_over(cms: Poisoned) -> None:
-    """An exemplar that can't be printed is no loss: the numbers stand without it, in every format."""
+def test_a_damaged_exemplar_is_left_out(cms: Poisoned) -> None:
+    """Without an exemplar that can't be printed, the page has the same numbers as before in every format."""
     before = cms.read()
     keys = [key for key in cms.client.keys("kairo:v1:*:series:*") if cms.is_of_exemplars(key)]
     assert len(keys) == 2
@@ -150,7 +150,7 @@ def test_damaged_exemplars_are_passed_over(cms: Poisoned) -> None:
 
 
 def test_gauges_of_instances_with_odd_names_are_shown_or_left_out(cms: Poisoned) -> None:
-    """An instance's name is a label like any other."""
+    """An instance's name that is a valid label value is shown; a malformed one is left out and counted."""
     key = cms.key("everybody")
     for name in (b"", b"__ended__", b'a\\"b', b'x,instance_id=\\"y', b"\xc3\xa9", b" "):
         cms.client.hset(key, b'instance_id="%b"' % name, b"3 1764000000000" + times())
@@ -164,7 +164,7 @@ def test_gauges_of_instances_with_odd_names_are_shown_or_left_out(cms: Poisoned)
 
 
 def test_lines_of_another_mode_are_left_out(cms: Poisoned) -> None:
-    """Where the index says one mode of a gauge and the lines another, no number is taken for what it is not."""
+    """If a gauge's lines are not in the mode that the index names, they are left out and counted as damaged."""
     for family, line in (("load", b"4 1764000000000"), ("least", b"4 0 0 0"), ("heat", b"4 0 0 0")):
         key = cms.key(family)
         [field] = cms.client.hkeys(key)
@@ -186,8 +186,8 @@ EVIL = b"1" * 50_000
 @pytest.mark.parametrize(
     "text", [b'queue="' + b'\\"' * 25_000, b'queue="' + b'a",' * 20_000, b'"' * 50_000], ids=range(3)
 )
-def test_no_line_makes_the_patterns_try_again_and_again(line: bytes, text: bytes) -> None:
-    """What was matched is never tried another way: a pattern without one greedy quantifier can't go back."""
+def test_no_line_makes_a_pattern_backtrack(line: bytes, text: bytes) -> None:
+    """Crafted lines of 50,000 characters are refused at once, since no regular expression backtracks."""
     schemas = [
         Schema("s", "counter", ("queue",)),
         Schema("s", "native", ("queue",), ("+Inf",)),

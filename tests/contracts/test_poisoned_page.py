@@ -1,4 +1,4 @@
-"""Everything damaged at once, judged by Prometheus' own parser: what is served all the same is a valid page."""
+"""With everything damaged at once, Prometheus' own parser still finds the page valid."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.contracts.test_poisoned_lines import DAMAGE, UNPRINTABLE
 from tests.support.poisoned import INDEX, TIMES, Poisoned, family_of, quarantined, times
 from tests.support.prometheus_server import require
 
-# What promtool says of names and of missing help: advice, and no fault of the page.
+# The exit code of promtool when it only has advice about names and help texts, and no error.
 ADVICE = 3
 
 
 def poison(cms: Poisoned, turn: int) -> None:
-    """Spoil what there is: one line of each family, label texts, instances, exemplars, entries of the index."""
+    """Damage one line of each family, label texts, instances, exemplars and entries of the index."""
     for family, lines in DAMAGE.items():
         key = cms.key(family)
         [field, *_] = sorted(cms.client.hkeys(key))
@@ -41,13 +41,13 @@ def poison(cms: Poisoned, turn: int) -> None:
 
 
 def judged(page: bytes) -> subprocess.CompletedProcess[bytes]:
-    """Return what promtool says of a page."""
+    """Run promtool on a page."""
     return subprocess.run([require("promtool"), "check", "metrics"], input=page, capture_output=True, check=False)
 
 
 @pytest.mark.prometheus
-def test_promtool_takes_a_page_over_damage_of_every_kind(cms: Poisoned) -> None:
-    """Whatever is spoilt together, what is left parses, and the page tells of every family that was hurt."""
+def test_promtool_accepts_a_page_with_damage_of_every_kind(cms: Poisoned) -> None:
+    """With all kinds of damage together the page is valid, and it names every family with damage."""
     for turn in range(max(map(len, DAMAGE.values()))):
         cms.client.flushall()
         cms.count()
@@ -63,14 +63,14 @@ def test_promtool_takes_a_page_over_damage_of_every_kind(cms: Poisoned) -> None:
 
 
 async def scraped(cms: Poisoned) -> bytes:
-    """Return the page as a scraper that says nothing of formats gets it."""
+    """Return the page as a scraper without an Accept header gets it."""
     scrape = await collect(cms.store, Limits(3600))
     await cms.store.aclose()
     return b"".join(text.render(scrape.page.families))
 
 
 @pytest.mark.prometheus
-def test_promtool_would_see_a_broken_page() -> None:
-    """The judge is not kind: a line that was injected through a label, or a name that comes twice, is an error."""
+def test_promtool_refuses_a_broken_page() -> None:
+    """The check can fail: an injected line, a repeated name or a malformed number is an error."""
     for page in (b'jobs_total{queue="a"b"} 1\n', b"# TYPE a counter\na 1\n# TYPE a counter\na 2\n", b"a 1_0\n"):
         assert judged(page).returncode not in {0, ADVICE}

@@ -43,10 +43,10 @@ class Reader:
         self._reader = StateReader(cms.store, cms.settings, self.aflush)
 
     async def aflush(self) -> None:
-        """Have nothing to send."""
+        """Send nothing."""
 
     def jobs(self) -> bytes:
-        """Return what the page says of one counter."""
+        """Return the value of one counter on the page."""
         return asyncio.run(self._jobs())
 
     async def _jobs(self) -> bytes:
@@ -72,8 +72,8 @@ def test_damage_to_the_state_counts_nothing_twice(cms: Poisoned, field: str) -> 
 
 
 @pytest.mark.parametrize("field", DAMAGE)
-def test_damage_to_the_state_keeps_no_page_away_for_long(cms: Poisoned, field: str) -> None:
-    """Damage that looks like a recovery ends like one, on every function that serves pages, and adds nothing."""
+def test_pages_are_served_again_soon_after_damage_to_the_state(cms: Poisoned, field: str) -> None:
+    """Damage that looks like a recovery delays pages no longer than a recovery does, and adds nothing to a counter."""
     warm = Reader(cms)
     assert warm.jobs() == b"2"
     for times, value in enumerate(DAMAGE[field], 2):
@@ -88,7 +88,7 @@ def test_damage_to_the_state_keeps_no_page_away_for_long(cms: Poisoned, field: s
 
 
 def end_recovery(cms: Poisoned) -> None:
-    """Make a recovery as old as it may get; one from the future stays as it is."""
+    """Make a recovery so old that it ends; leave one that began in the future."""
     account: bytes = cms.client.hget(INDEX, "recovery") or b""
     since, space, rest = account.partition(b" ")
     if since != FAR and since.isdigit() and len(since) == len(FAR):

@@ -1,4 +1,4 @@
-"""One suite for the stores in memory and in Redis, there with a script that the server holds and one that it lacks."""
+"""One suite for the memory store and the Redis store, with and without the script in the server's cache."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_increments_add_up_over_batches(make_store: Make) -> None:
 
 
 def test_a_batch_sent_again_changes_nothing(make_store: Make) -> None:
-    """A batch whose reply was lost can be sent again."""
+    """A batch whose reply was lost can be sent again and is not counted twice."""
     store = make_store()
     first = batch(1, delta(('queue="a"', "1 2")))
     assert [send(store, first), send(store, first)] == [Applied(), Duplicate()]
@@ -193,7 +193,7 @@ def test_removing_the_overflow_series_makes_no_room(make_store: Make) -> None:
 
 
 def test_shards_are_separate(make_store: Make) -> None:
-    """An instance writes to its own shard only."""
+    """What an instance writes to one shard is not in another."""
     store = make_store(shards=2)
     send(store, batch(1, delta(('queue="a"', "1 1"))), Writer("w1", 1))
     assert rows(store, shard=0) == {}

@@ -1,4 +1,4 @@
-"""The store in memory against the script: both do the same, so what is tested with the one holds for the other."""
+"""The memory store and the script do the same, so what is tested with one holds for the other."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Outages, lost replies, killed processes and stores that go back in time: no count is lost and none is doubled."""
+"""Outages, lost replies, killed processes and stores reset to an older state: no count is lost, and none is doubled."""

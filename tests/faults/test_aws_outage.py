@@ -1,4 +1,4 @@
-"""What happens when AWS is away, silent or says no."""
+"""AWS is unreachable, does not answer, or refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.aws_account import PARAMETER, SECRET, use_account
 
 @pytest.mark.parametrize("source", [SecretsManager(SECRET), ParameterStore(PARAMETER)])
 def test_a_silent_aws_is_asked_twice_and_given_up(silent_aws: list[socket.socket], source: TokenSource) -> None:
-    """No answer is no verdict on the tokens, and it does not hold the thread for ever."""
+    """Without an answer the tokens stay as they are, and the thread waits only for two attempts."""
     with pytest.raises(TokenSourceError, match="ReadTimeoutError") as caught:
         source.read()
     assert not caught.value.final
@@ -24,8 +24,8 @@ def test_a_silent_aws_is_asked_twice_and_given_up(silent_aws: list[socket.socket
 @pytest.mark.parametrize(
     ("url", "error"), [("http://127.0.0.1:1", "EndpointConnectionError"), ("no address", "ValueError")]
 )
-def test_an_unreachable_aws_is_no_verdict(monkeypatch: pytest.MonkeyPatch, url: str, error: str) -> None:
-    """AWS out of reach leaves it open whether the tokens are still good."""
+def test_an_unreachable_aws_is_a_temporary_error(monkeypatch: pytest.MonkeyPatch, url: str, error: str) -> None:
+    """If AWS is unreachable, the error is not final, so the known tokens stay valid."""
     use_account(monkeypatch, url)
     with pytest.raises(TokenSourceError, match=error) as caught:
         SecretsManager(SECRET).read()
@@ -36,10 +36,10 @@ def test_an_unreachable_aws_is_no_verdict(monkeypatch: pytest.MonkeyPatch, url: 
     ("source", "title"),
     [(SecretsManager(SECRET), "AWS Secrets Manager"), (ParameterStore(PARAMETER), "AWS Systems Manager")],
 )
-def test_no_permission_is_no_verdict_and_only_the_log_names_the_account(
+def test_a_missing_permission_is_a_temporary_error_and_only_the_log_names_the_account(
     refusing_aws: str, source: TokenSource, title: str
 ) -> None:
-    """A role that may not read the secret is told to whoever asks by its code alone."""
+    """If the role may not read the secret, the error has only AWS' code; its detail, for the log, names the account."""
     with pytest.raises(TokenSourceError) as caught:
         source.read()
     assert str(caught.value) == f"the token could not be read from {title}: AccessDeniedException"
@@ -48,16 +48,16 @@ def test_no_permission_is_no_verdict_and_only_the_log_names_the_account(
 
 
 @pytest.mark.usefixtures("aws")
-def test_no_region_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name without a region to look it up in is an error that says so."""
+def test_a_missing_region_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a secret without a region raises an error that names the missing region."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(TokenSourceError, match="NoRegionError") as caught:
         SecretsManager(SECRET).read()
     assert "(no region)" in caught.value.detail
 
 
-def test_without_boto3_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Away from Lambda boto3 is the user's to install, and the error says so."""
+def test_without_boto3_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside Lambda, users install boto3 themselves, and the error says how."""
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(TokenSourceError) as caught:
         SecretsManager(SECRET).read()

@@ -1,4 +1,4 @@
-"""A flood of label values through many instances at once, and what the cap means where there are several shards."""
+"""A flood of label values through many instances, and the cap with several shards."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def findings(redis_server: str) -> Findings:
 
 
 def test_sixteen_instances_under_a_flood_are_exact(findings: Findings) -> None:
-    """No series too many, none missing of the totals, what was there goes on, memory is flat, the log says it once."""
+    """In a flood the cap and all totals are exact, earlier series go on, memory is flat, the log has one warning."""
     assert findings.sent["served"] == 20_000
     assert findings.sent["updates"] == 18_000
     assert findings.faults() == []
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "fault"),
+    ("wrong", "fault"),
     [
-        ({"max_series": 201}, "has 200 series and not 201"),
+        ({"max_series": 201}, "has 200 series, expected 201"),
         ({"children": 202}, "keeps 202 children"),
         ({"grown_kb": 100_000}, "grown by 100000 kB"),
         ({"end_bytes": {"a key": 1_000}, "full_bytes": {"a key": 1}}, "a key has grown by 999 bytes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_fault_is_seen(findings: Findings, spoilt: dict[str, object], fault: str) -> None:
-    """The findings can be bad: each kind of fault is named."""
-    assert any(fault in found for found in replace(findings, **spoilt).faults())  # type: ignore[arg-type]
+def test_a_failure_is_reported(findings: Findings, wrong: dict[str, object], fault: str) -> None:
+    """The check can fail: each kind of failure is reported."""
+    assert any(fault in found for found in replace(findings, **wrong).faults())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_a_fault_is_seen(findings: Findings, spoilt: dict[str, object], fault: s
         'kairo_samples_overflowed_total{family="flood_jobs"}',
     ],
 )
-def test_a_count_that_is_off_by_one_is_seen(findings: Findings, name: str) -> None:
-    """One increment more on the page is a fault."""
+def test_a_count_that_is_off_by_one_is_reported(findings: Findings, name: str) -> None:
+    """A single increment too many on the page is reported."""
     page = {**findings.page, name: findings.page[name] + 1}
     assert replace(findings, page=page).faults()
 
 
 async def test_the_overflow_of_instances_own_values_is_on_the_page() -> None:
-    """A gauge that tells instances apart shows one value for all that found no room: the one that was set last."""
+    """A gauge with a value per instance shows one value for all overflowing label sets: the one set last."""
     peak = Schema("peak", "gauge", ("instance_id", "room"), mode="max")
     store = MemoryStore(settings(max_series=1))
     series = [(f'instance_id="{letter}",room="{letter}"', f"{number}.0 0") for number, letter in enumerate("abc", 1)]
@@ -70,7 +70,7 @@ async def test_the_overflow_of_instances_own_values_is_on_the_page() -> None:
 
 
 async def test_each_shard_has_the_cap() -> None:
-    """A metric that has no more label sets than the cap never overflows, however many shards there are."""
+    """A metric with no more label sets than the cap never overflows, with any number of shards."""
     store = MemoryStore(settings(max_series=3, shards=2))
     same = [(f'queue="{letter}"', "1 1") for letter in "abc"]
     for shard in range(2):
@@ -83,8 +83,8 @@ async def test_each_shard_has_the_cap() -> None:
     assert (await samples(store, "jobs_total"))['jobs_total{queue="__overflow__"}'] == 2
 
 
-async def test_shards_that_differ_show_what_each_has() -> None:
-    """Where shards have different label sets, a page shows the cap's number of each, and one overflow for all."""
+async def test_each_shard_shows_its_own_label_sets() -> None:
+    """If shards have different label sets, a page shows those of each, up to the cap, and one overflow series."""
     store = MemoryStore(settings(max_series=3, shards=2))
     for shard in range(2):
         series = [(f'queue="{shard} {number}"', "1 1") for number in range(5)]

@@ -1,4 +1,4 @@
-"""A real Redis Cluster: three masters and their replicas, slots that move, masters that die."""
+"""A real Redis Cluster: three masters and their replicas, slots move, and masters die."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from lib.kairo_metrics.errors import StoreError
 from tests.faults.chaos.cluster_storm import Storm
 from tests.support.command_run import Command
 from tests.support.doctor_run import Doctor, healthy
-from tests.support.instance import Instance, Start, happened, jobs_total, samples, scrape_once, settings, writing_to
+from tests.support.instance import (
+    Instance,
+    Start,
+    jobs_total,
+    nonzero_samples,
+    samples,
+    scrape_once,
+    settings,
+    writing_to,
+)
 from tests.support.redis_cluster import ClusterNode, RedisCluster, redis_cluster, slot_of, wait_until
 from tests.support.redis_users import RULES
 
@@ -23,7 +32,7 @@ NAMESPACE = "development"
 FOR_CLUSTERS = ["+asking", "+cluster|slots"]
 SHARDS = 6
 KEPT_FOR_REPLAY = 64
-# Whoever counts a node's commands is one of its clients, and so is the node's master.
+# The client that counts a node's commands is one of its clients, and so is the node's master.
 OWN_COMMANDS = {"evalsha", "eval", "cluster|slots", "cluster", "asking", "hgetall", "hscan", "time"}
 
 
@@ -36,14 +45,14 @@ def running_cluster() -> Iterator[RedisCluster]:
 
 @pytest.fixture
 def cluster(running_cluster: RedisCluster) -> RedisCluster:
-    """Give it whole and empty."""
+    """Give the cluster, healthy and empty."""
     wait_until(running_cluster.is_well)
     running_cluster.empty()
     return running_cluster
 
 
 def commands(cluster: RedisCluster) -> dict[str, int]:
-    """Count what clients have sent to all nodes."""
+    """Count the commands that clients have sent to all nodes."""
     counts: dict[str, int] = {}
     for node in cluster.living:
         for name, row in node.client.info("commandstats").items():
@@ -54,7 +63,7 @@ def commands(cluster: RedisCluster) -> dict[str, int]:
 
 
 async def test_shards_spread_over_the_nodes_and_add_up(cluster: RedisCluster, start: Start) -> None:
-    """Whatever node REDIS_URL names, a replica too, from event loops and threads: the page shows every increment."""
+    """REDIS_URL may name any node, also a replica: the page shows every increment from event loops and threads."""
     instances = [start(node.url, shards=SHARDS) for node in cluster.nodes for _ in range(4)]
     for instance in instances:
         instance.add('queue="a"', 1.5)
@@ -66,7 +75,7 @@ async def test_shards_spread_over_the_nodes_and_add_up(cluster: RedisCluster, st
 
 
 async def test_a_warm_flush_is_one_command_to_the_right_node(cluster: RedisCluster, start: Start) -> None:
-    """Where a shard is, is learned once; a new connection of the same instance knows it."""
+    """An instance learns a shard's node once; its new connections send the batch to this node at once."""
     owner = cluster.owner(NAMESPACE)
     stranger = next(node for node in cluster.nodes if node is not owner)
     instance = start(stranger.url)
@@ -85,8 +94,8 @@ async def test_a_warm_flush_is_one_command_to_the_right_node(cluster: RedisClust
     assert await jobs_total(instance) == 3
 
 
-async def test_a_scrape_is_few_trips(cluster: RedisCluster, start: Start) -> None:
-    """Each node is asked for its clock once, each shard for its index once."""
+async def test_a_scrape_takes_few_round_trips(cluster: RedisCluster, start: Start) -> None:
+    """A scrape reads each node's clock once and each shard's index once."""
     instance = start(cluster.nodes[0].url, shards=SHARDS)
     instance.add('queue="a"')
     await instance.flusher.aflush()
@@ -99,15 +108,15 @@ async def test_a_scrape_is_few_trips(cluster: RedisCluster, start: Start) -> Non
     assert (counted["time"], counted["hgetall"]) == (len(owners), SHARDS)
 
 
-async def test_a_slot_that_moves_costs_nothing(cluster: RedisCluster, start: Start) -> None:
-    """Batches wait while their keys are on the way, nothing is lost or counted twice, and pages stay right."""
+async def test_a_moving_slot_loses_nothing(cluster: RedisCluster, start: Start) -> None:
+    """Batches wait while their keys move, nothing is lost or counted twice, and pages stay correct."""
     source = cluster.owner(NAMESPACE)
-    goal = next(node for node in cluster.masters if node is not source)
+    target = next(node for node in cluster.masters if node is not source)
     old, new = start(cluster.nodes[0].url), start(source.url)
     for _ in range(3):
         old.add('queue="a"')
         await old.flusher.aflush()
-    with cluster.moving(slot_of(NAMESPACE), goal, source) as move_keys:
+    with cluster.moving(slot_of(NAMESPACE), target, source) as move_keys:
         sent = 3
         for _ in range(8):
             for instance in (old, new):
@@ -116,17 +125,17 @@ async def test_a_slot_that_moves_costs_nothing(cluster: RedisCluster, start: Sta
                 await attempt(instance)
             assert 3 <= await jobs_total(old) <= sent
             move_keys(1)
-    assert cluster.owner(NAMESPACE, seen_by=goal) is goal
+    assert cluster.owner(NAMESPACE, seen_by=target) is target
     for instance in (old, new):
         await instance.flush_at_last()
     assert await jobs_total(new) == sent
-    assert await happened(new.store, "kairo_samples_lost_total") == {}
+    assert await nonzero_samples(new.store, "kairo_samples_lost_total") == {}
 
 
-async def test_a_family_that_moves_while_it_is_read_is_read_whole(cluster: RedisCluster, start: Start) -> None:
-    """No other node understands a cursor, so a long hash is read from its beginning where it has gone."""
+async def test_a_family_that_moves_during_a_scrape_is_read_completely(cluster: RedisCluster, start: Start) -> None:
+    """A cursor is valid on one node only, so a long hash that moves is read from its beginning on the new node."""
     source = cluster.owner(NAMESPACE)
-    goal = next(node for node in cluster.masters if node is not source)
+    target = next(node for node in cluster.masters if node is not source)
     instance = start(source.url)
     for number in range(4_000):
         instance.add(f'queue="{number}"')
@@ -138,16 +147,16 @@ async def test_a_family_that_moves_while_it_is_read_is_read_whole(cluster: Redis
         chunks += 1
         found.update((items or [])[::2])
         if chunks == 1:
-            cluster.move(slot_of(NAMESPACE), goal, source)
+            cluster.move(slot_of(NAMESPACE), target, source)
     assert len(found) == 4_000
 
 
-async def test_a_master_that_dies_with_what_its_replica_lacked(cluster: RedisCluster, start: Start) -> None:
-    """The replica takes over; writers send it again what it never got, and the page is exact."""
+async def test_a_master_dies_before_its_replica_has_everything(cluster: RedisCluster, start: Start) -> None:
+    """The replica takes over, writers send it again what it lacks, and the page is exact."""
     master = cluster.owner(NAMESPACE)
     replica = cluster.replica_of(master)
-    bystander = next(node for node in cluster.nodes if node not in {master, replica})
-    instances = [start(url) for url in (bystander.url, f"{master.url},127.0.0.1:{bystander.port}")]
+    other = next(node for node in cluster.nodes if node not in {master, replica})
+    instances = [start(url) for url in (other.url, f"{master.url},127.0.0.1:{other.port}")]
     for instance in instances:
         instance.add('queue="a"')
         await instance.flusher.aflush()
@@ -161,22 +170,22 @@ async def test_a_master_that_dies_with_what_its_replica_lacked(cluster: RedisClu
         master.kill()
     for instance in instances:
         instance.add('queue="a"')
-        with contextlib.suppress(StoreError):  # on a slow machine the successor may be there already
+        with contextlib.suppress(StoreError):  # on a slow machine the replica may have taken over already
             await instance.flusher.aflush()
     wait_until(lambda: replica.is_master)
     for instance in instances:
         await instance.flush_at_last()
     assert await jobs_total(instances[0]) == 14
-    assert await happened(instances[1].store, "kairo_samples_lost_total") == {}
+    assert await nonzero_samples(instances[1].store, "kairo_samples_lost_total") == {}
     cluster.heal()
 
 
-async def test_a_master_that_hangs_is_waited_for_once(cluster: RedisCluster, start: Start) -> None:
-    """A host that is gone without a word costs a flush its budget; the next one asks others who took over."""
+async def test_a_master_that_hangs_costs_one_flush(cluster: RedisCluster, start: Start) -> None:
+    """If a host vanishes silently, one flush spends its budget; the next one asks other nodes for the new master."""
     master = cluster.owner(NAMESPACE)
     replica = cluster.replica_of(master)
-    bystander = next(node for node in cluster.nodes if node not in {master, replica})
-    instance, thread = (start(bystander.url, flush_budget_ms=400) for _ in range(2))
+    other = next(node for node in cluster.nodes if node not in {master, replica})
+    instance, thread = (start(other.url, flush_budget_ms=400) for _ in range(2))
     for writer in (instance, thread):
         writer.add('queue="a"')
         await writer.flush_at_last()
@@ -199,7 +208,7 @@ async def test_a_master_that_hangs_is_waited_for_once(cluster: RedisCluster, sta
         os.kill(pid, signal.SIGCONT)
 
 
-async def test_what_nobody_needs_is_tidied_up_where_it_is(cluster: RedisCluster, start: Start) -> None:
+async def test_old_series_are_removed_on_their_node(cluster: RedisCluster, start: Start) -> None:
     """A scrape removes old series on the node that holds them."""
     owner = cluster.owner(NAMESPACE)
     instance = start(next(node for node in cluster.masters if node is not owner).url, series_ttl_s=60)
@@ -212,12 +221,12 @@ async def test_what_nobody_needs_is_tidied_up_where_it_is(cluster: RedisCluster,
     assert not owner.client.exists(key)
 
 
-async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster, start: Start) -> None:
-    """A replica that lacked more than a writer keeps: applied and lost add up to what was sent."""
+async def test_what_cannot_be_sent_again_is_counted_as_lost(cluster: RedisCluster, start: Start) -> None:
+    """If a replica lacks more than a writer keeps, applied and lost add up to what was sent."""
     master = cluster.owner(NAMESPACE)
     replica = cluster.replica_of(master)
-    bystander = next(node for node in cluster.nodes if node not in {master, replica})
-    instance = start(bystander.url)
+    other = next(node for node in cluster.nodes if node not in {master, replica})
+    instance = start(other.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
     wait_until(lambda: master.is_copied)
@@ -227,10 +236,10 @@ async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster
             await instance.flusher.aflush()
         master.kill()
     wait_until(lambda: all(cluster.owner(NAMESPACE, seen_by=node) is replica for node in cluster.living))
-    assert await jobs_total(instance) == 1, "until the writer speaks again, the store is older"
+    assert await jobs_total(instance) == 1, "until the writer sends again, the store is older"
     instance.add('queue="a"')
     await instance.flush_at_last()
-    await instance.flusher.aflush()  # what was lost is told with the next batch
+    await instance.flusher.aflush()  # the next batch counts what was lost
     lost = await samples(instance.store, 'kairo_samples_lost_total{family="jobs"}')
     assert sum(lost.values()) > 0
     assert await jobs_total(instance) + sum(lost.values()) == KEPT_FOR_REPLAY + 12
@@ -241,7 +250,7 @@ async def test_what_can_no_longer_be_sent_again_is_counted(cluster: RedisCluster
 async def test_a_user_needs_two_more_rights(
     full: str, cluster: RedisCluster, command: Command, doctor: Doctor, right: str
 ) -> None:
-    """With the documented rights of a cluster's user all works; without one of the two, doctor names it."""
+    """With the documented rights for a cluster everything works; without one of the two, doctor names it."""
     rules = [rule for rule in [*RULES["kairo"], *FOR_CLUSTERS] if rule != right]
     rules = [rule.replace("{production/", "{development/") for rule in rules]
     wiping = [rule.replace("{production/", "{development/") for rule in RULES["kairo-wipe"]]
@@ -259,13 +268,13 @@ async def test_a_user_needs_two_more_rights(
 
 
 async def attempt(instance: Instance) -> None:
-    """Flush, or let the batch wait."""
+    """Flush; if that fails, the batch waits."""
     with contextlib.suppress(StoreError):
         await instance.flusher.aflush()
 
 
 class unreplicated:  # noqa: N801  reads as a word
-    """Keep a replica from what its master gets while the `with` block runs."""
+    """Stop the replication to a replica while the `with` block runs."""
 
     def __init__(self, master: ClusterNode, replica: ClusterNode) -> None:
         self._master = master
@@ -280,8 +289,8 @@ class unreplicated:  # noqa: N801  reads as a word
 
 
 async def test_everything_at_once(cluster: RedisCluster) -> None:
-    """While slots move, a master dies, connections break and scripts are forgotten: no page is wrong, all adds up."""
-    tally = await Storm(cluster, seed=1).rage(1)
+    """While slots move, a master dies, connections break and scripts are forgotten, pages and the sum are right."""
+    tally = await Storm(cluster, seed=1).run(1)
     assert tally.broken.keys() == {"slot", "master", "cut", "script"}
     assert tally.faults() == []
     assert tally.pages
@@ -290,7 +299,7 @@ async def test_everything_at_once(cluster: RedisCluster) -> None:
 
 @pytest.fixture
 def full(cluster: RedisCluster) -> str:
-    """Give the address of a cluster in which every shard holds something."""
+    """Give the address of a cluster in which every shard has data."""
     url = next(node for node in cluster.replicas).url
     for shard in range(SHARDS):
         instance = writing_to(shard, SHARDS, url)
@@ -301,13 +310,13 @@ def full(cluster: RedisCluster) -> str:
     return url
 
 
-def test_the_commands_see_all_nodes(full: str, cluster: RedisCluster, command: Command, doctor: Doctor) -> None:
-    """`doctor`, `series` and `show` read every shard wherever it is, and `wipe` deletes it there."""
+def test_the_commands_work_on_all_nodes(full: str, cluster: RedisCluster, command: Command, doctor: Doctor) -> None:
+    """`doctor`, `series` and `show` read every shard on its node, and `wipe` deletes it there."""
     environment = {"REDIS_URL": full, "METRICS_SHARDS": str(SHARDS)}
     report = doctor(**healthy(full, METRICS_SHARDS=str(SHARDS)))
     assert {check: mark for check, (mark, *_) in report.checks.items() if mark != "ok"} == {}
-    told = {family["family"]: family for family in command("series", "--json", **environment).json["families"]}
-    assert told["jobs"]["series"] == SHARDS
+    listed = {family["family"]: family for family in command("series", "--json", **environment).json["families"]}
+    assert listed["jobs"]["series"] == SHARDS
     shown = command("show", "jobs_total", **environment)
     assert shown.code == 0
     assert sum(f"{shard}" in shown.out for shard in range(SHARDS)) == SHARDS

@@ -1,4 +1,4 @@
-"""Instances of the content API as processes of their own, all on one new database."""
+"""Instances of the content API in several processes, all on one new database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 async def test_many_instances_start_at_once(database_url: str) -> None:
-    """Instances that all start on an empty database agree on who creates its tables."""
+    """Instances that start at the same time on an empty database all succeed, and its tables are created once."""
     program = """
 import sys
 from lib.kairo_cms.database import Database
@@ -35,6 +35,6 @@ entries.create("acme", sys.argv[2], Content("title", "body"))
     for instance in instances:
         assert instance.stdout is not None
         assert await instance.stdout.readline() == b"ready\n"
-    # The end of their inputs lets them all go at once.
+    # The end of their inputs starts them all at the same time.
     await asyncio.gather(*(instance.communicate(b"") for instance in instances))
     assert [instance.returncode for instance in instances] == [0] * 6

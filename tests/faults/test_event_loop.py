@@ -1,4 +1,4 @@
-"""Other coroutines go on, whatever a flush waits for: proven by who waits for whom, and not by time."""
+"""Other coroutines go on while a flush waits: proved by the order of events, and not by time."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from tests.support.instance import Start, jobs_total, settings
 from tests.support.proxy import Proxy
 
 TURNS = 100
-# If the loop were held up, whoever holds it up would wait so long for the loop, and the test fails.
+# If a flush blocked the loop, it would wait this long for the other coroutines, and the test would fail.
 PATIENCE_S = 20.0
 
 
 class Gate:
-    """Shut until the other coroutines have had their turns."""
+    """Blocks a function until the other coroutines have run."""
 
     def __init__(self) -> None:
-        self.held_up = False
+        self.has_blocked = False
         self._opened = threading.Event()
 
     async def others(self) -> int:
-        """Take some turns of the event loop, and open."""
+        """Run for some turns of the event loop, and open the gate."""
         for _ in range(TURNS):
             await asyncio.sleep(0)
         self._opened.set()
         return TURNS
 
     def before(self, then: Callable[..., Any]) -> Callable[..., Any]:
-        """Make a function that blocks at the gate, and then calls the other one."""
+        """Return a function that waits at the gate, and then calls the other one."""
 
         def wait(*arguments: Any, **named: Any) -> Any:
-            self.held_up = not self._opened.wait(PATIENCE_S)
+            self.has_blocked = not self._opened.wait(PATIENCE_S)
             return then(*arguments, **named)
 
         return wait
@@ -82,7 +82,7 @@ asyncio.run(main())
 
 
 def test_the_first_flush_imports_redis_beside_the_event_loop(redis_url: str) -> None:
-    """An instance's first flush imports a large library; requests that it serves meanwhile do not wait for that."""
+    """An instance's first flush imports a large library; requests that it serves meanwhile do not wait for it."""
     ran = subprocess.run(
         [sys.executable, "-c", IMPORTING, redis_url], env=os.environ, capture_output=True, text=True, check=True
     )
@@ -92,7 +92,7 @@ def test_the_first_flush_imports_redis_beside_the_event_loop(redis_url: str) -> 
 async def test_a_request_that_leaves_while_redis_is_imported_is_delivered(
     start: Start, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cancelled first request does not cut the import short, and is flushed; it still ends as cancelled."""
+    """A first request that is cancelled during the import is still flushed, and ends as cancelled."""
     instance = start(redis_url)
     gate = Gate()
     monkeypatch.setattr(instance.store, "load", gate.before(instance.store.load))
@@ -103,13 +103,13 @@ async def test_a_request_that_leaves_while_redis_is_imported_is_delivered(
     await gate.others()
     with pytest.raises(asyncio.CancelledError):
         await request
-    assert not gate.held_up
+    assert not gate.has_blocked
     assert not instance.flusher.pending
     assert await jobs_total(instance) == 1
 
 
-async def test_a_slow_name_server_holds_up_no_other_coroutine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address of Redis is looked up beside the event loop."""
+async def test_a_slow_name_server_blocks_no_other_coroutine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of Redis is looked up outside the event loop."""
     instance = start("redis://redis.example.org:6379/0", flush_budget_ms=60_000)
     gate = Gate()
 
@@ -120,12 +120,12 @@ async def test_a_slow_name_server_holds_up_no_other_coroutine(start: Start, monk
     instance.add('queue="a"')
     turns, failed = await asyncio.gather(gate.others(), instance.flusher.aflush(), return_exceptions=True)
     assert turns == TURNS
-    assert not gate.held_up
+    assert not gate.has_blocked
     assert isinstance(failed, StoreUnavailable)
 
 
 async def test_certificates_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With TLS the trusted certificates are read from the disk; nobody waits for that but the flush."""
+    """With TLS only the flush waits while the trusted certificates are read from disk."""
     from redis.asyncio.connection import RedisSSLContext
 
     store = RedisStore(settings("rediss://127.0.0.1:1/0"))
@@ -137,19 +137,19 @@ async def test_certificates_are_read_beside_the_event_loop(monkeypatch: pytest.M
             pass
 
     await asyncio.gather(gate.others(), borrow())
-    assert not gate.held_up
+    assert not gate.has_blocked
 
 
-async def test_a_handshake_that_nobody_answers_holds_up_no_other_coroutine(start: Start) -> None:
-    """A server that accepts and then says nothing costs the flush its time, and nobody else."""
+async def test_an_unanswered_handshake_blocks_no_other_coroutine(start: Start) -> None:
+    """If a server accepts a connection and then sends nothing, only the flush waits."""
     gate = Gate()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        said_hello = threading.Event()
+        got_hello = threading.Event()
 
         def accept() -> None:
             client, _ = listener.accept()
             client.recv(1)
-            said_hello.set()
+            got_hello.set()
             with client, suppress(OSError):
                 gate.before(client.close)()
 
@@ -159,7 +159,7 @@ async def test_a_handshake_that_nobody_answers_holds_up_no_other_coroutine(start
         instance.add('queue="a"')
 
         async def others_after_the_hello() -> int:
-            await asyncio.to_thread(said_hello.wait)
+            await asyncio.to_thread(got_hello.wait)
             return await gate.others()
 
         turns, failed = await asyncio.gather(
@@ -167,13 +167,13 @@ async def test_a_handshake_that_nobody_answers_holds_up_no_other_coroutine(start
         )
         silent.join()
     assert turns == TURNS
-    assert not gate.held_up
+    assert not gate.has_blocked
     assert isinstance(failed, StoreUnavailable)
 
 
 @pytest.mark.parametrize("outage", ["black hole", "deaf"])
-async def test_an_outage_holds_up_no_other_coroutine(start: Start, proxy: Proxy, outage: str) -> None:
-    """While a flush waits for a Redis that does not answer, or for a connection to it, everybody else goes on."""
+async def test_an_outage_blocks_no_other_coroutine(start: Start, proxy: Proxy, outage: str) -> None:
+    """While a flush waits for a Redis that does not answer, or for a connection to it, all other coroutines go on."""
     instance = start(proxy.url, flush_budget_ms=60_000)
     instance.add('queue="a"')
     await instance.flusher.aflush()

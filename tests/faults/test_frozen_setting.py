@@ -1,4 +1,4 @@
-"""A frozen instance that wakes up with an old setting: the newer setting of another instance stays."""
+"""A frozen instance that goes on with an old setting: the newer setting of another instance stays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 class Sleeper(Instance):
     """An instance that may be frozen from its first setting to its thaw.
 
-    The test takes some milliseconds, and in them a monotonic clock that stands still would not go on. So before the
+    The test takes some milliseconds, during which a monotonic clock that stands still would not advance. So before the
     thaw it shows a second more than the real one.
     """
 

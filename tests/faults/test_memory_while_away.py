@@ -1,4 +1,4 @@
-"""However long the store is away, an instance does not grow with it; what it lets go is counted."""
+"""During an outage of any length an instance does not grow, and what it drops is counted."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.instance import JOBS, WAIT, Instance, happened, settings
+from tests.support.instance import JOBS, WAIT, Instance, nonzero_samples, settings
 
 LATEST = Schema("latest", "gauge", mode="mostrecent")
 QUEUES = 20
 
 
 class Away(MemoryStore):
-    """A store that can be away."""
+    """A store that can be unreachable."""
 
     is_away = False
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
-        """Apply it, or say that it can't be reached."""
+        """Apply the batch, or raise if the store is unreachable."""
         if self.is_away:
             raise StoreUnavailable("away")
         return (yield from super().apply(writer, batch))
@@ -46,13 +46,13 @@ class Follower:
         self._recorder = recorder
 
     def sample(self) -> None:
-        """Set it."""
+        """Set the gauge."""
         with self._recorder.lock:
             self._recorder.replace(self.series, 7.0)
 
 
 class Busy(Instance):
-    """An instance that does everything there is to do with series, a bounded number of them."""
+    """An instance that uses a bounded number of series in every way."""
 
     def __init__(self) -> None:
         chosen = settings()
@@ -64,7 +64,7 @@ class Busy(Instance):
         self._requests = 0
 
     def serve(self, requests: int) -> None:
-        """Serve so many, each flushed behind its response if it can be."""
+        """Serve this number of requests, and try to flush after each."""
         for _ in range(requests):
             self._requests += 1
             queue = f'queue="{self._requests % QUEUES}"'
@@ -90,8 +90,8 @@ def _memory_after(work: Callable[[], Any]) -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
-def test_an_instance_whose_store_is_away_grows_no_more() -> None:
-    """After some requests on its series an instance is as large as after thousands, with exemplars and followers."""
+def test_an_instance_does_not_grow_during_an_outage() -> None:
+    """After 3,500 requests an instance is as large as after 500, also with exemplars and gauges with a function."""
     instance = Busy()
     instance.serve(2 * _KEPT)
     instance.away.is_away = True
@@ -106,19 +106,19 @@ def test_an_instance_whose_store_is_away_grows_no_more() -> None:
     assert len(instance.recorder._touched) <= 2 * QUEUES + 3
 
 
-def test_an_instance_keeps_so_many_batches_and_of_older_ones_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is held for a store that goes back has two bounds, however long an instance lives."""
+def test_an_instance_keeps_a_bounded_number_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance keeps a bounded number of batches to send again, and a bounded number of records of older ones."""
     monkeypatch.setattr(outbox_module, "_FORGOTTEN", 100)
     instance = Busy()
     instance.serve(_KEPT + 300)
     outbox = instance.flusher._outbox
     assert (len(outbox._kept), len(outbox._forgotten), len(outbox._unsettled)) == (_KEPT, 100, 0)
-    assert len({id(weights) for _, weights in outbox._forgotten}) == 1, "what is alike is held once"
+    assert len({id(weights) for _, weights in outbox._forgotten}) == 1, "equal weights are kept once"
     assert set(outbox._older) == {"jobs", "wait_seconds", "latest", "kairo_batches", "kairo_samples_overflowed"}
 
 
 async def test_removals_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that makes and removes ever new series while the store is away holds so many removals, and no more."""
+    """A program that adds and removes new series during an outage keeps a bounded number of removals."""
     monkeypatch.setattr(recorder_module, "_MAX_REMOVALS", 10)
     instance = Busy()
     instance.serve(1)
@@ -132,7 +132,7 @@ async def test_removals_that_wait_are_bounded_and_counted(monkeypatch: pytest.Mo
     assert len(instance.recorder._removed) + len(instance.recorder._cleared) <= 20
     instance.away.is_away = False
     await instance.flusher.aflush()
-    lost = await happened(instance.store, "kairo_samples_lost")
+    lost = await nonzero_samples(instance.store, "kairo_samples_lost")
     assert lost == {
         'kairo_samples_lost_total{family="jobs"}': 15,
         'kairo_samples_lost_total{family="wait_seconds"}': 15,

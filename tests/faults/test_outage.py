@@ -1,4 +1,4 @@
-"""A store that is away, silent or slow: nothing is lost, and nobody waits longer than allowed."""
+"""A store that is unreachable, silent or slow: nothing is lost, and no request waits longer than its budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.proxy import Proxy
 
 
 async def test_an_unreachable_store_is_an_error_and_nothing_is_lost(start: Start, proxy: Proxy) -> None:
-    """`aflush` raises while Redis is away, and delivers all of it when Redis is back."""
+    """`aflush` raises during an outage, and delivers everything when Redis is back."""
     instance = start(proxy.url)
     proxy.refuse()
     for _ in range(3):
@@ -45,12 +45,12 @@ async def test_a_silent_store_costs_no_more_than_the_budget(start: Start, proxy:
 
 
 def stop_breaker_clock(instance: Instance) -> None:
-    """Let no time pass for the breaker: once open it stays so, however slow the machine is."""
+    """Stop the breaker's clock: once open it stays open, however slow the machine is."""
     instance.flusher._breaker._clock = lambda: 100.0
 
 
 async def test_while_the_breaker_is_open_no_request_tries(start: Start, proxy: Proxy) -> None:
-    """After a failure the following requests do not each wait for a store that is away."""
+    """After a failed flush, the following requests do not wait for the store."""
     instance = start(proxy.url)
     stop_breaker_clock(instance)
     proxy.refuse()
@@ -64,7 +64,7 @@ async def test_while_the_breaker_is_open_no_request_tries(start: Start, proxy: P
 
 
 async def test_what_was_pending_arrives_without_another_request(start: Start, proxy: Proxy) -> None:
-    """When Redis is back, an instance that nobody calls any more still delivers."""
+    """When Redis is back, an instance delivers even if it gets no more requests."""
     instance = start(proxy.url)
     proxy.refuse()
     instance.add('queue="a"')
@@ -78,7 +78,7 @@ async def test_what_was_pending_arrives_without_another_request(start: Start, pr
 
 
 async def test_one_stall_opens_the_breaker_once(start: Start, proxy: Proxy) -> None:
-    """However many requests wait for a flush that fails, it is one failure."""
+    """If many requests wait for one failing flush, the breaker counts one failure."""
     instance = start(proxy.url, flush_budget_ms=800)
     stop_breaker_clock(instance)
     instance.add('queue="a"')
@@ -97,7 +97,7 @@ async def test_one_stall_opens_the_breaker_once(start: Start, proxy: Proxy) -> N
     assert await jobs_total(instance) == 21
 
 
-# In a process of its own: a loop that is closed like that leaves warnings to the garbage collector.
+# In its own process: the garbage collector warns about a loop that is closed in this way.
 ABANDONED = """
 import asyncio, gc, sys
 from tests.support.instance import redis_instance
@@ -122,10 +122,8 @@ asyncio.run(instance.flusher.aflush())
 """
 
 
-async def test_a_loop_closed_in_the_midst_of_a_flush_hands_its_turn_on(
-    start: Start, redis_url: str, proxy: Proxy
-) -> None:
-    """An event loop that ends while Redis is silent does not stop every later flush of the process."""
+async def test_a_loop_closed_during_a_flush_blocks_no_later_flush(start: Start, redis_url: str, proxy: Proxy) -> None:
+    """After an event loop was closed while Redis is silent, later flushes of the process still succeed."""
     proxy.black_hole = True
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", ABANDONED, proxy.url, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
@@ -139,7 +137,7 @@ async def test_a_loop_closed_in_the_midst_of_a_flush_hands_its_turn_on(
 
 
 def test_a_blocking_flush_ends_with_its_budget(proxy: Proxy) -> None:
-    """Many slow batches are not sent one after the other beyond the time allowed."""
+    """A flush of many slow batches ends with its budget, and a later one sends the rest."""
     instance = redis_instance(proxy.url, flush_budget_ms=500)
     for number in range(10_000):
         instance.add(f'queue="{number}"')
@@ -160,8 +158,8 @@ def flush_all(instance: Instance) -> None:
             instance.flusher.flush()
 
 
-def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Proxy) -> None:
-    """An event loop that is never run again holds up others for a bounded time."""
+def test_a_loop_that_stops_during_a_flush_blocks_others_briefly(proxy: Proxy) -> None:
+    """After an event loop stopped during a flush, other flushes wait for a bounded time."""
     instance = redis_instance(proxy.url, flush_budget_ms=100)
     instance.add('queue="a"')
     flush_all(instance)
@@ -186,8 +184,8 @@ def test_a_loop_that_stops_in_the_midst_of_a_flush_gives_its_turn_up(proxy: Prox
     loop.close()
 
 
-async def test_whoever_insists_on_leaving_may(start: Start, proxy: Proxy) -> None:
-    """A request in a cancelled scope does not spin until its budget is spent; its increments arrive all the same."""
+async def test_a_cancelled_request_ends_at_once(start: Start, proxy: Proxy) -> None:
+    """A request in a cancelled scope does not spin until its budget is spent, and its increments still arrive."""
     instance = start(proxy.url)
     instance.add('queue="a"')
     proxy.reply_delay_ms = 200
@@ -200,8 +198,10 @@ async def test_whoever_insists_on_leaving_may(start: Start, proxy: Proxy) -> Non
     assert await jobs_total(instance) == 1
 
 
-async def test_a_replica_is_left_for_the_new_master(start: Start, redis_url: str, redis_client: redis.Redis) -> None:
-    """An instance that finds its Redis turned into a replica asks for a new connection, and goes on."""
+async def test_an_instance_reconnects_when_its_redis_becomes_a_replica(
+    start: Start, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """If its Redis has become a replica, an instance opens a new connection, and goes on."""
     with private_redis(free_port()) as master_url, redis.Redis.from_url(master_url) as master:
         instance = start(redis_url)
         instance.add('queue="a"')

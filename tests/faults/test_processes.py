@@ -1,4 +1,4 @@
-"""Instances as real processes: nothing lost between eight of them, nothing halved when some are killed."""
+"""Instances as real processes: eight of them lose nothing, and killed ones leave no half-applied batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROCESSES = 8
 
 
 async def test_eight_processes_count_exactly(start: Start, redis_url: str) -> None:
-    """Eight instances, 5,000 requests each, ten at a time: every counter, bucket and sum is what was sent."""
+    """Eight instances, 5,000 requests each, ten at a time: every counter, bucket and sum is exact."""
     workers = [start_worker(redis_url, REQUESTS, at_once=10) for _ in range(PROCESSES)]
     for worker in workers:
         finish(worker)
@@ -34,13 +34,13 @@ async def test_eight_processes_count_exactly(start: Start, redis_url: str) -> No
 async def test_killed_processes_leave_nothing_half_applied(
     start: Start, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """Four instances killed with -9 while they serve: what each had delivered is whole, the others are exact."""
-    doomed = [start_worker(redis_url, 10**6) for _ in range(4)]
+    """After SIGKILL while they serve, four instances leave no half-applied batch, and the others are exact."""
+    killed = [start_worker(redis_url, 10**6) for _ in range(4)]
     try:
         survivors = [start_worker(redis_url, 1_000) for _ in range(4)]
         _wait_until(lambda: _flushes(redis_client) > 2_000)
     finally:
-        for worker in doomed:
+        for worker in killed:
             worker.send_signal(signal.SIGKILL)
             worker.communicate()
     for worker in survivors:
@@ -56,7 +56,7 @@ async def test_killed_processes_leave_nothing_half_applied(
 
 
 async def test_processes_behind_a_lossy_network_count_exactly(start: Start, redis_url: str, proxy: Proxy) -> None:
-    """Replies lost and connections cut at random moments while four instances serve: still exact."""
+    """With replies lost and connections cut at random, four instances are still exact."""
     workers = [start_worker(proxy.url, 1_000) for _ in range(4)]
     faults = 0
     while any(worker.poll() is None for worker in workers):
@@ -98,8 +98,8 @@ flush()
 """
 
 
-async def test_forked_children_are_instances_of_their_own(start: Start, redis_url: str) -> None:
-    """A server that forks its workers neither loses nor repeats what the parent had counted."""
+async def test_forked_children_are_separate_instances(start: Start, redis_url: str) -> None:
+    """After a fork, the parent's counts are neither lost nor repeated by its children."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
     command = [sys.executable, "-W", "error", "-c", FORK]
     await asyncio.to_thread(subprocess.run, command, env=environment, check=True)

@@ -1,4 +1,4 @@
-"""The proxy does to a connection what the tests of delivery say it does."""
+"""The proxy affects connections as its docstrings say, so tests of delivery can rely on it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def hasty(client: redis.Redis) -> Iterator[None]:
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[redis.Redis]:
-    """Give a connected client that never sends a command twice by itself."""
+    """Give a connected client that never repeats a command by itself."""
     retry = Retry(NoBackoff(), 0)
     with redis.Redis.from_url(
         proxy.url, socket_timeout=PATIENT_S, socket_connect_timeout=PATIENT_S, retry=retry
@@ -44,7 +44,7 @@ def client(proxy: Proxy) -> Iterator[redis.Redis]:
 
 
 def test_it_counts_connections_and_round_trips(proxy: Proxy, client: redis.Redis) -> None:
-    """A pipeline is one round trip, a reply of any length too, and one connection serves them all."""
+    """A pipeline counts as one round trip, and so does a reply of any length; they share one connection."""
     client.set("key", "x" * 1_000_000)
     assert len(client.get("key") or "") == 1_000_000
     with client.pipeline(transaction=False) as pipeline:
@@ -60,7 +60,7 @@ def test_it_counts_connections_and_round_trips(proxy: Proxy, client: redis.Redis
 
 @pytest.mark.parametrize("direction", ["request_delay_ms", "reply_delay_ms"])
 def test_it_delays_either_direction(proxy: Proxy, client: redis.Redis, direction: str) -> None:
-    """A delay is seen by every round trip."""
+    """Every round trip takes the delay longer."""
     setattr(proxy, direction, 50)
     started = time.monotonic()
     client.ping()
@@ -68,10 +68,10 @@ def test_it_delays_either_direction(proxy: Proxy, client: redis.Redis, direction
 
 
 @pytest.mark.parametrize(("then_cut", "error"), [(True, redis.ConnectionError), (False, redis.TimeoutError)])
-def test_a_lost_reply_is_one_whose_command_ran(
+def test_a_command_with_a_lost_reply_has_run(
     proxy: Proxy, client: redis.Redis, redis_client: redis.Redis, *, then_cut: bool, error: type[Exception]
 ) -> None:
-    """The client gets an error although the server did the work; the next command is answered again."""
+    """The client gets an error although the server ran the command; the next command is answered."""
     proxy.lose_reply(to=b"INCR", then_cut=then_cut)
     client.ping()
     with hasty(client), pytest.raises(error):
@@ -82,10 +82,10 @@ def test_a_lost_reply_is_one_whose_command_ran(
 
 
 @pytest.mark.parametrize(("then_cut", "error"), [(True, redis.ConnectionError), (False, redis.TimeoutError)])
-def test_a_lost_request_is_one_that_never_ran(
+def test_a_lost_request_never_ran(
     proxy: Proxy, client: redis.Redis, redis_client: redis.Redis, *, then_cut: bool, error: type[Exception]
 ) -> None:
-    """The client gets an error and the server has heard of nothing; the next command is answered again."""
+    """The client gets an error and the server ran nothing; the next command is answered."""
     proxy.lose_request(of=b"INCR", then_cut=then_cut)
     client.ping()
     with hasty(client), pytest.raises(error):
@@ -95,10 +95,10 @@ def test_a_lost_request_is_one_that_never_ran(
     assert client.incr("hits") == 1
 
 
-def test_a_request_cut_in_its_midst_runs_only_when_it_is_whole(
+def test_a_cut_request_runs_only_if_it_is_complete(
     proxy: Proxy, client: redis.Redis, redis_client: redis.Redis
 ) -> None:
-    """The server gets the bytes before the cut and no other; with all of them it runs the command."""
+    """The server gets only the bytes before the cut; it runs the command only if it got all of them."""
     request = b"*2\r\n$4\r\nINCR\r\n$4\r\nhits\r\n"
     for at in (1, len(request) - 1, len(request)):
         proxy.lose_request(of=b"INCR", at=at)
@@ -109,8 +109,8 @@ def test_a_request_cut_in_its_midst_runs_only_when_it_is_whole(
             assert time.monotonic() < deadline_s
 
 
-def test_a_reply_cut_in_its_midst_is_none(proxy: Proxy, client: redis.Redis) -> None:
-    """The client gets the bytes before the cut, and then the end of the connection."""
+def test_a_cut_reply_is_an_error(proxy: Proxy, client: redis.Redis) -> None:
+    """The client gets the bytes before the cut, and then the connection ends."""
     for at in range(len(b":1\r\n")):
         proxy.lose_reply(to=b"INCR", at=at)
         with pytest.raises(redis.ConnectionError):
@@ -119,7 +119,7 @@ def test_a_reply_cut_in_its_midst_is_none(proxy: Proxy, client: redis.Redis) -> 
 
 
 def test_a_half_open_connection_is_reset_when_it_is_used(proxy: Proxy, client: redis.Redis) -> None:
-    """The client learns nothing until it sends something."""
+    """The client notices nothing until it sends something."""
     proxy.half_open()
     time.sleep(0.01)
     with pytest.raises(redis.ConnectionError):
@@ -128,7 +128,7 @@ def test_a_half_open_connection_is_reset_when_it_is_used(proxy: Proxy, client: r
 
 
 def test_a_deaf_address_neither_accepts_nor_refuses(proxy: Proxy, client: redis.Redis) -> None:
-    """New connections wait in vain; the open ones go on; afterwards it listens again."""
+    """New connections time out, open ones go on, and afterwards the proxy listens again."""
     proxy.deafen()
     assert client.incr("hits") == 1
     proxy.cut()
@@ -140,16 +140,16 @@ def test_a_deaf_address_neither_accepts_nor_refuses(proxy: Proxy, client: redis.
     assert client.incr("hits") == 2
 
 
-def test_it_leads_to_another_server(proxy: Proxy, client: redis.Redis) -> None:
-    """After a failover the same address is another server."""
+def test_it_forwards_to_another_server(proxy: Proxy, client: redis.Redis) -> None:
+    """After a failover the same address leads to another server."""
     client.set("hits", "1")
     with private_redis() as url:
         proxy.lead_to(url)
         assert client.get("hits") is None
 
 
-def test_a_black_hole_swallows_requests(proxy: Proxy, client: redis.Redis, redis_client: redis.Redis) -> None:
-    """The client waits until its own patience ends, and the server never hears of it."""
+def test_a_black_hole_drops_requests(proxy: Proxy, client: redis.Redis, redis_client: redis.Redis) -> None:
+    """The client waits until its own timeout, and the server never gets the request."""
     proxy.black_hole = True
     with hasty(client), pytest.raises(redis.TimeoutError):
         client.incr("hits")
@@ -159,7 +159,7 @@ def test_a_black_hole_swallows_requests(proxy: Proxy, client: redis.Redis, redis
 
 
 def test_cut_connections_and_refused_ones(proxy: Proxy, client: redis.Redis) -> None:
-    """A cut ends what is open; a refusal turns away what is new, until the proxy listens again at the same address."""
+    """A cut ends open connections; a refusal refuses new ones until the proxy listens again at the same address."""
     proxy.refuse()
     client.ping()
     proxy.cut()

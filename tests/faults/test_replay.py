@@ -1,4 +1,4 @@
-"""Exactly once: lost replies, lost memory, lost records."""
+"""Exactly once, in spite of lost replies, lost data and lost records."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.store.connections import connection as connections
-from tests.support.instance import WAIT, Instance, Start, happened, jobs_total
+from tests.support.instance import WAIT, Start, jobs_total, nonzero_samples
 from tests.support.proxy import Proxy
 
 
 @pytest.mark.parametrize("then_cut", [True, False])
 async def test_a_lost_reply_counts_once(start: Start, proxy: Proxy, then_cut: bool) -> None:
-    """A reply lost after the script ran, by a cut or by silence, does not make the total wrong."""
+    """The total is exact if a reply is lost after the script ran, by a cut or by silence."""
     instance = start(proxy.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
@@ -42,7 +42,7 @@ def end_budgets(instance: Instance) -> None:
 
 
 async def test_a_blocking_flush_survives_a_lost_reply(start: Start, proxy: Proxy) -> None:
-    """The same holds for the blocking flush."""
+    """A blocking flush is exact, too, if a reply is lost."""
     instance = start(proxy.url)
     instance.add('queue="a"')
     proxy.lose_reply(to=b"EVALSHA")
@@ -51,7 +51,7 @@ async def test_a_blocking_flush_survives_a_lost_reply(start: Start, proxy: Proxy
 
 
 async def test_a_cancelled_flush_loses_nothing(start: Start, proxy: Proxy) -> None:
-    """A task cancelled while the reply is due leaves a batch that the next flush settles."""
+    """If a task is cancelled before the reply, the next flush finds out what became of the batch."""
     instance = start(proxy.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
@@ -68,10 +68,8 @@ async def test_a_cancelled_flush_loses_nothing(start: Start, proxy: Proxy) -> No
     assert await jobs_total(instance) == 2
 
 
-async def test_a_store_that_lost_its_memory_gets_the_batches_again(
-    start: Start, redis_url: str, redis_client: redis.Redis
-) -> None:
-    """A Redis restarted empty is given what the instance still holds, acknowledged or not."""
+async def test_an_emptied_store_gets_the_batches_again(start: Start, redis_url: str, redis_client: redis.Redis) -> None:
+    """After Redis restarts empty, an instance sends it all batches that it still keeps, acknowledged or not."""
     instance = start(redis_url)
     for _ in range(10):
         instance.add('queue="a"')
@@ -85,7 +83,7 @@ async def test_a_store_that_lost_its_memory_gets_the_batches_again(
 async def test_batches_too_old_to_be_replayed_are_counted_as_lost(
     start: Start, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """What a restarted Redis lost and nobody holds any more is not replayed in part under wrong numbers."""
+    """If a restarted Redis lost more batches than an instance keeps, the missing ones are counted as lost."""
     instance = start(redis_url)
     for _ in range(70):
         instance.add('queue="a"')
@@ -95,13 +93,13 @@ async def test_batches_too_old_to_be_replayed_are_counted_as_lost(
     await instance.flusher.aflush()
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 65
-    assert await happened(instance.store, "kairo_samples_lost") == {'kairo_samples_lost_total{family="jobs"}': 6}
+    assert await nonzero_samples(instance.store, "kairo_samples_lost") == {'kairo_samples_lost_total{family="jobs"}': 6}
 
 
-async def test_an_emptied_store_costs_a_long_lived_instance_no_more_than_is_told(
+async def test_a_long_lived_instance_counts_what_it_cannot_send_again(
     start: Start, redis_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many batches an instance has sent, what it can't send again is counted, family by family."""
+    """After any number of batches, what an instance can't send again is counted as lost for each family."""
     monkeypatch.setattr(outbox, "_KEPT", 4)
     monkeypatch.setattr(outbox, "_FORGOTTEN", 8)
     instance = start(redis_url)
@@ -113,7 +111,7 @@ async def test_an_emptied_store_costs_a_long_lived_instance_no_more_than_is_told
     instance.add('queue="a"', 100)
     await instance.flusher.aflush()
     await instance.flusher.aflush()
-    lost = await happened(instance.store, "kairo_samples_lost")
+    lost = await nonzero_samples(instance.store, "kairo_samples_lost")
     assert await jobs_total(instance) == 100 + sum(range(36, 40))
     assert lost == {
         'kairo_samples_lost_total{family="jobs"}': sum(range(36)),
@@ -121,10 +119,8 @@ async def test_an_emptied_store_costs_a_long_lived_instance_no_more_than_is_told
     }
 
 
-async def test_an_evicted_record_makes_nothing_count_twice(
-    start: Start, redis_url: str, redis_client: redis.Redis
-) -> None:
-    """A Redis that evicts the writer's record but not the series is not taken for one that lost everything."""
+async def test_an_evicted_record_counts_nothing_twice(start: Start, redis_url: str, redis_client: redis.Redis) -> None:
+    """If Redis evicts a writer's record but not the series, the instance does not send its batches again."""
     instance = start(redis_url)
     for _ in range(10):
         instance.add('queue="a"')
@@ -135,8 +131,8 @@ async def test_an_evicted_record_makes_nothing_count_twice(
     assert await jobs_total(instance) == 11
 
 
-async def test_a_doubtful_batch_is_not_sent_under_another_id(start: Start, proxy: Proxy) -> None:
-    """A reply lost, the reconnect refused, and then a long silence: what was applied is not applied again."""
+async def test_a_batch_without_a_reply_is_not_sent_under_another_id(start: Start, proxy: Proxy) -> None:
+    """After a lost reply, a refused connection and a long pause, an applied batch is not applied again."""
     instance = start(proxy.url)
     instance.add('queue="a"', 10)
     await instance.flusher.aflush()
@@ -151,10 +147,10 @@ async def test_a_doubtful_batch_is_not_sent_under_another_id(start: Start, proxy
     assert await jobs_total(instance) == 11
 
 
-async def test_a_damaged_family_does_not_hold_up_the_others(
+async def test_a_damaged_family_does_not_delay_the_others(
     start: Start, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """A key that holds something foreign costs its own family only."""
+    """A foreign key affects only its own family."""
     instance = start(redis_url)
     instance.add('queue="a"')
     await instance.flusher.aflush()
@@ -169,7 +165,7 @@ async def test_a_damaged_family_does_not_hold_up_the_others(
 async def test_two_instances_both_notice_an_emptied_store(
     start: Start, redis_url: str, redis_client: redis.Redis
 ) -> None:
-    """What one instance sends again does not hide the loss from the other."""
+    """If one instance has sent its batches again, the other one still notices the loss."""
     one, other = start(redis_url), start(redis_url)
     for instance in (one, other, one):
         instance.add('queue="a"', 10)
@@ -184,7 +180,7 @@ async def test_two_instances_both_notice_an_emptied_store(
 async def test_an_eviction_after_a_lost_reply_counts_once(
     start: Start, proxy: Proxy, redis_client: redis.Redis
 ) -> None:
-    """A duplicate tells which state it stands in, too."""
+    """The reply to a duplicate names its state, so an evicted record is recognized after a lost reply."""
     instance = start(proxy.url)
     proxy.lose_reply(to=b"EVAL")
     instance.add('queue="a"')
@@ -196,10 +192,10 @@ async def test_an_eviction_after_a_lost_reply_counts_once(
 
 
 @pytest.mark.parametrize("blocking", [False, True])
-async def test_a_connection_that_broke_during_a_long_sleep_is_not_tried_again_blindly(
+async def test_a_batch_is_not_repeated_after_a_long_sleep(
     start: Start, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, *, blocking: bool
 ) -> None:
-    """When so much time has passed that the writer's record may be gone, the flush ends, and the next one decides."""
+    """If a connection breaks after the writer's record may have expired, the flush fails, and the next one is exact."""
     instance = start(proxy.url)
     instance.add('queue="a"')
     await instance.flusher.aflush()

@@ -1,4 +1,4 @@
-"""A store that goes back in time: no page shows a counter lower than it was, and what can be had is there again."""
+"""A store that is reset to an older state: no page shows a lower counter, and what instances keep is sent again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib.kairo_metrics.model.batch import State
 from lib.kairo_metrics.scrape.rollback.restoration import restore
 from lib.kairo_metrics.store.command_flow import arun_flow
 from tests.support.instance import JOBS, Start
-from tests.support.rollback import A, Site, add, let_time_go_by
+from tests.support.rollback import A, Site, add, end_recovery
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def site(start: Start, redis_url: str, redis_client: Any) -> Site:
 
 
 async def test_a_page_that_was_served_before_shows_no_dip_while_instances_send_again(site: Site) -> None:
-    """From the first scrape after the store went back to the last replay, every counter is at least where it was."""
+    """While instances send again, every counter on a warm function's page is at least as high as before."""
     one, other, page = site.writer(), site.writer(), site.page()
     await add(one, 3)
     disk = site.disk()
@@ -44,8 +44,8 @@ async def test_a_page_that_was_served_before_shows_no_dip_while_instances_send_a
     assert (await site.page()())[A] == 11.0
 
 
-async def test_a_new_page_waits_until_what_was_lost_is_there_again(site: Site) -> None:
-    """A function that never showed a page says 503 rather than a counter that is only partly there."""
+async def test_a_new_function_serves_no_page_until_everything_is_sent_again(site: Site) -> None:
+    """A function that has served no page before answers 503 until all lost batches are sent again."""
     one, other = site.writer(), site.writer()
     await add(one, 3)
     disk = site.disk()
@@ -59,23 +59,23 @@ async def test_a_new_page_waits_until_what_was_lost_is_there_again(site: Site) -
     assert (await site.page()())[A] == 11.0
 
 
-async def test_a_store_that_lost_nothing_is_waited_for_by_nobody(site: Site) -> None:
-    """An instance that is alone has sent everything again with its next flush, and the page is there at once."""
+async def test_a_single_instance_ends_the_wait_with_its_next_flush(site: Site) -> None:
+    """A single instance sends everything again with its next flush, and then the page is served at once."""
     one = site.writer()
     await add(one, 3)
     disk = site.disk()
     await add(one, 70)  # more than it keeps
     disk.load()
     await add(one)
-    await one.flusher.aflush()  # tells of what is lost
+    await one.flusher.aflush()  # counts what is lost
     shown = await site.page()()
     assert shown[A] + shown['kairo_samples_lost_total{family="jobs"}'] == 74.0
 
 
-async def test_what_an_instance_took_with_it_is_written_back_from_the_page(
+async def test_what_an_ended_instance_wrote_is_written_back_from_the_page(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When nobody can send it again, the last page that was shown makes the store whole, for every page to come."""
+    """If no instance can send it again, the function writes the difference to its last page back to the store."""
     one, other, page = site.writer(), site.writer(), site.page()
     await add(one, 3)
     disk = site.disk()
@@ -84,19 +84,19 @@ async def test_what_an_instance_took_with_it_is_written_back_from_the_page(
     disk.load()
     await add(one)
     assert (await page())[A] == 7.0
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     assert (await page())[A] == 7.0
     await add(one)
     for shown in (await page(), await site.page()()):
         assert shown[A] == 8.0
         assert shown['wait_seconds_count{queue="a"}'] == shown['size_count{queue="a"}'] == 8.0
-        assert shown['shares{queue="a"}'] == 5.0  # a gauge goes down when it does
+        assert shown['shares{queue="a"}'] == 5.0  # a gauge may go down
         assert shown['kairo_samples_restored_total{family="jobs"}'] == 3.0
         assert shown['kairo_samples_restored_total{family="wait_seconds"}'] == 3.0
 
 
-async def test_what_nobody_sends_again_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the only one who could is gone, the page of a new function says how many batches are missing."""
+async def test_missing_batches_are_on_the_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the instance that wrote them has ended, a new function's page shows the number of missing batches."""
     one, other, page = site.writer(), site.writer(), site.page()
     await add(one, 3)
     disk = site.disk()
@@ -105,14 +105,14 @@ async def test_what_nobody_sends_again_is_told(site: Site, monkeypatch: pytest.M
     await page()
     disk.load()
     await add(one)
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     assert (await site.page()())["kairo_missing_batches"] == 4.0
     await page()
     assert (await site.page()())["kairo_missing_batches"] == 0.0
 
 
-async def test_each_shard_is_made_whole_by_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With several shards the one that lost something gets it back, and the others stay as they are."""
+async def test_each_shard_recovers_separately(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With several shards, only the one that lost something is written to."""
     site.shards = 3
     writers, page = [site.writer() for _ in range(6)], site.page()
     for writer in writers:
@@ -122,14 +122,14 @@ async def test_each_shard_is_made_whole_by_itself(site: Site, monkeypatch: pytes
     await page()
     disk.load()
     assert (await page())[A] == 15.0
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     await page()
     shown = await site.page()()
     assert (shown[A], shown['kairo_samples_restored_total{family="jobs"}']) == (15.0, 3.0)
 
 
-async def test_a_store_that_did_not_go_back_takes_nothing_back(site: Site) -> None:
-    """A page that was read from a replica that lags lacks what the store itself has: it is not added there again."""
+async def test_a_store_that_did_not_go_back_is_not_written_to(site: Site) -> None:
+    """If a page was read from a lagging replica, its difference is not added to the master."""
     one = site.writer()
     await add(one, 3)
     state = one.flusher._outbox._state
@@ -139,8 +139,8 @@ async def test_a_store_that_did_not_go_back_takes_nothing_back(site: Site) -> No
     assert (await site.page()())[A] == 3.0
 
 
-async def test_a_scrape_that_was_overtaken_is_no_step_back(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """Of two scrapers at once a slow one sees less than the other, and nobody takes that for an incident."""
+async def test_a_slow_scrape_is_no_incident(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """If a slow scrape shows less than a faster one, it is not mistaken for a store that went back."""
     one, page = site.writer(), site.page()
     await add(one, 3)
     slow, go_on = await page.read_slowly()
@@ -152,8 +152,8 @@ async def test_a_scrape_that_was_overtaken_is_no_step_back(site: Site, caplog: p
     assert "went back" not in caplog.text
 
 
-async def test_two_pages_that_write_back_at_once_write_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page that is scraped and the one that is pushed come from two functions; both know what is missing."""
+async def test_two_functions_write_back_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If two functions know what is missing, for scrapes and for pushes, it is written back once."""
     one, pages = site.writer(), [site.page(), site.page()]
     await add(one, 3)
     disk = site.disk()
@@ -161,14 +161,16 @@ async def test_two_pages_that_write_back_at_once_write_once(site: Site, monkeypa
     for page in pages:
         await page()
     disk.load()
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     assert [shown[A] for shown in await asyncio.gather(*(page() for page in pages))] == [7.0, 7.0]
     assert (await site.page()())[A] == 7.0
 
 
-async def test_a_page_of_some_families_knows_of_the_others_later(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scrape with name[] shows what it asks for, and keeps nothing from being written back by the next whole one."""
-    let_time_go_by(monkeypatch)
+async def test_a_scrape_of_some_families_does_not_prevent_writing_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape with name[] shows its families, and the next full scrape writes the others back."""
+    end_recovery(monkeypatch)
     one, page = site.writer(), site.page()
     await add(one, 3)
     disk = site.disk()
@@ -180,8 +182,8 @@ async def test_a_page_of_some_families_knows_of_the_others_later(site: Site, mon
     assert (await site.page()())[A] == 5.0
 
 
-async def test_an_emptied_store_begins_anew(site: Site) -> None:
-    """What an operator flushed does not come back from a page: its counters are new ones."""
+async def test_an_emptied_store_stays_empty(site: Site) -> None:
+    """After an operator flushed the store, nothing is written back from a page, and counters start from zero."""
     one, page = site.writer(), site.page()
     await add(one, 3)
     await page()
@@ -190,8 +192,8 @@ async def test_an_emptied_store_begins_anew(site: Site) -> None:
     assert (await page())[A] == 1.0
 
 
-async def test_what_was_removed_on_purpose_stays_away(site: Site) -> None:
-    """Removing a series is no step back in time."""
+async def test_a_removed_series_stays_removed(site: Site) -> None:
+    """Removing a series is not mistaken for a store that went back."""
     one, page = site.writer(), site.page()
     await add(one, 3)
     await page()
@@ -200,8 +202,8 @@ async def test_what_was_removed_on_purpose_stays_away(site: Site) -> None:
     assert (await page())[A] == 1.0
 
 
-async def test_an_account_that_was_spoilt_costs_no_page(site: Site) -> None:
-    """Whatever stands in the place of the account of a recovery, the page is served."""
+async def test_a_damaged_account_costs_no_page(site: Site) -> None:
+    """The page is served even if the account of a recovery is damaged."""
     one = site.writer()
     await add(one, 3)
     [index] = site.client.keys("*:families")

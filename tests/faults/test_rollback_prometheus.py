@@ -1,4 +1,4 @@
-"""A Redis that is killed and comes up with an older snapshot, as the real Prometheus sees it."""
+"""A Redis that is killed and comes up with an older snapshot, scraped by the real Prometheus."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def serving(redis_process: RedisProcess) -> dict[str, str]:
 
 
 def scraping(server: HostServer) -> str:
-    """Return the configuration of a scrape of it."""
+    """Return Prometheus' configuration for this server."""
     job = {
         "job_name": "kairo-cms",
         "metrics_path": "/api/metrics",
@@ -49,14 +49,14 @@ def scraping(server: HostServer) -> str:
 
 
 def add(instance: Instance, times: int) -> None:
-    """Count so often, in as many batches."""
+    """Count this number of jobs, one per batch."""
     for _ in range(times):
         instance.add('queue="a"')
         instance.flusher.flush()
 
 
 def test_an_incident_looks_like_no_reset(redis_process: RedisProcess, tmp_path: Path) -> None:
-    """Killed, started with an older snapshot, one of two instances gone: increase() is off by what was lost at most."""
+    """If Redis comes up with an older snapshot and one of two instances ends, increase() is off by the loss at most."""
     one, gone = (redis_instance(redis_process.url) for _ in range(2))
     sent_since, lost = 10, 7
     with host_server(serving(redis_process)) as server, prometheus_server(tmp_path, scraping(server)) as prometheus:
@@ -68,7 +68,7 @@ def test_an_incident_looks_like_no_reset(redis_process: RedisProcess, tmp_path: 
         began_s = time.time()
         redis_process.kill_and_start()
         wait_for_scrapes(prometheus, 2)
-        assert prometheus.value("jobs_total") == 327  # though nobody has sent anything again
+        assert prometheus.value("jobs_total") == 327  # though no instance has sent anything again
         add(one, 5)
         prometheus.wait_for(lambda: restored(prometheus) > 0)
         add(one, 5)
@@ -76,16 +76,16 @@ def test_an_incident_looks_like_no_reset(redis_process: RedisProcess, tmp_path: 
         window = f"[{math.ceil(time.time() - began_s)}s]"
         assert prometheus.value(f"resets(jobs_total{window})") == 0
         increase = prometheus.value(f"increase(jobs_total{window})") or 0
-        # Prometheus extends what it saw to the window's ends, by less than one of so many seconds.
+        # Prometheus extrapolates to the ends of the window, by less than one scrape interval.
         assert sent_since - lost <= increase <= sent_since + 1
-        shown, told = prometheus.value("jobs_total") or 0, restored(prometheus)
+        shown, written_back = prometheus.value("jobs_total") or 0, restored(prometheus)
         assert 327 + sent_since - lost <= shown <= 327 + sent_since
-    # A function that is started anew knows nothing of the incident, and needs not to.
+    # A restarted function does not know of the incident, and does not need to.
     with host_server(serving(redis_process)) as server:
         page = httpx.get(f"{server.url}/api/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
         assert f'jobs_total{{queue="a"}} {shown:.0f}\n' in page
     # What the page shows was applied, or lost and written back.
-    assert shown - told == 327 + sent_since - lost
+    assert shown - written_back == 327 + sent_since - lost
     for instance in (one, gone):
         asyncio.run(instance.close())
 
@@ -96,6 +96,6 @@ def restored(prometheus: PrometheusServer) -> float:
 
 
 def wait_for_scrapes(prometheus: PrometheusServer, number: int) -> None:
-    """Wait until Prometheus has scraped so many times more."""
+    """Wait for this number of further scrapes by Prometheus."""
     seen = prometheus.value("count_over_time(up[1h])") or 0
     prometheus.wait_for(lambda: (prometheus.value("count_over_time(up[1h])") or 0) >= seen + number)

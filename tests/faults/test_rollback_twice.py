@@ -1,4 +1,4 @@
-"""A store that goes back in time while other things happen: it is emptied, wiped, or goes back once more."""
+"""A store that goes back while other things happen: it is emptied, wiped, or goes back once more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lib.kairo_metrics.store.command_flow import arun_flow
 from lib.kairo_metrics.store.keys import Keys
 from tests.support.command_run import Command
 from tests.support.instance import JOBS, WAIT, Instance, Start
-from tests.support.rollback import A, Disk, Site, add, let_time_go_by
+from tests.support.rollback import A, Disk, Site, add, end_recovery
 
 RESTORED = 'kairo_samples_restored_total{family="jobs"}'
 
@@ -30,7 +30,7 @@ def site(start: Start, redis_url: str, redis_client: Any) -> Site:
 
 
 async def lose(site: Site) -> tuple[Disk, Instance]:
-    """Have an instance count three jobs and one that is gone four; give a disk without these, and the first one."""
+    """Count 3 jobs in one instance and 4 in one that ends; give a snapshot without the 4, and the first instance."""
     staying, leaving = site.writer(), site.writer()
     await add(staying, 3)
     disk = site.disk()
@@ -38,21 +38,21 @@ async def lose(site: Site) -> tuple[Disk, Instance]:
     return disk, staying
 
 
-async def test_a_page_of_some_families_alone_makes_the_store_whole(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who scrapes with name[] and never the whole page finds its counters where they were, also a minute later."""
+async def test_a_scrape_of_some_families_writes_them_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scraper that always uses name[] sees its counters as before, also a minute later."""
     page = site.page()
     disk, _ = await lose(site)
     await page("jobs_total")
     disk.load()
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     assert (await page("jobs_total"))[A] == 7.0
     monkeypatch.setattr(high_water, "_REMEMBERS_MS", -1)
     assert (await page("jobs_total"))[A] == 7.0
     assert (await site.page()())[A] == 7.0
 
 
-async def test_what_was_flushed_after_it_went_back_stays_away(site: Site) -> None:
-    """An operator who empties a store that has just lost something sees it empty."""
+async def test_a_store_emptied_after_it_went_back_stays_empty(site: Site) -> None:
+    """If an operator empties a store that has just gone back, the page is empty."""
     page = site.page()
     disk, _ = await lose(site)
     await page()
@@ -62,11 +62,9 @@ async def test_what_was_flushed_after_it_went_back_stays_away(site: Site) -> Non
     assert A not in await page()
 
 
-async def test_a_store_that_comes_up_with_the_same_disk_twice_is_made_whole_twice(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A Redis that is killed again before it saved shows no dip either, also in the count of what was written back."""
-    let_time_go_by(monkeypatch)
+async def test_a_store_that_goes_back_twice_is_written_to_twice(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If Redis is killed twice before a snapshot, no counter goes down, nor does the count of what was restored."""
+    end_recovery(monkeypatch)
     page = site.page()
     disk, staying = await lose(site)
     await page()
@@ -78,8 +76,8 @@ async def test_a_store_that_comes_up_with_the_same_disk_twice_is_made_whole_twic
         assert (await page())[RESTORED] == (await site.page()())[RESTORED] == 3.0
 
 
-def test_what_is_lost_once_more_is_waited_for_once_more() -> None:
-    """Redis in a crash loop: ten seconds after the last crash, and not the first, nobody sends again any more."""
+def test_a_second_crash_starts_the_wait_again() -> None:
+    """In a crash loop, pages wait for instances until ten seconds after the last crash, and not the first."""
     water = HighWater()
     water.remember(held(12, 20, at_ms=0))
     for jobs, batches, at_ms, is_lost in (
@@ -97,21 +95,19 @@ def test_what_is_lost_once_more_is_waited_for_once_more() -> None:
 
 
 def held(jobs: int, batches: int, at_ms: int) -> Scrape:
-    """Give what a scrape finds in a store with so many jobs, from so many batches."""
+    """Return a scrape of a store with this number of jobs, from this number of batches."""
     return Scrape(Page((Family(JOBS, {b'queue="a"': b"%d" % jobs}),), at_ms), (State("blue", batches),), (None,))
 
 
-async def test_two_pages_of_which_one_knows_more_write_back_nothing_twice(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two Prometheus that scrape in the same moment, from two functions: what both miss is added once."""
+async def test_two_functions_with_different_pages_write_back_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If two Prometheus servers scrape two functions at the same time, what both pages lack is added once."""
     one, other = site.page(), site.page()
     disk, _ = await lose(site)
     await one()
     await add(site.writer())
     await other()
     disk.load()
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     (slow, go_on), (slower, go_on_later) = await one.read_slowly(), await other.read_slowly()
     go_on.set()
     assert (await slow)[A] == 7.0
@@ -121,8 +117,8 @@ async def test_two_pages_of_which_one_knows_more_write_back_nothing_twice(
     assert (await site.page()())[A] == 8.0
 
 
-async def test_a_clock_that_is_behind_makes_no_instance_an_incident(site: Site) -> None:
-    """A host that takes over with an hour less on its clock gives the state one new name, and not one an instance."""
+async def test_a_server_with_a_late_clock_renames_the_state_once(site: Site) -> None:
+    """A host that takes over with its clock an hour behind gives the state one new name, and not one per instance."""
     ahead = f"blue-{int(time.time() * 1000) + 3_600_000}"
     store = site.writer().store
     batch = Batch(1, (), Moment.read(), State(ahead, 5))
@@ -132,10 +128,10 @@ async def test_a_clock_that_is_behind_makes_no_instance_an_incident(site: Site) 
 
 
 @pytest.mark.parametrize("what", [(), ("--family", "jobs")])
-async def test_what_was_wiped_after_it_went_back_stays_away(
+async def test_what_was_wiped_after_the_store_went_back_stays_wiped(
     site: Site, monkeypatch: pytest.MonkeyPatch, command: Command, what: tuple[str, ...]
 ) -> None:
-    """An operator who wipes a store that has just lost something finds it wiped, also by a page that knew more."""
+    """If an operator wipes a store that has just gone back, even a page that knew more writes nothing back."""
     page = site.page()
     disk, staying = await lose(site)
     await page()
@@ -143,17 +139,17 @@ async def test_what_was_wiped_after_it_went_back_stays_away(
     await add(staying)
     assert (await page())[A] == 7.0
     assert (await asyncio.to_thread(command, "wipe", "--yes", *what)).code == 0
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     assert A not in await page()
     await add(staying)
     for shown in (await page(), await site.page()()):
         assert shown[A] == 1.0
 
 
-async def test_a_foreign_key_keeps_no_other_family_from_being_made_whole(
+async def test_a_foreign_key_does_not_prevent_writing_back_other_families(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever another program has put in the place of one family, what the others lost is written back."""
+    """If another program has replaced the key of one family, what the other families lost is written back."""
     page = site.page()
     disk, _ = await lose(site)
     await page()
@@ -161,13 +157,13 @@ async def test_a_foreign_key_keeps_no_other_family_from_being_made_whole(
     key = Keys("development", 0).series(WAIT)
     site.client.delete(key)
     site.client.set(key, "foreign")
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     await page()
     assert (await site.page()())[A] == 7.0
 
 
-async def test_a_scrape_that_was_overtaken_shows_no_dip_either(site: Site) -> None:
-    """Of two Prometheus that scrape one function at once, the one that gets its page later finds its counters, too."""
+async def test_a_slow_scrape_shows_no_lower_counter(site: Site) -> None:
+    """If two Prometheus servers scrape one function at the same time, the slower page has the same counters."""
     page = site.page()
     disk, _ = await lose(site)
     await page()
@@ -178,8 +174,8 @@ async def test_a_scrape_that_was_overtaken_shows_no_dip_either(site: Site) -> No
     assert (await slow)[A] == 7.0
 
 
-async def test_a_new_page_that_was_overtaken_by_the_last_replay_shows_no_dip(site: Site) -> None:
-    """Of two first scrapes of a function, the one that read before all was sent again shows as much as the other."""
+async def test_a_slow_first_scrape_shows_no_lower_counter(site: Site) -> None:
+    """Of a function's first two scrapes, one that began before everything was sent again shows as much as the other."""
     one, other, page = site.writer(), site.writer(), site.page()
     await add(one, 3)
     disk = site.disk()

@@ -1,7 +1,7 @@
-"""A rolling deploy: instances of the version before share the state with today's, and are there again after a rollback.
+"""A rolling deploy: instances of the previous version share the state with current ones, also after a rollback.
 
-Recorded from the last version before states kept an account of what they lost: its script and the batches of one of its
-instances, as it sent them.
+Recorded from the last version without an account of recoveries: its script, and the batches of one of its
+instances as sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.instance import Start
-from tests.support.rollback import A, Page, Site, add, let_time_go_by
+from tests.support.rollback import A, Page, Site, add, end_recovery
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SCRIPT = (GOLDEN / "before-recovery.lua").read_text()
@@ -22,25 +22,25 @@ OLD = {'jobs_total{queue="old"}', 'wait_seconds_count{queue="old"}', 'shares{que
 
 
 class OldInstance:
-    """An instance of the version before: each batch counts a job, a wait and a share."""
+    """An instance of the previous version: each batch counts a job, a wait and a share."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._sent = 0
 
     def send(self, batches: int = 1) -> None:
-        """Send so many more batches; what the store turns out to have lost is sent again, as it did that."""
+        """Send this number of further batches; send again what the store has lost, as the previous version did."""
         for _ in range(batches):
             self._sent += 1
-            verdict, *told = self._send(self._sent)
+            verdict, *expected = self._send(self._sent)
             if verdict == b"gap":
-                for number in range(told[0], self._sent + 1):
-                    assert self._send(number, replayed=number == told[0])[0] == b"applied"
+                for number in range(expected[0], self._sent + 1):
+                    assert self._send(number, replayed=number == expected[0])[0] == b"applied"
             else:
                 assert verdict == b"applied"
 
     def send_again(self) -> bytes:
-        """Send the last batch once more, as if its reply was lost; return the verdict."""
+        """Send the last batch once more, as after a lost reply; return the verdict."""
         verdict: bytes = self._send(self._sent)[0]
         return verdict
 
@@ -57,7 +57,7 @@ def site(start: Start, redis_url: str, redis_client: Any) -> Site:
 
 
 async def test_old_and_new_instances_count_into_one_state(site: Site) -> None:
-    """Whoever comes first, nothing is lost and nothing counted twice, and a lost reply is a duplicate for both."""
+    """In any order nothing is lost or counted twice, and a batch sent again is a duplicate for both versions."""
     old, new = OldInstance(site.client), site.writer()
     old.send(2)
     await add(new, 2)
@@ -72,10 +72,10 @@ async def test_old_and_new_instances_count_into_one_state(site: Site) -> None:
 
 
 @pytest.mark.parametrize("old_first", [False, True])
-async def test_a_state_that_went_back_in_the_midst_of_it_is_made_good_by_both(
+async def test_both_versions_send_again_what_the_store_lost(
     site: Site, monkeypatch: pytest.MonkeyPatch, *, old_first: bool
 ) -> None:
-    """Old instances send again as they always did, today's too; an old one goes on when the deploy is taken back."""
+    """If the store goes back during a deploy, both versions send again, and old instances go on after a rollback."""
     old, new, page = OldInstance(site.client), site.writer(), site.page()
     old.send()
     await add(new)
@@ -90,7 +90,7 @@ async def test_a_state_that_went_back_in_the_midst_of_it_is_made_good_by_both(
     else:
         await add(new)
         old.send()
-    let_time_go_by(monkeypatch)  # old instances do not say how much they make good, so pages wait for them to the end
+    end_recovery(monkeypatch)  # old instances do not report what they send again, so pages wait the whole time
     for shown in (await page(), await site.page()()):
         assert {shown[name] for name in OLD} == {3.0}
         assert shown[A] == shown['shares{queue="a"}'] == 4.0

@@ -1,4 +1,4 @@
-"""A server that has just come up may have gone back in time, and nobody may have noticed: who reads it is careful."""
+"""A server that has just started may have loaded an older state, so a new function waits before it serves a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lib.kairo_metrics.model.snapshot import Snapshot
 from lib.kairo_metrics.scrape.rollback import high_water
 from tests.support.instance import Start, memory_instance
 from tests.support.redis_process import RedisProcess
-from tests.support.rollback import A, Page, Site, add, let_time_go_by
+from tests.support.rollback import A, Page, Site, add, end_recovery
 
 BORN = State("blue-1764000000000", 7)
 
@@ -37,13 +37,13 @@ def site(start: Start, redis_process: RedisProcess) -> Site:
 
 
 async def another_second() -> None:
-    """Wait for one in which no state began: a server tells since when it is up to the second."""
+    """Wait for the next second, since a server reports its start time in whole seconds."""
     await asyncio.sleep(1.05 - time.time() % 1)
 
 
 @asynccontextmanager
 async def first_wait_of(page: Page, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Task[dict[str, float]]]:
-    """Give a scrape that waits for the instances; it goes on when the block is over, however long that takes."""
+    """Give a scrape that waits for the instances, and let it go on when the block ends."""
     sleep, waits, go_on = asyncio.sleep, asyncio.Event(), asyncio.Event()
 
     async def held(seconds: float) -> None:
@@ -59,10 +59,10 @@ async def first_wait_of(page: Page, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     go_on.set()
 
 
-async def test_a_new_page_of_a_store_that_has_just_come_up_waits_for_the_instances(
+async def test_a_new_function_waits_after_the_server_has_started(
     site: Site, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What Redis lost is on the first page of a function, though nobody had noticed when it was asked for."""
+    """The first page of a function includes what Redis lost, even if no instance had noticed the loss before."""
     monkeypatch.setattr(high_water, "_NOTICED_MS", 2_000)
     one = site.writer()
     await add(one, 3)
@@ -75,10 +75,10 @@ async def test_a_new_page_of_a_store_that_has_just_come_up_waits_for_the_instanc
     assert (await page)[A] == 8.0
 
 
-async def test_a_new_page_waits_also_for_those_of_whom_the_first_one_does_not_know(
+async def test_a_new_function_waits_for_all_instances(
     site: Site, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An instance that has sent again all that it heard of is not the last one: others may have sent more since."""
+    """A new function waits for further instances after the first one has sent everything again."""
     monkeypatch.setattr(high_water, "_NOTICED_MS", 2_000)
     one, other = site.writer(), site.writer()
     await add(one, 3)
@@ -93,8 +93,8 @@ async def test_a_new_page_waits_also_for_those_of_whom_the_first_one_does_not_kn
     assert (await page)[A] == 11.0
 
 
-async def test_a_server_that_comes_up_once_more_is_waited_for_once_more() -> None:
-    """While Redis is killed again and again, a new function shows what it has only when it has been up for a while."""
+async def test_a_second_start_of_the_server_starts_the_wait_again() -> None:
+    """If Redis is killed repeatedly, a new function serves a page only when the server has been up for a while."""
     one = memory_instance()
     await add(one, 3)
     snapshot, ages_ms = one.store.snapshot, [4_900, 4_950, 60_000]
@@ -108,8 +108,8 @@ async def test_a_server_that_comes_up_once_more_is_waited_for_once_more() -> Non
     assert ages_ms == []
 
 
-async def test_a_server_that_has_been_up_for_long_is_read_once() -> None:
-    """That it was started anew some day costs no new function a second reading."""
+async def test_a_server_with_a_long_uptime_is_read_once() -> None:
+    """A new function reads a server that started long ago only once."""
     one = memory_instance()
     await add(one, 3)
     snapshot, ages_ms = one.store.snapshot, [3_600_000]
@@ -121,10 +121,10 @@ async def test_a_server_that_has_been_up_for_long_is_read_once() -> None:
     assert (await Page(one)())[A] == 3.0
 
 
-async def test_a_new_page_that_may_not_wait_says_why(
+async def test_a_page_without_time_to_wait_gives_the_reason(
     site: Site, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A scraper in a hurry is told what is the matter; a function that has shown a page before waits for nobody."""
+    """A new function that can't wait answers with the reason; one that has served a page before does not wait."""
     monkeypatch.setattr(high_water, "_NOTICED_MS", 60_000)
     page = site.page()
     await add(site.writer(), 3)
@@ -136,20 +136,20 @@ async def test_a_new_page_that_may_not_wait_says_why(
     assert (await page())[A] == 3.0
 
 
-async def test_a_state_that_began_in_a_new_server_is_shown_at_once(
+async def test_a_server_that_started_empty_is_shown_at_once(
     site: Site, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that came up empty has lost nothing: nobody waits for the first page."""
+    """A server that started empty has lost nothing, so the first page is served at once."""
     monkeypatch.setattr(high_water, "_NOTICED_MS", 60_000)
     redis_process.kill_and_start()
     await add(site.writer(), 3)
     assert (await site.page()())[A] == 3.0
 
 
-async def test_new_instances_that_count_past_what_was_lost_hide_no_dip(
+async def test_new_instances_do_not_hide_a_loss(
     site: Site, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where only new instances write to a store that went back, the page goes on from where it was, and is kept."""
+    """If only new instances write to a store that went back, what was lost is still written back from the page."""
     monkeypatch.setattr(high_water, "_NOTICED_MS", 0)
     gone, page = site.writer(), site.page()
     await add(gone, 3)
@@ -162,7 +162,7 @@ async def test_new_instances_that_count_past_what_was_lost_hide_no_dip(
         new.add('queue="b"')
         await new.flusher.aflush()
     assert (await page())[A] == 7.0
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     assert (await page())[A] == 7.0
     for shown in (await page(), await site.page()()):
         assert (shown[A], shown['jobs_total{queue="b"}']) == (7.0, 9.0)

@@ -1,4 +1,4 @@
-"""What a store that is away costs an instance, and how soon it is found again: reckoned in virtual time, exactly."""
+"""How long requests wait during an outage, and how soon the store is found again, exactly in virtual time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.deployment.platform.lambda_events import Call, http_api
-from tests.support.instance import Instance, happened, jobs_total, settings
+from tests.support.instance import Instance, jobs_total, nonzero_samples, settings
 from tests.support.warp import WarpLoop
 
 BUDGET_S = 1.0  # the default
@@ -28,15 +28,15 @@ _ROUND_TRIP_S = 0.01
 
 
 class Remote(MemoryStore):
-    """A store behind a network that can be out.
+    """A store behind a network that can fail.
 
     Args:
-        loop: whose time it is.
+        loop: its clock.
 
     Attributes:
-        outage: what becomes of whoever asks; None while all is well.
-        asked_s: when an instance tried to reach it, since the outage began.
-        back_s: when the outage was over.
+        outage: how commands fail; None without an outage.
+        asked_s: the times of the attempts since the outage began.
+        back_s: the time when the outage ended.
     """
 
     def __init__(self, loop: WarpLoop) -> None:
@@ -48,14 +48,14 @@ class Remote(MemoryStore):
         self._attempts = 0
 
     def fail(self, outage: str, attempts: int = 0) -> None:
-        """Be out; with a number of attempts, only until the last of them has just begun."""
+        """Begin an outage; with a number of attempts, it ends just after the last of them began."""
         self.outage, self.asked_s, self._attempts = outage, [], attempts
 
     def _come_back(self) -> None:
         self.outage, self.back_s = None, self._time()
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
-        """Apply it once the network has let it through."""
+        """Apply the batch after the network has delivered it."""
         yield ("BATCH",)
         return (yield from super().apply(writer, batch))
 
@@ -72,7 +72,7 @@ class Remote(MemoryStore):
         yield self
 
     async def call(self, *_commands: Any) -> list[Any]:
-        """Carry a command there and its reply back."""
+        """Deliver a command and its reply."""
         await asyncio.sleep(_ROUND_TRIP_S)
         if self.outage == "black hole":
             await asyncio.get_running_loop().create_future()
@@ -100,20 +100,20 @@ def loop() -> Iterator[WarpLoop]:
 
 @pytest.fixture
 def remote(loop: WarpLoop) -> Remote:
-    """Give a store that can be out."""
+    """Give a store that can be unreachable."""
     return Remote(loop)
 
 
 @pytest.fixture
 def instance(loop: WarpLoop, remote: Remote) -> Instance:
-    """Give an instance with the default budget, in that time."""
+    """Give an instance with the default budget, in virtual time."""
     clocks = loop.time, loop.time
     recorder = Recorder(clocks)
     return Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000), clocks))
 
 
 async def served(instance: Instance, loop: WarpLoop) -> float:
-    """Do what a request does, and return the instance's seconds behind its response."""
+    """Serve a request, and return the seconds that the instance took after its response."""
     instance.add('queue="a"')
     began_s = loop.time()
     await instance.flusher.after_response()
@@ -122,10 +122,10 @@ async def served(instance: Instance, loop: WarpLoop) -> float:
 
 @pytest.mark.parametrize("outage", OUTAGES)
 @pytest.mark.parametrize("pause_s", [0.02, 0.3])
-def test_a_request_costs_the_budget_at_most_and_nothing_while_the_breaker_is_open(
+def test_a_request_waits_at_most_its_budget_and_not_at_all_while_the_breaker_is_open(
     loop: WarpLoop, remote: Remote, instance: Instance, outage: str, pause_s: float
 ) -> None:
-    """In a minute without the store few requests wait for it, none beyond its budget, and all others not at all."""
+    """In an outage of a minute few requests wait, none longer than the budget, and all others do not wait at all."""
 
     async def minute() -> list[float]:
         await served(instance, loop)
@@ -142,15 +142,15 @@ def test_a_request_costs_the_budget_at_most_and_nothing_while_the_breaker_is_ope
     costs = loop.run_until_complete(minute())
     assert max(costs) <= BUDGET_S + 1e-9
     if outage != "flapping":
-        # Three short pauses, and from then on an attempt each three seconds.
+        # Three short pauses, and then an attempt every three seconds.
         assert len(remote.asked_s) <= 4 + AWAY_S / 3
         assert sum(cost > 0 for cost in costs) <= len(remote.asked_s)
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
 @pytest.mark.parametrize("with_requests", [True, False])
-def test_a_store_that_is_back_is_found_within_5_seconds(loop: WarpLoop, outage: str, with_requests: bool) -> None:
-    """It comes back just after an attempt began: all is there within 5 s, even if no request comes any more."""
+def test_a_store_is_found_within_5_seconds_after_an_outage(loop: WarpLoop, outage: str, with_requests: bool) -> None:
+    """If the store comes back just after an attempt began, everything arrives within 5 s, even without requests."""
 
     async def outlast(attempts: int) -> float:
         clocks = loop.time, loop.time
@@ -163,7 +163,7 @@ def test_a_store_that_is_back_is_found_within_5_seconds(loop: WarpLoop, outage: 
             requests.add(asyncio.create_task(served(instance, loop)))
             await asyncio.sleep(0.05)
         while instance.flusher.pending:
-            assert loop.time() < remote.back_s + AWAY_S, "nobody tries any more"
+            assert loop.time() < remote.back_s + AWAY_S, "the instance has stopped trying"
             if with_requests:
                 requests.add(asyncio.create_task(served(instance, loop)))
             await asyncio.sleep(0.05)
@@ -174,10 +174,10 @@ def test_a_store_that_is_back_is_found_within_5_seconds(loop: WarpLoop, outage: 
     assert max(found_s) <= FOUND_WITHIN_S
 
 
-def test_a_store_slower_than_half_the_budget_is_kept_up_with(
+def test_instances_deliver_to_a_store_slower_than_half_the_budget(
     loop: WarpLoop, remote: Remote, instance: Instance
 ) -> None:
-    """Requests that come during a slow flush do not cut the next one short."""
+    """The flush after a slow one has its whole budget, also with requests that came during the slow one."""
     remote.fail("slower than half the budget")
 
     async def request(after_s: float) -> None:
@@ -190,13 +190,13 @@ def test_a_store_slower_than_half_the_budget_is_kept_up_with(
         remote.outage = None
         await instance.flusher.aflush()
         assert await jobs_total(instance) == 20
-        assert list(await happened(remote, "kairo_batches")) == ['kairo_batches_total{outcome="applied"}']
+        assert list(await nonzero_samples(remote, "kairo_batches")) == ['kairo_batches_total{outcome="applied"}']
 
     loop.run_until_complete(requests())
 
 
-def test_the_answer_is_out_before_the_store_is_asked(loop: WarpLoop, remote: Remote, instance: Instance) -> None:
-    """With the store out in any way, each response leaves first; what comes behind it costs the client nothing."""
+def test_the_response_is_sent_before_the_flush(loop: WarpLoop, remote: Remote, instance: Instance) -> None:
+    """In every kind of outage each response is sent before the flush, so the client does not wait for it."""
     order: list[tuple[str, float]] = []
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
@@ -233,10 +233,10 @@ async def _never() -> Any:
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-def test_on_lambda_the_budget_bounds_what_a_response_waits(
+def test_on_lambda_a_response_waits_at_most_the_budget(
     loop: WarpLoop, remote: Remote, instance: Instance, outage: str
 ) -> None:
-    """Where the answer leaves last, it is late by the budget at most, and by nothing while the breaker is open."""
+    """On Lambda the flush comes first: a response waits at most the budget, and not while the breaker is open."""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         instance.add('queue="a"')
@@ -254,4 +254,4 @@ def test_on_lambda_the_budget_bounds_what_a_response_waits(
         assert late_s[-1] == 0.0 or not is_open
         loop.run_until_complete(asyncio.sleep(0.1))
     assert max(late_s) <= BUDGET_S + 1e-9
-    assert sum(late_s) < 0.4 * (200 * 0.1 + sum(late_s)), "most of the time is the requests' own"
+    assert sum(late_s) < 0.4 * (200 * 0.1 + sum(late_s)), "most of the time is not spent waiting"

@@ -1,4 +1,4 @@
-"""The alert rules as tests read them, and the tool that judges them."""
+"""The alert rules as tests read them, and promtool, which checks them."""
 
 from __future__ import annotations
 

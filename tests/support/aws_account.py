@@ -1,4 +1,4 @@
-"""An AWS account played by moto, empty at first, and an AWS that does not answer."""
+"""An AWS account simulated by moto, empty at first; an AWS that does not answer; and one that refuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from lib.kairo_metrics.endpoints import token_sources
 
 __all__ = [
-    "ELSEWHERE",
+    "OTHER_REGION",
     "PARAMETER",
     "REGION",
     "SECRET",
@@ -27,14 +27,14 @@ __all__ = [
     "vault",
 ]
 
-REGION, ELSEWHERE = "eu-west-1", "us-east-1"
+REGION, OTHER_REGION = "eu-west-1", "us-east-1"
 SECRET, PARAMETER = "kairo/metrics-token", "/kairo/metrics-token"
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
-    """Play an AWS account; give a function that makes clients of it."""
-    # Imported here: half a second that most test runs don't need.
+    """Simulate an AWS account; give a function that makes clients of it."""
+    # Imported here: the import takes half a second, and most test runs don't need it.
     import boto3
     from moto import mock_aws
 
@@ -65,7 +65,7 @@ def use_account(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 
 @pytest.fixture
 def silent_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
-    """Play an AWS that takes connections and never answers; give those that it has taken."""
+    """Simulate an AWS that accepts connections and never answers; give the list of accepted connections."""
     taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -87,13 +87,13 @@ def silent_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]
 
 @pytest.fixture
 def refusing_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Play an AWS that lets nobody read anything; give what it says."""
-    said = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized"
+    """Simulate an AWS that refuses every call; give its error message."""
+    message = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized"
 
     class Refusal(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({"__type": "AccessDeniedException", "Message": said}).encode()
+            body = json.dumps({"__type": "AccessDeniedException", "Message": message}).encode()
             self.send_response(400)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(body)))
@@ -107,6 +107,6 @@ def refusing_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         use_account(monkeypatch, f"http://127.0.0.1:{server.server_port}")
-        yield said
+        yield message
         server.shutdown()
         thread.join()

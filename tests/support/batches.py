@@ -1,4 +1,4 @@
-"""Batches made by hand, and sending them to a store of either kind."""
+"""Helpers to make batches by hand, and to send them to either store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRITER = Writer("w1", 0)
 
 
 def send(store: Store, sealed: Batch, writer: Writer = WRITER) -> Verdict:
-    """Apply a batch over a blocking link."""
+    """Apply a batch over a blocking connection."""
 
     with store.sync_client() as link:
         verdict = run_flow(store.apply(writer, sealed), link)

@@ -1,4 +1,4 @@
-"""A real browser for the dashboard's page; tests that use it are skipped where there is none."""
+"""A real browser for the dashboard's page; tests that use it are skipped if Chromium is not installed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def running_browser() -> Iterator[Browser]:
 
 
 class DashboardPage:
-    """The dashboard in a tab of its own, and everything that went wrong there.
+    """The dashboard in its own tab, with all errors of the page.
 
     Args:
         context: the tab's settings, such as its size.
@@ -71,7 +71,7 @@ class DashboardPage:
         return self
 
     def draw_all(self) -> dict[int, str]:
-        """Bring every panel of the open rows into sight, and return what became of each: drawn, empty or error."""
+        """Scroll to every panel of the open rows, and return the state of each: drawn, empty or error."""
         panels = self.page.locator("article.panel:not(.text)")
         for number in range(panels.count()):
             panels.nth(number).scroll_into_view_if_needed()
@@ -85,7 +85,7 @@ class DashboardPage:
         return self.page.locator("article.panel", has=self.page.get_by_role("heading", name=title, exact=True)).first
 
     def last_values(self, title: str) -> dict[str, str]:
-        """Return the legend of a graph: name of a series -> its last value as the page prints it."""
+        """Return the legend of a graph: the name of each series and its last value as printed."""
         script = "rows => rows.map(row => [row.querySelector('th').innerText, row.querySelector('td').innerText])"
         return dict(self.panel(title).locator(".legend tbody tr").evaluate_all(script))
 

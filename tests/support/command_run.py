@@ -28,7 +28,7 @@ class Output:
     Args:
         code: its exit code.
         out: what it printed.
-        err: what it said beside that.
+        err: what it printed to stderr.
     """
 
     code: int
@@ -63,7 +63,7 @@ def command(redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def on_terminal(arguments: list[str], environ: dict[str, str], answer: str = "", to: str = "") -> Output:
-    """Run a command on a new terminal; type `answer` when its output ends in `to`."""
+    """Run a command on a new terminal; type `answer` when its output ends with `to`."""
     ours, theirs = pty.openpty()
     inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "VERCEL_ENV"}}
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A client of the content API, once over SQLite and once over PostgreSQL."""
+"""A client of the content API, with SQLite and with PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GLOBEX = {"X-Tenant": "globex"}
 
 @asynccontextmanager
 async def connected(database_url: str, timeout_s: float = 5.0) -> AsyncIterator[httpx.AsyncClient]:
-    """Call the API in this process, and close its database at the end."""
+    """Give a client that calls the API in this process, and close the database at the end."""
     app = content_app(database_url, timeout_s=timeout_s)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
@@ -38,7 +38,7 @@ def unavailable(response: httpx.Response) -> str:
 
 @pytest.fixture(name="database_url", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def any_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+    """Give the URL of an empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/cms.sqlite3"
     url: str = request.getfixturevalue("postgres").new_database()
@@ -47,7 +47,7 @@ def any_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(name="client")
 async def acme_client(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the tenant "acme"."""
+    """Give a client of the tenant "acme"."""
     async with connected(database_url) as client:
         client.headers.update(ACME)
         yield client

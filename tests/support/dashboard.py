@@ -11,7 +11,7 @@ from grafana.dashboard import DASHBOARD
 __all__ = ["DOCUMENT", "PANELS", "QUERIES", "filled"]
 
 DOCUMENT: dict[str, Any] = json.loads(DASHBOARD.read_text())
-# Rows stand aside; those of a closed row are in it.
+# Without the rows themselves; the panels of a closed row are inside it.
 PANELS: dict[int, dict[str, Any]] = {
     panel["id"]: panel
     for outer in DOCUMENT["panels"]
@@ -28,14 +28,14 @@ _BUILT_IN = {"__rate_interval": "1m", "__range": "1h"}
 
 
 def filled(expr: str, values: Mapping[str, str] = _BUILT_IN) -> str:
-    """Put values in the place of `$name`; a variable that is not given stands for all of its values.
+    """Replace each `$name` by its value; a variable that is not given stands for all its values.
 
     Example:
         >>> filled('rate(up{job=~"$job"}[$__rate_interval])')
         'rate(up{job=~".*"}[1m])'
     """
     choices = {variable["name"]: ".*" for variable in DOCUMENT["templating"]["list"]}
-    # The longest first: $model is not $mod.
+    # The longest name first, so that $mod does not match the start of $model.
     for name, value in sorted({**_BUILT_IN, **choices, **values}.items(), key=lambda item: -len(item[0])):
         expr = expr.replace(f"${name}", value)
     return expr

@@ -1,4 +1,4 @@
-"""A small project for the dev server, with functions that tell what they see."""
+"""A small project for the dev server, with functions that answer with what they see."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def hello(request):
 app = Starlette(routes=[Route("/{path:path}", hello)], lifespan=lifespan)
 """
 
-# Needs no library, knows no lifespan, and says no more than a token and a number.
+# Needs no library, has no lifespan, and answers with a number if the token is right.
 METRICS = """
 import os
 
@@ -56,7 +56,7 @@ VERCEL = {
 
 
 def make_project(root: Path) -> Path:
-    """Write the project into the new folder `root`: three functions, and files that are none."""
+    """Write the project into the new folder `root`: three functions, and files that are no functions."""
     (root / "api" / "blog" / "_drafts").mkdir(parents=True)
     (root / "api" / "hello.py").write_text(HELLO)
     (root / "api" / "metrics.py").write_text(METRICS)

@@ -1,4 +1,4 @@
-"""The dev server as a user runs it: a process of its own, on a free port."""
+"""The dev server as a user runs it: its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lib.kairo_metrics.dev.private_redis import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 
-# What would change the server and comes from whoever runs the tests.
+# Variables of the test run's environment that would change the server.
 _FOREIGN = re.compile(
     r"PORT|ENABLE_METRICS|DATABASE_URL|PROMETHEUS_URL|REDIS_URL|REDIS_TLS_URL|KV_URL|CRON_SECRET|VERCEL.*|METRICS_.*"
 )
@@ -28,9 +28,9 @@ class DevServer:
     """A running `python -m lib.kairo_metrics dev`.
 
     Args:
-        process: the server; it leads a process group of its own, as a terminal would give it.
+        process: the server, in its own process group, as on a terminal.
         port: its TCP port on 127.0.0.1.
-        log: the file that takes all it prints.
+        log: the file with its output.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
@@ -51,11 +51,11 @@ class DevServer:
 
     @property
     def redis_url(self) -> str:
-        """The URL of its Redis, as it printed it: without a password."""
+        """The URL of its Redis as printed, without a password."""
         return self._printed("Redis")
 
     def wait_until_ready(self, timeout_s: float = 30) -> None:
-        """Wait for the line that says the socket listens, or fail with what was printed instead."""
+        """Wait for the line that names the listening socket, or fail with the output."""
         deadline = time.monotonic() + timeout_s
         while not re.search(r"^Ready\b", self.output, re.MULTILINE):
             assert self.process.poll() is None, f"the dev server ended with {self.process.returncode}:\n{self.output}"
@@ -79,7 +79,7 @@ def dev_server(root: Path = REPOSITORY, env: Mapping[str, str] | None = None) ->
 
     Args:
         root: the project's folder.
-        env: variables on top of the tests' own environment, which is cleared of what configures the server.
+        env: variables on top of the tests' environment, from which the server's settings are removed.
     """
     with starting_dev_server(root, env) as server:
         server.wait_until_ready()
@@ -92,12 +92,12 @@ def dev_server(root: Path = REPOSITORY, env: Mapping[str, str] | None = None) ->
 def starting_dev_server(
     root: Path = REPOSITORY, env: Mapping[str, str] | None = None, command: Sequence[str] | None = None
 ) -> Iterator[DevServer]:
-    """Start the server and do not wait for it; whatever happens in the block, it is gone afterwards.
+    """Start the server without waiting for it, and end it after the block in any case.
 
     Args:
         root: as for `dev_server`.
         env: the same.
-        command: starts the server in another way, such as through make.
+        command: another command that starts the server, such as make.
     """
     inherited = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
     port = free_port()

@@ -1,4 +1,4 @@
-"""Running `doctor` in the test's process, in an environment of the test's own."""
+"""Running `doctor` in the test's process, with the variables that the test gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.instance import Start
 __all__ = ["TOKEN", "Doctor", "Report", "doctor", "filled", "healthy"]
 
 TOKEN = "9f1c2ab47d6e803b5f7ac04e1d92b683"
-# What would change the report and comes from whoever runs the tests.
+# Variables of the test run's environment that would change the report.
 _FOREIGN = re.compile(r"ENABLE_METRICS|(REDIS|REDIS_TLS|KV)_URL|VERCEL_ENV|METRICS_.*|NO_COLOR|TERM|SSL_CERT_.*")
 
 
@@ -28,7 +28,7 @@ class Report:
 
     Args:
         code: the exit code.
-        checks: (mark, finding, advice) by the name of the check; of several the first that is not ok.
+        checks: (mark, finding, advice) by the check's name; if a check has several results, the first that is not ok.
         printed: all of the output.
     """
 
@@ -57,7 +57,7 @@ Doctor = Callable[..., Report]
 
 @pytest.fixture
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """Give a function that runs `doctor` with arguments, in an environment with these of our variables alone."""
+    """Give a function that runs `doctor` with arguments, and with these of our variables only."""
 
     def run(*arguments: str, **environ: str) -> Report:
         for name in list(os.environ):
@@ -70,7 +70,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         checks: dict[str, tuple[str, str, str]] = {}
         for entry in json.loads(printed.out)["checks"]:
             assert entry["check"] in CHECKS
-            # What is wrong comes with what to do.
+            # Every problem has advice.
             assert entry["advice"] or entry["mark"] not in {"warn", "fail"}
             if checks.get(entry["check"], ("ok",))[0] == "ok":
                 checks[entry["check"]] = entry["mark"], entry["finding"], entry["advice"]
@@ -80,12 +80,12 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def healthy(redis_url: str, **changes: str) -> dict[str, str]:
-    """Give the variables of a deployment with nothing wrong."""
+    """Give the variables of a deployment without a fault."""
     return {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": TOKEN, "REDIS_URL": redis_url, **changes}
 
 
 async def filled(start: Start, redis_url: str, count: int = 1, **changes: Any) -> None:
-    """Let an instance deliver so many series of one family."""
+    """Let an instance deliver this number of series of one family."""
     instance = start(redis_url, **changes)
     for number in range(count):
         instance.add(f'queue="{number}"')

@@ -1,4 +1,4 @@
-"""A page in every format in which it is served or pushed, read by strict readers."""
+"""A page in every format that is served or pushed, read by strict parsers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FORMATS = {
 
 
 def read_in_every_format(store: Store) -> Samples:
-    """Scrape in each format, fail where a scraper would, and return the samples of the plain text."""
+    """Scrape in each format, fail if a scraper would, and return the samples of the plain text."""
     return asyncio.run(_read(store))
 
 
@@ -62,7 +62,7 @@ async def _read(store: Store) -> Samples:
 
 
 def _samples(page: str, *, openmetrics: bool) -> Samples:
-    """Return the samples by their names and labels, and fail where Prometheus' own parsers would."""
+    """Return the samples by their names and labels, and fail if Prometheus' own parsers would."""
     samples: Samples = {}
     lines = page.split("\n")
     assert lines.pop() == ""
@@ -83,7 +83,7 @@ def _samples(page: str, *, openmetrics: bool) -> Samples:
 
 
 def _check_number(text: str) -> None:
-    """Fail where Go's parser would: it takes a number beyond the floats for an error, and so does a JSON reader."""
+    """Fail if Go's parser would: for Go, and for a JSON parser, a number out of a float's range is an error."""
     assert "_" not in text
     assert math.isfinite(float(text)) or text in {"+Inf", "-Inf", "NaN"}, text
 
@@ -112,7 +112,7 @@ def _families(page: bytes) -> Iterator[model.MetricFamily]:
 
 
 def _check_histogram(histogram: model.Histogram) -> None:
-    """Fail where Prometheus would refuse to append it, and the whole page with it."""
+    """Fail if Prometheus would refuse the histogram, and the whole page with it."""
     counts = [bucket.cumulative_count for bucket in histogram.bucket]
     assert counts == sorted(counts)
     spans = [*histogram.positive_span, *histogram.negative_span]

@@ -1,4 +1,4 @@
-"""One metric of every kind, in a new process: `python -m tests.support.every_kind` counts once and ends."""
+"""One metric of every kind in a new process: `python -m tests.support.every_kind` uses each once and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many random examples a property is tried with: fewer in `make test-fast`, many more in `make fuzz`."""
+"""How many random examples a property test draws: fewer in `make test-fast`, many more in `make fuzz`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def examples(count: int) -> int:
     """Return how many examples to draw in this run.
 
     Args:
-        count: how many in `make test`.
+        count: the number in `make test`.
     """
     return int(count * _TIMES.get(hypothesis_settings.get_current_profile_name(), 1.0))

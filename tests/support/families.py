@@ -1,4 +1,4 @@
-"""Families of every type, as a scrape has them: what pages in every format are made of."""
+"""Families of every type as a scrape reads them, for tests of every format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The production server, or whatever a host starts it with: a process of its own, on a free port."""
+"""The production server, or a host's own command that starts it: its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class HostServer:
     """A running server.
 
     Args:
-        process: it leads a process group of its own.
+        process: the server, in its own process group.
         port: its TCP port on the loopback address.
-        log: the file that takes all it prints.
+        log: the file with its output.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -43,7 +43,7 @@ class HostServer:
         return self._log.read_text(errors="replace")
 
     def wait_until_it_serves(self, path: str = "/api/health", timeout_s: float = 30) -> None:
-        """Wait until it answers at all, or fail with what was printed instead."""
+        """Wait until it answers, or fail with its output."""
         deadline = time.monotonic() + timeout_s
         while True:
             with contextlib.suppress(httpx.TransportError):
@@ -66,9 +66,9 @@ def host_server(
     """Serve until the block ends; then SIGTERM must end the server with code 0.
 
     Args:
-        env: all its variables, beside `PORT` and those without which nothing starts.
+        env: its variables, besides `PORT` and those that every program needs.
         cwd: the folder it starts in.
-        command: what starts it.
+        command: the command that starts it.
     """
     with starting_host_server(env, cwd=cwd, command=command) as server:
         server.wait_until_it_serves()
@@ -81,7 +81,7 @@ def host_server(
 def starting_host_server(
     env: Mapping[str, str] | None = None, *, cwd: Path = REPOSITORY, command: Sequence[str] = SERVE
 ) -> Iterator[HostServer]:
-    """Start the server and do not wait for it; whatever happens in the block, it is gone afterwards."""
+    """Start the server without waiting for it, and end it after the block in any case."""
     port = free_port()
     inherited = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LANG") if name in os.environ}
     with tempfile.TemporaryDirectory(prefix="host-server-") as folder:

@@ -1,4 +1,4 @@
-"""A client that means ill: requests made up of anything that a server lets through, from a seed."""
+"""A hostile client: random requests of everything that a server lets through, from a seed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TRACES = [
 
 
 class Hostile:
-    """Calls an ASGI app with requests that no two are alike.
+    """Calls an ASGI app with random requests.
 
     Args:
         seed: the same seed makes the same requests.
@@ -48,11 +48,11 @@ class Hostile:
         self._prefixes = prefixes
 
     def word(self, longest: int = 40) -> str:
-        """Make up a word of letters that are in the way somewhere."""
+        """Make up a word of letters that often break a parser."""
         return "".join(self.chance.choices(_LETTERS, k=self.chance.randint(0, longest)))
 
     def path(self) -> str:
-        """Make up a path: below a prefix, nowhere, or very long."""
+        """Make up a path: below a prefix, without a route, or very long."""
         chosen = self.chance.random()
         if chosen < 0.05:
             return "/" + "a/" * self.chance.randint(1, 5_000)
@@ -91,7 +91,7 @@ class Hostile:
         }
 
     async def call(self, app: Any, **fixed: Any) -> None:
-        """Send one request, and take whatever comes of it."""
+        """Send one request, and accept any answer or error."""
         scope = {**self.scope(), **fixed}
         first = {"type": "websocket.connect"} if scope["type"] == "websocket" else {"type": "http.request", "body": b""}
         messages = iter([first])

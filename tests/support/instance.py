@@ -1,4 +1,4 @@
-"""One function instance inside the test's process: a recorder, a flusher and a store of its own."""
+"""One function instance inside the test's process, with its own recorder, flusher and store."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _FLUSHES = 400
 
 @dataclass
 class Instance:
-    """Counts and flushes as a function instance would, without prometheus_client on top."""
+    """Counts and flushes as a function instance does, without prometheus_client on top."""
 
     store: Store
     recorder: Recorder
     flusher: Flusher
 
     def add(self, text: str, amount: float = 1.0, *, schema: Schema = JOBS, index: int = 1) -> None:
-        """Add to one number of one series."""
+        """Increment one series."""
         with self.recorder.lock:
             self.recorder.add(PendingSeries(schema, text), index, amount, weight=amount)
 
     async def flush_at_last(self) -> None:
-        """Flush as later requests would, until the store is there again."""
+        """Flush as later requests would, until the store answers again."""
         for _ in range(_FLUSHES):
             with suppress(StoreError):
                 return await self.flusher.aflush()
@@ -51,7 +51,7 @@ class Instance:
         return await self.flusher.aflush()
 
     async def close(self) -> None:
-        """Close what it has opened."""
+        """Close its connections."""
         if isinstance(self.store, RedisStore):
             await self.store.aclose()
 
@@ -60,12 +60,12 @@ Start = Callable[..., Instance]
 
 
 def settings(redis_url: str | None = None, **changes: Any) -> Settings:
-    """Give settings for a test: metrics on, and a budget that a loaded machine keeps."""
+    """Give settings for a test: metrics on, and a time budget that a busy machine keeps."""
     return Settings(**{"enabled": True, "redis_url": redis_url, "flush_budget_ms": 3_000, **changes})
 
 
 def redis_instance(redis_url: str, **changes: Any) -> Instance:
-    """Start an instance against a real Redis."""
+    """Start an instance on a real Redis."""
     chosen = settings(redis_url, **changes)
     store = RedisStore(chosen)
     recorder = Recorder()
@@ -73,7 +73,7 @@ def redis_instance(redis_url: str, **changes: Any) -> Instance:
 
 
 def writing_to(shard: int, shards: int, redis_url: str) -> Instance:
-    """Start an instance that has drawn this shard."""
+    """Start an instance that writes to this shard."""
     chosen = settings(redis_url, shards=shards)
     store, recorder = RedisStore(chosen), Recorder()
     draw = lambda below: shard if below == shards else secrets.randbelow(below)  # noqa: E731
@@ -81,7 +81,7 @@ def writing_to(shard: int, shards: int, redis_url: str) -> Instance:
 
 
 def memory_instance(**changes: Any) -> Instance:
-    """Start an instance against a store of its own."""
+    """Start an instance with its own memory store."""
     chosen = settings(**changes)
     store = MemoryStore(chosen)
     recorder = Recorder()
@@ -89,7 +89,7 @@ def memory_instance(**changes: Any) -> Instance:
 
 
 async def scrape_once(store: Store, chosen: Settings, flusher: Flusher, patience_s: float = 5.0) -> Page:
-    """Scrape as the metrics endpoint does, with what it does after its response."""
+    """Scrape as the metrics endpoint does, including the work after its response."""
     reader = StateReader(store, chosen, flusher.aflush)
     page, upkeep = await reader.read_page(time.perf_counter(), patience_s)
     await reader.maintain(upkeep)
@@ -97,22 +97,22 @@ async def scrape_once(store: Store, chosen: Settings, flusher: Flusher, patience
 
 
 async def page(store: Store, series_ttl_s: int = 3600) -> str:
-    """Render what a scrape would see."""
+    """Scrape, and return the page."""
     scrape = await collect(store, Limits(series_ttl_s))
     return b"".join(PLAIN.render(scrape.page)).decode()
 
 
 async def samples(store: Store, prefix: str) -> dict[str, float]:
-    """Give the samples whose line begins so, by everything before the value."""
+    """Return the samples whose line begins with this prefix: the text before the value, and the value."""
     lines = (line for line in (await page(store)).splitlines() if line.startswith(prefix) and line[0] != "#")
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-async def happened(store: Store, prefix: str) -> dict[str, float]:
-    """Give the samples as `samples` does, but for those at zero: what the page only says has not happened."""
+async def nonzero_samples(store: Store, prefix: str) -> dict[str, float]:
+    """Return the samples as `samples` does, without those at zero."""
     return {name: value for name, value in (await samples(store, prefix)).items() if value}
 
 
 async def jobs_total(instance: Instance) -> float:
-    """Read from the store itself what the queue `a` has added up to."""
+    """Read the total of the queue `a` from the store."""
     return (await samples(instance.store, "jobs_total")).get('jobs_total{queue="a"}', 0.0)

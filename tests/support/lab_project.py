@@ -1,4 +1,4 @@
-"""A project with this repository's functions, and three of its own that fail or dawdle on purpose."""
+"""A project with this repository's functions, and three more that fail or are slow on purpose."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def busy(request):
 app = instrument(Starlette(routes=[Route("/api/busy", busy)]))
 """
 
-# A real query that takes as long as it is told to: SQLite calls a function of ours for the one row.
+# A real query that takes as long as the request asks: SQLite calls a function of ours for the one row.
 REPORT = """
 import os
 import time
@@ -78,7 +78,7 @@ app = instrument(Starlette(routes=[Route("/api/report", report)]))
 def lab_project(root: Path) -> Path:
     """Write the project into the new folder `root`; its server needs a DATABASE_URL of SQLite.
 
-    `/api/flaky` raises, `/api/busy` answers 503, `/api/report?seconds=0.3` makes a query of so many seconds.
+    `/api/flaky` raises, `/api/busy` answers 503, `/api/report?seconds=0.3` makes a query that takes 0.3 seconds.
     """
     root.mkdir()
     (root / "lib").symlink_to(REPOSITORY / "lib")

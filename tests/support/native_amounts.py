@@ -1,4 +1,4 @@
-"""Amounts for native histograms, drawn at random, and what it comes to when they are observed one by one."""
+"""Random amounts for native histograms, and the counts after observing them one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THRESHOLDS = st.sampled_from([0.0, 2.0**-128, 0.001, 0.5, 3.0])
 
 
 def counts_of(amounts: list[float], schema: int, threshold: float) -> NativeCounts:
-    """Observe amounts one by one."""
+    """Observe amounts one by one, and return the counts."""
     counts = NativeCounts(schema, threshold)
     for amount in amounts:
         counts.observe(amount)

@@ -1,4 +1,4 @@
-"""What is dear to make is made once for the whole run, also where several processes share the tests."""
+"""What is expensive to make is made once for the whole run, even if several processes share the tests."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class Once(Protocol):
-    """Gives what was made by whichever process came first."""
+    """Gives what the first process made."""
 
     def __call__(self, name: str, make: Callable[[Path], T]) -> T:
         """Make it, unless it is there.
 
         Args:
-            name: of what is made.
-            make: is given an empty folder, and returns what can be pickled.
+            name: its name.
+            make: called with an empty folder; returns something that can be pickled.
         """
 
 
@@ -47,7 +47,7 @@ def _made(folder: Path, make: Callable[[Path], T]) -> Iterator[T]:
         with _alone(lock):
             fcntl.flock(users, fcntl.LOCK_SH)
             if not made.exists():
-                shutil.rmtree(folder, ignore_errors=True)  # left by one that failed
+                shutil.rmtree(folder, ignore_errors=True)  # left by a process that failed
                 folder.mkdir()
                 made.write_bytes(pickle.dumps(make(folder)))
         loaded: Any = pickle.loads(made.read_bytes())

@@ -1,4 +1,4 @@
-"""An instance with an instrument of every kind, and the Redis that it shares with somebody who spoils things."""
+"""An instance with an instrument of every kind, and its Redis, in which tests damage keys."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ NAMES = ("jobs", "wait", "took", "size", "load", "least", "heat", "everybody", "
 
 
 def times() -> bytes:
-    """Return how a line ends that was touched now."""
+    """Return the end of a line that was updated now."""
     return b" %013d %013d" % (time.time() * 1000, time.time() * 1000)
 
 
-# When the tests were loaded: too long ago for the lease of an instance, if the run is a long one.
+# The time when the tests were loaded: in a long run, older than the lease of an instance.
 TIMES = times()
 
 
@@ -52,13 +52,13 @@ class Poisoned:
     """An instance that has counted once, over a real Redis.
 
     Args:
-        redis_url: of a Redis, which is emptied.
+        redis_url: the Redis, which is emptied.
     """
 
     def __init__(self, redis_url: str) -> None:
         self.settings = settings(redis_url)
         self.store = RedisStore(self.settings)
-        self.client: Any = redis.Redis.from_url(redis_url)  # its answers are bytes
+        self.client: Any = redis.Redis.from_url(redis_url)  # its replies are bytes
         self.client.flushall()
         self._program = Program(self.store, self.settings, "1")
         with self._program.running():
@@ -66,7 +66,7 @@ class Poisoned:
         self.count()
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the connections."""
         self.client.close()
 
     def count(self) -> None:
@@ -85,7 +85,7 @@ class Poisoned:
                     pool._sync_idle.pop().close()
 
     def read(self) -> Samples:
-        """Return the page's samples, after every reader has taken it."""
+        """Return the page's samples, after every parser has read it."""
         return read_in_every_format(self.store)
 
     def key(self, name: str) -> bytes:
@@ -101,7 +101,7 @@ class Poisoned:
         return metadata is not None and parse_schema(metadata.split(b" ", 2)[2]).type == "exemplars"
 
     def foreign(self) -> list[str]:
-        """Return the reasons for which a scrape and a flush fail now; none where they do not."""
+        """Return why a scrape and a flush fail now; nothing if they succeed."""
         reasons = []
         for attempt in (self.read, self.count):
             try:
@@ -142,7 +142,7 @@ class Poisoned:
 
 
 def family_of(series: str) -> str:
-    """Return which of the families a sample is of, or the empty string for what the page tells of itself."""
+    """Return the family of a sample, or the empty string for the pipeline's own metrics."""
     name = series.partition("{")[0]
     return next((family for family in NAMES if name == family or name.startswith(f"{family}_")), "")
 
@@ -155,13 +155,13 @@ def cms(redis_url: str) -> Iterator[Poisoned]:
     cms.close()
 
 
-def rest(samples: Samples, *hurt: str) -> Samples:
-    """Return the samples of all families but the hurt ones, and without what the page tells of itself."""
-    return {series: value for series, value in samples.items() if family_of(series) not in {*hurt, ""}}
+def rest(samples: Samples, *damaged: str) -> Samples:
+    """Return the samples without the damaged families and without the pipeline's own metrics."""
+    return {series: value for series, value in samples.items() if family_of(series) not in {*damaged, ""}}
 
 
 def quarantined(samples: Samples) -> dict[str, int]:
-    """Return by family what was left out."""
+    """Return how much was left out, by family."""
     prefix = 'kairo_quarantined_fields{family="'
     counts = {
         series.removeprefix(prefix).removesuffix('"}'): int(v) for series, v in samples.items() if prefix in series
@@ -169,11 +169,11 @@ def quarantined(samples: Samples) -> dict[str, int]:
     return {family: count for family, count in counts.items() if count}
 
 
-# By family: what stands in the place of a good line, its times apart.
+# By family: damaged lines, without their times.
 
 
 def make_foreign(client: Any, key: bytes, kind: str) -> None:
-    """Put something of another type under a key."""
+    """Replace a key by one of another type."""
     match kind:
         case "string":
             client.set(key, "mine")
@@ -186,7 +186,7 @@ def make_foreign(client: Any, key: bytes, kind: str) -> None:
 
 
 def assert_counted(cms: Poisoned, times: int) -> None:
-    """Fail unless everything was counted as often as the instruments were used."""
+    """Fail unless every instrument shows what was counted in this number of uses."""
     samples = cms.read()
     assert samples['jobs_total{queue="a"}'] == str(2 * times)
     assert samples['wait_count{queue="b"}'] == samples["took_count"] == str(times)

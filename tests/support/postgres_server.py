@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, started from the system's binaries."""
+"""A private PostgreSQL server, started from the system's binaries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from lib.kairo_metrics.dev.private_redis import free_port
 
 PASSWORD = "s3cret-of-the-tests"
-# For every module with tests of PostgreSQL: pg8000 leaves it to the garbage collector to close its sockets.
+# For every module with tests of PostgreSQL: pg8000's sockets are closed by the garbage collector.
 LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 _INSTALL = "PostgreSQL 15 or newer is missing: apt-get install --no-install-recommends postgresql openssl"
 _START_TIMEOUT_S = 30.0
@@ -27,13 +27,13 @@ _START_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A running server that takes passwords and TLS.
+    """A running server with passwords and TLS.
 
     Args:
         port: its port on 127.0.0.1.
-        certificate: the self-signed certificate, for 127.0.0.1 and for no name.
+        certificate: the self-signed certificate, for 127.0.0.1 and for no host name.
         binaries: the folder of psql.
-        names: numbers for the databases to come.
+        names: numbers for the names of new databases.
     """
 
     port: int
@@ -48,26 +48,26 @@ class PostgresServer:
         return f"postgres://kairo:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
     def psql(self, database: str, sql: str) -> str:
-        """Run one statement beside the program under test and return what it prints."""
+        """Run one statement with psql, and return its output."""
         server = f"host=127.0.0.1 port={self.port} user=kairo password={PASSWORD} dbname={database}"
         return subprocess.check_output([f"{self.binaries}/psql", "-Atc", sql, server], encoding="utf-8").strip()
 
 
 @pytest.fixture(name="postgres")
 def postgres_server(running_postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """The server; what pg8000 left open is collected here, and not in the middle of another test."""
+    """Give the server; sockets that pg8000 left open are collected here, and not in the middle of another test."""
     yield running_postgres
     gc.collect()
 
 
 @pytest.fixture(scope="session")
 def running_postgres() -> Iterator[PostgresServer]:
-    """A private server; where PostgreSQL is not installed its tests are skipped, which conftest forbids in CI."""
+    """Run a private server; if PostgreSQL is not installed, its tests are skipped, which conftest forbids in CI."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not found or not shutil.which("openssl"):
         pytest.skip(_INSTALL)
     binaries = found[-1].parent
-    # Not pytest's tmp_path: the server refuses to run as root, and nobody else may enter that folder.
+    # Not pytest's tmp_path: the server refuses to run as root, and no other user may enter that folder.
     folder = Path(tempfile.mkdtemp(prefix="kairo-postgres-"))
     owner = "postgres" if os.geteuid() == 0 else None
     if owner:
@@ -97,7 +97,7 @@ def _prepare(folder: Path, binaries: Path, owner: str | None) -> None:
 
     (folder / "password").write_text(PASSWORD, encoding="utf-8")
     (folder / "password").chmod(0o644)
-    # English puts "a-b" behind "ab", bytes do not: a query that forgets its collation is found out.
+    # English sorts "a-b" after "ab", bytes do not: so a query without its collation fails a test.
     run(
         *(binaries / "initdb", "--no-sync", "--pgdata", folder / "data", "--username", "kairo", "--encoding", "UTF8"),
         *("--locale", "C.UTF-8", "--locale-provider", "icu", "--icu-locale", "en-US"),

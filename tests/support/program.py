@@ -1,4 +1,4 @@
-"""Instances of one program inside the test's process, each with its own instruments, deltas and flusher."""
+"""Instances of a program inside the test's process, each with its own instruments, deltas and flusher."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["Program", "apart"]
 
 
 class Program:
-    """One instance. The recorder belongs to a process; here each program brings its own content for it.
+    """One instance. A process has one recorder; here each program swaps its own content into it.
 
     Args:
-        store: what the instances share.
-        settings: of the flusher.
-        name: stands for the instance's random id.
+        store: shared by the instances.
+        settings: the flusher's settings.
+        name: used in place of the instance's random id.
         clocks: its monotonic and its wall clock.
     """
 
@@ -43,7 +43,7 @@ class Program:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let what the block does with instruments be this instance's doing."""
+        """Count what instruments do in the block for this instance."""
         with _recorded_in(self._recorder):
             adoption.adopt()
             yield
@@ -54,7 +54,7 @@ class Program:
             self._flusher.flush()
 
     def renew(self) -> None:
-        """Tell the store again what the instance holds, as one in use does from time to time."""
+        """Send the values that the instance holds again, as an instance in use does from time to time."""
         with self.running():
             RECORDER.renew()
             self._flusher.flush()
@@ -72,7 +72,7 @@ def _recorded_in(content: dict[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def apart(value_class: Any) -> Iterator[None]:
-    """Let instruments that the block makes and uses be prometheus_client's own, with values of that class."""
+    """Make instruments in the block prometheus_client's own, with values of that class."""
     ours = values.ValueClass
     with _recorded_in(vars(Recorder())):
         values.ValueClass = value_class

@@ -1,4 +1,4 @@
-"""The real Prometheus and promtool; tests that use them are skipped where they are not installed."""
+"""The real Prometheus and promtool; tests that use them are skipped if they are not installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lib.kairo_metrics.dev.private_redis import free_port
 
 
 def require(program: str, package: str = "prometheus") -> str:
-    """Return the path of a program such as `promtool`, or skip the test and name the Debian package that has it."""
+    """Return the path of a program such as `promtool`, or skip the test and name its Debian package."""
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"install Debian's package {package}")
@@ -30,7 +30,7 @@ class PrometheusServer:
 
     Args:
         url: its base address.
-        log: the file that takes what it prints.
+        log: the file with its output.
     """
 
     def __init__(self, url: str, log: Path) -> None:
@@ -46,7 +46,7 @@ class PrometheusServer:
         return result
 
     def value(self, promql: str) -> float | None:
-        """Return the number that a query with one result gives, or None while there is none."""
+        """Return the number of a query with one result, or None if it has no result."""
         result = self.query(promql)
         assert len(result) <= 1, result
         return float(result[0]["value"][1]) if result else None
@@ -62,7 +62,7 @@ class PrometheusServer:
         return targets
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
-        """Wait until `condition` holds, such as that a scrape has brought the last request."""
+        """Wait until `condition` holds, for example until a scrape has the last request."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, f"targets: {self.targets()}\n{self._log.read_text()[-2000:]}"
@@ -80,11 +80,11 @@ def prometheus_server(
     """Run Prometheus on a free port of the loopback address until the block ends.
 
     Args:
-        folder: takes its configuration, storage and log.
+        folder: for its configuration, storage and log.
         scrape_configs: a YAML list, as it stands below `scrape_configs:`.
-        interval: takes the place of every scrape interval and timeout in it, so that a test need not wait.
-        flags: of the command line, on top of those for its storage and address.
-        rules: files of rules.
+        interval: replaces every scrape interval and timeout in it, so that a test need not wait.
+        flags: more arguments for the command line.
+        rules: files with rules.
     """
     jobs = [{**job, "scrape_interval": interval, "scrape_timeout": interval} for job in yaml.safe_load(scrape_configs)]
     config = folder / "prometheus.yml"
@@ -95,12 +95,12 @@ def prometheus_server(
 
 @contextlib.contextmanager
 def prometheus_with(config: Path, *flags: str, login: str = "") -> Iterator[PrometheusServer]:
-    """Run Prometheus with a configuration as it is, on a free port of the loopback address, until the block ends.
+    """Run Prometheus with an unchanged configuration on a free port of the loopback address until the block ends.
 
     Args:
         config: the file; storage and log go beside it.
         flags: more arguments for the command line.
-        login: user and password with a colon between them, where the flags demand one.
+        login: user and password with a colon between them, if the flags demand a login.
     """
     program = require("prometheus")
     log = config.parent / "prometheus.log"

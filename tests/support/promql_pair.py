@@ -1,4 +1,4 @@
-"""The same samples in the real Prometheus and in the built-in history, so that both can be asked the same."""
+"""The same samples in the real Prometheus and in the built-in history, so that tests can compare their answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.kairo_metrics.exposition.remote_write_pb2 import WriteRequest
 from lib.kairo_metrics.exposition.snappy import wrap
 from tests.support.prometheus_server import PrometheusServer
 
-# What Prometheus writes where a series ends: one certain NaN.
+# The NaN with which Prometheus marks the end of a series.
 _STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 
 Scrape = tuple[int, Mapping[Labels, float]]
@@ -26,11 +26,11 @@ Result = dict[Labels, dict[float, float]] | str
 
 
 class PromqlPair:
-    """Asks both engines.
+    """Queries both engines.
 
     Args:
-        prometheus: with its remote-write receiver on.
-        scrapes: `(time in ms, samples)` in the order of time.
+        prometheus: its remote-write receiver is on.
+        scrapes: `(time in ms, samples)`, oldest first.
     """
 
     def __init__(self, prometheus: PrometheusServer, scrapes: Sequence[Scrape]) -> None:
@@ -43,12 +43,12 @@ class PromqlPair:
         self._write()
 
     def differences(self, query: str, *, step_s: float = 7, empty: bool = False) -> list[str]:
-        """Return what the two say differently about a query, over the whole time and at its end.
+        """Return the differences between the two answers to a query, over the whole time and at its end.
 
         Args:
             query: PromQL.
             step_s: seconds between two moments.
-            empty: whether the query may have no result; otherwise that is a difference, too: it would prove nothing.
+            empty: whether the query may have no result; otherwise no result counts as a difference.
         """
         ranged = {"query": query, "start": str(self.first_s - 20), "end": str(self.last_s + 400), "step": str(step_s)}
         instant = {"query": query, "time": str(self.last_s)}

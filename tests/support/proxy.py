@@ -1,4 +1,4 @@
-"""A TCP proxy in front of Redis that can be slow, lossy, deaf or gone, and that counts what passes."""
+"""A TCP proxy in front of Redis that can delay, lose, drop or refuse traffic, and that counts it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from urllib.parse import urlsplit
 
 _HOST = "127.0.0.1"
 _CHUNK = 1 << 16
-# More than fit into a backlog of zero.
+# More connections than fit into a backlog of zero.
 _CROWD = 4
 
 
 class Proxy:
-    """Forwards connections to the Redis at `upstream`; a test may change how well at any moment.
+    """Forwards connections to the Redis at `upstream`; a test can change its behaviour at any moment.
 
     Args:
         upstream: the `redis://` or `unix://` URL of the real server.
 
     Attributes:
-        url: the URL to give to the client; it stays the same when the proxy refuses and listens again.
+        url: the client's URL; it stays the same when the proxy refuses and listens again.
         request_delay_ms: milliseconds that each request waits before the server gets it.
         reply_delay_ms: milliseconds that each reply waits before the client gets it.
-        black_hole: throw away what either side sends, and keep the connections open.
-        connections: how many connections were accepted.
-        round_trips: how many bursts of requests the server answered; a pipeline is one burst.
-        replies: how many pieces of replies the client was sent.
-        burst_bytes: how long the last burst of requests was, or is so far.
-        reply_bytes: how long the last piece of a reply was.
+        black_hole: drop what either side sends, and keep the connections open.
+        connections: the number of accepted connections.
+        round_trips: the number of bursts of requests that the server answered; a pipeline is one burst.
+        replies: the number of pieces of replies sent to the client.
+        burst_bytes: the size of the last burst of requests, so far.
+        reply_bytes: the size of the last piece of a reply.
 
     Example:
         with Proxy(redis_url) as proxy:
@@ -81,48 +81,48 @@ class Proxy:
         return _HOST, self._port
 
     def lose_reply(self, to: bytes = b"", *, at: int = 0, then_cut: bool = True, queued: bool = False) -> None:
-        """Swallow the next reply of the server, so that the client can't know whether its command ran.
+        """Drop the next reply of the server, so that the client can't know whether its command ran.
 
         Args:
-            to: only the reply to a burst that contains these bytes.
-            at: let so many bytes of it through.
-            then_cut: cut the connection; else it hangs, and whatever follows on it is swallowed too.
-            queued: once the losses have come that are still to come, and not in their place.
+            to: drop only the reply to a burst that contains these bytes.
+            at: let this number of its bytes through.
+            then_cut: cut the connection; otherwise it hangs, and everything that follows on it is dropped, too.
+            queued: add this loss after the pending ones; otherwise it replaces them.
         """
         self._losses = [*(self._losses if queued else ()), _Loss("reply", to, at, then_cut)]
 
     def lose_request(self, of: bytes = b"", *, at: int = 0, then_cut: bool = True) -> None:
-        """Swallow the next burst of requests, so that the server never runs it, unless all of it comes through.
+        """Drop the next burst of requests, so that the server never runs it, unless `at` lets all of it through.
 
         Args:
-            of: only a burst that contains these bytes.
-            at: let so many bytes of it through.
-            then_cut: cut the connection; else it hangs.
+            of: drop only a burst that contains these bytes.
+            at: let this number of its bytes through.
+            then_cut: cut the connection; otherwise it hangs.
         """
         self._losses = [_Loss("request", of, at, then_cut)]
 
     @property
     def loss_is_pending(self) -> bool:
-        """Whether a loss that was asked for is still to come."""
+        """Whether a requested loss has not happened yet."""
         return bool(self._losses)
 
     def lead_to(self, upstream: str) -> None:
-        """Bring new connections to another server, as a name does after a failover; the open ones are cut."""
+        """Cut open connections and forward new ones to another server, as a host name does after a failover."""
         self._upstream = urlsplit(upstream)
         self.cut()
 
     def half_open(self) -> None:
-        """Close the open connections without a word to the client: what it sends next is answered by a reset."""
+        """Close the open connections without telling the client: its next request is answered by a reset."""
         for link in self._links:
             link.half_open()
 
     def cut(self) -> None:
-        """Cut the open connections; new ones are welcome."""
+        """Cut the open connections; new ones are accepted."""
         for link in self._links:
             link.cut()
 
     def refuse(self) -> None:
-        """Refuse new connections, as if no server ran there; the open ones stay."""
+        """Refuse new connections, as if no server ran here; the open ones stay."""
         listener, acceptor = self._listener, self._acceptor
         if listener is None:
             return
@@ -141,10 +141,10 @@ class Proxy:
         return bool(self._crowd)
 
     def deafen(self) -> None:
-        """Let nobody in and turn nobody away: packets of new connections vanish, as behind a firewall."""
+        """Neither accept nor refuse new connections: their packets vanish, as behind a firewall."""
         self.refuse()
         self._listener = socket.create_server((_HOST, self._port), backlog=0)
-        for _ in range(_CROWD):  # whoever comes when they wait is not heard any more
+        for _ in range(_CROWD):  # these connections fill the backlog, so later ones are ignored
             waiting = socket.socket()
             waiting.settimeout(0)
             waiting.connect_ex((_HOST, self._port))
@@ -157,7 +157,7 @@ class Proxy:
         if self._listener is None:
             self._listener = socket.create_server((_HOST, self._port))
             self._port = self._listener.getsockname()[1]
-            self._listener.settimeout(0.1)  # so that the thread sees the end where shutdown does not wake it
+            self._listener.settimeout(0.1)  # wakes the thread on systems where shutdown does not
             self._acceptor = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
             self._acceptor.start()
 
@@ -167,7 +167,7 @@ class Proxy:
             self.connections = self.round_trips = self.replies = 0
 
     def take_loss(self, of: str, burst: bytes) -> _Loss | None:
-        """Return the loss that was asked for if it is of this kind and hits this burst of requests."""
+        """Return the next loss if it is of this kind and applies to this burst of requests."""
         loss = self._losses[0] if self._losses else None
         if loss is None or loss.of != of or loss.contains not in burst:
             return None
@@ -207,7 +207,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class _Loss:
-    """What is to be swallowed: the next request or reply, from some byte on."""
+    """A loss to come: the next request or reply, from some byte on."""
 
     of: str
     contains: bytes
@@ -216,7 +216,7 @@ class _Loss:
 
 
 class _Link(threading.Thread):
-    """One connection of a client, and the one to the server that belongs to it."""
+    """A connection of a client, and the matching one to the server."""
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         super().__init__(daemon=True)
@@ -245,7 +245,7 @@ class _Link(threading.Thread):
         self._half_open = True
 
     def _forward(self, side: socket.socket) -> bool:
-        """Pass on what `side` has sent; return False when this connection is at its end."""
+        """Forward what `side` has sent; return False when the connection has ended."""
         data = side.recv(_CHUNK)
         if not data:
             return False
@@ -253,7 +253,7 @@ class _Link(threading.Thread):
 
     def _request(self, data: bytes) -> bool:
         if self._half_open:
-            # Closed so, it is a reset that the client is sent.
+            # Closed in this way, the client gets a reset.
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         time.sleep(self._proxy.request_delay_ms / 1000)
@@ -275,7 +275,7 @@ class _Link(threading.Thread):
         with self._proxy.lock:
             burst, self._burst = self._burst, b""
             self._proxy.reply_bytes = len(data)
-            self._proxy.round_trips += bool(burst)  # a long reply comes in pieces, and counts once
+            self._proxy.round_trips += bool(burst)  # a long reply comes in pieces and counts once
             loss = self._proxy.take_loss("reply", burst) if burst else None
         time.sleep(0 if loss else self._proxy.reply_delay_ms / 1000)
         if not self._mute and not self._proxy.black_hole:

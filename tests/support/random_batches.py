@@ -1,4 +1,4 @@
-"""What may be asked of a store, drawn at random: batches of all rules, and what happens to lines and writers."""
+"""Random operations on a store: batches of all rules, expiry of lines, and losses of writers' records."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ RECOVERING: st.SearchStrategy[tuple[int, Restores]] = st.sampled_from(
 
 @dataclass(frozen=True)
 class Sent:
-    """A batch; its number is relative to the last one that was applied of its writer.
+    """A batch; its number is relative to its writer's last applied one.
 
     Args:
-        writer: who sends it.
-        ahead: 1 is the next one, less a duplicate, more a gap.
-        families: schema, (label text, delta) pairs, what is cleared, whether it is announced.
-        known: which state the writer knows (the one that is there, the one before it, others), and how many
-            batches more it had; None where it has heard of none.
-        replaces: how many lost batches it stands for.
-        restores: whether it is to be taken only if the state went back: made of today's account, or another.
+        writer: the number of its writer.
+        ahead: 1 is the next batch, less is a duplicate, more is a gap.
+        families: schema, (label text, delta) pairs, cleared series, and whether the family is announced.
+        known: which state the writer knows (the current one, the one before it, others), and how many
+            batches more it had; None if the writer knows no state.
+        replaces: the number of lost batches that it replaces.
+        restores: whether it is applied only if the state went back: by the current account, or another one.
     """
 
     writer: str
@@ -57,7 +57,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Aged:
-    """Every second line of a family turns out not to have been touched for so long."""
+    """Every second line of a family becomes older by this time."""
 
     schema: Schema
     seconds: int
@@ -65,14 +65,14 @@ class Aged:
 
 @dataclass(frozen=True)
 class Evicted:
-    """The record of a writer is dropped."""
+    """The record of a writer is deleted."""
 
     writer: str
 
 
 @dataclass(frozen=True)
 class Tidied:
-    """A scrape deletes what is stale, and brings together what ended instances have left."""
+    """A scrape deletes stale lines, and folds the lines of ended instances."""
 
     schema: Schema
 
@@ -81,14 +81,14 @@ Doing = Sent | Aged | Evicted | Tidied
 
 AMOUNTS = st.integers(0, 4_000).map(lambda number: number / 8) | st.sampled_from([0.1, 1e300, math.inf])
 SET = st.integers(-40, 40).map(lambda number: number / 8) | st.sampled_from([math.inf, -math.inf, math.nan])
-# So far apart that the milliseconds between two stores' clocks decide nothing.
+# So far apart that a few milliseconds between the clocks of the two stores make no difference.
 AGES = st.sampled_from(["-1", "0", "20000", "50000"])
 WORDS = st.sampled_from(['=version="1"', '=version="2%20beta"', "=", '=0.25=trace_id="4bf9"'])
 
 
 @st.composite
 def one_delta(draw: st.DrawFn, schema: Schema) -> str:
-    """Draw what is done to a series, by the family's rule."""
+    """Draw a delta for a series, by the family's rule."""
     match schema.rule:
         case "latest":
             value = draw(st.sampled_from(["0.0", "1.0"])) if schema is PHASE else repr(draw(SET))
@@ -105,7 +105,7 @@ def one_delta(draw: st.DrawFn, schema: Schema) -> str:
 
 
 def _amounts(letter: str) -> st.SearchStrategy[float]:
-    """Return what may be added to a number of that letter in a line's shape; anything else would be damage."""
+    """Return the amounts that may be added to a number with this letter in a line's shape; others would be damage."""
     if letter == "w":
         return st.integers(0, 1_000).map(float)
     return (
@@ -115,7 +115,7 @@ def _amounts(letter: str) -> st.SearchStrategy[float]:
 
 @st.composite
 def one_series(draw: st.DrawFn, schema: Schema) -> tuple[str, str]:
-    """Draw a label text, the overflow series' own now and then, and what is done to it."""
+    """Draw a label text, sometimes that of the overflow series, and a delta."""
     queue = draw(st.sampled_from(["a", "b", "c", "d", r"odd \"q\",queue=\"a\""]))
     text = f'queue="{queue}"'
     if schema.per_instance:
@@ -141,7 +141,7 @@ def one_batch(draw: st.DrawFn) -> Sent:
         series.sort(key=lambda pair: not pair[1].startswith("D"))  # the recorder puts removals first
         cleared = draw(st.sampled_from([(), (), (), ("",), ('queue="a"',), ('queue="b"', 'queue="c"')]))
         families.append((schema, tuple(series), cleared, draw(st.integers(0, 3)) > 0))
-    if draw(st.integers(0, 3)) == 0:  # an instance that is full itself
+    if draw(st.integers(0, 3)) == 0:  # an instance that has reached the cap itself
         turned_away = ('family="jobs"', f"1 {draw(st.integers(1, 5))}")
         families.insert(draw(st.integers(0, len(families))), (OVERFLOWED, (turned_away,), (), True))
     writer, ahead = draw(st.sampled_from(["one", "two"])), draw(st.sampled_from([1, 1, 1, 1, 0, 2]))

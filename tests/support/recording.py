@@ -1,4 +1,4 @@
-"""The process's own pipeline, opened afresh for a test, and a way to read what it has delivered."""
+"""The process's own pipeline, opened anew for a test, and a way to read what it has delivered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Recording:
         return self.pipeline.store
 
     async def samples(self, prefix: str) -> dict[str, float]:
-        """Flush, and give the samples whose line begins so."""
+        """Flush, and return the samples whose line begins with this prefix."""
         await self.pipeline.flusher.aflush()
         return await samples(self.store, prefix)
 

@@ -1,4 +1,4 @@
-"""A real Redis Cluster on the loopback address: three masters, three replicas; slots may move, and nodes be killed."""
+"""A real Redis Cluster on the loopback address: three masters, three replicas; tests move slots and kill nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lib.kairo_metrics.store.keys import Keys
 __all__ = ["ClusterNode", "RedisCluster", "node_port", "redis_cluster", "slot_of", "wait_until"]
 
 _HOST = "127.0.0.1"
-_BUS = 10_000  # a node's second port is so far from its first
+_BUS = 10_000  # the distance between a node's port and its cluster bus port
 _SLOTS = 16_384
 _MASTERS = 3
 _PATIENCE_S = 30.0
@@ -36,7 +36,7 @@ _OPTIONS = (
 
 @dataclass(eq=False)
 class ClusterNode:
-    """One server of the cluster, and a client that asks it alone."""
+    """One server of the cluster, and a client of this server only."""
 
     port: int
     client: Any
@@ -51,35 +51,35 @@ class ClusterNode:
 
     @property
     def is_master(self) -> bool:
-        """Whether it is one now."""
+        """Whether it is a master now."""
         return bool(self.client.info("replication")["role"] == "master")
 
     @property
     def is_followed(self) -> bool:
-        """Whether a replica gets what this master writes."""
+        """Whether a connected replica follows this master."""
         return any(replica["state"] == "online" for replica in self._replicas())
 
     @property
     def is_copied(self) -> bool:
-        """Whether a replica has all of it."""
+        """Whether a replica has all that this master has written."""
         offset = self.client.info("replication")["master_repl_offset"]
         return any(replica["offset"] == offset for replica in self._replicas())
 
     def _replicas(self) -> list[dict[str, Any]]:
-        told = self.client.info("replication").items()
-        return [replica for name, replica in told if name.startswith("slave") and isinstance(replica, dict)]
+        items = self.client.info("replication").items()
+        return [replica for name, replica in items if name.startswith("slave") and isinstance(replica, dict)]
 
     def ask(self, *words: str | int) -> Any:
-        """Send a command, and return the reply as it came."""
+        """Send a command, and return the raw reply."""
         return self.client.execute_command(*words)
 
     def kill(self) -> None:
-        """End it as the kernel does when memory is short."""
+        """Kill it, as the kernel does when memory is short."""
         os.kill(self.client.info("server")["process_id"], signal.SIGKILL)
         self.close()
 
     def close(self) -> None:
-        """End it, and close what was opened."""
+        """End it, and close its connections."""
         self.alive = False
         self.client.close()
         self.stack.close()
@@ -87,7 +87,7 @@ class ClusterNode:
 
 @dataclass(eq=False)
 class RedisCluster:
-    """What tests do with it."""
+    """A running cluster, and what tests do with it."""
 
     nodes: list[ClusterNode] = field(default_factory=list)
 
@@ -98,27 +98,27 @@ class RedisCluster:
 
     @property
     def masters(self) -> list[ClusterNode]:
-        """Those that hold slots."""
+        """The nodes that hold slots."""
         return [node for node in self.living if node.is_master]
 
     @property
     def replicas(self) -> list[ClusterNode]:
-        """Those that follow one."""
+        """The nodes that follow a master."""
         return [node for node in self.living if not node.is_master]
 
     def owner(self, namespace: str, shard: int = 0, *, seen_by: ClusterNode | None = None) -> ClusterNode:
-        """Return the node that holds a shard, as one of the others sees it."""
+        """Return the node that holds a shard, as another node sees it."""
         slot = slot_of(namespace, shard)
         ranges = (seen_by or self.living[0]).ask("CLUSTER", "SLOTS")
         [port] = [nodes[0][1] for first, last, *nodes in ranges if first <= slot <= last]
         return next(node for node in self.nodes if node.port == port)
 
     def replica_of(self, master: ClusterNode) -> ClusterNode:
-        """Return the node that takes over from a master."""
+        """Return the replica of a master."""
         return next(node for node in self.replicas if node.client.info("replication")["master_port"] == master.port)
 
     def empty(self) -> None:
-        """Delete what is there, and let every node forget its scripts and count its commands from zero."""
+        """Delete all keys and scripts, and reset the nodes' counts of commands."""
         for node in self.masters:
             node.client.flushall()
         for node in self.living:
@@ -126,34 +126,34 @@ class RedisCluster:
             node.client.config_resetstat()
 
     @contextlib.contextmanager
-    def moving(self, slot: int, goal: ClusterNode, source: ClusterNode) -> Iterator[Callable[[int], None]]:
-        """Move a slot while the `with` block runs; what it is given moves the keys, and may be called again."""
-        goal.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
-        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", goal.id)
+    def moving(self, slot: int, target: ClusterNode, source: ClusterNode) -> Iterator[Callable[[int], None]]:
+        """Keep a slot in migration while the `with` block runs; give a function that moves its keys."""
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
 
         def move_keys(most: int) -> None:
             keys = source.ask("CLUSTER", "GETKEYSINSLOT", slot, most)
             if keys:
-                source.ask("MIGRATE", _HOST, goal.port, "", 0, 5_000, "KEYS", *keys)
+                source.ask("MIGRATE", _HOST, target.port, "", 0, 5_000, "KEYS", *keys)
 
         yield move_keys
         while source.ask("CLUSTER", "COUNTKEYSINSLOT", slot):
             move_keys(1_000)
-        for node in (goal, source, *[node for node in self.masters if node not in {goal, source}]):
-            node.ask("CLUSTER", "SETSLOT", slot, "NODE", goal.id)
+        for node in (target, source, *[node for node in self.masters if node not in {target, source}]):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
 
-    def move(self, slot: int, goal: ClusterNode, source: ClusterNode) -> None:
+    def move(self, slot: int, target: ClusterNode, source: ClusterNode) -> None:
         """Move a slot and its keys to another master."""
-        with self.moving(slot, goal, source):
+        with self.moving(slot, target, source):
             pass
 
     def heal(self) -> None:
-        """Give a new replica to every master without one, and let all forget the nodes that are gone."""
+        """Give a new replica to every master without one, and remove dead nodes from all nodes' tables."""
         gone = [node for node in self.nodes if not node.alive]
         self.nodes = self.living
         for node in self.nodes:
             for lost in gone:
-                with contextlib.suppress(redis.ResponseError):  # it has never met it
+                with contextlib.suppress(redis.ResponseError):  # this node has never known the dead one
                     node.ask("CLUSTER", "FORGET", lost.id)
         followed = {node.client.info("replication")["master_port"] for node in self.replicas}
         for master in [node for node in self.masters if node.port not in followed]:
@@ -162,7 +162,7 @@ class RedisCluster:
         wait_until(self.is_well)
 
     def start(self, port: int = 0, *options: str) -> ClusterNode:
-        """Start a node, which knows nobody yet."""
+        """Start a node, which knows no other node yet."""
         stack = contextlib.ExitStack()
         port = port or node_port()
         stack.enter_context(private_redis(port, *_OPTIONS, *options))
@@ -171,7 +171,7 @@ class RedisCluster:
         return self.nodes[-1]
 
     def build(self) -> None:
-        """Start the nodes, and make a cluster of them."""
+        """Start the nodes, and join them to a cluster."""
         for _ in range(2 * _MASTERS):
             self.start()
         masters, replicas = self.nodes[:_MASTERS], self.nodes[_MASTERS:]
@@ -184,7 +184,7 @@ class RedisCluster:
         wait_until(self.is_well)
 
     def is_well(self) -> bool:
-        """Tell whether every node sees a whole cluster, and every master is followed."""
+        """Tell whether every node sees a complete cluster, and every master has a replica."""
         return (
             all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.living)
             and len(self.masters) == _MASTERS == len(self.replicas)
@@ -225,10 +225,10 @@ def slot_of(namespace: str, shard: int = 0) -> int:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Return when it holds."""
+    """Wait until the condition holds."""
     deadline_s = time.monotonic() + _PATIENCE_S
     while not _holds(holds):
-        assert time.monotonic() < deadline_s, "the cluster does not come to rest"
+        assert time.monotonic() < deadline_s, "the cluster does not become healthy"
         time.sleep(0.02)
 
 
@@ -240,7 +240,7 @@ def _holds(holds: Callable[[], bool]) -> bool:
 
 
 def node_port() -> int:
-    """Return a port that is free, and whose companion is."""
+    """Return a free port whose cluster bus port is free, too."""
     while True:
         port = random.randrange(20_000, 30_000)
         with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:

@@ -1,4 +1,4 @@
-"""A Redis that is stopped, killed and started again, on one port and with what it has written to its disk."""
+"""A Redis that can be stopped, killed and started again, with the same port and its files on disk."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def paused_writes(client: redis.Redis) -> Iterator[None]:
 
 
 class RedisProcess:
-    """A server that writes a snapshot only when it is asked to.
+    """A server that writes a snapshot only on demand.
 
     Args:
-        folder: its disk.
+        folder: for its files.
 
     Attributes:
-        url: the same after every start.
+        url: its address, the same after every start.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,8 +45,8 @@ class RedisProcess:
         self._process = self._start()
 
     def restart(self) -> None:
-        """Stop it, with everything on its disk, and start it again."""
-        with suppress(redis.ConnectionError):  # it closes the connection, as it was told
+        """Stop it after a snapshot, and start it again."""
+        with suppress(redis.ConnectionError):  # it closes the connection, as SHUTDOWN does
             self.client.shutdown(save=True)
         self._process.wait()
         self._process = self._start()
@@ -56,7 +56,7 @@ class RedisProcess:
         self.client.save()
 
     def kill_and_start(self) -> None:
-        """Kill it with -9, and start it with its last snapshot."""
+        """Kill it with SIGKILL, and start it from its last snapshot."""
         self._process.kill()
         self._process.wait()
         self._process = self._start()
@@ -70,7 +70,7 @@ class RedisProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [str(find_binary()), "--port", str(self._port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._folder), "--save", "", "--appendonly", "no"]
-        command += ["--repl-diskless-sync-delay", "0"]  # a replica need not wait for others
+        command += ["--repl-diskless-sync-delay", "0"]  # a replica's first synchronization starts at once
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline_s = time.monotonic() + _STARTED_WITHIN_S
         while True:

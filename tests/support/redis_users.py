@@ -1,4 +1,4 @@
-"""The users that docs/redis.md gives an operator to paste, right by right."""
+"""The Redis users that docs/redis.md tells an operator to create, with their rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writers and pages on a Redis that goes back in time, for the tests of what they make of it."""
+"""Writers and pages on a Redis that is reset to an earlier state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lib.kairo_metrics.scrape.rollback import high_water
 from lib.kairo_metrics.scrape.state_reader import StateReader
 from tests.support.instance import WAIT, Instance, Start, settings
 
-__all__ = ["A", "Disk", "Page", "Site", "add", "let_time_go_by"]
+__all__ = ["A", "Disk", "Page", "Site", "add", "end_recovery"]
 
 SIZE = Schema("size", "native", ("queue",), ("1.0", "+Inf"), help="Sizes.")
 SHARES = Schema("shares", "gauge", ("queue",), mode="sum", help="Shares held.")
@@ -26,21 +26,21 @@ A = 'jobs_total{queue="a"}'
 
 
 class Disk:
-    """What a Redis had on its disk: all keys as they were, with the time that they have left."""
+    """A snapshot of a Redis: all keys, with their remaining time to live."""
 
     def __init__(self, client: Any) -> None:  # redis-py types replies as bytes or str
         self._client = client
         self._keys = {key: (client.dump(key), max(0, client.pttl(key))) for key in client.scan_iter()}
 
     def load(self) -> None:
-        """Have Redis come up with it."""
+        """Load the snapshot into Redis, as a restart does."""
         self._client.flushall()
         for key, (dump, left_ms) in self._keys.items():
             self._client.restore(key, left_ms, dump)
 
 
 class Page:
-    """A function that serves the page: warm from one scrape to the next."""
+    """A function that serves the page, and stays warm from one scrape to the next."""
 
     def __init__(self, instance: Instance) -> None:
         self._store: Any = instance.store
@@ -54,7 +54,7 @@ class Page:
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
     async def read_slowly(self) -> tuple[asyncio.Task[dict[str, float]], asyncio.Event]:
-        """Start a scrape; it has read everything, and hears of it when the event is set."""
+        """Start a scrape that has read everything, and goes on when the event is set."""
         scan, has_read, go_on = self._store.scan, asyncio.Event(), asyncio.Event()
 
         async def slow_scan(entries: Any) -> AsyncIterator[Any]:
@@ -90,7 +90,7 @@ class Site:
 
 
 async def add(instance: Instance, times: int = 1) -> None:
-    """Count so often, in as many batches: a job of one, a wait in the second bucket, a size and a share."""
+    """Use each family this number of times, once per batch: a job, a wait in the second bucket, a size, a share."""
     for _ in range(times):
         instance.add('queue="a"')
         instance.add('queue="a"', 1.0, schema=WAIT, index=3)
@@ -103,7 +103,7 @@ async def add(instance: Instance, times: int = 1) -> None:
         await instance.flusher.aflush()
 
 
-def let_time_go_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nobody wait any more for instances to send again."""
+def end_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the recovery: pages no longer wait for instances to send their state again."""
     for module in (high_water, recovery):
         monkeypatch.setattr(module, "RECOVERY_MS", 0)

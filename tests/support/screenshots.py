@@ -1,4 +1,4 @@
-"""`make screenshots`: the dashboard's pictures in docs/img/, from a real server under the demo's traffic."""
+"""`make screenshots`: the dashboard's pictures in docs/img/, from a real server with the demo's traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web site that answers as a test says: what may stand where a metrics page should be."""
+"""A web site that answers as a test wants, in the place of a metrics page."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Page:
     """An answer.
 
     Args:
-        status: of HTTP.
-        body: what follows the headers.
-        headers: beside Content-Length; `Date` replaces the server's own.
+        status: the HTTP status.
+        body: the body.
+        headers: besides Content-Length; `Date` replaces the server's own.
     """
 
     status: int = 200
@@ -53,7 +53,7 @@ Answer = Callable[[str, Mapping[str, str]], Page]
 
 
 def endpoint(text: str = GOOD, **headers: str) -> Answer:
-    """Answer as our endpoint does, with this page, and with headers that replace its own."""
+    """Answer as our endpoint does, with this page, and with these headers in place of its own."""
 
     def answer(_path: str, asked: Mapping[str, str]) -> Page:
         if asked.get("authorization") != f"Bearer {TOKEN}":
@@ -92,7 +92,7 @@ def site(answer: Answer, certificate: Path | None = None) -> Iterator[str]:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_arguments: object) -> None:
-            """A client that goes away, as one that distrusts the certificate, is what is tested."""
+            """Ignore clients that hang up, such as those that distrust the certificate."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         url = f"http://127.0.0.1:{server.server_port}"
@@ -111,7 +111,7 @@ def site(answer: Answer, certificate: Path | None = None) -> Iterator[str]:
 
 
 def make_certificate(file: Path, days: int) -> Path:
-    """Write a key, and a certificate for localhost that ends in so many days and vouches for itself."""
+    """Write a key, and a self-signed certificate for localhost that ends in this number of days."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)

@@ -1,4 +1,4 @@
-"""The clock of a real Redis can't be set: make what is stored older, or wait until the clock has moved on."""
+"""The clock of a real Redis can't be set: make what is stored older, or wait for the clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def age_state(client: Any, by_ms: int) -> None:  # redis-py types replies as byt
 
     Args:
         client: a client of redis-py.
-        by_ms: by how many milliseconds.
+        by_ms: the milliseconds.
     """
     for key in client.keys("*:series:*"):
         for text, line in client.hgetall(key).items():
@@ -31,7 +31,7 @@ def age_state(client: Any, by_ms: int) -> None:  # redis-py types replies as byt
 def wait_for_ticks(client: Any = None, milliseconds: int = 5) -> None:
     """Return when the server's clock, or without a client this machine's, is some milliseconds later.
 
-    What is stored before and after it has different times, in this order, however slow the machine is.
+    So the times of what is stored before and after differ, in this order.
     """
 
     def now_ms() -> int:

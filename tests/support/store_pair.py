@@ -1,4 +1,4 @@
-"""The memory store and the script, asked the same and compared."""
+"""The memory store and the script, given the same operations and compared."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _restores(sent: Sent, recovery: Recovery | None) -> str | None:
 
 
 class StorePair:
-    """Both stores, doing the same."""
+    """Both stores, with the same operations applied to each."""
 
     def __init__(self, redis_url: str) -> None:
         chosen = settings(redis_url, max_series=_CAP, series_ttl_s=TTL_S, instance_lease_s=LEASE_S)
@@ -55,7 +55,7 @@ class StorePair:
         asyncio.run(self.real.aclose())
 
     def do(self, doing: Doing) -> None:
-        """Do one thing in both, and compare what they answer and hold."""
+        """Apply an operation to both, and compare their replies and contents."""
         match doing:
             case Sent():
                 self._send(doing)
@@ -84,13 +84,13 @@ class StorePair:
         )
         with self.real.sync_client() as link, self.memory.sync_client() as no_link:
             real = run_flow(self.real.apply(writer, for_real), link)
-            said = run_flow(self.memory.apply(writer, for_memory), no_link)
-        assert (real, _shape(real)) == (said, _shape(said))
+            simulated = run_flow(self.memory.apply(writer, for_memory), no_link)
+        assert (real, _shape(real)) == (simulated, _shape(simulated))
         if isinstance(real, Applied):
             self._last[sent.writer] = seq
 
     def _known(self, sent: Sent, state: State, recovery: Recovery | None) -> State:
-        """Return what the writer knows, in the names that a store has given: times are in them."""
+        """Return what the writer knows, with the incarnation's name in this store: names contain times."""
         if sent.known is None:
             return State()
         which, more = sent.known
@@ -107,7 +107,7 @@ class StorePair:
         return State(shard.incarnation, shard.batches), shard.recovery
 
     def _age(self, aged: Aged) -> None:
-        """Put back when lines were touched: in the order of their texts, which both stores have in common."""
+        """Make lines older, in the order of their texts, which is the same in both stores."""
         ms = aged.seconds * 1000
         key, lines = self.keys.series(aged.schema), self._stored(aged.schema)
         family = self.memory._shards[0].families.get(aged.schema.index_field)
@@ -125,27 +125,27 @@ class StorePair:
             run_flow(self.memory.tidy(IndexEntry(0, schema, 0), texts), no_link)
 
     def _differences(self, schema: Schema) -> Iterator[tuple[bytes, Any, Any]]:
-        """Yield the lines that are not the same; times are when they were set by the one clock or the other."""
+        """Yield the lines that differ; times are relative to each store's clock."""
         family = self.memory._shards[0].families.get(schema.index_field)
         lines = family.lines.items() if family else ()
-        said = {text.encode(): pack_line(line.numbers, line.created_ms, line.touched_ms) for text, line in lines}
+        simulated = {text.encode(): pack_line(line.numbers, line.created_ms, line.touched_ms) for text, line in lines}
         real = self._stored(schema)
-        for text in sorted(real.keys() | said.keys()):
-            one, other = (_words(schema, held.get(text, b"")) for held in (real, said))
+        for text in sorted(real.keys() | simulated.keys()):
+            one, other = (_words(schema, held.get(text, b"")) for held in (real, simulated))
             if one != other:
-                yield text, real.get(text), said.get(text)
+                yield text, real.get(text), simulated.get(text)
 
     def _compare_state(self) -> None:
         index = cast(dict[bytes, bytes], self.client.hgetall(self.keys.families))
         shard = self.memory._shards[0]
-        (state, recovery), (said, recovering) = self._real_state(), self._memory_state()
-        assert _without_time(state.incarnation) == _without_time(said.incarnation)
-        assert state.batches == said.batches
+        (state, recovery), (simulated, recovering) = self._real_state(), self._memory_state()
+        assert _without_time(state.incarnation) == _without_time(simulated.incarnation)
+        assert state.batches == simulated.batches
         assert _account(recovery) == _account(recovering)
         for field in STATE_FIELDS:
             index.pop(field, None)
         announced = {place.decode(): parse_schema(entry.split(b" ", 2)[2]) for place, entry in index.items()}
-        overflowed = {OVERFLOWED.index_field}  # counted by the store itself; a writer's first batch announces it
+        overflowed = {OVERFLOWED.index_field}  # counted by the store itself, and announced by a writer's first batch
         known = {place: family.schema for place, family in shard.families.items()}
         assert {place: announced[place] for place in announced.keys() - overflowed} == {
             place: known[place] for place in known.keys() - overflowed
@@ -153,7 +153,7 @@ class StorePair:
 
 
 def _shape(verdict: Verdict) -> tuple[str, int] | None:
-    """Return of a state what does not depend on the clock."""
+    """Return the parts of a state that do not depend on the clock."""
     if not isinstance(verdict, Applied | Duplicate | Gap):
         return None
     state: State = verdict.state
@@ -165,7 +165,7 @@ def _without_time(name: str) -> str:
 
 
 def _account(recovery: Recovery | None) -> tuple[str, int, int, int, int] | None:
-    """Return how far a state was made good, with its time in whole ten seconds since."""
+    """Return the account of a recovery, with its age in tens of seconds."""
     if recovery is None:
         return None
     age = round((time.time() * 1000 - recovery.since_ms) / 10_000)
@@ -173,7 +173,7 @@ def _account(recovery: Recovery | None) -> tuple[str, int, int, int, int] | None
 
 
 def _words(schema: Schema, line: bytes) -> Any:
-    """Return what a line says, with times in whole ten seconds since, and numbers by their value."""
+    """Return a line's words, with ages in tens of seconds instead of times, and numbers as floats."""
     if not line:
         return None
     words = line[:-TIMES_WIDTH].decode().split()

@@ -1,4 +1,4 @@
-"""What the store holds after one of each kind was counted: `python -m tests.support.stored_state` prints it."""
+"""The store's content after one use of each kind of metric: `python -m tests.support.stored_state` prints it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["print_state"]
 
 
 def print_state() -> None:
-    """Count one of each kind in a private Redis and print its keys, then the account of a rollback."""
+    """Use one metric of each kind in a private Redis, and print its keys, then the account of a rollback."""
     with private_redis(free_port()) as url, redis.Redis.from_url(url) as client:
         os.environ.update(ENABLE_METRICS="true", REDIS_URL=url, METRICS_SHARDS="2", METRICS_NAMESPACE="production")
         install()

@@ -1,4 +1,4 @@
-"""A TLS server in front of Redis, with a certificate of a test-made authority."""
+"""A TLS server in front of Redis, with a certificate of an authority made by the test."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _HOST = "127.0.0.1"
 
 
 class TlsFront:
-    """Speaks TLS to clients and hands on what they say to the Redis at `upstream`.
+    """Speaks TLS with clients and forwards their requests to the Redis at `upstream`.
 
     Args:
         upstream: the `redis://` URL of the real server.
-        names: for whom its certificate is.
-        until: when its certificate ends; by default long after the test.
+        names: the host names in its certificate.
+        until: the end of its certificate's validity; by default long after the test.
 
     Attributes:
-        url: the `rediss://` URL to give to the client.
-        authority: the certificate, as PEM text, that a client must trust to trust the server's.
+        url: the client's `rediss://` URL.
+        authority: the authority's certificate as PEM text, which a client must trust.
     """
 
     def __init__(self, upstream: str, *names: str, until: datetime | None = None) -> None:
@@ -45,7 +45,7 @@ class TlsFront:
         self._threads = [threading.Thread(target=self._accept)]
 
     def __enter__(self) -> Self:
-        self._listener.settimeout(0.1)  # so that the thread sees the end
+        self._listener.settimeout(0.1)  # wakes the thread
         self._threads[0].start()
         return self
 
@@ -69,7 +69,7 @@ class TlsFront:
         client.settimeout(5)
         with (
             client,
-            # A client that does not trust the certificate hangs up in the midst of the handshake.
+            # A client that does not trust the certificate hangs up during the handshake.
             contextlib.suppress(OSError),
             self._context.wrap_socket(client, server_side=True) as encrypted,
             socket.create_connection(self._upstream) as plain,

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer: hours pass at once, and what takes no time takes exactly none."""
+"""An event loop whose clock jumps to the next timer: hours pass at once, and code itself takes no time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["WarpLoop"]
 
 
 class _Jumping(selectors.SelectSelector):
-    """Instead of waiting it lets the time pass."""
+    """Moves the clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,13 +18,13 @@ class _Jumping(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise AssertionError("everybody waits, and nothing will ever happen")
+            raise AssertionError("every task waits, and there is no timer to wake one")
         self.now_s += max(0.0, timeout)
         return []
 
 
 class WarpLoop(asyncio.SelectorEventLoop):
-    """Runs what needs no sockets and no threads."""
+    """Runs coroutines that need no sockets and no threads."""
 
     def __init__(self) -> None:
         self._jumping = _Jumping()

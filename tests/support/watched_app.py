@@ -1,4 +1,4 @@
-"""An app with a route of every kind, and a way to call it in the test's process."""
+"""An app with a route of every kind, and a function to call it in the test's process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One function instance as a process: `python -m tests.support.worker REQUESTS AT_ONCE` serves that many, some at once.
+"""One function instance as a process: `python -m tests.support.worker REQUESTS AT_ONCE`, both numbers.
 
-Every request makes a counter increment, a histogram observation and, one time in ten, an error.
+Every request increments a counter and observes a histogram; one in ten fails.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ async def work(request: Request) -> Response:
 
 
 async def serve(requests: int, at_once: int) -> None:
-    """Call the instrumented app as a server would: what is served at the same time shares flushes."""
+    """Call the instrumented app as a server does: requests at the same time share flushes."""
     app = instrument(Starlette(routes=[Route("/pieces/{number}", work)]))
 
     async def receive() -> dict[str, Any]:
@@ -52,7 +52,7 @@ async def serve(requests: int, at_once: int) -> None:
     pipeline = open_pipeline()
     assert pipeline is not None
     while pipeline.flusher.pending:
-        with suppress(StoreError):  # the network that it is tested with may lose this one, too
+        with suppress(StoreError):  # the network under test may lose this flush, too
             await pipeline.flusher.aflush()
     await pipeline.store.aclose()  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Instances as processes of their own, and what all their requests add up to."""
+"""Instances in their own processes, and the totals of all their requests."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import sys
 
 
 def start_worker(redis_url: str, requests: int, at_once: int = 1) -> subprocess.Popen[bytes]:
-    """Start a process that serves requests against a Redis."""
+    """Start a process that serves requests and delivers to this Redis."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
     command = [sys.executable, "-m", "tests.support.worker", str(requests), str(at_once)]
     return subprocess.Popen(command, env=environment)
 
 
 def finish(worker: subprocess.Popen[bytes]) -> None:
-    """Wait for a worker's success."""
+    """Wait for a worker to end, and check that it succeeded."""
     worker.communicate(timeout=240)
     assert worker.returncode == 0
 
 
 def expected(requests: int, processes: int) -> dict[str, float]:
-    """Count what so many requests of so many workers must add up to."""
+    """Return the totals that this number of requests by this number of workers must have."""
     quarter, half, failed = requests // 4, requests // 2, requests // 10
     labels = 'method="GET",route="/pieces/{number}"'
     per_process = {

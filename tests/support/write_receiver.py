@@ -1,4 +1,4 @@
-"""A remote-write receiver that answers as a test tells it to, and keeps what it was sent."""
+"""A remote-write receiver that answers as a test wants, and keeps the requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Received", "Reply", "WriteReceiver", "decoded", "write_receiver"]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it came."""
+    """One received request."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -30,10 +30,10 @@ class Reply:
     """What the receiver answers.
 
     Args:
-        status: 0 hangs up without a word, after the request was read.
+        status: 0 hangs up without an answer after reading the request.
         text: the body.
-        headers: beside those that every answer has.
-        dripped: so many bytes of a header come first, one each 50 ms.
+        headers: besides those that every answer has.
+        dripped: send this number of bytes of a header first, one each 50 ms.
     """
 
     status: int = 204
@@ -46,7 +46,7 @@ class WriteReceiver:
     """A receiver on a free port of the loopback address.
 
     Args:
-        replies: one a request, in order; the last one is repeated.
+        replies: one per request, in order; the last one is repeated.
     """
 
     def __init__(self, replies: Sequence[Reply]) -> None:
@@ -67,7 +67,7 @@ class WriteReceiver:
         self.url = f"http://127.0.0.1:{self.server.server_port}/api/v1/write"
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Give the next of the replies."""
+        """Return the next reply."""
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if not reply.status:
             handler.close_connection = True
@@ -88,7 +88,7 @@ class WriteReceiver:
 
 @contextmanager
 def write_receiver(*replies: Reply) -> Iterator[WriteReceiver]:
-    """Run a receiver until the block ends; by default it takes everything."""
+    """Run a receiver until the block ends; by default it accepts everything."""
     receiver = WriteReceiver(replies or [Reply()])
     thread = threading.Thread(target=receiver.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -101,7 +101,7 @@ def write_receiver(*replies: Reply) -> Iterator[WriteReceiver]:
 
 
 def decoded(body: bytes) -> list[tuple[dict[str, str], float, int]]:
-    """Read a body with libraries alone: labels in the order sent, value and time in ms of every sample."""
+    """Decode a body with other libraries than ours: labels as sent, value and time in ms of every sample."""
     message = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body)))
     return [
         ({label.name: label.value for label in series.labels}, sample.value, sample.timestamp)

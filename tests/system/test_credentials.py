@@ -106,7 +106,7 @@ async def test_a_rotation_never_refuses_a_scraper(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", " ", "\n"])
-async def test_a_secret_of_spaces_is_none(recording: Recording, secret: str) -> None:
+async def test_an_empty_secret_admits_no_push(recording: Recording, secret: str) -> None:
     """With an empty CRON_SECRET every push is refused."""
     pushes = PushSettings.from_env({"METRICS_REMOTE_WRITE_URL": "http://127.0.0.1:1/", "CRON_SECRET": secret})
     app = push_endpoint(recording.pipeline, recording.pipeline.settings, pushes)

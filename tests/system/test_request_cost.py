@@ -1,4 +1,4 @@
-"""The cost of a request: commands, round trips, and no time of the client."""
+"""The cost of a request: commands, round trips, and no wait for the client."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_one_request_is_one_command_and_one_round_trip(proxy: Proxy, redis
     await store.aclose()
     proxy.reset_counts()
     await request()
-    assert proxy.round_trips == 1, "the script is known: a new connection costs no trip of its own"
+    assert proxy.round_trips == 1, "Redis has the script: a new connection costs no extra round trip"
     flush()
     await store.aclose()
     close_pipeline()

@@ -1,4 +1,4 @@
-"""No secret appears in what is printed, logged, answered or raised, whatever goes wrong."""
+"""No secret appears in any output, log, response or error."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ async def test_a_redis_that_repeats_the_login_is_not_repeated(start: Start, capl
     ],
     ids=lambda refusal: type(refusal).__name__,
 )
-def test_whatever_refuses_a_login_does_not_repeat_it(refusal: StoreError) -> None:
+def test_the_error_of_a_refused_login_does_not_repeat_it(refusal: StoreError) -> None:
     """The error keeps its type and its text, without the password."""
     refused = without_password(refusal, [("AUTH", "kairo", HUSH), ("SELECT", "1")])
     assert refused is refusal

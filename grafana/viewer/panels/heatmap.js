@@ -1,4 +1,4 @@
-// A heat map of a histogram's buckets: time to the right, buckets upwards, the more observations the stronger.
+// A heat map of a histogram's buckets: time to the right, buckets upwards, stronger colours for more observations.
 
 import { frame, hideTooltip, valueAxis, watchSize, withTooltip } from "../chart.js";
 import { css, h } from "../dom.js";
@@ -108,7 +108,7 @@ export class HeatMap {
     ctx.restore();
   }
 
-  /** A colour between the weakest and the strongest; the exponent lifts small counts so that they show. */
+  /** A colour between the weakest and the strongest; the exponent makes small counts visible. */
   #colour(count) {
     const exponent = this.panel.options?.color?.exponent ?? 0.5;
     return this.ramp[Math.round((this.most > 0 ? count / this.most : 0) ** exponent * (STEPS - 1))];
@@ -147,7 +147,7 @@ export class HeatMap {
   }
 }
 
-/** Undo the cumulation: what each bucket has beyond the one below it. */
+/** Undo the cumulation: subtract from each bucket the one below it. */
 function buckets(series) {
   const sorted = series
     .map(({ labels, values }) => ({ bound: Number((labels.le ?? "").replace("+Inf", "Infinity")), values }))
@@ -165,7 +165,7 @@ function buckets(series) {
   }));
 }
 
-/** The colours from one to another, both as #rrggbb. */
+/** The colours between two colours, both as #rrggbb. */
 function ramp(low, high) {
   const parts = (colour) => [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
   const [from, to] = [parts(low), parts(high)];
@@ -176,7 +176,7 @@ function ramp(low, high) {
   );
 }
 
-/** Leave out labels that would touch each other. */
+/** Leave out labels that would overlap. */
 function thinned(chart, splits) {
   const room = chart.bbox.height / devicePixelRatio / Math.max(1, splits.length + 1);
   const every = Math.max(1, Math.ceil(14 / room));

@@ -1,4 +1,4 @@
-// A large number, with its course behind it.
+// A large number, with its graph behind it.
 
 import { h } from "../dom.js";
 import { Field } from "../field.js";
@@ -58,7 +58,7 @@ export class Stat {
   }
 }
 
-/** The one value that stands for a series. */
+/** The one value shown for a series. */
 function reduced({ value, values }, panel) {
   if (!values) return { value };
   const [calc = "lastNotNull"] = panel.options?.reduceOptions?.calcs ?? [];
@@ -74,13 +74,13 @@ function reduced({ value, values }, panel) {
   return { value: (of[calc] ?? of.lastNotNull)() };
 }
 
-/** The number large, its unit small beside it. */
+/** The large number with its small unit. */
 function sized(text) {
   const parts = /^([−\d.,e+∞-]+)(\s?)(.*)$/.exec(text);
   return parts && parts[3] ? [parts[1], h("small", {}, `${parts[2]}${parts[3]}`)] : [text];
 }
 
-/** The course of the values as an area along the lower edge. */
+/** The graph of the values as an area along the lower edge. */
 function course(values) {
   const present = values.filter((value) => value !== null && Number.isFinite(value));
   const svg = document.createElementNS(SVG, "svg");

@@ -1,4 +1,4 @@
-// A table: a row for each label set; Grafana's "merge" and "organize" put the queries side by side.
+// A table with a row for each label set; Grafana's "merge" and "organize" join the results of the queries.
 
 import { h } from "../dom.js";
 import { Field } from "../field.js";
@@ -116,7 +116,7 @@ export class Table {
 
 const blank = (value) => value === undefined || value === null || Number.isNaN(value);
 
-/** Put rows with the same labels together. */
+/** Merge rows with the same labels. */
 function merged(rows) {
   const found = new Map();
   for (const row of rows) {
@@ -130,7 +130,7 @@ function merged(rows) {
   return [...found.values()];
 }
 
-/** The columns in the order and with the titles that the dashboard says. */
+/** The columns with the order and titles of the dashboard. */
 function organized(rows, transformations) {
   const {
     excludeByName = {},

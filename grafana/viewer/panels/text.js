@@ -1,4 +1,4 @@
-// Words of the dashboard itself: runbooks and notes.
+// The dashboard's own texts: runbooks and notes.
 
 import { h } from "../dom.js";
 import { markdown } from "../markdown.js";

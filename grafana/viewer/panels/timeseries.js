@@ -1,4 +1,4 @@
-// A graph over time: lines or bars, stacked or not, with thresholds and a legend that is a table.
+// A graph over time: lines or bars, stacked or not, with thresholds and a table as legend.
 
 import { frame, hideTooltip, valueAxis, watchSize, withTooltip } from "../chart.js";
 import { css, h } from "../dom.js";
@@ -44,7 +44,7 @@ export class TimeSeries {
       : new Field(this.panel).text(null);
   }
 
-  /** What a screen reader says of the whole panel. */
+  /** The text for screen readers. */
   summary() {
     return this.series
       .slice(0, 6)
@@ -172,7 +172,7 @@ export class TimeSeries {
     if (focused !== null) this.legend.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  /** Show one series alone, or all again; with `hide`, leave that one out. */
+  /** Show only one series, or all again; with `hide`, hide this one. */
   #choose(name, hide) {
     const others = this.series.map((one) => one.name).filter((other) => other !== name);
     const alone = !this.hidden.has(name) && others.length && others.every((other) => this.hidden.has(other));
@@ -209,7 +209,7 @@ function fade(stroke, share) {
   };
 }
 
-/** Add up the series, each on those before it. */
+/** Stack the series: each on the sum of those before it. */
 function stack(shown) {
   const below = [];
   return shown.map(({ values }) =>
@@ -240,7 +240,7 @@ function lonely(chart, number) {
   );
 }
 
-/** Draw the thresholds that lie within the scale. */
+/** Draw the thresholds within the scale. */
 function drawThresholds(chart, field) {
   const mode = field.custom.thresholdsStyle?.mode ?? "off";
   if (mode === "off") return;

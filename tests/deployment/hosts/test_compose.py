@@ -27,7 +27,7 @@ SCHEMA = ("--builtin-schema", "vendor.compose-spec")
 
 @pytest.fixture
 def compose() -> Compose:
-    """Read the file as a user has it who sets only the token."""
+    """Read the file with only the token set."""
     return Compose.read({"METRICS_AUTH_TOKEN": TOKEN})
 
 

@@ -73,7 +73,7 @@ class Caller:
         pairs = [pair for place in self.headers_in for pair in _pairs(answer.get(place) or {})]
         body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
         headers = {name.lower(): value for name, value in pairs}
-        assert len(headers) == len(pairs), "a header that came twice"
+        assert len(headers) == len(pairs), "a header is repeated"
         return Response(answer["statusCode"], headers, body, answer["isBase64Encoded"])
 
 

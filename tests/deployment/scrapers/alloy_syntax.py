@@ -83,7 +83,7 @@ class _Values(Transformer[Token, Block]):
 
     def body(self, parts: list[Any]) -> tuple[dict[str, Any], tuple[Block, ...]]:
         attributes = [part for part in parts if isinstance(part, tuple)]
-        assert len(dict(attributes)) == len(attributes), f"an attribute stands twice in {attributes}"
+        assert len(dict(attributes)) == len(attributes), f"an attribute is repeated in {attributes}"
         return dict(attributes), tuple(part for part in parts if isinstance(part, Block))
 
     def attribute(self, parts: list[Any]) -> tuple[str, Any]:

@@ -106,7 +106,7 @@ def test_the_endpoint_ignores_the_bypass(server: DevServer, value: str) -> None:
     assert httpx.get(address, params=parameter).status_code == 401
 
 
-def test_a_domain_that_leads_elsewhere_is_shown_and_not_followed(machine: Installation, server: DevServer) -> None:
+def test_a_redirect_is_shown_and_not_followed(machine: Installation, server: DevServer) -> None:
     """A redirecting domain is a target that is down with its status, and gets no token at the other domain."""
     with in_front_of(server.url, lambda _: False, refusal=308) as port:
         machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{port}")

@@ -1,1 +1,1 @@
-"""Named faults against a real Redis behind a proxy: what comes of each is told to the last increment."""
+"""Named faults with a real Redis behind a proxy: after each one, every increment is accounted for."""

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.chaos` simulates, has every fault happen, runs the trials, and reports on one page."""
+"""`python -m tests.faults.chaos` runs the simulation, every fault and every trial, and prints one report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SCHEDULES = 100_000
 
 
 def simulate(seeds: range, processes: int, progress: Progress) -> tuple[Outcome, float]:
-    """Run schedules, and return what came of them and the seconds that they took."""
+    """Run schedules, and return their outcome and their duration in seconds."""
     outcome, began_s = Outcome(), time.monotonic()
     task = progress.add_task("simulation", total=len(seeds), visible=bool(seeds))
     for done, some in run_all(seeds, processes):
@@ -35,7 +35,7 @@ def simulate(seeds: range, processes: int, progress: Progress) -> tuple[Outcome,
 
 
 def play_all(runs: Sequence[Run], progress: Progress) -> list[Played]:
-    """Have faults happen, each against a Redis of its own; one that raises is one that does not hold."""
+    """Run faults, each with its own Redis; an exception counts as a failure."""
     played = []
     for name in dict.fromkeys(run.name for run in runs):
         chosen = [run for run in runs if run.name == name]
@@ -43,7 +43,7 @@ def play_all(runs: Sequence[Run], progress: Progress) -> list[Played]:
         for number, run in enumerate(chosen):
 
             def tick(share: float, number: int = number) -> None:
-                progress.update(task, completed=number + share)  # noqa: B023  it is over before the next one begins
+                progress.update(task, completed=number + share)  # noqa: B023  this task ends before the next one begins
 
             played.append(_play(run, tick))
             progress.update(task, completed=number + 1)
@@ -55,19 +55,19 @@ def _play(run: Run, tick: Callable[[float], None]) -> Played:
     try:
         with own_redis() as process:
             books = play(run, process, tick)
-    except Exception as err:  # noqa: BLE001  whatever it is, the others are to be heard as well
+    except Exception as err:  # noqa: BLE001  after any error the others still run
         books = Books(wrong=[f"{type(err).__name__}: {err}"])
     return Played(run, books, time.monotonic() - began_s)
 
 
 def try_all(trials: Sequence[Trial], progress: Progress) -> list[Tried]:
-    """Run trials; one that raises is one that does not hold."""
+    """Run trials; an exception counts as a failure."""
     tried = []
     for trial in trials:
         task, began_s = progress.add_task(trial.name, total=1), time.monotonic()
         try:
             found = attempt(trial, lambda share, task=task: progress.update(task, completed=share))  # type: ignore[misc]
-        except Exception as err:  # noqa: BLE001  whatever it is, the others are to be heard as well
+        except Exception as err:  # noqa: BLE001  after any error the others still run
             found = Found([], [f"{type(err).__name__}: {err}"])
         tried.append(Tried(trial, found, time.monotonic() - began_s))
         progress.update(task, completed=1)
@@ -75,22 +75,26 @@ def try_all(trials: Sequence[Trial], progress: Progress) -> list[Tried]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what is asked; return 1 if something did not hold."""
+    """Run what the arguments name, and print the report; return 1 if something failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of faults and trials, and of the first schedule")
-    parser.add_argument("--schedules", type=int, help=f"of the simulation (default: {_SCHEDULES}, with --only none)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that simulate at once")
-    parser.add_argument("--quick", action="store_true", help="a sample of each fault and trial")
+    parser.add_argument("--seed", type=int, default=0, help="seed of faults, trials and the first schedule")
     parser.add_argument(
-        "--only", action="append", choices=[*FAULTS, *TRIALS], metavar="NAME", help="this fault or trial"
+        "--schedules", type=int, help=f"number of simulated schedules (default: {_SCHEDULES}; with --only: 0)"
     )
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="processes for the simulation")
+    parser.add_argument("--quick", action="store_true", help="run only a sample of each fault and trial")
     parser.add_argument(
-        "--way", choices=get_args(Way), help="how instances flush (default: both; there is no trial then)"
+        "--only",
+        action="append",
+        choices=[*FAULTS, *TRIALS],
+        metavar="NAME",
+        help="run this fault or trial; may be repeated",
     )
-    parser.add_argument("--shards", type=int, help="over how many they are spread (default: 1, and 4; no trial)")
-    parser.add_argument("--report", type=Path, help="write the report to this file, too; that of the simulation beside")
+    parser.add_argument("--way", choices=get_args(Way), help="how instances flush (default: both ways); runs no trials")
+    parser.add_argument("--shards", type=int, help="number of shards (default: both 1 and 4); runs no trials")
+    parser.add_argument("--report", type=Path, help="also write the report to this file, and simulation.txt beside it")
     asked = parser.parse_args(arguments)
-    logging.getLogger("kairo_metrics").setLevel(logging.ERROR)  # that a flush fails is what this is about
+    logging.getLogger("kairo_metrics").setLevel(logging.ERROR)  # failed flushes are expected here
     schedules = (0 if asked.only else _SCHEDULES) if asked.schedules is None else asked.schedules
     seeds = range(asked.seed, asked.seed + schedules)
     runs = [
@@ -113,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         if schedules:
             asked.report.with_name("simulation.txt").write_text(simulation_page(seeds, outcome, seconds))
     sys.stdout.write(text)
-    return 0 if chaos.holds else 1
+    return 0 if chaos.passed else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was sent, applied, counted as lost, and gone where nobody could see it."""
+"""What was sent, applied, counted as lost, and lost with a writer that had ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAUSE = Schema("pause", "summary")
 SIZE = Schema("size", "native", (), ("1.0", "4.0", "+Inf"))
 SHARES = Schema("shares", "gauge", mode="sum")
 LATEST = Schema("latest", "gauge", mode="mostrecent")
-# By family, whose samples add up to what was recorded. Of a gauge that is set only the last value counts.
+# The samples that add up to what was recorded, by family. LATEST is missing: of a set gauge only the last value counts.
 COUNTED = {
     JOBS.name: "jobs_total",
     WAIT.name: "wait_count",
@@ -28,28 +28,28 @@ FAMILIES = tuple(COUNTED)
 
 @dataclass(slots=True)
 class Books:
-    """What came of a fault.
+    """The result of a fault.
 
     Args:
-        sent: by family, what instances recorded.
-        applied: by family, what the page shows.
-        lost: by family, what the page tells as lost.
-        unseen: by family, what went with an older state when its writer was gone.
-        samples: by sample, what the page must show where nothing is lost.
-        wrong: what did not hold, in sentences.
-        facts: what was measured or counted on the way.
+        sent: what instances recorded, by family.
+        applied: what the page shows, by family.
+        lost: what the page counts as lost, by family.
+        gone: what the store lost after its writer had ended, by family.
+        samples: what each sample must be if nothing is lost.
+        wrong: the failures, in sentences.
+        facts: what was measured or counted.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
     applied: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
-    unseen: Counter[str] = field(default_factory=Counter)
+    gone: Counter[str] = field(default_factory=Counter)
     samples: dict[str, float] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
 
     def record(self, family: str, amount: int, samples: dict[str, float]) -> None:
-        """Note what an instance records.
+        """Add what an instance records.
 
         Args:
             family: its name.
@@ -66,33 +66,33 @@ class Books:
         Args:
             page: its samples.
             may_lose: whether the fault may lose something, if it is counted.
-            last_set: what the gauge was set to last, where one instance set it.
+            last_set: the last value of the set gauge, if only one instance set it.
         """
         for family, name in COUNTED.items():
             self.applied[family] = round(sum(value for key, value in page.items() if key.partition("{")[0] == name))
             self.lost[family] = round(page.get(f'kairo_samples_lost_total{{family="{family}"}}', 0.0))
-            difference = self.applied[family] + self.lost[family] + self.unseen[family] - self.sent[family]
+            difference = self.applied[family] + self.lost[family] + self.gone[family] - self.sent[family]
             if difference:
-                self.wrong.append(f"{family}: {difference:+} beyond the {self.sent[family]} that were sent")
+                self.wrong.append(f"{family}: {difference:+} compared with {self.sent[family]} sent")
         if not self.sent:
             self.wrong.append("nothing was sent")
         if self.lost.total() and not may_lose:
-            self.wrong.append(f"{self.lost.total()} counted as lost that were still held")
-        if not self.lost.total() and not self.unseen.total():
+            self.wrong.append(f"{self.lost.total()} counted as lost though instances still kept them")
+        if not self.lost.total() and not self.gone.total():
             self.wrong += [
-                f"{name} is {page.get(name)} and not {value}"
+                f"{name} is {page.get(name)}, expected {value}"
                 for name, value in sorted(self.samples.items())
                 if page.get(name) != value
             ]
         if last_set is not None and page.get(LATEST.name) != last_set:
-            self.wrong.append(f"the gauge is {page.get(LATEST.name)} and was last set to {last_set}")
-        self._look_at_buckets(page)
+            self.wrong.append(f"the gauge is {page.get(LATEST.name)}, but was last set to {last_set}")
+        self._check_buckets(page)
 
-    def _look_at_buckets(self, page: dict[str, float]) -> None:
+    def _check_buckets(self, page: dict[str, float]) -> None:
         for name, count in page.items():
             if name.partition("{")[0] != "wait_count":
                 continue
             labels = name.partition("{")[2].removesuffix("}")
             buckets = [page.get(f'wait_bucket{{{labels},le="{bound}"}}', -1.0) for bound in WAIT.bounds]
             if buckets != sorted(buckets) or buckets[-1] != count:
-                self.wrong.append(f"the buckets of {name} are {buckets}")
+                self.wrong.append(f"the buckets of {name} are {buckets}, and its count is {count}")

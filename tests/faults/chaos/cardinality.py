@@ -1,6 +1,6 @@
-"""A flood of label values: `python -m tests.faults.chaos.cardinality` sends a million through 16 instances at once.
+"""A flood of label values: `python -m tests.faults.chaos.cardinality` sends a million through 16 instances.
 
-It says whether the cap is exact, the totals are, what was there before goes on undisturbed, and memory stays flat:
+It reports whether the cap and the totals are exact, earlier series go on counting, and memory stays flat:
 that of Redis, and that of the instances.
 """
 
@@ -33,7 +33,7 @@ __all__ = ["Findings", "flood"]
 
 WRITERS = 16
 _FAMILIES = {"flood_jobs": "flood_jobs_total", "flood_wait": "flood_wait_sum", "flood_open": "flood_open"}
-# The overflow line's numbers get longer, and a process's memory is given out by the page.
+# Allowed growth: the overflow line's numbers get longer, and a process gets its memory in whole pages.
 _REDIS_GROWTH_BYTES = 512
 _INSTANCE_GROWTH_KB = 10 * 1024
 _TAKEN_FOR_FULL = 0.3
@@ -41,17 +41,17 @@ _TAKEN_FOR_FULL = 0.3
 
 @dataclass(slots=True)
 class Findings:
-    """What came of a flood.
+    """The result of a flood.
 
     Args:
         max_series: the cap.
-        sent: what the instances say that they have recorded: `flood`, each steady client, `updates`, `served`.
-        page: the samples in the end.
-        full_bytes: by key, what Redis held it in when the families were full.
-        end_bytes: the same in the end.
-        children: the most that an instance kept of an instrument.
-        grown_kb: the most that an instance grew from being full to its end.
-        logged: how often each line was logged, by all instances together.
+        sent: what the instances recorded: `flood`, each steady client, `updates`, `served`.
+        page: the samples at the end.
+        full_bytes: the memory of each key in Redis when the families were full.
+        end_bytes: the same at the end.
+        children: the largest number of children that an instance kept of an instrument.
+        grown_kb: the largest growth of an instance's memory after it was full.
+        logged: how often each line was logged by all instances.
     """
 
     max_series: int
@@ -64,7 +64,7 @@ class Findings:
     logged: Counter[str] = field(default_factory=Counter)
 
     def faults(self) -> list[str]:
-        """Name what is not as it should be."""
+        """Return the failures."""
         found = []
         for family, sample in _FAMILIES.items():
             series = {
@@ -74,17 +74,17 @@ class Findings:
             }
             others = len(series) - ("__overflow__" in series)
             if others != self.max_series or len(series) == others:
-                found.append(f"{family} has {others} series and not {self.max_series}")
+                found.append(f"{family} has {others} series, expected {self.max_series}")
             if sum(series.values()) != self.sent["flood"] + sum(self.sent[name] for name in STEADY):
                 found.append(f"{family} adds up to {sum(series.values())}")
             if any(series[name] != self.sent[name] for name in STEADY):
-                found.append(f"{family}: {[series[name] for name in STEADY]} were there before")
-            # Each client asked once, so each that found room is one update, and all others overflowed.
-            told = self.page[f'kairo_samples_overflowed_total{{family="{family}"}}']
-            if told != self.sent["updates"] - (self.max_series - len(STEADY)):
-                found.append(f"{family} overflowed {told} times")
-        told_once = all(count == WRITERS for count in self.logged.values())
-        if len(self.logged) != len(_FAMILIES) or not told_once:
+                found.append(f"{family}: the earlier series are {[series[name] for name in STEADY]}")
+            # Each client sends one request, so each label set that fits is one update, and all others overflow.
+            overflowed = self.page[f'kairo_samples_overflowed_total{{family="{family}"}}']
+            if overflowed != self.sent["updates"] - (self.max_series - len(STEADY)):
+                found.append(f"{family} overflowed {overflowed} times")
+        logged_once = all(count == WRITERS for count in self.logged.values())
+        if len(self.logged) != len(_FAMILIES) or not logged_once:
             found.append(f"the instances have logged {self.logged}")
         grown = {key: size - self.full_bytes[key] for key, size in self.end_bytes.items()}
         found += [f"{key} has grown by {size} bytes" for key, size in grown.items() if size > _REDIS_GROWTH_BYTES]
@@ -95,18 +95,18 @@ class Findings:
         return found
 
     def facts(self) -> list[str]:
-        """Say what was measured and counted."""
+        """Return what was measured and counted."""
         return [
-            f"cap {self.max_series:,}, label values {self.sent['updates']:,}, children at most {self.children:,}",
-            f"Redis: {sum(self.full_bytes.values()):,} bytes when full, {sum(self.end_bytes.values()):,} in the end",
-            f"the instance that grew most since it was full: by {self.grown_kb:,} kB",
+            f"cap {self.max_series:,}, label values {self.sent['updates']:,}, at most {self.children:,} children",
+            f"Redis: {sum(self.full_bytes.values()):,} bytes when full, {sum(self.end_bytes.values()):,} at the end",
+            f"largest growth of an instance after it was full: {self.grown_kb:,} kB",
         ]
 
     def report(self, seed: int) -> str:
-        """Print a page."""
-        verdict = "all is bounded and exact" if not self.faults() else "NOT BOUNDED"
+        """Return the report."""
+        verdict = "everything is bounded and exact" if not self.faults() else "FAILED"
         title = f"Flood of {self.sent['served']:,} requests with seed {seed}: {verdict}"
-        return "\n".join([title, "", *self.facts(), *(f"FAULT  {fault}" for fault in self.faults()), ""])
+        return "\n".join([title, "", *self.facts(), *(f"FAILED  {fault}" for fault in self.faults()), ""])
 
 
 def flood(
@@ -116,14 +116,14 @@ def flood(
     max_series: int,
     tick: Callable[[int], None] = lambda _served: None,
 ) -> Findings:
-    """Let instances be flooded, and return what came of it.
+    """Flood instances, and return the result.
 
     Args:
-        url: of an empty Redis.
-        attempts: requests, all together.
-        seed: what they are drawn from.
+        url: an empty Redis.
+        attempts: the number of requests of all clients.
+        seed: the seed of the requests.
         max_series: the cap.
-        tick: is told now and then how many requests were served.
+        tick: called now and then with the number of served requests.
     """
     findings = Findings(max_series)
     environment = {
@@ -143,11 +143,11 @@ def flood(
     ):
         assert program.stdout is not None
         for line in program.stdout:
-            said = json.loads(line)
-            if "ended" in said:
-                _take(findings, said["ended"])
+            message = json.loads(line)
+            if "ended" in message:
+                _add_instance(findings, message["ended"])
                 continue
-            served += said["served"]
+            served += message["served"]
             tick(served)
             if served > _TAKEN_FOR_FULL * attempts and not findings.full_bytes:
                 findings.full_bytes = _sizes(client)
@@ -162,14 +162,14 @@ def flood(
     return findings
 
 
-def _take(findings: Findings, ended: dict[str, Any]) -> None:
+def _add_instance(findings: Findings, ended: dict[str, Any]) -> None:
     findings.sent.update(ended["sent"])
     findings.children = max(findings.children, ended["children"])
     findings.grown_kb = max(findings.grown_kb, ended["end_kb"] - ended["full_kb"])
 
 
 def _sizes(client: Any) -> dict[str, int]:
-    """Return how many bytes Redis holds each key of the flooded families in."""
+    """Return the memory of each key of the flooded families in bytes."""
     keys = [key.decode() for key in client.scan_iter("*:series:flood_*")]
     return {key: client.memory_usage(key, samples=0) for key in keys}
 
@@ -183,12 +183,12 @@ async def _page(url: str) -> dict[str, float]:
 
 
 def main() -> int:
-    """Run a flood; return 1 if anything is not as it should be."""
+    """Run a flood, and print the report; return 1 if something failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos.cardinality", description=__doc__)
-    parser.add_argument("--attempts", type=int, default=1_000_000, help="requests, all together")
+    parser.add_argument("--attempts", type=int, default=1_000_000, help="number of requests of all clients")
     parser.add_argument("--max-series", type=int, default=1_000, help="the cap")
-    parser.add_argument("--seed", type=int, default=randrange(1_000_000), help="of the requests")
-    parser.add_argument("--report", type=Path, help="write the report to this file, too")
+    parser.add_argument("--seed", type=int, default=randrange(1_000_000), help="seed of the requests")
+    parser.add_argument("--report", type=Path, help="also write the report to this file")
     asked = parser.parse_args()
     sys.stdout.write(f"seed {asked.seed}\n")
     with Progress() as progress, private_redis(free_port()) as url:

@@ -1,8 +1,8 @@
-"""Writers, scrapes and faults of a real Redis Cluster all at once, until the books balance.
+"""Writers, scrapes and faults of a real Redis Cluster at the same time; at the end the sums must be exact.
 
     python -m tests.faults.chaos.cluster_storm --seconds 120 --seed 7
 
-Slots move, masters are killed and replaced, connections are cut and scripts forgotten, in an order that the seed says.
+Slots move, masters are killed and replaced, connections are cut and scripts forgotten. The seed sets the order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from rich.progress import Progress
 
 from lib.kairo_metrics.errors import StoreError
-from tests.support.instance import happened, redis_instance
+from tests.support.instance import nonzero_samples, redis_instance
 from tests.support.redis_cluster import RedisCluster, redis_cluster, slot_of, wait_until
 
 __all__ = ["Storm", "Tally"]
@@ -31,15 +31,15 @@ SHARDS = 6
 
 @dataclass
 class Tally:
-    """What has happened.
+    """The result of a storm.
 
     Args:
         recorded: what writers have counted.
-        acknowledged: what their flushes have brought in, by writer.
-        broken: how often each thing.
-        pages: how many scrapes were right; `refused` how many failed.
-        wrong: what is to be zero: pages that showed too much, or less than was acknowledged.
-        shown: what the last page showed, and what was counted as lost.
+        acknowledged: what treplica successful flushes have delivered, by writer.
+        broken: how often each fault nonzero_samples.
+        pages: the number of successful scrapes; `refused`: of failed ones.
+        wrong: pages that showed more than was recorded, or less than was acknowledged.
+        shown: the total on the last page; `lost`: what it counts as lost.
     """
 
     recorded: int = 0
@@ -54,25 +54,25 @@ class Tally:
     def __str__(self) -> str:
         broken = ", ".join(f"{count} {name}" for name, count in sorted(self.broken.items()))
         return (
-            f"{self.recorded} recorded = {self.shown:g} shown + {self.lost:g} lost; {self.pages} pages right, "
-            f"{self.refused} refused, {len(self.wrong)} wrong; {broken}"
+            f"{self.recorded} recorded = {self.shown:g} shown + {self.lost:g} lost; {self.pages} pages, "
+            f"{len(self.wrong)} of them wrong, {self.refused} refused; {broken}"
         )
 
     def faults(self) -> list[str]:
-        """Name what is not as it should be."""
+        """Return the failures."""
         found = [f"a page showed {wrong}" for wrong in self.wrong]
         if self.shown + self.lost != self.recorded:
-            found.append(f"{self.shown + self.lost - self.recorded:+g} beyond the {self.recorded} that were recorded")
+            found.append(f"{self.shown + self.lost - self.recorded:+g} compared with {self.recorded} recorded")
         return found
 
 
 class Storm:
-    """One run.
+    """One run of a storm.
 
     Args:
-        cluster: whole and empty.
-        seed: of the order of faults.
-        writers: how many instances write.
+        cluster: a healthy and empty cluster.
+        seed: sets the order of faults.
+        writers: the number of writing instances.
     """
 
     def __init__(self, cluster: RedisCluster, seed: int, writers: int = 6) -> None:
@@ -83,16 +83,16 @@ class Storm:
         self._writers = [redis_instance(f"redis://{nodes}", shards=SHARDS) for _ in range(writers)]
         self._reader = redis_instance(f"redis://{nodes}", shards=SHARDS)
         self._over = False
-        # Since a master died, until each writer was heard by its successor: meanwhile a page may show less than before.
-        self._unheard: set[int] = set()
+        # Writers without a successful flush since a master died: until then a page may show less than before.
+        self._unconfirmed: set[int] = set()
         self._deaths = 0
 
-    async def rage(self, seconds: float, tick: Callable[[float], None] = lambda _share: None) -> Tally:
-        """Write, scrape and break things for so long, and then let everybody deliver what is due.
+    async def run(self, seconds: float, tick: Callable[[float], None] = lambda _share: None) -> Tally:
+        """Write, scrape and cause faults for this time, and then let all writers deliver what is pending.
 
         Args:
-            seconds: how long.
-            tick: is told now and then what share is done.
+            seconds: the duration of the faults.
+            tick: called now and then with the share that is done.
         """
         writing = [asyncio.create_task(self._write(number)) for number in range(len(self._writers))]
         scraping = asyncio.create_task(self._scrape())
@@ -113,12 +113,12 @@ class Storm:
         await asyncio.gather(*writing, scraping)
         await asyncio.to_thread(wait_until, self._cluster.is_well)
         for writer in self._writers:
-            for _ in range(2):  # what was lost is told with the next batch
+            for _ in range(2):  # the next batch counts what was lost
                 writer.add('queue="a"')
                 self.tally.recorded += 1
                 await writer.flush_at_last()
-        self.tally.shown = sum((await happened(self._reader.store, "jobs_total")).values())
-        lost = await happened(self._reader.store, 'kairo_samples_lost_total{family="jobs"}')
+        self.tally.shown = sum((await nonzero_samples(self._reader.store, "jobs_total")).values())
+        lost = await nonzero_samples(self._reader.store, 'kairo_samples_lost_total{family="jobs"}')
         self.tally.lost = sum(lost.values())
         for instance in (*self._writers, self._reader):
             await instance.close()
@@ -135,29 +135,29 @@ class Storm:
                 await writer.flusher.aflush()
                 self.tally.acknowledged[number] = before
                 if deaths == self._deaths:
-                    self._unheard.discard(number)
+                    self._unconfirmed.discard(number)
             await asyncio.sleep(0.005)
 
     async def _scrape(self) -> None:
         while not self._over:
-            least, doubtful = sum(self.tally.acknowledged.values()), bool(self._unheard)
+            least, doubtful = sum(self.tally.acknowledged.values()), bool(self._unconfirmed)
             try:
                 async with asyncio.timeout(5):
-                    shown = sum((await happened(self._reader.store, "jobs_total")).values())
+                    shown = sum((await nonzero_samples(self._reader.store, "jobs_total")).values())
             except (StoreError, TimeoutError):
                 self.tally.refused += 1
             else:
-                doubtful = doubtful or bool(self._unheard)
+                doubtful = doubtful or bool(self._unconfirmed)
                 if shown > self.tally.recorded or (shown < least and not doubtful):
-                    self.tally.wrong.append(f"{shown} of {least} to {self.tally.recorded}")
+                    self.tally.wrong.append(f"{shown}, expected {least} to {self.tally.recorded}")
                 self.tally.pages += 1
             await asyncio.sleep(0.02)
 
     def _move_slot(self) -> None:
         shard = self._random.randrange(SHARDS)
         source = self._cluster.owner(NAMESPACE, shard)
-        goal = self._random.choice([master for master in self._cluster.masters if master is not source])
-        with self._cluster.moving(slot_of(NAMESPACE, shard), goal, source) as move_keys:
+        target = self._random.choice([master for master in self._cluster.masters if master is not source])
+        with self._cluster.moving(slot_of(NAMESPACE, shard), target, source) as move_keys:
             for _ in range(4):
                 move_keys(2)
                 time.sleep(0.03)
@@ -165,11 +165,11 @@ class Storm:
     def _kill_master(self) -> None:
         wait_until(self._cluster.is_well)
         master = self._cluster.owner(NAMESPACE, self._random.randrange(SHARDS))
-        heir = self._cluster.replica_of(master)
-        self._unheard.update(range(len(self._writers)))
+        replica = self._cluster.replica_of(master)
+        self._unconfirmed.update(range(len(self._writers)))
         master.kill()
         self._deaths += 1
-        wait_until(lambda: heir.is_master)
+        wait_until(lambda: replica.is_master)
         self._cluster.heal()
 
     def _cut(self) -> None:
@@ -182,18 +182,18 @@ class Storm:
 
 
 def main() -> int:
-    """Run one storm, and print its tally; return 1 if something did not hold."""
+    """Run one storm, and print its result; return 1 if something failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos.cluster_storm", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long it rages")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of the order of faults")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the faults")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="sets the order of faults")
     asked = parser.parse_args()
     with Progress() as progress, redis_cluster() as cluster:
         task = progress.add_task("storm", total=1)
         storm = Storm(cluster, asked.seed)
-        tally = asyncio.run(storm.rage(asked.seconds, lambda share: progress.update(task, completed=share)))
+        tally = asyncio.run(storm.run(asked.seconds, lambda share: progress.update(task, completed=share)))
         progress.update(task, completed=1)
     faults = tally.faults()
-    sys.stdout.write("\n".join([f"seed {asked.seed}: {tally}", *(f"FAULT  {fault}" for fault in faults[:10]), ""]))
+    sys.stdout.write("\n".join([f"seed {asked.seed}: {tally}", *(f"FAILED  {fault}" for fault in faults[:10]), ""]))
     return 1 if faults else 0
 
 

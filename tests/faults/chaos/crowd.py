@@ -1,4 +1,4 @@
-"""Writers that come and go: what each costs Redis, for how long, and what an instance keeps of its own."""
+"""Writers that come and go: how much memory each takes in Redis, for how long, and how much an instance keeps."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tests.support.instance import memory_instance
 __all__ = ["instance_kilobytes", "writers_come_and_go"]
 
 _MANY, _SOME = 100_000, 2_000
-# Long enough for all of them to be there at once, and short enough to be waited for.
+# Long enough for all records to exist at once, and short enough for a test to wait.
 _LEASE_S, _SHORT_LEASE_S = 60, 1
 _AT_ONCE = 500
 _GONE_WITHIN_S = 120.0
-# What the server keeps for itself of the room that it was given.
+# The share of the memory that the server does not return.
 _LEFT_OVER = 0.05
-_FULL = 8_500  # requests after which an instance holds all it ever will
+_FULL = 8_500  # requests after which an instance's memory is at its maximum
 
 
 def writers_come_and_go(lab: Lab) -> None:
-    """A hundred thousand writers send a batch each and are never heard of again; their records leave by themselves."""
+    """A hundred thousand writers send one batch each and end; their records expire."""
     writers = _MANY if lab.thorough else _SOME
     client: Any = lab.server.client
     batch = _first_batch(lab)
@@ -47,17 +47,17 @@ def writers_come_and_go(lab: Lab) -> None:
     while (left := _keys(client)) >= keys_before and time.monotonic() < deadline_s:
         time.sleep(0.2)
     kept = client.info("memory")["used_memory"] - before
-    lab.books.facts.append(f"{kept / 1024:+,.0f} KB once they are gone")
+    lab.books.facts.append(f"{kept / 1024:+,.0f} KB after they have expired")
     if left >= keys_before:
-        lab.books.wrong.append(f"{left - keys_before + 1} records of writers have stayed")
+        lab.books.wrong.append(f"{left - keys_before + 1} records of writers have not expired")
     if lab.thorough and kept > _LEFT_OVER * (there - before):
-        lab.books.wrong.append(f"{kept:,} of {there - before:,} bytes have stayed")
+        lab.books.wrong.append(f"{kept:,} of {there - before:,} bytes are still in use")
     if lab.thorough:
         lab.books.facts.append(f"an instance keeps {instance_kilobytes():.0f} KB")
 
 
 def _first_batch(lab: Lab) -> Batch:
-    """Make what an instance sends first, as one that nothing is known of."""
+    """Return the first batch of an instance, with the number 1."""
     instance = lab.instances[0]
     instance.record()
     batch = instance.flusher._outbox.next()
@@ -68,7 +68,7 @@ def _first_batch(lab: Lab) -> Batch:
 
 def _apply(lab: Lab, batch: Batch, writers: int) -> None:
     chosen = replace(lab.settings, redis_url=lab.server.url, namespace="crowd")
-    if writers == 1:  # the server may not know the script yet
+    if writers == 1:  # the server may not have the script yet
         with RedisStore(chosen).sync_client() as link:
             assert isinstance(run_flow(script.apply_batch(chosen, _writer(lab), batch), link), Applied)
             link.close()
@@ -89,13 +89,13 @@ def _keys(client: Any) -> int:
 
 
 def instance_kilobytes(more: int = 2_000) -> float:
-    """Return what an instance keeps for a store that goes back, once that grows no more.
+    """Return the memory in KB that an instance uses to be able to send batches again, at its maximum.
 
     Args:
-        more: requests after which it must be the same.
+        more: the number of further requests that must not change it.
 
     Raises:
-        AssertionError: it still grows.
+        AssertionError: if it still grows.
     """
     instance = memory_instance()
     chance = Random(0)
@@ -115,5 +115,5 @@ def instance_kilobytes(more: int = 2_000) -> float:
         later = serve(more)
     finally:
         tracemalloc.stop()
-    assert later < full * 1.05, f"it grows from {full} to {later} bytes"
+    assert later < full * 1.05, f"it still grows, from {full} to {later} bytes"
     return (full - empty) / 1024

@@ -1,4 +1,4 @@
-"""Connections that are cut at any byte: of a batch, of its reply, of the script, of a greeting."""
+"""Connections that are cut at any byte of a batch, of its reply, of the script or of the first commands."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _KNOWN, _TOLD, _GREETING = b"\r\nEVALSHA\r\n", b"\r\nEVAL\r\n", b"\r\nSELECT\r\n
 
 
 def _positions(lab: Lab, last: Callable[[], int]) -> Iterator[int]:
-    """Yield each position there is to cut at, or a sample with both ends.
+    """Yield every position at which to cut, or a sample that includes both ends.
 
     Args:
-        lab: whether thorough, and by what chance.
-        last: how many bytes there are, as far as is known by now.
+        lab: decides whether all positions are tried, and draws the sample.
+        last: returns the number of bytes seen so far.
     """
     if lab.thorough:
         at = 0
@@ -44,17 +44,17 @@ def _cut(lab: Lab, lose: Callable[..., None], last: Callable[[], int]) -> None:
 
 
 def request(lab: Lab) -> None:
-    """Of a batch Redis gets the first bytes only, or all of them."""
+    """Redis gets only the first bytes of a batch, or all of them."""
     _cut(lab, lab.proxy.lose_request, lambda: lab.proxy.burst_bytes)
 
 
 def reply(lab: Lab) -> None:
-    """Of a reply the instance gets the first bytes only, or all of them."""
+    """The instance gets only the first bytes of a reply, or all of them."""
     _cut(lab, lab.proxy.lose_reply, lambda: lab.proxy.reply_bytes)
 
 
 def script(lab: Lab) -> None:
-    """Of a batch that brings the script along, Redis gets the first bytes only, or all of them."""
+    """Redis gets only the first bytes of a batch that includes the script, or all of them."""
     lab.server.client.script_flush()
     instance = lab.instances[0]
     instance.record()
@@ -70,7 +70,7 @@ def script(lab: Lab) -> None:
 
 
 def greeting(lab: Lab) -> None:
-    """A new connection breaks while it says which database it wants."""
+    """A new connection breaks while it selects its database."""
     lab.rounds()
     for lose in (lab.proxy.lose_request, lab.proxy.lose_reply):
         for at in sorted(lab.chance.sample(range(_GREETING_BYTES), _GREETING_BYTES if lab.thorough else 6)):
@@ -81,7 +81,7 @@ def greeting(lab: Lab) -> None:
 
 
 def twice(lab: Lab) -> None:
-    """A connection is cut, and the one that takes its place is cut, too, in either direction."""
+    """A connection is cut, and then the one that replaces it, in either direction."""
     lab.rounds(2)
     instance = lab.instances[0]
     for at in _positions(lab, lambda: lab.proxy.burst_bytes):

@@ -1,4 +1,4 @@
-"""The faults, each named once: `make test` plays a sample of each, `make chaos` all there is to each."""
+"""The table of faults: `make test` runs a sample of each, `make chaos` each in full."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _SHORT_MS = 150
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that happens to instances, or to the Redis that they write to.
+    """A fault of instances, or of the Redis that they write to.
 
     Args:
-        happens: has it happen, and has it be over.
-        may_lose: whether what it takes may be gone, if it is counted as lost.
-        budget_ms: of a flush: short where a fault only ends with it.
-        ways: how instances flush meanwhile; behind a response they do so in an event loop.
-        shards: over how many they are spread; with more than one there are three.
-        long: whether there is no short sample of it.
+        happens: causes the fault, and ends it.
+        may_lose: whether something may be lost, if it is counted as lost.
+        budget_ms: the budget of a flush; short if a flush only ends with its budget.
+        ways: how instances flush: in an event loop or blocking.
+        shards: numbers of shards; with more than one there are three instances.
+        long: whether it has no short sample.
     """
 
     happens: Callable[[Lab], None]
@@ -84,13 +84,13 @@ FAULTS: dict[str, Fault] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way to have a fault happen.
+    """One run of a fault.
 
     Args:
-        name: of the fault.
-        seed: of what it leaves to chance.
+        name: the name of the fault.
+        seed: sets everything random.
         way: how instances flush.
-        shards: over how many they are spread.
+        shards: the number of shards.
         quick: whether it is a sample.
     """
 
@@ -102,7 +102,7 @@ class Run:
 
     @classmethod
     def all(cls, seed: int, *, quick: bool) -> list[Run]:
-        """Return all ways to have all faults happen."""
+        """Return the runs of all faults."""
         return [
             cls(name, seed, way, shards, quick)
             for name, fault in FAULTS.items()
@@ -113,7 +113,7 @@ class Run:
 
     @property
     def command(self) -> str:
-        """The command that does it again."""
+        """The command that repeats it."""
         asked = ["--only", self.name, "--way", self.way, "--shards", str(self.shards), "--seed", str(self.seed)]
         return shlex.join(
             [".venv/bin/python", "-m", "tests.faults.chaos", *asked, *(["--quick"] if self.quick else [])]
@@ -135,15 +135,15 @@ def own_redis() -> Iterator[RedisProcess]:
 
 
 def play(run: Run, process: RedisProcess, tick: Callable[[float], None] = lambda _share: None) -> Books:
-    """Have a fault happen, and return the books.
+    """Run a fault, and return the result.
 
     Args:
-        run: which, and how.
+        run: the fault and its parameters.
         process: a Redis that may be stopped and killed.
-        tick: is told what share is done.
+        tick: called with the share that is done.
     """
     fault = FAULTS[run.name]
-    # The same in every process.
+    # A text as seed gives the same random numbers in every process.
     chance = Random(f"{run.name}, {run.seed}, {run.way}, {run.shards}")
     with Proxy(process.url) as proxy:
         conditions = Conditions(run.way, run.shards, fault.budget_ms, thorough=not run.quick)

@@ -1,8 +1,8 @@
-"""Instances under a client that chooses label values: `python -m tests.faults.chaos.flooding WRITERS ATTEMPTS SEED`.
+"""Instances whose label values are chosen by a client: `python -m tests.faults.chaos.flooding WRITERS ATTEMPTS SEED`.
 
-So many processes are forked, and each serves so many requests of a hostile client. No two have the same label value.
-A line says that some requests were served, as {"served": n}. At its end each says what it has recorded, and how much
-memory it had when it was full and in the end.
+WRITERS processes are forked, and each serves ATTEMPTS requests of a hostile client. Most label values occur only once.
+A line such as {"served": n} reports served requests. At its end each process prints what it has recorded, and how much
+memory it used when it was full and at the end.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from tests.support.hostile import Hostile
 
 STEADY = [f"steady {number}" for number in range(5)]
 _TOGETHER = 25
-_JOBS = Counter("flood_jobs", "Jobs, by whoever asked for them.", ["client"])
+_JOBS = Counter("flood_jobs", "Jobs by client.", ["client"])
 _WAIT = Histogram("flood_wait", "Their waiting.", ["client"], buckets=(1, 4, 16))
 _OPEN = Gauge("flood_open", "Those begun.", ["client"], multiprocess_mode="sum")
 _INSTRUMENTS: tuple[Any, ...] = (_JOBS, _WAIT, _OPEN)
 
 
 def record(client: str, amount: int) -> None:
-    """Record under a label value that somebody else has chosen."""
+    """Record under a label value that a client has chosen."""
     _JOBS.labels(client).inc(amount)
     _WAIT.labels(client).observe(amount)
     _OPEN.labels(client).inc(amount)
 
 
 class _Clients:
-    """An app that does what it should not: it takes a label's value from a header."""
+    """An app with a mistake: it takes a label's value from a header."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -78,7 +78,7 @@ async def _serve(writer: int, attempts: int, seed: int) -> dict[str, Any]:
         await asyncio.gather(*[ask(number) for number in range(first, min(first + _TOGETHER, attempts))])
         if not full_kb and first > attempts / 5:
             full_kb = memory_kb()
-        _say(served=min(_TOGETHER, attempts - first))
+        _print(served=min(_TOGETHER, attempts - first))
     pipeline = current_pipeline()
     assert pipeline is not None
     while pipeline.flusher.pending:
@@ -91,13 +91,13 @@ async def _serve(writer: int, attempts: int, seed: int) -> dict[str, Any]:
     return {"sent": sent, "children": children, "full_kb": full_kb, "end_kb": memory_kb()}
 
 
-def _say(**said: Any) -> None:
-    # One write for a line, so that those of several processes don't mix.
-    os.write(1, (json.dumps(said) + "\n").encode())
+def _print(**message: Any) -> None:
+    # One write per line, so that the lines of several processes don't mix.
+    os.write(1, (json.dumps(message) + "\n").encode())
 
 
 def main() -> None:
-    """Record what is there before, fork, and wait for all."""
+    """Record the earlier series, fork the instances, and wait for them."""
     writers, attempts, seed = map(int, sys.argv[1:])
     install()
     for name in STEADY:
@@ -107,7 +107,7 @@ def main() -> None:
     for writer in range(writers):
         child = os.fork()
         if child == 0:
-            _say(ended=asyncio.run(_serve(writer, attempts, seed + writer)))
+            _print(ended=asyncio.run(_serve(writer, attempts, seed + writer)))
             os._exit(0)
         children.append(child)
     sys.exit(any(os.waitpid(child, 0)[1] for child in children))

@@ -1,6 +1,6 @@
-"""The memory of one instance: `python -m tests.faults.chaos.instance_memory` counts a million label values in it.
+"""The memory of one instance: `python -m tests.faults.chaos.instance_memory` counts a million label values.
 
-The instance has a counter, a histogram and a gauge, and a store that takes everything. It must not grow between a tenth
+The instance has a counter, a histogram and a gauge, and a memory store. It must not grow between a tenth
 of the way and the end.
 """
 
@@ -30,14 +30,14 @@ _GROWTH_KB = 10 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What an instance came to.
+    """The result for an instance.
 
     Args:
-        values: how many label values it has counted.
+        values: the number of label values it has counted.
         early_kb: resident memory after a tenth of them.
-        end_kb: in the end.
-        children: how many it kept of each instrument.
-        counted: what the page adds up to, by family.
+        end_kb: resident memory at the end.
+        children: the number of children that it keeps of each instrument.
+        counted: the sum on the page, by family.
     """
 
     values: int
@@ -47,7 +47,7 @@ class Growth:
     counted: dict[str, float]
 
     def faults(self, max_series: int) -> list[str]:
-        """Name what is not as it should be."""
+        """Return the failures."""
         found = [f"it keeps {children} children" for children in self.children if children > max_series + 1]
         found += [f"{family} adds up to {count}" for family, count in self.counted.items() if count != self.values]
         if self.end_kb - self.early_kb > _GROWTH_KB:
@@ -55,20 +55,20 @@ class Growth:
         return found
 
     def facts(self, max_series: int) -> list[str]:
-        """Say what was measured and counted."""
+        """Return what was measured and counted."""
         return [
             f"cap {max_series:,}, label values {self.values:,}, children {self.children}",
-            f"resident memory after a tenth {self.early_kb:,} kB, in the end {self.end_kb:,} kB",
+            f"resident memory: {self.early_kb:,} kB after a tenth, {self.end_kb:,} kB at the end",
         ]
 
 
 def grow(values: int, max_series: int, tick: Callable[[int], None] = lambda _counted: None) -> Growth:
-    """Count so many label values in this process, and return what it came to.
+    """Count this number of label values in this process, and return the result.
 
     Args:
-        values: no two are alike.
+        values: the number of label values, all different.
         max_series: the cap.
-        tick: is told now and then how many were counted.
+        tick: called now and then with the number of counted label values.
     """
     chosen = settings(max_series=max_series)
     store = MemoryStore(chosen)
@@ -86,7 +86,7 @@ def grow(values: int, max_series: int, tick: Callable[[int], None] = lambda _cou
         tick(first + _FLUSHED_EVERY)
         if not early_kb and first + _FLUSHED_EVERY >= values / 10:
             early_kb = memory_kb()
-    end_kb = memory_kb()  # before the page, which takes more than all of the instance
+    end_kb = memory_kb()  # before the page is rendered, which needs more memory than the instance
     page = asyncio.run(samples(store, "grown_"))
     names = ("grown_jobs_total", "grown_wait_count", "grown_open")
     return Growth(
@@ -114,21 +114,21 @@ def memory_kb() -> int:
 
 
 def main() -> int:
-    """Count a million label values; return 1 if the instance has grown."""
+    """Count a million label values, and print the report; return 1 if the instance has grown."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos.instance_memory", description=__doc__)
-    parser.add_argument("--values", type=int, default=1_000_000, help="how many label values")
+    parser.add_argument("--values", type=int, default=1_000_000, help="number of label values")
     parser.add_argument("--max-series", type=int, default=10_000, help="the cap")
-    parser.add_argument("--report", type=Path, help="write the report to this file, too")
+    parser.add_argument("--report", type=Path, help="also write the report to this file")
     asked = parser.parse_args()
     with Progress() as progress:
         task = progress.add_task("instance", total=asked.values)
         growth = grow(asked.values, asked.max_series, lambda counted: progress.update(task, completed=counted))
     faults = growth.faults(asked.max_series)
     lines = [
-        f"An instance with {asked.values:,} label values: {'NOT BOUNDED' if faults else 'it is bounded'}",
+        f"An instance with {asked.values:,} label values: {'FAILED' if faults else 'memory is bounded'}",
         "",
         *growth.facts(asked.max_series),
-        *(f"FAULT  {fault}" for fault in faults),
+        *(f"FAILED  {fault}" for fault in faults),
     ]
     page = "\n".join([*lines, ""])
     if asked.report:

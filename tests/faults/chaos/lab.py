@@ -1,4 +1,4 @@
-"""Instances, a Redis and a proxy between them: what a fault needs to happen, seeded."""
+"""The setup for a fault: instances, a Redis and a proxy between them, with everything random from a seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["WAYS", "Conditions", "Lab", "LabInstance", "Way"]
 
 Way = Literal["async", "blocking"]
 WAYS: tuple[Way, ...] = ("async", "blocking")
-# Not the first database, so that each connection begins with a greeting that can be cut, too.
+# Not database 0, so that each connection begins with a SELECT that can be cut, too.
 _DATABASE = 1
 _LAST_DELIVERY_S = 120.0
 _BOUNDS = (1.0, 4.0)
@@ -38,13 +38,13 @@ _QUEUES = 5
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How instances are, and how far a fault goes.
+    """The parameters of a run.
 
     Args:
-        way: how they flush.
-        shards: over how many they are spread; with more than one there are three instances.
-        budget_ms: of a flush.
-        thorough: whether a fault tries everything, and not a sample.
+        way: how instances flush.
+        shards: the number of shards; with more than one there are three instances.
+        budget_ms: the budget of a flush.
+        thorough: whether a fault runs in full, and not as a sample.
     """
 
     way: Way = "async"
@@ -54,10 +54,10 @@ class Conditions:
 
 
 class LabInstance:
-    """One instance: its own recorder, flusher and connections, its ids drawn from the lab's chance.
+    """One instance: its own recorder, flusher and connections, with ids from the lab's random numbers.
 
     Args:
-        lab: where it lives.
+        lab: the lab that it belongs to.
     """
 
     def __init__(self, lab: Lab) -> None:
@@ -69,7 +69,7 @@ class LabInstance:
         self.flusher = Flusher(self._recorder, self._store, lab.settings, draw=lab.chance.randrange)
 
     def record(self) -> None:
-        """Do what a request does: count, observe, and set a gauge."""
+        """Record what a request does: count, observe, and set a gauge."""
         chance, books, recorder = self._lab.chance, self._lab.books, self._recorder
         queue, amount, seconds = f'queue="{chance.randrange(_QUEUES)}"', chance.randrange(1, 4), chance.choice(_SECONDS)
         self.recorded += 1
@@ -96,7 +96,7 @@ class LabInstance:
         return self._series.setdefault((schema.name, text), PendingSeries(schema, text))
 
     def flush(self) -> bool:
-        """Flush once, in the lab's way; return whether that went well."""
+        """Flush once, in the lab's way; return whether it succeeded."""
         try:
             if self._lab.way == "async":
                 self._lab.run(self.flusher.aflush())
@@ -111,7 +111,7 @@ class LabInstance:
         deadline_s = time.monotonic() + _LAST_DELIVERY_S
         while self.flusher.pending:
             if not self.flush():
-                assert time.monotonic() < deadline_s, "it can't be delivered"
+                assert time.monotonic() < deadline_s, "what is pending can't be delivered"
                 time.sleep(0.01)
 
     def close(self) -> None:
@@ -120,14 +120,14 @@ class LabInstance:
 
 
 class Lab:
-    """A place where one fault happens.
+    """The setup for one run of a fault.
 
     Args:
-        server: an own Redis; it is emptied.
-        proxy: between it and the instances.
-        chance: draws everything that is left to chance.
-        conditions: how instances are, and how far a fault goes.
-        tick: is told what share of the work is done.
+        server: a private Redis, which is emptied.
+        proxy: between Redis and the instances.
+        chance: the random numbers.
+        conditions: the parameters of the run.
+        tick: called with the share that is done.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Lab:
         self.run = self._runner.run
         server.client.flushall()
         server.client.script_flush()
-        server.save()  # a snapshot of an earlier fault must not come back
+        server.save()  # so that no snapshot of an earlier fault is loaded
         self._others: list[RedisProcess] = []
         self.instances: list[LabInstance] = []
         for _ in range(1 if conditions.shards == 1 else 3):
@@ -160,17 +160,17 @@ class Lab:
 
     @property
     def reading(self) -> Settings:
-        """The settings of whoever reads, past the proxy."""
+        """The settings for reading without the proxy."""
         return replace(self.settings, redis_url=self.server.url.replace("/0", f"/{_DATABASE}"))
 
     @property
     def recorded(self) -> int:
-        """How many requests all instances have had."""
+        """The number of requests of all instances."""
         return sum(instance.recorded for instance in self.instances)
 
     @property
     def chosen(self) -> LabInstance:
-        """One of the instances."""
+        """A random instance."""
         return self.chance.choice(self.instances)
 
     def start(self) -> LabInstance:
@@ -184,15 +184,15 @@ class Lab:
         return self._others[-1]
 
     def rounds(self, times: int = 1) -> None:
-        """Have each instance serve so many requests, each delivered in a batch of its own."""
+        """Let each instance serve this number of requests, each delivered in its own batch."""
         for _ in range(times):
             for instance in self.instances:
                 instance.record()
                 instance.deliver()
 
     def balance(self, *, may_lose: bool) -> Books:
-        """Deliver what is due, and compare with the page."""
-        # Once more, so that whoever has not heard from a store that went back does so; and what that lost is told.
+        """Deliver what is pending, and compare with the page."""
+        # One round lets each instance notice that the store went back; the next one delivers the count of what is lost.
         self.rounds(2)
         for instance in self.instances:
             instance.deliver()

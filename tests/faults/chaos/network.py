@@ -41,17 +41,17 @@ def _lose(lab: Lab, times: range, lose: Callable[[], None]) -> None:
 
 
 def reply_lost(lab: Lab) -> None:
-    """The script ran, and nobody heard of it."""
+    """The script ran, its reply was lost, and the connection was cut."""
     _lose(lab, _times(lab, 20, 500), partial(lab.proxy.lose_reply, to=_BATCH))
 
 
 def reply_lost_in_silence(lab: Lab) -> None:
-    """The same, and the connection hangs until the budget is spent."""
+    """The script ran, its reply was lost, and the connection hangs until the budget is spent."""
     _lose(lab, _times(lab, 2, 20), partial(lab.proxy.lose_reply, to=_BATCH, then_cut=False))
 
 
 def reply_lost_then_refused(lab: Lab) -> None:
-    """The script ran, and nobody can ask about it for a while."""
+    """The script ran, its reply was lost, and new connections are refused for a while."""
     lab.rounds()
     for _ in _times(lab, 10, 200):
         instance = lab.chosen
@@ -66,24 +66,24 @@ def reply_lost_then_refused(lab: Lab) -> None:
 
 
 def request_lost(lab: Lab) -> None:
-    """The script never ran, and the connection broke."""
+    """The script never ran, and the connection was cut."""
     _lose(lab, _times(lab, 20, 500), partial(lab.proxy.lose_request, of=_BATCH))
 
 
 def request_lost_in_silence(lab: Lab) -> None:
-    """The same, and the connection hangs until the budget is spent."""
+    """The script never ran, and the connection hangs until the budget is spent."""
     _lose(lab, _times(lab, 2, 20), partial(lab.proxy.lose_request, of=_BATCH, then_cut=False))
 
 
 def closed_while_idle(lab: Lab) -> None:
-    """The server has closed the connections between two flushes."""
+    """The server closes the connections between two flushes."""
     for _ in _times(lab, 10, 200):
         lab.rounds()
         lab.server.client.client_kill_filter(_type="normal", skipme=True)
 
 
 def half_open_while_idle(lab: Lab) -> None:
-    """The connections are gone between two flushes, and no instance was told."""
+    """The connections vanish between two flushes, and no instance notices."""
     for _ in _times(lab, 10, 200):
         lab.rounds()
         lab.proxy.half_open()
@@ -106,12 +106,12 @@ def reply_too_late(lab: Lab) -> None:
 
 
 def request_too_late(lab: Lab) -> None:
-    """Requests arrive when the instance has given them up, and maybe has sent them again."""
+    """Requests arrive after the instance has given up, and perhaps has sent them again."""
     _delay(lab, "request_delay_ms")
 
 
 def _away(lab: Lab) -> None:
-    """Find that the store is away, and record on."""
+    """Flush and fail, since the store is unreachable, and record more."""
     for _ in range(2):
         for instance in lab.instances:
             instance.record()
@@ -119,7 +119,7 @@ def _away(lab: Lab) -> None:
 
 
 def black_hole(lab: Lab) -> None:
-    """Redis accepts, and never answers."""
+    """Redis accepts connections and never answers."""
     for _ in _times(lab, 1, 10):
         lab.rounds()
         lab.proxy.black_hole = True
@@ -129,7 +129,7 @@ def black_hole(lab: Lab) -> None:
 
 
 def refusing(lab: Lab) -> None:
-    """Nothing listens there."""
+    """Redis refuses connections."""
     for _ in _times(lab, 3, 50):
         lab.rounds()
         lab.proxy.refuse()
@@ -149,7 +149,7 @@ def packets_dropped(lab: Lab) -> None:
 
 
 def flapping(lab: Lab) -> None:
-    """Redis comes and goes, in another way each time."""
+    """Redis becomes unreachable and reachable again, in a different way each time."""
     lab.rounds()
     for _ in _times(lab, 10, 200):
         chance = lab.chance

@@ -1,4 +1,4 @@
-"""A store that is away for a while, in real time: what requests cost an instance, and when it is found again."""
+"""An outage of the store in real time: how long requests wait, and when the store is found again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _AWAY_S = 8.0
 _PAUSE_S = 0.02
 _FOUND_WITHIN_S = 5.0
 _SLOW_MS = 1_000
-# What waits less has not waited for the store.
+# A shorter time is no wait for the store.
 _WAITED_S = 0.02
 _GIVEN_UP_S = 60.0
 
 
 @dataclass(slots=True)
 class _Costs:
-    """What requests have cost the instance behind their responses, in seconds."""
+    """The time in seconds that each request took after its response."""
 
     seconds: list[float] = field(default_factory=list)
 
@@ -36,12 +36,12 @@ class _Costs:
 
 
 def _away(lab: Lab, leave: Callable[[Lab], None], come_back: Callable[[Lab], None]) -> None:
-    """Have the store leave and come back, once with requests afterwards and once without.
+    """Let the store fail and come back, once with requests afterwards and once without.
 
     Args:
-        lab: where it happens.
-        leave: begins the outage; it is called again and again until the outage is over.
-        come_back: ends it.
+        lab: the setup.
+        leave: begins the outage; called repeatedly until the outage is over.
+        come_back: ends the outage.
     """
     costs, found_s = _Costs(), []
 
@@ -52,7 +52,7 @@ def _away(lab: Lab, leave: Callable[[Lab], None], come_back: Callable[[Lab], Non
         while time.monotonic() < began_s + _AWAY_S:
             leave(lab)
             await costs.request(lab)
-        # In a thread: the proxy waits for its own.
+        # In a thread, since the proxy waits for its own threads.
         await asyncio.to_thread(come_back, lab)
         began_s = time.monotonic()
         after = _Costs()
@@ -71,8 +71,8 @@ def _away(lab: Lab, leave: Callable[[Lab], None], come_back: Callable[[Lab], Non
     ]
     if max(found_s) > _FOUND_WITHIN_S:
         lab.books.wrong.append(f"found again after {max(found_s):.1f} s")
-    if max(costs.seconds) > 2 * budget_s:  # the machine may be busy with something else, too
-        lab.books.wrong.append(f"a request cost {max(costs.seconds):.1f} s")
+    if max(costs.seconds) > 2 * budget_s:  # allows for a busy machine
+        lab.books.wrong.append(f"a request waited {max(costs.seconds):.1f} s")
 
 
 def _back(lab: Lab) -> None:
@@ -82,7 +82,7 @@ def _back(lab: Lab) -> None:
 
 
 def away_black_hole(lab: Lab) -> None:
-    """Redis accepts, and never answers."""
+    """Redis accepts connections and never answers."""
 
     def leave(lab: Lab) -> None:
         lab.proxy.black_hole = True
@@ -91,7 +91,7 @@ def away_black_hole(lab: Lab) -> None:
 
 
 def away_refusing(lab: Lab) -> None:
-    """Nothing listens there."""
+    """Redis refuses connections."""
 
     def leave(lab: Lab) -> None:
         lab.proxy.refuse()
@@ -121,7 +121,7 @@ def away_slow(lab: Lab) -> None:
 
 
 def away_flapping(lab: Lab) -> None:
-    """Redis comes and goes, in another way each time."""
+    """Redis becomes unreachable and reachable again, in a different way each time."""
 
     def leave(lab: Lab) -> None:
         if lab.chance.random() < 0.05:

@@ -1,4 +1,4 @@
-"""What came of everything, on one page."""
+"""The report of `make chaos`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tests.faults.simulation.schedule import STEPS
 __all__ = ["Chaos", "Played", "Tried", "page"]
 
 _FAILURES_SHOWN = 20
-_COLUMNS = "sent", "applied", "lost", "unseen"
+_COLUMNS = "sent", "applied", "lost", "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A fault that has happened.
+    """A fault that was run.
 
     Args:
-        run: which, and how.
-        books: what came of it.
-        seconds: how long it took.
+        run: the fault and its parameters.
+        books: its result.
+        seconds: its duration.
     """
 
     run: Run
@@ -38,9 +38,9 @@ class Tried:
     """A trial that was run.
 
     Args:
-        trial: which, and how.
-        found: what came of it.
-        seconds: how long it took.
+        trial: the trial and its parameters.
+        found: its result.
+        seconds: its duration.
     """
 
     trial: Trial
@@ -50,12 +50,12 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """All that was done.
+    """The results of a whole run.
 
     Args:
-        seeds: of the schedules that were simulated.
-        outcome: what came of them.
-        seconds: how long they took.
+        seeds: the seeds of the simulated schedules.
+        outcome: their outcome.
+        seconds: their duration.
         played: the faults.
         tried: the trials.
     """
@@ -67,18 +67,18 @@ class Chaos:
     tried: list[Tried]
 
     @property
-    def holds(self) -> bool:
-        """Whether nothing is wrong anywhere."""
+    def passed(self) -> bool:
+        """Whether nothing failed."""
         wrong = [*(one.books.wrong for one in self.played), *(one.found.wrong for one in self.tried)]
         return not self.outcome.failures and not any(wrong)
 
 
 def page(chaos: Chaos) -> str:
-    """Print the page: simulation, faults, families, trials, and for each failure how to see it again."""
-    lines = [f"Chaos: {'all of it holds' if chaos.holds else 'SOMETHING DOES NOT HOLD'}", ""]
+    """Return the report: simulation, faults, families, trials, and for each failure the command that repeats it."""
+    lines = [f"Chaos: {'everything passed' if chaos.passed else 'SOMETHING FAILED'}", ""]
     if seeds := chaos.seeds:
         done = f"{len(seeds):,} schedules of {STEPS} steps, seeds {seeds.start} to {seeds.stop - 1}"
-        lines += [f"simulation: {done}, {chaos.seconds:.0f} s: {len(chaos.outcome.failures)} did not hold", ""]
+        lines += [f"simulation: {done}, {chaos.seconds:.0f} s: {len(chaos.outcome.failures)} failed", ""]
     if chaos.played:
         lines += [*_faults(chaos.played), "", *_families(chaos.played), ""]
     if chaos.tried:
@@ -88,7 +88,7 @@ def page(chaos: Chaos) -> str:
 
 
 def _faults(played: list[Played]) -> Iterator[str]:
-    yield _row("fault (of one Redis, and of 4 shards)", "seed", *_COLUMNS, "seconds")
+    yield _row("fault (with 1 and with 4 shards)", "seed", *_COLUMNS, "seconds")
     for name in dict.fromkeys(one.run.name for one in played):
         same = [one for one in played if one.run.name == name]
         totals = [sum(getattr(one.books, column).total() for one in same) for column in _COLUMNS]
@@ -100,10 +100,10 @@ def _faults(played: list[Played]) -> Iterator[str]:
 def _families(played: list[Played]) -> Iterator[str]:
     yield _row("family", "", *_COLUMNS, "difference")
     for family in FAMILIES:
-        sent, applied, lost, unseen = (
+        sent, applied, lost, gone = (
             sum((getattr(one.books, column) for one in played), Counter[str]())[family] for column in _COLUMNS
         )
-        yield _row(family, "", sent, applied, lost, unseen, applied + lost + unseen - sent)
+        yield _row(family, "", sent, applied, lost, gone, applied + lost + gone - sent)
 
 
 def _trials(tried: list[Tried]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Faults of the server: it forgets, goes back in time, or is another one."""
+"""Faults of the server: it forgets scripts, comes up with an older state, or is replaced by a replica."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "script_flush",
 ]
 
-# Batches that an instance keeps for a store that lost them, less those in which a loss is told or noticed.
+# Batches that an instance keeps to send again, less those that notice or count a loss.
 _HELD = 60
 _MORE_THAN_HELD, _MUCH_MORE = (70, 90), (1_200, 3_000)
 _REPLICA_WITHIN_S = 60.0
@@ -36,14 +36,14 @@ def script_flush(lab: Lab) -> None:
 
 
 def restarted(lab: Lab) -> None:
-    """Redis is stopped and started again, with everything on its disk."""
+    """Redis is stopped and started again, and loses nothing."""
     for _ in range(10 if lab.thorough else 1):
         lab.rounds(3)
         lab.server.restart()
 
 
 def _go_back(lab: Lab, batches: int) -> None:
-    """Have Redis killed with -9 and started from a snapshot that is so many batches behind, of each instance."""
+    """Kill Redis with SIGKILL, and start it from a snapshot that lacks this number of each instance's batches."""
     lab.rounds(lab.chance.randrange(1, 5))
     lab.server.save()
     lab.rounds(batches)
@@ -51,7 +51,7 @@ def _go_back(lab: Lab, batches: int) -> None:
 
 
 def killed(lab: Lab) -> None:
-    """It comes back some batches behind: each instance fills its gap."""
+    """Redis comes up some batches behind: each instance sends them again."""
     behind = [lab.chance.randrange(1, _HELD) for _ in range(10 if lab.thorough else 1)]
     for batches in behind:
         _go_back(lab, batches)
@@ -60,7 +60,7 @@ def killed(lab: Lab) -> None:
 
 
 def killed_far_behind(lab: Lab) -> None:
-    """It comes back further behind than instances keep: that is counted as lost, and nothing else."""
+    """Redis comes up further behind than instances keep: exactly what is missing is counted as lost."""
     batches = lab.chance.randrange(*(_MUCH_MORE if lab.thorough else _MORE_THAN_HELD))
     _go_back(lab, batches)
     lab.rounds()
@@ -68,20 +68,20 @@ def killed_far_behind(lab: Lab) -> None:
 
 
 def killed_without_a_snapshot(lab: Lab) -> None:
-    """It comes back empty: each instance sends all that it keeps."""
+    """Redis comes up empty: each instance sends all its batches again."""
     lab.rounds(lab.chance.randrange(1, _HELD))
     lab.server.kill_and_start()
 
 
 def killed_and_a_writer_gone(lab: Lab) -> None:
-    """It comes back behind, and one of the instances is gone: the others are whole, and of that one it is known."""
+    """Redis comes up behind after one instance has ended: only this instance's batches are missing."""
     lab.start()
     lab.rounds(2)
     lab.server.save()
     gone = lab.instances.pop()
     before = lab.books.sent.copy()
     _alone(gone, lab.chance.randrange(1, 30))
-    lab.books.unseen = lab.books.sent - before
+    lab.books.gone = lab.books.sent - before
     gone.close()
     lab.rounds(lab.chance.randrange(1, _HELD))
     lab.server.kill_and_start()
@@ -95,12 +95,12 @@ def _alone(instance: LabInstance, times: int) -> None:
 
 
 def _fail_over(lab: Lab, batches: int) -> None:
-    """Promote a replica that has not heard of the last batches, and lead instances there."""
+    """Promote a replica that lacks the last batches, and forward instances to it."""
     lab.rounds(3)
     with TemporaryDirectory(prefix="kairo-replica-") as folder, Proxy(lab.server.url) as between:
         replica = lab.start_server(Path(folder))
         replica.client.replicaof(*between.address)
-        _wait_until_in_step(lab, replica)
+        _wait_until_replicated(lab, replica)
         between.refuse()
         between.cut()
         lab.rounds(batches)
@@ -111,14 +111,14 @@ def _fail_over(lab: Lab, batches: int) -> None:
     lab.books.facts.append(f"the replica lagged {batches} batches")
 
 
-def _wait_until_in_step(lab: Lab, replica: RedisProcess) -> None:
+def _wait_until_replicated(lab: Lab, replica: RedisProcess) -> None:
     deadline_s = time.monotonic() + _REPLICA_WITHIN_S
     while True:
         ours: Any = lab.server.client.info("replication")
         theirs: Any = replica.client.info("replication")
         if theirs["master_link_status"] == "up" and theirs["slave_repl_offset"] == ours["master_repl_offset"]:
             return
-        assert time.monotonic() < deadline_s, f"the replica is not in step: {theirs}"
+        assert time.monotonic() < deadline_s, f"the replica has not caught up: {theirs}"
         time.sleep(0.02)
 
 
@@ -128,5 +128,5 @@ def failover(lab: Lab) -> None:
 
 
 def failover_far_behind(lab: Lab) -> None:
-    """The replica lacks more than instances keep: that is counted as lost, and nothing else."""
+    """The replica lacks more batches than instances keep: exactly what is missing is counted as lost."""
     _fail_over(lab, lab.chance.randrange(*(_MUCH_MORE if lab.thorough else _MORE_THAN_HELD)))

@@ -1,4 +1,4 @@
-"""Named, seeded faults against a real Redis behind a proxy; `make chaos` goes further with each."""
+"""A sample of each named fault, with a real Redis behind a proxy; `make chaos` runs each in full."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.faults.chaos.instance_memory import Growth
 from tests.support.redis_process import RedisProcess
 
 SEED = 1
-# Over several shards a sample of the sample: the other half of the faults does not know how many there are.
+# The faults that are also tried with several shards: for the others the number of shards makes no difference.
 SPREAD = ("reply cut", "request lost, connection", "killed", "failover")
 
 
@@ -38,19 +38,19 @@ def _is_chosen(run: Run) -> bool:
 
 
 @pytest.mark.parametrize("run", [run for run in Run.all(SEED, quick=True) if _is_chosen(run)], ids=str)
-def test_the_books_balance_after(process: RedisProcess, run: Run) -> None:
-    """Whatever happens, in each family what is applied, counted as lost or gone with its writer is what was sent."""
+def test_every_increment_is_accounted_for_after(process: RedisProcess, run: Run) -> None:
+    """After each fault, every increment that was sent is applied, counted as lost, or gone with its ended writer."""
     books = play(run, process)
     assert books.wrong == []
     for family in FAMILIES:
-        assert books.applied[family] + books.lost[family] + books.unseen[family] == books.sent[family] > 0
+        assert books.applied[family] + books.lost[family] + books.gone[family] == books.sent[family] > 0
     assert books.lost.total() == 0 or FAULTS[run.name].may_lose
     if "far behind" in run.name or "lagged far" in run.name:
         assert all(books.lost[family] > 0 for family in FAMILIES)
 
 
-def forgetful(settle: Callable[..., None]) -> Callable[..., None]:
-    """Make an outbox take any gap for an evicted record."""
+def taking_gaps_for_evictions(settle: Callable[..., None]) -> Callable[..., None]:
+    """Make an outbox treat every gap as an evicted record."""
 
     def settle_again(self: Outbox, batch: Any, verdict: Any) -> None:
         with mock.patch.object(Outbox, "_continues_as", return_value=True):
@@ -74,7 +74,7 @@ BROKEN: dict[str, tuple[str, Callable[[], AbstractContextManager[Any]]]] = {
     ),
     "an outbox that takes an emptied state for an evicted record": (
         "Redis killed, no snapshot",
-        lambda: mock.patch.object(Outbox, "settle", forgetful(Outbox.settle)),
+        lambda: mock.patch.object(Outbox, "settle", taking_gaps_for_evictions(Outbox.settle)),
     ),
     "records of writers that stay": (
         "writers come and go",
@@ -85,7 +85,7 @@ BROKEN: dict[str, tuple[str, Callable[[], AbstractContextManager[Any]]]] = {
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_protocol_is_found(process: RedisProcess, broken: str) -> None:
-    """Each of these tests can fail: a way to break the protocol makes the fault's books differ."""
+    """These tests can fail: each way to break the protocol makes the sums of a fault differ."""
     fault, breaking = BROKEN[broken]
     way = FAULTS[fault].ways[0]
     with breaking(), mock.patch("tests.faults.chaos.crowd._GONE_WITHIN_S", 0.5):
@@ -94,67 +94,67 @@ def test_a_broken_protocol_is_found(process: RedisProcess, broken: str) -> None:
 
 
 def test_a_seed_is_the_same_fault_in_every_run(process: RedisProcess) -> None:
-    """What failed once can be looked at: a seed gives the same requests, and the same cuts and gaps between them."""
+    """A failure can be repeated: a seed gives the same requests, with the same cuts and gaps between them."""
     first, again = (play(Run("Redis killed, snapshot behind", 5), process) for _ in range(2))
     assert (first.sent, first.facts) == (again.sent, again.facts)
     assert play(Run("Redis killed, snapshot behind", 6), process).sent != first.sent
 
 
 def test_the_report_says_what_happened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One page names each fault with its seed, what was sent, applied and lost; the simulation's own page is beside."""
+    """The report lists each fault with its seed and what was sent, applied and lost; the simulation has its own."""
     page = tmp_path / "reports" / "chaos.txt"
     asked = ["--quick", "--seed", "3", "--way", "async", "--shards", "1", "--processes", "1"]
     chosen = ["--only", "script flush", "--only", "Redis killed, snapshot far behind"]
     assert main([*asked, *chosen, "--schedules", "2", "--report", str(page)]) == 0
     text = page.read_text()
     assert text in capsys.readouterr().out
-    assert "all of it holds" in text
+    assert "everything passed" in text
     assert "2 schedules" in text
     assert "2 schedules" in page.with_name("simulation.txt").read_text()
-    [[*_, sent, applied, lost, unseen, _seconds]] = [
+    [[*_, sent, applied, lost, gone, _seconds]] = [
         line.split() for line in text.splitlines() if line.startswith("Redis killed, snapshot far behind")
     ]
     assert int(sent) == int(applied) + int(lost)
     assert int(lost) > 0
-    assert unseen == "0"
+    assert gone == "0"
 
 
-def test_a_fault_that_does_not_hold_is_told_with_the_command_that_repeats_it(
+def test_a_failed_fault_is_reported_with_the_command_that_repeats_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page ends with what is wrong, the seed, and a command; a crash is told like that, too, and stops nothing."""
+    """The report ends with the failure, its seed and a command; a crash is a failure, and the others still run."""
     asked = ["--quick", "--seed", "3", "--way", "async", "--shards", "1"]
     with mock.patch.object(Outbox, "_keep"):
         assert main([*asked, "--only", "Redis killed, snapshot behind"]) == 1
-    said = capsys.readouterr().out
-    assert "SOMETHING DOES NOT HOLD" in said
-    assert "FAILED  Redis killed, snapshot behind, async, 1 shard, seed 3: jobs: -" in said
+    printed = capsys.readouterr().out
+    assert "SOMETHING FAILED" in printed
+    assert "FAILED  Redis killed, snapshot behind, async, 1 shard, seed 3: jobs: -" in printed
     command = "-m tests.faults.chaos --only 'Redis killed, snapshot behind' --way async --shards 1 --seed 3 --quick"
-    assert command in said
+    assert command in printed
     monkeypatch.setattr(RedisProcess, "save", None)
     assert main([*asked, "--only", "script flush", "--only", "Redis restarted"]) == 1
     assert capsys.readouterr().out.count("TypeError") == 2
 
 
-def test_trials_are_told_on_the_same_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a trial counted is told; one that does not hold, or crashes, is told with the command that repeats it."""
+def test_the_report_includes_trials(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report shows what a trial counted; a trial that fails or crashes comes with the command that repeats it."""
     asked = ["--quick", "--seed", "3", "--only", "memory of one instance"]
     assert main(asked) == 0
-    said = capsys.readouterr().out
-    assert "all of it holds" in said
-    assert "cap 500, label values 20,000, children (501, 501, 501)" in said
+    printed = capsys.readouterr().out
+    assert "everything passed" in printed
+    assert "cap 500, label values 20,000, children (501, 501, 501)" in printed
     monkeypatch.setattr(trials, "_grow_apart", lambda *_asked: Growth(20_000, 1_000, 50_000, (501,), {}))
     monkeypatch.setattr(trials, "redis_cluster", None)
     assert main([*asked, "--only", "storm over a cluster"]) == 1
-    said = capsys.readouterr().out
-    assert "SOMETHING DOES NOT HOLD" in said
-    assert "FAILED  memory of one instance, seed 3: it has grown by 49000 kB" in said
-    assert "-m tests.faults.chaos --only 'memory of one instance' --seed 3 --quick" in said
-    assert "FAILED  storm over a cluster, seed 3: TypeError" in said
-    assert "-m tests.faults.chaos --only 'storm over a cluster' --seed 3 --quick" in said
+    printed = capsys.readouterr().out
+    assert "SOMETHING FAILED" in printed
+    assert "FAILED  memory of one instance, seed 3: it has grown by 49000 kB" in printed
+    assert "-m tests.faults.chaos --only 'memory of one instance' --seed 3 --quick" in printed
+    assert "FAILED  storm over a cluster, seed 3: TypeError" in printed
+    assert "-m tests.faults.chaos --only 'storm over a cluster' --seed 3 --quick" in printed
 
 
-def test_the_simulation_runs_by_itself_in_several_processes() -> None:
-    """Whoever looks for a failing schedule runs many of them without the rest."""
+def test_the_simulation_runs_alone_in_several_processes() -> None:
+    """To find a failing schedule, a developer runs many schedules without faults and trials."""
     command = [sys.executable, "-m", "tests.faults.simulation", "--schedules", "4", "--processes", "2"]
     assert "4 schedules" in subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""What is tried as a whole: a flood of label values, the memory of one instance, a storm over a cluster."""
+"""The table of trials: a flood of label values, the memory of one instance, a storm over a cluster."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["TRIALS", "Found", "Trial", "attempt"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a trial found.
+    """The result of a trial.
 
     Args:
         facts: what was measured or counted.
-        wrong: what did not hold, in sentences.
+        wrong: the failures, in sentences.
     """
 
     facts: list[str]
@@ -34,11 +34,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One of them, as it is to be run.
+    """One run of a trial.
 
     Args:
-        name: which.
-        seed: of what is left to chance.
+        name: the name of the trial.
+        seed: sets everything random.
         quick: whether it is a sample.
     """
 
@@ -48,7 +48,7 @@ class Trial:
 
     @property
     def command(self) -> str:
-        """The command that does it again."""
+        """The command that repeats it."""
         asked = ["--only", self.name, "--seed", str(self.seed), *(["--quick"] if self.quick else [])]
         return shlex.join([".venv/bin/python", "-m", "tests.faults.chaos", *asked])
 
@@ -73,29 +73,29 @@ def _memory(trial: Trial, tick: _Tick) -> Found:
 
 
 def _grow_apart(values: int, max_series: int, tick: _Tick) -> Growth:
-    """Let an instance grow in a process of its own, where nothing was freed before that it could take."""
+    """Let an instance grow in a new process, which has no freed memory to reuse."""
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(theirs, values, max_series))
+    process = context.Process(target=_send_growth, args=(theirs, values, max_series))
     process.start()
     theirs.close()
     try:
-        while not isinstance(said := ours.recv(), Growth):
-            tick(said / values)
+        while not isinstance(message := ours.recv(), Growth):
+            tick(message / values)
     finally:
         process.join()
         ours.close()
-    return said
+    return message
 
 
-def _tell(pipe: Connection, values: int, max_series: int) -> None:
-    logging.getLogger("kairo_metrics").setLevel(logging.ERROR)  # that it overflows is what this is about
+def _send_growth(pipe: Connection, values: int, max_series: int) -> None:
+    logging.getLogger("kairo_metrics").setLevel(logging.ERROR)  # overflows are expected here
     pipe.send(grow(values, max_series, pipe.send))
 
 
 def _storm(trial: Trial, tick: _Tick) -> Found:
     with redis_cluster() as cluster:
-        tally = asyncio.run(Storm(cluster, trial.seed).rage(2 if trial.quick else 120, tick=tick))
+        tally = asyncio.run(Storm(cluster, trial.seed).run(2 if trial.quick else 120, tick=tick))
     return Found([str(tally)], tally.faults())
 
 
@@ -107,10 +107,10 @@ TRIALS: dict[str, Callable[[Trial, _Tick], Found]] = {
 
 
 def attempt(trial: Trial, tick: _Tick = lambda _share: None) -> Found:
-    """Run a trial, and return what it found.
+    """Run a trial, and return the result.
 
     Args:
-        trial: which, and how.
-        tick: is told what share is done.
+        trial: the trial and its parameters.
+        tick: called with the share that is done.
     """
     return TRIALS[trial.name](trial, tick)

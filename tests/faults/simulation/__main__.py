@@ -22,18 +22,18 @@ _AT_ONCE = 50
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of some schedules.
+    """The results of some schedules.
 
     Args:
-        happened: how often each thing was done, over all schedules.
-        failures: by seed, what did not hold.
+        happened: how often each action happened in all schedules.
+        failures: the failure of each failed seed.
     """
 
     happened: Counter[str] = field(default_factory=Counter)
     failures: dict[int, str] = field(default_factory=dict)
 
     def add(self, other: Outcome) -> None:
-        """Take in what came of others."""
+        """Add the results of other schedules."""
         self.happened.update(other.happened)
         self.failures |= other.failures
 
@@ -50,7 +50,7 @@ def run_some(seeds: range) -> Outcome:
 
 
 def run_all(seeds: range, processes: int) -> Iterator[tuple[int, Outcome]]:
-    """Run schedules in several processes; yield how many are done, and what came of them, chunk by chunk."""
+    """Run schedules in several processes; yield the number of schedules and the results of each chunk."""
     chunks = [seeds[start : start + _AT_ONCE] for start in range(0, len(seeds), _AT_ONCE)]
     if processes == 1:
         yield from ((len(chunk), run_some(chunk)) for chunk in chunks)
@@ -61,10 +61,10 @@ def run_all(seeds: range, processes: int) -> Iterator[tuple[int, Outcome]]:
 
 
 def report(seeds: range, outcome: Outcome, seconds: float) -> str:
-    """Print a page."""
+    """Return the report."""
     lines = [
         f"Simulation of the delivery protocol: seeds {seeds.start} to {seeds.stop - 1}, {STEPS} steps each",
-        f"{len(seeds)} schedules in {seconds:.0f} s; {len(outcome.failures)} did not hold",
+        f"{len(seeds)} schedules in {seconds:.0f} s; {len(outcome.failures)} failed",
         "",
         *(f"{count:>12,}  {what}" for what, count in sorted(outcome.happened.items()) if "nothing" not in what),
         "",
@@ -79,20 +79,20 @@ def show(seed: int, steps: int) -> int:
     try:
         trace = run(seed, steps).trace
     except Failure as err:
-        sys.stdout.write("\n".join([*err.trace, f"step {err.step} did not hold: {err}", ""]))
+        sys.stdout.write("\n".join([*err.trace, f"step {err.step} failed: {err}", ""]))
         return 1
-    sys.stdout.write("\n".join([*trace, "all of it held", ""]))
+    sys.stdout.write("\n".join([*trace, "everything passed", ""]))
     return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what is asked; return 1 if something did not hold."""
+    """Run what the arguments name, and print the result; return 1 if something failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of the schedule, or of the first of many")
-    parser.add_argument("--steps", type=int, default=STEPS, help="show a schedule up to this step")
-    parser.add_argument("--schedules", type=int, help="run so many and report, instead of showing one")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once")
-    parser.add_argument("--report", type=Path, help="write the report to this file, too")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the schedule, or of the first one")
+    parser.add_argument("--steps", type=int, default=STEPS, help="show the schedule up to this step")
+    parser.add_argument("--schedules", type=int, help="run this number of schedules, and print a report")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="number of processes")
+    parser.add_argument("--report", type=Path, help="also write the report to this file")
     asked = parser.parse_args(arguments)
     if asked.schedules is None:
         return show(asked.seed, asked.steps)
@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # What the other processes are given must be found in a module that they can import, and they don't import this one.
+    # Functions for other processes must come from a module that these can import, and they can't import __main__.
     from tests.faults.simulation.__main__ import main as importable_main
 
     sys.exit(importable_main())

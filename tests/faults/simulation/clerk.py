@@ -1,4 +1,4 @@
-"""Watches over an outbox: whatever it lets go is in the store, or counted as lost."""
+"""Checks an outbox: everything that it drops is in the store, or counted as lost."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["Clerk"]
 
 
 class Clerk:
-    """Stands between a flusher and its outbox, and compares before and after.
+    """Wraps an outbox, and compares its content before and after each call.
 
     Args:
-        owner: the instance's number.
-        recorder: whose losses are added up.
-        outbox: what is watched.
-        parcels: where seals are noted.
-        server: the truth about what is stored.
+        owner: the number of the instance.
+        recorder: its losses are added up.
+        outbox: the outbox.
+        parcels: gets every sealed amount.
+        server: knows what is stored.
 
     Attributes:
-        heard_in: how often the state had been disturbed when the last reply was given.
-        unseen: parcels that went with an older state while nobody kept them any more.
+        heard_in: how often the state had gone back when the last reply was sent.
+        unseen: parcels that the store lost when no instance kept them any more.
     """
 
     def __init__(self, owner: int, recorder: Recorder, outbox: Outbox, parcels: Parcels, server: Server) -> None:
@@ -47,7 +47,7 @@ class Clerk:
         watched_recorder.seal, watched_recorder.count_lost = self.seal, self.count_lost
 
     def seal(self, *arguments: Any) -> Batch:
-        """Note what is sealed."""
+        """Add what is sealed to the parcels."""
         batch = self._seal(*arguments)
         self._parcels.add(self._owner, batch)
         return batch
@@ -58,16 +58,16 @@ class Clerk:
         self._count_lost(family, weight)
 
     def next(self) -> Batch | None:
-        """Watch a writer that takes a new id after a long silence."""
+        """Check a writer that takes a new id after a long pause."""
         batch: Batch | None = self._watched(self._next, None)
         return batch
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
-        """Watch what is made of a verdict."""
+        """Check the effect of a verdict."""
         if isinstance(verdict, Applied | Duplicate):
             for parcel in self._parcels.of([batch]):
                 if not parcel.applied:
-                    raise Violation(f"taken for delivered, and never was: {parcel!r}")
+                    raise Violation(f"taken as delivered, but was not applied: {parcel!r}")
             self._sent_as[batch.seq] = self._parcels.of([batch])
         self._watched(lambda: self._settle(batch, verdict), verdict)
 
@@ -100,7 +100,7 @@ class Clerk:
         for parcel in counted:
             parcel.lost = True
         if worth(counted) != +lost:
-            raise Violation(f"instance {self._owner} counts {dict(+lost)} as lost, and lost {dict(worth(counted))}")
+            raise Violation(f"instance {self._owner} counts {dict(+lost)} as lost, but lost {dict(worth(counted))}")
 
     def _seems_evicted(self, gap: Gap) -> bool:
         """Tell whether a record is missing in a state that has not gone back, as far as an instance can tell."""
@@ -113,9 +113,9 @@ class Clerk:
             if parcel in self._server.held:
                 continue
             if not parcel.rolled_back:
-                raise Violation(f"instance {self._owner} lets go what is not in the store: {parcel!r}")
+                raise Violation(f"instance {self._owner} drops what is not in the store: {parcel!r}")
             if told and self._server.disturbed == self.heard_in:
-                raise Violation(f"instance {self._owner} was told of a gap, and does not count {parcel!r}")
+                raise Violation(f"instance {self._owner} got a gap as reply, and does not count {parcel!r}")
             self.unseen.append(parcel)
 
     def _held(self) -> list[Parcel]:
@@ -124,5 +124,5 @@ class Clerk:
         return [*self._parcels.of([*outbox._unsettled, *outbox._kept]), *forgotten]
 
     def kept(self) -> list[Parcel]:
-        """Return what was acknowledged and is kept for a store that loses it."""
+        """Return the acknowledged parcels that are kept to be sent again."""
         return self._parcels.of(self._outbox._kept)

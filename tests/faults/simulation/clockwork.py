@@ -1,4 +1,4 @@
-"""An event loop in which time passes only when it is told to."""
+"""An event loop in which only the simulation moves the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["VirtualLoop"]
 
 
 class _NoWaiting(selectors.SelectSelector):
-    """Instead of waiting it ends the run of the loop, and remembers for how long it would have waited."""
+    """Stops the loop instead of waiting, and stores how long it would have waited."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,12 +44,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._clock_s()
 
     def run_ready(self) -> float:
-        """Run whatever can run now; return in how many seconds a timer is due."""
+        """Run what is ready; return the seconds until the next timer."""
         self.run_forever()
         return self._waits.wait_s
 
 
 def _ignore(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Let no task of a killed instance say how it ended; anything else is a finding."""
+    """Ignore exceptions of a killed instance's tasks; any other one is a failure."""
     if "exception" in context and not isinstance(context["exception"], asyncio.CancelledError):
         raise context["exception"]

@@ -1,4 +1,4 @@
-"""One simulated instance: the real recorder and flusher, on clocks and an event loop of its own."""
+"""One simulated instance: the real recorder and flusher, with its own clocks and event loop."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LATEST = Schema("latest", "gauge", (), mode="mostrecent")
 LIVE = Schema("live", "gauge", ("instance_id",), mode="liveall")
 HOURS = Schema("hours", "gauge", ("instance_id",), mode="max")
 SPARE = Schema("spare", "counter", ("queue",))
-# Families of which nothing is removed: whatever was recorded is somewhere.
+# Families without removals: everything recorded must be accounted for.
 CONSERVED = (JOBS, WAIT, SIZE, SHARES)
 _BOUNDS = (1.0, 4.0)
 _QUEUES = 20
@@ -42,11 +42,11 @@ class SimulatedInstance:
     """Records, flushes, freezes and dies.
 
     Args:
-        number: in the order of their starts.
+        number: its number in the order of starts.
         chance: draws what it records, and its ids.
         network: its way to the server.
         settings: shards and budget.
-        parcels: where what it seals is noted.
+        parcels: gets everything that it seals.
     """
 
     def __init__(self, number: int, chance: Random, network: Network, settings: Settings, parcels: Parcels) -> None:
@@ -73,18 +73,18 @@ class SimulatedInstance:
         return self.flusher._outbox
 
     def monotonic_s(self) -> float:
-        """Return what its monotonic clock says: it may stand still while the instance is frozen."""
+        """Return its monotonic clock, which may stand still while the instance is frozen."""
         now_s = self._network.now_s if self._frozen_s is None else self._frozen_s
         return now_s - self._stood_still_s
 
     def wall_s(self) -> float:
-        """Return what its wall clock says."""
+        """Return its wall clock."""
         return self._network.now_s
 
     # What a request does.
 
     def request(self) -> None:
-        """Record something, and flush behind the response."""
+        """Record something, and flush after the response."""
         with self.recorder.lock:
             self._record()
         self._start(self.flusher.after_response())
@@ -129,7 +129,7 @@ class SimulatedInstance:
             recorder.add(self._one(SPARE, f'queue="{chance.randrange(3)}"'), 1, 1.0, weight=1.0)
 
     def remove(self) -> None:
-        """Remove series that everybody writes."""
+        """Remove series that all instances write."""
         if self._chance.random() < 0.5:
             self.recorder.remove(self._one(SPARE, f'queue="{self._chance.randrange(3)}"'))
         else:
@@ -141,11 +141,11 @@ class SimulatedInstance:
 
     @property
     def known_series(self) -> int:
-        """How many series it has, its own counts included."""
+        """The number of its series, including its own counts."""
         return len(self._series) + len(self.recorder._delivery_series)
 
     def pending(self) -> Weights:
-        """Return by family what is recorded and not sealed, losses that are to be told included."""
+        """Return what is recorded and not sealed, by family, including losses to report."""
         weights: Weights = Counter()
         for series in self.recorder._touched:
             weights[series.schema.name] += int(series.weight)
@@ -153,7 +153,7 @@ class SimulatedInstance:
                 weights[series.text.split('"')[1]] += int(series.amounts[1])
         return weights
 
-    # How it lives.
+    # Its life.
 
     async def exchange(self, command: tuple[Any, ...]) -> Any:
         """Send a command and wait for its reply.
@@ -171,7 +171,7 @@ class SimulatedInstance:
         return reply
 
     def hear(self, future: asyncio.Future[Any], reply: Any, heard_in: int) -> None:
-        """Take a reply; a frozen instance finds it when it thaws."""
+        """Receive a reply; a frozen instance reads it when it thaws."""
         if self.frozen:
             self._inbox.append((future, reply, heard_in))
         elif self.alive and not future.done():
@@ -180,12 +180,12 @@ class SimulatedInstance:
             self.run()
 
     def run(self) -> None:
-        """Do what can be done now."""
+        """Run what is ready."""
         if self.alive and not self.frozen:
             self.wake_s = self._network.now_s + max(self._loop.run_ready(), 1e-6)
 
     def freeze(self, *, clock_stands: bool) -> None:
-        """Stop in the midst of whatever it does."""
+        """Stop, also in the middle of a flush."""
         self.frozen, self.wake_s = True, float("inf")
         if clock_stands:
             self._frozen_s = self._network.now_s
@@ -202,18 +202,18 @@ class SimulatedInstance:
         self.run()
 
     def cancel(self) -> None:
-        """Cancel what waits for a flush, as a server does whose client has gone."""
+        """Cancel the oldest request that waits for a flush, as a server does when the client hangs up."""
         for task in list(self._tasks)[:1]:
             task.cancel()
         self.run()
 
     def kill(self) -> None:
-        """End at once; it says nothing more."""
+        """End at once, and send nothing more."""
         if not self.alive:
             return
         self.alive, self.frozen, self.wake_s = False, False, float("inf")
         self._network.server.evicted.discard(self.outbox._writer.id if self.outbox._writer else "")
-        for _ in range(3):  # a request that is cancelled waits for its flush all the same
+        for _ in range(3):  # a cancelled request still waits for its flush
             for task in {*self._tasks, *self.flusher._flushes.values()}:
                 task.cancel()
             self._loop.run_ready()

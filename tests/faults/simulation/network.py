@@ -1,4 +1,4 @@
-"""The way between instances and the server: it delays, loses, breaks and repeats."""
+"""The network between instances and the server: it delays, loses and repeats messages, and breaks connections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOODS", "Message", "Network", "Wire"]
 
-# How often of a hundred a request meets each fate; whatever is left goes well.
+# The probability of each fate in percent; all other messages arrive.
 MOODS: dict[str, dict[str, int]] = {
     "well": {},
     "fine": {},
@@ -39,13 +39,13 @@ _LATEST_COPY_S = 60.0
 
 @dataclass(eq=False, slots=True)
 class Message:
-    """One command on its way, and who waits for its reply.
+    """A command that is under way, and the future for its reply.
 
     Args:
         sender: the instance.
-        command: what is asked.
+        command: the command.
         future: the reply.
-        answered: whether a reply is to come.
+        answered: whether the reply will arrive.
     """
 
     sender: SimulatedInstance
@@ -69,12 +69,12 @@ class Message:
 
 @dataclass(slots=True)
 class Network:
-    """Carries messages; what happens to each is drawn.
+    """Carries messages, with a random fate for each.
 
     Args:
-        chance: draws.
-        server: who answers.
-        tell: takes a line of the trace.
+        chance: the random numbers.
+        server: answers the commands.
+        tell: adds a line to the trace.
     """
 
     chance: Random
@@ -87,7 +87,7 @@ class Network:
     under_way: dict[Message, Callable[[], None]] = field(default_factory=dict)
 
     def send(self, message: Message) -> None:
-        """Take a message.
+        """Send a message.
 
         Raises:
             StoreUnavailable: the connection is refused.
@@ -103,7 +103,7 @@ class Network:
             self._break(message, delay_s)
             return
         if fate == "late copy":
-            # Its connection broke, and what the kernel holds of it reaches the server behind what is sent next.
+            # Its connection broke; what the kernel has buffered reaches the server after the next message.
             self._break(message, delay_s)
             self._carry(replace(message, answered=False), self.chance.uniform(0, _LATEST_COPY_S))
             return
@@ -136,7 +136,7 @@ class Network:
             reply = self.server.answer(message.command)
         except StoreError as err:
             reply = err
-        self.tell(f"the server answers {message!r}: {reply!r}{'' if message.answered else ', and nobody hears it'}")
+        self.tell(f"the server answers {message!r}: {reply!r}{'' if message.answered else ', and the reply is lost'}")
         if message.answered:
             heard_in, delay_s = self.server.disturbed, self._delay_s(0.5)
             self._at(self.now_s + delay_s, lambda: message.sender.hear(message.future, reply, heard_in))
@@ -146,7 +146,7 @@ class Network:
         self._at(self.now_s + delay_s, lambda: message.sender.hear(message.future, broken, self.server.disturbed))
 
     def cut(self) -> None:
-        """Let the server close all connections: what has not arrived never will."""
+        """Let the server close all connections: messages under way never arrive."""
         for message in list(self.under_way):
             del self.under_way[message]
             self._break(message, 0.0)
@@ -157,11 +157,11 @@ class Network:
             next(iter(self.under_way.values()))()
 
     def next_s(self) -> float:
-        """Return when something happens next."""
+        """Return the time of the next event."""
         return self._due[0][0] if self._due else float("inf")
 
     def happen(self) -> None:
-        """Let it happen."""
+        """Run the next event."""
         heapq.heappop(self._due)[2]()
 
     def _at(self, moment_s: float, event: Callable[[], None]) -> None:
@@ -169,7 +169,7 @@ class Network:
 
 
 class Wire:
-    """An instance's store, as far as a flush needs one: the conversation is the script's, the link a wire."""
+    """An instance's store as a flush uses it: with the script's commands, and the network as connection."""
 
     def __init__(self, instance: SimulatedInstance) -> None:
         self.is_loaded = True
@@ -179,8 +179,8 @@ class Wire:
         """See `Store.load`."""
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
-        """See `Store.apply`; the age is told when it is sent, by the instance's clock."""
-        # The server's clocks show zero, so that it takes the age from the batch.
+        """See `Store.apply`; the batch's age is computed at each sending, by the instance's clock."""
+        # The server's clocks show zero, so that it uses the age in the batch.
         aged = replace(batch, sealed_at=Moment(-self._age_s(batch), -self._age_s(batch)))
         verdict: Verdict = yield from call_script("apply.lua", cast(Any, (writer, aged)), self._wall_s)
         return verdict
@@ -197,7 +197,7 @@ class Wire:
         return self._instance.wall_s()
 
     async def call(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send a command; again, once, where the connection breaks, as the link to Redis does."""
+        """Send a command, and once more if the connection breaks, as the connection to Redis does."""
         [command] = commands
         asked_s = self._wall_s()
         try:

@@ -1,4 +1,4 @@
-"""What an observer who sees everything knows: which recorded amounts are where."""
+"""The knowledge of an observer who sees everything: where each recorded amount is."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Weights = Counter[str]
 
 
 class Violation(AssertionError):
-    """Something that must always hold did not."""
+    """A rule that must always hold is broken."""
 
 
 @dataclass(eq=False, slots=True)
 class Parcel:
-    """What one seal took from one family: it is applied as a whole, whatever batch it travels in.
+    """The amounts of one family in one sealed batch; they are applied together, in any batch that has them.
 
     Args:
         owner: the number of the instance.
         delta: what was sealed.
-        weights: by family, what its loss would cost; the counts of earlier losses are worth what they tell.
+        weights: its amount, by family; counts of earlier losses weigh the amount that they report.
     """
 
     owner: int
@@ -41,7 +41,7 @@ class Parcel:
 
 
 def weights(delta: FamilyDelta) -> Weights:
-    """Return by family what the delta is worth."""
+    """Return the amounts in a delta, by family."""
     if delta.schema != LOST:
         return Counter({delta.schema.name: int(delta.weight)})
     told: Weights = Counter()
@@ -52,13 +52,13 @@ def weights(delta: FamilyDelta) -> Weights:
 
 @dataclass(slots=True)
 class Parcels:
-    """All parcels of a schedule, found again by the series that they hold, which nobody copies."""
+    """All parcels of a schedule, by the identity of their series, which is never copied."""
 
     all: list[Parcel] = field(default_factory=list)
     _by_series: dict[int, Parcel] = field(default_factory=dict)
 
     def add(self, owner: int, batch: Batch) -> None:
-        """Take in what was just sealed."""
+        """Add what was just sealed."""
         for delta in batch.families:
             if delta.series:
                 parcel = Parcel(owner, delta, weights(delta))
@@ -66,12 +66,12 @@ class Parcels:
                 self._by_series[id(delta.series)] = parcel
 
     def of(self, batches: Iterable[Batch]) -> list[Parcel]:
-        """Return what travels in the batches."""
+        """Return the parcels in these batches."""
         return [self._by_series[id(delta.series)] for batch in batches for delta in batch.families if delta.series]
 
 
 def worth(parcels: Iterable[Parcel]) -> Weights:
-    """Add up what parcels are worth, by family."""
+    """Add up the amounts of parcels, by family."""
     total: Weights = Counter()
     for parcel in parcels:
         total.update(parcel.weights)

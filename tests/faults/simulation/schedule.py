@@ -1,4 +1,4 @@
-"""A schedule: what happens to whom, drawn from a seed, step by step."""
+"""A schedule: random actions from a seed, step by step."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from tests.faults.simulation.world import World
 
 __all__ = ["STEPS", "Failure", "Told", "run"]
 
-# The last step is that all is well again.
+# In the last step all faults end.
 STEPS = 31
 _SAVED = 4
 _HEALING_ROUNDS = 4
 _LONGEST_AWAKE_S = 60
-# Some hosts tell nothing of the server.
+# Some hosts do not report the server's restarts.
 _SHARE_TELLING = 0.7
 
 
 class Failure(AssertionError):
-    """A schedule in which something did not hold; its sentence says how to see it again.
+    """A failed schedule; its message has the command that shows it again.
 
     Args:
-        seed: of the schedule.
-        step: after which it did not hold.
-        err: what did not hold.
-        trace: all that happened.
+        seed: the seed of the schedule.
+        step: the step after which it failed.
+        err: the failure.
+        trace: everything that happened.
     """
 
     def __init__(self, seed: int, step: int, err: BaseException, trace: list[str]) -> None:
         self.seed, self.step, self.trace = seed, step, trace
         said = str(err) or repr(err)
-        super().__init__(f"{said}\n  see it: python -m tests.faults.simulation --seed {seed} --steps {step}")
+        super().__init__(f"{said}\n  show it: python -m tests.faults.simulation --seed {seed} --steps {step}")
 
 
 @dataclass(slots=True)
 class Told:
-    """What a schedule that held has to tell.
+    """The result of a schedule that passed.
 
     Args:
-        happened: how often each thing was done, and what came of it.
-        trace: all that happened.
+        happened: how often each action and each result happened.
+        trace: everything that happened.
     """
 
     happened: Counter[str] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ def run(seed: int, steps: int = STEPS) -> Told:
     """Run a schedule, or its first steps.
 
     Raises:
-        Failure: something did not hold.
+        Failure: a rule is broken.
     """
     chance = Random(seed)
     with _small(chance), _listening() as heard:
@@ -70,7 +70,7 @@ def run(seed: int, steps: int = STEPS) -> Told:
 
 
 def _run(seed: int, steps: int, chance: Random, heard: list[str]) -> Told:
-    # What a step is, and what comes of it, is drawn apart: a change of the code leaves the steps as they are.
+    # Steps and their effects have separate random numbers: so a change of the code leaves the steps as they are.
     world = World(Random(chance.random()), _settings(chance), tells_its_run=chance.random() < _SHARE_TELLING)
     schedule = _Schedule(chance, world)
     step = 0
@@ -81,7 +81,7 @@ def _run(seed: int, steps: int, chance: Random, heard: list[str]) -> Told:
             else:
                 schedule.step(step)
             if heard:
-                raise Violation(heard[0])  # noqa: TRY301  what a flush swallows is a finding all the same
+                raise Violation(heard[0])  # noqa: TRY301  an error that a flush only logs is a failure, too
             schedule.world.check()
     except Exception as err:
         raise Failure(seed, step, err, schedule.world.trace) from err
@@ -101,14 +101,14 @@ def _settings(chance: Random) -> Settings:
 
 @contextmanager
 def _small(chance: Random) -> Iterator[None]:
-    """Let an outbox keep few batches, so that a short schedule comes to its limits."""
+    """Let an outbox keep few batches, so that a short schedule reaches its limits."""
     with mock.patch.object(outbox, "_KEPT", chance.choice((2, 5, 64))):
         yield
 
 
 @contextmanager
 def _listening() -> Iterator[list[str]]:
-    """Give the place for what the package logs as an error: it is none that a user could have made."""
+    """Give the list of errors that the package logs: no user's mistake can cause them here."""
     heard: list[str] = []
     handler = _Listener(heard)
     log = logging.getLogger("kairo_metrics")
@@ -133,7 +133,7 @@ class _Listener(logging.Handler):
 
 
 class _Schedule:
-    """The actions, each with how often of all it is drawn."""
+    """The actions, each with its relative frequency."""
 
     def __init__(self, chance: Random, world: World) -> None:
         self.world = world
@@ -160,22 +160,22 @@ class _Schedule:
             world.start()
 
     def step(self, number: int) -> None:
-        """Do one thing, and let some time go by."""
+        """Do one action, and let some time pass."""
         [action] = self._chance.choices(list(self._actions), list(self._actions.values()))
         said = action()
         name = action.__name__.lstrip("_")
         self._happened[name if said else f"{name}: nothing to do"] += 1
-        self.world.tell(f"-- step {number}: {said or name + ', but there is nothing to do it to'}")
+        self.world.tell(f"-- step {number}: {said or name + ', but nothing to do it with'}")
         self.world.pass_time(self._chance.choice((0.0, 0.0, 0.005, 0.1, 2.0)))
 
     def heal(self) -> None:
-        """Let everything be well again, and everybody deliver what is due.
+        """End all faults, and let all instances deliver what is pending.
 
         Raises:
-            Violation: somebody can't.
+            Violation: an instance can't deliver.
         """
         world = self.world
-        world.tell("-- all is well again")
+        world.tell("-- all faults end")
         world.network.mood = "well"
         world.server.foreign.clear()
         for instance in world.living:
@@ -184,17 +184,17 @@ class _Schedule:
         for _ in range(_HEALING_ROUNDS):
             for instance in world.living:
                 instance.request()
-            world.pass_time(70.0)  # longer than any pause of the breaker, and than any late copy
+            world.pass_time(70.0)  # longer than any pause of the breaker and any delay of a message
         for instance in world.living:
             if instance.flusher.pending:
-                raise Violation(f"instance {instance.number} does not get rid of what it has")
+                raise Violation(f"instance {instance.number} does not deliver what is pending")
             missing = [parcel for parcel in instance.clerk.kept() if parcel not in world.server.held]
             if missing:
                 raise Violation(f"instance {instance.number} does not notice that the store has lost {missing[0]!r}")
         world.scraper.scrape()
 
     def summary(self) -> Counter[str]:
-        """Return what was done, and what came of it."""
+        """Return how often each action and each result happened."""
         parcels = self.world.parcels.all
         return self._happened + Counter(
             {
@@ -202,7 +202,7 @@ class _Schedule:
                 "parcels applied": sum(parcel.applied for parcel in parcels),
                 "parcels rolled back": sum(parcel.rolled_back for parcel in parcels),
                 "parcels counted as lost": sum(parcel.lost for parcel in parcels),
-                "parcels gone unseen": sum(len(instance.clerk.unseen) for instance in self.world.instances),
+                "parcels gone with their writers": sum(len(instance.clerk.unseen) for instance in self.world.instances),
                 "pages": self.world.scraper.pages,
             }
         )
@@ -267,11 +267,11 @@ class _Schedule:
     def _wait_long(self) -> str:
         seconds = self._chance.choice((60, 400, 1_900, 4_000))
         if seconds > _LONGEST_AWAKE_S:
-            # The platform freezes what nobody asks anything.
+            # The platform freezes instances without requests.
             for instance in self.world.awake:
                 instance.freeze(clock_stands=self._chance.random() < 0.5)
         self.world.pass_time(seconds)
-        return f"{seconds} s go by"
+        return f"{seconds} s pass"
 
     # The server.
 
@@ -286,7 +286,7 @@ class _Schedule:
     def _restart(self) -> str:
         self.world.network.cut()
         self.world.server.flush_scripts()
-        return "the server is restarted, and has lost nothing"
+        return "the server is restarted and has lost nothing"
 
     def _save(self) -> str:
         self.world.saved = [*self.world.saved, self.world.server.save()][-_SAVED:]
@@ -298,7 +298,7 @@ class _Schedule:
         self.world.network.cut()
         chosen = self._chance.choice(self.world.saved)
         self.world.server.load(chosen)
-        # What was written later belongs to a history that did not happen.
+        # Later snapshots belong to states that are gone.
         del self.world.saved[self.world.saved.index(chosen) + 1 :]
         return "the server comes up with an older state"
 
@@ -311,9 +311,9 @@ class _Schedule:
         return "the server comes up empty"
 
     def _evict(self) -> str:
-        # A state that went back, or has a name that the writer has not heard, could as well have lost its batches.
-        # A first batch that is under way has no record to tell its copy from; and of one that is under way the outbox
-        # does not know whether the link has sent it twice.
+        # If the state went back, or has a name unknown to the writer, it might have lost the writer's batches, too.
+        # A first batch under way has no record that would reveal its copy; and for a batch under way the outbox
+        # does not know whether the connection has sent it twice.
         server = self.world.server
         first = {message.writer.id for message in self.world.network.under_way if message.batch.seq == 1}
         boxes = [box for box in (instance.outbox for instance in self.world.living) if box._writer]

@@ -1,4 +1,4 @@
-"""A scraper: it reads while others write, and holds each page against the one before."""
+"""A scraper: it reads while instances write, and compares each page with the one before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.faults.simulation.server import Server, result
 
 __all__ = ["Scraper"]
 
-# So many there are of one family at most.
+# The largest number of series of one family.
 _SERIES = 24
 _GROWING = ("_total", "_bucket", "_count")
 
@@ -31,9 +31,9 @@ class Scraper:
     """Reads pages.
 
     Args:
-        server: what is read.
+        server: the server.
         settings: the bounds.
-        chance: draws what comes in while it reads.
+        chance: draws which messages arrive while it reads.
         meanwhile: lets a message arrive.
     """
 
@@ -50,10 +50,10 @@ class Scraper:
         self._low = False
 
     def scrape(self) -> None:
-        """Read a page, look at it, and bring together what ended instances have left.
+        """Read a page, check it, and fold what ended instances have left.
 
         Raises:
-            Violation: it shows what it must not.
+            Violation: the page is wrong.
         """
         self.pages += 1
         at_least = self._jobs_held()
@@ -93,11 +93,11 @@ class Scraper:
         return sum(parcel.weights[JOBS.name] for parcel in self._server.held if parcel.delta.schema == JOBS)
 
     def _compare(self, page: dict[str, float], *, missing: bool, noticed: bool) -> None:
-        """Let no counter go down or away.
+        """Check that no counter goes down or vanishes.
 
-        It may when the store was emptied; when what is missing was added for long enough: nobody writes it back here;
-        and where the server does not tell that it is another one, until an instance that knows better has written to
-        it. Of full families the sum is compared: sent again, a label set may find no room.
+        It may if the store was emptied; if a loss was added for long enough, since nothing is written back here;
+        and if the server does not report that it restarted, until an instance that knows of the loss has written to
+        it. Of full families the sum is compared: a label set that is sent again may not fit any more.
         """
         growing = self._growing(page)
         began_anew = self._emptied != self._server.emptied
@@ -122,7 +122,7 @@ class Scraper:
         started = len({parcel.owner for parcel in self._server.held})
         for name, value in page.items():
             if name.startswith(LATEST.name) and value not in self._set_values():
-                raise Violation(f"{name} is {value}, which nobody has set")
+                raise Violation(f"{name} is {value}, which no instance has set")
         if sum(name.startswith(f"{LIVE.name}{{") for name in page) > started:
             raise Violation("the page shows more instances than there are")
 
@@ -136,7 +136,7 @@ class Scraper:
 
 
 def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return what a coroutine comes to that never waits."""
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -154,14 +154,14 @@ def _samples(text: str) -> dict[str, float]:
 
 
 def _look_at_histograms(page: dict[str, float]) -> None:
-    """Hold buckets to be monotone, and the last one to equal the count."""
+    """Check that buckets are monotone, and that the last one equals the count."""
     buckets = [(name, value) for name, value in page.items() if "_bucket" in name]
     for family, samples in groupby(buckets, key=lambda sample: _without_bound(sample[0])):
         counts = [value for _, value in samples]
         if counts != sorted(counts):
             raise Violation(f"the buckets of {family} are not monotone: {counts}")
         if counts[-1] != page.get(family):
-            raise Violation(f"{family} is {page.get(family)}, and its last bucket {counts[-1]}")
+            raise Violation(f"{family} is {page.get(family)}, but its last bucket is {counts[-1]}")
 
 
 def _without_bound(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The server: the memory store behind a script, with a ledger of what it holds, and all that befalls a server."""
+"""The server: the memory store behind a script, a list of the parcels that it holds, and the faults of a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EPOCH_MS = 1_764_000_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Saved:
-    """A snapshot on the server's disk: the shards, and what of the parcels was in them."""
+    """A snapshot: the shards, and the parcels in them."""
 
     shards: list[_Shard]
     held: dict[Parcel, int]
@@ -31,18 +31,18 @@ class Server:
 
     Args:
         settings: shards and bounds.
-        now_s: the time that has passed.
-        parcels: to know what a batch holds.
-        tells_its_run: whether it says when it is not the one that it was before.
+        now_s: returns the current time.
+        parcels: to find the parcels in a batch.
+        tells_its_run: whether it reports that it restarted.
 
     Attributes:
-        held: parcels that are in the state, and in which shard.
+        held: the parcels in the state, with their shards.
         disturbed: how often the state went back.
-        emptied: how often it went back to where a shard was empty.
-        unnoticed: shards that went back, and have taken nothing since from anybody who can tell.
-        evicted: writers whose record was dropped, and who have not found out.
-        heard_s: when a batch of each writer was applied last.
-        foreign: families, by their place in the index, whose key holds something foreign.
+        emptied: how often a shard went back to empty.
+        unnoticed: shards that went back, without a batch since then from an instance that knows of the loss.
+        evicted: writers whose record was evicted, and who have not noticed it.
+        heard_s: the time of the last applied batch of each writer.
+        foreign: index fields of the families whose key is foreign.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Server:
         """Run the script for a batch.
 
         Raises:
-            UnknownScript: it has to be sent along.
+            UnknownScript: the script must be sent as well.
         """
         name, _, writer, batch = command
         if name == "EVALSHA" and not self._knows_script:
@@ -98,16 +98,16 @@ class Server:
         return verdict
 
     def last_seq(self, writer: Writer) -> int:
-        """Return the last number that it remembers of a writer."""
+        """Return the last number in a writer's record."""
         seq, until_ms = self.shards[writer.shard].writers.get(writer.id, (0, 0))
         return seq if until_ms > self.now_ms() else 0
 
     def flush_scripts(self) -> None:
-        """Forget the script."""
+        """Remove the script."""
         self._knows_script = False
 
     def evict_record(self, writer: Writer) -> None:
-        """Drop the record of a writer, as an eviction policy does."""
+        """Remove the record of a writer, as an eviction policy does."""
         if self.shards[writer.shard].writers.pop(writer.id, None):
             self.evicted.add(writer.id)
 
@@ -116,7 +116,7 @@ class Server:
         return Saved(list(map(_copied, self.shards)), dict(self.held))
 
     def load(self, saved: Saved) -> None:
-        """Come up again with a snapshot."""
+        """Start again with a snapshot."""
         for parcel in self.held:
             if parcel not in saved.held:
                 parcel.rolled_back = True
@@ -130,17 +130,17 @@ class Server:
         self.flush_scripts()
 
     def empty(self) -> None:
-        """Come up again with nothing."""
+        """Start again empty."""
         self.load(Saved([_Shard() for _ in self.shards], {}))
 
 
 def result(steps: Any) -> Any:
-    """Return what a conversation with the memory store comes to: it never asks anything."""
+    """Return the result of a command flow of the memory store, which sends no command."""
     try:
         next(steps)
     except StopIteration as stop:
         return stop.value
-    raise Violation("the memory store asked something")
+    raise Violation("the memory store sent a command")
 
 
 def _copied(shard: _Shard) -> _Shard:

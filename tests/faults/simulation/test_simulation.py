@@ -1,4 +1,4 @@
-"""The delivery protocol under a virtual clock and network; and that the simulation finds what breaks it."""
+"""The delivery protocol under a virtual clock and network, and whether the simulation finds broken protocols."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.faults.simulation.schedule import STEPS, Failure, run
 from tests.faults.simulation.server import Server
 
 SCHEDULES = 2_000
-# Each fault is found in far fewer.
+# Far fewer are enough to find each fault.
 SEEDS_TO_FIND_A_FAULT = 400
 
 
 def test_nothing_is_lost_unseen_or_counted_twice_in_any_schedule() -> None:
-    """However writers, faults, rollbacks and scrapes fall together, the books balance after each step."""
+    """With any order of writes, faults, rollbacks and scrapes, every amount is accounted for after each step."""
     failures: dict[int, str] = {}
     for _, outcome in run_all(range(SCHEDULES), os.cpu_count() or 1):
         failures |= outcome.failures
@@ -37,7 +37,7 @@ def test_nothing_is_lost_unseen_or_counted_twice_in_any_schedule() -> None:
 
 
 def forgetful(apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a server take a batch again that it has applied."""
+    """Make a server apply a batch again that it has applied before."""
 
     def applied_again(self: Server, writer: Any, batch: Any) -> Any:
         seq, until_ms = self.shards[writer.shard].writers.get(writer.id, (0, 0))
@@ -48,7 +48,7 @@ def forgetful(apply: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def halving(apply_family: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a store leave out the histograms of a batch."""
+    """Make a store skip the histograms of a batch."""
 
     def all_but_histograms(self: MemoryStore, shard: Any, delta: Any, *times: int) -> None:
         if delta.schema.type != "histogram":
@@ -58,26 +58,24 @@ def halving(apply_family: Callable[..., Any]) -> Callable[..., Any]:
 
 
 FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
-    "a store that forgets to look for duplicates": lambda: mock.patch.object(
-        Server, "_apply", forgetful(Server._apply)
-    ),
+    "a store that does not check for duplicates": lambda: mock.patch.object(Server, "_apply", forgetful(Server._apply)),
     "a store that applies half of a batch": lambda: mock.patch.object(
         MemoryStore, "_apply_family", halving(MemoryStore._apply_family)
     ),
-    "an outbox that sends a doubtful batch under another id": lambda: mock.patch.object(Outbox, "mark_sent"),
-    "an outbox that takes an evicted record for a lost state": lambda: mock.patch.object(
+    "an outbox that sends a batch without a reply under another id": lambda: mock.patch.object(Outbox, "mark_sent"),
+    "an outbox that treats an evicted record as a lost state": lambda: mock.patch.object(
         Outbox, "_continues_as", return_value=False
     ),
-    "an outbox that takes a lost state for an evicted record": lambda: mock.patch.object(
+    "an outbox that treats a lost state as an evicted record": lambda: mock.patch.object(
         Outbox, "_continues_as", return_value=True
     ),
     "an outbox that keeps nothing for a store that goes back": lambda: mock.patch.object(Outbox, "_keep"),
     "an outbox that does not count what it loses": lambda: mock.patch.object(Outbox, "_count_lost"),
-    "an outbox that does not tell again what told of losses": lambda: mock.patch.object(
+    "an outbox that loses counts of earlier losses": lambda: mock.patch.object(
         outbox, "_weights", lambda families: ((delta.schema.name, delta.weight) for delta in families)
     ),
-    "a page that shows what the store has kept": lambda: mock.patch.object(HighWater, "missing", return_value={}),
-    "a store that does not tell that it went back": lambda: mock.patch.object(
+    "a page that shows only what the store still has": lambda: mock.patch.object(HighWater, "missing", return_value={}),
+    "a store that does not report that it went back": lambda: mock.patch.object(
         memory_store, "account_after", side_effect=lambda before, *_: (before, False)
     ),
     "a collector that shows one shard of many": lambda: mock.patch.object(
@@ -98,7 +96,7 @@ def first_failure() -> Failure:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_broken_protocol_is_found(fault: str) -> None:
-    """The simulation can fail: each way to break the protocol is found, and its seed fails at the same step again."""
+    """The simulation can fail: it finds each way to break the protocol, and a seed fails at the same step again."""
     with FAULTS[fault]():
         found = first_failure()
         with pytest.raises(Failure) as again:
@@ -109,7 +107,7 @@ def test_a_broken_protocol_is_found(fault: str) -> None:
 
 
 def test_a_seed_is_the_same_schedule_in_every_process() -> None:
-    """What failed on one machine can be looked at on another: nothing depends on the order of a set."""
+    """A failure on one machine can be repeated on another, since nothing depends on the order of a set."""
     command = [sys.executable, "-m", "tests.faults.simulation", "--seed", "7"]
     shown = [
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout
@@ -120,12 +118,12 @@ def test_a_seed_is_the_same_schedule_in_every_process() -> None:
 
 
 def test_a_failing_schedule_is_shown_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever runs many schedules is told which one failed and how to see it, on one page."""
+    """The report of many schedules has the seed of each failed one, and the command that shows it."""
     page = tmp_path / "reports" / "simulation.txt"
     with FAULTS["an outbox that does not count what it loses"]():
         found = first_failure()
         assert main(["--seed", str(found.seed), "--steps", str(found.step)]) == 1
-        assert f"step {found.step} did not hold" in capsys.readouterr().out
+        assert f"step {found.step} failed" in capsys.readouterr().out
         many = ["--seed", str(found.seed), "--schedules", "1", "--processes", "1", "--report", str(page)]
         assert main(many) == 1
     assert f"python -m tests.faults.simulation --seed {found.seed} --steps {found.step}" in page.read_text()

@@ -1,4 +1,4 @@
-"""Instances, network, server and scraper in one virtual time, and what must hold at every moment of it."""
+"""Instances, network, server and scraper in one virtual time, and the rules that must hold at every moment."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tests.faults.simulation.server import Saved, Server
 __all__ = ["World"]
 
 _FORGOTTEN = 1_024
-# Nothing in here happens that often without time going on.
+# More events than can happen without time passing.
 _TOO_OFTEN = 20_000
 
 
 class World:
-    """Everything there is in one schedule.
+    """Everything in one schedule.
 
     Args:
-        chance: draws whatever is not decided by the schedule.
+        chance: draws what the schedule does not decide.
         settings: shards and bounds.
-        tells_its_run: whether the server says when it is not the one that it was before.
+        tells_its_run: whether the server reports that it restarted.
     """
 
     def __init__(self, chance: Random, settings: Settings, *, tells_its_run: bool) -> None:
@@ -64,7 +64,7 @@ class World:
         return instance
 
     def pass_time(self, seconds: float) -> None:
-        """Let time go by, and whatever happens in it."""
+        """Let time pass, and run the events in it."""
         end_s = self.network.now_s + seconds
         for _ in range(_TOO_OFTEN):
             waking = min(self.awake, key=lambda instance: instance.wake_s, default=None)
@@ -78,33 +78,33 @@ class World:
                 waking.run()
             else:
                 self.network.happen()
-        raise Violation("no end of what happens at one time")
+        raise Violation("endless events at the same time")
 
     def close(self) -> None:
         """End all instances."""
         for instance in self.instances:
             instance.kill()
 
-    # What must hold.
+    # The rules.
 
     def check(self) -> None:
-        """Compare the books.
+        """Check the sums and the bounds.
 
         Raises:
-            Violation: they do not balance, or something has grown without bound.
+            Violation: a sum is wrong, or something has grown beyond its bound.
         """
         self._check_sums()
         self._check_own_count()
         self._check_bounds()
 
     def _check_sums(self) -> None:
-        """Let applied, counted as lost and pending be what was recorded, in each family."""
+        """Check that applied, lost and pending add up to what was recorded, in each family."""
         found: Weights = Counter()
         for instance in self.instances:
             found.update(instance.pending())
         for parcel in self.parcels.all:
             if (parcel in self.server.held) == parcel.lost:
-                # Either it is nowhere yet, or it was counted as lost in doubt and was not.
+                # Either it is under way, or it was counted as lost without a reply and is in the store.
                 sign = -1 if parcel.lost else 1
                 for family, weight in parcel.weights.items():
                     found[family] += sign * weight
@@ -117,7 +117,7 @@ class World:
             if total != recorded[schema.name]:
                 raise Violation(
                     f"{schema.name}: {recorded[schema.name]} recorded; {self._stored(schema)} stored,"
-                    f" {told} told as lost, {found[schema.name]} elsewhere"
+                    f" {told} counted as lost, {found[schema.name]} pending"
                 )
 
     def _stored(self, schema: Schema) -> float:
@@ -136,10 +136,10 @@ class World:
                 yield shard, family.lines[text].numbers[0]
 
     def _check_own_count(self) -> None:
-        """Let each batch have counted itself, once."""
+        """Check that each batch has counted itself once."""
         for shard, told in self._told(BATCHES, 'outcome="applied"'):
             if told != shard.batches:
-                raise Violation(f"{shard.batches} batches applied, and {told} counted")
+                raise Violation(f"{shard.batches} batches applied, but {told} counted")
 
     def _check_bounds(self) -> None:
         for instance in self.living:
@@ -155,10 +155,10 @@ class World:
                     raise Violation(f"{family.schema.name} has {len(family.lines)} series")
             remembered = sum(until_ms > self.server.now_ms() for _, until_ms in shard.writers.values())
             if remembered > self.spoke_lately:
-                raise Violation(f"{remembered} writers are remembered, and {self.spoke_lately} spoke lately")
+                raise Violation(f"{remembered} writers have records, {self.spoke_lately} wrote within the lease")
 
     @property
     def spoke_lately(self) -> int:
-        """How many writers were applied a batch within their lease."""
+        """The number of writers with an applied batch within the lease."""
         oldest_s = self.network.now_s - WRITER_LEASE_S
         return sum(heard_s >= oldest_s for heard_s in self.server.heard_s.values())

@@ -1,1 +1,1 @@
-"""Writers as real processes, a real Redis, a network that fails at random: in the end the books balance."""
+"""Writers as real processes, a real Redis and a network with random faults: at the end all sums must be exact."""

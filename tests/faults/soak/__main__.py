@@ -1,4 +1,4 @@
-"""`python -m tests.faults.soak --seconds N` prints its seed, runs, and says whether the books balance."""
+"""`python -m tests.faults.soak --seconds N` prints its seed, runs, and reports whether all sums are exact."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.faults.soak.soak import soak
 
 
 def main() -> int:
-    """Run a soak; return 1 if the books do not balance."""
+    """Run a soak, and print the report; return 1 if a sum is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0, help="how long faults are made")
-    parser.add_argument("--seed", type=int, default=randrange(1_000_000), help="of the faults")
-    parser.add_argument("--report", type=Path, help="write the report to this file, too")
+    parser.add_argument("--seconds", type=float, default=600.0, help="duration of the faults")
+    parser.add_argument("--seed", type=int, default=randrange(1_000_000), help="seed of the faults")
+    parser.add_argument("--report", type=Path, help="also write the report to this file")
     asked = parser.parse_args()
     sys.stdout.write(f"seed {asked.seed}\n")
     with Progress() as progress:
@@ -29,7 +29,7 @@ def main() -> int:
         asked.report.parent.mkdir(parents=True, exist_ok=True)
         asked.report.write_text(page)
     sys.stdout.write(page)
-    return 0 if books.balance else 1
+    return 0 if books.is_exact else 1
 
 
 if __name__ == "__main__":

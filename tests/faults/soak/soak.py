@@ -1,4 +1,4 @@
-"""A soak: writers under faults for a while, scrapes meanwhile, and the books in the end."""
+"""A soak: writers and scrapes during random faults, and the sums at the end."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _GROWING = ("_total", "_bucket", "_count")
 
 @dataclass(slots=True)
 class Books:
-    """What came of a soak.
+    """The result of a soak.
 
     Args:
-        sent: by family, what the writers say that they have recorded.
-        applied: by family, what the page shows.
-        lost: by family, what the page tells as lost.
-        faults: how often each was made.
-        scrapes: how many pages were read.
+        sent: what the writers report as recorded, by family.
+        applied: what the page shows, by family.
+        lost: what the page counts as lost, by family.
+        faults: how often each fault happened.
+        scrapes: the number of pages read.
         dips: counters that went down though the state had not gone back.
     """
 
@@ -57,34 +57,34 @@ class Books:
     dips: list[str] = field(default_factory=list)
 
     @property
-    def balance(self) -> bool:
+    def is_exact(self) -> bool:
         return bool(self.sent) and not self.dips and all(self.differences()[family] == 0 for family in _APPLIED)
 
     def differences(self) -> dict[str, int]:
-        """Return by family what is applied or counted as lost beyond what was sent."""
+        """Return applied plus lost minus sent, by family."""
         return {family: self.applied[family] + self.lost[family] - self.sent[family] for family in _APPLIED}
 
     def page(self, seed: int, seconds: float) -> str:
-        """Print a page."""
+        """Return the report."""
         lines = [
-            f"Soak of {seconds:.0f} s with seed {seed}: {'the books balance' if self.balance else 'NO BALANCE'}",
+            f"Soak of {seconds:.0f} s with seed {seed}: {'all sums are exact' if self.is_exact else 'FAILED'}",
             "",
         ]
         lines += [f"{'family':<16}{'sent':>12}{'applied':>12}{'lost':>10}{'difference':>12}"]
         for family, difference in self.differences().items():
-            told = f"{self.sent[family]:>12,}{self.applied[family]:>12,}{self.lost[family]:>10,}{difference:>12,}"
-            lines.append(f"{family:<16}{told}")
+            numbers = f"{self.sent[family]:>12,}{self.applied[family]:>12,}{self.lost[family]:>10,}{difference:>12,}"
+            lines.append(f"{family:<16}{numbers}")
         lines += ["", f"{self.scrapes} scrapes; faults: " + ", ".join(f"{n} {what}" for what, n in self.faults.items())]
-        return "\n".join([*lines, *(f"DIP  {dip}" for dip in self.dips), ""])
+        return "\n".join([*lines, *(f"FAILED  {dip}" for dip in self.dips), ""])
 
 
 def soak(seconds: float, seed: int, tick: Callable[[float], None] = lambda _passed: None) -> Books:
-    """Let writers write under faults for so long, and return the books.
+    """Let writers write during faults, and return the result.
 
     Args:
-        seconds: how long faults are made.
-        seed: what they are drawn from; writers and machine keep their own time.
-        tick: is told the seconds that have passed.
+        seconds: the duration of the faults.
+        seed: sets the faults; the timing of processes stays random.
+        tick: called with the seconds that have passed.
     """
     with TemporaryDirectory(prefix="kairo-soak-") as folder:
         server = RedisProcess(Path(folder))
@@ -193,9 +193,9 @@ class _Soak:
         self._server.restart()
 
     def _rollback(self) -> None:
-        """Start it with a snapshot that is some batches behind."""
+        """Kill the server, and start it with a snapshot that is some batches behind."""
         self._server.save()
-        time.sleep(self._chance.uniform(0.0, 2.0))  # in the end more batches behind than a writer keeps
+        time.sleep(self._chance.uniform(0.0, 2.0))  # with a long pause, more batches behind than a writer keeps
         self._server.kill_and_start()
         self._went_back = True
 
@@ -214,14 +214,14 @@ class _Soak:
         self._before, self._went_back = counters, False
 
     def _end(self) -> None:
-        """Let everybody deliver what is due, and balance the books."""
+        """Let all writers deliver what is pending, and read the sums."""
         for writer in self._writers:
             assert writer.stdin is not None
             writer.stdin.close()
             writer.stdin = None
         for writer in self._writers:
-            said, _ = writer.communicate(timeout=_LAST_DELIVERY_S)
-            self._books.sent.update(json.loads(said))
+            printed, _ = writer.communicate(timeout=_LAST_DELIVERY_S)
+            self._books.sent.update(json.loads(printed))
         page = asyncio.run(_page(self._server.url))
         for family, name in _APPLIED.items():
             self._books.applied[family] = int(

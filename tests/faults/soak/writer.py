@@ -1,6 +1,6 @@
 """One instance as a process: `python -m tests.faults.soak.writer` serves requests until its input ends.
 
-Then it delivers what is pending, and prints as JSON how much it has recorded, by family.
+Then it delivers what is pending, and prints what it has recorded by family, as JSON.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lib.kairo_metrics.delivery.pipeline import open_pipeline
 _PAUSE_S = 0.01
 PIECES = Counter("soak_pieces_total", "Pieces of work.", ["kind"])
 SIZE = Histogram("piece_size", "Their sizes.", buckets=(1, 2, 32))
-EXACT_SIZE = NativeHistogram("exact_size", "The same, in native buckets.")
+EXACT_SIZE = NativeHistogram("exact_size", "Size of pieces in native buckets.")
 OPEN = Gauge("open_pieces", "Pieces begun.", multiprocess_mode="sum")
 _sent: Tally[str] = Tally()
 
 
 async def work(request: Request) -> Response:
-    """Do a piece of work."""
+    """Count one piece of work."""
     number = int(request.path_params["number"])
     PIECES.labels(f"{number % 7}").inc(number % 3 + 1)
     SIZE.observe(number % 50)
@@ -45,7 +45,7 @@ async def work(request: Request) -> Response:
 
 
 async def serve(ended: threading.Event) -> None:
-    """Call the instrumented app as a server would, until the input ends."""
+    """Call the instrumented app as a server does, until the input ends."""
     app = instrument(Starlette(routes=[Route("/pieces/{number}", work)]))
 
     async def receive() -> dict[str, Any]:
@@ -62,7 +62,7 @@ async def serve(ended: threading.Event) -> None:
         await asyncio.sleep(_PAUSE_S)
     pipeline = open_pipeline()
     assert pipeline is not None
-    # One more, so that a store which went back just now is noticed.
+    # One more flush, to notice a store that has just gone back.
     for last in range(2):
         PIECES.labels(f"last {last}").inc()
         _sent["soak_pieces"] += 1
@@ -73,9 +73,9 @@ async def serve(ended: threading.Event) -> None:
 
 
 def main() -> None:
-    """Serve, and tell what was recorded."""
+    """Serve, and print what was recorded."""
     ended = threading.Event()
-    # That a flush failed is what a soak is about; that it failed in a way it should not is an error.
+    # Failed flushes are expected in a soak; unexpected errors are logged.
     logging.getLogger("kairo_metrics").setLevel(logging.ERROR)
 
     def wait() -> None:

@@ -12,7 +12,7 @@ import redis
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
 from tests.support.command_run import Command, Output, on_terminal
-from tests.support.instance import WAIT, Instance, Start, happened, jobs_total, samples
+from tests.support.instance import WAIT, Instance, Start, jobs_total, nonzero_samples, samples
 from tests.support.proxy import Proxy
 from tests.support.worker_processes import expected, finish, start_worker
 
@@ -115,13 +115,13 @@ async def test_overflow_is_counted_after_a_wipe_as_well(start: Start, redis_url:
     for number in range(4):
         instance.add(f'queue="{number}"')
     await instance.flusher.aflush()
-    assert await happened(instance.store, "kairo_samples_overflowed") == {
+    assert await nonzero_samples(instance.store, "kairo_samples_overflowed") == {
         'kairo_samples_overflowed_total{family="jobs"}': 2
     }
     await wipe("--family", OVERFLOWED.name)
     instance.add('queue="9"')
     await instance.flusher.aflush()
-    assert await happened(instance.store, "kairo_samples_overflowed") == {
+    assert await nonzero_samples(instance.store, "kairo_samples_overflowed") == {
         'kairo_samples_overflowed_total{family="jobs"}': 1
     }
 

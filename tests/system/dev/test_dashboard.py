@@ -66,7 +66,7 @@ def test_another_site_can_not_read_the_data(server: DevServer) -> None:
     assert httpx.get(f"http://localhost:{server.port}/dashboard").status_code == 200
 
 
-def test_only_what_reads_is_there(server: DevServer) -> None:
+def test_the_api_is_read_only(server: DevServer) -> None:
     """The dashboard's API can't write, delete or administer."""
     base = f"{server.url}/dashboard/api/v1"
     assert httpx.get(f"{base}/status/config").status_code == 404

@@ -1,4 +1,4 @@
-"""Whatever ends the dev server, it leaves nothing behind."""
+"""However the dev server ends, it leaves no process and no file behind."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_bash_parses_every_block(guide: Guide) -> None:
 
 
 @each("commands")
-def test_a_command_is_one_that_its_program_takes(guide: Guide, name: str) -> None:
+def test_every_command_exists(guide: Guide, name: str) -> None:
     """Subcommand and options of every command exist; the next test checks Vercel's."""
     commands = [command for command in commands_of(guide.block(name).text) if command.program != "vercel"]
     assert [found for command in commands for found in mistakes(command)] == []
@@ -147,8 +147,8 @@ def test_prometheus_takes_the_alerts(guide: Guide, name: str, tmp_path: Path) ->
     assert [rule["alert"] for rule in group["rules"]] == ["HighErrorRate", "SlowQueries"]
 
 
-def test_the_english_alerts_say_what_the_rules_say() -> None:
-    """Their summaries are the same too."""
+def test_the_english_alerts_have_the_summaries_of_the_rules() -> None:
+    """The alerts in the English guide have the summaries of the rules."""
     [group] = yaml.safe_load(ENGLISH.block("recommended-alerts/1").text)["groups"]
     for rule in group["rules"]:
         assert rule["annotations"]["summary"] == rules("alert")[rule["alert"]]["annotations"]["summary"]

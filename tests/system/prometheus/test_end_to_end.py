@@ -272,7 +272,7 @@ def test_heat_maps_hold_every_request(seen: Seen) -> None:
         assert counts[-1] >= observed * 0.99
 
 
-def test_the_pipeline_is_well_and_says_so(seen: Seen) -> None:
+def test_the_panels_of_the_pipeline_show_no_fault(seen: Seen) -> None:
     """Batches are applied, and none is lost, sent twice, or counted under another label."""
     assert _number(seen.busy["Flushes (60), A"][0]) > 0
     assert _number(seen.busy["Retries (61), A"][0]) == 0

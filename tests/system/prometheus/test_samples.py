@@ -123,7 +123,7 @@ AWKWARD = [
 ]
 
 
-def test_no_label_value_spoils_the_page(tmp_path: Path) -> None:
+def test_no_label_value_breaks_the_page(tmp_path: Path) -> None:
     """With quotes, backslashes, newlines, emoji, NUL and invalid UTF-8, all three parsers accept the page."""
     instance = memory_instance()
     names = Schema("names", "counter", ("name",), help="Awkward names.")

@@ -36,7 +36,7 @@ def replica_of(port: int) -> Iterator[str]:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[str, str, ExitStack]]:
-    """Return the addresses of a master and of its replica, and what ends the master when it is closed."""
+    """Return the addresses of a master and of its replica, and an ExitStack that ends the master when it is closed."""
     port = free_port()
     with ExitStack() as stack:
         master = stack.enter_context(private_redis(port, *AT_ONCE))
@@ -60,7 +60,7 @@ def caught_up(master: str, replica: str) -> bool:
 async def test_pages_come_from_the_replica_and_batches_go_to_the_master(
     pair: tuple[str, str, ExitStack], start: Start
 ) -> None:
-    """A scrape sends the master only the commands that tidy, and the replica gets no writes."""
+    """A scrape sends the master only the commands that remove old data, and the replica gets no writes."""
     master, replica, _ = pair
     instance = start(master, read_url=replica, series_ttl_s=60)
     instance.add('queue="a"', 3)
@@ -83,8 +83,8 @@ async def test_pages_come_from_the_replica_and_batches_go_to_the_master(
     client.close()
 
 
-async def test_a_replica_that_lost_its_master_is_no_page(pair: tuple[str, str, ExitStack], start: Start) -> None:
-    """Its numbers would look fresh and do not change: the scrape fails with the reason until it has a master again."""
+async def test_a_replica_without_its_master_fails_the_scrape(pair: tuple[str, str, ExitStack], start: Start) -> None:
+    """A replica without its master has old numbers, so the scrape fails with the reason until it has a master again."""
     master, replica, stack = pair
     instance = start(master, read_url=replica)
     instance.add('queue="a"')
@@ -113,14 +113,14 @@ SYNCING = b"role:slave\r\nmaster_link_status:down\r\nmaster_sync_in_progress:1\r
         (b"", "does not tell"),
     ],
 )
-def test_what_is_not_served(reply: Any, reason: str) -> None:
-    """A replica that still copies, is disconnected, or does not say so, is not served."""
+def test_an_incomplete_replica_is_not_served(reply: Any, reason: str) -> None:
+    """No page is served from a replica that is still copying, is disconnected, or does not show its state."""
     with pytest.raises(StoreUnavailable, match=reason):
         check_replica(reply)
 
 
-def test_doctor_looks_at_the_replica(pair: tuple[str, str, ExitStack], redis_url: str, doctor: Doctor) -> None:
-    """It reports whether the two addresses belong together, and why a page would be 503."""
+def test_doctor_checks_the_replica(pair: tuple[str, str, ExitStack], redis_url: str, doctor: Doctor) -> None:
+    """`doctor` reports whether the replica belongs to the master, and why a page would be 503."""
     master, replica, stack = pair
     assert doctor(**healthy(master, METRICS_READ_URL=replica)).mark("replica") == "ok"
     assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).text("replica")
@@ -185,7 +185,7 @@ async def test_sentinels_say_where_to_write_and_where_to_read(
     assert await jobs_total(instance) == 3
 
 
-async def test_sentinels_may_want_a_login_of_their_own(
+async def test_sentinels_may_have_their_own_login(
     pair: tuple[str, str, ExitStack], tmp_path: Path, start: Start, doctor: Doctor
 ) -> None:
     """The sentinels' login is at the end of the address; their error without it shows no password."""

@@ -95,7 +95,7 @@ def test_the_check_is_on_unless_it_is_switched_off() -> None:
         ({"REDIS_URL": "redis://127.0.0.1"}, "METRICS_REDIS_TLS_CA is set, but .*rediss://"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(front: TlsFront, changed: dict[str, str], expected: str) -> None:
+def test_a_bad_setting_is_refused(front: TlsFront, changed: dict[str, str], expected: str) -> None:
     """A missing file, a malformed certificate and contradicting settings are errors."""
     variables = {"REDIS_URL": front.url, "METRICS_REDIS_TLS_CA": front.authority, **changed}
     with pytest.raises(SettingsError, match=expected):

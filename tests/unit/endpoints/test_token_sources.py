@@ -9,7 +9,7 @@ import pytest
 
 from lib.kairo_metrics import Settings, TokenSourceError
 from lib.kairo_metrics.endpoints.token_sources import ParameterStore, SecretsManager, source_named_by
-from tests.support.aws_account import ELSEWHERE, PARAMETER, SECRET
+from tests.support.aws_account import OTHER_REGION, PARAMETER, SECRET
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def test_the_wrong_region_is_told_and_an_arn_knows_the_right_one(
     arn = vault.create_secret(Name=SECRET, SecretString="hush")["ARN"]
     store.put_parameter(Name=PARAMETER, Value="hush", Type="SecureString")
     parameter_arn = store.get_parameter(Name=PARAMETER)["Parameter"]["ARN"]
-    monkeypatch.setenv("AWS_DEFAULT_REGION", ELSEWHERE)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", OTHER_REGION)
     for source, title in (
         (SecretsManager(SECRET), "AWS Secrets Manager"),
         (ParameterStore(PARAMETER), "AWS Systems Manager"),
     ):
         with pytest.raises(TokenSourceError) as caught:
             source.read()
-        assert caught.value.detail.startswith(f"{title} ({ELSEWHERE}), ")
-        assert ELSEWHERE not in str(caught.value)
+        assert caught.value.detail.startswith(f"{title} ({OTHER_REGION}), ")
+        assert OTHER_REGION not in str(caught.value)
     assert SecretsManager(arn).read() == ("hush",)
     assert ParameterStore(parameter_arn).read() == ("hush",)
 

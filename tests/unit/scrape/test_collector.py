@@ -22,7 +22,7 @@ from lib.kairo_metrics.scrape.decode import SeriesDecoder
 from lib.kairo_metrics.store.command_flow import run_flow
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.instance import JOBS, Instance, Start, happened, page, samples, settings
+from tests.support.instance import JOBS, Instance, Start, nonzero_samples, page, samples, settings
 from tests.support.proxy import Proxy
 
 OLD = Schema("wait_seconds", "histogram", ("queue",), ("0.1", "1.0", "5.0", "+Inf"), help="Old.")
@@ -208,7 +208,7 @@ async def test_what_has_not_happened_stands_at_zero() -> None:
     }
     assert (await samples(cms.store, "kairo_series"))['kairo_series{family="kairo_batches"}'] == 4
     cms.count(JOBS, 'queue="b"', (1, 1))
-    assert await happened(cms.store, "kairo_samples_overflowed_total") == {
+    assert await nonzero_samples(cms.store, "kairo_samples_overflowed_total") == {
         'kairo_samples_overflowed_total{family="jobs"}': 1
     }
     assert await samples(cms.store, "kairo_max_series") == {"kairo_max_series": 1}

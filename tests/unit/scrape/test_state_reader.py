@@ -17,7 +17,7 @@ from lib.kairo_metrics.store.command_flow import CommandFlow
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.instance import JOBS, WAIT, Instance, Start, settings
 from tests.support.proxy import Proxy
-from tests.support.rollback import Site, add, let_time_go_by
+from tests.support.rollback import Site, add, end_recovery
 
 OLD = " 1700000000000 1700000000000"
 
@@ -194,7 +194,7 @@ async def test_a_refused_restoration_does_not_stop_the_deletion(
     reader = reader_of(one)
     await reader.read_page(time.perf_counter(), 5.0)
     disk.load()
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     make_stale(redis_client, 3)
 
     def refuse(*_: Any) -> CommandFlow[None]:

@@ -11,7 +11,7 @@ from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.model.native_counts import NativeCounts, upper_bound
 from lib.kairo_metrics.scrape.collector import Limits, collect
 from tests.support.instance import Instance, Start
-from tests.support.rollback import SIZE, Site, let_time_go_by
+from tests.support.rollback import SIZE, Site, end_recovery
 
 FINEST = 8
 
@@ -51,7 +51,7 @@ async def test_a_native_histogram_keeps_its_resolution(
     await page()
     before = await stored(one)
     disk.load()
-    let_time_go_by(monkeypatch)
+    end_recovery(monkeypatch)
     await page()
     after = await stored(one)
     assert (after.schema, len(after.positive)) == (FINEST, len({*kept, *range(300)}))
