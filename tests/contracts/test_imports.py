@@ -53,7 +53,8 @@ WRITING = """
     errors config config.settings
     entrypoints entrypoints.asgi entrypoints.routes entrypoints.traces
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
-    instruments.recorder instruments.values instruments.values.counter instruments.values.exemplar
+    instruments.recorder instruments.sealed_series
+    instruments.values instruments.values.counter instruments.values.exemplar
     instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
     model model.batch model.delivery_metrics model.encoding model.moment model.schema

@@ -11,7 +11,7 @@ from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.store.connections import connection as connections
-from tests.support.instance import WAIT, Start, jobs_total, nonzero_samples
+from tests.support.instance import WAIT, Instance, Start, jobs_total, nonzero_samples
 from tests.support.proxy import Proxy
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
@@ -14,9 +12,10 @@ from weakref import WeakSet
 from ..model.batch import Batch, FamilyDelta
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
-from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
+from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries
+from .sealed_series import SealedFamily, delta_text, move
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Follower", "Recorder"]
 
 _log = logging.getLogger("kairo_metrics")
-# The first word of a delta whose series the store removes before it applies the rest.
-_REMOVED = "D"
-# The age of a value that was never set, and a moment before all others.
-_NEVER_AGE = "-1"
-_NEVER = Moment(-math.inf, -math.inf)
 # So many removals of each kind wait while the store is away. If there are more, the oldest is counted as lost.
 _MAX_REMOVALS = 10_000
 
@@ -40,29 +34,6 @@ class Follower(Protocol):
 
     def sample(self) -> None:
         """Call the function, and set the gauge to what it returns."""
-
-
-@dataclass(slots=True)
-class _SealedSeries:
-    """The delta of one label set, over all instruments that have it."""
-
-    amounts: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
-    observed: NativeCounts | None = None
-    max_buckets: int = 0
-    value: str | None = None
-    set_at: tuple[float, float] | None = None
-    weight: float = 0.0
-    removed: bool = False
-    recorded: bool = False
-
-
-@dataclass(slots=True)
-class _SealedFamily:
-    """The deltas of one family, by label text, and the label pairs whose series are removed first."""
-
-    schema: Schema
-    series: defaultdict[str, _SealedSeries] = field(default_factory=lambda: defaultdict(_SealedSeries))
-    cleared: list[str] = field(default_factory=list)
 
 
 class Recorder:
@@ -216,7 +187,7 @@ class Recorder:
 
     def idle_s(self, series: PendingSeries) -> float:
         """Return the seconds since the series was last part of a batch; 0 if it is part of the next one."""
-        return 0.0 if series.touched else elapsed_s(series.sealed_at or _NEVER, self.now())
+        return 0.0 if series.touched else elapsed_s(series.sealed_at or NEVER, self.now())
 
     def _drop_oldest_over_limit(self, removals: dict[tuple[Schema, str], None]) -> None:
         if len(removals) > _MAX_REMOVALS:
@@ -266,7 +237,7 @@ class Recorder:
                 FamilyDelta(
                     family.schema,
                     tuple(
-                        (text.replace(INSTANCE_PLACE, instance), _delta_text(family.schema, sealed, sealed_at))
+                        (text.replace(INSTANCE_PLACE, instance), delta_text(family.schema, sealed, sealed_at))
                         for text, sealed in family.series.items()
                     ),
                     sum(sealed.weight for sealed in family.series.values()),
@@ -277,12 +248,12 @@ class Recorder:
             sealed_at,
         )
 
-    def _take(self, limit: int, sealed_at: Moment) -> list[_SealedFamily]:
+    def _take(self, limit: int, sealed_at: Moment) -> list[SealedFamily]:
         """Empty the series, and join those with the same labels: two instruments may share a name."""
-        families: dict[str, _SealedFamily] = {}
+        families: dict[str, SealedFamily] = {}
 
-        def family(schema: Schema) -> _SealedFamily:
-            return families.setdefault(schema.index_field, _SealedFamily(schema))
+        def family(schema: Schema) -> SealedFamily:
+            return families.setdefault(schema.index_field, SealedFamily(schema))
 
         cleared, self._cleared = self._cleared, {}
         for schema, pairs in cleared:
@@ -294,9 +265,9 @@ class Recorder:
         # What was recorded later must not be applied before a removal that waits.
         room = 0 if self._removed else limit - len(removed)
         for series in list(islice(self._touched, room)):
-            # Out first: what a signal handler adds from here to `_move` is in this batch, and later in the next.
+            # Out first: what a signal handler adds from here to `move` is in this batch, and later in the next.
             self._touched.pop(series, None)
-            _move(series, family(series.schema).series[series.text])
+            move(series, family(series.schema).series[series.text])
             series.sealed_at = sealed_at
             exemplars, series.exemplars = series.exemplars, {}
             for index, (exemplar, set_at) in exemplars.items():
@@ -316,40 +287,3 @@ class Recorder:
         self._removed, self._cleared = {}, {}
         # The parent renews what it holds. The child holds a series once it has set its value.
         self._held = WeakSet()
-
-
-def _move(series: PendingSeries, sealed: _SealedSeries) -> None:
-    """Empty a series, and add what was in it to the sealed one."""
-    # In this order an increment by a finalizer, between any two lines, is in this batch or in the next.
-    series.touched = False
-    amounts, series.amounts = series.amounts, defaultdict(float)
-    weight, series.weight = series.weight, 0.0
-    sealed.recorded = True
-    if sealed.amounts:
-        for index, amount in amounts.items():
-            sealed.amounts[index] += amount
-    else:
-        sealed.amounts = amounts
-    observed, series.observed = series.observed, None
-    if observed is not None:
-        if sealed.observed is not None:
-            observed.add(sealed.observed)
-        sealed.observed, sealed.max_buckets = observed, series.max_buckets
-    if series.schema.rule in {"sum", "native"}:
-        sealed.weight += weight
-    elif sealed.value is None or (series.set_at or _NEVER) >= (sealed.set_at or _NEVER):
-        sealed.value, sealed.set_at, sealed.weight = series.value, series.set_at, weight
-
-
-def _delta_text(schema: Schema, sealed: _SealedSeries, sealed_at: Moment) -> str:
-    """Print the change to a series, as `apply.lua` reads it."""
-    if not sealed.recorded:
-        return _REMOVED
-    if schema.rule == "sum":
-        delta = " ".join([f"{index} {amount!r}" for index, amount in sealed.amounts.items()])
-    elif sealed.observed is not None:
-        delta = f"{sealed.max_buckets} {sealed.observed.text()}"
-    else:
-        age = _NEVER_AGE if sealed.set_at is None else f"{elapsed_s(sealed.set_at, sealed_at) * 1e3:.0f}"
-        delta = f"{sealed.value} {age}"
-    return f"{_REMOVED} {delta}" if sealed.removed else delta

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["CLOCKS", "Clocks", "Moment", "elapsed_s"]
+__all__ = ["CLOCKS", "NEVER", "Clocks", "Moment", "elapsed_s"]
 
 # A monotonic clock and a wall clock, both in seconds.
 Clocks = tuple[Callable[[], float], Callable[[], float]]
@@ -36,6 +37,10 @@ class Moment(NamedTuple):
         """Return the present moment."""
         monotonic_s, wall_s = clocks
         return cls(monotonic_s(), wall_s())
+
+
+# Before all moments.
+NEVER = Moment(-math.inf, -math.inf)
 
 
 def elapsed_s(since: tuple[float, float], now: tuple[float, float]) -> float:

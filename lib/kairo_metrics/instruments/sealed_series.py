@@ -1,0 +1,81 @@
+"""The deltas that one batch takes out of the pending series, and their text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..model.moment import NEVER, Moment, elapsed_s
+from ..model.schema import Schema
+from .pending_series import PendingSeries
+
+if TYPE_CHECKING:
+    from ..model.native_counts import NativeCounts
+
+__all__ = ["SealedFamily", "SealedSeries", "delta_text", "move"]
+
+# The first word of a delta whose series the store removes before it applies the rest.
+_REMOVED = "D"
+# The age of a value that was never set.
+_NEVER_AGE = "-1"
+
+
+@dataclass(slots=True)
+class SealedSeries:
+    """The delta of one label set, over all instruments that have it."""
+
+    amounts: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    observed: NativeCounts | None = None
+    max_buckets: int = 0
+    value: str | None = None
+    set_at: tuple[float, float] | None = None
+    weight: float = 0.0
+    removed: bool = False
+    recorded: bool = False
+
+
+@dataclass(slots=True)
+class SealedFamily:
+    """The deltas of one family, by label text, and the label pairs whose series are removed first."""
+
+    schema: Schema
+    series: defaultdict[str, SealedSeries] = field(default_factory=lambda: defaultdict(SealedSeries))
+    cleared: list[str] = field(default_factory=list)
+
+
+def move(series: PendingSeries, sealed: SealedSeries) -> None:
+    """Empty a series, and add what was in it to the sealed one."""
+    # In this order an increment by a finalizer, between any two lines, is in this batch or in the next.
+    series.touched = False
+    amounts, series.amounts = series.amounts, defaultdict(float)
+    weight, series.weight = series.weight, 0.0
+    sealed.recorded = True
+    if sealed.amounts:
+        for index, amount in amounts.items():
+            sealed.amounts[index] += amount
+    else:
+        sealed.amounts = amounts
+    observed, series.observed = series.observed, None
+    if observed is not None:
+        if sealed.observed is not None:
+            observed.add(sealed.observed)
+        sealed.observed, sealed.max_buckets = observed, series.max_buckets
+    if series.schema.rule in {"sum", "native"}:
+        sealed.weight += weight
+    elif sealed.value is None or (series.set_at or NEVER) >= (sealed.set_at or NEVER):
+        sealed.value, sealed.set_at, sealed.weight = series.value, series.set_at, weight
+
+
+def delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:
+    """Print the change to a series, as `apply.lua` reads it."""
+    if not sealed.recorded:
+        return _REMOVED
+    if schema.rule == "sum":
+        delta = " ".join([f"{index} {amount!r}" for index, amount in sealed.amounts.items()])
+    elif sealed.observed is not None:
+        delta = f"{sealed.max_buckets} {sealed.observed.text()}"
+    else:
+        age = _NEVER_AGE if sealed.set_at is None else f"{elapsed_s(sealed.set_at, sealed_at) * 1e3:.0f}"
+        delta = f"{sealed.value} {age}"
+    return f"{_REMOVED} {delta}" if sealed.removed else delta
