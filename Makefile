@@ -13,6 +13,9 @@ PRETTIER := tests/system/viewer/node_modules/.bin/prettier --config tests/system
 SCHEMA := pulumiverse-grafana==2.44.0
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --no-emit-find-links
 
+# Compiled modules are kept: a test starts hundreds of processes, and compiling takes longer than all else they do.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-fast coverage chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
 
@@ -27,7 +30,7 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server of make run
 	@$(BIN)/python -m benchmarks.demo
 
 # Four processes: on two cores, half of the tests wait for a server at any moment. The ten slowest are printed.
-PYTEST := $(BIN)/python -m pytest --dist loadfile --durations=10 --durations-min=2
+PYTEST := $(BIN)/python -m pytest --dist worksteal --durations=10 --durations-min=2
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(PYTEST) --numprocesses 4 $(PYTEST_ARGS)

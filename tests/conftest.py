@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
@@ -37,6 +38,15 @@ __all__ = [
     "store",
     "vault",
 ]
+
+# All that the imports of the tests make stays. The collector would walk it again and again, and never free a thing.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
     from .instruments.native_histogram import NativeHistogram
-    from .store.protocol import Store
+    from .store.store_interface import Store
 
 __all__ = [
     "ExemplarSource",
@@ -69,7 +69,7 @@ __all__ = [
 _MODULES = {
     "NativeHistogram": ".instruments.native_histogram",
     "PushSettings": ".config.push_settings",
-    "Store": ".store.protocol",
+    "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
 }

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Enum, Histogram, Info,
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.values import MutexValue
 
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.examples import examples
 from tests.support.instance import page, settings

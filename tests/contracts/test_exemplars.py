@@ -22,8 +22,8 @@ from lib.kairo_metrics import instrument
 from lib.kairo_metrics.exposition import openmetrics, text
 from lib.kairo_metrics.exposition.family import Extras
 from lib.kairo_metrics.scrape.collector import Limits, collect
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import settings
 from tests.support.program import Program

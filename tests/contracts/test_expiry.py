@@ -13,8 +13,8 @@ from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.exposition.negotiate import PLAIN
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import scrape_once, settings
 from tests.support.program import Program

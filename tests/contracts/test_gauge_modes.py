@@ -25,8 +25,8 @@ from prometheus_client.values import MultiProcessValue
 from lib.kairo_metrics.exposition.text import render
 from lib.kairo_metrics.model.moment import CLOCKS, Moment
 from lib.kairo_metrics.model.schema import Schema
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import page, scrape_once, settings
 from tests.support.program import Program, apart

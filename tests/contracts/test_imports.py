@@ -60,8 +60,9 @@ WRITING = """
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
 """
 READING = """
-    endpoints endpoints.bearer_auth endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
-    scrape scrape.assemble scrape.collector scrape.decode scrape.exemplars scrape.leftovers scrape.merge
+    endpoints endpoints.bearer_auth endpoints.gzip_encoding endpoints.metrics_endpoint
+    endpoints.token_cache endpoints.token_sources
+    scrape scrape.assemble scrape.collector scrape.decode scrape.exemplars scrape.expired_series scrape.merge
     scrape.resolve scrape.rollback scrape.rollback.high_water scrape.rollback.restoration scrape.selection
     scrape.self_metrics scrape.state_reader
     model.labels model.leases model.recovery model.server_run model.snapshot

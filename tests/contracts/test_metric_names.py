@@ -13,8 +13,8 @@ from prometheus_client.values import MutexValue
 
 from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import settings
 from tests.support.program import Program, apart

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import settings
 from tests.support.native_amounts import AMOUNTS, SCHEMAS, THRESHOLDS

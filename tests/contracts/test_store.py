@@ -19,8 +19,8 @@ from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.model.snapshot import IndexEntry
 from lib.kairo_metrics.scrape.decode import SeriesDecoder
 from lib.kairo_metrics.store.keys import Keys
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.batches import batch, delta, send
 from tests.support.instance import JOBS, WAIT, settings

@@ -11,8 +11,8 @@ from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.moment import Clocks
 from lib.kairo_metrics.model.schema import Schema
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import Instance, page, settings
 

@@ -8,8 +8,8 @@ from lib.kairo_metrics.model.batch import Batch, FamilyDelta, Verdict, Writer
 from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.command_flow import run_flow
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from tests.support.instance import JOBS
 
 WRITER = Writer("w1", 0)

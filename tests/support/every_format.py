@@ -17,8 +17,8 @@ from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.exposition.remote_write import write_requests
 from lib.kairo_metrics.model.labels import label_pairs
 from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from tests.support.write_receiver import decoded
 
 __all__ = ["FORMATS", "Samples", "read_in_every_format"]

@@ -20,8 +20,8 @@ from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.scrape.state_reader import StateReader
-from lib.kairo_metrics.store.protocol import Store
 from lib.kairo_metrics.store.redis_store import RedisStore
+from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 JOBS = Schema("jobs", "counter", ("queue",), help="Jobs done.")

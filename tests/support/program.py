@@ -14,7 +14,7 @@ from lib.kairo_metrics.instruments import adoption
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.model.moment import CLOCKS, Clocks
-from lib.kairo_metrics.store.protocol import Store
+from lib.kairo_metrics.store.store_interface import Store
 
 __all__ = ["Program", "apart"]
 

@@ -20,7 +20,7 @@ from .flush_lock import FlushLock
 from .outbox import Outbox
 
 if TYPE_CHECKING:
-    from ..store.protocol import Store
+    from ..store.store_interface import Store
 
 __all__ = ["Flusher"]
 

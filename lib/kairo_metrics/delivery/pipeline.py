@@ -18,7 +18,7 @@ from ..store.redis_store import RedisStore
 from .flusher import Flusher
 
 if TYPE_CHECKING:
-    from ..store.protocol import Store
+    from ..store.store_interface import Store
 
 __all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "open_pipeline"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 
@@ -19,9 +18,10 @@ from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
 from ..errors import StoreError, TokenSourceError
 from ..exposition.names import UNDERSCORES
-from ..exposition.negotiate import Format, accepts_gzip, choose_format
+from ..exposition.negotiate import Format, choose_format
 from ..exposition.page import Page
 from ..scrape.state_reader import StateReader
+from .gzip_encoding import accepts_gzip, gzipped
 from .token_cache import TokenCache
 from .token_sources import TokenSource, source_named_by
 
@@ -32,8 +32,6 @@ _NOT_CACHED = {"Cache-Control": "private, no-store"}
 _SHARE_OF_PATIENCE = 0.9
 # The share of that for the token source, so that its outage leaves time for the store.
 _SHARE_OF_TOKEN_SOURCE = 0.5
-_GZIP_LEVEL = 1
-_GZIP_WINDOW = zlib.MAX_WBITS | 16
 
 
 class MetricsEndpoint:
@@ -108,7 +106,7 @@ def _response(request: Request, page: Page, form: Format, upkeep: BackgroundTask
     body: Iterator[bytes] = form.render(page)
     if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
         headers["Content-Encoding"] = "gzip"
-        body = _gzipped(body)
+        body = gzipped(body)
     if request.method == "HEAD":
         body = iter(())
     # Streamed: the platform refuses a buffered body above 4.5 MB.
@@ -120,14 +118,6 @@ async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
         await asyncio.sleep(0)
-
-
-def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    compressor = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WINDOW)
-    for piece in pieces:
-        if compressed := compressor.compress(piece):
-            yield compressed
-    yield compressor.flush()
 
 
 def _text(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:

@@ -10,7 +10,7 @@ from .family import Extras, Family
 from .names import SCHEMES, UNDERSCORES, escaped
 from .page import Page
 
-__all__ = ["PLAIN", "Format", "accepts_gzip", "choose_format"]
+__all__ = ["PLAIN", "Format", "choose_format", "header_ranges"]
 
 _NUMBERS_ALONE = Extras()
 
@@ -89,7 +89,7 @@ def choose_format(accept: str) -> Format:
         >>> choose_format("text/plain;version=1.0.0;escaping=allow-utf-8").content_type_header
         'text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8'
     """
-    ranges = _ranges(accept)
+    ranges = header_ranges(accept)
     best, chosen, escaping = (0.0, 0), PLAIN, ""
     for form in _FORMATS:
         weight, specific, asked_escaping = _score(ranges, form)
@@ -100,16 +100,10 @@ def choose_format(accept: str) -> Format:
     return chosen
 
 
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether the scraper accepts a gzip body."""
-    weights = {coding: weight for coding, _, weight in _ranges(accept_encoding)}
-    return weights.get("gzip", weights.get("*", 0.0)) > 0
+HeaderRange = tuple[str, dict[str, str], float]
 
 
-_Range = tuple[str, dict[str, str], float]
-
-
-def _score(ranges: list[_Range], form: Format) -> tuple[float, int, str]:
+def _score(ranges: list[HeaderRange], form: Format) -> tuple[float, int, str]:
     """Return weight, specificity and escaping of the most specific range that matches the format."""
     kind = form.media_type.partition("/")[0]
     found = (0, 0.0, "")
@@ -129,7 +123,7 @@ def _can_be_written(form: Format) -> bool:
     return find_spec("google.protobuf") is not None
 
 
-def _ranges(header: str) -> list[_Range]:
+def header_ranges(header: str) -> list[HeaderRange]:
     """Split a header into (name, parameters, weight). Malformed parts are left out."""
     ranges = []
     for part in header.split(","):

@@ -16,13 +16,13 @@ from ..model.server_run import ServerRun
 from ..model.snapshot import IndexEntry, Snapshot
 from .assemble import assemble
 from .decode import SeriesDecoder
-from .leftovers import find_leftovers
+from .expired_series import find_expired
 from .merge import Decoded, merge_families
 from .resolve import resolve_family
 from .selection import Selection, select
 
 if TYPE_CHECKING:
-    from ..store.protocol import Store
+    from ..store.store_interface import Store
 
 __all__ = ["Limits", "Scrape", "collect"]
 
@@ -52,14 +52,14 @@ class Scrape:
         states: the state of each shard: its name, and how many batches it has applied.
         recoveries: the recovery of each shard since it went back in time last; None if it never did.
         runs: the run of the server that each shard was read from.
-        leftovers: what the store needs no longer; see `find_leftovers`.
+        expired: what the store needs no longer; see `find_expired`.
     """
 
     page: Page
     states: tuple[State, ...] = ()
     recoveries: tuple[Recovery | None, ...] = ()
     runs: tuple[ServerRun, ...] = ()
-    leftovers: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
+    expired: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
 
     @property
     def is_recovering(self) -> bool:
@@ -88,11 +88,11 @@ async def collect(
     snapshot = await store.snapshot()
     selection = select(snapshot, names, exemplars=extras.exemplars)
     decoded = await _read_and_decode(store, snapshot, selection, limits, extras)
-    leftovers = find_leftovers(snapshot, decoded.decoders, limits.series_ttl_s)
+    expired = find_expired(snapshot, decoded.decoders, limits.series_ttl_s)
     merged = merge_families(selection, decoded)
     resolved = [resolve_family(family) for family in merged]
     page = assemble(snapshot, selection, resolved, extras.escaping)
-    return Scrape(page, snapshot.states, snapshot.recoveries, snapshot.runs, leftovers)
+    return Scrape(page, snapshot.states, snapshot.recoveries, snapshot.runs, expired)
 
 
 async def _read_and_decode(

@@ -23,7 +23,7 @@ from .rollback.restoration import restore
 from .self_metrics import duration
 
 if TYPE_CHECKING:
-    from ..store.protocol import Store
+    from ..store.store_interface import Store
 
 __all__ = ["StateReader", "Upkeep"]
 
@@ -139,10 +139,10 @@ class StateReader:
                 _log.exception("the upkeep of the store failed in a way that it should not")
 
     async def _tidy(self, upkeep: Upkeep) -> None:
-        if not upkeep.scrape.leftovers:
+        if not upkeep.scrape.expired:
             return
         async with self._store.client() as client:
-            for entry, texts in upkeep.scrape.leftovers.items():
+            for entry, texts in upkeep.scrape.expired.items():
                 with suppress(StoreRefused):  # a key of another type must not stop the work on the other keys
                     await arun_flow(self._store.tidy(entry, texts), client)
 

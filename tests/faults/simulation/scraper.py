@@ -74,7 +74,7 @@ class Scraper:
         self._compare(page, missing=bool(missing), noticed=noticed)
         _look_at_histograms(page)
         self._look_at_gauges(page)
-        for entry, texts in taken.leftovers.items():
+        for entry, texts in taken.expired.items():
             result(self._server.store.tidy(entry, texts))
 
     async def snapshot(self) -> Snapshot:

@@ -92,8 +92,8 @@ def test_a_deployment_that_can_not_read_its_redis_is_found(doctor: Doctor, proxy
     ("reason", "expected"),
     [
         (b"no token is configured: set METRICS_AUTH_TOKEN\n", "set METRICS_AUTH_TOKEN in that environment"),
-        (b"the token could not be read from AWS Secrets Manager: AccessDenied\n", "shows what AWS expected"),
-        (b"what AWS Secrets Manager keeps is no token\n", "shows what AWS expected"),
+        (b"the token could not be read from AWS Secrets Manager: AccessDenied\n", "shows what AWS said"),
+        (b"what AWS Secrets Manager keeps is no token\n", "shows what AWS said"),
     ],
 )
 def test_a_deployment_without_a_token_is_found(doctor: Doctor, reason: bytes, expected: str) -> None:

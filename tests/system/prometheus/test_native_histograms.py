@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from lib.kairo_metrics import NativeHistogram, instrument
-from lib.kairo_metrics.store.protocol import Store
+from lib.kairo_metrics.store.store_interface import Store
 
 # The dev server runs all functions in one process, where an instrument's name is taken once in a registry.
 WAIT = NativeHistogram("wait_seconds", "Wait.", ["of"], schema={schema}, registry=CollectorRegistry())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib.kairo_metrics.exposition.negotiate import PLAIN, accepts_gzip, choose_format
+from lib.kairo_metrics.exposition.negotiate import PLAIN, choose_format
 
 PROMETHEUS_2_42 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -72,21 +72,3 @@ PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFa
 def test_the_answer_says_what_it_is(accept: str, content_type: str) -> None:
     """The content type names format, version and escaping as the scraper asked for them."""
     assert choose_format(accept).content_type_header == content_type
-
-
-@pytest.mark.parametrize(
-    ("header", "welcome"),
-    [
-        ("gzip", True),
-        ("deflate, GZIP;q=0.5", True),
-        ("*", True),
-        ("gzip;q=0", False),
-        ("gzip;q=0, *", False),
-        ("identity", False),
-        ("", False),
-        ("x-gzipped", False),
-    ],
-)
-def test_gzip_only_when_it_is_welcome(header: str, welcome: bool) -> None:
-    """A client that refuses gzip is not sent any."""
-    assert accepts_gzip(header) is welcome

@@ -14,7 +14,7 @@ from ...model.snapshot import IndexEntry, Snapshot
 from ...scrape.decode import SeriesDecoder
 
 if TYPE_CHECKING:
-    from ...store.protocol import Store
+    from ...store.store_interface import Store
 
 __all__ = ["StoredFamily", "StoredNamespace", "StoredSeries", "read_namespace"]
 

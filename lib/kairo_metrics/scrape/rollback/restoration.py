@@ -18,7 +18,7 @@ from ...model.schema import Schema
 from ...store.command_flow import CommandFlow
 
 if TYPE_CHECKING:
-    from ...store.protocol import Store
+    from ...store.store_interface import Store
 
 __all__ = ["restore"]
 

@@ -17,8 +17,8 @@ from .aggregations import aggregate, grouped_by, grouped_without
 from .functions import VALUE_FUNCTIONS, clamped, label_join, label_replace, rounded, to_scalar, to_vector
 from .operators import Matching, combine
 from .quantiles import histogram_quantile
+from .range_functions import RANGE_FUNCTIONS, RangeFunction, over_windows, quantile_over_time
 from .vectors import Points, Scalar, Vector, collect, mapped, without
-from .windows import RANGE_FUNCTIONS, RangeFunction, over_windows, quantile_over_time
 
 __all__ = ["instant", "matcher", "parsed", "ranged"]
 

@@ -9,13 +9,13 @@ from ..model.delivery_metrics import OVERFLOWED
 from ..model.snapshot import IndexEntry, Snapshot
 from .decode import SeriesDecoder
 
-__all__ = ["find_leftovers"]
+__all__ = ["find_expired"]
 
 # Series and index entries that one scrape has deleted. The next scrape finds the rest.
 _MOST_PER_SCRAPE = 1_000
 
 
-def find_leftovers(
+def find_expired(
     snapshot: Snapshot, decoders: Mapping[IndexEntry, SeriesDecoder], series_ttl_s: int
 ) -> dict[IndexEntry, Sequence[bytes]]:
     """Return the label texts of series that the store needs no longer, by index entry.
