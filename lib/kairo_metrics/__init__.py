@@ -193,6 +193,7 @@ def flush() -> None:
 
     Raises:
         StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
     """
     if pipeline := current_pipeline():
         pipeline.flusher.flush()
@@ -203,6 +204,7 @@ async def aflush() -> None:
 
     Raises:
         StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
+        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
     """
     if pipeline := current_pipeline():
         await pipeline.flusher.aflush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -14,7 +15,20 @@ from redis.retry import Retry
 from lib.kairo_metrics.dev.private_redis import private_redis
 from tests.support.proxy import Proxy
 
-TIMEOUT_S = 0.2
+# What is to succeed may take long on a busy machine; what waits in vain waits a moment.
+PATIENT_S, HASTY_S = 30.0, 0.2
+
+
+@contextmanager
+def hasty(client: redis.Redis) -> Iterator[None]:
+    """Let the client's connection, open or not, wait for a moment only."""
+    [connection] = client.connection_pool._available_connections
+    for limit_s in (HASTY_S, PATIENT_S):
+        connection.socket_timeout = connection.socket_connect_timeout = limit_s
+        if connection._sock:
+            connection._sock.settimeout(limit_s)
+        if limit_s == HASTY_S:
+            yield
 
 
 @pytest.fixture
@@ -22,7 +36,7 @@ def client(proxy: Proxy) -> Iterator[redis.Redis]:
     """Give a connected client that never repeats a command by itself."""
     retry = Retry(NoBackoff(), 0)
     with redis.Redis.from_url(
-        proxy.url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry
+        proxy.url, socket_timeout=PATIENT_S, socket_connect_timeout=PATIENT_S, retry=retry
     ) as client:
         client.ping()
         proxy.reset_counts()
@@ -50,7 +64,7 @@ def test_it_delays_either_direction(proxy: Proxy, client: redis.Redis, direction
     setattr(proxy, direction, 50)
     started = time.monotonic()
     client.ping()
-    assert 0.05 <= time.monotonic() - started < TIMEOUT_S
+    assert time.monotonic() - started >= 0.05
 
 
 @pytest.mark.parametrize(("then_cut", "error"), [(True, redis.ConnectionError), (False, redis.TimeoutError)])
@@ -60,7 +74,7 @@ def test_a_command_with_a_lost_reply_has_run(
     """The client gets an error although the server ran the command; the next command is answered."""
     proxy.lose_reply(to=b"INCR", then_cut=then_cut)
     client.ping()
-    with pytest.raises(error):
+    with hasty(client), pytest.raises(error):
         client.incr("hits")
     assert not proxy.loss_is_pending
     assert redis_client.get("hits") == b"1"
@@ -74,7 +88,7 @@ def test_a_lost_request_never_ran(
     """The client gets an error and the server ran nothing; the next command is answered."""
     proxy.lose_request(of=b"INCR", then_cut=then_cut)
     client.ping()
-    with pytest.raises(error):
+    with hasty(client), pytest.raises(error):
         client.incr("hits")
     assert not proxy.loss_is_pending
     assert redis_client.get("hits") is None
@@ -119,7 +133,7 @@ def test_a_deaf_address_neither_accepts_nor_refuses(proxy: Proxy, client: redis.
     assert client.incr("hits") == 1
     proxy.cut()
     for _ in range(2):
-        with pytest.raises(redis.RedisError):
+        with hasty(client), pytest.raises(redis.RedisError):
             client.incr("hits")
     assert proxy.connections == 0
     proxy.listen()
@@ -137,7 +151,7 @@ def test_it_forwards_to_another_server(proxy: Proxy, client: redis.Redis) -> Non
 def test_a_black_hole_drops_requests(proxy: Proxy, client: redis.Redis, redis_client: redis.Redis) -> None:
     """The client waits until its own timeout, and the server never gets the request."""
     proxy.black_hole = True
-    with pytest.raises(redis.TimeoutError):
+    with hasty(client), pytest.raises(redis.TimeoutError):
         client.incr("hits")
     assert redis_client.get("hits") is None
     proxy.black_hole = False

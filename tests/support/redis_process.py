@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
 
 from lib.kairo_metrics.dev.private_redis import find_binary, free_port
 
-__all__ = ["RedisProcess"]
+__all__ = ["RedisProcess", "paused_writes"]
 
 _STARTED_WITHIN_S = 30.0
+
+
+@contextmanager
+def paused_writes(client: redis.Redis) -> Iterator[None]:
+    """Let Redis delay all writes until the block ends."""
+    client.client_pause(60_000, all=False)
+    try:
+        yield
+    finally:
+        client.client_unpause()
 
 
 class RedisProcess:

@@ -39,13 +39,24 @@ def catalogue() -> Catalogue:
     if not _built:
         with SETUP_LOCK:
             if not _built:
-                _built.append(_build())
+                _build_once()
     return _built[0]
 
 
 def built_catalogue() -> Catalogue | None:
     """Return the catalogue if it was built; it is not while metrics are off."""
     return _built[0] if _built else None
+
+
+def _build_once() -> None:
+    try:
+        built = _build()
+    except ValueError:
+        if not _built:
+            raise
+        # A signal handler in this thread, which holds the lock already, has built it meanwhile.
+    else:
+        _built.append(built)
 
 
 def _build() -> Catalogue:

@@ -167,7 +167,9 @@ class Recorder:
 
     def sample_followers(self) -> None:
         """Sample each follower; a failure is counted as a loss, and the first one of a family is logged."""
-        for follower in list(self._followers):
+        with self.lock:
+            followers = list(self._followers)
+        for follower in followers:
             try:
                 follower.sample()
             except Exception as err:  # noqa: BLE001  the user's own code; a flush must not fail with it
@@ -306,9 +308,12 @@ class Recorder:
         """Drop everything unsent: in a forked child it is the parent that sends it."""
         self.lock = threading.RLock()
         self.epoch += 1
-        for series in self._touched:
+        # Out first: a signal handler may touch a series while these are emptied.
+        touched, self._touched = self._touched, {}
+        for series in touched:
             series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
-        self._touched, self._removed, self._cleared = {}, {}, {}
+            series.observed, series.exemplars = None, {}
+        self._removed, self._cleared = {}, {}
         # The parent renews what it holds. The child holds a series once it has set its value.
         self._held = WeakSet()
 

@@ -23,7 +23,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..instruments.catalogue import built_catalogue
+from ..delivery.pipeline import current_settings
+from ..instruments.catalogue import built_catalogue, catalogue
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
@@ -50,6 +51,10 @@ def observe(engine: Engine | AsyncEngine) -> None:
     Args:
         engine: an engine, or an asynchronous one.
 
+    Raises:
+        SettingsError: a variable of the environment is malformed.
+        ValueError: metrics are on, and the program has registered a metric under a name of ours.
+
     Example:
         >>> from sqlalchemy import create_engine
         >>> observe(create_engine("sqlite:///cms.sqlite3"))
@@ -62,6 +67,8 @@ def observe(engine: Engine | AsyncEngine) -> None:
         event.listen(target, "before_cursor_execute", _start)
         event.listen(target, "after_cursor_execute", _succeed)
         event.listen(target, "handle_error", _fail)
+    if current_settings().enabled:
+        catalogue()  # queries before the first call of `instrument` are counted, too
 
 
 def _start(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
@@ -81,11 +88,11 @@ def _fail(error: Any) -> None:
 def _finish(execution: Any, sql: str) -> None:
     # Removed, because an error may still follow when the rows of this query are fetched.
     started_at = vars(execution).pop("kairo_started_at", None)
-    catalogue = built_catalogue()
-    if started_at is not None and catalogue is not None:
+    built = built_catalogue()
+    if started_at is not None and built is not None:
         duration_s = perf_counter() - started_at
         model, operation = _labels(execution.compiled, sql)
-        catalogue.query_duration.labels(model, operation).observe(duration_s)
+        built.query_duration.labels(model, operation).observe(duration_s)
 
 
 def _labels(compiled: Any, sql: str) -> tuple[str, str]:

@@ -41,7 +41,9 @@ class Moment(NamedTuple):
 def elapsed_s(since: tuple[float, float], now: tuple[float, float]) -> float:
     """Return the seconds from `since` to `now`: the longer of what the two clocks show, and never less than zero.
 
-    A wall clock that was set back shows less than the monotonic clock, so it changes nothing.
+    A wall clock that was set back shows less than the monotonic clock, so it changes nothing. One that was set forward
+    can't be told from a freeze: what was recorded before counts as older than it is, so an older setting of a gauge may
+    stay until it is set again.
 
     Args:
         since: a moment of an instance.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 import redis
 
 from tests.deployment.platform.deployment import Deployment
 from tests.support.proxy import Proxy
+from tests.support.redis_process import paused_writes
 
 CLIENTS = 50
 
@@ -77,13 +76,3 @@ def test_concurrent_requests_share_round_trips(deployment: Deployment, proxy: Pr
             instance.ipc.wait_until_ended(answer.invocation)
         assert (proxy.connections, proxy.round_trips) == (0, 2)
     assert deployment.scrape(proxy.url)[deployment.project.requests_sample] == CLIENTS + 1
-
-
-@contextmanager
-def paused_writes(client: redis.Redis) -> Iterator[None]:
-    """Let Redis delay all writes until the block ends."""
-    client.client_pause(60_000, all=False)
-    try:
-        yield
-    finally:
-        client.client_unpause()

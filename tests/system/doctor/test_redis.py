@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Iterator
@@ -111,15 +112,18 @@ def test_a_silent_redis_ends_with_the_time_limit(doctor: Doctor, proxy: Proxy) -
     assert "firewall" in report.text("redis")
 
 
-async def test_a_slow_redis_is_measured(start: Start, proxy: Proxy, doctor: Doctor) -> None:
+async def test_a_slow_redis_is_measured(
+    start: Start, redis_url: str, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A distant Redis is a warning; one farther away than a flush may take is a failure."""
-    await filled(start, proxy.url)
-    proxy.reply_delay_ms = 60
-    report = doctor(**healthy(proxy.url))
+    await filled(start, redis_url)
+    ticks_s = itertools.count(0.0, 0.06)  # by this clock each ping takes 60 ms
+    monkeypatch.setattr(server, "time", SimpleNamespace(perf_counter=lambda: next(ticks_s), time=time.time))
+    report = doctor(**healthy(redis_url))
     assert report.warned == {"latency"}
     assert report.code == 0
-    assert doctor("--strict", **healthy(proxy.url)).code == 1
-    report = doctor(**healthy(proxy.url, METRICS_FLUSH_BUDGET_MS="20"))
+    assert doctor("--strict", **healthy(redis_url)).code == 1
+    report = doctor(**healthy(redis_url, METRICS_FLUSH_BUDGET_MS="20"))
     assert report.failed == {"latency"}
     assert "METRICS_FLUSH_BUDGET_MS=20" in report.text("latency")
 
@@ -145,7 +149,8 @@ def test_an_eviction_policy_that_drops_metrics_is_found(
 
 def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, configured: redis.Redis) -> None:
     """Little free memory is a warning; refused writes are a failure, also in the check of the rights."""
-    configured.set("ballast", b"x" * 10_000_000)  # the memory of a connection is small beside it
+    # The memory of a connection is small beside it, for the server makes it from a short command.
+    configured.setrange("ballast", 10_000_000, b"x")
     used = configured.info("memory")["used_memory"]
     configured.config_set("maxmemory", int(used * 1.1))
     assert doctor(**healthy(redis_url)).mark("memory") == "warn"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ from tests.support.postgres_server import LEAVES_SOCKETS, PASSWORD, PostgresServ
 
 pytestmark = LEAVES_SOCKETS
 HELLO = {"slug": "hello", "title": "Hello", "body": "World"}
+# What is to succeed may take long on a busy machine; what is to be refused is refused soon.
+PATIENT_S, HASTY_S = 60.0, 0.2
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; only a failing test waits long."""
+    async with asyncio.timeout(PATIENT_S):
+        while not condition():  # noqa: ASYNC110  the server sets no event
+            await asyncio.sleep(0.02)
 
 
 async def test_many_first_requests(database_url: str) -> None:
@@ -50,7 +60,7 @@ async def test_no_right_to_create(postgres: PostgresServer) -> None:
 )
 async def test_unreachable(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """An unreachable database is a server error and not the client's: 503, and the log says why."""
-    async with connected(url.format(password=PASSWORD), timeout_s=1.0) as client:
+    async with connected(url.format(password=PASSWORD), timeout_s=PATIENT_S) as client:
         assert "unreachable" in unavailable(await client.get("/api/content", headers=ACME))
     assert "Error" in caplog.text
     assert PASSWORD not in caplog.text
@@ -69,13 +79,14 @@ async def test_refused(postgres: PostgresServer, change: tuple[str, str], caplog
 async def test_locked_sqlite(tmp_path: Path) -> None:
     """While another process writes, reads succeed and writes get 503; afterwards writes succeed."""
     file = tmp_path / "cms.sqlite3"
-    async with connected(f"sqlite:///{file}", timeout_s=0.2) as client:
+    url = f"sqlite:///{file}"
+    async with connected(url, timeout_s=PATIENT_S) as client, connected(url, timeout_s=HASTY_S) as hasty:
         client.headers.update(ACME)
         assert (await client.post("/api/content", json=HELLO)).status_code == 201
         writer = sqlite3.connect(file, isolation_level=None)
         writer.execute("BEGIN EXCLUSIVE")
         assert (await client.get("/api/content/hello")).status_code == 200
-        assert "busy" in unavailable(await client.post("/api/content", json=HELLO | {"slug": "other"}))
+        assert "busy" in unavailable(await hasty.post("/api/content", json=HELLO | {"slug": "other"}, headers=ACME))
         writer.close()
         assert (await client.post("/api/content", json=HELLO | {"slug": "other"})).status_code == 201
 
@@ -85,12 +96,12 @@ async def test_locked_postgres(postgres: PostgresServer) -> None:
     """A request for a row that another transaction has locked gets 503; other requests succeed."""
     url = postgres.new_database()
     other = Database(url)
-    async with connected(url, timeout_s=0.5) as client:
+    async with connected(url, timeout_s=PATIENT_S) as client, connected(url, timeout_s=HASTY_S) as hasty:
         client.headers.update(ACME)
         await client.post("/api/content", json=HELLO)
         with other.transaction() as session:
             session.execute(text("SELECT 1 FROM entry FOR UPDATE"))
-            unavailable(await client.post("/api/content/hello/publish"))
+            unavailable(await hasty.post("/api/content/hello/publish", headers=ACME))
             assert (await client.get("/api/content/hello")).json()["status"] == "draft"
         assert (await client.post("/api/content/hello/publish")).json()["status"] == "published"
     other.close()
@@ -115,10 +126,9 @@ async def test_connections(postgres: PostgresServer) -> None:
     count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{url.rsplit('/', 1)[1]}'"
     async with connected(url) as client:
         await asyncio.gather(*(client.get("/api/content", headers=ACME) for _ in range(30)))
-        await asyncio.sleep(0.2)  # the server notices a closed connection a little later
-        assert postgres.psql("postgres", count) == "1"
-    await asyncio.sleep(0.2)
-    assert postgres.psql("postgres", count) == "0"
+        # The server notices a closed connection a little later.
+        await eventually(lambda: postgres.psql("postgres", count) == "1")
+    await eventually(lambda: postgres.psql("postgres", count) == "0")
 
 
 @pytest.mark.postgres

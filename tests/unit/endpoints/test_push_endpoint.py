@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.dev.private_redis import free_port
+from lib.kairo_metrics.endpoints import remote_write_client
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
 from tests.support.recording import Recording
@@ -155,18 +157,36 @@ async def test_a_redirect_is_named_and_not_followed(recording: Recording, receiv
     assert receiver.received == []
 
 
-async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(recording: Recording) -> None:
+class RunningClock:
+    """A clock that is 30 s later each time that it is asked."""
+
+    def __init__(self) -> None:
+        self._late_s = itertools.count(30, 30)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + next(self._late_s)
+
+
+async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The push ends in time, with an answer that names the host."""
+    monkeypatch.setattr(remote_write_client, "time", RunningClock())
     url = f"http://127.0.0.1:{free_port()}/api/v1/write"
-    answer = await call(app_of(recording, push_settings(url, timeout_ms=1_200)), **ALLOWED)
+    # By the clock an attempt takes 30 s, and so does a pause: there is time for two.
+    answer = await call(app_of(recording, push_settings(url, timeout_ms=100_000)), **ALLOWED)
     assert answer.status_code == 502
     assert "127.0.0.1 could not be reached" in answer.text
 
 
-async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(recording: Recording) -> None:
+async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each byte arrives in time, but the whole answer does not: the push ends and says so."""
+    monkeypatch.setattr(remote_write_client, "time", RunningClock())
     with write_receiver(Reply(dripped=60)) as receiver:
-        answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=1_000)), **ALLOWED)
+        # By the clock the first attempt begins after 30 s, and has the rest.
+        answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=31_000)), **ALLOWED)
     assert answer.status_code == 502
     assert "127.0.0.1 has not answered in time" in answer.text
 

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from lib.kairo_metrics import instrument
+from lib.kairo_metrics.entrypoints import asgi
 from lib.kairo_metrics.instruments.catalogue import catalogue
 from tests.support.recording import Recording
 from tests.support.watched_app import call, cms, plain
@@ -72,26 +73,40 @@ async def test_an_error_rate_can_be_computed_before_the_first_error(recording: R
     }
 
 
-async def test_the_time_ends_with_the_last_byte(recording: Recording) -> None:
+class Clock:
+    """A clock that the test moves on."""
+
+    now_s = 100.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+    async def work(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+async def test_the_time_ends_with_the_last_byte(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow stream counts in the duration, a slow background task does not."""
+    clock = Clock()
+    monkeypatch.setattr(asgi, "time", clock)
 
     async def slow_body() -> Any:
         yield b"a"
-        await asyncio.sleep(0.15)
+        await clock.work(0.25)
         yield b"b"
 
     async def stream(_request: Request) -> Response:
         return StreamingResponse(slow_body())
 
     async def background(_request: Request) -> Response:
-        return PlainTextResponse("done", background=BackgroundTask(asyncio.sleep, 0.6))
+        return PlainTextResponse("done", background=BackgroundTask(clock.work, 0.5))
 
     app = instrument(Starlette(routes=[Route("/stream", stream), Route("/background", background)]))
     await call(app, "GET", "/stream")
     await call(app, "GET", "/background")
     sums = await recording.samples("http_request_duration_seconds_sum")
-    assert sums['http_request_duration_seconds_sum{method="GET",route="/stream"}'] >= 0.15
-    assert sums['http_request_duration_seconds_sum{method="GET",route="/background"}'] < 0.6
+    assert sums['http_request_duration_seconds_sum{method="GET",route="/stream"}'] == 0.25
+    assert sums['http_request_duration_seconds_sum{method="GET",route="/background"}'] == 0.0
 
 
 async def test_a_failing_background_task_is_an_error_of_an_answered_request(recording: Recording) -> None:

@@ -77,10 +77,38 @@ assert "http_requests_total" in added()
 """
 
 
+EARLY = """
+from prometheus_client import REGISTRY
+from sqlalchemy import create_engine, text
+engine = create_engine("sqlite://")
+observe(engine)
+with engine.connect() as connection:
+    connection.execute(text("SELECT 1"))
+install()
+labels = {"model": "raw", "operation": "select"}
+assert REGISTRY.get_sample_value("tenant_db_query_duration_seconds_count", labels) == 1
+"""
+INTERRUPTED = """
+from lib.kairo_metrics.instruments import catalogue as module
+
+register = module._register
+
+def interrupted(instruments):
+    module._register = register
+    install()  # as a signal handler would, in the same thread
+    register(instruments)
+
+module._register = interrupted
+install()
+install()
+assert "http_requests_total" in added()
+"""
+
+
 @pytest.mark.parametrize(
     ("program", "enabled"),
-    [(OFF, "false"), (ON, "true"), (TAKEN, "true")],
-    ids=["metrics off", "metrics on", "a name is taken"],
+    [(OFF, "false"), (ON, "true"), (TAKEN, "true"), (EARLY, "true"), (INTERRUPTED, "true")],
+    ids=["metrics off", "metrics on", "a name is taken", "queries before the first app", "set up in a signal handler"],
 )
 def test_nothing_is_registered_before_metrics_are_on(program: str, enabled: str) -> None:
     """With metrics off a program's own page has nothing of ours, with metrics on it has the whole catalogue or none."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
+
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from lib.kairo_metrics.instruments import recorder as recorder_module
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.model.native_counts import NativeCounts
+from lib.kairo_metrics.model.schema import Schema
 from tests.support.instance import JOBS, WAIT
 from tests.support.recording import Recording
 
@@ -114,3 +119,53 @@ def test_clearings_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     families = {family.schema.name: family for family in recorder.seal(1).families}
     assert families[WAIT.name].cleared == ('queue="1"', 'queue="2"', 'queue="3"')
     assert families["kairo_samples_lost"].series == (('family="wait_seconds"', "1 1.0"),)
+
+
+class InterruptedAmounts(defaultdict[int, float]):
+    """Amounts during whose removal a signal handler counts something else."""
+
+    handler: Callable[[], None] = staticmethod(lambda: None)
+
+    def __del__(self) -> None:
+        InterruptedAmounts.handler()
+
+
+def test_a_forked_child_has_nothing_of_its_parent() -> None:
+    """Neither counts nor observations nor exemplars that the parent has not sent are sent by the child as well."""
+    recorder = Recorder()
+    jobs, sizes, load = (
+        PendingSeries(JOBS, 'queue="a"'),
+        PendingSeries(Schema("size", "native"), ""),
+        PendingSeries(Schema("load", "gauge", ("instance_id",), mode="liveall"), 'instance_id=""'),
+    )
+    counts = NativeCounts(0, 0.001)
+    counts.observe(3)
+    with recorder.lock:
+        recorder.add(jobs, 1, 5.0, weight=5.0)
+        recorder.set_exemplar(jobs, 1, "=1=")
+        recorder.observe(sizes, counts, 160, weight=1.0)
+        recorder.hold(load)
+    recorder.forget()
+    recorder.renew()
+    assert not recorder.pending
+    with recorder.lock:
+        recorder.touch(jobs)
+        recorder.observe(sizes, NativeCounts(0, 0.001), 160, weight=0.0)
+    families = {delta.schema.type: delta.series for delta in recorder.seal(1).families}
+    assert families == {"counter": (('queue="a"', ""),), "native": (("", "160 0 0 0 0 0.001 - -"),)}
+
+
+def test_a_signal_handler_may_count_while_a_child_forgets() -> None:
+    """What a signal handler counts at that moment is kept, and the child goes on as a new writer."""
+    recorder = Recorder()
+    other = PendingSeries(JOBS, 'queue="b"')
+    with recorder.lock:
+        for number in range(3):
+            series = PendingSeries(JOBS, f'queue="{number}"')
+            series.amounts = InterruptedAmounts(float)
+            recorder.add(series, 1, 1.0)
+    del series
+    InterruptedAmounts.handler = lambda: recorder.add(other, 1, 1.0)
+    recorder.forget()
+    InterruptedAmounts.handler = lambda: None
+    assert [text for delta in recorder.seal(1).families for text, _ in delta.series] == ['queue="b"']
