@@ -1,4 +1,4 @@
-"""What every test may ask for: a real, empty Redis, a client to look inside, a proxy in front of it."""
+"""Fixtures for all tests: a real, empty Redis, a client of it, and a proxy in front of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.postgres_server import postgres_server, running_postgres
 from tests.support.proxy import Proxy
 from tests.support.recording import recording
 
-# Fixtures that live beside what they start, and a profile that has to be known before the tests are.
+# Fixtures from the modules of their servers, and a Hypothesis profile that must exist before the tests are loaded.
 __all__ = [
     "FUZZ",
     "aws",
@@ -39,7 +39,7 @@ __all__ = [
     "vault",
 ]
 
-# All that the imports of the tests make stays. The collector would walk it again and again, and never free a thing.
+# Objects made by imports are never freed, so the garbage collector need not walk them again and again.
 gc.disable()
 
 
@@ -68,7 +68,7 @@ def redis_url(redis_server: str) -> str:
 
 @pytest.fixture
 def redis_client(redis_url: str) -> Iterator[redis.Redis]:
-    """Give a client that looks inside the Redis of this test."""
+    """Give a client of the Redis of this test."""
     with redis.Redis.from_url(redis_url) as client:
         yield client
 
@@ -95,7 +95,7 @@ async def start() -> AsyncIterator[Start]:
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    # An expected failure is reported as a skip too; it is none.
+    # An expected failure is reported as a skip, too, but is allowed.
     if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"

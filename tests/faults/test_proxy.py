@@ -15,7 +15,7 @@ from redis.retry import Retry
 from lib.kairo_metrics.dev.private_redis import private_redis
 from tests.support.proxy import Proxy
 
-# What is to succeed may take long on a busy machine; what waits in vain waits a moment.
+# Timeouts in seconds: long for commands that must succeed on a busy machine, short for those that must time out.
 PATIENT_S, HASTY_S = 30.0, 0.2
 
 

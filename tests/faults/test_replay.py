@@ -35,7 +35,7 @@ async def test_a_lost_reply_counts_once(start: Start, proxy: Proxy, then_cut: bo
 
 
 def end_budgets(instance: Instance) -> None:
-    """Let the event loop's clock go on by a budget, so that no flush that waits has any of it left."""
+    """Move the event loop's clock forward by a budget, so that the budget of every waiting flush is spent."""
     loop, budget_s = asyncio.get_running_loop(), instance.flusher._budget_s
     clock = loop.time
     loop.time = lambda: clock() + budget_s  # type: ignore[method-assign]

@@ -28,7 +28,7 @@ def test_warm_invocations_share_one_connection(proxy: Proxy, tmp_path: Path) -> 
         assert proxy.connections == 1
 
 
-# By the function's clock the import takes two minutes.
+# On the function's clock the import takes two minutes.
 SLOW_IMPORT = """
 import sys, time
 
