@@ -155,7 +155,7 @@ class _Schedule:
             self._restart: 2,
         }
         if chance.random() < 0.6:
-            self._actions |= {self._save: 6, self._roll_back: 3, self._empty: 1, self._evict: 3, self._spoil: 2}
+            self._actions |= {self._save: 6, self._roll_back: 3, self._empty: 1, self._evict: 3, self._make_foreign: 2}
         for _ in range(chance.randrange(1, 4)):
             world.start()
 
@@ -163,7 +163,7 @@ class _Schedule:
         """Do one action, and let some time pass."""
         [action] = self._chance.choices(list(self._actions), list(self._actions.values()))
         said = action()
-        name = action.__name__.lstrip("_")
+        name = action.__name__.lstrip("_").replace("_", " ")
         self._happened[name if said else f"{name}: nothing to do"] += 1
         self.world.tell(f"-- step {number}: {said or name + ', but nothing to do it with'}")
         self.world.pass_time(self._chance.choice((0.0, 0.0, 0.005, 0.1, 2.0)))
@@ -335,7 +335,7 @@ class _Schedule:
         self.world.server.evict_record(writer)
         return f"the server evicts the record of writer {writer.id[:4]}"
 
-    def _spoil(self) -> str:
+    def _make_foreign(self) -> str:
         if self.world.server.foreign:
             self.world.server.foreign.clear()
             return "all keys are ours again"
