@@ -15,7 +15,6 @@ from ..model.encoding import SeriesNumbers, info_text, label_text, number_text
 from ..model.labels import LABELS_PATTERN, label_pairs
 from ..model.leases import without_instance
 from ..model.schema import Schema
-from .exemplars import read_exemplars
 from .merge import MergedFamily
 
 __all__ = ["Resolved", "ResolvedFamily", "resolve", "resolve_family"]
@@ -60,7 +59,11 @@ def _exemplars(merged: MergedFamily) -> Mapping[bytes, Mapping[int, Exemplar]]:
     """Return the exemplars that a page can show: those of a counter, and of the buckets of a histogram."""
     schema = merged.schema
     places = {"counter": range(1, 2), "histogram": range(2, 2 + len(schema.bounds))}.get(schema.type, range(0))
-    found = read_exemplars(schema.exemplars, merged.exemplars) if merged.exemplars and places else {}
+    if not (merged.exemplars and places):
+        return {}
+    from .exemplars import read_exemplars  # the plain text format shows none
+
+    found = read_exemplars(schema.exemplars, merged.exemplars)
     return {
         text: {place: exemplar for place, exemplar in by_place.items() if place in places}
         for text, by_place in found.items()

@@ -19,7 +19,6 @@ from ..model.schema import Schema
 from ..store.command_flow import arun_flow
 from .collector import Limits, Scrape, collect
 from .rollback.high_water import HighWater, with_missing
-from .rollback.restoration import restore
 from .self_metrics import duration
 
 if TYPE_CHECKING:
@@ -155,6 +154,8 @@ class StateReader:
             scrape = await collect(self._store, self._limits)
             missing = self._water.missing(scrape)
         if restored := self._water.state_to_restore(scrape):
+            from .rollback.restoration import restore  # hardly any function ever needs it
+
             shard, known = restored
             async with self._store.client() as client:
                 await arun_flow(restore(self._store, shard, known, scrape.recoveries[shard], missing), client)
