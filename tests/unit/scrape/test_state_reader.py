@@ -200,7 +200,7 @@ async def test_a_refused_restoration_does_not_stop_the_deletion(
     def refuse(*_: Any) -> CommandFlow[None]:
         raise StoreRefused("no")
 
-    monkeypatch.setattr("lib.kairo_metrics.scrape.state_reader.restore", refuse)
+    monkeypatch.setattr("lib.kairo_metrics.scrape.rollback.restoration.restore", refuse)
     reader._flush = _nothing_to_send
     await scrape(reader)
     assert stale(redis_client) == 0
