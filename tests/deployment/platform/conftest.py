@@ -29,6 +29,16 @@ def deployment(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Depl
 
     def build(folder: Path) -> Build:
         project.copy(folder)
-        return vercel_build(folder, tools)
+        built = vercel_build(folder, tools)
+        _share_compiled(built, folder / ".vercel" / "compiled")
+        return built
 
     return Deployment(project, once(f"vercel-{request.param}", build))
+
+
+def _share_compiled(build: Build, into: Path) -> None:
+    """Let all functions have one place for the `.pyc` files of their libraries, which are the same files."""
+    for function in build.functions.values():
+        for folder in {Path(file).parent for file in function.files if file.startswith("_vendor/")}:
+            (into / folder).mkdir(parents=True, exist_ok=True)
+            (function.root / folder / "__pycache__").symlink_to(into / folder)

@@ -13,8 +13,14 @@ from tests.deployment.platform.vercel_instance import Answer, VercelInstance, ru
 __all__ = ["Deployment"]
 
 _TOKEN = "t"
-# A test may block Redis; the flush waits for it, even on a slow machine.
-_SETTINGS = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": _TOKEN, "METRICS_FLUSH_BUDGET_MS": "30000"}
+_SETTINGS = {
+    "ENABLE_METRICS": "true",
+    "METRICS_AUTH_TOKEN": _TOKEN,
+    # A test may block Redis; the flush waits for it, even on a slow machine.
+    "METRICS_FLUSH_BUDGET_MS": "30000",
+    # Vercel's functions keep no .pyc files; here only the first instance compiles a module.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
