@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from pathlib import Path
@@ -19,10 +20,15 @@ README = REPOSITORY / "grafana" / "README.md"
 TESTS = sorted((RULES / "tests").glob("*.yml"))
 
 
+@functools.cache
+def files() -> list[dict[str, Any]]:
+    """Return what the files of tests hold."""
+    return [yaml.safe_load(file.read_text()) for file in TESTS]
+
+
 def case(name: str) -> dict[str, Any]:
     """Return the one test group with that name, in its own file."""
-    files = [yaml.safe_load(file.read_text()) for file in TESTS]
-    [found] = [{**file, "tests": [group]} for file in files for group in file["tests"] if group["name"] == name]
+    [found] = [{**file, "tests": [dict(group)]} for file in files() for group in file["tests"] if group["name"] == name]
     return found
 
 
