@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
+import httpx
+import httpx._transports.default as httpx_transports
 import pytest
 import redis
 
@@ -41,6 +44,9 @@ __all__ = [
 
 # Objects made by imports are never freed, so the garbage collector need not walk them again and again.
 gc.disable()
+
+# httpx.get reads all certificate authorities for each request, which takes 20 ms, and most requests have no TLS.
+httpx_transports.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 
 def pytest_collection_finish() -> None:

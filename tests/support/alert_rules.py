@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from typing import Any
 
@@ -16,6 +17,7 @@ RULES = REPOSITORY / "grafana" / "rules"
 FILES = sorted(RULES.glob("*.yml"))
 
 
+@functools.cache
 def rules(kind: str) -> dict[str, dict[str, Any]]:
     """Give the rules of all files by name; `kind` is "alert" or "record"."""
     groups = [group for file in FILES for group in yaml.safe_load(file.read_text())["groups"]]
