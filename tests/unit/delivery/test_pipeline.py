@@ -105,7 +105,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def test_a_fork_while_a_thread_opens_the_pipeline_does_not_hang_the_child() -> None:
-    """A worker that is forked in the midst of a set-up opens the pipeline and delivers, and so does its parent."""
+    """A worker that is forked while another thread sets up opens the pipeline and delivers; so does its parent."""
     ran = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
         check=False,

@@ -8,7 +8,7 @@ from lib.kairo_metrics.endpoints.gzip_encoding import accepts_gzip
 
 
 @pytest.mark.parametrize(
-    ("header", "welcome"),
+    ("header", "accepted"),
     [
         ("gzip", True),
         ("deflate, GZIP;q=0.5", True),
@@ -20,6 +20,6 @@ from lib.kairo_metrics.endpoints.gzip_encoding import accepts_gzip
         ("x-gzipped", False),
     ],
 )
-def test_gzip_only_when_it_is_welcome(header: str, welcome: bool) -> None:
-    """A client that refuses gzip is not sent any."""
-    assert accepts_gzip(header) is welcome
+def test_gzip_goes_to_scrapers_that_accept_it(header: str, accepted: bool) -> None:
+    """A scraper gets a gzip body only if its header accepts one."""
+    assert accepts_gzip(header) is accepted

@@ -173,7 +173,7 @@ async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(
     """The push ends in time, with an answer that names the host."""
     monkeypatch.setattr(remote_write_client, "time", RunningClock())
     url = f"http://127.0.0.1:{free_port()}/api/v1/write"
-    # By the clock an attempt takes 30 s, and so does a pause: there is time for two.
+    # An attempt takes 30 s of the clock, and so does a pause: there is time for two attempts.
     answer = await call(app_of(recording, push_settings(url, timeout_ms=100_000)), **ALLOWED)
     assert answer.status_code == 502
     assert "127.0.0.1 could not be reached" in answer.text
@@ -185,7 +185,7 @@ async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(
     """Each byte arrives in time, but the whole answer does not: the push ends and says so."""
     monkeypatch.setattr(remote_write_client, "time", RunningClock())
     with write_receiver(Reply(dripped=60)) as receiver:
-        # By the clock the first attempt begins after 30 s, and has the rest.
+        # The first attempt begins at 30 s of the clock, and has the rest of the time.
         answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=31_000)), **ALLOWED)
     assert answer.status_code == 502
     assert "127.0.0.1 has not answered in time" in answer.text

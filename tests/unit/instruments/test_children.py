@@ -45,7 +45,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def make(kind: Callable[..., Any], name: str, **options: Any) -> Any:
-    """Make an instrument with the label `room`, in a registry of its own."""
+    """Make an instrument with the label `room`, in a new registry."""
     return kind(name, "Help.", ["room"], registry=CollectorRegistry(), **options)
 
 

@@ -31,6 +31,6 @@ def test_what_a_server_leaves_out_is_not_guessed(server: dict[str, Any], run: Se
 
 
 def test_a_state_without_a_date_was_not_loaded() -> None:
-    """A state that has no name yet, or one of an older version, is waited for by nobody."""
+    """No page waits for a state that has no name yet, or a name without a date."""
     for state in (State(), State("blue", 7)):
         assert not ServerRun.read({"uptime_in_seconds": "1"}, state, None, 1_764_000_004_500).has_loaded
