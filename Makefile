@@ -30,7 +30,7 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server of make run
 	@$(BIN)/python -m benchmarks.demo
 
 # Four processes: on two cores, half of the tests wait for a server at any moment. The ten slowest are printed.
-PYTEST := $(BIN)/python -m pytest --dist worksteal --durations=10 --durations-min=2
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=2
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
 	$(PYTEST) --numprocesses 4 $(PYTEST_ARGS)

@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,6 +48,47 @@ gc.disable()
 
 # httpx.get reads all certificate authorities for each request, which takes 20 ms, and most requests have no TLS.
 httpx_transports.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
+
+# The files that take longest are begun first: a worker takes a whole file, and none is to be left with a long one.
+_LONGEST = [
+    "faults/simulation/test_simulation",
+    "system/prometheus/test_end_to_end",
+    "deployment/scrapers/test_prometheus_scrape",
+    "system/test_serve",
+    "system/dev/test_dashboard_page",
+    "system/dev/test_demo",
+    "deployment/hosts/test_compose",
+    "deployment/platform/test_lambda_events",
+    "faults/chaos/test_chaos",
+    "deployment/platform/test_vercel_instance",
+    "faults/test_cluster",
+    "deployment/scrapers/test_alloy",
+    "deployment/platform/test_pushes",
+    "contracts/test_poisoned_lines",
+    "deployment/platform/test_lambda_instance",
+    "faults/test_processes",
+    "system/prometheus/test_rules",
+    "faults/test_rollback_prometheus",
+    "system/prometheus/test_samples",
+    "faults/test_content_database",
+    "system/guide/test_followed",
+    "deployment/scrapers/test_prometheus_install",
+    "system/dev/test_dev_server",
+    "deployment/hosts/test_procfile",
+    "contracts/test_fuzz",
+    "contracts/test_store_differential",
+    "system/cli/test_wipe",
+    "unit/cms/test_routes",
+    "system/test_secrets",
+    "unit/endpoints/test_token_sources",
+    "system/prometheus/test_pushes",
+]
+_ORDER = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(_LONGEST)}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _ORDER.get(item.path, len(_ORDER)))
 
 
 def pytest_collection_finish() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -36,11 +38,21 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
     """Simulate an AWS account; give a function that makes clients of it."""
     # Imported here: the import takes half a second, and most test runs don't need it.
     import boto3
+    import botocore.loaders
     from moto import mock_aws
 
+    monkeypatch.setattr(botocore.loaders, "create_loader", _shared_loader)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
         yield lambda service: boto3.client(service, REGION)
+
+
+@functools.cache
+def _shared_loader(search_path: str | None = None) -> Any:
+    """Return the same loader for all clients, so that AWS's descriptions of its services are read once."""
+    from botocore.loaders import Loader
+
+    return Loader(search_path.split(os.pathsep) if search_path else None)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.decode import decode
 
 from tests.deployment.hosts.variables import is_read
 
@@ -21,6 +20,8 @@ LINTER = Path(sys.executable).parent / "cfn-lint"
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     """Read the template."""
+    from cfnlint.decode import decode  # here: it takes half a second, and all workers collect this file
+
     read: tuple[dict[str, Any], list[Any]] = decode(str(TEMPLATE))
     assert not read[1]
     return read[0]
