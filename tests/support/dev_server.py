@@ -102,17 +102,31 @@ def starting_dev_server(
     inherited = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
     port = free_port()
     with tempfile.NamedTemporaryFile(prefix="dev-server-", suffix=".log") as log:
-        process = subprocess.Popen(
-            command or [sys.executable, "-m", "lib.kairo_metrics", "dev", "--root", str(root)],
-            cwd=REPOSITORY,
-            env={**inherited, "PORT": str(port), **(env or {})},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with _default_signals():
+            process = subprocess.Popen(
+                command or [sys.executable, "-m", "lib.kairo_metrics", "dev", "--root", str(root)],
+                cwd=REPOSITORY,
+                env={**inherited, "PORT": str(port), **(env or {})},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             yield DevServer(process, port, log)
         finally:
             with contextlib.suppress(ProcessLookupError):  # the group has ended by itself
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextlib.contextmanager
+def _default_signals() -> Iterator[None]:
+    """Start processes that SIGINT and SIGHUP end, also where the tests ignore both: after `nohup`, or behind `&`."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)

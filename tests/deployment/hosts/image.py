@@ -13,9 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.utils.build import exclude_paths
-from dockerfile_parse import DockerfileParser
-
 from tests.support.host_server import HostServer, host_server
 
 __all__ = ["Image", "build", "on_loopback"]
@@ -73,6 +70,10 @@ def build(context: Path, target: Path) -> Image:
         context: the folder with the Dockerfile and its .dockerignore.
         target: an empty folder for the image's file system.
     """
+    # Every worker collects the tests, and few need these modules.
+    from docker.utils.build import exclude_paths
+    from dockerfile_parse import DockerfileParser
+
     parser = DockerfileParser(str(context), env_replace=False)
     packages, folder = target / "packages", target
     # The base image: a Python without packages.

@@ -20,7 +20,7 @@ LINTER = Path(sys.executable).parent / "cfn-lint"
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     """Read the template."""
-    from cfnlint.decode import decode  # here: it takes half a second, and all workers collect this file
+    from cfnlint.decode import decode  # every worker collects this file, and only one needs this slow import
 
     read: tuple[dict[str, Any], list[Any]] = decode(str(TEMPLATE))
     assert not read[1]

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from lib.kairo_metrics.dev.private_redis import free_port
 from tests.deployment.platform.lambda_events import Call
@@ -24,6 +22,9 @@ _UNREADY = 503
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
     """Serve an AWS account over HTTP."""
+    # Every worker collects this file, and only one needs these modules.
+    from moto.server import ThreadedMotoServer
+
     port = free_port()
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
@@ -34,6 +35,8 @@ def moto_url() -> Iterator[str]:
 @pytest.fixture
 def client(moto_url: str) -> Callable[[str], Any]:
     """Return a function that creates clients of that account."""
+    import boto3
+
     return lambda service: boto3.client(
         service, REGION, endpoint_url=moto_url, aws_access_key_id="testing", aws_secret_access_key="testing"
     )

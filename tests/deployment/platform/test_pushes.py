@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.decode import decode
 
 from tests.deployment.platform.deployment import Deployment
 from tests.deployment.platform.lambda_requests import ask as ask_lambda
@@ -54,6 +53,8 @@ def test_a_cron_of_vercel_pushes_what_another_function_has_counted(deployment: D
 
 def test_a_schedule_of_aws_pushes_what_another_function_has_counted(redis_url: str, tmp_path: Path) -> None:
     """The event that the template's schedule sends is answered with a push."""
+    from cfnlint.decode import decode  # every worker collects this file, and only one needs this slow import
+
     template: dict[str, Any] = decode(str(REPOSITORY / "deploy" / "aws" / "template.yaml"))[0]
     function = template["Resources"]["PushFunction"]["Properties"]
     given = function["Events"]["EveryMinute"]["Properties"]["Input"]["Fn::Sub"]
