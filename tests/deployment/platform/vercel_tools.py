@@ -59,10 +59,14 @@ def find_tools() -> Tools:
 def _outside_environments(python: str) -> Path | None:
     """Return the interpreter behind an environment's or a version manager's `python`, if it has the right version.
 
-    The command of a version manager fails if no version is chosen.
+    The command of a version manager fails if another version is chosen, so this one is chosen for the call.
     """
     asked = subprocess.run(
-        [python, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True, check=False
+        [python, "-c", "import sys; print(sys.base_prefix)"],
+        env={**os.environ, "PYENV_VERSION": PYTHON_VERSION},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     found = Path(asked.stdout.strip(), "bin", f"python{PYTHON_VERSION}")
     return found if asked.returncode == 0 and found.exists() else None
