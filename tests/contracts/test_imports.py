@@ -57,7 +57,7 @@ WRITING = """
     instruments.values instruments.values.counter instruments.values.exemplar
     instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
-    model model.batch model.delivery_metrics model.encoding model.moment model.schema
+    model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
 """
 READING = """

@@ -123,11 +123,40 @@ def test_a_histogram_is_one_line(make_store: Make) -> None:
 def test_the_newest_value_of_a_gauge_wins_not_the_last_to_arrive(make_store: Make) -> None:
     """A gauge set long ago and delivered late does not overwrite a newer one."""
     store = make_store()
-    send(store, batch(1, delta(('room="a"', "21.5 0"), schema=LATEST)))
-    send(store, batch(1, delta(('room="a"', "18.0 60000"), schema=LATEST)), Writer("w2", 0))
+    send(store, batch(1, delta(('room="a"', "21.5 0 1"), schema=LATEST)))
+    send(store, batch(1, delta(('room="a"', "18.0 60000 1"), schema=LATEST)), Writer("w2", 0))
     assert rows(store, LATEST)['room="a"'].split()[0] == "21.5"
-    send(store, batch(2, delta(('room="a"', "-3.5 0"), schema=LATEST)))
+    send(store, batch(2, delta(('room="a"', "-3.5 0 1"), schema=LATEST)))
     assert rows(store, LATEST)['room="a"'].split()[0] == "-3.5"
+
+
+@pytest.mark.parametrize(
+    ("schema", "first", "second"),
+    [
+        (LATEST, "1.0", "0.0"),
+        (Schema("load", "gauge", ("instance_id", "room"), mode="livesum"), "1.0", "0.0"),
+        (Schema("phase", "stateset", ("room",), states=("idle", "busy")), "1.0", "0.0"),
+        (Schema("build", "info", ("room",)), '=version="1"', '=version="2"'),
+    ],
+    ids=lambda value: value.type if isinstance(value, Schema) else None,
+)
+def test_the_last_setting_of_an_instance_stays(make_store: Make, schema: Schema, first: str, second: str) -> None:
+    """A value that was set a minute after another one replaces it, also if its batch came two minutes sooner."""
+    store = make_store()
+    text = 'instance_id="i",room="a"' if schema.per_instance else 'room="a"'
+    send(store, batch(1, delta((text, f"{first} 0 1"), schema=schema)))
+    send(store, batch(2, delta((text, f"{second} 60000 1"), schema=schema)))
+    assert rows(store, schema)[text].split()[0] in {second, second.removesuffix(".0")}
+
+
+def test_a_value_that_is_sent_again_stays_as_old_as_it_is(make_store: Make) -> None:
+    """An instance that sends an old value once more does not replace what another instance set in the meantime."""
+    store, other = make_store(), Writer("w2", 0)
+    send(store, batch(1, delta(('room="a"', "1.0 60000 1"), schema=LATEST)))
+    send(store, batch(1, delta(('room="a"', "2.0 30000 1"), schema=LATEST)), other)
+    send(store, batch(2, delta(('room="b"', "5.0 0 1"), schema=LATEST)))
+    send(store, batch(3, delta(('room="a"', "1.0 60000 0"), schema=LATEST)))
+    assert rows(store, LATEST)['room="a"'].split()[0] == "2"
 
 
 def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -> None:
@@ -150,11 +179,11 @@ def test_past_the_cap_everything_goes_to_the_overflow_series(make_store: Make) -
         (WAIT, ("1 0.5 2 1", "1 2 4 1"), "2.5 1 0 1"),
         (Schema("cost", "summary", ("queue",)), ("1 1 2 5", "1 1 2 -7"), "2 -2"),
         (Schema("load", "gauge", ("queue",), mode="sum"), ("1 5", "1 -3.5"), "1.5 0 0 0"),
-        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("5.0 60000", "7.0 0"), "7"),
-        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("7.0 0", "5.0 60000"), "7"),
-        (Schema("phase", "stateset", ("queue",), states=("idle", "busy")), ("1.0 60000", "0.0 0"), "0"),
-        (Schema("build", "info", ("queue",)), ('=version="1" 60000', '=version="2" 0'), '=version="2"'),
-        (Schema("peak", "gauge", ("instance_id", "queue"), mode="max"), ("9.0 60000", "7.0 0"), "7"),
+        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("5.0 60000 1", "7.0 0 1"), "7"),
+        (Schema("room", "gauge", ("queue",), mode="mostrecent"), ("7.0 0 1", "5.0 60000 0"), "7"),
+        (Schema("phase", "stateset", ("queue",), states=("idle", "busy")), ("1.0 60000 1", "0.0 0 1"), "0"),
+        (Schema("build", "info", ("queue",)), ('=version="1" 60000 1', '=version="2" 0 1'), '=version="2"'),
+        (Schema("peak", "gauge", ("instance_id", "queue"), mode="max"), ("9.0 60000 1", "7.0 0 1"), "7"),
     ],
     ids=lambda value: f"{value.type} {value.mode}" if isinstance(value, Schema) else "",
 )
@@ -175,7 +204,7 @@ def test_an_overflow_is_reported_and_counted_once(make_store: Make) -> None:
     assert send(store, batch(1, delta(('queue="a"', "1 1")), delta(('queue="a"', "1 1 2 1"), schema=WAIT))) == Applied()
     own_count = delta(('family="jobs"', "1 7"), schema=OVERFLOWED)
     other_kind = delta(('room="a"', "1 1"), ('room="b"', "1 1"), schema=Schema("jobs", "counter", ("room",)))
-    exemplars = delta(*((f'1 queue="{letter}"', "=1=a 0") for letter in "abc"), schema=JOBS.exemplars)
+    exemplars = delta(*((f'1 queue="{letter}"', "=1=a 0 1") for letter in "abc"), schema=JOBS.exemplars)
     full = delta(('queue="b"', "1 1"), ('queue="c"', "1 1"))
     sealed = batch(2, delta(('queue="a"', "1 1 2 1"), schema=WAIT), full, own_count, other_kind, exemplars)
     assert send(store, sealed) == Applied(overflowed=(1, 3))

@@ -193,3 +193,46 @@ async def test_an_outage_blocks_no_other_coroutine(start: Start, proxy: Proxy, o
         await flush
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 2
+
+
+# In its own process: the garbage collector warns about an event loop that is left behind.
+LEFT_BEHIND = """
+import asyncio, sys
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.store.apply_batch import WRITER_LEASE_S
+from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.instance import Instance, settings
+
+now_s = [1_000.0]
+clocks = (lambda: now_s[0],) * 2
+chosen, recorder = settings(sys.argv[1]), Recorder(clocks)
+store = RedisStore(chosen)
+instance = Instance(store, recorder, Flusher(recorder, store, chosen, clocks))
+
+async def invoke(amount, patience_s=None):
+    instance.add('queue="a"', amount)
+    await asyncio.wait({asyncio.ensure_future(instance.flusher.aflush())}, timeout=patience_s)
+
+loops = [asyncio.new_event_loop() for _ in range(3)]
+loops[0].run_until_complete(invoke(1))
+print("warm", flush=True)
+sys.stdin.readline()
+loops[1].run_until_complete(invoke(10, patience_s=0.5))
+now_s[0] += WRITER_LEASE_S / 2
+loops[2].run_until_complete(invoke(100))
+assert not instance.flusher.pending
+"""
+
+
+async def test_a_batch_whose_event_loop_never_ran_again_counts_once(start: Start, redis_url: str, proxy: Proxy) -> None:
+    """A flush that is left behind in a stopped event loop is not sent again under another id half a lease later."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LEFT_BEHIND, proxy.url, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout
+    await child.stdout.readline()
+    proxy.lose_reply(to=b"EVALSHA")  # the server applies it, and the instance never learns that
+    await child.communicate(b"go\n")
+    assert child.returncode == 0
+    assert await jobs_total(start(redis_url)) == 111

@@ -75,20 +75,28 @@ async def test_processes_behind_a_lossy_network_count_exactly(start: Start, redi
 
 FORK = """
 import os
-from prometheus_client import Counter
-from lib.kairo_metrics import flush, install
+from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
+from lib.kairo_metrics import NativeHistogram, flush, install
 
 install()
 jobs = Counter("jobs", "Jobs.")
 jobs.inc()
 flush()
-jobs.inc(10)
+jobs.inc(10, {"trace_id": "parent"})
+observed = NativeHistogram("jobs_native", "N."), Histogram("jobs_classic", "C."), Summary("jobs_summary", "S.")
+for instrument in observed:
+    instrument.observe(2)
+share = Gauge("jobs_share", "G.", multiprocess_mode="sum")
+share.inc(1_000)
 children = []
 for _ in range(4):
     child = os.fork()
     if child == 0:
         for _ in range(50):
             jobs.inc()
+            share.inc()
+            for instrument in observed:
+                instrument.observe(3)
             flush()
         os._exit(0)
     children.append(child)
@@ -99,11 +107,48 @@ flush()
 
 
 async def test_forked_children_are_separate_instances(start: Start, redis_url: str) -> None:
-    """After a fork, the parent's counts are neither lost nor repeated by its children."""
+    """After a fork, what the parent has counted, in instruments of each kind, is sent once, and by the parent."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
     command = [sys.executable, "-W", "error", "-c", FORK]
     await asyncio.to_thread(subprocess.run, command, env=environment, check=True)
-    assert (await samples(start(redis_url).store, "jobs"))["jobs_total"] == 211
+    found = await samples(start(redis_url).store, "jobs")
+    assert (found["jobs_total"], found["jobs_share"]) == (211, 1_200)
+    for kind in ("native", "classic", "summary"):
+        assert (found[f"jobs_{kind}_count"], found[f"jobs_{kind}_sum"]) == (201, 602)
+
+
+FORK_DURING_IMPORT = """
+import asyncio, faulthandler, os, sys
+from prometheus_client import Counter
+from lib.kairo_metrics import aflush, flush, install
+
+jobs = Counter("jobs", "Jobs.")
+install()
+
+async def main():
+    jobs.inc()
+    flushing = asyncio.ensure_future(aflush())
+    while "redis" not in sys.modules:  # the first flush imports it in a thread
+        await asyncio.sleep(0.001)
+    if child := os.fork():
+        await flushing
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    asyncio.events._set_running_loop(None)
+    faulthandler.dump_traceback_later(60, exit=True)
+    jobs.inc()
+    flush()
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_child_forked_during_the_first_flush_delivers(start: Start, redis_url: str) -> None:
+    """A fork while another thread imports redis leaves a child that can flush, and does not hang."""
+    environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK_DURING_IMPORT]
+    await asyncio.to_thread(subprocess.run, command, env=environment, check=True)
+    assert (await samples(start(redis_url).store, "jobs"))["jobs_total"] == 2
 
 
 def _flushes(client: redis.Redis) -> int:

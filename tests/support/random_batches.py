@@ -83,6 +83,7 @@ AMOUNTS = st.integers(0, 4_000).map(lambda number: number / 8) | st.sampled_from
 SET = st.integers(-40, 40).map(lambda number: number / 8) | st.sampled_from([math.inf, -math.inf, math.nan])
 # So far apart that a few milliseconds between the clocks of the two stores make no difference.
 AGES = st.sampled_from(["-1", "0", "20000", "50000"])
+NEW = st.sampled_from(["0", "1"])
 WORDS = st.sampled_from(['=version="1"', '=version="2%20beta"', "=", '=0.25=trace_id="4bf9"'])
 
 
@@ -92,9 +93,9 @@ def one_delta(draw: st.DrawFn, schema: Schema) -> str:
     match schema.rule:
         case "latest":
             value = draw(st.sampled_from(["0.0", "1.0"])) if schema is PHASE else repr(draw(SET))
-            return f"{value} {draw(AGES)}"
+            return f"{value} {draw(AGES)} {draw(NEW)}"
         case "word":
-            return f"{draw(WORDS)} {draw(AGES)}"
+            return f"{draw(WORDS)} {draw(AGES)} {draw(NEW)}"
         case "native":
             counts = NativeCounts(draw(st.integers(-4, 8)), draw(st.sampled_from([0.0, 0.001, 0.5])))
             for amount in draw(st.lists(st.integers(-800, 800), max_size=4)):

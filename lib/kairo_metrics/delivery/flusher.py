@@ -224,15 +224,14 @@ class Flusher:
             if batch is None:
                 self._settled_epoch = self.recorder.epoch - 1
                 return
+            # Marked first: before the reply the budget may end, and an event loop may be closed or never run again.
+            self._outbox.mark_sent(batch)
+            writer = self._outbox.writer
             try:
-                verdict = yield from self._store.apply(self._outbox.writer, batch)
-            except StoreUnavailable as err:
-                if err.sent:
-                    self._outbox.mark_sent(batch)
-                raise
-            except GeneratorExit:
-                # The budget was over, or the event loop was closed, before the reply came.
-                self._outbox.mark_sent(batch)
+                verdict = yield from self._store.apply(writer, batch)
+            except StoreError as err:
+                if not (isinstance(err, StoreUnavailable) and err.sent):
+                    self._outbox.mark_unsent(writer, batch)
                 raise
             self._outbox.settle(batch, verdict)
             if not self._outbox.unsettled:

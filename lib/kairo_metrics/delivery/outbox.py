@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -81,7 +81,8 @@ class Outbox:
         shard = self._writer.shard if self._writer else self._draw(self._shards)
         self._writer = Writer(self._id(), shard)
         self._last_seq = 0
-        self._sent_seq = 0
+        # How often each unsettled batch was sent without a verdict.
+        self._in_doubt: Counter[int] = Counter()
         self._early_seq = 0
         self._confirmed_at = self._asked_at = self._now()
         self._kept.clear()
@@ -111,14 +112,24 @@ class Outbox:
         return self._unsettled[0] if self._unsettled else None
 
     def mark_sent(self, batch: Batch) -> None:
-        """Remember that the store may have applied the batch."""
-        self._sent_seq = max(self._sent_seq, batch.seq)
-        self._mark_early_copy_sent(batch)
+        """Remember, before a batch is sent, that the store may apply it: the sender may never learn what came of it."""
+        self._in_doubt[batch.seq] += 1
 
-    def _mark_early_copy_sent(self, batch: Batch) -> None:
-        """If the next batch was sent too early, remember that a copy of it may be applied after this one."""
-        if batch.seq == self._early_seq - 1:
-            self._sent_seq = max(self._sent_seq, self._early_seq)
+    def mark_unsent(self, writer: Writer, batch: Batch) -> None:
+        """Take that back: this time the batch certainly did not reach the store.
+
+        Args:
+            writer: the one that should have sent it. If a new one has taken its place, this changes nothing.
+            batch: the batch.
+        """
+        if writer is self._writer:
+            self._in_doubt[batch.seq] -= 1
+
+    def may_be_applied(self, batch: Batch) -> bool:
+        """Tell whether the store may have applied an unsettled batch, although no verdict says so."""
+        # Of a batch that was sent too early, a copy may be on its way, and be applied after the batch before it.
+        is_next = self._unsettled[0].seq == batch.seq or self._in_doubt[batch.seq - 1] > 0
+        return self._in_doubt[batch.seq] > 0 or (batch.seq == self._early_seq and is_next)
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
         """Act on the store's verdict on the first unsettled batch; a verdict on another batch changes nothing."""
@@ -126,11 +137,12 @@ class Outbox:
             return
         # The verdict may be as old as the request: an instance can be frozen while it waits.
         self._confirmed_at = self._asked_at
+        self._in_doubt[batch.seq] -= 1
         match verdict:
             case Applied() | Duplicate():
                 self._unsettled.popleft()
+                del self._in_doubt[batch.seq]
                 self._keep(batch)
-                self._mark_early_copy_sent(batch)
                 self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
                 self._state = verdict.state
                 if isinstance(verdict, Duplicate):
@@ -249,8 +261,8 @@ class Outbox:
 
     def _change_writer(self) -> None:
         """Take a new id, and keep of the unsettled batches those that certainly were not applied."""
-        unsent = [batch for batch in self._unsettled if batch.seq > self._sent_seq]
-        doubtful = [batch for batch in self._unsettled if batch.seq <= self._sent_seq]
+        doubtful = [batch for batch in self._unsettled if self.may_be_applied(batch)]
+        unsent = [batch for batch in self._unsettled if batch not in doubtful]
         if doubtful:
             # They may have been applied. Sent again under another id they would count twice.
             self._count("lost", len(doubtful))

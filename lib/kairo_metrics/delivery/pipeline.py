@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from ..config.settings import Settings
 from ..errors import KairoError
-from ..instruments.adoption import SETUP_LOCK, adopt
+from ..instruments.adoption import SETUP_LOCK, adopt, renew_client_locks
 from ..instruments.catalogue import catalogue
 from ..instruments.children import limit_children
 from ..instruments.values import RECORDER
@@ -93,6 +93,7 @@ def close_pipeline() -> None:
 def _restart_in_forked_child() -> None:
     """Make a forked child a new writer: the parent sends what it has not sent yet."""
     if opened := _opened.get("pipeline"):
+        renew_client_locks()
         RECORDER.forget()
         opened.flusher.forget()
         if isinstance(opened.store, RedisStore):

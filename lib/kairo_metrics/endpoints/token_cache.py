@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ class TokenCache:
         )
         self._warned = False
         self._logged_kinds: set[str] = set()
+        self._process = os.getpid()
         self._guard = threading.Lock()
         self._reading: Future[None] | None = None
         self._asked: Moment | None = None
@@ -86,6 +88,9 @@ class TokenCache:
 
     async def _refresh(self, source: TokenSource, patience_s: float) -> None:
         """Wait for a read of the source: one that runs already, or a new one if the last one is long enough ago."""
+        if self._process != os.getpid():
+            # The thread that reads for the parent does not exist in a forked child.
+            self._process, self._guard, self._reading, self._asked = os.getpid(), threading.Lock(), None, None
         with self._guard:
             if self._reading is None and self._is_older(self._asked, _PAUSE_S):
                 self._asked = Moment.read(self._clocks)

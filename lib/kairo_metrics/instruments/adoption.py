@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import wraps
+from threading import RLock
 from typing import Any
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.encoding import label_text
+from ..model.fork_lock import fork_lock
 from .children import INFO_VALUE, Children, child_of, child_series, values_of
 from .values import RECORDER, is_shared, make_value
 from .values.info import InfoValue
 
-__all__ = ["SETUP_LOCK", "adopt", "unit_of"]
+__all__ = ["SETUP_LOCK", "adopt", "renew_client_locks", "unit_of"]
 
 # Held while the process's instruments, its catalogue and its pipeline are set up: each of them exists once. Reentrant:
-# a signal handler may flush in a thread that holds it. A fork waits for it, so that no child finds a set-up half done.
-SETUP_LOCK = threading.RLock()
-os.register_at_fork(before=SETUP_LOCK.acquire, after_in_parent=SETUP_LOCK.release, after_in_child=SETUP_LOCK.release)
+# a signal handler may flush in a thread that holds it.
+SETUP_LOCK = fork_lock()
 
 _registries: list[CollectorRegistry] = []
 _Method = Callable[..., Any]
@@ -52,6 +51,17 @@ def adopt(*registries: CollectorRegistry) -> None:
                 _limit_children(instrument)
                 for child in _children(instrument):
                     _carry_over(child)
+
+
+def renew_client_locks() -> None:
+    """Replace prometheus_client's locks in a forked child: a thread that exists only in the parent may hold one."""
+    for registry in _registries:
+        registry._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001  prometheus_client has no public way
+        for instrument in _instruments(registry):
+            instrument._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
+            for child in _children(instrument):
+                if hasattr(child, "_lock"):  # those of an info and an enum have one of their own
+                    child._lock = RLock()  # noqa: SLF001
 
 
 def unit_of(family: str) -> str:

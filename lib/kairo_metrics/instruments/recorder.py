@@ -272,7 +272,7 @@ class Recorder:
             exemplars, series.exemplars = series.exemplars, {}
             for index, (exemplar, set_at) in exemplars.items():
                 sealed = family(series.schema.exemplars).series[f"{index} {series.text}"]
-                sealed.recorded, sealed.value, sealed.set_at = True, exemplar, set_at
+                sealed.recorded, sealed.value, sealed.set_at, sealed.is_new = True, exemplar, set_at, True
         return list(families.values())
 
     def forget(self) -> None:

@@ -23,7 +23,11 @@ _NEVER_AGE = "-1"
 
 @dataclass(slots=True)
 class SealedSeries:
-    """The delta of one label set, over all instruments that have it."""
+    """The delta of one label set, over all instruments that have it.
+
+    `is_new` tells whether the value was set since the last batch with the series; otherwise it is sent once more, to
+    renew its lease.
+    """
 
     amounts: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     observed: NativeCounts | None = None
@@ -33,6 +37,7 @@ class SealedSeries:
     weight: float = 0.0
     removed: bool = False
     recorded: bool = False
+    is_new: bool = False
 
 
 @dataclass(slots=True)
@@ -64,7 +69,7 @@ def move(series: PendingSeries, sealed: SealedSeries) -> None:
     if series.schema.rule in {"sum", "native"}:
         sealed.weight += weight
     elif sealed.value is None or (series.set_at or NEVER) >= (sealed.set_at or NEVER):
-        sealed.value, sealed.set_at, sealed.weight = series.value, series.set_at, weight
+        sealed.value, sealed.set_at, sealed.weight, sealed.is_new = series.value, series.set_at, weight, weight > 0
 
 
 def delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:
@@ -77,5 +82,5 @@ def delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:
         delta = f"{sealed.max_buckets} {sealed.observed.text()}"
     else:
         age = _NEVER_AGE if sealed.set_at is None else f"{elapsed_s(sealed.set_at, sealed_at) * 1e3:.0f}"
-        delta = f"{sealed.value} {age}"
+        delta = f"{sealed.value} {age} {sealed.is_new:d}"
     return f"{_REMOVED} {delta}" if sealed.removed else delta

@@ -18,13 +18,13 @@ The time is that of the execution; the time to fetch rows later is not in it.
 from __future__ import annotations
 
 import re
-from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ..delivery.pipeline import current_settings
 from ..instruments.catalogue import built_catalogue, catalogue
+from ..model.fork_lock import fork_lock
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
@@ -42,7 +42,7 @@ _FIRST_WORD = re.compile(r"[\s(]*(select|insert|update|delete)\b", re.IGNORECASE
 # SQLAlchemy caches compiled statements, so the labels of each are worked out once.
 _labels_of: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
 _models: set[str] = set()
-_listening = Lock()
+_listening = fork_lock()
 
 
 def observe(engine: Engine | AsyncEngine) -> None:

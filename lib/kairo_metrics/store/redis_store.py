@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
 from ..model.batch import Batch, Verdict, Writer
+from ..model.fork_lock import fork_lock
 from .apply_batch import apply_batch, load_script
 from .command_flow import CommandFlow
 from .keys import Keys
@@ -31,6 +32,9 @@ __all__ = ["RedisStore"]
 _SERIES_PER_ROUND_TRIP = 1_000
 _KEYS_PER_ROUND_TRIP = 8
 
+# A child that is forked while a thread imports a module could never import it: Python's own lock would stay held.
+_LOADING = fork_lock()
+
 
 class RedisStore:
     """The shared state in Redis, Valkey, or another server that speaks their protocol and runs Lua.
@@ -47,10 +51,11 @@ class RedisStore:
 
     def load(self) -> None:
         """See `Store.load`."""
-        with suppress(ImportError):  # raised again by the first call that needs a connection
-            from .connections import client_pool  # noqa: F401  imported before the first connection needs it
-        load_script()
-        self.is_loaded = True
+        with _LOADING:
+            with suppress(ImportError):  # raised again by the first call that needs a connection
+                from .connections import client_pool  # noqa: F401  imported before the first connection needs it
+            load_script()
+            self.is_loaded = True
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config.settings import Settings
 from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Unannounced, Verdict, Writer
@@ -42,14 +42,41 @@ class _Family:
     lines: dict[str, _Line] = field(default_factory=dict)
 
 
+class _Record(NamedTuple):
+    """A writer's last batch number, when its record expires, and when its newest setting was made."""
+
+    seq: int = 0
+    expires_ms: int = 0
+    set_at_ms: int = 0
+
+
 @dataclass(slots=True)
 class _Shard:
     incarnation: str = ""
     batches: int = 0
     recovery: Recovery | None = None
-    # The last batch number of each writer and when its record expires, in the order of the writers' last batches.
-    writers: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # In the order of the writers' last batches.
+    writers: dict[str, _Record] = field(default_factory=dict)
     families: dict[str, _Family] = field(default_factory=dict)
+
+
+class _Settings:
+    """Dates the settings of a batch, as `set_newest` of `apply.lua` does.
+
+    Args:
+        sealed_at_ms: when the batch was sealed, if it took no time on its way.
+        earlier_ms: when the newest setting of the writer's earlier batches was made.
+    """
+
+    def __init__(self, sealed_at_ms: int, earlier_ms: int) -> None:
+        self._sealed_at_ms = sealed_at_ms
+        self._earlier_ms = self.newest_ms = earlier_ms
+
+    def date(self, age_ms: int, *, is_new: bool) -> int:
+        """Return when a setting of this age was made: if it is a new one, not before the writer's earlier ones."""
+        set_at_ms = max(self._sealed_at_ms - age_ms, self._earlier_ms if is_new else 0)
+        self.newest_ms = max(self.newest_ms, set_at_ms)
+        return set_at_ms
 
 
 class MemoryStore:
@@ -87,11 +114,11 @@ class MemoryStore:
         shard = self._shards[writer.shard]
         now_ms = self._clock_ms()
         _remove_expired_writers(shard, now_ms)
-        applied, _ = shard.writers.get(writer.id, (0, 0))
-        if batch.seq <= applied or (batch.restores is not None and not self._lacks(shard, batch)):
+        record = shard.writers.get(writer.id, _Record())
+        if batch.seq <= record.seq or (batch.restores is not None and not self._lacks(shard, batch)):
             return Duplicate(State(shard.incarnation, shard.batches))
-        if batch.seq > applied + 1:
-            return Gap(applied + 1, State(shard.incarnation, shard.batches))
+        if batch.seq > record.seq + 1:
+            return Gap(record.seq + 1, State(shard.incarnation, shard.batches))
         unannounced = tuple(
             position
             for position, delta in enumerate(batch.families)
@@ -100,7 +127,8 @@ class MemoryStore:
         if unannounced:
             return Unannounced(unannounced)
         age_ms = int(elapsed_s(batch.sealed_at, Moment.read(self._clocks)) * 1000)
-        counts = [self._apply_family(shard, delta, now_ms, age_ms) for delta in batch.families]
+        settings = _Settings(now_ms - age_ms, min(record.set_at_ms, now_ms))
+        counts = [self._apply_family(shard, delta, now_ms, settings) for delta in batch.families]
         overflowed = tuple(
             position
             for position, delta in enumerate(batch.families)
@@ -109,7 +137,7 @@ class MemoryStore:
         for position in overflowed:
             self._count_overflow(shard, batch.families[position].schema, counts[position], now_ms)
         shard.writers.pop(writer.id, None)
-        shard.writers[writer.id] = batch.seq, now_ms + WRITER_LEASE_S * 1000
+        shard.writers[writer.id] = _Record(batch.seq, now_ms + WRITER_LEASE_S * 1000, settings.newest_ms)
         state = State(shard.incarnation, shard.batches)
         shard.recovery, went_back = account_after(shard.recovery, state, batch, now_ms)
         if went_back or not shard.incarnation:
@@ -125,7 +153,7 @@ class MemoryStore:
         state = State(shard.incarnation, shard.batches)
         return batch.restores == account and Recovery.went_back(shard.recovery, state, batch.known)
 
-    def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, age_ms: int) -> int:
+    def _apply_family(self, shard: _Shard, delta: FamilyDelta, now_ms: int, settings: _Settings) -> int:
         """Apply the changes of one family; return how many updates went to the overflow series."""
         family = shard.families.setdefault(delta.schema.index_field, _Family(delta.schema, now_ms, now_ms))
         if delta.metadata:
@@ -141,7 +169,7 @@ class MemoryStore:
                 if room < 1:
                     field_text, overflowed = overflow, overflowed + 1
             line = self._line(family, field_text, now_ms)
-            _merge(delta.schema, line, change.removeprefix("D ").split(), now_ms - age_ms)
+            _merge(delta.schema, line, change.removeprefix("D ").split(), settings)
         return overflowed
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
@@ -239,7 +267,7 @@ def _counts_overflow(schema: Schema) -> bool:
 def _remove_expired_writers(shard: _Shard, now_ms: int) -> None:
     while shard.writers:
         oldest = next(iter(shard.writers))
-        if shard.writers[oldest][1] > now_ms:
+        if shard.writers[oldest].expires_ms > now_ms:
             break
         del shard.writers[oldest]
 
@@ -263,7 +291,7 @@ def _better(rule: str, kept: _Line, line: _Line) -> _Line:
     return replace(better, touched_ms=max(kept.touched_ms, line.touched_ms))
 
 
-def _merge(schema: Schema, line: _Line, words: list[str], sealed_at_ms: int) -> None:
+def _merge(schema: Schema, line: _Line, words: list[str], settings: _Settings) -> None:
     if schema.rule == "sum":
         for index, amount in zip(words[::2], words[1::2], strict=True):
             line.numbers[int(index) - 1] += float(amount)
@@ -277,7 +305,7 @@ def _merge(schema: Schema, line: _Line, words: list[str], sealed_at_ms: int) -> 
         counts.limit(int(words[0]))
         line.numbers[:] = counts.text().split()
         return
-    value, age = words
-    set_at_ms = 0 if age == "-1" else sealed_at_ms - int(age)
+    value, age, is_new = words
+    set_at_ms = 0 if age == "-1" else settings.date(int(age), is_new=is_new == "1")
     if set_at_ms >= line.numbers[1] or line.numbers[1] > line.touched_ms:
         line.numbers[:] = value if schema.rule == "word" else float(value), set_at_ms

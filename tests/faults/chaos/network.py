@@ -92,10 +92,12 @@ def half_open_while_idle(lab: Lab) -> None:
 def _delay(lab: Lab, what: Literal["request_delay_ms", "reply_delay_ms"]) -> None:
     lab.rounds()
     for _ in _times(lab, 2, 20):
-        setattr(lab.proxy, what, 1.5 * lab.settings.flush_budget_ms)
+        setattr(lab.proxy, what, 2 * lab.settings.flush_budget_ms)
+        arrived = []
         for instance in lab.instances:
             instance.record()
-            assert not instance.flush()
+            arrived.append(instance.flush())
+        assert not all(arrived)  # one may arrive, if its process had no CPU until the reply was there
         setattr(lab.proxy, what, 0)
         lab.rounds()
 

@@ -75,7 +75,7 @@ class Clerk:
         outbox = self._outbox
         writer, lost = outbox._writer, self._lost.copy()
         unsettled, forgotten = list(outbox._unsettled), [seq for seq, _ in outbox._forgotten]
-        doubtful = self._parcels.of(batch for batch in unsettled if batch.seq <= outbox._sent_seq)
+        doubtful = self._parcels.of(batch for batch in unsettled if outbox.may_be_applied(batch))
         before = self._held()
         told = isinstance(verdict, Gap) and not self._seems_evicted(verdict)
         done = act()

@@ -72,6 +72,11 @@ class SimulatedInstance:
     def outbox(self) -> Outbox:
         return self.flusher._outbox
 
+    @property
+    def waits(self) -> bool:
+        """Whether a flush waits for a reply."""
+        return any(not flush.done() for flush in self.flusher._flushes.values())
+
     def monotonic_s(self) -> float:
         """Return its monotonic clock, which may stand still while the instance is frozen."""
         now_s = self._network.now_s if self._frozen_s is None else self._frozen_s

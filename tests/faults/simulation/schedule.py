@@ -316,7 +316,7 @@ class _Schedule:
         # does not know whether the connection has sent it twice.
         server = self.world.server
         first = {message.writer.id for message in self.world.network.under_way if message.batch.seq == 1}
-        boxes = [box for box in (instance.outbox for instance in self.world.living) if box._writer]
+        boxes = [instance.outbox for instance in self.world.living if instance.outbox._writer and not instance.waits]
         unsure = server.unnoticed | {
             box.writer.shard
             for box in boxes
@@ -327,7 +327,7 @@ class _Schedule:
             for box in boxes
             if box.writer.shard not in unsure
             and box.writer.id not in first
-            and not (box.unsettled and not 1 < box._unsettled[0].seq <= box._sent_seq)
+            and not (box.unsettled and not (box._unsettled[0].seq > 1 and box.may_be_applied(box._unsettled[0])))
         ]
         if not writers:
             return ""

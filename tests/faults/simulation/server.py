@@ -99,7 +99,7 @@ class Server:
 
     def last_seq(self, writer: Writer) -> int:
         """Return the last number in a writer's record."""
-        seq, until_ms = self.shards[writer.shard].writers.get(writer.id, (0, 0))
+        seq, until_ms, _ = self.shards[writer.shard].writers.get(writer.id, (0, 0, 0))
         return seq if until_ms > self.now_ms() else 0
 
     def flush_scripts(self) -> None:

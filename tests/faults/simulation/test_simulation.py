@@ -40,8 +40,9 @@ def forgetful(apply: Callable[..., Any]) -> Callable[..., Any]:
     """Make a server apply a batch again that it has applied before."""
 
     def applied_again(self: Server, writer: Any, batch: Any) -> Any:
-        seq, until_ms = self.shards[writer.shard].writers.get(writer.id, (0, 0))
-        self.shards[writer.shard].writers[writer.id] = min(seq, batch.seq - 1), until_ms
+        writers = self.shards[writer.shard].writers
+        if record := writers.get(writer.id):
+            writers[writer.id] = record._replace(seq=min(record.seq, batch.seq - 1))
         return apply(self, writer, batch)
 
     return applied_again

@@ -153,7 +153,7 @@ class World:
             for family in shard.families.values():
                 if len(family.lines) > self.settings.max_series + 1:
                     raise Violation(f"{family.schema.name} has {len(family.lines)} series")
-            remembered = sum(until_ms > self.server.now_ms() for _, until_ms in shard.writers.values())
+            remembered = sum(until_ms > self.server.now_ms() for _, until_ms, _ in shard.writers.values())
             if remembered > self.spoke_lately:
                 raise Violation(f"{remembered} writers have records, {self.spoke_lately} wrote within the lease")
 

@@ -169,3 +169,20 @@ def test_a_signal_handler_may_count_while_a_child_forgets() -> None:
     recorder.forget()
     InterruptedAmounts.handler = lambda: None
     assert [text for delta in recorder.seal(1).families for text, _ in delta.series] == ['queue="b"']
+
+
+def test_a_setting_tells_whether_it_is_a_new_one() -> None:
+    """A value that is sent again to renew its lease is marked as old, and one that was set in the meantime as new."""
+    recorder, load = Recorder(), PendingSeries(Schema("load", "gauge", mode="liveall"), "")
+    with recorder.lock:
+        recorder.hold(load)
+        recorder.replace(load, 1.0)
+    sealed = [recorder.seal(1)]
+    recorder.renew()
+    sealed.append(recorder.seal(2))
+    with recorder.lock:
+        recorder.replace(load, 1.0)
+        recorder.set_exemplar(load, 1, "=1=a")
+    sealed.append(recorder.seal(3))
+    news = [{family.series[0][1].split()[-1] for family in batch.families} for batch in sealed]
+    assert news == [{"1"}, {"0"}, {"1"}]

@@ -1,6 +1,7 @@
 -- Applies one sealed batch as a whole or not at all. native.lua, line.lua and recovery.lua are before this file.
 --
--- KEYS[1]   string  the writer's record: the last sequence number that was applied, written twice
+-- KEYS[1]   string  the writer's record: the last sequence number that was applied, written twice; then the time of the
+--                   newest setting of this writer, ms, if it has set anything
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
 --                   "incarnation" -> the name of this state, "batches" -> how many it has applied
 --                   "recovery" -> its recovery, if it ever went back in time: "<since ms> <name before> <goal> <held>
@@ -29,7 +30,8 @@
 --   m, then m times: label pairs, one in each line; all series that have these labels are removed first, "" removes all
 --   n, then n times: label text, delta
 --     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
---     delta of rule "latest": "<value> <age when sealed, ms>", with age -1 for a value that was never set
+--     delta of rule "latest": "<value> <age when sealed, ms> <1 if it was set since the last batch with it, else 0>", with
+--                             age -1 for a value that was never set
 --     delta of rule "word":   the same, with any text without spaces as the value
 --     delta of rule "native": "<buckets at most> <a native histogram's line>"
 --     "D <delta>" removes the series first, "D" does nothing else
@@ -64,10 +66,16 @@ function merge.sum(numbers, delta)
   if index then error('kairo: malformed delta: ' .. delta) end
 end
 
--- Sets the value of a delta, unless the stored one is newer.
+local newest_set_at = 0 -- the time of the newest setting in the writer's earlier batches
+local batch_newest_set_at = 0 -- the same, with this batch
+
+-- Sets the value of a delta, unless the stored one is newer. The age leaves out how long the batch was on its way, and
+-- an earlier batch of the same writer may have taken longer. So a setting counts as no older than those before it.
 local function set_newest(numbers, delta, printed)
-  local value, age = string.match(delta, '^(%S+) (%S+)$')
+  local value, age, is_new = string.match(delta, '^(%S+) (%S+) ([01])$')
   local set_at = age == '-1' and 0 or now - batch_age_ms - tonumber(age)
+  if is_new == '1' then set_at = math.max(set_at, newest_set_at) end
+  batch_newest_set_at = math.max(batch_newest_set_at, set_at)
   local stored_at = tonumber(numbers[2])
   if set_at >= stored_at or stored_at > now then -- a stored time in the future is damaged
     numbers[1], numbers[2] = printed(value), number_text(set_at)
@@ -105,8 +113,12 @@ local record = redis.pcall('GET', KEYS[1])
 if type(record) == 'table' and record.err and not is_foreign(record) then return record end
 -- A record of another form counts as absent: that is a gap, after which the writer takes a new id. The number is
 -- written twice, so that the rest of a damaged record is not read as another number.
-local number, copy = string.match(type(record) == 'string' and record or '', '^(%d+) (%d+)$')
-local applied = number and number == copy and fitting.w(number) and tonumber(number) or 0
+local number, copy, rest = string.match(type(record) == 'string' and record or '', '^(%d+) (%d+)(.*)$')
+local set_at = string.match(rest or '', '^ (%d+)$')
+local is_record = number and number == copy and fitting.w(number) and (rest == '' or (set_at and fitting.w(set_at)))
+local applied = is_record and tonumber(number) or 0
+if is_record and set_at then newest_set_at = math.min(tonumber(set_at), now) end -- it is later if the clock was set back
+batch_newest_set_at = newest_set_at
 local stored = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
 local state = { incarnation = stored[1] or '', batches = stored[2] or '0', recovery = stored[3] or '' }
 local is_countable = fitting.w(state.batches)
@@ -327,7 +339,8 @@ set(KEYS[2], index)
 for _, family in ipairs(families) do
   for _, field in ipairs(family.removed) do redis.call('HDEL', family.key, field) end
 end
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[1], 'PX', lease_ms)
+local newest_text = batch_newest_set_at > 0 and ' ' .. number_text(batch_newest_set_at) or ''
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[1] .. newest_text, 'PX', lease_ms)
 for _, family in ipairs(families) do write(family.key, family.lines) end
 if is_separate then write(KEYS[3], overflowed) end
 table.insert(answer, 2, incarnation .. ' ' .. batches)
