@@ -77,11 +77,13 @@ class ReceiverError(KairoError):
     Args:
         reason: one sentence, without the login.
         final: whether the receiver would refuse the same push again.
+        status: the HTTP status of a refusal that may be about the body; 0 if it is about the login or the address.
     """
 
-    def __init__(self, reason: str, *, final: bool = False) -> None:
+    def __init__(self, reason: str, *, final: bool = False, status: int = 0) -> None:
         super().__init__(reason)
         self.final = final
+        self.status = status
 
 
 class HostingError(KairoError):

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.exposition.remote_write import write_requests
+from lib.kairo_metrics.exposition.remote_write import body_of, write_requests
 from lib.kairo_metrics.model.labels import label_pairs
 from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
 from lib.kairo_metrics.store.redis_store import RedisStore
@@ -131,8 +131,8 @@ def _check_histogram(histogram: model.Histogram) -> None:
 
 def _read_pushed(scrape: Scrape) -> None:
     pushed = set()
-    for _, body in write_requests(scrape.page, {"job": "kairo"}):
-        for labels, _, _ in decoded(body):
+    for series in write_requests(scrape.page, {"job": "kairo"}):
+        for labels, _, _ in decoded(body_of(series)):
             names = list(labels)
             assert names == sorted(names)
             key = tuple(labels.items())

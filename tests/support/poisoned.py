@@ -13,6 +13,7 @@ from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.model.schema_validation import parse_schema
+from lib.kairo_metrics.store.admin.stored_key import read_key
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.every_format import Samples, read_in_every_format
@@ -96,8 +97,8 @@ class Poisoned:
 
     def is_of_exemplars(self, key: bytes) -> bool:
         """Tell whether the key holds exemplars."""
-        field = key.split(b":series:")[1].replace(b":", b" ")
-        metadata = self.client.hget(INDEX, field.decode())
+        stored = read_key("development", key)
+        metadata = self.client.hget(INDEX, stored.index_field) if stored else None
         return metadata is not None and parse_schema(metadata.split(b" ", 2)[2]).type == "exemplars"
 
     def foreign(self) -> list[str]:

@@ -52,6 +52,7 @@ class WriteReceiver:
     def __init__(self, replies: Sequence[Reply]) -> None:
         self._replies = list(replies)
         self.received: list[Received] = []
+        self._refused: tuple[str, Reply] | None = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,9 +67,17 @@ class WriteReceiver:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/api/v1/write"
 
+    def refuse_label(self, value: str, reply: Reply) -> None:
+        """Answer so to every body that holds a series with this label value."""
+        self._refused = value, reply
+
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Return the next reply."""
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        if self._refused is not None:
+            value, refusal = self._refused
+            if any(value in labels.values() for labels, _, _ in decoded(self.received[-1].body)):
+                reply = refusal
         if not reply.status:
             handler.close_connection = True
             return

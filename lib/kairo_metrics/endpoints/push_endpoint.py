@@ -16,12 +16,15 @@ from starlette.routing import Route
 from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
-from ..errors import ReceiverError, StoreError
+from ..errors import StoreError
 from ..instruments.catalogue import catalogue
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
 
 __all__ = ["push_endpoint"]
+
+# Characters of a refused series that are shown.
+_LONGEST_TITLE = 200
 
 _log = logging.getLogger("kairo_metrics")
 
@@ -61,32 +64,46 @@ async def _push(
     reader: StateReader, settings: Settings, push_settings: PushSettings, finish: BackgroundTasks
 ) -> PlainTextResponse:
     # Imported late: only a push needs the message format and the HTTP client.
-    from ..exposition.remote_write import write_requests
+    from ..exposition.remote_write import body_of, title_of, write_requests
+    from .page_push import push_page
     from .remote_write_client import RemoteWriteClient
 
     receiver = RemoteWriteClient(push_settings)
     deadline_s = time.monotonic() + push_settings.timeout_ms / 1000
     patience_s = min(settings.scrape_timeout_ms, push_settings.timeout_ms) / 1000
-    taken = 0
     try:
         page, upkeep = await reader.read_page(time.perf_counter(), patience_s)
         finish.add_task(reader.maintain, upkeep)
-        for samples, body in write_requests(page, push_settings.labels):
-            await asyncio.to_thread(receiver.send, body, deadline_s)
-            taken += samples
+        requests = write_requests(page, push_settings.labels)
+        report = await asyncio.to_thread(push_page, receiver, requests, body_of, deadline_s)
     except StoreError as err:
         catalogue().pushes.labels("failed").inc()
         _log.error("the metrics were not pushed: %s", err)
         return _text(503, str(err))
-    except ReceiverError as err:
-        catalogue().pushes.labels("refused" if err.final else "failed").inc()
-        _log.error("the metrics were not pushed: %s", err)
-        return _text(502, f"{err} ({taken} samples were taken before)")
     except Exception:
         catalogue().pushes.labels("failed").inc()
         raise
-    catalogue().pushes.labels("done").inc()
-    return _text(200, f"pushed {taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}")
+    catalogue().pushed_samples.labels("taken").inc(report.taken)
+    catalogue().pushed_samples.labels("refused").inc(report.refused)
+    sentences = [f"pushed {report.taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}"]
+    if report.refused:
+        named = "; ".join(f"{_shown(title_of(series))}: {reason}" for series, reason in report.named)
+        more = ", among them" if report.refused > len(report.named) else ""
+        sentences.append(f"refused {report.refused}{more}: {named}")
+    if report.unsent:
+        sentences.append(f"the rest was not taken: {report.unsent}")
+    if len(sentences) == 1:
+        catalogue().pushes.labels("done").inc()
+        return _text(200, sentences[0])
+    catalogue().pushes.labels("refused" if report.refused or report.ended else "failed").inc()
+    _log.error("%s", ". ".join(sentences))
+    return _text(502, "\n".join(sentences))
+
+
+def _shown(title: str) -> str:
+    """Cut a long series, and replace what a terminal would obey."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in title)
+    return printable if len(printable) <= _LONGEST_TITLE else f"{printable[:_LONGEST_TITLE]}..."
 
 
 async def _flush(pipeline: Pipeline) -> None:

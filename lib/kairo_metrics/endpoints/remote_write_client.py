@@ -33,6 +33,8 @@ __all__ = ["RemoteWriteClient"]
 _FIRST_PAUSE_S = 0.5
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
+# Answers about the login or the address: no other body would change them.
+_NOT_ABOUT_THE_BODY = frozenset({401, 404, 405, 407})
 # Of the reason that a receiver gives for a refusal: letters that are shown, and bytes that are read.
 _LONGEST_REASON = 300
 _LONGEST_READ = 8_192
@@ -67,6 +69,7 @@ class RemoteWriteClient:
         found = {secret for secret in secrets if secret and len(secret) >= _SHORTEST_SECRET}
         self._secrets = sorted(found, key=len, reverse=True)
         self._sleep = sleep
+        self._not_before_s = 0.0
         self._opener = _opener()
 
     def send(self, body: bytes, deadline_s: float) -> None:
@@ -79,16 +82,25 @@ class RemoteWriteClient:
         Raises:
             ReceiverError: it was refused, or not accepted in time.
         """
+        if self._not_before_s:  # the receiver asked for this pause when another body was sent
+            asked_s, self._not_before_s = self._not_before_s - time.monotonic(), 0.0
+            self._sleep(max(0.0, asked_s))
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
                 return self._attempt(body, deadline_s - time.monotonic())
             except _TryAgainError as err:
                 wait_s = max(pause_s, err.asked_s)
-                if time.monotonic() + wait_s >= deadline_s:
+                now_s = time.monotonic()
+                if now_s + wait_s >= deadline_s:
+                    self._not_before_s = now_s + err.asked_s if err.asked_s > 0 else 0.0
                     raise ReceiverError(str(err)) from err
                 self._sleep(wait_s)
                 pause_s *= 2
+
+    def asks_to_wait(self, deadline_s: float) -> bool:
+        """Tell whether the receiver has asked for a pause that ends after this time, by `time.monotonic`."""
+        return self._not_before_s >= deadline_s
 
     def _attempt(self, body: bytes, patience_s: float) -> None:
         """Send the body once, within this many seconds.
@@ -123,7 +135,8 @@ class RemoteWriteClient:
                 reason = f"{self.host} answered {err.code}: {self._without_login(_reason(err))}"
             if err.code == _TOO_MANY_REQUESTS or err.code >= _SERVER_ERRORS:
                 raise _TryAgainError(reason, _asked_pause_s(err.headers)) from err
-            raise ReceiverError(reason, final=True) from err
+            about_body = err.code >= 400 and err.code not in _NOT_ABOUT_THE_BODY  # noqa: PLR2004 - else a redirect
+            raise ReceiverError(reason, final=True, status=err.code if about_body else 0) from err
         except (OSError, HTTPException) as err:
             cause = err.reason if isinstance(err, URLError) else err
             if isinstance(cause, ssl.SSLCertVerificationError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate, islice
 
+from ..model.encoding import label_text
 from ..model.labels import labels_of
 from .classic import as_classic
 from .family import Family
@@ -13,7 +14,7 @@ from .page import Page
 from .remote_write_pb2 import TimeSeries, WriteRequest
 from .snappy import wrap
 
-__all__ = ["HEADERS", "write_requests"]
+__all__ = ["HEADERS", "body_of", "title_of", "write_requests"]
 
 HEADERS = {
     "Content-Type": "application/x-protobuf",
@@ -27,8 +28,8 @@ _SERIES_PER_REQUEST = 2_000
 _Sample = tuple[str, dict[str, str], float]
 
 
-def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[tuple[int, bytes]]:
-    """Build the request bodies that carry a page to a receiver, each with the number of its samples.
+def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[list[TimeSeries]]:
+    """Return the series of a page, one sample in each, in as many lists as Prometheus would send requests.
 
     A sample has the labels that a scrape would give it: those of the target, and its own. If both have a label of one
     name, its own becomes `exported_<name>`. Empty labels are left out.
@@ -43,12 +44,24 @@ def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[tup
         >>> from ..model.schema import Schema
         >>> jobs = Family(Schema("jobs", "counter", ("queue",)), {b'queue="a"': b"3"})
         >>> page = Page((jobs,), at_ms=1764000000000)
-        >>> [(samples, len(body)) for samples, body in write_requests(page, {"job": "kairo"})]
+        >>> [(len(series), len(body_of(series))) for series in write_requests(page, {"job": "kairo"})]
         [(1, 74)]
     """
     series = _series(page, target_labels)
     while some := list(islice(series, _SERIES_PER_REQUEST)):
-        yield len(some), wrap(WriteRequest(timeseries=some).SerializeToString())
+        yield some
+
+
+def body_of(series: Sequence[TimeSeries]) -> bytes:
+    """Return the body of a request that carries these series."""
+    return wrap(WriteRequest(timeseries=series).SerializeToString())
+
+
+def title_of(series: TimeSeries) -> str:
+    """Return the name and the labels of a series, as in a query."""
+    labels = {label.name: label.value for label in series.labels}
+    name = labels.pop("__name__", "")
+    return f"{name}{{{label_text(list(labels), labels.values())}}}"
 
 
 def _series(page: Page, target_labels: Mapping[str, str]) -> Iterator[TimeSeries]:

@@ -28,6 +28,7 @@ class Catalogue:
     query_duration: Histogram
     token_reads: Counter
     pushes: Counter
+    pushed_samples: Counter
 
 
 def catalogue() -> Catalogue:
@@ -94,6 +95,12 @@ def _build() -> Catalogue:
         pushes=Counter(
             "kairo_pushes_total",
             "Times that the metrics were pushed to a remote-write receiver: done, refused, or failed on the way.",
+            ["outcome"],
+            registry=None,
+        ),
+        pushed_samples=Counter(
+            "kairo_pushed_samples_total",
+            "Samples that a remote-write receiver has taken or has refused.",
             ["outcome"],
             registry=None,
         ),

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.encoding import label_text
+from ..model.encoding import label_text, printable
 from ..model.moment import Moment
 from ..model.schema import INSTANCE_LABEL, Schema
 
@@ -83,7 +83,7 @@ def schema_of(  # noqa: PLR0913  a schema has that many parts
     key = (name, typ, tuple(labelnames), bounds, mode, states, help_text)
     schema = _schemas.get(key)
     if schema is None:
-        schema = Schema(name, typ, tuple(sorted(labelnames)), bounds, mode, states, help=help_text)
+        schema = Schema(printable(name), typ, tuple(sorted(labelnames)), bounds, mode, states, help=help_text)
         _schemas[key] = schema
     return schema
 

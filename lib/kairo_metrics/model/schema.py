@@ -27,7 +27,7 @@ from typing import Literal
 
 from .encoding import label_text, printable
 
-__all__ = ["ENDED", "INSTANCE_LABEL", "OVERFLOW", "Rule", "Schema", "exemplars_field", "is_per_instance"]
+__all__ = ["ENDED", "INSTANCE_LABEL", "OVERFLOW", "Rule", "Schema", "exemplars_field", "is_per_instance", "name_and_id"]
 
 Rule = Literal["sum", "latest", "native", "word"]
 
@@ -97,7 +97,7 @@ class Schema:
             "rule": rule,
             "shape": _shape(self.type, rule, len(self.bounds)),
             "per_instance": is_per_instance(self.mode),
-            "index_field": f"{printable(self.name)} {digest}".replace("\n", r"\n"),
+            "index_field": _index_field(printable(self.name), digest),
             "overflow_text": label_text(self.labelnames, [OVERFLOW] * len(self.labelnames)),
         }
         for name, value in derived.items():
@@ -132,6 +132,25 @@ def _exemplars(name: str, of: str) -> Schema:
     return Schema(name, "exemplars", of=of)
 
 
+def _index_field(name: str, schema_id: str) -> str:
+    # The script ends a field at a line break. No name has a NUL, so no other name gets this field.
+    return f"{name} {schema_id}".replace("\n", "\0")
+
+
+def name_and_id(index_field: str) -> tuple[str, str]:
+    r"""Return the name and the schema id from which an index field was built.
+
+    Args:
+        index_field: a family's.
+
+    Example:
+        >>> name_and_id(Schema("jobs done", "counter").index_field)
+        ('jobs done', 'abdf76a4e45daa63')
+    """
+    name, _, schema_id = index_field.rpartition(" ")
+    return name.replace("\0", "\n"), schema_id
+
+
 def exemplars_field(index_field: str) -> str:
     """Return the index field of the exemplars of a family.
 
@@ -143,8 +162,7 @@ def exemplars_field(index_field: str) -> str:
         >>> exemplars_field(schema.index_field) == schema.exemplars.index_field
         True
     """
-    name, _, digest = index_field.rpartition(" ")
-    return _exemplars(name, digest).index_field
+    return _exemplars(*name_and_id(index_field)).index_field
 
 
 def _rule(typ: str, mode: str) -> Rule:

@@ -46,4 +46,9 @@ class Keys:
         return self.series_at(schema.index_field)
 
     def series_at(self, index_field: str) -> str:
-        return f"{self._prefix}:series:{index_field.replace(' ', ':')}"
+        """The key of the series of a family; `stored_key.read_key` undoes it, whatever the family's name holds.
+
+        Only the last blank becomes a colon. An id has no colon, so the last one always parts it from the name.
+        """
+        name, _, schema_id = index_field.rpartition(" ")
+        return f"{self._prefix}:series:{name}:{schema_id}"

@@ -11,6 +11,8 @@ import redis
 
 from lib.kairo_metrics.errors import StoreError
 from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
+from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.store.keys import Keys
 from tests.support.command_run import Command, Output, on_terminal
 from tests.support.instance import WAIT, Instance, Start, jobs_total, nonzero_samples, samples
 from tests.support.proxy import Proxy
@@ -283,3 +285,19 @@ async def test_our_keys_are_found_among_many(counted: Instance, crowded: redis.R
     assert (await wipe("--json")).json["keys"] == 2
     assert await jobs_total(counted) == 0
     assert len(crowded.keys("theirs:*")) == 20_000
+
+
+async def test_a_family_goes_whose_name_differs_in_a_blank_only(
+    start: Start, redis_url: str, redis_client: redis.Redis, wipe: Wipe
+) -> None:
+    """`jobs done` is deleted, and the answer counts its key; `jobs:done` keeps its own."""
+    instance = start(redis_url)
+    blank, colon = (Schema(name, "counter") for name in ("jobs done", "jobs:done"))
+    for schema in (blank, colon):
+        instance.add("", schema=schema)
+    await count(instance)
+    output = await wipe("--family", "jobs done")
+    assert (output.code, "deleted 1 key;" in output.out) == (0, True), output
+    keys = Keys("development", 0)
+    assert [redis_client.exists(keys.series(schema)) for schema in (blank, colon)] == [0, 1]
+    assert [redis_client.hexists(keys.families, schema.index_field) for schema in (blank, colon)] == [False, True]

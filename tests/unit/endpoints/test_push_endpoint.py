@@ -143,7 +143,7 @@ async def test_a_refusal_is_passed_on_and_not_repeated(recording: Recording, cap
     with write_receiver(Reply(401, "invalid token\nmore")) as receiver, caplog.at_level(logging.ERROR):
         answer = await call(app_of(recording, push_settings(receiver.url, token="hidden-token")), **ALLOWED)
     assert (answer.status_code, len(receiver.received)) == (502, 1)
-    assert "127.0.0.1 answered 401: invalid token (0 samples were taken before)" in answer.text
+    assert "the rest was not taken: 127.0.0.1 answered 401: invalid token\n" in answer.text
     assert "127.0.0.1 answered 401" in caplog.text
     assert "hidden-token" not in answer.text + caplog.text
 
@@ -195,7 +195,7 @@ async def test_what_a_receiver_says_can_not_garble_the_log(recording: Recording)
     """Control characters in its answer become spaces."""
     with write_receiver(Reply(400, "bad\x1b[2J\rsample")) as receiver:
         answer = await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
-    assert "answered 400: bad [2J sample (" in answer.text
+    assert "answered 400: bad [2J sample" in answer.text
 
 
 async def test_pushes_are_counted_by_their_outcome(recording: Recording, receiver: WriteReceiver) -> None:
@@ -334,3 +334,28 @@ def test_settings_are_read_with_their_secrets_out_of_sight() -> None:
     assert settings.labels == {"job": "cms", "instance": "production", "region": "fra1"}
     assert settings.cron_secret == "hidden"
     assert "hidden" not in repr(settings)
+
+
+async def test_the_answer_says_what_was_taken_and_names_what_was_refused(
+    recording: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One series is refused for good: all others arrive; answer, log and a counter say which one and why."""
+    registry = CollectorRegistry()
+    counter = Counter("partly_pushed_total", "Jobs.", ["queue"], registry=registry)
+    install(registry)
+    for queue in ("bad", "good"):
+        counter.labels(queue).inc()
+    with write_receiver() as receiver, caplog.at_level(logging.ERROR):
+        receiver.refuse_label("bad", Reply(400, "out of order sample"))
+        answer = await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
+        arrived = [labels for request in receiver.received for labels, _, _ in decoded(request.body)]
+    assert answer.status_code == 502
+    first, second = answer.text.splitlines()
+    assert first.startswith("pushed ")
+    assert second.startswith("refused 1: ")
+    assert 'partly_pushed_total{instance="test",job="kairo",queue="bad"}: 127.0.0.1 answered 400: out of' in second
+    assert second in caplog.text
+    assert {"good", "bad"} <= {labels.get("queue") for labels in arrived}
+    counts = await recording.samples("kairo_pushed_samples_total")
+    assert counts['kairo_pushed_samples_total{outcome="refused"}'] == 1
+    assert counts['kairo_pushed_samples_total{outcome="taken"}'] == float(first.split()[1])

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lib.kairo_metrics.exposition.family import Family
 from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.exposition.page import Page
-from lib.kairo_metrics.exposition.remote_write import write_requests
+from lib.kairo_metrics.exposition.remote_write import body_of, write_requests
 from lib.kairo_metrics.exposition.snappy import wrap
 from lib.kairo_metrics.model.encoding import is_classic, label_text, number_text
 from lib.kairo_metrics.model.schema import Schema
@@ -116,7 +116,8 @@ def test_histograms_and_summaries_are_pushed_as_their_samples() -> None:
 def test_labels_are_sorted_and_none_is_empty() -> None:
     """Receivers refuse labels out of order; an empty value is no label."""
     family = Family(Schema("jobs", "counter", ("a", "z")), {b'a="",z="1"': b"3"})
-    [(_, body)] = write_requests(Page((family,), AT_MS), TARGET)
+    [series] = write_requests(Page((family,), AT_MS), TARGET)
+    body = body_of(series)
     [(labels, value, at_ms)] = decoded(body)
     assert list(labels.items()) == [
         ("__name__", "jobs_total"),
@@ -130,7 +131,8 @@ def test_labels_are_sorted_and_none_is_empty() -> None:
 def test_a_metrics_own_job_label_is_kept_as_prometheus_keeps_it() -> None:
     """The target's labels win; the metric's own of the same name are exported_job, and so on."""
     family = Family(Schema("jobs", "counter", ("exported_job", "job")), {b'exported_job="b",job="a"': b"1"})
-    [(_, body)] = write_requests(Page((family,), AT_MS), TARGET)
+    [series] = write_requests(Page((family,), AT_MS), TARGET)
+    body = body_of(series)
     [(labels, _, _)] = decoded(body)
     assert labels == {
         "__name__": "jobs_total",
@@ -145,15 +147,16 @@ def test_a_large_state_is_pushed_in_several_requests() -> None:
     """2,000 series go into one request, as Prometheus does it; nothing is left out or sent twice."""
     rows = {b'n="%d"' % number: b"%d" % number for number in range(4_500)}
     requests = list(write_requests(Page((Family(Schema("jobs", "counter", ("n",)), rows),), AT_MS), TARGET))
-    assert [samples for samples, _ in requests] == [2_000, 2_000, 500]
-    samples = [labels["n"] for _, body in requests for labels, _, _ in decoded(body)]
+    assert [len(series) for series in requests] == [2_000, 2_000, 500]
+    samples = [labels["n"] for series in requests for labels, _, _ in decoded(body_of(series))]
     assert sorted(map(int, samples)) == list(range(4_500))
 
 
 def test_infinite_and_missing_numbers_arrive_as_such() -> None:
     """+Inf, -Inf and NaN are what they are."""
     family = Family(Schema("g", "gauge", ("n",)), {b'n="a"': b"+Inf", b'n="b"': b"-Inf", b'n="c"': b"NaN"})
-    [(_, body)] = write_requests(Page((family,), AT_MS), TARGET)
+    [series] = write_requests(Page((family,), AT_MS), TARGET)
+    body = body_of(series)
     values = {labels["n"]: value for labels, value, _ in decoded(body)}
     assert (values["a"], values["b"]) == (math.inf, -math.inf)
     assert math.isnan(values["c"])
@@ -175,7 +178,9 @@ Samples = set[tuple[frozenset[tuple[str, str]], str]]
 
 def pushed(families: list[Family]) -> Samples:
     """Return the samples that the bodies carry, without the target's labels."""
-    samples = [sample for _, body in write_requests(Page(tuple(families), AT_MS), TARGET) for sample in decoded(body)]
+    samples = [
+        sample for series in write_requests(Page(tuple(families), AT_MS), TARGET) for sample in decoded(body_of(series))
+    ]
     assert {at_ms for _, _, at_ms in samples} == {AT_MS}
     return {(frozenset(set(labels.items()) - set(TARGET.items())), number_text(value)) for labels, value, _ in samples}
 

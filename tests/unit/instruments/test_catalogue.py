@@ -54,7 +54,7 @@ metrics_app()
 page = generate_latest().decode()
 for family in (
     "http_requests_total", "http_request_duration_seconds", "api_errors_total", "tenant_db_query_duration_seconds",
-    "kairo_token_reads_total", "kairo_pushes_total",
+    "kairo_token_reads_total", "kairo_pushes_total", "kairo_pushed_samples_total",
 ):
     assert f"# TYPE {family.removesuffix('_total')}" in page, family
 """

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ...config.settings import Settings
 from ...errors import StoreError
 from ...model.delivery_metrics import LOST, OVERFLOWED
+from ...model.labels import labels_of
 from ...model.schema import Schema
 from ...store.redis_store import RedisStore
 from ..cardinality.stored_series import StoredFamily, StoredNamespace, read_namespace
@@ -69,11 +70,10 @@ def _families(stored: StoredNamespace, settings: Settings) -> Finding:
 
 
 def _quarantine(stored: StoredNamespace) -> Finding:
-    damaged = {
-        family.schema.name: family.damaged + family.foreign
-        for family in stored.families
-        if family.damaged or family.foreign
-    }
+    damaged: dict[str, int] = {}
+    for family in stored.families:  # one for each schema and shard
+        if flaws := family.damaged + family.foreign:
+            damaged[family.schema.name] = damaged.get(family.schema.name, 0) + flaws
     if stored.snapshot.damaged:
         damaged["entries of the families index"] = stored.snapshot.damaged
     if not damaged:
@@ -122,7 +122,7 @@ def _sums(stored: StoredNamespace, schema: Schema) -> dict[str, float]:
 
 def _add(sums: dict[str, float], family: StoredFamily) -> None:
     for series in family.series:
-        name = series.text.decode().removeprefix('family="').removesuffix('"')
+        name = labels_of(series.text.decode()).get("family", "")
         if amount := family.events(series):
             sums[name] = sums.get(name, 0) + amount
 

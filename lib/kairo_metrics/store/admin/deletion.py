@@ -16,7 +16,7 @@ from ...errors import StoreError, StoreRefused
 from ...model.batch import State
 from ...model.delivery_metrics import OVERFLOWED
 from ...model.recovery import Recovery
-from ...model.schema import exemplars_field
+from ...model.schema import exemplars_field, name_and_id
 from ..command_flow import Command, SyncTransport
 from ..keys import Keys
 from ..snapshot_replies import STATE_FIELDS
@@ -50,7 +50,7 @@ class FamilyDeletion:
     @property
     def name(self) -> str:
         """The family's name."""
-        return self.index_field.rpartition(" ")[0] or self.index_field
+        return name_and_id(self.index_field)[0] or self.index_field
 
 
 @dataclass(frozen=True, slots=True)

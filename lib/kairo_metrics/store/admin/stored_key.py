@@ -38,6 +38,8 @@ def read_key(namespace: str, key: bytes) -> StoredKey | None:
     Example:
         >>> read_key("blue", b"kairo:v1:{blue/3}:series:jobs:00ff").index_field
         'jobs 00ff'
+        >>> read_key("blue", b"kairo:v1:{blue/3}:series:jobs done:00ff").index_field
+        'jobs done 00ff'
     """
     text = key.decode(errors="surrogateescape")
     match = _KEY.fullmatch(text)

@@ -1,0 +1,137 @@
+"""Sending a page in several bodies, so that what a receiver refuses does not hold up the rest."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from ..errors import ReceiverError
+
+__all__ = ["PushReport", "push_page"]
+
+T = TypeVar("T")
+_TOO_LARGE = 413
+# Refused bodies are halved until this many have been refused; and until the second number if nothing was ever taken:
+# then the receiver hardly takes anything from us, and each minute's search would be in vain.
+_MOST_REFUSALS = 500
+_MOST_IN_VAIN = 24
+_NAMED = 5
+
+
+class Receiver(Protocol):
+    """Sends one body; `RemoteWriteClient` is one."""
+
+    def send(self, body: bytes, deadline_s: float) -> None:
+        """Send a body, or raise a `ReceiverError` when it is refused or the time is up."""
+
+    def asks_to_wait(self, deadline_s: float) -> bool:
+        """Tell whether the receiver wants no body before this time."""
+
+
+@dataclass(slots=True)
+class PushReport(Generic[T]):
+    """What became of a page.
+
+    Args:
+        taken: how many samples the receiver has acknowledged.
+        refused: how many it has refused for good. Of a body with several series it may have kept some.
+        named: the first series that were refused, each with the receiver's reason.
+        unsent: why the rest was not taken; empty if there is no rest.
+        ended: whether the receiver refuses us altogether.
+    """
+
+    taken: int = 0
+    refused: int = 0
+    named: list[tuple[T, str]] = field(default_factory=list)
+    unsent: str = ""
+    ended: bool = False
+
+    def refuse(self, series: Sequence[T], reason: str) -> None:
+        """Count these as refused."""
+        self.refused += len(series)
+        self.named += [(one, reason) for one in series[: _NAMED - len(self.named)]]
+
+
+def push_page(
+    receiver: Receiver,
+    requests: Iterable[Sequence[T]],
+    body_of: Callable[[Sequence[T]], bytes],
+    deadline_s: float,
+) -> PushReport[T]:
+    """Send all series, blocking: first each list as one body, then the refused ones in halves.
+
+    Args:
+        receiver: the receiver.
+        requests: the series, one sample in each, in lists of the size of a request.
+        body_of: encodes a list.
+        deadline_s: when to give up, by `time.monotonic`.
+    """
+    queue = _Queue(iter(requests))
+    report: PushReport[T] = PushReport()
+    reason, refusals, too_large = "the time was up", 0, math.inf
+    while (series := queue.take()) is not None:
+        body = body_of(series)
+        if len(series) > 1 and len(body) >= too_large:
+            queue.halve(series)
+            continue
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0 or receiver.asks_to_wait(deadline_s):
+            report.unsent = reason
+            return report
+        may_wait = not queue.is_late and not queue.empty
+        try:
+            # A body that fails without a refusal may use half of the time; then the others come first.
+            receiver.send(body, deadline_s - left_s / 2 if may_wait else deadline_s)
+            report.taken += len(series)
+        except ReceiverError as err:
+            reason = str(err)
+            if err.status:
+                refusals += 1
+                too_large = min(too_large, len(body)) if err.status == _TOO_LARGE else too_large
+                if len(series) > 1 and refusals <= (_MOST_REFUSALS if report.taken else _MOST_IN_VAIN):
+                    # As long as nothing was taken, small bodies come first: they show soonest whether anything is.
+                    queue.halve(series, at_once=not report.taken)
+                else:
+                    report.refuse(series, reason)
+            elif may_wait and not err.final:
+                queue.late.append(series)
+            else:
+                report.unsent = reason
+                if err.final:
+                    report.ended = True
+                    return report
+    return report
+
+
+class _Queue(Generic[T]):
+    """The bodies to send: the whole ones, then the halves of refused ones, then those that have failed once."""
+
+    def __init__(self, fresh: Iterator[Sequence[T]]) -> None:
+        self._fresh = fresh
+        self._following = next(fresh, None)
+        self._halves: deque[Sequence[T]] = deque()
+        self.late: deque[Sequence[T]] = deque()
+        self.is_late = False
+
+    @property
+    def empty(self) -> bool:
+        return self._following is None and not self._halves and not self.late
+
+    def take(self) -> Sequence[T] | None:
+        """Return the next body's series; None if there are no more. `is_late` tells whether they have failed once."""
+        self.is_late = False
+        if (series := self._following) is not None:
+            self._following = next(self._fresh, None)
+        elif self._halves:
+            series = self._halves.popleft()
+        elif self.late:
+            series, self.is_late = self.late.popleft(), True
+        return series
+
+    def halve(self, series: Sequence[T], *, at_once: bool = False) -> None:
+        middle = len(series) // 2
+        (self._halves.extendleft if at_once else self._halves.extend)((series[:middle], series[middle:]))
