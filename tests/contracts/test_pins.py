@@ -1,9 +1,12 @@
-"""What is downloaded from elsewhere is pinned: actions by commit, images by digest."""
+"""What is downloaded from elsewhere is pinned: actions by commit, images by digest, packages by hash."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -47,3 +50,16 @@ def test_every_image_is_a_digest() -> None:
     foreign = [image for image in images if image not in _OWN_IMAGES]
     assert len(foreign) >= 4
     assert [image for image in foreign if not re.fullmatch(r"\S+:\S+@sha256:[0-9a-f]{64}", image)] == []
+
+
+def test_a_package_that_was_changed_is_not_installed(tmp_path: Path) -> None:
+    """pip, which the image, Heroku and the bundle for AWS use, refuses a package whose content is not the lock's."""
+    locked = (REPOSITORY / "requirements.txt").read_text().replace("\\\n", "")
+    entries = {entry.partition("==")[0]: entry for entry in locked.splitlines()}
+    assert [name for name, entry in entries.items() if "--hash=sha256:" not in entry] == []
+    for content, code in ((entries["idna"], 0), (re.sub(r"sha256:\w+", f"sha256:{'0' * 64}", entries["idna"]), 1)):
+        (tmp_path / "requirements.txt").write_text(content)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-r", "requirements.txt", "--dest", "packages"]
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == code, ran.stderr
+    assert "DO NOT MATCH THE HASHES" in ran.stderr

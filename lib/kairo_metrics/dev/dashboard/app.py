@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +35,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _PATHS = ("query", "query_range", "series")
+_LABEL_VALUES = re.compile(r"label/\w+/values")
 _UNPROCESSABLE = 422
 _TOO_LONG = 414
 _UNAVAILABLE = 503
@@ -41,6 +43,9 @@ _LONGEST_REQUEST = 100_000
 # Running queries share the processor, so a short one ends soon although long ones run.
 _MOST_QUERIES = 8
 _MOST_WAITING = 64
+_NOT_INSTALLED = (
+    "The built-in engine needs promql-parser and google-re2, and {} can't be imported: pip install 'kairo-metrics[dev]'"
+)
 _Result = TypeVar("_Result")
 
 
@@ -137,7 +142,7 @@ class Dashboard:
 
     async def _query(self, request: Request) -> Response:
         path = request.url.path.removeprefix(f"{PREFIX}/api/v1/")
-        if path not in _PATHS and not path.startswith("label/"):
+        if path not in _PATHS and not _LABEL_VALUES.fullmatch(path):
             return _error(404, "bad_data", f"{path} is not supported; {', '.join(_PATHS)} and label values are")
         if len(request.url.query) > _LONGEST_REQUEST:
             return _error(_TOO_LONG, "bad_data", f"the request has more than {_LONGEST_REQUEST} characters: shorten it")
@@ -169,7 +174,7 @@ class Dashboard:
             # Imported late, because the dashboard alone needs the parser's library.
             from .api import BuiltIn
         except ImportError as err:
-            raise QueryError(f"The built-in engine needs {err.name}: pip install 'kairo-metrics[dev]'") from err
+            raise QueryError(_NOT_INSTALLED.format(err.name)) from err
         built_in, parameters = BuiltIn(self._history), dict(request.query_params)
         if path.startswith("label/"):
             return lambda: built_in.label_values(request.path_params["name"], parameters)
