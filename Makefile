@@ -78,7 +78,7 @@ format: $(INSTALLED) $(VIEWER)  ## format the code
 	$(PRETTIER) --log-level warn --write "grafana/viewer/*.{js,css,html}" "grafana/viewer/panels/*.js"
 
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
-	$(COMPILE) -o requirements.txt requirements.in
+	$(COMPILE) --generate-hashes -o requirements.txt requirements.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
 	$(COMPILE) -c requirements.txt -o examples/fastapi/requirements.txt examples/fastapi/requirements.in
 

@@ -3,13 +3,16 @@
 /** Replace variables in a query: $name, ${name}, ${name:regex} and [[name]]. */
 export function interpolate(text, values) {
   return text.replace(/\$(\w+)|\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]/g, (whole, ...names) => {
-    const value = values[names.find((name) => typeof name === "string" && name)];
-    return value === undefined ? whole : value;
+    const wanted = names.find((name) => typeof name === "string" && name);
+    return Object.hasOwn(values, wanted) ? values[wanted] : whole;
   });
 }
 
-/** A value, escaped for a regular expression in a PromQL string. */
-export const literal = (value) => value.replace(/[\\^$*+?.()|[\]{}]/g, "\\\\$&");
+/** A value, escaped for a regular expression in a PromQL string between double quotes. */
+export const literal = (value) => quoted(value.replace(/[\\^$*+?.()|[\]{}]/g, "\\$&"));
+
+/** Text, escaped for a PromQL string: it can neither end the string nor break its line. */
+const quoted = (text) => text.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
 
 /** Name a series by its labels: by a template such as {{route}}, or by all labels without a template. */
 export function legend(template, labels, query) {

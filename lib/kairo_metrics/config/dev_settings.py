@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from .settings import Environment
 
 __all__ = ["DevSettings"]
 
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]*:[0-9a-f:.]*")
 _TOKEN_SOURCE_VARIABLES = ("METRICS_AUTH_TOKEN_SECRET_ID", "METRICS_AUTH_TOKEN_PARAMETER")
 
 
@@ -26,6 +28,7 @@ class DevSettings:
         redis_url: the Redis to use instead of a private one, from the same variables as in `Settings`.
         database_url: the database of the content (`DATABASE_URL`); by default a new SQLite file.
         prometheus_url: the Prometheus that the dashboard queries instead of its own history (`PROMETHEUS_URL`).
+        hosts: host names besides the local ones that the dev server answers for (`METRICS_DEV_HOSTS`); `*` is all.
 
     Example:
         >>> DevSettings.from_env({"PORT": "4000"}).port
@@ -39,6 +42,7 @@ class DevSettings:
     redis_url: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
     prometheus_url: str | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> DevSettings:
@@ -57,7 +61,17 @@ class DevSettings:
             redis_url=env.redis_url(),
             database_url=env.text("DATABASE_URL") or None,
             prometheus_url=_prometheus_url(env.text("PROMETHEUS_URL")),
+            hosts=_hosts(env.text("METRICS_DEV_HOSTS")),
         )
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(name for name in (part.strip().lower() for part in text.split(",")) if name)
+    if not all(name == "*" or _HOST_NAME.fullmatch(name) for name in hosts):
+        raise SettingsError(
+            "METRICS_DEV_HOSTS", "must be host names without ports, such as shop.test,app.example, or *"
+        )
+    return hosts
 
 
 def _prometheus_url(url: str) -> str | None:

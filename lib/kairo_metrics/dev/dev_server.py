@@ -29,6 +29,7 @@ from ..hosting.project import Project
 from .banner import banner
 from .dashboard.app import PREFIX, Dashboard
 from .dashboard.mounting import mount
+from .gate import Gate
 from .parent import Parent
 from .private_redis import private_redis
 
@@ -36,6 +37,8 @@ __all__ = ["run"]
 
 _HOST = "127.0.0.1"
 _GRACE_S = 5
+# Longer than the longest query, so that a query that is too long gets an answer that says so.
+_LONGEST_HEAD_BYTES = 262_144
 
 
 def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> None:
@@ -69,7 +72,7 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
         dashboard = mount(app, Path(), settings, project.functions, own_redis=own_redis)
         source = dashboard.source_name if dashboard else ""
         _print(banner(settings, project.functions, project.vercel, own_redis=own_redis, dashboard=source))
-        asyncio.run(_serve(dashboard or app, project.functions, listener, parent))
+        asyncio.run(_serve(dashboard or app, settings.hosts, project.functions, listener, parent))
 
 
 def _end_on_signals() -> None:
@@ -111,7 +114,11 @@ def _load_project(root: Path) -> Project:
 
 
 async def _serve(
-    app: FunctionsApp | Dashboard, functions: Sequence[Function], listener: socket.socket, parent: Parent | None
+    app: FunctionsApp | Dashboard,
+    hosts: Sequence[str],
+    functions: Sequence[Function],
+    listener: socket.socket,
+    parent: Parent | None,
 ) -> None:
     import uvicorn
 
@@ -127,8 +134,10 @@ async def _serve(
             server.should_exit = True
 
     config = uvicorn.Config(
-        app,
+        Gate(app, hosts),
         lifespan="off",  # `lifespans` runs one for each function
+        http="h11",  # the other parser of uvicorn has no limit for the length of an address
+        h11_max_incomplete_event_size=_LONGEST_HEAD_BYTES,
         ws="none",  # as on Vercel
         log_config=_log_config(uvicorn.config.LOGGING_CONFIG),
         timeout_graceful_shutdown=_GRACE_S,

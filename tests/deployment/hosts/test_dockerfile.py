@@ -35,7 +35,7 @@ def test_the_linter_would_find_something(tmp_path: Path) -> None:
 def test_the_base_is_the_python_that_is_deployed_everywhere(image: Image) -> None:
     """Vercel, Heroku and the image run the same Python."""
     version = (REPOSITORY / ".python-version").read_text().strip()
-    assert re.fullmatch(rf"python:{re.escape(version)}-slim-\w+", image.base)
+    assert re.fullmatch(rf"python:{re.escape(version)}-slim-\w+@sha256:\w+", image.base)
 
 
 def test_it_is_not_root(image: Image) -> None:

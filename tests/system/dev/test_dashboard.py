@@ -71,6 +71,7 @@ def test_the_api_is_read_only(server: DevServer) -> None:
     base = f"{server.url}/dashboard/api/v1"
     assert httpx.get(f"{base}/status/config").status_code == 404
     assert httpx.get(f"{base}/targets").status_code == 404
+    assert httpx.get(f"{base}/label/%2e%2e/values").status_code == 404
     assert httpx.post(f"{base}/query", data={"query": "up"}).status_code == 405
 
 

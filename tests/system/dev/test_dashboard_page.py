@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
+import promql_parser
 import pytest
 from playwright.sync_api import Browser, expect
 from prometheus_client.parser import text_string_to_metric_families
@@ -332,3 +337,75 @@ def test_an_error_is_shown_on_its_panel(browser: Browser, tmp_path: Path) -> Non
         dashboard.page.context.close()
         # The browser reports the refused queries (status 422) and no other error.
         assert [text for text in dashboard.complaints if "422" not in text] == []
+
+
+HOSTILE = 'a"} or up{job=~"\\\nb$__range|.*'
+
+
+def test_a_label_value_stays_a_value(tab: Open, server: DevServer) -> None:
+    """A chosen value with quotes, backslashes and line breaks selects that value: it can't become part of the query."""
+    send(server)
+    dashboard = tab(f"?{urlencode({'var-route': HOSTILE})}")
+    states = dashboard.draw_all()
+    assert "error" not in states.values(), states
+    expect(dashboard.page.locator("#var-route")).to_have_value(HOSTILE)
+    asked = [parse_qs(urlsplit(address).query).get("query", [""])[0] for address in dashboard.addresses]
+    narrowed = [query for query in asked if "route=~" in query]
+    assert narrowed
+    selector = vector_selector(narrowed[0])
+    [route] = [one for one in selector.matchers.matchers if one.name == "route"]
+    assert re.fullmatch(route.value, HOSTILE)
+    assert not re.fullmatch(route.value, "/api/content")
+
+
+def vector_selector(query: str) -> Any:
+    """Return the first selector of a query that has a route."""
+    found = re.search(r'http_requests_total\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}', query)
+    assert found, query
+    return promql_parser.parse(found[0])
+
+
+class Evil(http.server.BaseHTTPRequestHandler):
+    """A web site that is not on this machine as far as the browser knows: it is opened as evil.example."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<title>evil</title>")
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+FETCH = """async ([url, options]) => {
+    try { const answer = await fetch(url, options); return `${answer.status} ${await answer.text()}`; }
+    catch (error) { return "nothing"; }
+}"""
+
+
+def test_another_site_reaches_nothing(browser: Browser, server: DevServer) -> None:
+    """The page of another site can neither read from nor write to the server, in a real browser."""
+    new = json.dumps({"slug": "evil", "title": "a", "body": "b"})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Evil) as site:
+        threading.Thread(target=site.serve_forever).start()
+        page = browser.new_context().new_page()
+        page.goto(f"http://evil.example:{site.server_port}/")
+        assert page.title() == "evil"
+        for options in ({}, {"mode": "no-cors"}, {"mode": "no-cors", "method": "POST", "body": new}):
+            answer = page.evaluate(FETCH, [f"{server.url}/api/content?from=evil", options])
+            assert answer in {"nothing", "0 "}
+        page.context.close()
+        site.shutdown()
+    seen = re.findall(r'(\w+) /api/content\?from=evil HTTP/1.1" (\d+)', server.output)
+    assert seen == [("GET", "403"), ("GET", "403"), ("POST", "403")]
+    assert httpx.get(f"{server.url}/api/content/evil", headers=ACME).status_code == 404
+
+
+def test_a_name_that_is_rebound_reaches_nothing(browser: Browser, server: DevServer) -> None:
+    """A site that points its own name to this machine reads only the line that says it is refused."""
+    page = browser.new_context().new_page()
+    for path in ("/dashboard", "/api/content", "/dashboard/api/v1/query?query=up"):
+        page.goto(f"http://evil.example:{server.port}{path}")
+        assert page.locator("body").inner_text().startswith("Refused: the host evil.example is not this dev server.")
+    page.context.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from promql_parser import VectorSelector
@@ -16,11 +16,14 @@ from .history import History, Labels
 from .promql import Scalar, instant, ranged
 from .promql.engine import matcher, parsed
 from .promql.functions import to_vector
+from .promql.limits import Budget
 from .query_error import QueryError
 
 __all__ = ["BuiltIn"]
 
 _MAX_STEPS = 2_000
+# The year 9999. Later times have no date, and a time that is not finite can't be printed as JSON.
+_LATEST_S = 253_402_300_799
 
 
 class BuiltIn:
@@ -35,13 +38,14 @@ class BuiltIn:
         [{'metric': {'__name__': 'up', 'job': 'cms'}, 'value': [2.0, '1']}]
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, budget: Budget | None = None) -> None:
         self._history = history
+        self._budget = budget or Budget()
 
     def query(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer `/api/v1/query`."""
         at_s = _number(parameters, "time", time.time())
-        result = instant(self._history, _required(parameters, "query"), round(at_s * 1000))
+        result = instant(self._history, _required(parameters, "query"), round(at_s * 1000), self._budget)
         if isinstance(result, Scalar):
             return {"resultType": "scalar", "result": [at_s, _printed(result.points[0])]}
         rows = ((labels, points[0]) for labels, points in result.series.items())
@@ -57,12 +61,12 @@ class BuiltIn:
     def query_range(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Answer `/api/v1/query_range`; start, end and step are numbers in seconds."""
         start_s, end_s, step_s = (_number(parameters, name) for name in ("start", "end", "step"))
-        if not (step_s > 0 and start_s <= end_s and math.isfinite(end_s - start_s)):
+        if not (step_s > 0 and start_s <= end_s):
             raise QueryError("start must not be after end, and step must be positive")
         if (end_s - start_s) / step_s > _MAX_STEPS:
             raise QueryError(f"more than {_MAX_STEPS} steps: choose a shorter time range or a longer step")
         steps = range(round(start_s * 1000), round(end_s * 1000) + 1, max(1, round(step_s * 1000)))
-        result = ranged(self._history, _required(parameters, "query"), steps)
+        result = ranged(self._history, _required(parameters, "query"), steps, self._budget)
         series = to_vector(result).series if isinstance(result, Scalar) else result.series
         # Sorted as in Prometheus, so that a series keeps its place and colour from query to query.
         rows = [{"metric": dict(labels), "values": _values(steps, points)} for labels, points in sorted(series.items())]
@@ -82,12 +86,18 @@ class BuiltIn:
             return []
         selector = parameters.get("match[]")
         if selector is None:
-            return [series.labels for series in self._history.select(None, lambda _labels: True, *bounds)]
+            return self._found(None, lambda _labels: True, bounds)
         expression = parsed(selector)
         if not isinstance(expression, VectorSelector):
             raise QueryError(f"match[] must be a selector such as up{{job='cms'}}, not {selector}")
-        found = self._history.select(expression.name, matcher(expression), *bounds)
-        return [series.labels for series in found]
+        return self._found(expression.name, matcher(expression), bounds)
+
+    def _found(self, name: str | None, matches: Callable[[Labels], bool], bounds: tuple[int, int]) -> list[Labels]:
+        def timely(labels: Labels) -> bool:
+            self._budget.tick()
+            return matches(labels)
+
+        return [series.labels for series in self._history.select(name, timely, *bounds)]
 
 
 def _required(parameters: Mapping[str, str], name: str) -> str:
@@ -102,9 +112,12 @@ def _number(parameters: Mapping[str, str], name: str, default: float | None = No
         return default
     text = _required(parameters, name)
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise QueryError(f"{name} must be a number of seconds, not {text!r}") from None
+        number = math.nan
+    if not abs(number) <= _LATEST_S:
+        raise QueryError(f"{name} must be a number of seconds, not {text[:100]!r}")
+    return number
 
 
 def _values(steps: Sequence[int], points: Sequence[float | None]) -> list[list[float | str]]:

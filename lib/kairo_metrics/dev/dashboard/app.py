@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -25,8 +27,6 @@ from .upstream import Upstream
 __all__ = ["PREFIX", "Dashboard", "dashboard_file", "viewer_folder"]
 
 PREFIX = "/dashboard"
-# The usual names of the loopback address. Any other name may belong to a foreign web page that tries to read the data.
-_HOSTS = ["127.0.0.1", "localhost"]
 _HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -35,7 +35,18 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _PATHS = ("query", "query_range", "series")
+_LABEL_VALUES = re.compile(r"label/\w+/values")
 _UNPROCESSABLE = 422
+_TOO_LONG = 414
+_UNAVAILABLE = 503
+_LONGEST_REQUEST = 100_000
+# Running queries share the processor, so a short one ends soon although long ones run.
+_MOST_QUERIES = 8
+_MOST_WAITING = 64
+_NOT_INSTALLED = (
+    "The built-in engine needs promql-parser and google-re2, and {} can't be imported: pip install 'kairo-metrics[dev]'"
+)
+_Result = TypeVar("_Result")
 
 
 def viewer_folder(root: Path) -> Path | None:
@@ -68,8 +79,9 @@ class Dashboard:
         self._source = source
         self.source_name = source_name
         self._history = history
-        # One query at a time, so that queries do not slow down the functions, which run in this process too.
-        self._one_query = asyncio.Semaphore(1)
+        # Threads of its own: slow queries must not take those in which the functions and the scraper work.
+        self._threads = ThreadPoolExecutor(_MOST_QUERIES, thread_name_prefix="query")
+        self._queries = 0
         self._app = self._routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,10 +114,7 @@ class Dashboard:
             ]
         app = Starlette(
             routes=routes,
-            middleware=[
-                Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
-                Middleware(_WithHeaders),
-            ],
+            middleware=[Middleware(_WithHeaders)],
         )
         app.router.redirect_slashes = False
         return app
@@ -133,25 +142,39 @@ class Dashboard:
 
     async def _query(self, request: Request) -> Response:
         path = request.url.path.removeprefix(f"{PREFIX}/api/v1/")
-        if path not in _PATHS and not path.startswith("label/"):
+        if path not in _PATHS and not _LABEL_VALUES.fullmatch(path):
             return _error(404, "bad_data", f"{path} is not supported; {', '.join(_PATHS)} and label values are")
-        if isinstance(self._source, Upstream):
-            reply = await asyncio.to_thread(self._source.get, path, request.url.query)
-            return Response(reply.body, reply.status, media_type="application/json")
-        self._source.note_viewer()
+        if len(request.url.query) > _LONGEST_REQUEST:
+            return _error(_TOO_LONG, "bad_data", f"the request has more than {_LONGEST_REQUEST} characters: shorten it")
+        if self._queries >= _MOST_WAITING:
+            return _error(_UNAVAILABLE, "unavailable", f"{_MOST_WAITING} queries are waiting: try again later")
+        self._queries += 1
         try:
-            answer = self._answer(path, request)
-            async with self._one_query:
-                return JSONResponse({"status": "success", "data": await asyncio.to_thread(answer)})
+            if isinstance(self._source, Upstream):
+                reply = await self._in_thread(self._source.get, path, request.url.query)
+                return Response(reply.body, reply.status, media_type="application/json")
+            self._source.note_viewer()
+            body = await self._in_thread(self._body, self._answer(path, request))
+            return Response(body, media_type="application/json")
         except QueryError as err:
             return _error(_UNPROCESSABLE, "execution", str(err))
+        finally:
+            self._queries -= 1
+
+    async def _in_thread(self, function: Callable[..., _Result], *args: Any) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+    @staticmethod
+    def _body(answer: Callable[[], Any]) -> bytes:
+        # In the thread of the query, too: a long result takes long to print.
+        return json.dumps({"status": "success", "data": answer()}, ensure_ascii=False).encode()
 
     def _answer(self, path: str, request: Request) -> Callable[[], Any]:
         try:
             # Imported late, because the dashboard alone needs the parser's library.
             from .api import BuiltIn
         except ImportError as err:
-            raise QueryError("The built-in engine needs promql-parser: pip install 'kairo-metrics[dev]'") from err
+            raise QueryError(_NOT_INSTALLED.format(err.name)) from err
         built_in, parameters = BuiltIn(self._history), dict(request.query_params)
         if path.startswith("label/"):
             return lambda: built_in.label_values(request.path_params["name"], parameters)

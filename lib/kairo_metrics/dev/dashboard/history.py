@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 __all__ = ["NAME", "History", "Labels", "Series", "labels_of"]
@@ -40,6 +39,12 @@ class Series:
     times: list[int] = field(default_factory=list)
     values: list[float | None] = field(default_factory=list)
 
+    def append(self, at_ms: int, value: float | None) -> None:
+        """Add a sample at the end."""
+        # The value first: another thread that sees the time then also finds the value.
+        self.values.append(value)
+        self.times.append(at_ms)
+
     def between(self, start_ms: int, end_ms: int) -> Series:
         """Return a copy with the samples from `start_ms` to `end_ms`, both included."""
         low, high = bisect_left(self.times, start_ms), bisect_right(self.times, end_ms)
@@ -47,7 +52,7 @@ class Series:
 
 
 class History:
-    """Keeps samples for a limited time; one thread may add while others read.
+    """Keeps samples for a limited time; one thread may add while others read, and none ever waits.
 
     Args:
         keep_ms: how long a sample is kept, in ms.
@@ -63,11 +68,11 @@ class History:
     def __init__(self, keep_ms: int, max_series: int = _MAX_SERIES) -> None:
         self._keep_ms = keep_ms
         self._max_series = max_series
-        self._lock = threading.Lock()
         self._series: dict[Labels, Series] = {}
         self._by_name: dict[str, dict[Labels, Series]] = {}
         self._latest: Collection[Labels] = ()
         self._at_ms: int | None = None
+        self._bounds_ms: tuple[int, int] | None = None
         self.refused = 0
 
     def add(self, at_ms: int, samples: Mapping[Labels, float], counters: Collection[Labels] = ()) -> None:
@@ -79,27 +84,26 @@ class History:
             counters: the series that begin at zero: a new one gets a sample of 0 at the time of the scrape before,
                 so that its first increments are seen.
         """
-        with self._lock:
-            before_ms, self._at_ms = self._at_ms, at_ms
-            for labels in self._latest:
-                if labels not in samples and (ended := self._series.get(labels)):
-                    ended.times.append(at_ms)
-                    ended.values.append(None)
-            self.refused = 0
-            for labels, value in samples.items():
-                if series := self._find_or_add(labels):
-                    if before_ms is not None and labels in counters and not series.times:
-                        series.times.append(before_ms)
-                        series.values.append(0.0)
-                    # An unchanged value is stored as the same object, which takes no further memory.
-                    same = bool(series.values) and series.values[-1] == value
-                    series.times.append(at_ms)
-                    series.values.append(series.values[-1] if same else value)
-            self._latest = samples.keys()
-            self._remove_before(at_ms - self._keep_ms)
+        before_ms, self._at_ms = self._at_ms, at_ms
+        for labels in self._latest:
+            if labels not in samples and (ended := self._series.get(labels)):
+                ended.append(at_ms, None)
+        self.refused = 0
+        for labels, value in samples.items():
+            if series := self._find_or_add(labels):
+                if before_ms is not None and labels in counters and not series.times:
+                    series.append(before_ms, 0.0)
+                # An unchanged value is stored as the same object, which takes no further memory.
+                same = bool(series.values) and series.values[-1] == value
+                series.append(at_ms, series.values[-1] if same else value)
+        self._latest = samples.keys()
+        self._remove_before(at_ms - self._keep_ms)
+        self._bounds_ms = self._oldest_and_newest_ms()
 
-    def select(self, name: str | None, matches: Callable[[Labels], bool], start_ms: int, end_ms: int) -> list[Series]:
-        """Return copies of the series that match and have samples from `start_ms` to `end_ms`.
+    def select(
+        self, name: str | None, matches: Callable[[Labels], bool], start_ms: int, end_ms: int
+    ) -> Iterator[Series]:
+        """Yield copies of the series that match and have samples from `start_ms` to `end_ms`.
 
         Args:
             name: the metric's name; None searches all metrics.
@@ -107,16 +111,18 @@ class History:
             start_ms: the start of the time range, in ms since 1970.
             end_ms: its end.
         """
-        with self._lock:
-            named = self._series if name is None else self._by_name.get(name, {})
-            found = (series.between(start_ms, end_ms) for labels, series in named.items() if matches(labels))
-            return [series for series in found if series.times]
+        named = self._series if name is None else self._by_name.get(name, {})
+        for series in list(named.values()):
+            if matches(series.labels) and (found := series.between(start_ms, end_ms)).times:
+                yield found
 
     def bounds_ms(self) -> tuple[int, int] | None:
         """Return the times of the oldest and the newest sample, or None if there is no sample."""
-        with self._lock:
-            kept = list(_with_samples(self._series.values()))
-            return (min(s.times[0] for s in kept), max(s.times[-1] for s in kept)) if kept else None
+        return self._bounds_ms
+
+    def _oldest_and_newest_ms(self) -> tuple[int, int] | None:
+        kept = [series for series in self._series.values() if series.times]
+        return (min(one.times[0] for one in kept), max(one.times[-1] for one in kept)) if kept else None
 
     def _find_or_add(self, labels: Labels) -> Series | None:
         series = self._series.get(labels)
@@ -131,11 +137,11 @@ class History:
     def _remove_before(self, before_ms: int) -> None:
         for labels, series in list(self._series.items()):
             old = bisect_left(series.times, before_ms)
-            del series.times[:old], series.values[:old]
-            if not series.times:
+            name = dict(labels).get(NAME, "")
+            if old == len(series.times):
                 del self._series[labels]
-                del self._by_name[dict(labels).get(NAME, "")][labels]
-
-
-def _with_samples(series: Iterable[Series]) -> Iterator[Series]:
-    return (one for one in series if one.times)
+                del self._by_name[name][labels]
+            elif old:
+                # A new object: a query may be reading the one before.
+                kept = Series(labels, series.times[old:], series.values[old:])
+                self._series[labels] = self._by_name[name][labels] = kept

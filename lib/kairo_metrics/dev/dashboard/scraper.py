@@ -99,7 +99,8 @@ class Scraper:
         }
         scraped.samples.update({labels_of({NAME: name, **self._target}): value for name, value in own_samples.items()})
         # After a failed scrape it is not known which counters were at zero.
-        self._history.add(round(started_s * 1000), scraped.samples, scraped.counters if self._last_succeeded else ())
+        counters = scraped.counters if self._last_succeeded else ()
+        await asyncio.to_thread(self._history.add, round(started_s * 1000), scraped.samples, counters)
         self._last_succeeded = not self.problem
 
     async def _repeat(self) -> None:

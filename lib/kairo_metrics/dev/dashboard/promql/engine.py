@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -15,9 +14,11 @@ from ..history import NAME, History, Labels, Series, labels_of
 from ..query_error import NotSupported, QueryError
 from .aggregations import aggregate, grouped_by, grouped_without
 from .functions import VALUE_FUNCTIONS, clamped, label_join, label_replace, rounded, to_scalar, to_vector
+from .limits import Budget, check_size
 from .operators import Matching, combine
+from .patterns import pattern
 from .quantiles import histogram_quantile
-from .range_functions import RANGE_FUNCTIONS, RangeFunction, over_windows, quantile_over_time
+from .range_functions import RANGE_FUNCTIONS, RangeFunction, Window, over_windows, quantile_over_time
 from .vectors import Points, Scalar, Vector, collect, mapped, without
 
 __all__ = ["instant", "matcher", "parsed", "ranged"]
@@ -25,15 +26,13 @@ __all__ = ["instant", "matcher", "parsed", "ranged"]
 # How far back an instant selector looks for the last sample; the default of Prometheus.
 _LOOKBACK_MS = 300_000
 _MAX_STEPS = 2_000
-# The most series times steps of one query.
-_MAX_POINTS = 2_000_000
 
 
-def instant(history: History, query: str, at_ms: int) -> Vector | Scalar:
+def instant(history: History, query: str, at_ms: int, budget: Budget | None = None) -> Vector | Scalar:
     """Evaluate a query at one moment; every series of the result has one point.
 
     Raises:
-        QueryError: the query is malformed, not supported, or ambiguous.
+        QueryError: the query is malformed, not supported, ambiguous, or exceeds a limit.
 
     Example:
         >>> history = History(keep_ms=60_000)
@@ -41,10 +40,10 @@ def instant(history: History, query: str, at_ms: int) -> Vector | Scalar:
         >>> instant(history, "sum(up) * 2", 2_000)
         Vector(series={(): [2.0]})
     """
-    return _Evaluation(history, [at_ms]).of(parsed(query))
+    return _Evaluation(history, [at_ms], budget or Budget()).of(parsed(query))
 
 
-def ranged(history: History, query: str, steps: Sequence[int]) -> Vector | Scalar:
+def ranged(history: History, query: str, steps: Sequence[int], budget: Budget | None = None) -> Vector | Scalar:
     """Evaluate a query at several steps, in ms since 1970, in rising order.
 
     Raises:
@@ -52,15 +51,16 @@ def ranged(history: History, query: str, steps: Sequence[int]) -> Vector | Scala
     """
     if len(steps) > _MAX_STEPS:
         raise QueryError(f"{len(steps)} steps are more than {_MAX_STEPS}: choose a shorter time range or a longer step")
-    return _Evaluation(history, steps).of(parsed(query))
+    return _Evaluation(history, steps, budget or Budget()).of(parsed(query))
 
 
 def parsed(query: str) -> Any:
     """Parse a query.
 
     Raises:
-        QueryError: it is malformed.
+        QueryError: it is malformed, too long or too deep.
     """
+    check_size(query)
     try:
         return ast.parse(query)
     except ValueError as err:
@@ -91,19 +91,16 @@ def _check(one: ast.Matcher) -> Callable[[str], bool]:
             return lambda value: value == wanted
         case ast.MatchOp.NotEqual:
             return lambda value: value != wanted
-    try:
-        pattern = re.compile(wanted)
-    except re.error as err:
-        raise QueryError(f"{wanted!r} is not a regular expression: {err}") from err
-    expected = one.op == ast.MatchOp.Re
-    return lambda value: bool(pattern.fullmatch(value)) == expected
+    compiled, expected = pattern(wanted), one.op == ast.MatchOp.Re
+    return lambda value: bool(compiled.fullmatch(value)) == expected
 
 
 class _Evaluation:
     """The evaluation of one query, for one history and certain steps."""
 
-    def __init__(self, history: History, steps: Sequence[int]) -> None:
+    def __init__(self, history: History, steps: Sequence[int], budget: Budget) -> None:
         self._history = history
+        self._budget = budget
         self._steps = steps
         self._functions: dict[str, Callable[[list[Any]], Vector | Scalar]] = {
             "absent": self._absent,
@@ -127,6 +124,7 @@ class _Evaluation:
 
     def of(self, expression: Any) -> Vector | Scalar:
         """Evaluate an expression."""
+        self._budget.check()
         while isinstance(expression, ast.ParenExpr):
             expression = expression.expr
         match expression:
@@ -165,16 +163,24 @@ class _Evaluation:
             return Scalar([-value for value in operand.points])
         return mapped(operand, lambda value: -value)
 
-    def _series(self, selector: ast.VectorSelector, back_ms: int) -> tuple[list[Series], list[int]]:
+    def _series(self, selector: ast.VectorSelector, back_ms: int) -> tuple[Iterator[Series], list[int]]:
         """Return the series of a selector, and the times to read them at: the steps, minus the offset."""
         if selector.at is not None:
             raise NotSupported("The modifier @")
         offset_ms = _ms(selector.offset) if selector.offset else 0
         moments = [at_ms - offset_ms for at_ms in self._steps]
-        found = self._history.select(selector.name, matcher(selector), moments[0] - back_ms, moments[-1])
-        if len(found) * len(moments) > _MAX_POINTS:
-            raise QueryError(f"{len(found)} series at {len(moments)} steps are too many samples: narrow the selector")
-        return found, moments
+        matches = matcher(selector)
+
+        def timely(labels: Labels) -> bool:
+            self._budget.tick()
+            return matches(labels)
+
+        def counted() -> Iterator[Series]:
+            for series in self._history.select(selector.name, timely, moments[0] - back_ms, moments[-1]):
+                self._budget.use(len(moments))
+                yield series
+
+        return counted(), moments
 
     def _selected(self, selector: ast.VectorSelector, take: Callable[[int, float], float]) -> Vector:
         found, moments = self._series(selector, _LOOKBACK_MS)
@@ -206,9 +212,14 @@ class _Evaluation:
             raise NotSupported(_KINDS.get(type(argument), type(argument).__name__))
         range_ms = _ms(argument.range)
         found, moments = self._series(argument.vector_selector, range_ms)
+
+        def timely(window: Window) -> float | None:
+            self._budget.tick()
+            return function(window)
+
         dropped = [] if keeps_name else [NAME]
         return collect(
-            (without(series.labels, dropped), over_windows(series, moments, range_ms, function)) for series in found
+            (without(series.labels, dropped), over_windows(series, moments, range_ms, timely)) for series in found
         )
 
     def _quantile_over_time(self, args: list[Any]) -> Vector:

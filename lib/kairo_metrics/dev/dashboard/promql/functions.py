@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..history import Labels, labels_of
 from ..query_error import QueryError
+from .limits import LONGEST_LABEL
+from .patterns import pattern
 from .vectors import Points, Scalar, Vector, collect, mapped
 
 __all__ = ["VALUE_FUNCTIONS", "clamped", "label_join", "label_replace", "rounded", "to_scalar", "to_vector"]
@@ -102,23 +105,20 @@ def label_replace(vector: Vector, arguments: Sequence[str]) -> Vector:
         arguments: as in PromQL: the label to set, the replacement, the label to match, the regular expression.
 
     Raises:
-        QueryError: the regular expression or the name of the label is malformed.
+        QueryError: the regular expression or the name of the label is malformed, or the label becomes too long.
     """
     target, replacement, source, regex = arguments
-    try:
-        pattern = re.compile(regex)
-    except re.error as err:
-        raise QueryError(f"invalid regular expression in label_replace(): {regex}") from err
+    compiled = pattern(regex)
     if not _LABEL_NAME.fullmatch(target):
         raise QueryError(f"invalid destination label name in label_replace(): {target}")
     template = _as_python(replacement)
 
     def one(labels: Labels) -> Labels:
-        found = pattern.fullmatch(dict(labels).get(source, ""))
+        found = compiled.fullmatch(dict(labels).get(source, ""))
         if found is None:
             return labels
-        expanded = "".join(part if isinstance(part, str) else _group(found, part[0]) for part in template)
-        return labels_of({**dict(labels), target: expanded})
+        parts = [part if isinstance(part, str) else _group(found, part[0]) for part in template]
+        return labels_of({**dict(labels), target: _joined("", parts)})
 
     return collect((one(labels), points) for labels, points in vector.series.items())
 
@@ -131,7 +131,7 @@ def label_join(vector: Vector, arguments: Sequence[str]) -> Vector:
         arguments: as in PromQL: the label to set, the separator, the other labels.
 
     Raises:
-        QueryError: the name of the label is malformed.
+        QueryError: the name of the label is malformed, or the label becomes too long.
     """
     target, separator, *sources = arguments
     if not _LABEL_NAME.fullmatch(target):
@@ -139,7 +139,7 @@ def label_join(vector: Vector, arguments: Sequence[str]) -> Vector:
 
     def one(labels: Labels) -> Labels:
         values = dict(labels)
-        return labels_of({**values, target: separator.join(values.get(name, "") for name in sources)})
+        return labels_of({**values, target: _joined(separator, [values.get(name, "") for name in sources])})
 
     return collect((one(labels), points) for labels, points in vector.series.items())
 
@@ -153,8 +153,18 @@ def _as_python(replacement: str) -> list[str | tuple[str]]:
     return parts
 
 
-def _group(found: re.Match[str], name: str) -> str:
+def _joined(separator: str, parts: Sequence[str]) -> str:
+    """Join the parts of a label. Labels that are made of themselves could otherwise double at each level."""
+    if sum(map(len, parts)) + len(separator) * len(parts) > LONGEST_LABEL:
+        raise QueryError(f"a label of the result has more than {LONGEST_LABEL} characters")
+    return separator.join(parts)
+
+
+def _group(found: Any, name: str) -> str:
+    # Python refuses to read very long numbers, and no expression has a thousand groups that are used.
+    key = int(name[:3]) if name.isdecimal() else name
     try:
-        return found[int(name) if name.isdecimal() else name] or ""
+        value: str | None = found[key]
     except IndexError:
         return ""
+    return value or ""

@@ -157,6 +157,13 @@ def quantile_over_time(share: float) -> RangeFunction:
     return lambda window: quantile(share, window.inside)
 
 
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):  # too large for a float, or infinities of both signs
+        return sum(values)
+
+
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {
     "rate": _rate,
     "increase": _increase,
@@ -166,8 +173,8 @@ RANGE_FUNCTIONS: dict[str, RangeFunction] = {
     "resets": _resets,
     "changes": _changes,
     "deriv": _deriv,
-    "avg_over_time": lambda window: math.fsum(window.inside) / len(window.inside),
-    "sum_over_time": lambda window: math.fsum(window.inside),
+    "avg_over_time": lambda window: _sum(window.inside) / len(window.inside),
+    "sum_over_time": lambda window: _sum(window.inside),
     "min_over_time": lambda window: min(window.inside, key=_nan_last),
     "max_over_time": lambda window: max(window.inside, key=_nan_first),
     "count_over_time": lambda window: float(len(window.inside)),
