@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -20,9 +21,20 @@ from lib.kairo_metrics.model.schema import Schema
 from tests.faults.simulation.clerk import Clerk
 from tests.faults.simulation.clockwork import VirtualLoop
 from tests.faults.simulation.network import Message, Network, Wire
-from tests.faults.simulation.parcels import Parcels, Weights
+from tests.faults.simulation.parcels import SETTINGS_EACH, Parcels, Weights
 
-__all__ = ["CONSERVED", "HOURS", "JOBS", "LATEST", "LIVE", "SHARES", "SIZE", "SPARE", "WAIT", "SimulatedInstance"]
+__all__ = [
+    "CONSERVED",
+    "HOURS",
+    "JOBS",
+    "LATEST",
+    "LIVE",
+    "SHARES",
+    "SIZE",
+    "SPARE",
+    "WAIT",
+    "SimulatedInstance",
+]
 
 JOBS = Schema("jobs", "counter", ("queue",))
 WAIT = Schema("wait", "histogram", ("queue",), ("1.0", "4.0", "+Inf"))
@@ -62,7 +74,10 @@ class SimulatedInstance:
         self._inbox: list[tuple[asyncio.Future[Any], Any, int]] = []
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._series: dict[tuple[str, str], PendingSeries] = {}
+        self._settings = 0
+        self._chosen = settings
         self._loop = VirtualLoop(self.monotonic_s)
+        self._left_behind: list[VirtualLoop] = []
         clocks = self.monotonic_s, self.wall_s
         self.recorder = Recorder(clocks)
         self.flusher = Flusher(self.recorder, Wire(self), settings, clocks, chance.randrange)  # type: ignore[arg-type]
@@ -125,11 +140,11 @@ class SimulatedInstance:
             recorder.add(self._one(SHARES, ""), 1, 1.0, weight=1.0)
             self.recorded[SHARES.name] += 1
         elif kind == 3:
-            recorder.replace(self._one(LATEST, ""), float(self.number))
+            recorder.replace(self._one(LATEST, ""), self._setting())
         elif kind == 4:
             series = self._one(chance.choice((LIVE, HOURS)), f'instance_id="{INSTANCE_PLACE}"')
             recorder.hold(series)
-            recorder.replace(series, float(self.number))
+            recorder.replace(series, self._setting())
         elif kind == 5:
             recorder.add(self._one(SPARE, f'queue="{chance.randrange(3)}"'), 1, 1.0, weight=1.0)
 
@@ -140,6 +155,11 @@ class SimulatedInstance:
         else:
             known = {series for (name, _), series in self._series.items() if name == SPARE.name}
             self.recorder.clear(known, SPARE, self._chance.choice(("", 'queue="1"')))
+
+    def _setting(self) -> float:
+        """Return a value that no other setting of any instance has."""
+        self._settings += 1
+        return float(self.number * SETTINGS_EACH + self._settings)
 
     def _one(self, schema: Schema, text: str) -> PendingSeries:
         return self._series.setdefault((schema.name, text), PendingSeries(schema, text))
@@ -159,6 +179,26 @@ class SimulatedInstance:
         return weights
 
     # Its life.
+
+    def fork(self, number: int) -> SimulatedInstance:
+        """Return a child that has the memory of this instance, and an event loop of its own."""
+        child = SimulatedInstance(number, self._chance, self._network, self._chosen, self._parcels)
+        child._stood_still_s = self._stood_still_s
+        known = list(self._series.values())
+        recorder = self.recorder
+        memory: Any = recorder._touched, recorder._removed, recorder._cleared
+        # One call, so that the child's recorder and the child share their series.
+        copies, memory = deepcopy((known, memory))
+        child._series = {(series.schema.name, series.text): series for series in copies}
+        child.recorder._touched, child.recorder._removed, child.recorder._cleared = memory
+        child.recorder.forget()  # its flusher is new, as `forget` leaves one
+        return child
+
+    def leave_loop(self) -> None:
+        """Go on in a new event loop; the old one stops in the midst of what it does, and never runs again."""
+        self._left_behind.append(self._loop)
+        self._loop = VirtualLoop(self.monotonic_s)
+        self.run()
 
     async def exchange(self, command: tuple[Any, ...]) -> Any:
         """Send a command and wait for its reply.
@@ -218,11 +258,14 @@ class SimulatedInstance:
             return
         self.alive, self.frozen, self.wake_s = False, False, float("inf")
         self._network.server.evicted.discard(self.outbox._writer.id if self.outbox._writer else "")
+        loops = [*self._left_behind, self._loop]
         for _ in range(3):  # a cancelled request still waits for its flush
             for task in {*self._tasks, *self.flusher._flushes.values()}:
                 task.cancel()
-            self._loop.run_ready()
-        self._loop.close()
+            for loop in loops:
+                loop.run_ready()
+        for loop in loops:
+            loop.close()
 
     def _start(self, work: Any) -> None:
         task = self._loop.create_task(work)

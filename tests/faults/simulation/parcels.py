@@ -10,7 +10,10 @@ from lib.kairo_metrics.model.batch import Batch, FamilyDelta
 from lib.kairo_metrics.model.delivery_metrics import LOST
 from lib.kairo_metrics.model.labels import labels_of
 
-__all__ = ["Parcel", "Parcels", "Violation", "Weights", "weights", "worth"]
+__all__ = ["SETTINGS_EACH", "Parcel", "Parcels", "Violation", "Weights", "weights", "worth"]
+
+# More settings than an instance makes, so that the value of a setting tells which instance made it.
+SETTINGS_EACH = 100_000
 
 Weights = Counter[str]
 

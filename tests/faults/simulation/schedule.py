@@ -146,6 +146,8 @@ class _Schedule:
             self._remove: 2,
             self._start: 2,
             self._kill: 2,
+            self._fork: 2,
+            self._leave_loop: 2,
             self._freeze: 4,
             self._thaw: 6,
             self._change_mood: 8,
@@ -245,6 +247,16 @@ class _Schedule:
         if instance:
             instance.kill()
         return f"instance {instance.number} is killed" if instance else ""
+
+    def _fork(self) -> str:
+        parent = self._one(self.world.awake)
+        return f"instance {parent.number} forks instance {self.world.fork(parent).number}" if parent else ""
+
+    def _leave_loop(self) -> str:
+        instance = self._one(self.world.awake)
+        if instance:
+            instance.leave_loop()
+        return f"instance {instance.number} goes on in a new event loop" if instance else ""
 
     def _freeze(self) -> str:
         instance = self._one(self.world.awake)

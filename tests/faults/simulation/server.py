@@ -58,6 +58,7 @@ class Server:
         self.unnoticed: set[int] = set()
         self.evicted: set[str] = set()
         self.heard_s: dict[str, float] = {}
+        self._set_by: dict[float, str] = {}
         self._now_s = now_s
         self._parcels = parcels
         self._knows_script = False
@@ -85,8 +86,10 @@ class Server:
         shard, known = self.shards[writer.shard], batch.known
         can_tell = known.incarnation == shard.incarnation and (known.batches > shard.batches or batch.replaces > 0)
         before = shard.incarnation
+        stored = self._settings(shard)
         verdict: Verdict = result(self.store.apply(writer, batch))
         if isinstance(verdict, Applied):
+            self._check_settings(writer, batch, stored, self._settings(shard))
             self.heard_s[writer.id] = self._now_s()
             if can_tell or (before and before != shard.incarnation):
                 self.unnoticed.discard(writer.shard)
@@ -96,6 +99,28 @@ class Server:
                 self.held[parcel] = writer.shard
                 parcel.applied = True
         return verdict
+
+    def _settings(self, shard: _Shard) -> dict[tuple[str, str], float]:
+        """Return the stored values of the gauges that are set, by index field and label text."""
+        return {
+            (place, text): line.numbers[0]
+            for place, family in shard.families.items()
+            if family.schema.rule == "latest"
+            for text, line in family.lines.items()
+        }
+
+    def _check_settings(
+        self, writer: Writer, batch: Batch, before: dict[tuple[str, str], float], after: dict[tuple[str, str], float]
+    ) -> None:
+        """Check that a new setting has replaced an older one of the same instance, made under the same writer id."""
+        for delta in batch.families:
+            for text, change in delta.series if delta.schema.rule == "latest" else ():
+                value, _, is_new = change.split()
+                where, number = (delta.schema.index_field, text), float(value)
+                is_own = where in before and self._set_by.get(before[where]) == writer.id
+                if is_own and is_new == "1" and after.get(where) != number:
+                    raise Violation(f"{delta.schema.name} keeps {before[where]}, and was set to {number} later")
+                self._set_by[number] = writer.id
 
     def last_seq(self, writer: Writer) -> int:
         """Return the last number in a writer's record."""

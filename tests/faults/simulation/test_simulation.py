@@ -15,6 +15,7 @@ import pytest
 
 from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.delivery.outbox import Outbox
+from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.scrape import merge
 from lib.kairo_metrics.scrape.rollback.high_water import HighWater
 from lib.kairo_metrics.testing import memory_store
@@ -70,6 +71,10 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "an outbox that treats a lost state as an evicted record": lambda: mock.patch.object(
         Outbox, "_continues_as", return_value=True
     ),
+    "a store that dates settings without those before": lambda: mock.patch.object(
+        memory_store._Settings, "date", lambda dates, age_ms, **_: dates._sealed_at_ms - age_ms
+    ),
+    "a fork whose child sends what its parent has not sent": lambda: mock.patch.object(Recorder, "forget"),
     "an outbox that keeps nothing for a store that goes back": lambda: mock.patch.object(Outbox, "_keep"),
     "an outbox that does not count what it loses": lambda: mock.patch.object(Outbox, "_count_lost"),
     "an outbox that loses counts of earlier losses": lambda: mock.patch.object(

@@ -63,6 +63,12 @@ class World:
         self.instances.append(instance)
         return instance
 
+    def fork(self, parent: SimulatedInstance) -> SimulatedInstance:
+        """Fork an instance."""
+        child = parent.fork(len(self.instances))
+        self.instances.append(child)
+        return child
+
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and run the events in it."""
         end_s = self.network.now_s + seconds
