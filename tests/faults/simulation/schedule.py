@@ -285,7 +285,7 @@ class _Schedule:
 
     def _restart(self) -> str:
         self.world.network.cut()
-        self.world.server.flush_scripts()
+        self.world.server.restart()
         return "the server is restarted and has lost nothing"
 
     def _save(self) -> str:

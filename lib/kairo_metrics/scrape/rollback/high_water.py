@@ -76,7 +76,16 @@ class HighWater:
         counting = {family.schema.name: family for family in scrape.page.families if family.schema.type in _COUNTING}
         self._states = scrape.states
         self._runs.update(run.id for run in scrape.runs)
+        if self._rollback and not self._rollback.is_proven:  # series that are gone now may turn out to be lost
+            counting = self._with_gone(counting)
         self._families = {**self._families, **counting} if names else counting
+
+    def _with_gone(self, families: Mapping[str, Family]) -> dict[str, Family]:
+        kept = {**self._families, **families}
+        for name, before in self._families.items():
+            if kept[name].schema == before.schema:
+                kept[name] = replace(kept[name], series={**before.series, **kept[name].series})
+        return kept
 
     def doubtful_s(self, scrape: Scrape) -> float:
         """Return for how many seconds it is still open whether the store went back.
@@ -99,7 +108,7 @@ class HighWater:
             StoreUnavailable: the store went back, and without an earlier page it is not known how far.
         """
         found = self._find_rollback(scrape)
-        if found and self._rollback and not self._is_over(scrape):
+        if found and self._rollback and self._rollback.is_certain and not self._is_over(scrape):
             # The store went back once more before the restoration: instances send again from now on.
             self._rollback = replace(self._rollback, since_ms=found.since_ms)
         elif found or self._is_over(scrape):
@@ -109,7 +118,7 @@ class HighWater:
                 raise StoreUnavailable("it went back in time, and what it lost is being sent again")
             return {}
         missing = dict(self._missing_series(scrape, names))
-        if not (missing or names or scrape.is_recovering):
+        if self._rollback.is_proven and not (missing or names or scrape.is_recovering):
             self._rollback = None
             return {}
         return missing
@@ -121,7 +130,12 @@ class HighWater:
     def state_to_restore(self, scrape: Scrape) -> tuple[int, State] | None:
         """Return the shard and the state to be restored; None while instances may still send again what is missing."""
         rollback = self._rollback
-        if rollback is None or scrape.is_recovering or scrape.page.at_ms - rollback.since_ms < RECOVERY_MS:
+        if (
+            rollback is None
+            or not rollback.is_proven
+            or scrape.is_recovering
+            or scrape.page.at_ms - rollback.since_ms < RECOVERY_MS
+        ):
             return None
         if rollback.is_certain:
             return rollback.shard, rollback.known
