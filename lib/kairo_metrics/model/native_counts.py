@@ -91,11 +91,11 @@ class NativeCounts:
         self.negative.update(other.negative)
 
     def lacking(self, shown: NativeCounts) -> NativeCounts:
-        """Return what must be added to each bucket so that none is below the one shown; both counts are changed."""
+        """Return what each bucket lacks compared with those shown, without a sum; both counts are aligned."""
         _align_thresholds(self, shown)
         for one in (self, shown):
             one.coarsen(min(self.schema, shown.schema))
-        lacks = NativeCounts(self.schema, self.zero_threshold, max(0.0, shown.sum - self.sum))
+        lacks = NativeCounts(self.schema, self.zero_threshold)
         lacks.zero_count = max(0, shown.zero_count - self.zero_count)
         lacks.positive, lacks.negative = shown.positive - self.positive, shown.negative - self.negative
         lacks.count = lacks.zero_count + lacks.positive.total() + lacks.negative.total()

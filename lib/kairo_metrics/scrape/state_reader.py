@@ -151,7 +151,11 @@ class StateReader:
         _log.warning("the store went back in time; what no instance sends again is written back from the last page")
         scrape, missing = upkeep.scrape, upkeep.missing
         if upkeep.names:  # the store accepts one restoration, so it must hold all families
+            self._begun += 1
+            number = self._begun
             scrape = await collect(self._store, self._limits)
+            if number < self._shown:  # a later page was faster, and compared with it this one seems to have gone back
+                return
             missing = self._water.missing(scrape)
         if restored := self._water.state_to_restore(scrape):
             from .rollback.restoration import restore  # hardly any function ever needs it

@@ -132,7 +132,7 @@ class MemoryStore:
         overflowed = tuple(
             position
             for position, delta in enumerate(batch.families)
-            if counts[position] and _counts_overflow(delta.schema)
+            if counts[position] and batch.restores is None and _counts_overflow(delta.schema)
         )
         for position in overflowed:
             self._count_overflow(shard, batch.families[position].schema, counts[position], now_ms)

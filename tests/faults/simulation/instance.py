@@ -124,9 +124,9 @@ class SimulatedInstance:
             amount = chance.randrange(1, 5)
             recorder.add(self._one(JOBS, f'queue="{chance.randrange(_QUEUES)}"'), 1, amount, weight=amount)
             self.recorded[JOBS.name] += amount
-        kind = chance.randrange(7)
+        kind = chance.choice((0, 0, 0, 1, 1, 2, 3, 4, 5, 6))
         if kind == 0:
-            seconds = chance.choice((0.5, 2.0, 9.0))
+            seconds = chance.choice((0.5, 2.0, 9.0, -1.0, -1.0))  # a negative observation lowers the sum
             series = self._one(WAIT, f'queue="{chance.randrange(3)}"')
             recorder.add(series, 1, seconds)
             recorder.add(series, 2 + sum(seconds > bound for bound in _BOUNDS), 1.0, weight=1.0)

@@ -16,8 +16,8 @@ from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.model.snapshot import IndexEntry, Snapshot
 from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
 from lib.kairo_metrics.scrape.rollback.high_water import HighWater, with_missing
-from tests.faults.simulation.instance import JOBS, LATEST, LIVE, SPARE
-from tests.faults.simulation.parcels import Violation
+from tests.faults.simulation.instance import JOBS, LATEST, LIVE, SIZE, SPARE, WAIT
+from tests.faults.simulation.parcels import Violation, Weights
 from tests.faults.simulation.server import Server, result
 
 __all__ = ["Scraper"]
@@ -35,14 +35,23 @@ class Scraper:
         settings: the bounds.
         chance: draws which messages arrive while it reads.
         meanwhile: lets a message arrive.
+        recorded: returns what all instances have recorded.
     """
 
-    def __init__(self, server: Server, settings: Settings, chance: Random, meanwhile: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        settings: Settings,
+        chance: Random,
+        meanwhile: Callable[[], None],
+        recorded: Callable[[], Weights],
+    ) -> None:
         self.pages = 0
         self._server = server
         self._settings = settings
         self._chance = chance
         self._meanwhile = meanwhile
+        self._recorded = recorded
         self.refused = 0
         self._water = HighWater()
         self._before: dict[str, float] = {}
@@ -64,6 +73,9 @@ class Scraper:
         except StoreUnavailable:
             self.refused += 1
             return
+        # A series that was removed and began again looks like one that went back.
+        if not self._server.disturbed and (added := {schema.name for schema in missing} - {SPARE.name}):
+            raise Violation(f"nothing was lost, but the page adds to {sorted(added)}")
         shown = with_missing(taken, missing)
         self._water.remember(shown)
         jobs = sum(float(numbers) for numbers in _rows(taken, JOBS).values())
@@ -72,6 +84,7 @@ class Scraper:
         page = _samples(b"".join(PLAIN.render(shown.page)).decode())
         noticed = [state.incarnation for state in taken.states] != [shard.incarnation for shard in self._server.shards]
         self._compare(page, missing=bool(missing), noticed=noticed)
+        self._look_at_totals(page)
         _look_at_histograms(page)
         self._look_at_gauges(page)
         for entry, texts in taken.expired.items():
@@ -117,6 +130,14 @@ class Scraper:
             if sample.endswith(_GROWING) and not name.startswith(SPARE.name):
                 found[sample if self._settings.max_series < _SERIES else name] += value  # type: ignore[assignment]
         return dict(found)
+
+    def _look_at_totals(self, page: dict[str, float]) -> None:
+        """Check that the page shows no more than was recorded: what was added to it may have been sent again."""
+        recorded = self._recorded()
+        for schema, sample in ((JOBS, "jobs_total"), (WAIT, "wait_count"), (SIZE, "size_count")):
+            total = sum(value for name, value in page.items() if name.partition("{")[0] == sample)
+            if total > recorded[schema.name]:
+                raise Violation(f"{recorded[schema.name]} {schema.name} recorded, but the page shows {total}")
 
     def _look_at_gauges(self, page: dict[str, float]) -> None:
         started = len({parcel.owner for parcel in self._server.held})

@@ -59,6 +59,7 @@ class Server:
         self.evicted: set[str] = set()
         self.heard_s: dict[str, float] = {}
         self._set_by: dict[float, str] = {}
+        self._runs = 0
         self._now_s = now_s
         self._parcels = parcels
         self._knows_script = False
@@ -152,6 +153,13 @@ class Server:
         self.unnoticed = set(range(len(self.shards)))
         if self.tells_its_run:
             self.store._run = ServerRun(str(self.disturbed))
+        self.flush_scripts()
+
+    def restart(self) -> None:
+        """Start again with everything."""
+        self._runs += 1
+        if self.tells_its_run:
+            self.store._run = ServerRun(f"restart {self._runs}")
         self.flush_scripts()
 
     def empty(self) -> None:

@@ -17,6 +17,7 @@ from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.scrape import merge
+from lib.kairo_metrics.scrape.rollback import lack
 from lib.kairo_metrics.scrape.rollback.high_water import HighWater
 from lib.kairo_metrics.testing import memory_store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
@@ -81,6 +82,10 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         outbox, "_weights", lambda families: ((delta.schema.name, delta.weight) for delta in families)
     ),
     "a page that shows only what the store still has": lambda: mock.patch.object(HighWater, "missing", return_value={}),
+    "a page that takes each restart for a loss": lambda: mock.patch.object(lack, "has_lost", return_value=True),
+    "a page that adds what stands in the overflow series": lambda: mock.patch.object(
+        lack, "_has_moved", return_value=False
+    ),
     "a store that does not report that it went back": lambda: mock.patch.object(
         memory_store, "account_after", side_effect=lambda before, *_: (before, False)
     ),

@@ -43,7 +43,7 @@ class World:
         self.network = Network(chance, self.server, self.tell)
         self.instances: list[SimulatedInstance] = []
         self.saved: list[Saved] = []
-        self.scraper = Scraper(self.server, settings, chance, self.network.deliver_early)
+        self.scraper = Scraper(self.server, settings, chance, self.network.deliver_early, self.recorded)
 
     def tell(self, line: str) -> None:
         """Add a line to the trace."""
@@ -56,6 +56,13 @@ class World:
     @property
     def awake(self) -> list[SimulatedInstance]:
         return [instance for instance in self.living if not instance.frozen]
+
+    def recorded(self) -> Weights:
+        """Return what all instances have recorded, by family."""
+        recorded: Weights = Counter()
+        for instance in self.instances:
+            recorded.update(instance.recorded)
+        return recorded
 
     def start(self) -> SimulatedInstance:
         """Start an instance."""
@@ -114,9 +121,7 @@ class World:
                 sign = -1 if parcel.lost else 1
                 for family, weight in parcel.weights.items():
                     found[family] += sign * weight
-        recorded: Weights = Counter()
-        for instance in self.instances:
-            recorded.update(instance.recorded)
+        recorded = self.recorded()
         for schema in CONSERVED:
             told = sum(told for _, told in self._told(LOST, f'family="{schema.name}"'))
             total = found[schema.name] + self._stored(schema) + told

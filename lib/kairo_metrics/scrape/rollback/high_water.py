@@ -6,14 +6,13 @@ process that has shown a page adds to the next one what the store lacks since.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ...errors import StoreUnavailable
 from ...exposition.family import Family
 from ...model.batch import State
-from ...model.encoding import SeriesNumbers, number_text
+from ...model.encoding import SeriesNumbers
 from ...model.recovery import RECOVERY_MS, Recovery
 from ...model.schema import Schema
 from ..collector import Scrape
@@ -39,14 +38,15 @@ class _Rollback:
         since_ms: when this was noticed, by the server's clock.
         shard: the shard of the state.
         known: the state before.
-        is_certain: whether the state itself shows that it went back. If not, the shard has a new run of the server, and
-            only counters that are too low show it.
+        is_certain: whether the state itself shows that it went back. If not, the shard has a new run of the server.
+        is_proven: whether something was lost. A new run alone has lost nothing, until a count is lower than shown.
     """
 
     since_ms: int
     shard: int
     known: State
     is_certain: bool = True
+    is_proven: bool = True
 
 
 class HighWater:
@@ -76,7 +76,16 @@ class HighWater:
         counting = {family.schema.name: family for family in scrape.page.families if family.schema.type in _COUNTING}
         self._states = scrape.states
         self._runs.update(run.id for run in scrape.runs)
+        if self._rollback and not self._rollback.is_proven:  # series that are gone now may turn out to be lost
+            counting = self._with_gone(counting)
         self._families = {**self._families, **counting} if names else counting
+
+    def _with_gone(self, families: Mapping[str, Family]) -> dict[str, Family]:
+        kept = {**self._families, **families}
+        for name, before in self._families.items():
+            if kept[name].schema == before.schema:
+                kept[name] = replace(kept[name], series={**before.series, **kept[name].series})
+        return kept
 
     def doubtful_s(self, scrape: Scrape) -> float:
         """Return for how many seconds it is still open whether the store went back.
@@ -99,7 +108,7 @@ class HighWater:
             StoreUnavailable: the store went back, and without an earlier page it is not known how far.
         """
         found = self._find_rollback(scrape)
-        if found and self._rollback and not self._is_over(scrape):
+        if found and self._rollback and self._rollback.is_certain and not self._is_over(scrape):
             # The store went back once more before the restoration: instances send again from now on.
             self._rollback = replace(self._rollback, since_ms=found.since_ms)
         elif found or self._is_over(scrape):
@@ -109,7 +118,7 @@ class HighWater:
                 raise StoreUnavailable("it went back in time, and what it lost is being sent again")
             return {}
         missing = dict(self._missing_series(scrape, names))
-        if not (missing or names or scrape.is_recovering):
+        if self._rollback.is_proven and not (missing or names or scrape.is_recovering):
             self._rollback = None
             return {}
         return missing
@@ -121,7 +130,12 @@ class HighWater:
     def state_to_restore(self, scrape: Scrape) -> tuple[int, State] | None:
         """Return the shard and the state to be restored; None while instances may still send again what is missing."""
         rollback = self._rollback
-        if rollback is None or scrape.is_recovering or scrape.page.at_ms - rollback.since_ms < RECOVERY_MS:
+        if (
+            rollback is None
+            or not rollback.is_proven
+            or scrape.is_recovering
+            or scrape.page.at_ms - rollback.since_ms < RECOVERY_MS
+        ):
             return None
         if rollback.is_certain:
             return rollback.shard, rollback.known
@@ -138,7 +152,7 @@ class HighWater:
                 return _Rollback(scrape.page.at_ms, shard, known)
         for shard, (known, state, run) in enumerate(zip(self._states, scrape.states, scrape.runs, strict=False)):
             if known.incarnation and known.incarnation == state.incarnation and run.id not in self._runs | {""}:
-                return _Rollback(scrape.page.at_ms, shard, known, is_certain=False)
+                return _Rollback(scrape.page.at_ms, shard, known, is_certain=False, is_proven=False)
         return None
 
     def _is_over(self, scrape: Scrape) -> bool:
@@ -152,17 +166,32 @@ class HighWater:
         return state.incarnation != known.incarnation and not Recovery.went_back(scrape.recoveries[shard], state, known)
 
     def _missing_series(self, scrape: Scrape, names: frozenset[str]) -> Iterator[tuple[Schema, SeriesNumbers]]:
+        from .lack import has_lost, lacking_series  # hardly any page needs it
+
         found = {family.schema.name: family for family in scrape.page.families}
-        for name, shown in self._families.items():
-            family = found.get(name, Family(shown.schema, {}))
-            if (not names or shown.answers_to(names)) and family.schema == shown.schema:
-                series = {
-                    text: difference
-                    for text, numbers in shown.series.items()
-                    if (difference := _difference(family.schema, family.series.get(text), numbers))
-                }
-                if series:
-                    yield family.schema, series
+        pairs = [
+            (family, shown)
+            for name, shown in self._families.items()
+            if (not names or shown.answers_to(names))
+            and (family := found.get(name, Family(shown.schema, {}))).schema == shown.schema
+        ]
+        if self._rollback and not self._rollback.is_proven:
+            if not any(has_lost(family, shown) for family, shown in pairs):
+                return
+            self._rollback = replace(self._rollback, is_proven=True)
+        batches_are_missing = self._are_batches_missing(scrape)
+        for family, shown in pairs:
+            if series := lacking_series(family, shown, batches_are_missing=batches_are_missing):
+                yield family.schema, series
+
+    def _are_batches_missing(self, scrape: Scrape) -> bool:
+        """Tell whether batches may be lost that no instance has sent again, given up or restored."""
+        if self._rollback is None or not self._rollback.is_certain or self._rollback.shard >= len(scrape.states):
+            return True
+        known, recovery = self._rollback.known, scrape.recoveries[self._rollback.shard]
+        if recovery is None or not recovery.covers(known) or any(one and one.missing > 0 for one in scrape.recoveries):
+            return True
+        return recovery.name == known.incarnation and recovery.goal < known.batches  # this page knew of more
 
 
 def with_missing(scrape: Scrape, missing: Mapping[Schema, SeriesNumbers]) -> Scrape:
@@ -173,27 +202,3 @@ def with_missing(scrape: Scrape, missing: Mapping[Schema, SeriesNumbers]) -> Scr
         families[schema.name] = replace(family, series=merge_series(schema, [dict(family.series), series]))
     page = replace(scrape.page, families=tuple(families[name] for name in sorted(families)))
     return replace(scrape, page=page)
-
-
-def _difference(schema: Schema, held: bytes | None, shown: bytes) -> bytes | None:
-    """Return by how much each stored number is lower than the shown one; None if none of them is."""
-    if held is None or held == shown:
-        return shown if held is None else None
-    if schema.rule == "native":
-        from ...model.native_counts import NativeCounts  # most pages have no native histogram
-
-        counts = NativeCounts.parse(held.decode().split()).lacking(NativeCounts.parse(shown.decode().split()))
-        return counts.text().encode() if counts.count else None
-    pairs = zip(schema.shape, held.split(), shown.split(), strict=True)
-    words = [b"%d" % max(0, int(b) - int(a)) if letter in "iw" else _float_difference(a, b) for letter, a, b in pairs]
-    return b" ".join(words) if any(word != b"0" for word in words) else None
-
-
-def _float_difference(held: bytes, shown: bytes) -> bytes:
-    one, other = float(held), float(shown)
-    if not one < other:  # also if one of them is NaN
-        return b"0"
-    difference = other - one
-    while one + difference < other:  # rounding must not leave the sum lower in its last bit
-        difference = math.nextafter(difference, math.inf)
-    return number_text(difference).encode()

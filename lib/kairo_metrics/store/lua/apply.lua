@@ -260,7 +260,9 @@ local function compute(family)
         if room > 0 then
           room = room - 1
         else
-          field, family.overflowed = family.overflow, family.overflowed + 1
+          field = family.overflow
+          -- What is restored was counted before; it may stand in another series now.
+          if not restores then family.overflowed = family.overflowed + 1 end
         end
       end
       local numbers = family.lines[field] or unpack_line(family.stored[field], family.shape, life_ms)
