@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 
-from .family import Extras, Family
-from .names import SCHEMES, UNDERSCORES, escaped
+from .family import Extras
+from .fitting import fitted
+from .names import SCHEMES, UNDERSCORES
 from .page import Page
 
 __all__ = ["PLAIN", "Format", "choose_format", "header_ranges"]
@@ -42,20 +43,14 @@ class Format:
 
     def render(self, page: Page) -> Iterator[bytes]:
         """Print a page in pieces, one family after the other."""
-        scheme = self.escaping or UNDERSCORES
-        families = page.families if self.extras.native else map(_classic, page.families)
-        pieces: Iterator[bytes] = import_module(f".{self.module}", __package__).render(
-            escaped(family, scheme) for family in families
-        )
+        families = fitted(page, self.printed_extras).families
+        pieces: Iterator[bytes] = import_module(f".{self.module}", __package__).render(families)
         return pieces
 
-
-def _classic(family: Family) -> Family:
-    if family.schema.type != "native":
-        return family
-    from .classic import as_classic  # most pages have no native histogram
-
-    return as_classic(family)
+    @property
+    def printed_extras(self) -> Extras:
+        """The extras, with the scheme by which this format prints names."""
+        return replace(self.extras, escaping=self.escaping or UNDERSCORES)
 
 
 PLAIN = Format("text/plain", (("version", "0.0.4"),), "text", "text/plain; version=0.0.4; charset=utf-8")
@@ -67,7 +62,7 @@ _FORMATS = (
         (("version", "1.0.0"),),
         "openmetrics",
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        extras=Extras(exemplars=True),
+        extras=Extras(exemplars=True, strict=True),
     ),
     Format("text/plain", (("version", "1.0.0"),), "text", "text/plain; version=1.0.0; charset=utf-8"),
     Format(
