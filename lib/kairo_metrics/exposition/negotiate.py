@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 
 from .family import Extras
@@ -11,7 +13,7 @@ from .fitting import fitted
 from .names import SCHEMES, UNDERSCORES
 from .page import Page
 
-__all__ = ["PLAIN", "Format", "choose_format", "header_ranges"]
+__all__ = ["PLAIN", "Format", "choose_format", "header_ranges", "protobuf_flaw"]
 
 _NUMBERS_ALONE = Extras()
 
@@ -110,12 +112,25 @@ def _score(ranges: list[HeaderRange], form: Format) -> tuple[float, int, str]:
 
 
 def _can_be_written(form: Format) -> bool:
-    """Tell whether the package that the format needs is installed."""
-    if form.module != "protobuf":
-        return True
-    from importlib.util import find_spec  # only protobuf needs it
+    """Tell whether the package that the format needs is installed, in a version that works."""
+    return form.module != "protobuf" or not protobuf_flaw()
 
-    return find_spec("google.protobuf") is not None
+
+@lru_cache(maxsize=1)
+def protobuf_flaw() -> str:
+    """Return what is wrong with the package protobuf, which pushes need, too; empty if nothing is.
+
+    It is logged once.
+    """
+    try:
+        for module in ("protobuf", "remote_write"):
+            import_module(f".{module}", __package__)
+    except Exception as err:  # noqa: BLE001  what a wrong version raises differs from version to version
+        reason = str(err).partition("\n")[0] or type(err).__name__
+        flaw = f"the package protobuf can't be used: {reason}; install version 4.25 to 7"
+        logging.getLogger("kairo_metrics").warning("%s. Pages come in another format, and nothing is pushed", flaw)
+        return flaw
+    return ""
 
 
 def header_ranges(header: str) -> list[HeaderRange]:

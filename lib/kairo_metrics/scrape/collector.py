@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -128,4 +129,6 @@ async def _read_and_decode(
                 foreign[entry] += 1
             else:
                 decoders[entry].add_chunk(items)
+            # A reply that is there already is read without a pause, in which no time limit would be noticed.
+            await asyncio.sleep(0)
     return Decoded(decoders, foreign)

@@ -15,6 +15,7 @@ CHECKS = {
     "switch": "ENABLE_METRICS is on",
     "token": "there is a token that is hard to guess; from outside: it opens the page",
     "token-source": "AWS returns the token, if it is kept there",
+    "packages": "protobuf is installed in a version that works: one page format and pushes need it",
     "redis": "Redis answers, and accepts the login",
     "latency": "how long a command takes",
     "version": "Redis can run the script",
