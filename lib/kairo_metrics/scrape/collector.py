@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -32,6 +33,7 @@ __all__ = ["Limits", "Scrape", "collect"]
 
 _WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
 _NUMBERS_ALONE = Extras()
+_BETWEEN_PAUSES_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +125,15 @@ async def _read_and_decode(
         for entry in entries
     }
     foreign: defaultdict[IndexEntry, int] = defaultdict(int)
+    pause_at_s = time.perf_counter() + _BETWEEN_PAUSES_S
     async with aclosing(store.scan(entries)) as chunks:
         async for entry, items in chunks:
             if items is None:
                 foreign[entry] += 1
             else:
                 decoders[entry].add_chunk(items)
-            # A reply that is there already is read without a pause, in which no time limit would be noticed.
-            await asyncio.sleep(0)
+            if time.perf_counter() > pause_at_s:
+                # Replies that are there already are read without a pause. In a pause, a time limit is noticed.
+                await asyncio.sleep(0)
+                pause_at_s = time.perf_counter() + _BETWEEN_PAUSES_S
     return Decoded(decoders, foreign)

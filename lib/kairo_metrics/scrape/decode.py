@@ -35,6 +35,7 @@ _NUMBERS = {
 _LARGE = re.compile(rb"e\+?(?:29[1-9]|[3-9][0-9]{2})")
 # Longer ones are damaged, and are not parsed: a label text of 50 MB would take gigabytes of memory in some formats.
 LONGEST_TEXT, LONGEST_LINE = 16_384, 65_536
+_FEW_NUMBERS = 1_000
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 _RESIDUAL = f'{INSTANCE_LABEL}="{ENDED}"'.encode()
 
@@ -57,6 +58,7 @@ class SeriesDecoder:
         self.damaged = 0
         self._schema = schema
         self._keeps_created = keeps_created
+        self._may_be_long = schema.rule in {"native", "word"} or len(schema.shape) > _FEW_NUMBERS
         self._text, self._line = _patterns(schema)
         self._oldest = b"%013d" % max(0, oldest_ms)
         self._lease_began = b"%013d" % max(0, lease_began_ms)
@@ -64,7 +66,10 @@ class SeriesDecoder:
     def add_chunk(self, items: list[bytes]) -> None:
         """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
         texts, lines = items[::2], items[1::2]
-        if max(map(len, items), default=0) > LONGEST_TEXT:
+        # The lines of most types can't be long: each number has at most some 50 digits.
+        if max(map(len, texts), default=0) > LONGEST_TEXT or (
+            self._may_be_long and max(map(len, lines)) > LONGEST_LINE
+        ):
             found = len(texts)
             texts, lines = _short(texts, lines)
             self.damaged += found - len(texts)
