@@ -6,8 +6,9 @@ its series have different label names, or if another family has the same name af
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -27,9 +28,10 @@ JOINED = Schema(
     ("family",),
     help="Series that this format prints like another one; they are added up, or the newest is shown.",
 )
-# Labels that the samples of a type have beside those of the series, and the one that no series may have.
+# Labels that the samples of a type have beside those of the series.
 _RESERVED = {"histogram": {"le"}, "native": {"le"}, "summary": {"quantile"}}
-_EMPTY = b'=""'
+# What is printed in another way: a name in quotes or with two underscores before it, and an empty value.
+_MAY_CHANGE = re.compile(rb'(?:^|,)(?:"|__)|=""')
 # OpenMetrics 1.0, section "Exemplars": names and values together. Escaping may make names longer.
 _LONGEST_EXEMPLAR = 128
 
@@ -58,6 +60,8 @@ def fitted(page: Page, extras: Extras) -> Page:
             family = _joined_family(group)
             if alike := sum(len(one.series) for one in group) - len(family.series):
                 joined[family.schema.name] = alike
+        elif family.exemplars:
+            family = replace(family, exemplars=_escaped_exemplars(family))
         families.append(family)
     if joined:
         rows = {label_text(JOINED.labelnames, [name]).encode(): b"%d" % count for name, count in joined.items()}
@@ -79,9 +83,7 @@ def _may_coincide(family: Family) -> bool:
     if family.schema.type not in {"info", "stateset"}:
         return False
     # These have labels that are not in their schema. A comma before a quote may be part of a value, which does no harm.
-    return family.escaping == "dots" or any(
-        text.startswith(b'"') or b',"' in text or _EMPTY in text for text in family.series
-    )
+    return family.escaping == "dots" or any(map(_MAY_CHANGE.search, family.series))
 
 
 @lru_cache(maxsize=4096)
@@ -117,7 +119,7 @@ def _joined_family(group: list[Family]) -> Family:
 def _printed_text(family: Family, text: bytes) -> bytes:
     schema = family.schema
     state = schema.name if schema.type == "stateset" else None
-    reserved = {"__name__"} | _RESERVED.get(schema.type, set())
+    reserved = set(_RESERVED.get(schema.type, ()))
     if state is not None:
         reserved.add(printed_label(state, family.escaping))
     pairs = label_pairs(text.decode())
@@ -144,6 +146,14 @@ def _text(
     return label_text(names, [labels[name] for name in names]).encode()
 
 
+def _escaped_exemplars(family: Family) -> Mapping[bytes, Mapping[int, Exemplar]]:
+    escaped: dict[bytes, dict[int, Exemplar]] = {}
+    for text, by_place in family.exemplars.items():
+        for place, exemplar in by_place.items():
+            _add_exemplar(escaped.setdefault(text, {}), place, exemplar, family.escaping)
+    return escaped
+
+
 def _join(schema: Schema, one: tuple[bytes, int], other: tuple[bytes, int]) -> bytes:
     """Join the shown numbers of two series, each with the time when it was set."""
     if schema.type != "gauge" and schema.rule != "latest":
@@ -159,9 +169,14 @@ def _join(schema: Schema, one: tuple[bytes, int], other: tuple[bytes, int]) -> b
     return max(one, other, key=lambda held: held[1])[0]
 
 
+@lru_cache(maxsize=1_024)
+def _exemplar_text(labels: bytes, scheme: str) -> tuple[bytes, bool]:
+    """Return the labels of an exemplar by their escaped names, and whether they are short enough for the format."""
+    text = _text(label_pairs(labels.decode()), scheme)
+    return text, sum(len(name) + len(value) for name, value in label_pairs(text.decode())) <= _LONGEST_EXEMPLAR
+
+
 def _add_exemplar(held: dict[int, Exemplar], place: int, exemplar: Exemplar, scheme: str) -> None:
-    pairs = label_pairs(exemplar.labels.decode())
-    text = _text(pairs, scheme)
-    is_short = sum(len(name) + len(value) for name, value in label_pairs(text.decode())) <= _LONGEST_EXEMPLAR
+    text, is_short = _exemplar_text(exemplar.labels, scheme)
     if is_short and (place not in held or held[place].at_ms <= exemplar.at_ms):
         held[place] = replace(exemplar, labels=text)

@@ -40,11 +40,15 @@ _WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
 def printed_label(name: str, scheme: str) -> str:
     """Return a label's name as the scheme writes it, without quotes.
 
+    Names that begin with two underscores belong to Prometheus, and strict parsers refuse them. They become
+    `exported__...`, like a label that a target has, too.
+
     Example:
         >>> printed_label("mail.to", "underscores"), printed_label("mail.to", "allow-utf-8")
         ('mail_to', 'mail.to')
     """
-    return name if scheme == ALLOW_UTF_8 else str(escape_label_name(name, scheme))
+    escaped = name if scheme == ALLOW_UTF_8 else str(escape_label_name(name, scheme))
+    return f"exported{escaped}" if escaped.startswith("__") else escaped
 
 
 @lru_cache(maxsize=4096)

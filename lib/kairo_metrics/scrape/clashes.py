@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..exposition.family import Extras, Family
 from ..exposition.names import UNDERSCORES, claimed_names, unquoted_name_of
+from ..model.schema import Schema
 from .self_metrics import OWN_NAMES
 
 __all__ = ["Clash", "find_clashes", "sentence"]
@@ -79,7 +80,8 @@ def find_clashes(families: Iterable[Family], extras: Extras) -> Iterator[Clash]:
 
 def _left_out(families: Iterable[Family], extras: Extras) -> Iterator[tuple[int, str]]:
     """Yield the place of each family that is left out, and the name of the one that is shown instead."""
-    claimed: dict[str, tuple[str, object]] = {name: (name, None) for name in OWN_NAMES}
+    own = (Family(Schema(name, "gauge"), {}, escaping=extras.escaping) for name in OWN_NAMES)
+    claimed: dict[str, tuple[str, object]] = {unquoted_name_of(family): (family.schema.name, None) for family in own}
     for place, family in enumerate(families):
         escaped = replace(family, escaping=extras.escaping)
         names = claimed_names(escaped, extras)
