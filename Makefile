@@ -55,7 +55,8 @@ chaos: $(INSTALLED)  ## run 100,000 simulated schedules, all faults and all tria
 	@$(BIN)/python -m tests.faults.chaos --schedules $(SCHEDULES) --seed $(SEED) --report build/chaos.txt $(CHAOS_ARGS)
 
 # Property tests of the parsers, of damaged data, of both stores and of all kinds of instruments.
-FUZZED := $(patsubst %,tests/contracts/test_%.py,fuzz store_differential declared_keys differential)
+FUZZED := $(patsubst %,tests/contracts/test_%.py,fuzz hostile_registries store_differential declared_keys differential) \
+	tests/system/prometheus/test_hostile_registries.py
 
 fuzz: $(INSTALLED)  ## try 25 times as many random inputs as make test
 	$(BIN)/python -m pytest --hypothesis-profile fuzz $(FUZZED) $(PYTEST_ARGS)

@@ -36,7 +36,7 @@ FORMATS += [choose_format(OPENMETRICS), choose_format(PROTOBUF)]
 ADVICE = 3
 
 SLOW = hypothesis_settings(
-    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -142,7 +142,7 @@ def test_a_push_has_no_sample_twice(registry: Registry) -> None:
 
 
 @pytest.mark.prometheus
-@hypothesis_settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(REGISTRIES)
 def test_promtool_accepts_every_text_page(registry: Registry) -> None:
     """Prometheus' own linter reads the plain text, whatever its names are."""
