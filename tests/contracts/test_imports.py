@@ -63,11 +63,11 @@ WRITING = """
 READING = """
     endpoints endpoints.bearer_auth endpoints.gzip_encoding endpoints.metrics_endpoint
     endpoints.token_cache endpoints.token_sources
-    scrape scrape.assemble scrape.collector scrape.decode scrape.expired_series scrape.merge
+    scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
     scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
-    model.labels model.leases model.recovery model.server_run model.snapshot
-    exposition exposition.family exposition.names exposition.negotiate exposition.page
+    model.labels model.leases model.merging model.recovery model.server_run model.snapshot
+    exposition exposition.family exposition.fitting exposition.names exposition.negotiate exposition.page
 """
 
 

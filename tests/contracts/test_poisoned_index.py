@@ -124,12 +124,14 @@ def test_a_schema_that_would_break_the_page_is_left_out(cms: Poisoned) -> None:
         cms.client.hdel(INDEX, schema.index_field)
 
 
-def test_of_two_names_with_one_escaped_form_the_later_one_is_left_out(cms: Poisoned) -> None:
-    """A page without UTF-8 has one of the two; a page with it has both."""
+def test_two_names_with_one_escaped_form_are_added_up(cms: Poisoned) -> None:
+    """A page without UTF-8 has the sum of both, and tells it; a page with it has both."""
     with cms._program.running():
         Counter("jobs.", "Nearly the same.", registry=cms._program.registry).inc()
         Counter("mails.sent", "Dots.", registry=cms._program.registry).inc()
-        Counter("mails_sent", "None.", registry=cms._program.registry).inc()
+        Counter("mails_sent", "None.", registry=cms._program.registry).inc(2)
     cms.flush()
     samples = cms.read()
-    assert quarantined(samples) == {"mails_sent": 1}
+    assert samples["mails_sent_total"] == "3"
+    assert samples['kairo_joined_series{family="mails_sent"}'] == "1"
+    assert quarantined(samples) == {}

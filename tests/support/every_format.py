@@ -21,7 +21,7 @@ from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from tests.support.write_receiver import decoded
 
-__all__ = ["FORMATS", "Samples", "read_in_every_format"]
+__all__ = ["FORMATS", "Samples", "read_in_every_format", "read_protobuf"]
 
 Samples = dict[str, str]
 
@@ -49,7 +49,7 @@ async def _read(store: Store) -> Samples:
             scrape = await collect(store, Limits(3600), extras=extras)
             page = b"".join(form.render(scrape.page))
             if name == "protobuf":
-                _read_protobuf(page)
+                read_protobuf(page)
                 continue
             found[name] = _samples(page.decode(), openmetrics="OpenMetrics" in name)
             read = list((parse_openmetrics if "OpenMetrics" in name else parse_text)(page.decode()))
@@ -95,7 +95,7 @@ def _check_labels(names: Iterable[str]) -> None:
     assert "" not in listed
 
 
-def _read_protobuf(page: bytes) -> None:
+def read_protobuf(page: bytes) -> None:
     names = []
     for family in _families(page):
         names.append(family.name)

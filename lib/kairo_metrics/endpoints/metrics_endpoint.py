@@ -17,7 +17,6 @@ from starlette.types import Scope as ASGIScope
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
 from ..errors import StoreError, TokenSourceError
-from ..exposition.names import UNDERSCORES
 from ..exposition.negotiate import Format, choose_format
 from ..exposition.page import Page
 from ..scrape.state_reader import StateReader
@@ -80,11 +79,8 @@ class MetricsEndpoint:
     async def _scrape(self, reader: StateReader, request: Request, started_s: float, patience_s: float) -> Response:
         names = frozenset(request.query_params.getlist("name[]"))
         form = choose_format(",".join(request.headers.getlist("Accept")))
-        extras = replace(
-            form.extras,
-            created=form.extras.created or self._settings.created_samples,
-            escaping=form.escaping or UNDERSCORES,
-        )
+        extras = form.printed_extras
+        extras = replace(extras, created=extras.created or self._settings.created_samples)
         try:
             page, upkeep = await reader.read_page(started_s, patience_s, names, extras)
         except StoreError as err:

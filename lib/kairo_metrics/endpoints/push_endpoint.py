@@ -64,6 +64,11 @@ async def _push(
     reader: StateReader, settings: Settings, push_settings: PushSettings, finish: BackgroundTasks
 ) -> PlainTextResponse:
     # Imported late: only a push needs the message format and the HTTP client.
+    from ..exposition.negotiate import protobuf_flaw
+
+    if flaw := protobuf_flaw():
+        catalogue().pushes.labels("failed").inc()
+        return _text(503, f"nothing was pushed: {flaw}")
     from ..exposition.remote_write import body_of, title_of, write_requests
     from .page_push import push_page
     from .remote_write_client import RemoteWriteClient

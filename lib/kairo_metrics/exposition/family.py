@@ -9,7 +9,7 @@ from ..model.schema import Schema
 
 __all__ = ["Exemplar", "Extras", "Family", "sample_names_of"]
 
-_SUFFIXES = {
+SUFFIXES = {
     "counter": ("", "_total", "_created"),
     "exemplars": (),  # they are printed with the samples of another family
     "gauge": ("",),
@@ -29,12 +29,14 @@ class Extras:
         exemplars: the newest exemplar of each counter and bucket.
         created: when each series began.
         native: native histograms; for other formats they are made classic.
+        strict: the rules of OpenMetrics: a family reserves every name that its type may use.
         escaping: the scheme for names beyond the classic letters. It may turn two names into one.
     """
 
     exemplars: bool = False
     created: bool = False
     native: bool = False
+    strict: bool = False
     escaping: str = "underscores"
 
 
@@ -62,6 +64,8 @@ class Family:
         series: label text -> the numbers of the packed line.
         exemplars: label text -> the number's place in the line, from 1 -> its newest exemplar.
         created: label text -> when the series began, in ms since 1970.
+        set_at: label text -> when a gauge or an enum was set, in ms since 1970; filled only if series may coincide.
+        mixed: whether the series have different label names. An empty label may then stand beside an absent one.
         escaping: the scheme for the family's name. The names of labels are escaped already.
     """
 
@@ -69,6 +73,8 @@ class Family:
     series: Mapping[bytes, bytes]
     exemplars: Mapping[bytes, Mapping[int, Exemplar]] = field(default_factory=dict)
     created: Mapping[bytes, int] = field(default_factory=dict)
+    set_at: Mapping[bytes, int] = field(default_factory=dict)
+    mixed: bool = False
     escaping: str = "allow-utf-8"
 
     @property
@@ -76,16 +82,12 @@ class Family:
         """See `sample_names_of`."""
         return sample_names_of(self.schema)
 
-    def answers_to(self, names: frozenset[str]) -> bool:
-        """Tell whether a `name[]` parameter means this family, by its own name or a sample's."""
-        return not names.isdisjoint(self.sample_names)
-
 
 def sample_names_of(schema: Schema) -> frozenset[str]:
-    """Return the names that the samples of a family may have. No other family of a page may use them.
+    """Return the names that the samples of a family may have, as they are declared.
 
     Example:
         >>> sorted(sample_names_of(Schema("jobs", "counter")))
         ['jobs', 'jobs_created', 'jobs_total']
     """
-    return frozenset(f"{schema.name}{suffix}" for suffix in _SUFFIXES[schema.type])
+    return frozenset(f"{schema.name}{suffix}" for suffix in SUFFIXES[schema.type])

@@ -1,29 +1,27 @@
-"""Names beyond the classic letters: quoted, or escaped to classic letters.
+"""Names of metrics beyond the classic letters: quoted, or escaped to classic letters.
 
 Source: https://prometheus.io/docs/instrumenting/escaping_schemes/
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TypeVar
+from functools import lru_cache
 
 from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
 
-from ..model.encoding import is_classic, label_text
-from ..model.labels import labels_of
-from .family import Family
+from ..model.schema import Schema
+from .family import SUFFIXES, Extras, Family, sample_names_of
 
 __all__ = [
     "SCHEMES",
     "UNDERSCORES",
     "VALUE_SUFFIXES",
+    "answers_to",
     "bare",
-    "escaped",
+    "claimed_names",
     "name_of",
     "opened",
-    "sample_names",
+    "printed_label",
     "unquoted_name_of",
 ]
 
@@ -32,60 +30,99 @@ UNDERSCORES = "underscores"
 # By type, the suffix of a sample that is the value of a series; empty for the other types.
 VALUE_SUFFIXES = {"counter": "_total", "info": "_info"}
 SCHEMES = (ALLOW_UTF_8, UNDERSCORES, "dots", "values")
+_OF_HISTOGRAM = ("", "_bucket", "_count", "_sum")
+# By type, the suffixes of the names that a page has of a family. An OpenMetrics page reserves all of `SUFFIXES`.
+_PRINTED = {"counter": ("_total",), "histogram": _OF_HISTOGRAM, "info": ("_info",), "native": _OF_HISTOGRAM}
+_WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
 
-T = TypeVar("T")
 
+@lru_cache(maxsize=4096)
+def printed_label(name: str, scheme: str) -> str:
+    """Return a label's name as the scheme writes it, without quotes.
 
-def escaped(family: Family, scheme: str) -> Family:
-    """Return the family with the scheme's names for its labels, and with the scheme for its own name.
+    Names that begin with two underscores belong to Prometheus, and strict parsers refuse them. They become
+    `exported__...`, like a label that a target has, too.
 
     Example:
-        >>> from ..model.schema import Schema
-        >>> family = Family(Schema("mails.sent", "counter", ("mail.to",)), {b'"mail.to"="a"': b"3"})
-        >>> escaped(family, "underscores").series, name_of(escaped(family, "underscores"), "_total")
-        ({b'mail_to="a"': b'3'}, 'mails_sent_total')
+        >>> printed_label("mail.to", "underscores"), printed_label("mail.to", "allow-utf-8")
+        ('mail_to', 'mail.to')
     """
-    # Infos and statesets have labels that are not in their schema.
-    has_other_labels = family.schema.type in {"info", "stateset"}
-    if not has_other_labels and all(_label(label, scheme) == label for label in family.schema.labelnames):
-        return replace(family, escaping=scheme)
-    return replace(
-        family,
-        series=_renamed(family.series, scheme),
-        exemplars=_renamed(family.exemplars, scheme),
-        created=_renamed(family.created, scheme),
-        escaping=scheme,
-    )
+    escaped = name if scheme == ALLOW_UTF_8 else str(escape_label_name(name, scheme))
+    return f"exported{escaped}" if escaped.startswith("__") else escaped
 
 
-def _renamed(rows: Mapping[bytes, T], scheme: str) -> dict[bytes, T]:
-    renamed = {}
-    for text, content in rows.items():
-        labels = {_label(name, scheme): value for name, value in labels_of(text.decode()).items()}
-        renamed[label_text(list(labels), labels.values()).encode()] = content
-    return renamed
-
-
-def _label(name: str, scheme: str) -> str:
-    return name if scheme == ALLOW_UTF_8 else escape_label_name(name, scheme)
-
-
-def sample_names(family: Family, scheme: str) -> frozenset[str]:
-    """Return the names that the family's samples may have, as the scheme writes them."""
-    if is_classic(family.schema.name):
-        return family.sample_names
-    return frozenset(escape_metric_name(name, scheme) for name in family.sample_names)
+@lru_cache(maxsize=4096)
+def _base(name: str, value_suffix: str, scheme: str) -> str:
+    """Escape a name. A counter is escaped with its suffix, as Prometheus' own libraries do; it is taken off again."""
+    return str(escape_metric_name(f"{name}{value_suffix}", scheme)).removesuffix(value_suffix)
 
 
 def name_of(family: Family, suffix: str = "") -> str:
-    """Return the name of the family's samples with this suffix, in quotes if it has other than classic letters."""
-    escaped_name: str = escape_metric_name(f"{family.schema.name}{suffix}", family.escaping)
-    return escaped_name
+    """Return the name of the family's samples with this suffix, in quotes if it has other than classic letters.
+
+    Every sample begins with the name that `# TYPE` has, in each scheme.
+
+    Example:
+        >>> from ..model.schema import Schema
+        >>> name_of(Family(Schema("mails.sent", "counter"), {}, escaping="underscores"), "_total")
+        'mails_sent_total'
+    """
+    if family.escaping == ALLOW_UTF_8:
+        return str(escape_metric_name(f"{family.schema.name}{suffix}", ALLOW_UTF_8))
+    return unquoted_name_of(family, suffix)
 
 
 def unquoted_name_of(family: Family, suffix: str = "") -> str:
     """Return the same name without quotes."""
-    return f"{family.schema.name}{suffix}" if family.escaping == ALLOW_UTF_8 else name_of(family, suffix)
+    return _unquoted(family.schema.name, family.schema.type, suffix, family.escaping)
+
+
+def _unquoted(name: str, typ: str, suffix: str, scheme: str) -> str:
+    return f"{name if scheme == ALLOW_UTF_8 else _base(name, VALUE_SUFFIXES.get(typ, ''), scheme)}{suffix}"
+
+
+def answers_to(schema: Schema, names: frozenset[str]) -> bool:
+    """Tell whether a family has one of these names, or a sample of it does, as declared or as a format prints it.
+
+    Example:
+        >>> answers_to(Schema("mails.sent", "counter"), frozenset({"mails_sent_total"}))
+        True
+    """
+    return not (
+        names.isdisjoint(sample_names_of(schema)) and names.isdisjoint(_printed_names(schema.name, schema.type))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _printed_names(name: str, typ: str) -> frozenset[str]:
+    return frozenset(_unquoted(name, typ, suffix, scheme) for scheme in SCHEMES for suffix in SUFFIXES[typ])
+
+
+def claimed_names(family: Family, extras: Extras) -> frozenset[str]:
+    """Return the names that no other family of the same page may have.
+
+    Args:
+        family: the family.
+        extras: those of the format. Only OpenMetrics reserves names that it does not print.
+
+    Example:
+        >>> from ..model.schema import Schema
+        >>> jobs = Family(Schema("jobs", "counter"), {})
+        >>> sorted(claimed_names(jobs, Extras())), sorted(claimed_names(jobs, Extras(strict=True)))
+        (['jobs_total'], ['jobs', 'jobs_created', 'jobs_total'])
+    """
+    schema = family.schema
+    has_created = extras.created and not extras.native and schema.type in _WITH_CREATED
+    return _claimed(schema.name, schema.type, extras.escaping, strict=extras.strict, has_created=has_created)
+
+
+@lru_cache(maxsize=4096)
+def _claimed(name: str, typ: str, scheme: str, *, strict: bool, has_created: bool) -> frozenset[str]:
+    suffixes = SUFFIXES[typ]
+    if not strict:
+        printed = _PRINTED.get(typ) or tuple(suffix for suffix in suffixes if suffix != "_created")
+        suffixes = (*printed, *(("_created",) if has_created else ()))
+    return frozenset(_unquoted(name, typ, suffix, scheme) for suffix in suffixes)
 
 
 def opened(name: str) -> bytes:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 
-from .family import Extras, Family
-from .names import SCHEMES, UNDERSCORES, escaped
+from .family import Extras
+from .fitting import fitted
+from .names import SCHEMES, UNDERSCORES
 from .page import Page
 
-__all__ = ["PLAIN", "Format", "choose_format", "header_ranges"]
+__all__ = ["PLAIN", "Format", "choose_format", "header_ranges", "protobuf_flaw"]
 
 _NUMBERS_ALONE = Extras()
 
@@ -42,20 +45,14 @@ class Format:
 
     def render(self, page: Page) -> Iterator[bytes]:
         """Print a page in pieces, one family after the other."""
-        scheme = self.escaping or UNDERSCORES
-        families = page.families if self.extras.native else map(_classic, page.families)
-        pieces: Iterator[bytes] = import_module(f".{self.module}", __package__).render(
-            escaped(family, scheme) for family in families
-        )
+        families = fitted(page, self.printed_extras).families
+        pieces: Iterator[bytes] = import_module(f".{self.module}", __package__).render(families)
         return pieces
 
-
-def _classic(family: Family) -> Family:
-    if family.schema.type != "native":
-        return family
-    from .classic import as_classic  # most pages have no native histogram
-
-    return as_classic(family)
+    @property
+    def printed_extras(self) -> Extras:
+        """The extras, with the scheme by which this format prints names."""
+        return replace(self.extras, escaping=self.escaping or UNDERSCORES)
 
 
 PLAIN = Format("text/plain", (("version", "0.0.4"),), "text", "text/plain; version=0.0.4; charset=utf-8")
@@ -67,7 +64,7 @@ _FORMATS = (
         (("version", "1.0.0"),),
         "openmetrics",
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        extras=Extras(exemplars=True),
+        extras=Extras(exemplars=True, strict=True),
     ),
     Format("text/plain", (("version", "1.0.0"),), "text", "text/plain; version=1.0.0; charset=utf-8"),
     Format(
@@ -115,12 +112,25 @@ def _score(ranges: list[HeaderRange], form: Format) -> tuple[float, int, str]:
 
 
 def _can_be_written(form: Format) -> bool:
-    """Tell whether the package that the format needs is installed."""
-    if form.module != "protobuf":
-        return True
-    from importlib.util import find_spec  # only protobuf needs it
+    """Tell whether the package that the format needs is installed, in a version that works."""
+    return form.module != "protobuf" or not protobuf_flaw()
 
-    return find_spec("google.protobuf") is not None
+
+@lru_cache(maxsize=1)
+def protobuf_flaw() -> str:
+    """Return what is wrong with the package protobuf, which pushes need, too; empty if nothing is.
+
+    It is logged once.
+    """
+    try:
+        for module in ("protobuf", "remote_write"):
+            import_module(f".{module}", __package__)
+    except Exception as err:  # noqa: BLE001  what a wrong version raises differs from version to version
+        reason = str(err).partition("\n")[0] or type(err).__name__
+        flaw = f"the package protobuf can't be used: {reason}; install version 4.25 to 7"
+        logging.getLogger("kairo_metrics").warning("%s. Pages come in another format, and nothing is pushed", flaw)
+        return flaw
+    return ""
 
 
 def header_ranges(header: str) -> list[HeaderRange]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .family import Family
+from .names import answers_to
 
 __all__ = ["Page"]
 
@@ -29,4 +30,4 @@ class Page:
         """Return the page with only the families that have one of the names; with all of them if there are no names."""
         if not names:
             return self
-        return replace(self, families=tuple(family for family in self.families if family.answers_to(names)))
+        return replace(self, families=tuple(family for family in self.families if answers_to(family.schema, names)))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from io import BytesIO
 from itertools import accumulate
 from typing import Any
 
-from google.protobuf.proto import serialize_length_prefixed
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ..model.labels import labels_of
@@ -49,9 +47,17 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
         for text, numbers in family.series.items():
             metric = message.metric.add(label=_labels(text))
             fill(metric, family, text, numbers)
-        output = BytesIO()
-        serialize_length_prefixed(message, output)
-        yield output.getvalue()
+        yield _varint(message.ByteSize())
+        yield message.SerializeToString()
+
+
+def _varint(number: int) -> bytes:
+    """Write a number as protobuf does. Its own functions for that differ from version to version."""
+    written = bytearray()
+    while number > 0x7F:  # noqa: PLR2004  seven bits in each byte; the eighth says that more follow
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*written, number])
 
 
 def _gauge(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:

@@ -7,9 +7,9 @@ from itertools import accumulate, islice
 
 from ..model.encoding import label_text
 from ..model.labels import labels_of
-from .classic import as_classic
-from .family import Family
-from .names import UNDERSCORES, VALUE_SUFFIXES, escaped, name_of
+from .family import Extras, Family
+from .fitting import fitted
+from .names import UNDERSCORES, VALUE_SUFFIXES, name_of
 from .page import Page
 from .remote_write_pb2 import TimeSeries, WriteRequest
 from .snappy import wrap
@@ -65,13 +65,13 @@ def title_of(series: TimeSeries) -> str:
 
 
 def _series(page: Page, target_labels: Mapping[str, str]) -> Iterator[TimeSeries]:
-    for unescaped in page.families:
-        # Receivers of this version accept only the classic letters.
-        family = escaped(as_classic(unescaped), UNDERSCORES)
+    # Receivers of this version accept only the classic letters.
+    for family in fitted(page, Extras(escaping=UNDERSCORES)).families:
+        names = _label_names(family)
         for text, numbers in family.series.items():
             own = labels_of(text.decode())
             for suffix, more, value in _samples(family, numbers):
-                labels = _with_target({**own, **more}, target_labels)
+                labels = _with_target({**own, **more}, names.union(own, more), target_labels)
                 yield _time_series(name_of(family, suffix), labels, value, page.at_ms)
 
 
@@ -94,9 +94,16 @@ def _samples(family: Family, numbers: bytes) -> Iterator[_Sample]:
             yield VALUE_SUFFIXES.get(other, ""), {}, float(numbers)
 
 
-def _with_target(own: Mapping[str, str], target_labels: Mapping[str, str]) -> dict[str, str]:
-    """Join the labels of a sample and of the target as Prometheus does."""
-    return {_kept_as(name, own, target_labels): value for name, value in own.items()} | dict(target_labels)
+def _label_names(family: Family) -> frozenset[str]:
+    """Return the labels of all series if they have different ones: each is renamed in the same way in all of them."""
+    if not (family.mixed or family.schema.type == "info"):
+        return frozenset()
+    return frozenset(name for text in family.series for name in labels_of(text.decode()))
+
+
+def _with_target(own: Mapping[str, str], names: Collection[str], target_labels: Mapping[str, str]) -> dict[str, str]:
+    """Join the labels of a sample and of the target as Prometheus does; `names` are those of the whole family."""
+    return {_kept_as(name, names, target_labels): value for name, value in own.items()} | dict(target_labels)
 
 
 def _kept_as(label: str, own: Collection[str], target_labels: Collection[str]) -> str:

@@ -15,6 +15,8 @@ _TYPES = frozenset({"counter", "exemplars", "gauge", "histogram", "info", "nativ
 _MODES = frozenset(
     {"all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent"}
 )
+# A schema in bytes, and a name in letters. Longer ones are damaged, and are not parsed.
+_LONGEST, _LONGEST_NAME = 262_144, 1_024
 _BOUNDED = frozenset({"histogram", "native"})
 _WITHOUT_UNIT = frozenset({"info", "stateset"})
 # Label names that the exposition format uses itself in the samples of a type.
@@ -32,6 +34,8 @@ def parse_schema(text: str | bytes) -> Schema:
         >>> parse_schema(Schema("jobs", "counter", ("queue",)).metadata()).labelnames
         ('queue',)
     """
+    if len(text) > _LONGEST:
+        raise ValueError(f"it has {len(text)} bytes")
     try:
         fields = json.loads(text)
         schema = Schema(
@@ -97,7 +101,7 @@ def _flaw_of_extras(schema: Schema) -> str:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and printable(name) == name
+    return 0 < len(name) <= _LONGEST_NAME and printable(name) == name
 
 
 def _are_bounds(bounds: tuple[str, ...]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -11,10 +13,13 @@ from typing import TYPE_CHECKING
 from ..exposition.family import Extras
 from ..exposition.page import Page
 from ..model.batch import State
+from ..model.encoding import is_classic, is_classic_label
 from ..model.recovery import Recovery
+from ..model.schema import Schema
 from ..model.server_run import ServerRun
 from ..model.snapshot import IndexEntry, Snapshot
 from .assemble import assemble
+from .clashes import Clash
 from .decode import SeriesDecoder
 from .expired_series import find_expired
 from .merge import Decoded, merge_families
@@ -28,6 +33,7 @@ __all__ = ["Limits", "Scrape", "collect"]
 
 _WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
 _NUMBERS_ALONE = Extras()
+_BETWEEN_PAUSES_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Scrape:
         recoveries: the recovery of each shard since it went back in time last; None if it never did.
         runs: the run of the server that each shard was read from.
         expired: what the store needs no longer; see `find_expired`.
+        clashes: families that some page can't show beside another one.
     """
 
     page: Page
@@ -60,6 +67,7 @@ class Scrape:
     recoveries: tuple[Recovery | None, ...] = ()
     runs: tuple[ServerRun, ...] = ()
     expired: Mapping[IndexEntry, Sequence[bytes]] = field(default_factory=dict)
+    clashes: tuple[Clash, ...] = ()
 
     @property
     def is_recovering(self) -> bool:
@@ -72,9 +80,9 @@ async def collect(
 ) -> Scrape:
     """Read the store and return what it holds as one page.
 
-    Each family is served under one schema. Series with other histogram bounds are put under the bounds of that schema.
-    Series with other label names are kept as they are. Series of another type, and of gauges that are merged in another
-    way, are left out and counted.
+    Each family of one type is served under one schema. Series with other histogram bounds are put under the bounds of
+    that schema. Series with other label names are kept as they are. A family that clashes with another one on a page of
+    this format is left out and told.
 
     Args:
         store: what to read.
@@ -90,9 +98,16 @@ async def collect(
     decoded = await _read_and_decode(store, snapshot, selection, limits, extras)
     expired = find_expired(snapshot, decoded.decoders, limits.series_ttl_s)
     merged = merge_families(selection, decoded)
-    resolved = [resolve_family(family) for family in merged]
-    page = assemble(snapshot, selection, resolved, extras.escaping)
-    return Scrape(page, snapshot.states, snapshot.recoveries, snapshot.runs, expired)
+    escapes = not all(map(_has_classic_names, selection.served.values()))
+    resolved = [resolve_family(family, dated=family.mixed or escapes) for family in merged]
+    assembled = assemble(snapshot, selection, resolved, extras)
+    return Scrape(
+        assembled.page, snapshot.states, snapshot.recoveries, snapshot.runs, expired, tuple(assembled.clashes)
+    )
+
+
+def _has_classic_names(schema: Schema) -> bool:
+    return is_classic(schema.name) and all(map(is_classic_label, schema.labelnames))
 
 
 async def _read_and_decode(
@@ -109,11 +124,16 @@ async def _read_and_decode(
         )
         for entry in entries
     }
-    foreign: defaultdict[str, int] = defaultdict(int)
+    foreign: defaultdict[IndexEntry, int] = defaultdict(int)
+    pause_at_s = time.perf_counter() + _BETWEEN_PAUSES_S
     async with aclosing(store.scan(entries)) as chunks:
         async for entry, items in chunks:
             if items is None:
-                foreign[entry.schema.name] += 1
+                foreign[entry] += 1
             else:
                 decoders[entry].add_chunk(items)
+            if time.perf_counter() > pause_at_s:
+                # Replies that are there already are read without a pause. In a pause, a time limit is noticed.
+                await asyncio.sleep(0)
+                pause_at_s = time.perf_counter() + _BETWEEN_PAUSES_S
     return Decoded(decoders, foreign)

@@ -15,7 +15,7 @@ from ..model.encoding import TIMES_WIDTH, SeriesNumbers, label_name
 from ..model.labels import LABEL_VALUE, LABELS_PATTERN
 from ..model.schema import ENDED, INSTANCE_LABEL, Schema
 
-__all__ = ["SeriesDecoder"]
+__all__ = ["LONGEST_LINE", "LONGEST_TEXT", "SeriesDecoder"]
 
 _FINITE = rb"[0-9]{1,24}+(?:\.[0-9]{1,24}+)?+(?:e[+-]?[0-9]{1,3}+)?+"
 _SPARSE = rb"-?[0-9]{1,6}+:[0-9]{1,15}+"
@@ -33,6 +33,9 @@ _NUMBERS = {
 }
 # The exponents of numbers that may be too large for a float. Prometheus refuses a page with such a number.
 _LARGE = re.compile(rb"e\+?(?:29[1-9]|[3-9][0-9]{2})")
+# Longer ones are damaged, and are not parsed: a label text of 50 MB would take gigabytes of memory in some formats.
+LONGEST_TEXT, LONGEST_LINE = 16_384, 65_536
+_FEW_NUMBERS = 1_000
 _TIMES = rb" [0-9]{13} [0-9]{13}\n"
 _RESIDUAL = f'{INSTANCE_LABEL}="{ENDED}"'.encode()
 
@@ -55,6 +58,7 @@ class SeriesDecoder:
         self.damaged = 0
         self._schema = schema
         self._keeps_created = keeps_created
+        self._may_be_long = schema.rule in {"native", "word"} or len(schema.shape) > _FEW_NUMBERS
         self._text, self._line = _patterns(schema)
         self._oldest = b"%013d" % max(0, oldest_ms)
         self._lease_began = b"%013d" % max(0, lease_began_ms)
@@ -62,6 +66,13 @@ class SeriesDecoder:
     def add_chunk(self, items: list[bytes]) -> None:
         """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
         texts, lines = items[::2], items[1::2]
+        # The lines of most types can't be long: each number has at most some 50 digits.
+        if max(map(len, texts), default=0) > LONGEST_TEXT or (
+            self._may_be_long and max(map(len, lines)) > LONGEST_LINE
+        ):
+            found = len(texts)
+            texts, lines = _short(texts, lines)
+            self.damaged += found - len(texts)
         if not (_all_match(self._text, texts) and self._all_good(lines)):
             found = len(texts)
             texts, lines = self._undamaged(texts, lines)
@@ -85,7 +96,8 @@ class SeriesDecoder:
         good = [
             (text, line)
             for text, line in zip(texts, lines, strict=True)
-            if _all_match(self._text, [text]) and self._all_good([line])
+            # Most damaged lines are found by the cheaper of both checks.
+            if self._line.fullmatch(line + b"\n") and _all_match(self._text, [text]) and self._all_good([line])
         ]
         return [text for text, _ in good], [line for _, line in good]
 
@@ -100,6 +112,12 @@ class SeriesDecoder:
         elif self._schema.rule == "word":
             return True
         return not (_LARGE.search(b"\n".join(lines)) and any(map(_overflows, lines)))
+
+
+def _short(texts: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    pairs = zip(texts, lines, strict=True)
+    short = [(text, line) for text, line in pairs if len(text) <= LONGEST_TEXT and len(line) <= LONGEST_LINE]
+    return [text for text, _ in short], [line for _, line in short]
 
 
 def _overflows(line: bytes) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from ..exposition.family import Exemplar
 from ..model.encoding import SeriesNumbers, info_text
 from ..model.labels import LABELS_PATTERN, label_pairs
+from ..model.merging import merge_series
 from ..model.schema import Schema
-from .merge import merge_series
 
 __all__ = ["read_exemplars"]
 

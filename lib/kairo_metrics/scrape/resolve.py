@@ -48,10 +48,16 @@ class ResolvedFamily:
     damaged: int
 
 
-def resolve_family(merged: MergedFamily) -> ResolvedFamily:
-    """Return a merged family as the page shows it."""
+def resolve_family(merged: MergedFamily, *, dated: bool = False) -> ResolvedFamily:
+    """Return a merged family as the page shows it.
+
+    Args:
+        merged: the family as it is stored.
+        dated: whether to tell when each value was set. It is needed where two series may be printed alike.
+    """
     schema, resolved = merged.schema, resolve(merged.schema, merged.series)
-    family = Family(schema, resolved.series, _exemplars(merged), merged.created)
+    set_at = _set_times(schema, merged.series) if dated else {}
+    family = Family(schema, resolved.series, _exemplars(merged), merged.created, set_at, merged.mixed)
     return ResolvedFamily(family, merged.damaged + resolved.damaged)
 
 
@@ -104,6 +110,20 @@ def _gauges(schema: Schema, series: SeriesNumbers) -> SeriesNumbers:
         groups.setdefault(without_instance(text), []).append(numbers)
     merged = {text: _ONE_OF_ALL[mode](group) for text, group in groups.items()}
     return {text: number for text, number in merged.items() if number is not None}
+
+
+def _set_times(schema: Schema, series: SeriesNumbers) -> dict[bytes, int]:
+    """Return when each value was set that the page shows, in ms since 1970."""
+    if schema.rule != "latest":
+        return {}
+    found: dict[bytes, int] = {}
+    grouped = schema.per_instance and schema.mode not in {"all", "liveall"}
+    states = _state_texts(schema)
+    for text, numbers in series.items():
+        shown = without_instance(text) if grouped else text
+        for key in [_joined(text, state) for state in states] or [shown]:
+            found[key] = max(_set_at(numbers), found.get(key, 0))
+    return found
 
 
 def _value(numbers: bytes) -> float:
@@ -171,13 +191,17 @@ def _can_be_printed(labelnames: Sequence[str], labels: bytes) -> bool:
 
 
 def _statesets(schema: Schema, series: SeriesNumbers) -> Resolved:
-    states = [label_text([schema.name], [state]).encode() for state in schema.states]
+    states = _state_texts(schema)
     resolved = Resolved()
     for text, numbers in series.items():
         current = float(numbers.split()[0])
         for number, state in enumerate(states):
             resolved.series[_joined(text, state)] = b"%d" % (number == current)
     return resolved
+
+
+def _state_texts(schema: Schema) -> list[bytes]:
+    return [label_text([schema.name], [state]).encode() for state in schema.states]
 
 
 def _joined(*texts: bytes) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..exposition.family import Family
+from ..exposition.fitting import JOINED
 from ..model.delivery_metrics import BATCHES, LOST, OUTCOMES, OVERFLOWED, RESTORED
 from ..model.encoding import SeriesNumbers, label_text, number_text
 from ..model.schema import Schema
@@ -17,13 +19,13 @@ _QUARANTINED = Schema(
     "kairo_quarantined_fields",
     "gauge",
     ("family",),
-    help="Series left out because what is stored of them is damaged or clashes; no family where its name is lost.",
+    help="Series left out because what is stored of them is damaged; no family where its name is lost.",
 )
 _CLASHING = Schema(
     "kairo_clashing_schemas",
     "gauge",
-    ("family",),
-    help="Other types, or other ways to merge a gauge, under which instances write a family; they are left out.",
+    ("family", "other", "reason"),
+    help="Families left out, at least in OpenMetrics, because another one has their name, or a name of their samples.",
 )
 _STORE = Schema(
     "kairo_store_info", "gauge", ("eviction_policy", "version"), help="The server that holds the state; always 1."
@@ -49,11 +51,10 @@ _MISSING = Schema(
 )
 _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")
 
+_COUNTS = (_SERIES, _QUARANTINED, _CLASHING, JOINED)
 # A scrape that asks for one of these needs every family.
-ABOUT_ALL = frozenset({_SERIES.name, _QUARANTINED.name, _CLASHING.name})
-OWN_NAMES = frozenset(
-    schema.name for schema in (_SERIES, _QUARANTINED, _CLASHING, _STORE, _MISSING, _DURATION, *_MEASURES.values())
-)
+ABOUT_ALL = frozenset(schema.name for schema in _COUNTS)
+OWN_NAMES = frozenset(schema.name for schema in (*_COUNTS, _STORE, _MISSING, _DURATION, *_MEASURES.values()))
 
 
 def duration(seconds: float) -> Family:
@@ -72,14 +73,26 @@ def zeros(snapshot: Snapshot) -> Iterator[tuple[Schema, SeriesNumbers]]:
 
 
 def own_families(
-    snapshot: Snapshot, served: list[Family], damaged: Mapping[str, int], clashing: Mapping[str, int]
+    snapshot: Snapshot,
+    served: Iterable[Family],
+    damaged: Mapping[str, int],
+    clashing: Mapping[tuple[str, str, str], int],
 ) -> list[Family]:
-    """Return the families about the page, the store and what is missing."""
-    families = [
-        Family(_SERIES, {_text(_SERIES, family.schema.name): b"%d" % len(family.series) for family in served}),
-        Family(_CLASHING, {_text(_CLASHING, name): b"%d" % count for name, count in clashing.items()}),
-        Family(_QUARANTINED, {_text(_QUARANTINED, name): b"%d" % count for name, count in damaged.items()}),
-    ]
+    """Return the families about the page, the store and what is missing.
+
+    Args:
+        snapshot: facts about the server.
+        served: the families of the page.
+        damaged: by family, how many of its series are damaged.
+        clashing: how many families are left out, by their name, the name of the one that is shown, and the reason.
+    """
+    series: Counter[bytes] = Counter()
+    for family in served:
+        series[_text(_SERIES, family.schema.name)] += len(family.series)
+    left_out = {label_text(_CLASHING.labelnames, values).encode(): count for values, count in clashing.items()}
+    quarantined = {_text(_QUARANTINED, name): count for name, count in damaged.items()}
+    counted = ((_SERIES, series), (_CLASHING, left_out), (_QUARANTINED, quarantined))
+    families = [Family(schema, {text: b"%d" % count for text, count in counts.items()}) for schema, counts in counted]
     missing = sum(max(0, recovery.missing) for recovery in snapshot.recoveries if recovery)
     families.append(Family(_MISSING, {b"": b"%d" % missing}))
     if snapshot.facts:

@@ -106,6 +106,8 @@ class StateReader:
             self._shown = number
             self._water.remember(shown, names)
         now_s = time.perf_counter()
+        if now_s > end_s:  # merging all that was read took too long
+            raise StoreUnavailable(f"the page could not be made within {patience_s:.3g} s")
         page = shown.page.with_family(duration(now_s - started_s)).named(names)
         return page, Upkeep(scrape, missing if is_newest else {}, names, end_s - now_s)
 

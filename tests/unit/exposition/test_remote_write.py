@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,7 +171,11 @@ def test_the_message_code_is_what_the_compiler_makes(tmp_path: Path) -> None:
     subprocess.run(command, cwd=REPOSITORY, check=True)
     for suffix in (".py", ".pyi"):
         made = schema.with_name(f"remote_write_pb2{suffix}")
-        assert (REPOSITORY / "lib" / made).read_text() == (tmp_path / made).read_text()
+        compiled = (tmp_path / made).read_text()
+        # `make proto` takes out the demand for the compiler's own version.
+        demand = r"^_runtime_version\.Validate.*?^\)\n|^[^\n]*import runtime_version[^\n]*\n"
+        compiled = re.sub(demand, "", compiled, flags=re.MULTILINE | re.DOTALL)
+        assert (REPOSITORY / "lib" / made).read_text() == compiled
 
 
 Samples = set[tuple[frozenset[tuple[str, str]], str]]

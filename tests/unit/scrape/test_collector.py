@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.exposition import openmetrics, text
+from lib.kairo_metrics.exposition.family import Extras
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.batch import Writer
@@ -98,12 +99,14 @@ async def test_other_label_names_stand_side_by_side() -> None:
     assert await samples(cms.store, "jobs") == {'jobs_total{queue="a"}': 2, 'jobs_total{kind="x",queue="a"}': 3}
 
 
-async def test_another_type_serves_the_newest() -> None:
-    """A name that changed its type is served as what it is now."""
+async def test_another_type_stands_beside_the_first_where_both_can_be_printed() -> None:
+    """A name that changed its type is shown as both in the plain text, and as what it is now in OpenMetrics."""
     cms = Deployment()
     cms.count(JOBS, 'queue="a"', (1, 2))
     cms.count(Schema("jobs", "gauge", ("queue",), mode="sum", help="Now a gauge."), 'queue="a"', (1, 3))
-    assert await samples(cms.store, "jobs") == {'jobs{queue="a"}': 3}
+    assert await samples(cms.store, "jobs") == {'jobs{queue="a"}': 3, 'jobs_total{queue="a"}': 2}
+    scrape = await collect(cms.store, Limits(3600), extras=Extras(strict=True))
+    assert [family.schema.type for family in scrape.page.families if family.schema.name == "jobs"] == ["gauge"]
 
 
 async def test_a_gauge_that_is_merged_in_another_way_serves_the_newest() -> None:
@@ -123,7 +126,8 @@ async def test_a_type_that_was_taken_back_is_served_again() -> None:
     cms.count(Schema("jobs", "gauge", ("queue",), mode="sum", help="A mistake."), 'queue="a"', (1, 3))
     cms.now_ms += 10 * 60 * 1000
     cms.count(JOBS, 'queue="a"', (1, 1))
-    assert await samples(cms.store, "jobs") == {'jobs_total{queue="a"}': 3}
+    scrape = await collect(cms.store, Limits(3600), extras=Extras(strict=True))
+    assert [family.schema.type for family in scrape.page.families if family.schema.name == "jobs"] == ["counter"]
 
 
 BARE = Schema("wait_seconds", "histogram", (), OLD.bounds, help="Bare.")
@@ -162,7 +166,9 @@ async def test_names_that_clash_cost_the_later_family_only() -> None:
     page = b"".join(openmetrics.render(scrape.page.families)).decode()
     assert list(parse_openmetrics(page))
     assert 'jobs_total{queue="a"} 2' in page
-    assert 'kairo_quarantined_fields{family="jobs_total"} 1' in page
+    assert 'kairo_clashing_schemas{family="jobs_total",other="jobs",reason="name"} 1' in page
+    assert 'kairo_clashing_schemas{family="kairo_series",other="kairo_series",reason="type"} 1' in page
+    assert 'kairo_quarantined_fields{family="jobs_total"} 0' in page
 
 
 async def test_a_help_text_that_is_no_unicode_does_not_spoil_the_page() -> None:
@@ -218,7 +224,10 @@ async def test_a_family_of_the_user_is_not_filled_up_with_zeros() -> None:
     """A user's metric with the name of one of ours keeps its own series."""
     cms = Deployment()
     cms.count(Schema("kairo_samples_lost", "gauge", ("queue",), mode="sum", help="Theirs."), 'queue="a"', (1, 7))
-    assert await samples(cms.store, "kairo_samples_lost") == {'kairo_samples_lost{queue="a"}': 7}
+    assert (await samples(cms.store, "kairo_samples_lost"))['kairo_samples_lost{queue="a"}'] == 7
+    scrape = await collect(cms.store, Limits(3600), extras=Extras(strict=True))
+    [theirs] = [family for family in scrape.page.families if family.schema.name == "kairo_samples_lost"]
+    assert dict(theirs.series) == {b'queue="a"': b"7"}
 
 
 async def many_series(start: Start, redis_url: str) -> Instance:

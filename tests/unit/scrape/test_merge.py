@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.kairo_metrics.model.encoding import pack_line
+from lib.kairo_metrics.model.merging import merge_series, rebin
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.model.snapshot import IndexEntry, Snapshot
 from lib.kairo_metrics.scrape.decode import SeriesDecoder
-from lib.kairo_metrics.scrape.merge import Decoded, MergedFamily, merge_families, merge_series, rebin
+from lib.kairo_metrics.scrape.merge import Decoded, MergedFamily, merge_families
 from lib.kairo_metrics.scrape.selection import select
 from tests.support.instance import JOBS
 
@@ -21,9 +22,7 @@ NOW_MS = 1_764_000_000_000
 ROOM = Schema("heat", "gauge", ("room",), mode="mostrecent")
 
 
-def merged(
-    parts: Mapping[IndexEntry, Mapping[bytes, str]], foreign: Mapping[str, int] | None = None, age_ms: int = 0
-) -> list[MergedFamily]:
+def merged(parts: Mapping[IndexEntry, Mapping[bytes, str]], foreign: int = 0, age_ms: int = 0) -> list[MergedFamily]:
     """Merge lines of these index entries, which instances have written so long ago."""
     decoders = {entry: SeriesDecoder(entry.schema, 0, NOW_MS - 300_000, keeps_created=True) for entry in parts}
     for entry, lines in parts.items():
@@ -31,7 +30,7 @@ def merged(
         for text, numbers in lines.items():
             decoders[entry].add_chunk([text, pack_line(numbers.split(), at_ms, at_ms)])
     selection = select(Snapshot(NOW_MS, tuple(parts)), frozenset(), exemplars=True)
-    return merge_families(selection, Decoded(decoders, foreign or {}))
+    return merge_families(selection, Decoded(decoders, dict.fromkeys(parts, foreign)))
 
 
 def test_shards_are_added_up() -> None:
@@ -72,7 +71,7 @@ def test_values_of_ended_instances_become_one_residual_value() -> None:
 
 def test_damage_is_counted_by_family() -> None:
     """Lines that can not be decoded and keys of another type are left out, and counted together."""
-    [jobs] = merged({IndexEntry(0, JOBS, 1, NOW_MS): {b'queue="a"': "1", b"junk": "2"}}, {"jobs": 2})
+    [jobs] = merged({IndexEntry(0, JOBS, 1, NOW_MS): {b'queue="a"': "1", b"junk": "2"}}, 2)
     assert (jobs.series, jobs.damaged) == ({b'queue="a"': b"1"}, 3)
 
 

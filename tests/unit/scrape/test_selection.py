@@ -6,7 +6,7 @@ import pytest
 
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.model.snapshot import IndexEntry, Snapshot
-from lib.kairo_metrics.scrape.selection import Selection, select
+from lib.kairo_metrics.scrape.selection import Selection, kind_of, select
 from tests.support.instance import JOBS, WAIT
 
 NOW_MS = 1_764_000_000_000
@@ -21,36 +21,37 @@ def chosen(*entries: IndexEntry, names: tuple[str, ...] = (), exemplars: bool = 
     return select(Snapshot(NOW_MS, entries), frozenset(names), exemplars=exemplars)
 
 
+def served(selection: Selection) -> list[Schema]:
+    return list(selection.served.values())
+
+
 def test_the_youngest_schema_in_use_is_served() -> None:
     """A deployment that changes buckets is served under its own; the series of the old one are read as well."""
     old, new = IndexEntry(0, WAIT, 1, LATELY_MS), IndexEntry(0, OTHER_BOUNDS, 2, LATELY_MS)
     for entries in ((old, new), (new, old)):
         selection = chosen(*entries)
-        assert selection.served == {"wait_seconds": OTHER_BOUNDS}
-        assert set(selection.entries["wait_seconds"]) == {old, new}
-        assert selection.clashing == {}
+        assert served(selection) == [OTHER_BOUNDS]
+        assert set(selection.entries[kind_of(WAIT)]) == {old, new}
 
 
 def test_a_rollback_of_the_deployment_serves_the_old_schema_again() -> None:
     """Once no instance of the new deployment has started for ten minutes, its schema is no longer served."""
     old, new = IndexEntry(0, WAIT, 1, LATELY_MS), IndexEntry(0, OTHER_BOUNDS, 2, LONG_AGO_MS)
-    assert chosen(old, new).served == {"wait_seconds": WAIT}
+    assert served(chosen(old, new)) == [WAIT]
 
 
 def test_without_recent_instances_the_last_announced_schema_is_served() -> None:
     """A site without traffic keeps the page that it had."""
     old, new = IndexEntry(0, WAIT, 1, LONG_AGO_MS - 1), IndexEntry(0, OTHER_BOUNDS, 2, LONG_AGO_MS)
-    assert chosen(old, new).served == {"wait_seconds": OTHER_BOUNDS}
+    assert served(chosen(old, new)) == [OTHER_BOUNDS]
 
 
-@pytest.mark.parametrize(("announced_ms", "clashing"), [(LATELY_MS, {"jobs": 1}), (LONG_AGO_MS, {})])
-def test_a_schema_of_another_type_is_left_out_and_counted(announced_ms: int, clashing: dict[str, int]) -> None:
-    """It is counted as clashing for as long as instances announce it."""
-    counter, gauge = IndexEntry(0, JOBS, 1, announced_ms), IndexEntry(0, GAUGE, 2, LATELY_MS)
-    selection = chosen(counter, gauge)
-    assert selection.served == {"jobs": GAUGE}
-    assert selection.all_entries == [gauge]
-    assert selection.clashing == clashing
+@pytest.mark.parametrize(("announced_ms", "first"), [(LATELY_MS, JOBS), (LONG_AGO_MS, GAUGE)])
+def test_of_two_types_the_youngest_in_use_comes_first(announced_ms: int, first: Schema) -> None:
+    """Both are read; a page that can't hold both shows the first one."""
+    counter, gauge = IndexEntry(0, JOBS, 3, announced_ms), IndexEntry(0, GAUGE, 2, LATELY_MS)
+    assert served(chosen(counter, gauge))[0] == first
+    assert set(chosen(counter, gauge).all_entries) == {counter, gauge}
 
 
 @pytest.mark.parametrize(
@@ -61,12 +62,13 @@ def test_a_schema_of_another_type_is_left_out_and_counted(announced_ms: int, cla
         (("wait_seconds_bucket", "jobs"), {"jobs", "wait_seconds"}),
         (("kairo_series",), {"jobs", "wait_seconds"}),
         (("nothing",), set()),
+        (("jobs__total",), {"jobs"}),
     ],
 )
 def test_only_the_families_that_are_asked_for_are_read(names: tuple[str, ...], families: set[str]) -> None:
     """A family is named by itself or by a sample; what counts all families needs all of them."""
     selection = chosen(IndexEntry(0, JOBS, 1, NOW_MS), IndexEntry(0, WAIT, 1, NOW_MS), names=names)
-    assert set(selection.served) == families
+    assert {schema.name for schema in served(selection)} == families
     assert selection.includes(JOBS) == ("jobs" in families)
 
 

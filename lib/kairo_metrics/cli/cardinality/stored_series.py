@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...exposition.family import Family
+from ...exposition.names import answers_to
 from ...model.encoding import TIMES_WIDTH
 from ...model.schema import Schema
 from ...model.snapshot import IndexEntry, Snapshot
@@ -101,7 +101,7 @@ async def read_namespace(
     """
     snapshot = await store.snapshot()
     known = [entry for entry in snapshot.entries if entry.schema.type != "exemplars"]
-    wanted = [entry for entry in known if not names or Family(entry.schema, {}).answers_to(frozenset(names))]
+    wanted = [entry for entry in known if not names or answers_to(entry.schema, frozenset(names))]
     families = {entry: StoredFamily(entry.schema, entry.shard) for entry in wanted}
     found: dict[IndexEntry, dict[bytes, StoredSeries]] = {entry: {} for entry in wanted}
     read = 0

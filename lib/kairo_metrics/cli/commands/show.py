@@ -10,9 +10,11 @@ from typing import Any
 from ...config.settings import Settings
 from ...exposition.classic import as_classic
 from ...exposition.family import Family
+from ...exposition.names import UNDERSCORES, answers_to, printed_label
 from ...model.labels import labels_of
+from ...model.merging import merge_series
+from ...scrape.clashes import sentence
 from ...scrape.collector import Limits, collect
-from ...scrape.merge import merge_series
 from ...store.redis_store import RedisStore
 from ..formatting import finite, short
 from ..histogram_figures import SHARES, figures_of, mean_text
@@ -61,6 +63,11 @@ def _show(options: argparse.Namespace) -> int:
         names = frozenset({options.metric})
         scrape = await collect(store, Limits(settings.series_ttl_s, settings.instance_lease_s), names)
         families = scrape.page.named(names).families
+        left_out = [clash for clash in scrape.clashes if clash.is_left_out and answers_to(clash.family.schema, names)]
+        if left_out and not families:
+            clash = left_out[0]
+            why = sentence(clash.family.schema.name, clash.other, clash.reason)
+            raise CommandError(f"it is left out of the page: {why}; rename one of the two")
         if not families:
             snapshot = await store.snapshot()
             raise unknown_metric(options.metric, [entry.schema for entry in snapshot.entries], settings.namespace)
@@ -70,7 +77,7 @@ def _show(options: argparse.Namespace) -> int:
     rows = {
         text: numbers
         for text, numbers in sorted(family.series.items())
-        if dict(options.label).items() <= labels_of(text.decode()).items()
+        if dict(options.label).items() <= _labels_as_seen(text).items()
     }
     if not rows:
         wanted = ", ".join(f'{name}="{value}"' for name, value in options.label)
@@ -81,6 +88,12 @@ def _show(options: argparse.Namespace) -> int:
     else:
         _print(terminal, family, rows)
     return 0
+
+
+def _labels_as_seen(text: bytes) -> dict[str, str]:
+    """Return the labels under their declared names, and under those that the text format prints."""
+    labels = labels_of(text.decode())
+    return {printed_label(name, UNDERSCORES): value for name, value in labels.items()} | labels
 
 
 def _print(terminal: Terminal, family: Family, rows: Mapping[bytes, bytes]) -> None:

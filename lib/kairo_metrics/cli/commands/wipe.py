@@ -10,7 +10,7 @@ from collections import defaultdict
 from ...config.redis_url import without_password
 from ...config.settings import Settings
 from ...errors import SettingsError
-from ...exposition.family import Family
+from ...exposition.names import answers_to
 from ...store.admin.deletion import DeletionPlan, delete, plan_deletion
 from ...store.redis_store import RedisStore
 from ..store_access import CommandError, patient_store, read_store, unknown_metric
@@ -74,7 +74,7 @@ def _family_names(name: str) -> tuple[str, ...]:
     async def read(store: RedisStore, settings: Settings) -> tuple[str, ...]:
         snapshot = await store.snapshot()
         schemas = [entry.schema for entry in snapshot.entries]
-        if not (found := {s.name for s in schemas if Family(s, {}).answers_to(frozenset({name}))}):
+        if not (found := {s.name for s in schemas if answers_to(s, frozenset({name}))}):
             raise unknown_metric(name, schemas, settings.namespace)
         return tuple(found)
 

@@ -10,13 +10,14 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from .access_checks import SCRAPE_TIMEOUT_S, Pages
+from .clash_check import check_clashes
 from .finding import Finding, fail, ok, skipped, warn
 from .http_client import Answer
 
 __all__ = ["check_page"]
 
 _CHECKS = (
-    *("content-type", "page", "text", "openmetrics", "gzip", "cache", "requests", "quarantine"),
+    *("content-type", "page", "text", "openmetrics", "gzip", "cache", "requests", "quarantine", "clashes"),
     *("series", "lost", "eviction", "memory", "duration", "size", "clock"),
 )
 _TEXT, _OPENMETRICS = "text/plain", "application/openmetrics-text"
@@ -119,7 +120,7 @@ def _cache(answer: Answer) -> Finding:
 def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
     """Check what the metrics on the page show of the system."""
     if not metrics:
-        unread = ("requests", "quarantine", "series", "lost", "eviction", "memory")
+        unread = ("requests", "quarantine", "clashes", "series", "lost", "eviction", "memory")
         yield from (skipped(check, "the page can't be read") for check in unread)
         return
     requests = _values(metrics, "http_requests_total", "route")
@@ -133,6 +134,12 @@ def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
         )
     yield _counted(
         "quarantine", _values(metrics, "kairo_quarantined_fields", "family"), "something in Redis is damaged"
+    )
+    yield check_clashes(
+        (sample.labels.get("family", ""), sample.labels.get("other", ""), sample.labels.get("reason", "type"))
+        for family in metrics
+        for sample in family.samples
+        if sample.name == "kairo_clashing_schemas" and sample.value
     )
     yield _counted(
         "series", _values(metrics, "kairo_samples_overflowed_total", "family"), "a family is past METRICS_MAX_SERIES"

@@ -7,18 +7,22 @@ from collections.abc import Iterator
 
 from ...config.settings import Settings
 from ...errors import StoreError
+from ...exposition.family import Extras, Family
 from ...model.delivery_metrics import LOST, OVERFLOWED
 from ...model.labels import labels_of
 from ...model.schema import Schema
+from ...scrape.clashes import find_clashes
+from ...scrape.selection import is_deployed, kind_of, select
 from ...store.redis_store import RedisStore
 from ..cardinality.stored_series import StoredFamily, StoredNamespace, read_namespace
 from ..formatting import duration
+from .clash_check import check_clashes
 from .finding import Finding, fail, ok, skipped, warn
 from .time_limit import within
 
 __all__ = ["check_state", "skip_state"]
 
-_CHECKS = ("families", "quarantine", "series", "lost")
+_CHECKS = ("families", "quarantine", "clashes", "series", "lost")
 _NEAR = 0.8
 _SHOWN = 3
 
@@ -44,6 +48,7 @@ def check_state(settings: Settings, limit_s: float) -> Iterator[Finding]:
         return
     yield _families(stored, settings)
     yield _quarantine(stored)
+    yield check_clashes(_clashes(stored, settings))
     yield _series(stored, settings)
     yield _lost(stored)
 
@@ -83,6 +88,22 @@ def _quarantine(stored: StoredNamespace) -> Finding:
         f"damaged, and left out of the page: {_listed(damaged)}",
         "whatever else writes there should not; `wipe --family NAME` deletes a family, damage included",
     )
+
+
+def _clashes(stored: StoredNamespace, settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield what a scrape would count as `kairo_clashing_schemas`."""
+    snapshot = stored.snapshot
+    oldest_ms = snapshot.now_ms - settings.series_ttl_s * 1000
+    filled = {
+        kind_of(family.schema)
+        for family in stored.families
+        if any(series.touched_ms >= oldest_ms for series in family.series)
+    }
+    served = select(snapshot, frozenset(), exemplars=False).served
+    families = (Family(schema, {}) for kind, schema in served.items() if kind in filled)
+    deployed = {entry.schema for entry in snapshot.entries if is_deployed(entry, snapshot.now_ms)}
+    for clash in find_clashes(families, Extras()):
+        yield clash.told(is_current=clash.family.schema in deployed)
 
 
 def _series(stored: StoredNamespace, settings: Settings) -> Finding:

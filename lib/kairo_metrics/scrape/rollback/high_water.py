@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from ...errors import StoreUnavailable
 from ...exposition.family import Family
+from ...exposition.names import answers_to
 from ...model.batch import State
 from ...model.encoding import SeriesNumbers
+from ...model.merging import merge_series
 from ...model.recovery import RECOVERY_MS, Recovery
 from ...model.schema import Schema
 from ..collector import Scrape
-from ..merge import merge_series
 
 __all__ = ["HighWater", "with_missing"]
 
@@ -28,6 +29,14 @@ _NOTICED_MS = 5_000
 # Batches that the store may apply between the reading of a page and the restoration.
 _BATCHES_MEANWHILE = 1_000
 _COUNTING = frozenset({"counter", "histogram", "native", "summary"})
+
+
+# Families of one name and of different types may stand side by side.
+_Kind = tuple[str, str]
+
+
+def _kind(family: Family) -> _Kind:
+    return family.schema.name, family.schema.type
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class HighWater:
     """
 
     def __init__(self) -> None:
-        self._families: dict[str, Family] = {}
+        self._families: dict[_Kind, Family] = {}
         self._states: tuple[State, ...] = ()
         self._runs: set[str] = set()
         self._rollback: _Rollback | None = None
@@ -73,18 +82,18 @@ class HighWater:
             scrape: the page and its states.
             names: the families that were asked for; all when empty. The other families stay remembered as they are.
         """
-        counting = {family.schema.name: family for family in scrape.page.families if family.schema.type in _COUNTING}
+        counting = {_kind(family): family for family in scrape.page.families if family.schema.type in _COUNTING}
         self._states = scrape.states
         self._runs.update(run.id for run in scrape.runs)
         if self._rollback and not self._rollback.is_proven:  # series that are gone now may turn out to be lost
             counting = self._with_gone(counting)
         self._families = {**self._families, **counting} if names else counting
 
-    def _with_gone(self, families: Mapping[str, Family]) -> dict[str, Family]:
+    def _with_gone(self, families: Mapping[_Kind, Family]) -> dict[_Kind, Family]:
         kept = {**self._families, **families}
-        for name, before in self._families.items():
-            if kept[name].schema == before.schema:
-                kept[name] = replace(kept[name], series={**before.series, **kept[name].series})
+        for kind, before in self._families.items():
+            if kept[kind].schema == before.schema:
+                kept[kind] = replace(kept[kind], series={**before.series, **kept[kind].series})
         return kept
 
     def doubtful_s(self, scrape: Scrape) -> float:
@@ -168,12 +177,12 @@ class HighWater:
     def _missing_series(self, scrape: Scrape, names: frozenset[str]) -> Iterator[tuple[Schema, SeriesNumbers]]:
         from .lack import has_lost, lacking_series  # hardly any page needs it
 
-        found = {family.schema.name: family for family in scrape.page.families}
+        found = {_kind(family): family for family in scrape.page.families}
         pairs = [
             (family, shown)
-            for name, shown in self._families.items()
-            if (not names or shown.answers_to(names))
-            and (family := found.get(name, Family(shown.schema, {}))).schema == shown.schema
+            for kind, shown in self._families.items()
+            if (not names or answers_to(shown.schema, names))
+            and (family := found.get(kind, Family(shown.schema, {}))).schema == shown.schema
         ]
         if self._rollback and not self._rollback.is_proven:
             if not any(has_lost(family, shown) for family, shown in pairs):
@@ -196,9 +205,10 @@ class HighWater:
 
 def with_missing(scrape: Scrape, missing: Mapping[Schema, SeriesNumbers]) -> Scrape:
     """Return the scrape with what is missing added to its families."""
-    families = {family.schema.name: family for family in scrape.page.families}
+    families = {_kind(family): family for family in scrape.page.families}
     for schema, series in missing.items():
-        family = families.get(schema.name, Family(schema, {}))
-        families[schema.name] = replace(family, series=merge_series(schema, [dict(family.series), series]))
-    page = replace(scrape.page, families=tuple(families[name] for name in sorted(families)))
+        family = Family(schema, {})
+        family = families.get(_kind(family), family)
+        families[_kind(family)] = replace(family, series=merge_series(schema, [dict(family.series), series]))
+    page = replace(scrape.page, families=tuple(families[kind] for kind in sorted(families)))
     return replace(scrape, page=page)

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 from ...exposition.family import Family
 from ...model.encoding import SeriesNumbers, number_text
+from ...model.merging import merge_series
 from ...model.schema import Schema
-from ..merge import merge_series
 
 __all__ = ["has_lost", "lacking_series"]
 

@@ -1,0 +1,99 @@
+"""Families that a page can't show beside another one: scrapers refuse a page with both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from ..exposition.family import Extras, Family
+from ..exposition.names import UNDERSCORES, claimed_names, unquoted_name_of
+from ..model.schema import Schema
+from .self_metrics import OWN_NAMES
+
+__all__ = ["Clash", "find_clashes", "sentence"]
+
+# The format that reserves most names. A clash is told on every page, since the next scraper may ask for this one.
+_STRICTEST = Extras(strict=True, escaping=UNDERSCORES)
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A family that some format leaves out because of another one.
+
+    Args:
+        family: the one that is left out.
+        other: the name of the one that is shown; `kairo_...` if it is one of the page's own.
+        is_left_out: whether this page leaves it out.
+    """
+
+    family: Family
+    other: str
+    is_left_out: bool
+
+    @property
+    def reason(self) -> str:
+        """`type` if both have one name, and another type or another way to merge a gauge; `name` otherwise."""
+        return "type" if self.family.schema.name == self.other else "name"
+
+    def told(self, *, is_current: bool) -> tuple[str, str, str]:
+        """Return the family, the other one and the reason.
+
+        Args:
+            is_current: whether instances still announce the family. If not, a deployment has replaced it, and its
+                series stay until they expire.
+        """
+        return self.family.schema.name, self.other, self.reason if is_current else "replaced"
+
+
+def sentence(family: str, other: str, reason: str) -> str:
+    """Say for people why a family is left out.
+
+    Example:
+        >>> sentence("orders_created", "orders", "name")
+        'orders_created has a name that orders uses or reserves'
+    """
+    if reason == "name":
+        return f"{family} has a name that {other} uses or reserves"
+    return f"{family} has two types, or is a gauge that is merged in two ways"
+
+
+def find_clashes(families: Iterable[Family], extras: Extras) -> Iterator[Clash]:
+    """Find what this page, or one in the strictest format, leaves out.
+
+    Args:
+        families: those with series; of two that clash, the first is shown.
+        extras: those of the format.
+
+    Example:
+        >>> from ..model.schema import Schema
+        >>> orders = [Family(Schema(name, "counter"), {b"": b"1"}) for name in ("orders", "orders_created")]
+        >>> [(clash.family.schema.name, clash.other, clash.is_left_out) for clash in find_clashes(orders, Extras())]
+        [('orders_created', 'orders', False)]
+    """
+    listed = list(families)
+    here = dict(_left_out(listed, extras))
+    strictly = here if extras == _STRICTEST else dict(_left_out(listed, _STRICTEST))
+    for place, family in enumerate(listed):
+        if place in here or place in strictly:
+            yield Clash(family, here.get(place) or strictly[place], place in here)
+
+
+def _left_out(families: Iterable[Family], extras: Extras) -> Iterator[tuple[int, str]]:
+    """Yield the place of each family that is left out, and the name of the one that is shown instead."""
+    own = (Family(Schema(name, "gauge"), {}, escaping=extras.escaping) for name in OWN_NAMES)
+    claimed: dict[str, tuple[str, object]] = {unquoted_name_of(family): (family.schema.name, None) for family in own}
+    for place, family in enumerate(families):
+        escaped = replace(family, escaping=extras.escaping)
+        names = claimed_names(escaped, extras)
+        kind = _kind(escaped)
+        others = [claimed[name] for name in names if name in claimed and claimed[name][1] != kind]
+        if others:
+            yield place, min(other for other, _ in others)
+        else:
+            claimed |= dict.fromkeys(names, (family.schema.name, kind))
+
+
+def _kind(family: Family) -> object:
+    """Return what families have in common that can be printed as one."""
+    schema = family.schema
+    return unquoted_name_of(family), schema.type, schema.rule, schema.mode.removeprefix("live"), schema.states
