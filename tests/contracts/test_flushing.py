@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
+import pytest
 import redis
 
 from tests.support.instance import Start, jobs_total, memory_instance, redis_instance, samples
@@ -36,6 +38,25 @@ async def test_a_connection_closed_while_idle_is_not_noticed(start: Start, proxy
     instance.add('queue="a"')
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 2
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_an_idle_connection_is_checked_without_a_command(
+    start: Start, proxy: Proxy, redis_client: redis.Redis, *, blocking: bool
+) -> None:
+    """Each flush looks whether Redis has ended the connection, and still is one command and one round trip."""
+    instance = start(proxy.url)
+    flush = partial(asyncio.to_thread, instance.flusher.flush) if blocking else instance.flusher.aflush
+    instance.add('queue="a"')
+    await flush()
+    proxy.reset_counts()
+    redis_client.config_resetstat()
+    for _ in range(10):
+        instance.add('queue="a"')
+        await flush()
+    calls = {name: row["calls"] for name, row in redis_client.info("commandstats").items()}
+    assert (proxy.connections, proxy.round_trips, calls["cmdstat_evalsha"]) == (0, 10, 10)
+    assert not calls.keys() & {"cmdstat_ping", "cmdstat_hello", "cmdstat_eval"}
 
 
 async def test_requests_share_round_trips(start: Start, proxy: Proxy) -> None:

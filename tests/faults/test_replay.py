@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from pathlib import Path
 
 import pytest
 import redis
@@ -13,6 +15,7 @@ from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.store.connections import connection as connections
 from tests.support.instance import WAIT, Instance, Start, jobs_total, nonzero_samples
 from tests.support.proxy import Proxy
+from tests.support.redis_process import RedisProcess
 
 
 @pytest.mark.parametrize("then_cut", [True, False])
@@ -207,3 +210,44 @@ async def test_a_batch_is_not_repeated_after_a_long_sleep(
     assert broken.value.sent
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 2
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_batch_that_an_ended_connection_did_not_take_is_sent_later(
+    start: Start, tmp_path: Path, *, blocking: bool
+) -> None:
+    """If Redis closed the idle connection and takes no new one, the batch was not sent: it is applied, however late."""
+    server = RedisProcess(tmp_path)
+    try:
+        instance = start(server.url)
+        flush = partial(asyncio.to_thread, instance.flusher.flush) if blocking else instance.flusher.aflush
+        instance.add('queue="a"', 10)
+        await flush()
+        with server.refusing():
+            server.client.client_kill_filter(_type="normal", skipme=True)
+            instance.add('queue="a"')
+            with pytest.raises(StoreUnavailable, match="Error 111") as refused:
+                await flush()
+        assert not refused.value.sent
+        instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
+        await flush()
+        assert await jobs_total(instance) == 11
+        assert await nonzero_samples(instance.store, "kairo_samples_lost") == {}
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_batch_behind_a_broken_login_is_sent_later(start: Start, proxy: Proxy, *, blocking: bool) -> None:
+    """If the connection breaks while it logs in, the batch was not sent: it is applied, however late."""
+    instance = start(proxy.url.removesuffix("/0") + "/1")
+    flush = partial(asyncio.to_thread, instance.flusher.flush) if blocking else instance.flusher.aflush
+    proxy.lose_reply(to=b"SELECT")
+    proxy.lose_reply(to=b"SELECT", queued=True)
+    instance.add('queue="a"')
+    with pytest.raises(StoreUnavailable, match="broke") as broken:
+        await flush()
+    assert not broken.value.sent
+    instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
+    await flush()
+    assert await jobs_total(instance) == 1

@@ -7,12 +7,13 @@ instances as sent.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.instance import Start
+from tests.support.instance import JOBS, Start
 from tests.support.rollback import A, Page, Site, add, end_recovery
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -22,10 +23,23 @@ OLD = {'jobs_total{queue="old"}', 'wait_seconds_count{queue="old"}', 'shares{que
 
 
 class OldInstance:
-    """An instance of the previous version: each batch counts a job, a wait and a share."""
+    """An instance of the previous version: each batch counts a job, a wait and a share.
 
-    def __init__(self, client: Any) -> None:
+    Args:
+        client: of the Redis.
+        jobs: the name of the family that counts jobs.
+    """
+
+    def __init__(self, client: Any, jobs: str = "jobs") -> None:
         self._client = client
+        field = jobs.replace("\n", r"\n")
+        # The keys, the index field, the metadata and the label of the overflow, as the previous version wrote them.
+        self._renamed = [
+            (":series:jobs:", f":series:{field.replace(' ', ':')}:"),
+            ("jobs edcb", f"{field} edcb"),
+            ('"name": "jobs"', f'"name": {json.dumps(jobs)}'),
+            ('family="jobs"', f'family="{field}"'),
+        ]
         self._sent = 0
 
     def send(self, batches: int = 1) -> None:
@@ -45,10 +59,15 @@ class OldInstance:
         return verdict
 
     def _send(self, number: int, *, replayed: bool = False) -> list[Any]:
-        keys, *words = BATCHES[number - 1]
+        keys, *words = [self._rename(word) if isinstance(word, str) else word for word in BATCHES[number - 1]]
         words[int(keys) + 6] = int(replayed)
         answer: list[Any] = self._client.eval(SCRIPT, keys, *words)
         return answer
+
+    def _rename(self, word: str) -> str:
+        for before, after in self._renamed:
+            word = word.replace(before, after)
+        return word
 
 
 @pytest.fixture
@@ -99,3 +118,26 @@ async def test_both_versions_send_again_what_the_store_lost(
         ]
     old.send()
     assert (await Page(new)())['jobs_total{queue="old"}'] == 4.0
+
+
+@pytest.mark.parametrize("name", ["a b", "a\nb"])
+@pytest.mark.parametrize("old_first", [False, True])
+async def test_a_name_with_a_blank_or_a_line_break_starts_again_from_zero(
+    site: Site, name: str, *, old_first: bool
+) -> None:
+    """The page shows what current instances count of it, and of other families all; nothing is called damaged."""
+    old, new, schema = OldInstance(site.client, name), site.writer(), replace(JOBS, name=name)
+    for turn in range(4):
+        if (turn % 2 == 0) == old_first:
+            old.send()
+        else:
+            new.add('queue="a"', schema=schema)
+            await add(new)
+    shown = await site.page()()
+    assert {sample: value for sample, value in shown.items() if sample.startswith("a_b_total")} == {
+        'a_b_total{queue="a"}': 2.0
+    }
+    assert shown['wait_seconds_count{queue="old"}'] == shown['shares{queue="old"}'] == shown[A] == 2.0
+    assert shown['kairo_batches_total{outcome="applied"}'] == 4.0
+    assert not [name for name in shown if name.startswith(("kairo_quarantined", "kairo_samples_lost")) and shown[name]]
+    assert old.send_again() == b"duplicate"

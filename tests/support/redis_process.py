@@ -61,6 +61,15 @@ class RedisProcess:
         self._process.wait()
         self._process = self._start()
 
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Let it refuse new connections until the block ends; open ones stay."""
+        self.client.config_set("port", 0)
+        try:
+            yield
+        finally:
+            self.client.config_set("port", self._port)
+
     def close(self) -> None:
         """End it."""
         self.client.close()

@@ -52,9 +52,11 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
             if name in STATE_FIELDS:
                 continue
             try:
-                entries.append(_entry(shard, name, value))
+                entry = _entry(shard, name, value)
             except ValueError:
                 damaged += 1
+            else:
+                entries += filter(None, (entry,))
     server_info, memory_info = read_info(server), read_info(memory)
     facts = {
         "version": server_info.get("redis_version", _UNKNOWN),
@@ -76,8 +78,11 @@ def _state(index: Mapping[bytes, bytes]) -> State:
     return State(name.decode() if _NAME.fullmatch(name) else "", int(batches))
 
 
-def _entry(shard: int, name: bytes, value: bytes) -> IndexEntry:
-    """Read an entry of the index.
+def _entry(shard: int, name: bytes, value: bytes) -> IndexEntry | None:
+    r"""Read an entry of the index.
+
+    None if an earlier version of this package wrote it for a name with a line break: it put `\n` in the place of the
+    line break, and what it counts is under a key that no page reads.
 
     Raises:
         ValueError: it is damaged, or under the index field of another family: a copy would count a family twice.
@@ -85,6 +90,8 @@ def _entry(shard: int, name: bytes, value: bytes) -> IndexEntry:
     created, announced, metadata = value.split(b" ", 2)
     schema = parse_schema(metadata)
     if name != schema.index_field.encode():
+        if "\n" in schema.name and name == f"{schema.name} {schema.id}".replace("\n", r"\n").encode():
+            return None
         raise ValueError(f"not the index field of {schema.index_field!r}: {name!r}")
     return IndexEntry(shard, schema, int(created), int(announced))
 

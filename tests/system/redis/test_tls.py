@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,21 @@ def test_a_bad_setting_is_refused(front: TlsFront, changed: dict[str, str], expe
     variables = {"REDIS_URL": front.url, "METRICS_REDIS_TLS_CA": front.authority, **changed}
     with pytest.raises(SettingsError, match=expected):
         Settings.from_env(variables)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_an_idle_tls_connection_is_used_until_the_server_ends_it(
+    start: Start, front: TlsFront, redis_client: redis.Redis, *, blocking: bool
+) -> None:
+    """Flushes share one TLS connection, and the one after its end opens another."""
+    instance = start(front.url, redis_tls_ca=front.authority)
+    flush = partial(asyncio.to_thread, instance.flusher.flush) if blocking else instance.flusher.aflush
+    before = redis_client.info("stats")["total_connections_received"]
+    for _ in range(4):
+        instance.add('queue="a"')
+        await flush()
+    assert redis_client.info("stats")["total_connections_received"] == before + 1
+    redis_client.client_kill_filter(_type="normal", skipme=True)
+    instance.add('queue="a"')
+    await flush()
+    assert await jobs_total(instance) == 5

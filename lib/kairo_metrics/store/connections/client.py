@@ -102,6 +102,8 @@ class AsyncClient:
 
     async def _connection(self, node: Node) -> AsyncNodeConnection:
         connection = self._connections.get(node)
+        if connection is not None:
+            await connection.close_ended()
         address = node
         sentinels = self.topology.sentinels if node is None else None
         if sentinels is not None and (connection is None or not connection.is_open):
@@ -173,6 +175,8 @@ class Client:
 
     def _connection(self, node: Node) -> NodeConnection:
         connection = self._connections.get(node)
+        if connection is not None:
+            connection.close_ended()
         address = node
         sentinels = self._topology.sentinels if node is None else None
         if sentinels is not None and (connection is None or not connection.is_open):

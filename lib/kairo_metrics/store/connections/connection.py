@@ -7,6 +7,8 @@ once or ten times. The cluster client is not used for the same reason.
 
 from __future__ import annotations
 
+import asyncio
+import selectors
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +32,8 @@ __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
 
 _KEYS_BEING_MOVED = "the keys are being moved from one node of the cluster to another"
 _ERRORS = (exceptions.RedisError, OSError)
+# Poll opens no file of its own, so it works also when the process may open no more; Windows does not have it.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class AsyncNodeConnection:
@@ -53,8 +57,24 @@ class AsyncNodeConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is open; the server may have closed it unnoticed."""
+        """Whether the connection is open, as far as is known; `close_ended` looks at what the server did meanwhile."""
         return bool(self._connection.is_connected)
+
+    async def close_ended(self) -> None:
+        """Close the connection if the server ended it while it was idle: what is sent on it would be in doubt.
+
+        This asks the operating system, not the server: it costs no round trip.
+        """
+        if not self.is_open or self._unread:
+            return
+        try:
+            # The event loop may not have read yet what the socket has, so the socket is asked, too.
+            writer = self._connection._writer  # noqa: SLF001  redis-py has no other way to the socket
+            usable = not (await self._connection.can_read() or _is_readable(writer.transport))
+        except _ERRORS:
+            usable = False
+        if not usable:
+            await self.close()
 
     async def call(self, *commands: Command) -> list[Any]:
         """Send the commands and return the replies in order; see `AsyncClient.call`.
@@ -79,8 +99,9 @@ class AsyncNodeConnection:
     async def send(self, *commands: Command) -> None:
         """Send the commands; call `receive` once for each to read its reply."""
         if not self._connection.is_connected and self._handshake:
-            await self._send(self._handshake)
-            replies = [await self.receive() for _ in self._handshake]
+            with _handshaking():
+                await self._send(self._handshake)
+                replies = [await self.receive() for _ in self._handshake]
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
                 # The connection stays without login, or at another database: it must not be used.
                 await self.close()
@@ -139,8 +160,19 @@ class NodeConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is open; the server may have closed it unnoticed."""
+        """See `AsyncNodeConnection.is_open`."""
         return bool(self._connection.is_connected)
+
+    def close_ended(self) -> None:
+        """See `AsyncNodeConnection.close_ended`."""
+        if not self.is_open:
+            return
+        try:
+            usable = not self._connection.can_read()
+        except _ERRORS:
+            usable = False
+        if not usable:
+            self.close()
 
     def call(self, *commands: Command) -> list[Any]:
         """See `AsyncNodeConnection.call`."""
@@ -156,8 +188,9 @@ class NodeConnection:
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
         if not self._connection.is_connected and self._handshake:
-            refusals = [reply for reply in self._exchange(self._handshake) if isinstance(reply, StoreError)]
-            if refusals:
+            with _handshaking():
+                replies = self._exchange(self._handshake)
+            if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
                 self.close()
                 raise without_password(refusals[0], self._handshake)
         return self._exchange(commands)
@@ -234,6 +267,25 @@ def _keep_sent(first: StoreUnavailable) -> Iterator[None]:
     except StoreUnavailable as err:
         err.sent = err.sent or first.sent
         raise
+
+
+@contextmanager
+def _handshaking() -> Iterator[None]:
+    """Mark an error as not `sent`: without the handshake, the commands after it are not sent."""
+    try:
+        yield
+    except StoreUnavailable as err:
+        err.sent = False
+        raise
+
+
+def _is_readable(transport: asyncio.Transport) -> bool:
+    """Tell whether the socket has something that the event loop has not read; of an idle one that is its end."""
+    if transport.is_closing():
+        return True
+    with _Selector() as selector:
+        selector.register(transport.get_extra_info("socket"), selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 def _is_reply(reply: StoreError, err: Exception) -> bool:
