@@ -68,7 +68,7 @@ class SeriesDecoder:
         texts, lines = items[::2], items[1::2]
         # The lines of most types can't be long: each number has at most some 50 digits.
         if max(map(len, texts), default=0) > LONGEST_TEXT or (
-            self._may_be_long and max(map(len, lines)) > LONGEST_LINE
+            self._may_be_long and max(map(len, lines), default=0) > LONGEST_LINE
         ):
             found = len(texts)
             texts, lines = _short(texts, lines)

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 
 from lib.kairo_metrics.exposition.negotiate import choose_format
-from lib.kairo_metrics.exposition.remote_write import body_of, write_requests
+from lib.kairo_metrics.exposition.remote_write import HEADERS, body_of, write_requests
 from lib.kairo_metrics.scrape.collector import Limits, collect
 from tests.support.examples import examples
 from tests.support.hostile_registries import REGISTRIES, Registry, store_of

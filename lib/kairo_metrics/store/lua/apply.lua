@@ -73,8 +73,8 @@ local batch_newest_set_at = 0 -- the same, with this batch
 -- an earlier batch of the same writer may have taken longer. So a setting counts as no older than those before it.
 local function set_newest(numbers, delta, printed)
   local value, age, is_new = string.match(delta, '^(%S+) (%S+) ([01])$')
-  local set_at = age == '-1' and 0 or now - batch_age_ms - tonumber(age)
-  if is_new == '1' then set_at = math.max(set_at, newest_set_at) end
+  local set_at = 0
+  if age ~= '-1' then set_at = math.max(now - batch_age_ms - tonumber(age), is_new == '1' and newest_set_at or 0) end
   batch_newest_set_at = math.max(batch_newest_set_at, set_at)
   local stored_at = tonumber(numbers[2])
   if set_at >= stored_at or stored_at > now then -- a stored time in the future is damaged
