@@ -94,7 +94,7 @@ def _settings(chance: Random) -> Settings:
     return Settings(
         enabled=True,
         shards=chance.choice((1, 1, 3)),
-        max_series=chance.choice((12, 6, 10_000)),
+        max_series=chance.choice((12, 10_000)),
         flush_budget_ms=1_000,
     )
 

@@ -27,7 +27,7 @@ from tests.faults.simulation.server import Server
 
 SCHEDULES = 2_000
 # Far fewer are enough to find each fault.
-SEEDS_TO_FIND_A_FAULT = 400
+SEEDS_TO_FIND_A_FAULT = 2_000
 
 
 def test_nothing_is_lost_unseen_or_counted_twice_in_any_schedule() -> None:
