@@ -64,7 +64,7 @@ async def test_the_overflow_of_instances_own_values_is_on_the_page() -> None:
     """A gauge with a value per instance shows one value for all overflowing label sets: the one set last."""
     peak = Schema("peak", "gauge", ("instance_id", "room"), mode="max")
     store = MemoryStore(settings(max_series=1))
-    series = [(f'instance_id="{letter}",room="{letter}"', f"{number}.0 0") for number, letter in enumerate("abc", 1)]
+    series = [(f'instance_id="{letter}",room="{letter}"', f"{number}.0 0 1") for number, letter in enumerate("abc", 1)]
     send(store, batch(1, delta(*series, schema=peak)))
     assert await samples(store, "peak") == {'peak{room="a"}': 1, 'peak{room="__overflow__"}': 3}
 

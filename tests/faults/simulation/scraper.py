@@ -157,11 +157,13 @@ class Scraper:
 
 
 def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result of a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
+    """Return the result of a coroutine that waits for nothing, and only lets others run."""
+    waits_for = None
+    while waits_for is None:
+        try:
+            waits_for = coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
     raise Violation("the scrape waits for something")
 
 
