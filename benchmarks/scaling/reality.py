@@ -152,6 +152,10 @@ class _DistantLink:
         self._store = store
         self._link = link
 
+    @property
+    def sent(self) -> int:
+        return self._link.sent
+
     async def call(self, *commands: Command) -> list[Any]:
         self._store.commands += len(commands)
         await asyncio.sleep(_DISTANCE_S / 2)

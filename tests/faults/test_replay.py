@@ -237,6 +237,24 @@ async def test_a_batch_that_an_ended_connection_did_not_take_is_sent_later(
         server.close()
 
 
+@pytest.mark.parametrize("database", [0, 1])
+async def test_a_batch_is_unsent_if_the_budget_ends_before_it_leaves(start: Start, proxy: Proxy, database: int) -> None:
+    """If the connection or its login gets no answer within the budget, the batch is applied later, however late."""
+    instance = start(proxy.url.removesuffix("/0") + f"/{database}", flush_budget_ms=200)
+    if database:
+        proxy.lose_reply(to=b"SELECT", then_cut=False)
+    else:
+        proxy.deafen()
+    instance.add('queue="a"')
+    with pytest.raises(StoreUnavailable, match="METRICS_FLUSH_BUDGET_MS"):
+        await instance.flusher.aflush()
+    proxy.listen()
+    instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
+    await instance.flush_at_last()
+    assert await jobs_total(instance) == 1
+    assert await nonzero_samples(instance.store, "kairo_samples_lost") == {}
+
+
 @pytest.mark.parametrize("blocking", [False, True])
 async def test_a_batch_behind_a_broken_login_is_sent_later(start: Start, proxy: Proxy, *, blocking: bool) -> None:
     """If the connection breaks while it logs in, the batch was not sent: it is applied, however late."""

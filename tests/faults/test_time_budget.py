@@ -46,6 +46,7 @@ class Remote(MemoryStore):
         self.back_s = 0.0
         self._time = loop.time
         self._attempts = 0
+        self.sent = 0
 
     def fail(self, outage: str, attempts: int = 0) -> None:
         """Begin an outage; with a number of attempts, it ends just after the last of them began."""
@@ -73,6 +74,7 @@ class Remote(MemoryStore):
 
     async def call(self, *_commands: Any) -> list[Any]:
         """Deliver a command and its reply."""
+        self.sent += 1
         await asyncio.sleep(_ROUND_TRIP_S)
         if self.outage == "black hole":
             await asyncio.get_running_loop().create_future()

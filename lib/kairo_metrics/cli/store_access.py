@@ -13,6 +13,7 @@ from ..errors import KairoError, StoreUnavailable
 from ..exposition.family import Family
 from ..model.schema import Schema
 from ..store.redis_store import RedisStore
+from .terminal import printable
 
 __all__ = ["CommandError", "patient_store", "read_store", "unknown_metric"]
 
@@ -24,7 +25,10 @@ _NEAR = 3
 
 
 class CommandError(KairoError):
-    """A command could not do its work. The sentence is printed for the user."""
+    """A command could not do its work. The sentence is printed for the user, without what a terminal would obey."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 def patient_store(settings: Settings) -> RedisStore:

@@ -14,7 +14,7 @@ from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
 from ..instruments.recorder import Recorder
 from ..model.moment import CLOCKS, Clocks
-from ..store.command_flow import CommandFlow, arun_flow, run_flow
+from ..store.command_flow import AsyncTransport, CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
 from .outbox import Outbox
@@ -198,7 +198,7 @@ class Flusher:
             await asyncio.sleep(_POLL_S)
         try:
             async with asyncio.timeout(self._budget_s), self._store.client() as client:
-                await arun_flow(self._deliver(epoch), client)
+                await arun_flow(self._deliver(epoch, client), client)
             self._breaker.succeed()
         except TimeoutError as err:
             slow = self._too_slow()
@@ -217,8 +217,13 @@ class Flusher:
         finally:
             self._lock.release(holder)
 
-    def _deliver(self, epoch: int) -> CommandFlow[None]:
-        """Send batch after batch until the epoch is settled; the next flush sends what is recorded meanwhile."""
+    def _deliver(self, epoch: int, transport: AsyncTransport | None = None) -> CommandFlow[None]:
+        """Send batch after batch until the epoch is settled; the next flush sends what is recorded meanwhile.
+
+        Args:
+            epoch: what was recorded up to its end is to be delivered.
+            transport: of an event loop, where the budget may end while the connection is still being opened.
+        """
         while self._settled_epoch < epoch:
             batch = self._outbox.next()
             if batch is None:
@@ -226,12 +231,16 @@ class Flusher:
                 return
             # Marked first: before the reply the budget may end, and an event loop may be closed or never run again.
             self._outbox.mark_sent(batch)
-            writer = self._outbox.writer
+            sent = transport.sent if transport is not None else 0
             try:
-                verdict = yield from self._store.apply(writer, batch)
+                verdict = yield from self._store.apply(self._outbox.writer, batch)
             except StoreError as err:
                 if not (isinstance(err, StoreUnavailable) and err.sent):
-                    self._outbox.mark_unsent(writer, batch)
+                    self._outbox.mark_unsent(batch)
+                raise
+            except GeneratorExit:
+                if transport is not None and transport.sent == sent:
+                    self._outbox.mark_unsent(batch)
                 raise
             self._outbox.settle(batch, verdict)
             if not self._outbox.unsettled:

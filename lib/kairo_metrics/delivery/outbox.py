@@ -115,14 +115,12 @@ class Outbox:
         """Remember, before a batch is sent, that the store may apply it: the sender may never learn what came of it."""
         self._in_doubt[batch.seq] += 1
 
-    def mark_unsent(self, writer: Writer, batch: Batch) -> None:
-        """Take that back: this time the batch certainly did not reach the store.
+    def mark_unsent(self, batch: Batch) -> None:
+        """Take that back: this time the first unsettled batch certainly did not reach the store.
 
-        Args:
-            writer: the one that should have sent it. If a new one has taken its place, this changes nothing.
-            batch: the batch.
+        Of any other batch this changes nothing: the attempt of a stopped event loop may end long afterwards.
         """
-        if writer is self._writer:
+        if self._unsettled and self._unsettled[0] is batch:
             self._in_doubt[batch.seq] -= 1
 
     def may_be_applied(self, batch: Batch) -> bool:

@@ -40,20 +40,27 @@ class PushReport(Generic[T]):
         taken: how many samples the receiver has acknowledged.
         refused: how many it has refused for good. Of a body with several series it may have kept some.
         named: the first series that were refused, each with the receiver's reason.
-        unsent: why the rest was not taken; empty if there is no rest.
+        unconfirmed: how many it has neither acknowledged nor refused; if an answer was lost, it may have some of them.
+        reason: why those are not acknowledged; empty if there are none.
         ended: whether the receiver refuses us altogether.
     """
 
     taken: int = 0
     refused: int = 0
     named: list[tuple[T, str]] = field(default_factory=list)
-    unsent: str = ""
+    unconfirmed: int = 0
+    reason: str = ""
     ended: bool = False
 
     def refuse(self, series: Sequence[T], reason: str) -> None:
         """Count these as refused."""
         self.refused += len(series)
         self.named += [(one, reason) for one in series[: _NAMED - len(self.named)]]
+
+    def leave(self, count: int, reason: str) -> None:
+        """Count this many as not confirmed."""
+        self.unconfirmed += count
+        self.reason = reason
 
 
 def push_page(
@@ -80,7 +87,7 @@ def push_page(
             continue
         left_s = deadline_s - time.monotonic()
         if left_s <= 0 or receiver.asks_to_wait(deadline_s):
-            report.unsent = reason
+            report.leave(len(series) + queue.count(), reason)
             return report
         may_wait = not queue.is_late and not queue.empty
         try:
@@ -100,8 +107,9 @@ def push_page(
             elif may_wait and not err.final:
                 queue.late.append(series)
             else:
-                report.unsent = reason
+                report.leave(len(series), reason)
                 if err.final:
+                    report.leave(queue.count(), reason)
                     report.ended = True
                     return report
     return report
@@ -120,6 +128,13 @@ class _Queue(Generic[T]):
     @property
     def empty(self) -> bool:
         return self._following is None and not self._halves and not self.late
+
+    def count(self) -> int:
+        """Return how many series are left, and drop them."""
+        left = 0
+        while (series := self.take()) is not None:
+            left += len(series)
+        return left
 
     def take(self) -> Sequence[T] | None:
         """Return the next body's series; None if there are no more. `is_late` tells whether they have failed once."""

@@ -95,8 +95,8 @@ async def _push(
         named = "; ".join(f"{_shown(title_of(series))}: {reason}" for series, reason in report.named)
         more = ", among them" if report.refused > len(report.named) else ""
         sentences.append(f"refused {report.refused}{more}: {named}")
-    if report.unsent:
-        sentences.append(f"the rest was not taken: {report.unsent}")
+    if report.unconfirmed:
+        sentences.append(f"not confirmed {report.unconfirmed}: {report.reason}")
     if len(sentences) == 1:
         catalogue().pushes.labels("done").inc()
         return _text(200, sentences[0])

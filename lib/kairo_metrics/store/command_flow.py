@@ -26,6 +26,10 @@ CommandFlow = Generator[Command, Any, T]
 class AsyncTransport(Protocol):
     """Sends the commands of one task."""
 
+    @property
+    def sent(self) -> int:
+        """How many commands it has begun to send; after a cancelled call this tells whether the server may have one."""
+
     async def call(self, *commands: Command) -> list[Any]:
         """Send the commands in one round trip and return the replies; an error reply is returned, not raised."""
 

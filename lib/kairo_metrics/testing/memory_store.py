@@ -250,6 +250,8 @@ class MemoryStore:
 
 
 class _NoLink:
+    sent = 0
+
     async def call(self, *commands: Command) -> list[Any]:
         raise AssertionError(f"the memory store sends no commands: {commands}")
 

@@ -173,6 +173,7 @@ class Wire:
 
     def __init__(self, instance: SimulatedInstance) -> None:
         self.is_loaded = True
+        self.sent = 0
         self._instance = instance
 
     def load(self) -> None:
@@ -199,6 +200,7 @@ class Wire:
     async def call(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send a command, and once more if the connection breaks, as the connection to Redis does."""
         [command] = commands
+        self.sent += 1
         asked_s = self._wall_s()
         try:
             return [await self._instance.exchange(command)]

@@ -264,3 +264,50 @@ def test_a_reader_that_is_gone_is_no_traceback(filled: str) -> None:
     )
     assert ran.stdout == "{\n"
     assert ran.stderr == ""
+
+
+BLANKS = ["a b", "a:b", "a\nb", r"a\nb", "a\tb", "a\x1bb"]
+PECULIAR = [*BLANKS, "a_b", ' a"b" ', "a'b", "{a}", "}a{", "größe", "路 🚀", "=a"]
+
+
+@pytest.fixture
+def peculiar(redis_url: str) -> dict[str, float]:
+    """Let an instance count in families with such names; return the count of each."""
+    counts = {name: 2.0**number for number, name in enumerate(PECULIAR)}
+
+    async def fill() -> None:
+        instance = redis_instance(redis_url)
+        for name, count in counts.items():
+            instance.add('queue="a"', count, schema=replace(JOBS, name=name))
+        await instance.flusher.aflush()
+        await instance.close()
+
+    asyncio.run(fill())
+    return counts
+
+
+def test_any_name_is_found_as_it_was_declared(command: Command, peculiar: dict[str, float]) -> None:
+    """Blanks, line breaks, quotes, backslashes, braces and other alphabets: each name leads to its own numbers."""
+    listed = {entry["family"]: entry["counted"] for entry in command("series", "--json").json["families"]}
+    assert {name: listed.get(name) for name in PECULIAR} == peculiar
+    for name, count in peculiar.items():
+        sets = command("series", "--family", name, "--json").json["label_sets"]
+        assert [(entry["labels"], entry["counted"]) for entry in sets] == [({"queue": "a"}, count)], name
+        for asked in (name, f"{name}_total"):
+            shown = command("show", asked, "--json").json
+            assert (shown["name"], [series["value"] for series in shown["series"]]) == (name, [count]), asked
+
+
+@pytest.mark.usefixtures("peculiar")
+def test_any_name_is_one_line_of_text(command: Command) -> None:
+    """Nothing in a name breaks a line, a table or the terminal, neither in the answer nor in an error."""
+    listed = command("series").out
+    for name in PECULIAR:
+        printed = [listed, command("show", name).out, command("series", "--family", name).out]
+        missed = command("show", f"{name}x")
+        assert missed.code == 1
+        assert missed.err.count("\n") == 1, missed.err
+        for text in (*printed, missed.err):
+            assert not [letter for letter in text if letter != "\n" and not letter.isprintable()], text
+    assert sum(line.startswith(r"a\nb ") for line in listed.splitlines()) == 2
+    assert command("show", "a\x1bb").out.startswith(r"a\x1bb (counter)")

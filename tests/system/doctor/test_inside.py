@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 
 from lib.kairo_metrics.endpoints.token_sources import SecretsManager
-from lib.kairo_metrics.model.delivery_metrics import LOST
+from lib.kairo_metrics.model.delivery_metrics import LOST, OVERFLOWED
+from lib.kairo_metrics.model.encoding import label_text
+from lib.kairo_metrics.model.schema import Schema
 from tests.support.doctor_run import TOKEN, Doctor, filled, healthy
-from tests.support.instance import Start
+from tests.support.instance import JOBS, Start, writing_to
 
 
 async def test_a_healthy_deployment_passes_every_check(start: Start, redis_url: str, doctor: Doctor) -> None:
@@ -127,6 +130,38 @@ async def test_damage_is_found(start: Start, redis_url: str, redis_client: redis
     assert report.warned == {"quarantine"}
     for damage in ("jobs 1", "kairo_batches 1", "families index 1"):
         assert damage in report.text("quarantine")
+
+
+async def test_damage_is_added_up_by_name(redis_url: str, redis_client: redis.Redis, doctor: Doctor) -> None:
+    """A family with two schemas in two shards is one name, with the damage of all four hashes."""
+    for shard in (0, 1):
+        instance = writing_to(shard, 2, redis_url)
+        instance.add('queue="a"')
+        instance.add("", schema=replace(JOBS, labelnames=()))
+        await instance.flusher.aflush()
+        await instance.close()
+    keys = redis_client.keys("*:series:jobs:*")
+    assert len(keys) == 4
+    for number, key in enumerate(keys, start=1):
+        for field in range(number):
+            redis_client.hset(key, f'queue="{field}"', "junk")
+    report = doctor(**healthy(redis_url, METRICS_SHARDS="2"))
+    assert report.warned == {"quarantine"}
+    assert "jobs 10" in report.text("quarantine")
+
+
+@pytest.mark.parametrize(("counter", "check"), [(LOST, "lost"), (OVERFLOWED, "series")])
+async def test_names_are_told_as_they_are(
+    start: Start, redis_url: str, doctor: Doctor, counter: Schema, check: str
+) -> None:
+    """Label texts escape quotes, backslashes and line breaks; what is told of a family has its name as declared."""
+    for number, name in enumerate(['a"b', r"a\nb", "a\nb", "größe"], start=1):
+        instance = start(redis_url, namespace=f"names-{number}")
+        instance.add(label_text(("family",), (name,)), 3, schema=counter)
+        await instance.flusher.aflush()
+        report = doctor(**healthy(redis_url, METRICS_NAMESPACE=f"names-{number}"))
+        assert report.warned == {check}
+        assert f": {name} 3" in report.text(check)
 
 
 async def test_a_family_near_its_cap_is_found(start: Start, redis_url: str, doctor: Doctor) -> None:

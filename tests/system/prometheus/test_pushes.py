@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cramjam
 import httpx
 import pytest
 
+from lib.kairo_metrics.exposition.remote_write import HEADERS
+from lib.kairo_metrics.exposition.remote_write_pb2 import WriteRequest
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
 
@@ -93,6 +96,39 @@ def test_a_receiver_that_is_not_switched_on_is_named(prometheus: PrometheusServe
         answer = push(server)
     assert answer.status_code == 502
     assert "127.0.0.1 answered 404" in answer.text
+
+
+def test_one_series_that_prometheus_refuses_for_good_holds_up_no_other(prometheus: PrometheusServer) -> None:
+    """Prometheus has a newer sample of one series: it refuses each push of it, and takes all others each time."""
+    refused = 'http_requests_total{job="pushed",status="404"}'
+    with dev_server(env=pushing(prometheus)) as server:
+        traffic(server)
+        assert push(server).status_code == 200
+        [labels] = [result["metric"] for result in prometheus.query(refused)]
+        write_ahead(prometheus, labels)
+        for count in (14, 21):
+            traffic(server)
+            answer = push(server)
+            assert answer.status_code == 502
+            taken, left_out = answer.text.splitlines()
+            assert left_out.startswith("refused 1: http_requests_total{")
+            assert "127.0.0.1 answered 400: out of order sample" in left_out
+            assert prometheus.value('http_requests_total{job="pushed",status="200"}') == count
+            assert prometheus.value(f"count_over_time({refused}[5m])") == 1
+            times = [result["values"][-1][0] for result in prometheus.query('{job="pushed"}[5m]')]
+            assert times.count(max(times)) == float(taken.split()[1])
+        assert prometheus.value('kairo_pushed_samples_total{job="pushed",outcome="refused"}') == 1
+
+
+def write_ahead(prometheus: PrometheusServer, labels: dict[str, str]) -> None:
+    """Give Prometheus a sample of this series that is five minutes ahead."""
+    message = WriteRequest()
+    series = message.timeseries.add()
+    for name, value in sorted(labels.items()):
+        series.labels.add(name=name, value=value)
+    series.samples.add(value=1e9, timestamp=int((time.time() + 300) * 1000))
+    body = bytes(cramjam.snappy.compress_raw(message.SerializeToString()))
+    httpx.post(f"{prometheus.url}/api/v1/write", content=body, headers=HEADERS).raise_for_status()
 
 
 def series(prometheus: PrometheusServer, job: str) -> dict[tuple[tuple[str, str], ...], float]:

@@ -211,6 +211,21 @@ def test_after_the_lease_an_unsent_batch_is_kept_and_a_doubtful_one_is_lost(desk
     }
 
 
+def test_a_late_word_of_an_old_attempt_ends_no_doubt(desk: Desk) -> None:
+    """A batch that may be applied stays in doubt if an attempt under an earlier id ends long afterwards, unsent."""
+    old = desk.next()
+    desk.outbox.mark_sent(old)
+    desk.outbox.mark_unsent(old)
+    assert not desk.outbox.may_be_applied(old)
+    desk.clock.now_s += WRITER_LEASE_S
+    renumbered = desk.outbox.next()
+    assert renumbered is not None
+    assert renumbered.seq == old.seq
+    desk.outbox.mark_sent(renumbered)
+    desk.outbox.mark_unsent(old)
+    assert desk.outbox.may_be_applied(renumbered)
+
+
 def test_a_lost_count_of_losses_is_counted_again(desk: Desk) -> None:
     """If the batch that counts a loss is lost itself, the next one counts both."""
     for _ in range(3):

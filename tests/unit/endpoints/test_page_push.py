@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
+from lib.kairo_metrics.endpoints import page_push
 from lib.kairo_metrics.endpoints.page_push import PushReport, push_page
 from lib.kairo_metrics.errors import ReceiverError
 
@@ -51,7 +53,7 @@ def test_only_the_refused_series_are_left_out(refused: tuple[int, ...], status: 
     receiver = Receiver(*refused, status=status)
     report = push(receiver)
     assert sorted(receiver.taken) == [n for n in range(5_000) if n not in refused]
-    assert (report.taken, report.refused, report.unsent) == (5_000 - len(refused), len(refused), "")
+    assert (report.taken, report.refused, report.unconfirmed) == (5_000 - len(refused), len(refused), 0)
     assert {series for series, _ in report.named} <= set(refused)
     assert len(report.named) == min(5, len(refused))
 
@@ -89,7 +91,7 @@ def test_bodies_that_are_too_large_are_sent_in_parts() -> None:
 def test_a_body_that_always_fails_comes_last() -> None:
     """An error of the server for one body does not hold up the others; it is told, and is not called a refusal."""
     report = push(Receiver(failing=3))
-    assert (report.taken, report.refused, report.unsent) == (3_000, 0, "answered 500")
+    assert (report.taken, report.refused, report.unconfirmed, report.reason) == (3_000, 0, 2_000, "answered 500")
 
 
 def test_a_refused_login_ends_the_push() -> None:
@@ -97,10 +99,25 @@ def test_a_refused_login_ends_the_push() -> None:
     receiver = Receiver(0, status=0)
     report = push(receiver)
     assert (receiver.requests, report.taken, report.ended) == (1, 0, True)
+    assert (report.unconfirmed, report.reason) == (5_000, "answered")
 
 
 def test_after_the_time_limit_nothing_is_sent() -> None:
     """The report says so."""
     receiver = Receiver()
     report = push(receiver, limit_s=0)
-    assert (receiver.requests, report.taken, report.unsent) == (0, 0, "the time was up")
+    assert (receiver.requests, report.taken) == (0, 0)
+    assert (report.unconfirmed, report.reason) == (5_000, "the time was up")
+
+
+@pytest.mark.parametrize("requests_in_time", [0, 1, 2, 3, 5, 11])
+def test_every_sample_is_accounted_for(requests_in_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the time limit falls, also in the search for refused series, nothing is missing in the report."""
+    receiver = Receiver(1, 2_001, failing=4_500)
+    clock = lambda: float(receiver.requests >= requests_in_time)  # noqa: E731
+    monkeypatch.setattr(page_push, "time", SimpleNamespace(monotonic=clock))
+    report = push_page(receiver, [range(2_000), range(2_000, 4_000), range(4_000, 5_000)], body_of, 1.0)
+    assert report.taken == len(receiver.taken)
+    assert report.refused == 0
+    assert report.taken + report.unconfirmed == 5_000
+    assert report.reason

@@ -19,6 +19,7 @@ from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, p
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.endpoints import remote_write_client
+from lib.kairo_metrics.endpoints.page_push import push_page
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
 from tests.support.recording import Recording
@@ -143,7 +144,10 @@ async def test_a_refusal_is_passed_on_and_not_repeated(recording: Recording, cap
     with write_receiver(Reply(401, "invalid token\nmore")) as receiver, caplog.at_level(logging.ERROR):
         answer = await call(app_of(recording, push_settings(receiver.url, token="hidden-token")), **ALLOWED)
     assert (answer.status_code, len(receiver.received)) == (502, 1)
-    assert "the rest was not taken: 127.0.0.1 answered 401: invalid token\n" in answer.text
+    first, second = answer.text.splitlines()
+    assert first.startswith("pushed 0 samples ")
+    sent = decoded(receiver.received[0].body)
+    assert second == f"not confirmed {len(sent)}: 127.0.0.1 answered 401: invalid token"
     assert "127.0.0.1 answered 401" in caplog.text
     assert "hidden-token" not in answer.text + caplog.text
 
@@ -278,6 +282,37 @@ def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
         with pytest.raises(ReceiverError, match="answered 429: slower"):
             sender.send(b"", deadline_s=time.monotonic() + 60)
     assert len(receiver.received) == 1
+
+
+def test_a_pause_is_kept_when_the_next_body_is_sent() -> None:
+    """If a body's time ends before the pause that the receiver asked for, the next body waits for the pause's end."""
+    pauses: list[float] = []
+    with write_receiver(Reply(429, headers={"Retry-After": "30"}), Reply()) as receiver:
+        sender = RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append)
+        now_s = time.monotonic()
+        with pytest.raises(ReceiverError, match="answered 429"):
+            sender.send(b"first", deadline_s=now_s + 20)
+        assert sender.asks_to_wait(now_s + 25)
+        assert not sender.asks_to_wait(now_s + 60)
+        assert pauses == []
+        sender.send(b"second", deadline_s=now_s + 60)
+        [pause_s] = pauses
+        assert 20 < pause_s <= 30
+        sender.send(b"third", deadline_s=now_s + 60)
+    assert len(pauses) == 1
+    assert [request.body for request in receiver.received] == [b"first", b"second", b"third"]
+
+
+def test_a_push_waits_for_the_pause_between_two_bodies() -> None:
+    """The body that was put off comes last, and nothing is sent within the pause that the receiver asked for."""
+    pauses: list[float] = []
+    bodies = [[b"first"], [b"second"], [b"third"]]
+    with write_receiver(Reply(429, headers={"Retry-After": "40"}), Reply()) as receiver:
+        sender = RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append)
+        report = push_page(sender, bodies, lambda series: series[0], time.monotonic() + 60)
+    assert [request.body for request in receiver.received] == [b"first", b"second", b"third", b"first"]
+    assert (report.taken, report.unconfirmed) == (3, 0)
+    assert [30 < pause_s <= 40 for pause_s in pauses] == [True]
 
 
 @pytest.mark.parametrize(

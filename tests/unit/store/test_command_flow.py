@@ -21,6 +21,10 @@ class Replies:
         self._replies = list(replies)
         self.commands: list[Command] = []
 
+    @property
+    def sent(self) -> int:
+        return len(self.commands)
+
     def call(self, *commands: Command) -> list[Any]:
         self.commands += commands
         reply = self._replies.pop(0)

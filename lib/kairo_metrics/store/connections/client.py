@@ -30,6 +30,12 @@ class AsyncClient:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self._connections: dict[Node, AsyncNodeConnection] = {}
+        self._sent = 0  # by connections that others have replaced
+
+    @property
+    def sent(self) -> int:
+        """See `AsyncTransport.sent`."""
+        return self._sent + sum(connection.sent for connection in self._connections.values())
 
     async def call(self, *commands: Command) -> list[Any]:
         """Send the commands to the nodes that hold their keys, and return the replies in order.
@@ -111,6 +117,7 @@ class AsyncClient:
 
             # Asked before each new connection: the master may have changed.
             address = await arun_node_flow(find_server(sentinels), self._exchange)
+            self._sent += connection.sent if connection else 0
             connection = None
         if connection is None:
             url, settings = self.topology.url_of(node), self.topology.settings

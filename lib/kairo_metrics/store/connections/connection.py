@@ -43,6 +43,9 @@ class AsyncNodeConnection:
         url: the address, with login and TLS.
         settings: the time limits, and how certificates are checked.
         node: another host and port to connect to, with the same login and TLS; None for those of the address.
+
+    Attributes:
+        sent: how many commands it has begun to send, without those of the handshake.
     """
 
     def __init__(self, url: str, settings: Settings, node: Node = None) -> None:
@@ -51,6 +54,7 @@ class AsyncNodeConnection:
         )
         self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments)
         self._unread = 0
+        self.sent = 0
         if trusted := getattr(self._connection, "ssl_context", None):
             with suppress(OSError):  # the connection reads the certificates again, and raises the error then
                 trusted.get()
@@ -112,6 +116,7 @@ class AsyncNodeConnection:
         try:
             await self._connection.connect()
             self._unread += len(commands)
+            self.sent += len(commands) if commands is not self._handshake else 0
             await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except _ERRORS as err:
             raise _store_error(err, sent=self._unread > 0) from err
