@@ -25,6 +25,7 @@ CHECKS = {
     "replica": "METRICS_READ_URL, if it is set, follows the Redis that is written to",
     "families": "metrics have arrived, and when the last ones did",
     "quarantine": "nothing that is stored is damaged",
+    "clashes": "no family is declared in two ways that can't be shown together",
     "series": "no family is near METRICS_MAX_SERIES",
     "lost": "everything that was counted was delivered",
     "dns": "the name has an address",

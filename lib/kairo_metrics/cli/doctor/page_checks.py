@@ -17,10 +17,11 @@ __all__ = ["check_page"]
 
 _CHECKS = (
     *("content-type", "page", "text", "openmetrics", "gzip", "cache", "requests", "quarantine"),
-    *("series", "lost", "eviction", "memory", "duration", "size", "clock"),
+    *("clashes", "series", "lost", "eviction", "memory", "duration", "size", "clock"),
 )
 _TEXT, _OPENMETRICS = "text/plain", "application/openmetrics-text"
 _NEARLY_FULL = 0.8
+_SHOWN = 3
 _LARGE_BYTES = 10_000_000
 _SKEW_S = 5.0
 _DATE_RESOLUTION_S = 1.0
@@ -119,7 +120,7 @@ def _cache(answer: Answer) -> Finding:
 def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
     """Check what the metrics on the page show of the system."""
     if not metrics:
-        unread = ("requests", "quarantine", "series", "lost", "eviction", "memory")
+        unread = ("requests", "quarantine", "clashes", "series", "lost", "eviction", "memory")
         yield from (skipped(check, "the page can't be read") for check in unread)
         return
     requests = _values(metrics, "http_requests_total", "route")
@@ -134,6 +135,7 @@ def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
     yield _counted(
         "quarantine", _values(metrics, "kairo_quarantined_fields", "family"), "something in Redis is damaged"
     )
+    yield _clashes(_values(metrics, "kairo_clashing_schemas", "family"))
     yield _counted(
         "series", _values(metrics, "kairo_samples_overflowed_total", "family"), "a family is past METRICS_MAX_SERIES"
     )
@@ -150,6 +152,18 @@ def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
     yield _memory(metrics)
 
 
+def _clashes(amounts: dict[str, float]) -> Finding:
+    found = sorted(family for family, amount in amounts.items() if amount)
+    if not found:
+        return ok("clashes", "none")
+    return warn(
+        "clashes",
+        f"declared in two ways, and only the newest is on the page: {', '.join(found[:_SHOWN])}",
+        "declare the metric alike in all functions, or rename one of the two, and deploy; "
+        "`wipe --family NAME` deletes what is left of an old one",
+    )
+
+
 def _memory(metrics: Sequence[Metric]) -> Finding:
     used = sum(_values(metrics, "kairo_store_memory_bytes", "").values())
     limit = sum(_values(metrics, "kairo_store_max_memory_bytes", "").values())
@@ -164,7 +178,7 @@ def _counted(check: str, amounts: dict[str, float], what: str) -> Finding:
     found = {family: amount for family, amount in amounts.items() if amount}
     if not found:
         return ok(check, "none")
-    listed = ", ".join(f"{family or 'unnamed'} {amount:g}" for family, amount in sorted(found.items())[:3])
+    listed = ", ".join(f"{family or 'unnamed'} {amount:g}" for family, amount in sorted(found.items())[:_SHOWN])
     return warn(check, f"{what}: {listed}", "run `doctor` where REDIS_URL is set: it shows more")
 
 
