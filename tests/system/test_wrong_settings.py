@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -77,7 +78,7 @@ asyncio.run(main())
 """
 
 
-def imported(environ: dict[str, str], *, flushes: bool = True) -> tuple[dict[str, tuple[int, str]], list[str]]:
+def imported(environ: dict[str, str], *, flushes: bool = True) -> tuple[dict[str, list[Any]], list[str]]:
     """Import every function of `api/` in a new process, and return their answers by path, and the lines of the log."""
     clean = {name: value for name, value in os.environ.items() if not OURS.fullmatch(name)}
     command = [sys.executable, "-c", IMPORTS, *["flush"][:flushes]]

@@ -31,6 +31,7 @@ HTML = "<!doctype html><title>Welcome</title>"
         (GOOD, {"x_vercel_cache": "HIT"}, "cache", "fail"),
         (GOOD.replace("http_requests", "http_replies"), {}, "requests", "warn"),
         (GOOD + 'kairo_quarantined_fields{family="jobs"} 2\n', {}, "quarantine", "warn"),
+        (GOOD + 'kairo_clashing_schemas{family="jobs"} 1\n', {}, "clashes", "warn"),
         (GOOD + 'kairo_samples_lost_total{family="jobs"} 2\n', {}, "lost", "warn"),
         (GOOD + 'kairo_samples_overflowed_total{family="jobs"} 2\n', {}, "series", "warn"),
         (GOOD.replace("noeviction", "allkeys-lru"), {}, "eviction", "warn"),

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from ...endpoints.explanations import A_SETTING_IS_WRONG
 from .finding import Finding, fail, ok, skipped, warn
@@ -33,7 +33,7 @@ _DAY_S = 86_400
 _OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 200, 400, 401, 403, 404, 429, 503
 # How Go, nginx and Apache refuse plain HTTP at a port for TLS.
 _WANTS_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
-_USE_HTTPS = "use https:// here, and `scheme: https` in Prometheus: this port speaks TLS"
+_USE_HTTPS = "use https:// here, and `scheme: https` in Prometheus"
 # By words of a 503 that the endpoint itself sends: the check, and what to do.
 _UNAVAILABLE_BECAUSE = {
     A_SETTING_IS_WRONG: ("settings", "correct that variable where the functions run, and deploy again"),
@@ -196,15 +196,11 @@ def _redirect(target: Target, answer: Answer) -> Finding:
     address = urljoin(target.url, answer.headers.get("location", ""))
     if login := login_page(address, answer.status):
         raise _Stop(login)
-    if address == target.url.replace("http://", "https://", 1):
-        raise _Stop(fail("redirect", f"{answer.status} to https://", _USE_HTTPS))
-    raise _Stop(
-        fail(
-            "redirect",
-            f"{answer.status} to {address.partition('?')[0]}",
-            "scrape that address itself: a token is not sent to another host after a redirect",
-        )
-    )
+    to = urlsplit(address)
+    needs_tls = (to.scheme, to.hostname) == ("https", target.host) and not target.secure
+    elsewhere = "scrape that address itself: a token is not sent to another host after a redirect"
+    found = f"{answer.status} to {address.partition('?')[0]}"
+    raise _Stop(fail("redirect", found, _USE_HTTPS if needs_tls else elsewhere))
 
 
 def _protection(answer: Answer) -> Finding:
