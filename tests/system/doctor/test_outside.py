@@ -111,7 +111,31 @@ def test_a_page_that_is_open_to_everybody_is_a_failure(doctor: Doctor) -> None:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"door", "wrong-token"}
     assert "anybody can read this" in report.text("door")
+    assert "look for a proxy or cache that adds the token" in report.text("door")
+    assert "nothing checks it: see `door`" in report.text("wrong-token")
     assert report.mark("page") == "ok"
+
+
+def test_another_app_is_told_from_a_page_that_is_open(doctor: Doctor) -> None:
+    """HTML with status 200 is not the metrics page at all."""
+    with site(lambda *_: Page(200, HTML, HTML_KIND)) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert "this is another app, or a cache before it" in report.text("door")
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [("getaddrinfo", "check this machine's name servers"), ("create_connection", "which Prometheus must pass as well")],
+)
+def test_a_silent_network_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, step: str, expected: str) -> None:
+    """A name server that does not answer and packets that are dropped get different advice."""
+
+    def silent(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, step, silent)
+    report = doctor("--url", "http://127.0.0.1:1", METRICS_AUTH_TOKEN=TOKEN)
+    assert expected in report.text("dns" if step == "getaddrinfo" else "connection")
 
 
 def test_a_redirect_to_https_is_advised_as_such(doctor: Doctor) -> None:
@@ -141,6 +165,13 @@ def test_a_redirect_is_reported_with_its_target(doctor: Doctor, goal: str) -> No
     assert "authorization" not in asked[0]
 
 
+VERCEL = (
+    "Deployment Protection, or Vercel's firewall: ",
+    "Deployment Protection: ",
+    "on Vercel it is Deployment Protection: ",
+)
+
+
 @pytest.mark.parametrize(
     "wall",
     [
@@ -159,7 +190,8 @@ def test_deployment_protection_is_told_from_a_wrong_token(doctor: Doctor, wall: 
     with site(answer) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
         assert report.failed == {"protection"}
-        assert "x-vercel-protection-bypass" in report.text("protection")
+        assert "make a bypass secret, and send it" in report.text("protection")
+        assert any(named in report.text("protection") for named in VERCEL)
         passed = doctor("--url", url, "--header", "x-vercel-protection-bypass=hush", METRICS_AUTH_TOKEN=TOKEN)
     assert passed.code == 0
     assert "hush" not in passed.printed
@@ -328,9 +360,9 @@ def test_a_site_that_never_comes_to_an_end_ends_with_the_time_limit(doctor: Doct
 @pytest.mark.parametrize(
     ("host", "check", "expected"),
     [
-        ("metrics.invalid", "dns", "no address"),
-        ("a..b", "dns", "no address"),
-        ("127.0.0.1", "connection", "Connection refused"),
+        ("metrics.invalid", "dns", "correct the name, or wait until its DNS entry"),
+        ("a..b", "dns", "correct the name, or wait until its DNS entry"),
+        ("127.0.0.1", "connection", "correct scheme, host and port"),
     ],
 )
 def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, check: str, expected: str) -> None:
@@ -345,8 +377,8 @@ def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, chec
     ("days", "trusted", "found"),
     [
         (90, True, ("ok", "89 days more")),
-        (5, True, ("warn", "ends in 4 days")),
-        (-1, True, ("fail", "expired")),
+        (5, True, ("warn", "ends in 4 days -> renew it")),
+        (-1, True, ("fail", "Prometheus refuses it, too: renew it, or let the platform")),
         (90, False, ("fail", "self-signed")),
     ],
 )
@@ -407,6 +439,8 @@ def test_a_page_over_plain_http_on_the_net_is_a_warning() -> None:
     from lib.kairo_metrics.cli.doctor import access_checks
 
     target = SimpleNamespace(host="cms.example.org", port=80)
-    assert access_checks._connected(target, None).mark == "warn"  # type: ignore[arg-type]
+    clear = access_checks._connected(target, None)  # type: ignore[arg-type]
+    assert clear.mark == "warn"
+    assert "use https://: else the token" in clear.advice
     for host in ("127.0.0.1", "localhost", "kairo-cms"):
         assert access_checks._connected(SimpleNamespace(host=host, port=80), None).mark == "ok"  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lib.kairo_metrics import Settings, StoreError
 from lib.kairo_metrics.cli.doctor.redis_advice import REPLIES, advice_on_reply, how_to_reach
-from lib.kairo_metrics.dev.private_redis import private_redis
+from lib.kairo_metrics.dev.private_redis import free_port, private_redis
 from lib.kairo_metrics.store.connections.connection_arguments import readable
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.doctor_run import TOKEN, Doctor, healthy
@@ -89,6 +89,23 @@ def test_unknown_words_are_no_firewall(doctor: Doctor, words: str) -> None:
     assert "look for these words in its log" in report.text("redis")
 
 
+@pytest.mark.parametrize(
+    ("url", "reason", "advice"),
+    [
+        ("redis://h", "Redis: Error -2 connecting to h:1. Name or service not known.", "correct the host in REDIS_URL"),
+        ("redis://h", "the connection to Redis broke", "if this is a server for TLS alone"),
+        ("redis://h", "Redis did not answer in time", "look for a firewall before Redis"),
+        ("rediss://h", "Redis did not answer in time", "and whether that port speaks TLS"),
+        ("rediss://h", "Redis: [SSL: WRONG_VERSION_NUMBER] wrong version number", "this port does not speak TLS"),
+        ("rediss://h", "the certificate of Redis is not trusted", "put its CA into METRICS_REDIS_TLS_CA"),
+        ("redis+sentinel://h/m", "the sentinels gave no address of Redis", "at the name of their service"),
+    ],
+)
+def test_a_redis_that_does_not_answer_gets_advice_about_the_way_to_it(url: str, reason: str, advice: str) -> None:
+    """Name, port, TLS, certificate and sentinels each have their own advice."""
+    assert advice in how_to_reach(Settings(redis_url=url), reason)
+
+
 @pytest.mark.parametrize("host", ["loading.example.org", "oom.example.org", "busy-readonly.example.org"])
 def test_a_host_with_such_a_name_gets_no_advice_for_it(host: str) -> None:
     """The name of a host in the reason is not taken for a reply."""
@@ -108,7 +125,7 @@ async def test_a_redis_that_closes_says_why() -> None:
 
 def test_the_limit_of_clients_of_a_real_redis(doctor: Doctor) -> None:
     """A Redis that has as many clients as it may have gets the advice."""
-    with private_redis() as url, redis.Redis.from_url(url) as client:
+    with private_redis(free_port()) as url, redis.Redis.from_url(url) as client:
         client.config_set("maxclients", 1)
         report = doctor("--timeout", "5", **healthy(url))
     assert "too many clients are connected" in report.text("redis")

@@ -38,7 +38,7 @@ _NO_REPLY = {
     "SSL": "this port does not speak TLS: use redis://, or the TLS port",
     "refused": "start Redis there, or correct host and port in REDIS_URL",
     "name": "correct the host in REDIS_URL: it has no address",
-    "broke|closed": "if this is a server for TLS alone, use rediss://; else look at its log",
+    "broke|closed": "if this is a server for TLS alone, use rediss://; else look at its log and at maxclients",
     "answer in time|no answer": "look for a firewall before Redis, and whether host and port in REDIS_URL are right",
 }
 
