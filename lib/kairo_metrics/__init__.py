@@ -96,7 +96,8 @@ def instrument(
 ) -> Any:
     """Measure every request of an ASGI app, and after each response send what the instruments counted.
 
-    While metrics are not enabled the app is returned unchanged.
+    While metrics are not enabled, and if a variable of metrics is wrong, the app is returned unchanged; the latter is
+    logged, and the page says so.
 
     Args:
         app: any ASGI app: Starlette, FastAPI, Litestar, Quart, or a plain callable.
@@ -106,7 +107,7 @@ def instrument(
             in its `traceparent`.
 
     Raises:
-        SettingsError: a variable of the environment is malformed.
+        TypeError: `app` is not callable.
         ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
         NotImplementedError: the app is a WSGI app.
 
@@ -115,13 +116,16 @@ def instrument(
         >>> instrument(hello, settings=Settings(enabled=False)) is hello
         True
     """
-    pipeline = open_pipeline(settings, store)
-    if pipeline is None or isinstance(app, Instrumented):
-        return app
+    # Before anything else, so that a wrong argument is found with metrics off as well.
+    if not callable(app):
+        raise TypeError(f"instrument takes an ASGI app, not {type(app).__name__}")
     if is_wsgi(app):
         raise NotImplementedError(
             "WSGI apps are not measured yet; an adapter such as asgiref's WsgiToAsgi makes them ASGI"
         )
+    pipeline = open_pipeline(settings, store)
+    if pipeline is None or isinstance(app, Instrumented):
+        return app
     return Instrumented(app, pipeline.flusher, exemplar)
 
 
@@ -136,7 +140,6 @@ def metrics_app(
         token_source: where the accepted tokens are read from, in place of the settings.
 
     Raises:
-        SettingsError: a variable of the environment is malformed.
         ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
 
     Example:
@@ -145,8 +148,8 @@ def metrics_app(
     # Imported late: only one function of a deployment needs it, and it is a large part of the package's import time.
     from .endpoints.metrics_endpoint import MetricsEndpoint
 
-    settings = settings or current_settings()
-    return MetricsEndpoint(open_pipeline(settings, store), settings, token_source)
+    settings, problem = (settings, None) if settings else current_settings()
+    return MetricsEndpoint(open_pipeline(settings, store), settings, token_source, problem)
 
 
 def push_app(
@@ -160,17 +163,19 @@ def push_app(
         push_settings: the receiver, the login there and the cron's secret; by default read from the environment.
 
     Raises:
-        SettingsError: a variable of the environment is malformed.
         ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
 
     Example:
         >>> app = push_app(settings=Settings(enabled=False))
     """
-    from .config.push_settings import PushSettings
+    from .config.push_settings import load_push_settings
     from .endpoints.push_endpoint import push_endpoint
 
-    settings = settings or current_settings()
-    return push_endpoint(open_pipeline(settings, store), settings, push_settings or PushSettings.from_env())
+    settings, problem = (settings, None) if settings else current_settings()
+    if push_settings is None:
+        push_settings, push_problem = load_push_settings(settings)
+        problem = problem or push_problem
+    return push_endpoint(open_pipeline(settings, store), settings, push_settings, problem)
 
 
 def install(*registries: CollectorRegistry) -> None:
@@ -182,9 +187,12 @@ def install(*registries: CollectorRegistry) -> None:
         registries: your own registries; the default registry is always included.
 
     Raises:
-        SettingsError: a variable of the environment is malformed.
+        TypeError: one of them is not a registry.
         ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
     """
+    for registry in registries:
+        if not isinstance(registry, CollectorRegistry):
+            raise TypeError(f"install takes registries, not {type(registry).__name__}")
     open_pipeline(registries=registries)
 
 

@@ -39,21 +39,31 @@ class SettingsError(KairoError, ValueError):
 
     Args:
         variable: the environment variable to correct.
-        reason: what is wrong and which values are valid; it does not repeat a value that is a secret.
+        reason: what is wrong and which values are valid, without any part of the value: anybody may read it.
+        given: the rest of the sentence, with what was given; for the command line, and empty for a secret.
 
     Example:
-        >>> str(SettingsError("METRICS_SHARDS", "must be a whole number from 1 to 1024, not 'many'"))
+        >>> err = SettingsError("METRICS_SHARDS", "must be a whole number from 1 to 1024", ", not 'many'")
+        >>> str(err)
         "METRICS_SHARDS must be a whole number from 1 to 1024, not 'many'"
+        >>> err.public_text
+        'METRICS_SHARDS must be a whole number from 1 to 1024'
     """
 
-    def __init__(self, variable: str, reason: str) -> None:
-        super().__init__(f"{variable} {reason}")
+    def __init__(self, variable: str, reason: str, given: str = "") -> None:
+        super().__init__(f"{variable} {reason}{given}")
         self.variable = variable
         self.reason = reason
+        self.given = given
 
-    def __reduce__(self) -> tuple[type[SettingsError], tuple[str, str]]:
-        """Rebuild from both parts, so that the error survives a process boundary."""
-        return type(self), (self.variable, self.reason)
+    @property
+    def public_text(self) -> str:
+        """The sentence for the log and for anybody who asks for the page."""
+        return f"{self.variable} {self.reason}"
+
+    def __reduce__(self) -> tuple[type[SettingsError], tuple[str, str, str]]:
+        """Rebuild from all parts, so that the error survives a process boundary."""
+        return type(self), (self.variable, self.reason, self.given)
 
 
 class TokenSourceError(KairoError):

@@ -116,14 +116,14 @@ def test_an_app_is_left_alone_while_metrics_are_off() -> None:
 
 
 def test_a_wsgi_app_is_refused_with_advice(recording: Recording) -> None:
-    """A WSGI app, which can't be measured, is refused with an error that names an adapter."""
+    """A WSGI app, which can't be measured, is refused with an error that names an adapter, also with metrics off."""
 
     def app(environ: object, start_response: object) -> None: ...
 
-    assert instrument(app, settings=Settings()) is app
     assert recording
-    with pytest.raises(NotImplementedError, match="WSGI"):
-        instrument(app)
+    for settings in (None, Settings()):
+        with pytest.raises(NotImplementedError, match="WSGI"):
+            instrument(app, settings=settings)
 
 
 async def test_instrumenting_twice_counts_once(recording: Recording) -> None:

@@ -61,7 +61,7 @@ WRITING = """
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
 """
 READING = """
-    endpoints endpoints.bearer_auth endpoints.gzip_encoding endpoints.metrics_endpoint
+    endpoints endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding endpoints.metrics_endpoint
     endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
     scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection

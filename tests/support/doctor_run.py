@@ -13,13 +13,23 @@ import pytest
 
 from lib.kairo_metrics.cli import main
 from lib.kairo_metrics.cli.doctor.finding import CHECKS
+from tests.support.dev_server import REPOSITORY
 from tests.support.instance import Start
 
-__all__ = ["TOKEN", "Doctor", "Report", "doctor", "filled", "healthy"]
+__all__ = ["ADVICE", "TOKEN", "Doctor", "Report", "doctor", "filled", "healthy"]
 
 TOKEN = "9f1c2ab47d6e803b5f7ac04e1d92b683"
 # Variables of the test run's environment that would change the report.
 _FOREIGN = re.compile(r"ENABLE_METRICS|(REDIS|REDIS_TLS|KV)_URL|VERCEL_ENV|METRICS_.*|NO_COLOR|TERM|SSL_CERT_.*")
+# The rows of the table of advice in docs/doctor.md: checks, advice with an ellipsis for what is filled in, and test.
+ADVICE: list[tuple[set[str], str, str]] = [
+    (set(re.findall(r"`([^`]+)`", checks)), advice, test.strip("`"))
+    for checks, advice, test in (
+        line.strip("| ").split(" | ")
+        for line in (REPOSITORY / "docs/doctor.md").read_text().split("## The advice\n")[1].splitlines()
+        if line.startswith("| `")
+    )
+]
 
 
 @dataclass(frozen=True)
@@ -72,11 +82,18 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
             assert entry["check"] in CHECKS
             # Every problem has advice.
             assert entry["advice"] or entry["mark"] not in {"warn", "fail"}
+            assert not entry["advice"] or _is_documented(entry["check"], entry["advice"]), entry
             if checks.get(entry["check"], ("ok",))[0] == "ok":
                 checks[entry["check"]] = entry["mark"], entry["finding"], entry["advice"]
         return Report(code, checks, printed.out + printed.err)
 
     return run
+
+
+def _is_documented(check: str, advice: str) -> bool:
+    """Tell whether the table in docs/doctor.md has the advice for this check."""
+    patterns = (".*".join(map(re.escape, text.split("…"))) for checks, text, _ in ADVICE if check in checks)
+    return any(re.fullmatch(pattern, advice) for pattern in patterns)
 
 
 def healthy(redis_url: str, **changes: str) -> dict[str, str]:

@@ -211,6 +211,37 @@ def test_a_good_scrape_is_whole_and_never_cached(server: DevServer, path: str) -
         assert [line for line in answer.text.splitlines() if line.startswith(metric) and 'le="0.2"' in line]
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/metrics", "/metrics"])
+def test_a_browser_is_told_what_this_is(server: DevServer, path: str) -> None:
+    """Without a token a browser gets the contract's 401, and below its reason what this is and how to scrape it."""
+    answer = httpx.get(server.url + path, headers={"Accept": BROWSER})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.text.startswith(
+        "send the header 'Authorization: Bearer <token>'\n\nThis is a metrics page for Prometheus"
+    )
+    for told in ("curl -H", "scrape_configs:", "authorization: {credentials: <METRICS_AUTH_TOKEN>}", "doctor --url"):
+        assert told in answer.text
+    assert "Accept" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "text/html;q=0"])
+def test_a_scraper_gets_the_reason_alone(server: DevServer, accept: str) -> None:
+    """Who does not ask for HTML gets one line."""
+    answer = httpx.get(f"{server.url}/api/metrics", headers={"Accept": accept})
+    assert (answer.status_code, answer.text) == (401, "send the header 'Authorization: Bearer <token>'\n")
+
+
+def test_a_browser_with_the_token_gets_the_page(server: DevServer) -> None:
+    """The token decides, and not the program that sends it."""
+    answer = scrape(server, Accept=BROWSER)
+    assert answer.status_code == 200
+    assert "http_requests_total" in answer.text
+
+
 def test_openmetrics_is_served_on_request(server: DevServer) -> None:
     """The strict parser accepts the page."""
     answer = scrape(server, Accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")

@@ -38,7 +38,8 @@ def read_certificates(value: str) -> str:
         reason = err.strerror if isinstance(err, OSError) else "it is not text"
         raise SettingsError(
             _VARIABLE,
-            f"must be certificates as PEM text, or the path of a file with them; {shown} can't be read: {reason}",
+            "must be certificates as PEM text, or the path of a file with them",
+            f"; {shown} can't be read: {reason}",
         ) from None
 
 

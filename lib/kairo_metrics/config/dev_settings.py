@@ -53,12 +53,13 @@ class DevSettings:
         """
         env = Environment(environ)
         tokens = env.tokens("METRICS_AUTH_TOKEN")
+        enabled = env.flag("ENABLE_METRICS") if env.text("ENABLE_METRICS") else None
         return cls(
             port=env.whole("PORT", cls().port, 1, 65_535),
-            enabled=env.flag("ENABLE_METRICS") if env.text("ENABLE_METRICS") else None,
+            enabled=enabled,
             auth_token=tokens[0] if tokens else None,
             auth_token_source=next(filter(env.text, _TOKEN_SOURCE_VARIABLES), None),
-            redis_url=env.redis_url(),
+            redis_url=env.redis_url(checked=enabled is not False),
             database_url=env.text("DATABASE_URL") or None,
             prometheus_url=_prometheus_url(env.text("PROMETHEUS_URL")),
             hosts=_hosts(env.text("METRICS_DEV_HOSTS")),

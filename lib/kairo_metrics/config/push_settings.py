@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
-from .settings import Environment
+from .settings import Environment, Settings, quoted, read_or_log
 
-__all__ = ["PushSettings"]
+__all__ = ["PushSettings", "load_push_settings"]
 
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 # The characters that a request line and a header can carry without encoding.
@@ -89,6 +89,17 @@ class PushSettings:
         )
 
 
+def load_push_settings(settings: Settings) -> tuple[PushSettings, SettingsError | None]:
+    """Return the settings of a running function, and the error if a variable is wrong, which is logged once.
+
+    Args:
+        settings: while they turn metrics off, no variable is read.
+    """
+    if not settings.enabled:
+        return PushSettings(), None
+    return read_or_log(PushSettings.from_env, PushSettings(), "nothing is pushed, and the push endpoint answers 503")
+
+
 def _check_receiver_url(variable: str, url: str) -> None:
     """Refuse a malformed address. The error does not repeat it, because it may hold a login."""
     try:
@@ -112,10 +123,12 @@ def _labels(variable: str, text: str) -> dict[str, str]:
     for pair in filter(None, map(str.strip, text.split(","))):
         name, _, value = (part.strip() for part in pair.partition("="))
         if not _LABEL_NAME.fullmatch(name) or not value:
-            raise SettingsError(variable, f"must be labels such as job=cms,region=fra1; {pair!r} is not a label")
+            raise SettingsError(
+                variable, "must be labels such as job=cms,region=fra1", f"; {quoted(pair)} is not a label"
+            )
         if name in labels:
-            raise SettingsError(variable, f"has the label {name!r} twice")
+            raise SettingsError(variable, "has a label twice", f": {quoted(name)}")
         if not value.isprintable():
-            raise SettingsError(variable, f"holds a control character in the label {name!r}")
+            raise SettingsError(variable, "holds a control character in a label", f": {quoted(name)}")
         labels[name] = value
     return labels

@@ -17,6 +17,9 @@ _BY_SENTINELS = "+sentinel"
 _PORT, _SENTINEL_PORT = 6379, 26379
 # The options that an address may have behind its `?`; the package sets redis-py's other options itself.
 _OPTIONS = frozenset({"db"})
+# Redis numbers its databases as a C int does; how many there are, only the server knows.
+_DATABASE = re.compile(r"[0-9]{1,10}")
+_LAST_DATABASE = 2**31 - 2
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"})
 # The login before the hosts is the one for Redis. These options hold the sentinels' login, as in other clients.
 _SENTINEL_LOGIN = ("sentinel_username", "sentinel_password")
@@ -105,23 +108,27 @@ def check_redis_url(variable: str, url: str) -> None:
         database = parts.path.strip("/") if parts.scheme != "unix" else ""
         whole = urlsplit(url)
         options = dict(parse_qsl(whole.query, keep_blank_values=True))
-        for number in filter(None, (str(parts.port or ""), database, options.get("db", ""))):
-            int(number)
+        _ = parts.port
         if "@" in whole.query or whole.fragment:
             # The start of such a password would be read as host and port, and the rest would appear in a message.
             raise ValueError("a password with ? or #")  # noqa: TRY301  the same sentence for both
     except ValueError:
         raise SettingsError(
             variable,
-            "is not a URL with numbers as port and database, or names sentinels without /<service>: "
+            "is not a URL with a number as port, or names sentinels without /<service>: "
             "percent-encode special characters in the password",
         ) from None
+    for number in filter(None, (database, options.get("db", ""))):
+        if not _DATABASE.fullmatch(number) or int(number) > _LAST_DATABASE:
+            raise SettingsError(variable, f"must end in the number of a database, from 0 to {_LAST_DATABASE}")
     known = _OPTIONS | (_TLS_OPTIONS if parts.scheme == "rediss" else frozenset())
     known |= frozenset(_SENTINEL_LOGIN if whole.scheme.endswith(_BY_SENTINELS) else ())
     if options.get("ssl_cert_reqs", "required") not in {"none", "optional", "required"}:
         raise SettingsError(variable, "has an option ssl_cert_reqs that is not none, optional or required")
     if unknown := sorted(options.keys() - known):
-        raise SettingsError(variable, f"has the unknown option {unknown[0]!r}; known options are {sorted(known)}")
+        raise SettingsError(
+            variable, f"has an unknown option; known options are {sorted(known)}", f", not {unknown[0]!r}"
+        )
 
 
 def without_password(redis_url: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import SettingsError
-from .settings import Environment
+from .settings import Environment, quoted
 
 __all__ = ["ServeSettings"]
 
@@ -57,6 +57,6 @@ def _networks(variable: str, value: str) -> str:
             ipaddress.ip_network(network.strip())
         except ValueError:
             raise SettingsError(
-                variable, f"must be * or addresses and networks such as 10.0.0.0/8, not {network.strip()!r}"
+                variable, "must be * or addresses and networks such as 10.0.0.0/8", f", not {quoted(network.strip())}"
             ) from None
     return value

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ..errors import SettingsError
 
-__all__ = ["Environment", "Settings", "environment", "split_tokens"]
+__all__ = ["Environment", "Settings", "environment", "load_settings", "quoted", "read_or_log", "split_tokens"]
 
+T = TypeVar("T")
+_log = logging.getLogger("kairo_metrics")
+_logged: set[str] = set()
+# A longer value is cut in an error: it is hardly what was meant, and it fills the terminal.
+_SHOWN_CHARS = 60
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
 _ORDINARY_REDIS_URL = re.compile(
-    r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]*)?"
+    r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]{0,9})?"
 )
 _RANGES = {
     "shards": ("METRICS_SHARDS", 1, 1024),
@@ -93,7 +100,7 @@ class Settings:
         for name, (variable, low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(
-                    variable, f"must be a whole number from {low} to {high}, not {getattr(self, name)!r}"
+                    variable, f"must be a whole number from {low} to {high}", f", not {getattr(self, name)!r}"
                 )
         if self.redis_url is not None:
             _check_redis_url("REDIS_URL", self.redis_url)
@@ -131,6 +138,47 @@ class Settings:
         )
 
 
+def load_settings() -> tuple[Settings, SettingsError | None]:
+    """Return the settings of a running function, and the error if a variable is wrong.
+
+    A wrong variable of metrics must not take the user's app down: metrics are then off, which is logged once. While
+    metrics are off, no variable is read but the switch.
+    """
+    return read_or_log(_read_if_enabled, Settings(), "metrics are off, and the metrics page answers 503")
+
+
+def read_or_log(read: Callable[[], T], default: T, consequence: str) -> tuple[T, SettingsError | None]:
+    """Return what `read` returns, or the default and the error, which is logged once in this process.
+
+    Args:
+        read: reads variables.
+        default: returned if one of them is wrong.
+        consequence: what that means for the user, for the log.
+    """
+    try:
+        return read(), None
+    except SettingsError as err:
+        text = f"{consequence}: {err.public_text}"
+        if text not in _logged:
+            _logged.add(text)
+            _log.error("%s", text)
+        return default, err
+
+
+def _read_if_enabled() -> Settings:
+    return Settings.from_env() if Environment().flag("ENABLE_METRICS") else Settings()
+
+
+def quoted(value: str) -> str:
+    r"""Return a value for an error: in quotes, without control characters, and cut if it is long.
+
+    Example:
+        >>> quoted("many\\n"), len(quoted("9" * 1000))
+        ("'many\\\\n'", 63)
+    """
+    return repr(value if len(value) <= _SHOWN_CHARS else f"{value[:_SHOWN_CHARS]}…")
+
+
 def environment() -> Mapping[str, str]:
     """Return the process environment, for commands that read variables without building `Settings`."""
     return os.environ
@@ -162,7 +210,9 @@ def _check_token_places(settings: Settings) -> None:
 
 def _check_namespace(variable: str, namespace: str) -> None:
     if not _NAMESPACE.fullmatch(namespace):
-        raise SettingsError(variable, f"may hold letters, digits, '_', '.' and '-' (64 at most), not {namespace!r}")
+        raise SettingsError(
+            variable, "may hold letters, digits, '_', '.' and '-' (64 at most)", f", not {quoted(namespace)}"
+        )
 
 
 def _check_redis_url(variable: str, url: str) -> None:
@@ -189,24 +239,25 @@ class Environment:
             return True
         if value in _NO:
             return False
-        raise SettingsError(variable, f"must be true or false, not {value!r}")
+        raise SettingsError(variable, "must be true or false", f", not {quoted(value)}")
 
     def whole(self, variable: str, default: int, low: int, high: int) -> int:
         value = self.text(variable)
         if not value:
             return default
         if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
-            raise SettingsError(variable, f"must be a whole number from {low} to {high}, not {value!r}")
+            raise SettingsError(variable, f"must be a whole number from {low} to {high}", f", not {quoted(value)}")
         return int(value)
 
     def tokens(self, variable: str) -> tuple[str, ...]:
         value = self.text(variable)
         return split_tokens(value) if value else ()
 
-    def redis_url(self) -> str | None:
+    def redis_url(self, *, checked: bool = True) -> str | None:
         for variable in _REDIS_URL_VARIABLES:
             if value := self.text(variable):
-                _check_redis_url(variable, value)
+                if checked:
+                    _check_redis_url(variable, value)
                 return value
         return None
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from ..config.settings import Settings
-from ..errors import KairoError
+from ..config.settings import Settings, load_settings
+from ..errors import KairoError, SettingsError
 from ..instruments.adoption import SETUP_LOCK, adopt, renew_client_locks
 from ..instruments.catalogue import catalogue
 from ..instruments.children import limit_children
@@ -50,12 +50,11 @@ def open_pipeline(
 
     Raises:
         KairoError: another pipeline is open in this process.
-        SettingsError: a variable of the environment is malformed.
         ValueError: the program has registered a metric with the name of one in the catalogue.
     """
     with SETUP_LOCK:
         opened = _opened.get("pipeline")
-        settings = settings or current_settings()
+        settings = settings or current_settings()[0]
         if not settings.enabled:
             return None
         if opened and (opened.settings != settings or store not in {None, opened.store}):
@@ -69,14 +68,10 @@ def open_pipeline(
         return opened
 
 
-def current_settings() -> Settings:
-    """Return the settings of the open pipeline, else those of the environment.
-
-    Raises:
-        SettingsError: a variable of the environment is malformed.
-    """
+def current_settings() -> tuple[Settings, SettingsError | None]:
+    """Return the settings of the open pipeline, else those of the environment; see `load_settings`."""
     opened = _opened.get("pipeline")
-    return opened.settings if opened else Settings.from_env()
+    return (opened.settings, None) if opened else load_settings()
 
 
 def current_pipeline() -> Pipeline | None:

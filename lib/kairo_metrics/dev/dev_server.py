@@ -60,8 +60,9 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
     parent = Parent() if with_parent else None
     if port is not None:
         os.environ["PORT"] = str(port)
-    for settings_of in (Settings, PushSettings):
-        settings_of.from_env()  # so that a malformed variable is one error now, and not one in each function
+    if DevSettings.from_env().enabled is not False:
+        for settings_of in (Settings, PushSettings):
+            settings_of.from_env()  # so that a malformed variable ends the start, and is not a line among others
     _end_on_signals()
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(_HOST, DevSettings.from_env().port))

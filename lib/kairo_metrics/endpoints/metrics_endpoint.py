@@ -16,10 +16,11 @@ from starlette.types import Scope as ASGIScope
 
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
-from ..errors import StoreError, TokenSourceError
+from ..errors import SettingsError, StoreError, TokenSourceError
 from ..exposition.negotiate import Format, choose_format
 from ..exposition.page import Page
 from ..scrape.state_reader import StateReader
+from .explanations import explained, wrong_setting
 from .gzip_encoding import accepts_gzip, gzipped
 from .token_cache import TokenCache
 from .token_sources import TokenSource, source_named_by
@@ -40,11 +41,19 @@ class MetricsEndpoint:
         pipeline: the store and the flusher; None while metrics are off.
         settings: tokens and time limits.
         token_source: where the tokens are kept; by default the source that the settings name.
+        problem: the wrong variable that turned metrics off.
     """
 
-    def __init__(self, pipeline: Pipeline | None, settings: Settings, token_source: TokenSource | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline | None,
+        settings: Settings,
+        token_source: TokenSource | None = None,
+        problem: SettingsError | None = None,
+    ) -> None:
         self._reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
         self._settings = settings
+        self._problem = problem
         self._token_cache = TokenCache(settings.auth_tokens, token_source or source_named_by(settings))
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
@@ -61,19 +70,23 @@ class MetricsEndpoint:
 
     async def _respond(self, request: Request) -> Response:
         reader = self._reader
+        if self._problem is not None:
+            return _refusal(request, 503, wrong_setting(self._problem))
         if reader is None:
-            return _text(404, "metrics are off: set ENABLE_METRICS=true")
+            return _refusal(request, 404, "metrics are off: set ENABLE_METRICS=true")
         started_s = time.perf_counter()
         patience_s = self._patience_s(request)
         authorization = [value for name, value in request.scope["headers"] if name.lower() == b"authorization"]
         try:
             admitted = await self._token_cache.admits(authorization, patience_s * _SHARE_OF_TOKEN_SOURCE)
         except TokenSourceError as err:
-            return _text(503, str(err))
+            return _refusal(request, 503, str(err))
         if not admitted:
-            return _text(401, "send the header 'Authorization: Bearer <token>'", {"WWW-Authenticate": "Bearer"})
+            return _refusal(
+                request, 401, "send the header 'Authorization: Bearer <token>'", {"WWW-Authenticate": "Bearer"}
+            )
         if request.method not in {"GET", "HEAD"}:
-            return _text(405, "a scrape is a GET", {"Allow": "GET, HEAD"})
+            return _refusal(request, 405, "a scrape is a GET", {"Allow": "GET, HEAD"})
         return await self._scrape(reader, request, started_s, patience_s)
 
     async def _scrape(self, reader: StateReader, request: Request, started_s: float, patience_s: float) -> Response:
@@ -84,7 +97,7 @@ class MetricsEndpoint:
         try:
             page, upkeep = await reader.read_page(started_s, patience_s, names, extras)
         except StoreError as err:
-            return _text(503, str(err))
+            return _refusal(request, 503, str(err))
         return _response(request, page, form, BackgroundTask(reader.maintain, upkeep))
 
     def _patience_s(self, request: Request) -> float:
@@ -116,8 +129,9 @@ async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)
 
 
-def _text(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
-    return PlainTextResponse(f"{reason}\n", status, headers={**_NOT_CACHED, **(headers or {})})
+def _refusal(request: Request, status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    text = explained(reason, ",".join(request.headers.getlist("Accept")))
+    return PlainTextResponse(text, status, headers={**_NOT_CACHED, "Vary": "Accept", **(headers or {})})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -16,10 +16,11 @@ from starlette.routing import Route
 from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
-from ..errors import StoreError
+from ..errors import SettingsError, StoreError
 from ..instruments.catalogue import catalogue
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
+from .explanations import wrong_setting
 
 __all__ = ["push_endpoint"]
 
@@ -29,25 +30,23 @@ _LONGEST_TITLE = 200
 _log = logging.getLogger("kairo_metrics")
 
 
-def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: PushSettings) -> Starlette:
+def push_endpoint(
+    pipeline: Pipeline | None, settings: Settings, push_settings: PushSettings, problem: SettingsError | None = None
+) -> Starlette:
     """Build the app. It answers on any path.
 
     Args:
         pipeline: the store and the flusher; None while metrics are off.
         settings: the store and its time limits.
         push_settings: the receiver, its login and the secret of the cron job.
+        problem: the wrong variable that turned metrics or pushes off.
     """
     auth = BearerAuth(filter(None, [push_settings.cron_secret]))
     reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
 
     async def push(request: Request) -> PlainTextResponse:
-        if pipeline is None or reader is None:
-            return _text(404, "metrics are off: set ENABLE_METRICS=true")
-        if push_settings.url is None:
-            return _text(404, "nothing is pushed: set METRICS_REMOTE_WRITE_URL")
-        if not auth.configured:
-            _log.error("CRON_SECRET is not set: the push endpoint answers 503 until it is")
-            return _text(503, "no secret is configured: set CRON_SECRET")
+        if pipeline is None or reader is None or push_settings.url is None or not auth.configured:
+            return _not_ready(problem, push_settings, enabled=pipeline is not None)
         if not auth.accepts([value for name, value in request.scope["headers"] if name.lower() == b"authorization"]):
             return _text(401, "send the header 'Authorization: Bearer <CRON_SECRET>'", {"WWW-Authenticate": "Bearer"})
         if request.method == "HEAD":  # Starlette routes HEAD like GET, but a HEAD must not push
@@ -58,6 +57,18 @@ def push_endpoint(pipeline: Pipeline | None, settings: Settings, push_settings: 
         return response
 
     return Starlette(routes=[Route("/{path:path}", push, methods=["GET", "POST"])])
+
+
+def _not_ready(problem: SettingsError | None, push_settings: PushSettings, *, enabled: bool) -> PlainTextResponse:
+    """Return the answer while a setting is wrong or missing."""
+    if problem is not None:
+        return _text(503, wrong_setting(problem))
+    if not enabled:
+        return _text(404, "metrics are off: set ENABLE_METRICS=true")
+    if push_settings.url is None:
+        return _text(404, "nothing is pushed: set METRICS_REMOTE_WRITE_URL")
+    _log.error("CRON_SECRET is not set: the push endpoint answers 503 until it is")
+    return _text(503, "no secret is configured: set CRON_SECRET")
 
 
 async def _push(

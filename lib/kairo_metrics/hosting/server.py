@@ -15,9 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..config.push_settings import PushSettings
 from ..config.serve_settings import ServeSettings
-from ..config.settings import Settings
 from ..errors import HostingError, KairoError
 from .functions_app import FunctionsApp
 from .listener import listen
@@ -50,7 +48,7 @@ def run(
         logs_requests: whether each request is logged as a line on standard output.
 
     Raises:
-        SettingsError: an environment variable is malformed.
+        SettingsError: a variable of the server is malformed; those of metrics take no app down.
         HostingError: the port is taken, or uvicorn is missing.
         SystemExit: a signal ended the server (code 0), or a function can't be imported or started (code 3).
     """
@@ -61,8 +59,6 @@ def run(
     for variable, value in (("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
             os.environ[variable] = str(value)
-    for settings_of in (Settings, PushSettings):
-        settings_of.from_env()  # so that a malformed variable is one error now, and not one in each function
     settings = ServeSettings.from_env()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)

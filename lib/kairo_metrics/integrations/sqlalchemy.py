@@ -52,7 +52,6 @@ def observe(engine: Engine | AsyncEngine) -> None:
         engine: an engine, or an asynchronous one.
 
     Raises:
-        SettingsError: a variable of the environment is malformed.
         ValueError: metrics are on, and the program has registered a metric under a name of ours.
 
     Example:
@@ -67,7 +66,7 @@ def observe(engine: Engine | AsyncEngine) -> None:
         event.listen(target, "before_cursor_execute", _start)
         event.listen(target, "after_cursor_execute", _succeed)
         event.listen(target, "handle_error", _fail)
-    if current_settings().enabled:
+    if current_settings()[0].enabled:
         catalogue()  # queries before the first call of `instrument` are counted, too
 
 

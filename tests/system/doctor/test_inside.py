@@ -49,8 +49,8 @@ def test_an_empty_environment_gets_all_that_is_missing(doctor: Doctor) -> None:
     assert report.failed == {"switch", "token", "redis"}
     assert report.code == 1
     assert "ENABLE_METRICS=true" in report.text("switch")
-    assert "openssl rand -hex 32" in report.text("token")
-    assert "REDIS_URL" in report.text("redis")
+    assert "and set METRICS_AUTH_TOKEN, as a whole line" in report.text("token")
+    assert "connect a Redis: the Vercel marketplace sets REDIS_URL" in report.text("redis")
     assert report.mark("latency") == report.mark("families") == "skipped"
 
 
@@ -59,14 +59,14 @@ def test_an_empty_environment_gets_all_that_is_missing(doctor: Doctor) -> None:
     [
         (TOKEN, "ok", "one token"),
         (f"{TOKEN},{TOKEN[::-1]}", "ok", "2 tokens"),
-        ("short", "warn", "only 5 characters"),
-        ("password-password-password-password", "warn", "easy to guess"),
+        ("short", "warn", "make one with `openssl rand -hex 32`"),
+        ("password-password-password-password", "warn", "make one with `openssl rand -hex 32`"),
         ("a" * 64, "warn", "easy to guess"),
-        (f"{TOKEN} {TOKEN}", "warn", "space"),
-        (f"{TOKEN},{TOKEN}", "warn", "there twice"),
+        (f"{TOKEN} {TOKEN}", "warn", "look for two lines pasted as one"),
+        (f"{TOKEN},{TOKEN}", "warn", "remove one of them"),
         (f"{TOKEN},{TOKEN[::-1]},{TOKEN[1:]}x", "warn", "end the rotation"),
-        (f"{TOKEN}\n{TOKEN}", "fail", "a header may not have"),
-        (f"{TOKEN}é", "fail", "a header may not have"),
+        (f"{TOKEN}\n{TOKEN}", "fail", ", and paste it as one line"),
+        (f"{TOKEN}é", "fail", ", and paste it as one line"),
     ],
 )
 def test_a_weak_token_is_found(doctor: Doctor, token: str, mark: str, expected: str) -> None:
@@ -87,6 +87,7 @@ def test_a_token_in_aws_is_read(doctor: Doctor, vault: Any) -> None:
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_SECRET_ID="kairos")
     assert report.mark("token-source") == "fail"
     assert "ResourceNotFoundException" in report.text("token-source")
+    assert ", or let this role read it" in report.text("token-source")
 
 
 def test_a_refusing_aws_is_quoted(doctor: Doctor, refusing_aws: str) -> None:
@@ -106,8 +107,20 @@ def test_an_unexpected_error_of_aws_is_a_failed_check(doctor: Doctor, monkeypatc
     report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_SECRET_ID="kairo")
     assert report.mark("token-source") == "fail"
     assert "KeyError" in report.text("token-source")
+    assert "correct METRICS_AUTH_TOKEN_SECRET_ID" in report.text("token-source")
     assert TOKEN not in report.printed
     assert "redis" in report.checks
+
+
+def test_a_silent_aws_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An AWS that does not answer is a matter of the network."""
+
+    def wait(_: SecretsManager) -> tuple[str, ...]:
+        raise TimeoutError
+
+    monkeypatch.setattr(SecretsManager, "read", wait)
+    report = doctor(ENABLE_METRICS="true", METRICS_AUTH_TOKEN_SECRET_ID="kairo")
+    assert "let this network reach AWS" in report.text("token-source")
 
 
 def test_a_namespace_without_metrics_is_a_warning(doctor: Doctor, redis_url: str) -> None:
@@ -115,6 +128,7 @@ def test_a_namespace_without_metrics_is_a_warning(doctor: Doctor, redis_url: str
     report = doctor(**healthy(redis_url, VERCEL_ENV="preview"))
     assert report.warned == {"families"}
     assert "'preview'" in report.text("families")
+    assert "send a few requests; then compare" in report.text("families")
 
 
 async def test_damage_is_found(start: Start, redis_url: str, redis_client: redis.Redis, doctor: Doctor) -> None:
@@ -130,6 +144,7 @@ async def test_damage_is_found(start: Start, redis_url: str, redis_client: redis
     assert report.warned == {"quarantine"}
     for damage in ("jobs 1", "kairo_batches 1", "families index 1"):
         assert damage in report.text("quarantine")
+    assert "whatever else writes there should not" in report.text("quarantine")
 
 
 async def test_damage_is_added_up_by_name(redis_url: str, redis_client: redis.Redis, doctor: Doctor) -> None:
@@ -170,6 +185,7 @@ async def test_a_family_near_its_cap_is_found(start: Start, redis_url: str, doct
     report = doctor(**healthy(redis_url, METRICS_MAX_SERIES="10"))
     assert report.warned == {"series"}
     assert "jobs 8" in report.text("series")
+    assert "for the label that grows; then fix it" in report.text("series")
     await filled(start, redis_url, count=12, max_series=10)
     report = doctor(**healthy(redis_url, METRICS_MAX_SERIES="10"))
     assert "__overflow__ instead: jobs" in report.text("series")
@@ -183,6 +199,7 @@ async def test_lost_samples_are_found(start: Start, redis_url: str, doctor: Doct
     report = doctor(**healthy(redis_url))
     assert report.warned == {"lost"}
     assert "jobs 3" in report.text("lost")
+    assert "metrics could not be flushed" in report.text("lost")
 
 
 def test_a_state_that_can_not_be_read_is_a_failure(doctor: Doctor, redis_url: str, redis_client: redis.Redis) -> None:
@@ -191,3 +208,4 @@ def test_a_state_that_can_not_be_read_is_a_failure(doctor: Doctor, redis_url: st
     report = doctor(**healthy(redis_url))
     assert report.failed == {"families"}
     assert "WRONGTYPE" in report.text("families")
+    assert "a scrape would fail as well" in report.text("families")

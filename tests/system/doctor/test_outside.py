@@ -17,6 +17,7 @@ from lib.kairo_metrics.cli import main
 from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.doctor_run import TOKEN, Doctor
+from tests.support.host_server import host_server
 from tests.support.proxy import Proxy
 from tests.support.site import HTML_KIND, Page, endpoint, make_certificate, site
 
@@ -110,7 +111,41 @@ def test_a_page_that_is_open_to_everybody_is_a_failure(doctor: Doctor) -> None:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.failed == {"door", "wrong-token"}
     assert "anybody can read this" in report.text("door")
+    assert "look for a proxy or cache that adds the token" in report.text("door")
+    assert "nothing checks it: see `door`" in report.text("wrong-token")
     assert report.mark("page") == "ok"
+
+
+def test_another_app_is_told_from_a_page_that_is_open(doctor: Doctor) -> None:
+    """HTML with status 200 is not the metrics page at all."""
+    with site(lambda *_: Page(200, HTML, HTML_KIND)) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert "this is another app, or a cache before it" in report.text("door")
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [("getaddrinfo", "check this machine's name servers"), ("create_connection", "which Prometheus must pass as well")],
+)
+def test_a_silent_network_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, step: str, expected: str) -> None:
+    """A name server that does not answer and packets that are dropped get different advice."""
+
+    def silent(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, step, silent)
+    report = doctor("--url", "http://127.0.0.1:1", METRICS_AUTH_TOKEN=TOKEN)
+    assert expected in report.text("dns" if step == "getaddrinfo" else "connection")
+
+
+def test_a_redirect_to_https_is_advised_as_such(doctor: Doctor) -> None:
+    """http:// that leads to https:// of the same host asks for the other scheme."""
+    here: list[str] = []
+    with site(lambda *_: Page(301, b"", {"Location": here[0]})) as url:
+        here.append(f"{url.replace('http:', 'https:')}/api/metrics")
+        report = doctor("--url", f"{url}/api/metrics", METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"redirect"}
+    assert "use https:// here" in report.text("redirect")
 
 
 @pytest.mark.parametrize("goal", ["https://www.example.org/api/metrics?x=1", "/en/api/metrics"])
@@ -128,6 +163,13 @@ def test_a_redirect_is_reported_with_its_target(doctor: Doctor, goal: str) -> No
     assert goal.partition("?")[0] in report.text("redirect")
     assert len(asked) == 1
     assert "authorization" not in asked[0]
+
+
+VERCEL = (
+    "Deployment Protection, or Vercel's firewall: ",
+    "Deployment Protection: ",
+    "on Vercel it is Deployment Protection: ",
+)
 
 
 @pytest.mark.parametrize(
@@ -148,10 +190,128 @@ def test_deployment_protection_is_told_from_a_wrong_token(doctor: Doctor, wall: 
     with site(answer) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
         assert report.failed == {"protection"}
-        assert "x-vercel-protection-bypass" in report.text("protection")
+        assert "make a bypass secret, and send it" in report.text("protection")
+        assert any(named in report.text("protection") for named in VERCEL)
         passed = doctor("--url", url, "--header", "x-vercel-protection-bypass=hush", METRICS_AUTH_TOKEN=TOKEN)
     assert passed.code == 0
     assert "hush" not in passed.printed
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "named"),
+    [
+        (403, {"Server": "cloudflare", "cf-ray": "x", "cf-mitigated": "challenge"}, "Cloudflare"),
+        (503, {"Server": "cloudflare", "cf-ray": "x", "cf-mitigated": "challenge"}, "Cloudflare"),
+        (429, {"Server": "cloudflare", "cf-ray": "x"}, "Cloudflare"),
+        (405, {"Server": "CloudFront", "x-amzn-waf-action": "captcha"}, "AWS WAF"),
+        (403, {"Server": "CloudFront"}, "CloudFront"),
+        (403, {"Server": "AkamaiGHost"}, "Akamai"),
+        (403, {"x-iinfo": "1"}, "Imperva"),
+        (403, {"x-sucuri-id": "1"}, "Sucuri"),
+        (403, {"x-datadome": "protected"}, "DataDome"),
+        (403, {"x-azure-ref": "1"}, "Azure Front Door"),
+    ],
+)
+def test_a_firewall_of_a_cdn_is_not_taken_for_deployment_protection(
+    doctor: Doctor, status: int, headers: dict[str, str], named: str
+) -> None:
+    """The challenge of a firewall before the site is named by its maker, and a bypass secret of Vercel is no advice."""
+    with site(lambda *_: Page(status, HTML, {**HTML_KIND, **headers})) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"protection"}
+    assert f"{named} stands before it" in report.text("protection")
+    assert "bypass" not in report.text("protection")
+
+
+@pytest.mark.parametrize(
+    "goal",
+    ["https://team.cloudflareaccess.com/cdn-cgi/access/login", "https://accounts.google.com/o/oauth2/v2/auth?x=1"],
+)
+def test_a_redirect_to_a_login_is_told_from_another_address(doctor: Doctor, goal: str) -> None:
+    """A proxy that asks for a login gets advice of its own: its address is nothing to scrape."""
+    with site(lambda *_: Page(302, b"", {"Location": goal})) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"protection"}
+    assert "let the path pass without that login" in report.text("protection")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x-vercel-id": "fra1::x"}, "vercel logs"),
+        ({"Via": "1.1 heroku-router"}, "heroku logs"),
+        ({"apigw-requestid": "x"}, "sam logs"),
+        ({}, "the log of the server that runs the functions"),
+    ],
+)
+def test_the_log_is_that_of_the_host(doctor: Doctor, headers: dict[str, str], expected: str) -> None:
+    """A failing function sends the reader to the log of its own host: `vercel logs` only on Vercel."""
+    with site(lambda *_: Page(500, b"A server error", headers)) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert expected in report.text("door")
+    assert ("vercel" in report.text("door")) == ("vercel" in expected)
+
+
+@pytest.mark.parametrize(("headers", "told"), [({"x-vercel-id": "fra1::x"}, True), ({}, False)])
+def test_only_on_vercel_its_command_runs_doctor_inside(doctor: Doctor, headers: dict[str, str], told: bool) -> None:
+    """Where the store can't be read, `vercel env run` is advised for a deployment on Vercel alone."""
+    broken = Page(503, b"the store did not answer within 9 s\n", headers)
+
+    def answer(path: str, asked: Mapping[str, str]) -> Page:
+        return broken if TOKEN in asked.get("authorization", "") else endpoint()(path, asked)
+
+    with site(answer) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert "then run `doctor` where the functions' variables are set" in report.text("store")
+    assert ("vercel env run" in report.text("store")) == told
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(403, "let its address pass there"), (429, "raise it for this path, or scrape less often")]
+)
+def test_a_plain_refusal_is_told_from_a_fault_of_the_function(doctor: Doctor, status: int, expected: str) -> None:
+    """A refusal without a page of HTML gets advice about what refuses, and not about the function's log."""
+    with site(lambda *_: Page(status, b"no\n", {"Content-Type": "text/plain"})) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert expected in report.text("door")
+
+
+def test_a_wrong_setting_of_the_deployment_is_found(doctor: Doctor) -> None:
+    """The page of a deployment with a wrong variable names it; from outside that is a failed check."""
+    with host_server({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": TOKEN, "METRICS_SHARDS": "many"}) as server:
+        report = doctor("--url", server.url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"settings"}
+    assert report.code == 1
+    assert "METRICS_SHARDS must be a whole number" in report.text("settings")
+    assert "correct that variable where the functions run" in report.text("settings")
+
+
+def test_a_refused_token_of_redis_is_not_taken_for_ours(doctor: Doctor) -> None:
+    """Upstash calls its password a token; the advice is about REDIS_URL."""
+    said = b"the store could not be read: Redis: WRONGPASS invalid or missing auth token\n"
+
+    def answer(path: str, asked: Mapping[str, str]) -> Page:
+        return Page(503, said) if TOKEN in asked.get("authorization", "") else endpoint()(path, asked)
+
+    with site(answer) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.failed == {"store"}
+    assert "correct the user and the password in REDIS_URL" in report.text("store")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"<html>The plain HTTP request was sent to HTTPS port</html>",
+        b"Client sent an HTTP request to an HTTPS server.",
+        b"You're speaking plain HTTP to an SSL-enabled server port.",
+    ],
+)
+def test_a_server_that_wants_https_is_understood(doctor: Doctor, words: bytes) -> None:
+    """nginx, Go and Apache say that the port is for TLS, each in its own words."""
+    with site(lambda *_: Page(400, words)) as url:
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert "use https:// here" in report.text("door")
 
 
 def test_a_function_that_fails_is_reported_with_the_platform_s_error(doctor: Doctor) -> None:
@@ -200,9 +360,9 @@ def test_a_site_that_never_comes_to_an_end_ends_with_the_time_limit(doctor: Doct
 @pytest.mark.parametrize(
     ("host", "check", "expected"),
     [
-        ("metrics.invalid", "dns", "no address"),
-        ("a..b", "dns", "no address"),
-        ("127.0.0.1", "connection", "Connection refused"),
+        ("metrics.invalid", "dns", "correct the name, or wait until its DNS entry"),
+        ("a..b", "dns", "correct the name, or wait until its DNS entry"),
+        ("127.0.0.1", "connection", "correct scheme, host and port"),
     ],
 )
 def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, check: str, expected: str) -> None:
@@ -217,8 +377,8 @@ def test_a_wrong_host_is_told_from_a_closed_port(doctor: Doctor, host: str, chec
     ("days", "trusted", "found"),
     [
         (90, True, ("ok", "89 days more")),
-        (5, True, ("warn", "ends in 4 days")),
-        (-1, True, ("fail", "expired")),
+        (5, True, ("warn", "ends in 4 days -> renew it")),
+        (-1, True, ("fail", "Prometheus refuses it, too: renew it, or let the platform")),
         (90, False, ("fail", "self-signed")),
     ],
 )
@@ -238,12 +398,13 @@ def test_certificates_are_checked(
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_the_wrong_scheme_is_found(doctor: Doctor, tmp_path: Path, scheme: str) -> None:
-    """https for a server without TLS, and http for one with TLS, get advice."""
+    """https for a server without TLS, and http for one with TLS, get advice about the scheme."""
     certificate = make_certificate(tmp_path / "site.pem", 90) if scheme == "http" else None
     with site(endpoint(), certificate) as url:
         wrong = url.replace("https" if scheme == "http" else "http", scheme)
         report = doctor("--url", wrong, METRICS_AUTH_TOKEN=TOKEN)
-    assert report.failed & {"connection", "door"}
+    [check] = report.failed
+    assert {"https": "`scheme`, too", "http": "use https:// here"}[scheme] in report.text(check)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +439,8 @@ def test_a_page_over_plain_http_on_the_net_is_a_warning() -> None:
     from lib.kairo_metrics.cli.doctor import access_checks
 
     target = SimpleNamespace(host="cms.example.org", port=80)
-    assert access_checks._connected(target, None).mark == "warn"  # type: ignore[arg-type]
+    clear = access_checks._connected(target, None)  # type: ignore[arg-type]
+    assert clear.mark == "warn"
+    assert "use https://: else the token" in clear.advice
     for host in ("127.0.0.1", "localhost", "kairo-cms"):
         assert access_checks._connected(SimpleNamespace(host=host, port=80), None).mark == "ok"  # type: ignore[arg-type]

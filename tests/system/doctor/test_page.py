@@ -17,38 +17,71 @@ HTML = "<!doctype html><title>Welcome</title>"
 
 
 @pytest.mark.parametrize(
-    ("text", "headers", "check", "mark"),
+    ("text", "headers", "check", "found"),
     [
-        (GOOD, {"Content_Type": ""}, "content-type", "fail"),
-        (GOOD, {"Content_Type": "application/json"}, "content-type", "fail"),
-        ("", {}, "page", "fail"),
-        (HTML, HTML_KIND, "page", "fail"),
-        ("# TYPE other gauge\nother 1\n", {}, "page", "warn"),
-        ('http_requests_total{method="GET} 1\n', {}, "text", "fail"),
-        (GOOD, {"Content_Type": OPENMETRICS}, "openmetrics", "fail"),
-        (GOOD, {"Cache_Control": "public, max-age=60"}, "cache", "warn"),
-        (GOOD, {"Age": "12"}, "cache", "fail"),
-        (GOOD, {"x_vercel_cache": "HIT"}, "cache", "fail"),
-        (GOOD.replace("http_requests", "http_replies"), {}, "requests", "warn"),
-        (GOOD + 'kairo_quarantined_fields{family="jobs"} 2\n', {}, "quarantine", "warn"),
-        (GOOD + 'kairo_samples_lost_total{family="jobs"} 2\n', {}, "lost", "warn"),
-        (GOOD + 'kairo_samples_overflowed_total{family="jobs"} 2\n', {}, "series", "warn"),
-        (GOOD.replace("noeviction", "allkeys-lru"), {}, "eviction", "warn"),
-        (GOOD.replace("noeviction", "unknown"), {}, "eviction", "skipped"),
-        (GOOD + "kairo_store_memory_bytes 9\nkairo_store_max_memory_bytes 10\n", {}, "memory", "warn"),
-        (GOOD + "kairo_store_memory_bytes 9\nkairo_store_max_memory_bytes 0\n", {}, "memory", "ok"),
-        (GOOD + "# " + "x" * 10_000_000 + "\n", {}, "size", "warn"),
-        (GOOD, {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}, "clock", "warn"),
-        (GOOD, {"Date": "soon"}, "clock", "skipped"),
+        (GOOD, {"Content_Type": ""}, "content-type", ("fail", "header rule that changes it")),
+        (GOOD, {"Content_Type": "application/json"}, "content-type", ("fail", "header rule that changes it")),
+        ("", {}, "page", ("fail", "the metrics page is never empty")),
+        (HTML, HTML_KIND, "page", ("fail", "this is another app: correct the path")),
+        ("# TYPE other gauge\nother 1\n", {}, "page", ("warn", "correct the path, if it should be")),
+        ('http_requests_total{method="GET} 1\n', {}, "text", ("fail", "it is a bug: report it")),
+        (GOOD, {"Content_Type": OPENMETRICS}, "openmetrics", ("fail", "it is a bug: report it")),
+        (GOOD, {"Cache_Control": "public, max-age=60"}, "cache", ("warn", "a header rule that replaces")),
+        (GOOD, {"Age": "12"}, "cache", ("fail", "take the path out of the cache")),
+        (GOOD, {"x_vercel_cache": "HIT"}, "cache", ("fail", "take the path out of the cache")),
+        (
+            GOOD.replace("http_requests", "http_replies"),
+            {},
+            "requests",
+            ("warn", "send a request to an instrumented function"),
+        ),
+        (
+            GOOD + 'kairo_quarantined_fields{family="jobs"} 2\n',
+            {},
+            "quarantine",
+            ("warn", "run `doctor` where REDIS_URL is set: it shows more"),
+        ),
+        (
+            GOOD + 'kairo_clashing_schemas{family="jobs"} 1\n',
+            {},
+            "clashes",
+            ("warn", "declare the metric alike in all functions"),
+        ),
+        (
+            GOOD + 'kairo_samples_lost_total{family="jobs"} 2\n',
+            {},
+            "lost",
+            ("warn", "run `doctor` where REDIS_URL is set: it shows more"),
+        ),
+        (
+            GOOD + 'kairo_samples_overflowed_total{family="jobs"} 2\n',
+            {},
+            "series",
+            ("warn", "run `doctor` where REDIS_URL is set: it shows more"),
+        ),
+        (GOOD.replace("noeviction", "allkeys-lru"), {}, "eviction", ("warn", "it shows whether that matters")),
+        (GOOD.replace("noeviction", "unknown"), {}, "eviction", ("skipped", "ask your provider")),
+        (
+            GOOD + "kairo_store_memory_bytes 9\nkairo_store_max_memory_bytes 10\n",
+            {},
+            "memory",
+            ("warn", "give Redis more memory, or see `series`"),
+        ),
+        (GOOD + "kairo_store_memory_bytes 9\nkairo_store_max_memory_bytes 0\n", {}, "memory", ("ok", "")),
+        (GOOD + "# " + "x" * 10_000_000 + "\n", {}, "size", ("warn", "`series` shows which families are large")),
+        (GOOD, {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}, "clock", ("warn", "set this machine's clock by NTP")),
+        (GOOD, {"Date": "soon"}, "clock", ("skipped", "")),
     ],
 )
 def test_a_page_that_prometheus_would_not_take_is_found(
-    doctor: Doctor, text: str, headers: dict[str, str], check: str, mark: str
+    doctor: Doctor, text: str, headers: dict[str, str], check: str, found: tuple[str, str]
 ) -> None:
-    """Type, content, caching, damage, size and clock: each fault has its own finding."""
+    """Type, content, caching, damage, size and clock: each fault has its own finding and advice."""
+    mark, advice = found
     with site(endpoint(text, **headers)) as url:
         report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
     assert report.mark(check) == mark
+    assert advice in report.text(check)
     assert report.code == (1 if report.failed else 0)
     if mark == "warn":
         assert report.failed == set()
@@ -64,9 +97,14 @@ def test_a_page_that_comes_uncompressed_or_broken_is_found(doctor: Doctor) -> No
         page = endpoint()(path, headers)
         return Page(page.status, page.body.replace(b"\x1f\x8b", b"xx"), page.headers)
 
-    for answer, mark in ((unpacked, "warn"), (broken, "fail")):
+    for answer, mark, advice in (
+        (unpacked, "warn", "a proxy that unpacks it"),
+        (broken, "fail", "a proxy that packs it twice"),
+    ):
         with site(answer) as url:
-            assert doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN).mark("gzip") == mark
+            report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+        assert report.mark("gzip") == mark
+        assert advice in report.text("gzip")
 
 
 class Clock:
@@ -79,9 +117,12 @@ class Clock:
         return self.now_s
 
 
-@pytest.mark.parametrize(("took_s", "mark"), [(10.0, "fail"), (5.0, "warn"), (4.9, "ok")])
+@pytest.mark.parametrize(
+    ("took_s", "mark", "advice"),
+    [(10.0, "fail", "raise scrape_timeout"), (5.0, "warn", "half of the time that Prometheus waits"), (4.9, "ok", "")],
+)
 def test_a_slow_page_is_measured_against_the_scraper_s_timeout(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, took_s: float, mark: str
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, took_s: float, mark: str, advice: str
 ) -> None:
     """Longer than Prometheus' timeout is a failure, longer than half of it a warning."""
     clock = Clock()
@@ -92,7 +133,9 @@ def test_a_slow_page_is_measured_against_the_scraper_s_timeout(
         return endpoint()(path, headers)
 
     with site(answer) as url:
-        assert doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN).mark("duration") == mark
+        report = doctor("--url", url, METRICS_AUTH_TOKEN=TOKEN)
+    assert report.mark("duration") == mark
+    assert advice in report.text("duration")
 
 
 @pytest.mark.parametrize(("date", "mark"), [("07", "ok"), ("14", "ok"), ("00", "warn"), ("20", "warn")])

@@ -15,6 +15,7 @@ import redis
 from lib.kairo_metrics.cli.doctor import redis_checks as server
 from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.store import script_call
 from lib.kairo_metrics.store.admin.inspection import Refusal, ServerFacts, probe_rights
 from lib.kairo_metrics.store.command_flow import CommandFlow
@@ -104,6 +105,45 @@ def test_a_redis_that_is_not_there_says_so(doctor: Doctor) -> None:
     assert "start Redis there" in report.text("redis")
 
 
+def test_a_redis_that_leaves_after_the_first_check_is_found() -> None:
+    """A fault that comes between two checks is not taken for a missing server; an unknown refusal names the log."""
+    for reason, advice in (
+        ("the connection to Redis broke", "Redis answered a moment ago: look at its log"),
+        ("Redis: LOADING Redis is loading the dataset in memory", "wait: after a start Redis loads its data"),
+    ):
+        facts = SimpleNamespace(**dict.fromkeys(("latency", "version", "eviction", "memory", "rights", "clock"), None))
+        broken = StoreUnavailable(reason)
+
+        def look(error: StoreUnavailable = broken) -> None:
+            raise error
+
+        for check in vars(facts):
+            setattr(facts, check, look)
+        found: Any = list(server._examine(facts))  # type: ignore[arg-type]
+        assert {finding.mark for finding in found} == {"fail"}
+        assert all(advice in finding.advice for finding in found)
+
+
+def test_a_login_that_may_not_do_what_it_has_the_right_to_is_told(
+    doctor: Doctor, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal in unknown words, which is not about rights, leads to the server."""
+
+    def refuse(*_: Any) -> CommandFlow[tuple[Refusal, ...]]:
+        yield ("PING",)
+        return (Refusal("HSET", "unknown command 'HSET'"),)
+
+    monkeypatch.setattr(server, "probe_rights", refuse)
+    assert "the login has the right: look at the server" in doctor(**healthy(redis_url)).text("rights")
+
+
+def test_a_public_redis_without_tls_is_a_warning() -> None:
+    """A password that travels in clear text through public networks is told."""
+    reached = server._reached(Settings(redis_url="redis://:hush@redis.example.org"))
+    assert reached.mark == "warn"
+    assert "use rediss://: the password and all metrics" in reached.advice
+
+
 def test_a_silent_redis_ends_with_the_time_limit(doctor: Doctor, proxy: Proxy) -> None:
     """A server that accepts the connection and never replies ends at the time limit."""
     proxy.black_hole = True
@@ -122,29 +162,33 @@ async def test_a_slow_redis_is_measured(
     report = doctor(**healthy(redis_url))
     assert report.warned == {"latency"}
     assert report.code == 0
+    assert "if that is not this one, it may be so" in report.text("latency")
     assert doctor("--strict", **healthy(redis_url)).code == 1
     report = doctor(**healthy(redis_url, METRICS_FLUSH_BUDGET_MS="20"))
     assert report.failed == {"latency"}
     assert "METRICS_FLUSH_BUDGET_MS=20" in report.text("latency")
+    assert "no flush from here can succeed" in report.text("latency")
 
 
 @pytest.mark.parametrize(
-    ("memory", "mark"),
+    ("memory", "found"),
     [
-        (("noeviction", 10**9), "ok"),
-        (("allkeys-lru", 0), "ok"),
-        (("allkeys-lru", 10**9), "warn"),
-        (("volatile-ttl", 10**9), "warn"),
+        (("noeviction", 10**9), ("ok", "")),
+        (("allkeys-lru", 0), ("ok", "")),
+        (("allkeys-lru", 10**9), ("warn", "or use a separate Redis for the metrics")),
+        (("volatile-ttl", 10**9), ("warn", "it drops keys with a time to live first")),
     ],
 )
 def test_an_eviction_policy_that_drops_metrics_is_found(
-    doctor: Doctor, redis_url: str, configured: redis.Redis, memory: tuple[str, int], mark: str
+    doctor: Doctor, redis_url: str, configured: redis.Redis, memory: tuple[str, int], found: tuple[str, str]
 ) -> None:
     """Every policy but noeviction can evict metrics, because their keys expire; without a memory limit none does."""
-    policy, limit = memory
+    (policy, limit), (mark, advice) = memory, found
     configured.config_set("maxmemory", limit)
     configured.config_set("maxmemory-policy", policy)
-    assert doctor(**healthy(redis_url)).mark("eviction") == mark
+    report = doctor(**healthy(redis_url))
+    assert report.mark("eviction") == mark
+    assert advice in report.text("eviction")
 
 
 def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, configured: redis.Redis) -> None:
@@ -157,7 +201,9 @@ def test_a_redis_that_is_nearly_full_is_found(doctor: Doctor, redis_url: str, co
     configured.config_set("maxmemory", used // 2)
     report = doctor(**healthy(redis_url))
     assert report.mark("memory") == "fail"
+    assert "give Redis more memory, or wipe what is not needed" in report.text("memory")
     assert "OOM" in report.text("rights")
+    assert "the memory of Redis is full" in report.text("rights")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -224,6 +270,7 @@ def test_a_replica_is_told_from_a_missing_right(doctor: Doctor, redis_url: str, 
             redis_client.replicaof("NO", "ONE")
     assert report.mark("rights") == "fail"
     assert "READONLY" in report.text("rights")
+    assert "let REDIS_URL name the master" in report.text("rights")
     assert "ACL" not in report.text("rights")
 
 
@@ -252,6 +299,7 @@ def test_a_redis_too_old_is_found(
     monkeypatch.setattr(server, "read_facts", facts)
     report = doctor(**healthy(redis_url))
     assert report.mark("version") == mark
+    assert (mark in {"fail", "warn"}) == ("use Redis 6.2 or newer, or Valkey" in report.text("version"))
     assert report.mark("memory") == report.mark("eviction") == "skipped"
 
 
@@ -259,6 +307,7 @@ def test_a_server_that_refuses_info_is_no_failed_version(doctor: Doctor, allow: 
     """Some hosted servers refuse INFO, which is not a failure."""
     report = doctor(**healthy(allow("+@all", "-info")))
     assert report.mark("version") == report.mark("eviction") == report.mark("memory") == "skipped"
+    assert "ask your provider" in report.text("eviction")
 
 
 @pytest.mark.parametrize(("ahead_s", "expected"), [(-60, "ahead of"), (60, "behind")])
@@ -271,3 +320,4 @@ def test_a_wrong_clock_is_found(
     report = doctor(**healthy(redis_url))
     assert report.mark("clock") == "warn"
     assert f"{expected} this machine" in report.text("clock")
+    assert "set both by NTP" in report.text("clock")

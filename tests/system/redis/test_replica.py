@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import redis
 
+from lib.kairo_metrics.cli.doctor import replica_checks
+from lib.kairo_metrics.cli.doctor.replica_checks import check_read_url
+from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.dev.private_redis import find_binary, free_port, private_redis
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.store.connections.sentinel import Sentinels, find_server
@@ -126,12 +129,39 @@ def test_doctor_checks_the_replica(pair: tuple[str, str, ExitStack], redis_url: 
     assert "written to" in doctor(**healthy(master, METRICS_READ_URL=master)).text("replica")
     stranger = doctor(**healthy(redis_url, METRICS_READ_URL=replica))
     assert "follows another server" in stranger.text("replica")
+    assert "else pages do not show what is counted" in stranger.text("replica")
     stack.close()
     wait_until(lambda: replication_info(replica)["master_link_status"] == "down")
     assert "lost its master" in doctor(**healthy(redis_url, METRICS_READ_URL=replica)).text("replica")
     closed = f"redis://127.0.0.1:{free_port()}"
-    assert doctor(**healthy(redis_url, METRICS_READ_URL=closed)).failed == {"replica", "families"}
+    away = doctor(**healthy(redis_url, METRICS_READ_URL=closed))
+    assert away.failed == {"replica", "families"}
+    assert "correct METRICS_READ_URL, or unset it" in away.text("replica")
     assert "replica" not in doctor(**healthy(redis_url)).checks
+
+
+def test_doctor_tells_a_replica_s_missing_right_and_a_cluster(redis_url: str, redis_client: redis.Redis) -> None:
+    """A replica has users of its own; and a cluster is no replica that takes load off its masters."""
+    redis_client.acl_setuser("reader", enabled=True, passwords=["+hush"], commands=["+@all", "-hscan"], keys=["*"])
+    reading = redis_url.replace("//", "//reader:hush@")
+    try:
+        [found] = check_read_url(Settings(redis_url=redis_url, read_url=reading), 10)
+    finally:
+        redis_client.acl_deluser("reader")
+    assert found.advice == "allow it on the replica, which has users of its own: +hscan"
+
+    class Cluster:
+        is_cluster = True
+
+        @contextmanager
+        def sync_client(self, **_: bool) -> Iterator[Any]:
+            yield self
+
+        def call(self, *_: object) -> list[bytes]:
+            return [b""]
+
+    clustered: Any = Cluster()
+    assert "unset it: it takes no load off" in replica_checks._check(clustered, Settings()).advice
 
 
 @contextmanager

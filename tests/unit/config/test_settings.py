@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from inspect import getdoc
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lib.kairo_metrics import Settings, SettingsError
+from lib.kairo_metrics import PushSettings, Settings, SettingsError
 
 
 def test_an_empty_environment_is_off_and_safe() -> None:
@@ -77,6 +81,16 @@ def test_deployments_are_kept_apart(variable: str, namespace: str) -> None:
         ("KV_URL", "redis://:secret@host:port"),
         ("REDIS_URL", "redis://:secret@host/many"),
         ("REDIS_URL", "redis://:secret@host?db=many"),
+        ("REDIS_URL", "redis://:secret@host/-1"),
+        ("REDIS_URL", "redis://:secret@host/1_0"),
+        ("REDIS_URL", "redis://:secret@host/٣"),
+        ("REDIS_URL", "redis://:secret@host/2147483647"),
+        ("REDIS_URL", "redis://:secret@host/99999999999999999999"),
+        ("REDIS_URL", "redis://:secret@host?db=-1"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=-1"),
+        ("REDIS_URL", "redis+sentinel://:secret@one/main/-1"),
+        ("KV_URL", "redis://:secret@host/-1"),
+        ("METRICS_READ_URL", "redis://:secret@host/-1"),
         ("REDIS_URL", "redis://:secret@host?max_connections=10"),
         ("REDIS_URL", "redis://:secret@host?ssl_cert_reqs=none"),
         ("REDIS_URL", "rediss://:secret@host?ssl_cert_reqs=CERT_NONE"),
@@ -123,6 +137,8 @@ def test_secrets_are_not_in_the_repr() -> None:
         "redis+sentinel://:secret@one/main?sentinel_username=kairo&sentinel_password=p%40ss",
         "rediss://host?ssl_cert_reqs=none&ssl_ca_certs=/etc/ca.pem",
         "unix:///tmp/redis.sock?db=1",
+        "redis://host/2147483646",
+        "redis://host/",
     ],
 )
 def test_the_usual_addresses_work(url: str) -> None:
@@ -146,3 +162,26 @@ def test_settings_from_code_are_checked_as_well(wrong: dict[str, Any]) -> None:
     """An invalid argument is refused like a variable; an empty token is never accepted."""
     with pytest.raises(SettingsError):
         Settings(**wrong)
+
+
+DOCUMENTED = f"{getdoc(Settings)}\n{getdoc(PushSettings)}"
+PREFIXES = ["", "redis://", "rediss://:p@h/", "redis+sentinel://h/m/", "https://", "unix://"]
+
+
+@pytest.mark.parametrize("variable", sorted(set(re.findall(r"`([A-Z_]{5,})`", DOCUMENTED))))
+@given(prefix=st.sampled_from(PREFIXES), value=st.text())
+def test_whatever_a_variable_holds_is_accepted_or_named(variable: str, prefix: str, value: str) -> None:
+    """No value raises another error than the one that names a variable, in one short line that anybody may read."""
+    environ = {"ENABLE_METRICS": "true", "REDIS_URL": "rediss://h", variable: f"{prefix}{value}"}
+    errors = []
+    for read in (Settings.from_env, PushSettings.from_env):
+        try:
+            read(environ)
+        except SettingsError as err:
+            errors.append(err)
+    for error in errors:
+        assert error.variable in error.public_text
+        assert error.public_text.isascii()
+        assert error.public_text.isprintable()
+        assert len(error.public_text) < 250
+        assert len(str(error)) < 500

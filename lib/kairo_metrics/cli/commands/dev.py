@@ -25,7 +25,7 @@ def port(text: str) -> int:
     try:
         return DevSettings.from_env({"PORT": text}).port
     except SettingsError as err:
-        raise argparse.ArgumentTypeError(err.reason) from err
+        raise argparse.ArgumentTypeError(f"{err.reason}{err.given}") from err
 
 
 def _dev(options: argparse.Namespace) -> None:

@@ -82,7 +82,7 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         terminal.write_line()
         terminal.write_line(", ".join(f"{marks[mark]} {mark}" for mark in _COLOURS if marks[mark]))
-    if any(finding.mark == "fail" and finding.check == "settings" for _, finding in found):
+    if any((side, finding.mark, finding.check) == ("inside", "fail", "settings") for side, finding in found):
         return _BAD_SETTINGS
     return _FAILED if marks["fail"] or (options.strict and marks["warn"]) else 0
 

@@ -27,7 +27,7 @@ def _workers(text: str) -> int:
     try:
         return ServeSettings.from_env({"WEB_CONCURRENCY": text}).workers
     except SettingsError as err:
-        raise argparse.ArgumentTypeError(err.reason) from err
+        raise argparse.ArgumentTypeError(f"{err.reason}{err.given}") from err
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import ssl
@@ -10,8 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
+from ...endpoints.explanations import A_SETTING_IS_WRONG
 from .finding import Finding, fail, ok, skipped, warn
+from .front import closed_door, is_on_vercel, login_page, where_the_log_is
 from .http_client import Answer, Target, Unreachable, fetch
+from .redis_advice import advice_on_reply
 from .time_limit import within
 
 __all__ = ["SCRAPE_TIMEOUT_S", "Pages", "check_access"]
@@ -26,9 +30,24 @@ _AS_PROMETHEUS = {
 _AS_TEXT = {**_AS_PROMETHEUS, "Accept": "text/plain;version=0.0.4", "Accept-Encoding": "identity"}
 _CERTIFICATE_DAYS = 14
 _DAY_S = 86_400
-_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 200, 401, 403, 404, 429, 503
+_OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 200, 400, 401, 403, 404, 429, 503
+# How Go, nginx and Apache refuse plain HTTP at a port for TLS.
+_WANTS_TLS = re.compile(rb"HTTP request (?:was sent )?to (?:an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
+_USE_HTTPS = "use https:// here, and `scheme: https` in Prometheus"
+# By words of a 503 that the endpoint itself sends: the check, and what to do.
+_UNAVAILABLE_BECAUSE = {
+    A_SETTING_IS_WRONG: ("settings", "correct that variable where the functions run, and deploy again"),
+    "no token is configured": ("token", "set METRICS_AUTH_TOKEN in that environment, and deploy again"),
+    "token": ("token", "run `doctor` in that environment: it shows what AWS said"),
+}
+# The reason continues with the words of Redis, which may be any.
+_STORE = "the store "
+_REFUSED = {
+    _FORBIDDEN: "a proxy or firewall refuses this machine: let its address pass there, and that of Prometheus",
+    _TOO_MANY: "a rate limit refuses: raise it for this path, or scrape less often",
+}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ORDER = ("dns", "connection", "redirect", "protection", "switch", "door", "wrong-token", "token", "store")
+_ORDER = ("dns", "connection", "redirect", "protection", "switch", "settings", "door", "wrong-token", "token", "store")
 
 
 @dataclass(slots=True)
@@ -77,14 +96,14 @@ def _steps(target: Target, tokens: Sequence[str], limit_s: float, pages: Pages) 
     yield _redirect(target, answer)
     yield _protection(answer)
     yield _switch(target, answer)
-    yield _without_token(answer)
-    yield _wrong_token(_ask(target, _bearer(secrets.token_hex(32)), limit_s, "wrong-token"))
+    yield _without_token(target, answer)
+    yield _wrong_token(target, _ask(target, _bearer(secrets.token_hex(32)), limit_s, "wrong-token"))
     for number, token in enumerate(tokens, start=1):
         answer = _ask(target, {**_AS_PROMETHEUS, **_bearer(token)}, limit_s, "token")
         which = "the token" if len(tokens) == 1 else f"token {number} of {len(tokens)}"
-        yield _token(answer, which)
+        yield _token(target, answer, which)
         if number == 1:
-            yield _store(answer)
+            yield _store(target, answer)
             pages.scraped = answer
             pages.text = _ask(target, {**_AS_TEXT, **_bearer(token)}, limit_s, "store")
 
@@ -93,7 +112,9 @@ def _ask(target: Target, headers: dict[str, str], limit_s: float, check: str) ->
     try:
         return fetch(target, headers, limit_s)
     except Unreachable as err:
-        raise _Stop(fail(check, f"no answer: {err}", "look at the functions' log: vercel logs")) from err
+        if not target.secure and _speaks_tls(target, limit_s):
+            raise _Stop(fail(check, f"no answer over plain HTTP: {err}", _USE_HTTPS)) from err
+        raise _Stop(fail(check, f"no answer: {err}", where_the_log_is(target.host, None))) from err
 
 
 def _bearer(token: str) -> dict[str, str]:
@@ -149,37 +170,43 @@ def _shake_hands(target: Target, limit_s: float) -> float | None:
     return (ssl.cert_time_to_seconds(str(ends)) - time.time()) / _DAY_S
 
 
+def _speaks_tls(target: Target, limit_s: float) -> bool:
+    """Tell whether the port of an http:// address answers a TLS handshake, with whatever certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+
+    def shake_hands() -> None:
+        with (
+            socket.create_connection((target.host, target.port), limit_s) as plain,
+            context.wrap_socket(plain, server_hostname=target.host),
+        ):
+            pass
+
+    try:
+        within(limit_s, shake_hands)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _redirect(target: Target, answer: Answer) -> Finding:
     if answer.status not in _REDIRECTS:
         return ok("redirect", "none: this is the final address")
     address = urljoin(target.url, answer.headers.get("location", ""))
-    host = urlsplit(address).hostname or ""
-    if host == "vercel.com" or host.endswith(".vercel.com"):
-        raise _Stop(_protected(f"{answer.status} to the login of {host}"))
-    raise _Stop(
-        fail(
-            "redirect",
-            f"{answer.status} to {address.partition('?')[0]}",
-            "scrape that address itself: a token is not sent to another host after a redirect",
-        )
-    )
+    if login := login_page(address, answer.status):
+        raise _Stop(login)
+    to = urlsplit(address)
+    needs_tls = (to.scheme, to.hostname) == ("https", target.host) and not target.secure
+    elsewhere = "scrape that address itself: a token is not sent to another host after a redirect"
+    found = f"{answer.status} to {address.partition('?')[0]}"
+    raise _Stop(fail("redirect", found, _USE_HTTPS if needs_tls else elsewhere))
 
 
 def _protection(answer: Answer) -> Finding:
-    challenged = "x-vercel-mitigated" in answer.headers or "_vercel_sso_nonce" in answer.headers.get("set-cookie", "")
-    closed = answer.status in {_UNAUTHORIZED, _FORBIDDEN, _TOO_MANY}
-    if challenged or (closed and answer.is_html):
-        raise _Stop(_protected(f"{answer.status} with {answer.reason}, before the endpoint is asked"))
+    if closed := closed_door(answer):
+        raise _Stop(closed)
     return ok("protection", "no login page stands before the endpoint")
-
-
-def _protected(found: str) -> Finding:
-    return fail(
-        "protection",
-        found,
-        "Deployment Protection: make a bypass secret, and send it: --header x-vercel-protection-bypass=SECRET here, "
-        "`params: {x-vercel-protection-bypass: [SECRET]}` in the scrape config; or scrape the production domain",
-    )
 
 
 def _switch(target: Target, answer: Answer) -> Finding:
@@ -192,7 +219,7 @@ def _switch(target: Target, answer: Answer) -> Finding:
     raise _Stop(fail("switch", f"404: {answer.reason}", f"there is no metrics page at {target.path}: correct the path"))
 
 
-def _without_token(answer: Answer) -> Finding:
+def _without_token(target: Target, answer: Answer) -> Finding:
     if answer.status == _UNAUTHORIZED:
         return ok("door", "401 without a token")
     if answer.status == _OK:
@@ -203,18 +230,18 @@ def _without_token(answer: Answer) -> Finding:
             if answer.is_html
             else "look for a proxy or cache that adds the token or keeps the page, and change the token",
         )
-    raise _Stop(_broken(answer, "door"))
+    raise _Stop(_broken(target, answer, "door"))
 
 
-def _wrong_token(answer: Answer) -> Finding:
+def _wrong_token(target: Target, answer: Answer) -> Finding:
     if answer.status == _UNAUTHORIZED:
         return ok("wrong-token", "401 with a wrong token")
     if answer.status == _OK:
         return fail("wrong-token", "200 with a wrong token", "nothing checks it: see `door`")
-    raise _Stop(_broken(answer, "wrong-token"))
+    raise _Stop(_broken(target, answer, "wrong-token"))
 
 
-def _token(answer: Answer, which: str) -> Finding:
+def _token(target: Target, answer: Answer, which: str) -> Finding:
     if answer.status == _UNAUTHORIZED:
         raise _Stop(
             fail(
@@ -224,32 +251,31 @@ def _token(answer: Answer, which: str) -> Finding:
             )
         )
     if answer.status not in {_OK, _UNAVAILABLE} or _is_about_token(answer):
-        raise _Stop(_broken(answer, "token"))
+        raise _Stop(_broken(target, answer, "token"))
     return ok("token", f"{which} opens the page")
 
 
-def _store(answer: Answer) -> Finding:
+def _store(target: Target, answer: Answer) -> Finding:
     if answer.status == _OK:
         return ok("store", "the endpoint can read Redis")
-    raise _Stop(
-        fail(
-            "store",
-            f"503: {answer.reason}",
-            "ask /api/health?ready=1, then run `doctor` where the functions' variables are set: vercel env run",
-        )
-    )
+    on_vercel = ": vercel env run" if is_on_vercel(target.host, answer) else ""
+    look = f"ask /api/health?ready=1, then run `doctor` where the functions' variables are set{on_vercel}"
+    advice = advice_on_reply(answer.reason)
+    raise _Stop(fail("store", f"503: {answer.reason}", advice or look))
 
 
-def _broken(answer: Answer, check: str) -> Finding:
+def _broken(target: Target, answer: Answer, check: str) -> Finding:
     """Return the finding for an answer that neither accepts nor refuses the token."""
-    if answer.status == _UNAVAILABLE and "no token is configured" in answer.reason:
-        return fail("token", f"503: {answer.reason}", "set METRICS_AUTH_TOKEN in that environment, and deploy again")
-    if answer.status == _UNAVAILABLE and _is_about_token(answer):
-        return fail("token", f"503: {answer.reason}", "run `doctor` in that environment: it shows what AWS said")
+    if answer.status == _UNAVAILABLE:
+        for words, (named, advice) in _UNAVAILABLE_BECAUSE.items():
+            if words in answer.reason and not answer.reason.startswith(_STORE):
+                return fail(named, f"503: {answer.reason}", advice)
     platform = answer.headers.get("x-vercel-error", "")
     found = f"{answer.status} {platform}".strip() + f": {answer.reason}"
-    return fail(check, found, "look at the functions' log: vercel logs")
+    if answer.status == _BAD_REQUEST and not target.secure and _WANTS_TLS.search(answer.body[:2000]):
+        return fail(check, found, _USE_HTTPS)
+    return fail(check, found, _REFUSED.get(answer.status) or where_the_log_is(target.host, answer))
 
 
 def _is_about_token(answer: Answer) -> bool:
-    return answer.status == _UNAVAILABLE and "token" in answer.reason
+    return answer.status == _UNAVAILABLE and "token" in answer.reason and not answer.reason.startswith(_STORE)

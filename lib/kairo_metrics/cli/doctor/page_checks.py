@@ -22,6 +22,7 @@ _CHECKS = (
 )
 _TEXT, _OPENMETRICS = "text/plain", "application/openmetrics-text"
 _NEARLY_FULL = 0.8
+_SHOWN = 3
 _LARGE_BYTES = 10_000_000
 _SKEW_S = 5.0
 _DATE_RESOLUTION_S = 1.0
@@ -171,7 +172,7 @@ def _counted(check: str, amounts: dict[str, float], what: str) -> Finding:
     found = {family: amount for family, amount in amounts.items() if amount}
     if not found:
         return ok(check, "none")
-    listed = ", ".join(f"{family or 'unnamed'} {amount:g}" for family, amount in sorted(found.items())[:3])
+    listed = ", ".join(f"{family or 'unnamed'} {amount:g}" for family, amount in sorted(found.items())[:_SHOWN])
     return warn(check, f"{what}: {listed}", "run `doctor` where REDIS_URL is set: it shows more")
 
 

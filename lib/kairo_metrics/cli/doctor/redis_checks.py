@@ -20,6 +20,7 @@ from ...store.admin.inspection import Refusal, ServerFacts, ping, probe_rights, 
 from ...store.command_flow import CommandFlow, run_flow
 from ...store.redis_store import RedisStore
 from .finding import Finding, fail, ok, skipped, warn
+from .redis_advice import advice_on_reply, how_to_reach
 from .time_limit import T, within
 
 __all__ = ["check_server"]
@@ -46,7 +47,7 @@ def check_server(settings: Settings, limit_s: float) -> Iterator[Finding]:
         try:
             server.ask(ping())
         except StoreError as err:
-            yield fail("redis", str(err), _how_to_reach(settings, str(err)))
+            yield fail("redis", str(err), how_to_reach(settings, str(err)))
             yield from (skipped(check, "Redis does not answer") for check in _AFTER_REDIS)
         else:
             yield _reached(settings)
@@ -67,7 +68,8 @@ def _examine(server: _Server) -> Iterator[Finding]:
         except StoreRefused as err:
             yield skipped(check, str(err))
         except StoreError as err:
-            yield fail(check, str(err), "Redis answered a moment ago: look at its log and at the network")
+            lost = "Redis answered a moment ago: look at its log and at the network"
+            yield fail(check, str(err), advice_on_reply(str(err)) or lost)
 
 
 class _Server:
@@ -181,7 +183,8 @@ class _Server:
             return ok("rights", "every command that flushes and scrapes send is allowed")
         if missing := [refusal for refusal in refusals if refusal.of_permission]:
             return fail("rights", _refusal_text(missing), _how_to_allow(self._settings, missing))
-        return fail("rights", _refusal_text(refusals), "the login has the right: look at the server")
+        advice = advice_on_reply(refusals[0].reason) or "the login has the right: look at the server"
+        return fail("rights", _refusal_text(refusals), advice)
 
     def clock(self) -> Finding:
         before_s = time.time()
@@ -221,37 +224,6 @@ def _is_public(host: str) -> bool:
         return not ipaddress.ip_address(host).is_private
     except ValueError:
         return "." in host and not host.endswith((".internal", ".local"))
-
-
-def _how_to_reach(settings: Settings, reason: str) -> str:
-    if settings.redis_url is None:
-        return "connect a Redis: the Vercel marketplace sets REDIS_URL; elsewhere set it yourself"
-    lowered = reason.lower()
-    for word, advice in {
-        "the sentinels": "look at them, and at the name of their service in REDIS_URL; a login for the sentinels "
-        "goes to its end: ?sentinel_username=...&sentinel_password=...",
-        "wrongpass": "correct the user and the password in REDIS_URL; percent-encode special characters",
-        "invalid username": "correct the user and the password in REDIS_URL; percent-encode special characters",
-        "invalid password": "correct the password in REDIS_URL; percent-encode special characters",
-        "noauth": "put the password into REDIS_URL: redis://:password@host:port",
-        "authentication required": "put the password into REDIS_URL: redis://:password@host:port",
-        "without any password": "leave the password out of REDIS_URL: this server has none",
-        "nopasswd": "leave the password out of REDIS_URL: this server has none",
-        "db index": "correct the database number at the end of REDIS_URL",
-        "noperm": "let the user run PING: ACL SETUSER <user> +ping",
-        "no permissions": "let the user run PING: ACL SETUSER <user> +ping",
-        "certificate": "put its CA into METRICS_REDIS_TLS_CA; on Heroku set METRICS_REDIS_TLS_VERIFY=false",
-        "ssl": "this port does not speak TLS: use redis://, or the TLS port",
-        "refused": "start Redis there, or correct host and port in REDIS_URL",
-        "name": "correct the host in REDIS_URL: it has no address",
-        "broke": "if this is a server for TLS alone, use rediss://; else look at its log and at maxclients",
-        "closed": "if this is a server for TLS alone, use rediss://; else look at its log and at maxclients",
-    }.items():
-        if word in lowered:
-            return advice
-    if settings.redis_url.startswith("rediss://"):
-        return "look for a firewall; and whether that port speaks TLS: one that does not stays silent (use redis://)"
-    return "look for a firewall between here and Redis, and whether host and port in REDIS_URL are right"
 
 
 def _refusal_text(refusals: tuple[Refusal, ...] | list[Refusal]) -> str:

@@ -14,6 +14,7 @@ from ...store.redis_store import RedisStore
 from ...store.replica import check_replica
 from ...store.server_info import read_info
 from .finding import Finding, fail, ok, warn
+from .redis_advice import advice_on_reply
 from .time_limit import within
 
 __all__ = ["check_read_url"]
@@ -38,7 +39,8 @@ def check_read_url(settings: Settings, limit_s: float) -> Iterator[Finding]:
         yield within(limit_s, _check, store, settings)
     except (StoreError, TimeoutError) as err:
         reason = str(err) or f"it did not answer within {limit_s:g} s"
-        yield fail("replica", reason, "correct METRICS_READ_URL, or unset it: pages then come from REDIS_URL")
+        wrong = "correct METRICS_READ_URL, or unset it: pages then come from REDIS_URL"
+        yield fail("replica", reason, (advice_on_reply(reason) or wrong).replace("in REDIS_URL", "in METRICS_READ_URL"))
 
 
 def _check(store: RedisStore, settings: Settings) -> Finding:

@@ -18,6 +18,7 @@ from ..cardinality.stored_series import StoredFamily, StoredNamespace, read_name
 from ..formatting import duration
 from .clash_check import check_clashes
 from .finding import Finding, fail, ok, skipped, warn
+from .redis_advice import advice_on_reply
 from .time_limit import within
 
 __all__ = ["check_state", "skip_state"]
@@ -43,7 +44,8 @@ def check_state(settings: Settings, limit_s: float) -> Iterator[Finding]:
         stored = within(limit_s, lambda: asyncio.run(_read(settings)))
     except (StoreError, TimeoutError) as err:
         reason = str(err) or f"it could not be read within {limit_s:g} s"
-        yield fail("families", reason, "a scrape would fail as well: see the checks of Redis above")
+        advice = advice_on_reply(reason) or "a scrape would fail as well: see the checks of Redis above"
+        yield fail("families", reason, advice)
         yield from (skipped(check, "the state could not be read") for check in _CHECKS[1:])
         return
     yield _families(stored, settings)

@@ -25,7 +25,7 @@ from ...errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable,
 from ..command_flow import Command
 from ..replies import mark_sent_before
 from ..script_call import RESEND_LIMIT_S
-from .connection_arguments import certificate_advice, connection_arguments, without_password
+from .connection_arguments import certificate_advice, connection_arguments, readable
 from .node_request import Address, Node
 
 __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
@@ -109,7 +109,7 @@ class AsyncNodeConnection:
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
                 # The connection stays without login, or at another database: it must not be used.
                 await self.close()
-                raise without_password(refusals[0], self._handshake)
+                raise refusals[0]
         await self._send(commands)
 
     async def _send(self, commands: Sequence[Command]) -> None:
@@ -119,14 +119,14 @@ class AsyncNodeConnection:
             self.sent += len(commands) if commands is not self._handshake else 0
             await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except _ERRORS as err:
-            raise _store_error(err, sent=self._unread > 0) from err
+            raise _store_error(err, self._handshake, sent=self._unread > 0) from err
 
     async def receive(self) -> Any:
         """Return the next reply; an error reply is returned, not raised."""
         try:
             reply = await self._connection.read_response()
         except _ERRORS as err:
-            reply = _store_error(err, sent=True)
+            reply = _store_error(err, self._handshake, sent=True)
             if not _is_reply(reply, err):
                 raise reply from err
         self._unread -= 1
@@ -197,7 +197,7 @@ class NodeConnection:
                 replies = self._exchange(self._handshake)
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
                 self.close()
-                raise without_password(refusals[0], self._handshake)
+                raise refusals[0]
         return self._exchange(commands)
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
@@ -207,14 +207,14 @@ class NodeConnection:
             connected = True
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except _ERRORS as err:
-            raise _store_error(err, sent=connected) from err
+            raise _store_error(err, self._handshake, sent=connected) from err
         return [self._receive() for _ in commands]
 
     def _receive(self) -> Any:
         try:
             return self._connection.read_response()
         except _ERRORS as err:
-            reply = _store_error(err, sent=True)
+            reply = _store_error(err, self._handshake, sent=True)
             if not _is_reply(reply, err):
                 raise reply from err
             return reply
@@ -298,36 +298,50 @@ def _is_reply(reply: StoreError, err: Exception) -> bool:
     return not isinstance(reply, StoreUnavailable) or isinstance(err, exceptions.TryAgainError)
 
 
-def _store_error(err: Exception, *, sent: bool) -> StoreError:  # noqa: PLR0911  one for each kind of error
+def _store_error(err: Exception, handshake: Sequence[Command], *, sent: bool) -> StoreError:  # noqa: PLR0911  one for each kind of error
     """Return the error of ours for an error of redis-py.
 
     Args:
         err: what redis-py raised.
+        handshake: the commands that log in; their password is removed from the text.
         sent: whether the server may have run the command.
     """
+    said = f"Redis: {readable(_words_of(err), handshake)}"
     match err:
         case exceptions.NoScriptError():
-            return UnknownScript(str(err))
+            return UnknownScript(said)
         case exceptions.AskError():  # and MovedError, which is one
             asking = not isinstance(err, exceptions.MovedError)
-            return KeysElsewhere(f"Redis: {err}", err.slot_id, err.host, err.port, asking=asking)
+            return KeysElsewhere(said, err.slot_id, err.host, err.port, asking=asking)
+        case exceptions.RedisError() if "max number of clients" in said:
+            # The server ran nothing, and closed the connection.
+            return StoreUnavailable(said)
         case exceptions.TryAgainError():
             return StoreUnavailable(_KEYS_BEING_MOVED)
-        case exceptions.ClusterDownError() | exceptions.BusyLoadingError():
-            # The cluster has no majority, or the server is loading its data: try again later.
-            return StoreUnavailable(f"Redis: {err}")
+        case exceptions.ClusterDownError() | exceptions.BusyLoadingError() | exceptions.AuthenticationError():
+            # The cluster has no majority, or the server is loading its data: try again later. Or the login is refused.
+            return StoreUnavailable(said)
         case exceptions.ResponseError() if _is_read_only(err):
             # The server became a replica in a failover: a new connection may reach the new master.
-            return StoreUnavailable(f"Redis: {err}", broken=True)
-        case exceptions.AuthenticationError():
-            return StoreUnavailable(f"Redis: {err}")
+            return StoreUnavailable(said, broken=True)
         case exceptions.ResponseError():
-            return StoreRefused(f"Redis: {err}")
+            return StoreRefused(said)
         case exceptions.TimeoutError():
             return StoreUnavailable("Redis did not answer in time", sent=sent)
         case exceptions.ConnectionError() if sent:
             return StoreUnavailable("the connection to Redis broke", sent=True, broken=True)
-    return StoreUnavailable(certificate_advice(err) or f"Redis: {err}", sent=sent)
+    return StoreUnavailable(certificate_advice(err) or said, sent=sent)
+
+
+def _words_of(err: Exception) -> str:
+    """Return the server's words with the code in front, which redis-py cuts off; ERR says nothing."""
+    code, text = _code_of(err), str(err)
+    return text if code in {"", "ERR"} or text.startswith(code) else f"{code} {text}"
+
+
+def _code_of(err: Exception) -> str:
+    """Return the first word of the error reply, as far as redis-py knows it; empty if there was no reply."""
+    return getattr(err, "status_code", None) or ""
 
 
 def _is_read_only(err: Exception) -> bool:

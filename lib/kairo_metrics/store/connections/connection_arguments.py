@@ -8,10 +8,9 @@ from typing import Any
 
 from ...config.certificates import read_certificates
 from ...config.settings import Settings
-from ...errors import StoreError
 from ..command_flow import Command
 
-__all__ = ["certificate_advice", "connection_arguments", "without_password"]
+__all__ = ["certificate_advice", "connection_arguments", "readable"]
 
 _DEFAULTS = {
     "protocol": 2,  # version 3 sends a HELLO on each new connection, and nothing here needs it
@@ -27,6 +26,8 @@ _CERTIFICATE_ADVICE = {
 }
 # A shorter password may occur in the text by chance.
 _SHORTEST_SECRET = 4
+# Longer than what any server is known to reply; the text becomes a line of the log and of a 503.
+_LONGEST_TEXT = 300
 
 
 def connection_arguments(
@@ -57,24 +58,25 @@ def connection_arguments(
     return arguments, tuple(handshake)
 
 
-def without_password(refusal: StoreError, handshake: Iterable[Command]) -> StoreError:
-    """Return the refusal of a handshake without the password: some servers repeat the arguments.
+def readable(text: str, handshake: Iterable[Command] = ()) -> str:
+    r"""Return what a server said as one line for people: no control characters, not too long, without the password.
+
+    Some servers repeat the arguments of a command that they refuse.
 
     Args:
-        refusal: the error reply.
-        handshake: the commands that were sent.
+        text: an error reply, or the reason why there is none.
+        handshake: the commands that log in.
 
     Example:
-        >>> str(without_password(StoreError("unknown command AUTH, with args 'hush'"), [("AUTH", "hush")]))
-        "unknown command AUTH, with args '***'"
+        >>> readable("unknown command\x1b[31m AUTH,\n with args 'hush'", [("AUTH", "hush")])
+        "unknown command [31m AUTH, with args '***'"
     """
-    text = str(refusal)
     for command, *arguments in handshake:
         password = str(arguments[-1])
         if command == "AUTH" and len(password) >= _SHORTEST_SECRET:
             text = text.replace(password, "***")
-    refusal.args = (text,)
-    return refusal
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
 
 
 def certificate_advice(err: BaseException | None) -> str | None:
