@@ -179,9 +179,9 @@ def test_whatever_a_variable_holds_is_accepted_or_named(variable: str, prefix: s
             read(environ)
         except SettingsError as err:
             errors.append(err)
-    for err in errors:
-        assert err.variable in err.public_text
-        assert err.public_text.isascii()
-        assert err.public_text.isprintable()
-        assert len(err.public_text) < 250
-        assert len(str(err)) < 500
+    for found in errors:
+        assert found.variable in found.public_text
+        assert found.public_text.isascii()
+        assert found.public_text.isprintable()
+        assert len(found.public_text) < 250
+        assert len(str(found)) < 500
