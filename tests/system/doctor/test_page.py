@@ -45,7 +45,7 @@ HTML = "<!doctype html><title>Welcome</title>"
             GOOD + 'kairo_clashing_schemas{family="jobs"} 1\n',
             {},
             "clashes",
-            ("warn", "declare the metric alike in all functions"),
+            ("warn", "rename one of the two"),
         ),
         (
             GOOD + 'kairo_samples_lost_total{family="jobs"} 2\n',

@@ -68,6 +68,8 @@ def how_to_reach(settings: Settings, reason: str) -> str:
             "look at them, and at the name of their service in REDIS_URL; a login for the sentinels "
             "goes to its end: ?sentinel_username=...&sentinel_password=..."
         )
+    if re.search("NOPERM|no permissions", reason):
+        return "let the user in REDIS_URL run PING: ACL SETUSER <user> +ping"
     if "answer" in reason and settings.redis_url.startswith("rediss://"):
         return "look for a firewall; and whether that port speaks TLS: one that does not stays silent (use redis://)"
     return (
