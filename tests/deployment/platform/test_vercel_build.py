@@ -36,9 +36,9 @@ def test_no_source_is_published(deployment: Deployment) -> None:
         assert route(deployment.build, path).status == 404
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/api/metrics"])
-def test_both_paths_lead_to_the_page(deployment: Deployment, path: str) -> None:
-    """/metrics and /api/metrics serve the page, and no cache on the way keeps it."""
+@pytest.mark.parametrize("path", ["/", "/metrics", "/api/metrics"])
+def test_all_paths_lead_to_the_page(deployment: Deployment, path: str) -> None:
+    """/, /metrics and /api/metrics serve the page, and no cache on the way keeps it."""
     found = route(deployment.build, path)
     assert found.function == "api/metrics"
     assert dict(found.headers) == {"Cache-Control": "private, no-store"}
