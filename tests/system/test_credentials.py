@@ -12,7 +12,7 @@ import pytest
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.endpoints.metrics_endpoint import MetricsEndpoint
 from lib.kairo_metrics.endpoints.push_endpoint import push_endpoint
-from tests.support.host_server import SERVE, host_server, starting_host_server
+from tests.support.host_server import SERVE, host_server
 from tests.support.recording import Recording
 from tests.support.write_receiver import write_receiver
 
@@ -115,11 +115,13 @@ async def test_an_empty_secret_admits_no_push(recording: Recording, secret: str)
 
 
 @pytest.mark.parametrize("tokens", [",", "good,", " , good", "good,,better"])
-def test_an_empty_token_is_refused_at_the_start(tokens: str) -> None:
-    """The server ends with the exit code for bad settings, and names the variable."""
-    with starting_host_server({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": tokens}, command=SERVE) as server:
-        assert server.process.wait(30) == 2
-        assert server.output.startswith("METRICS_AUTH_TOKEN has an empty token")
+def test_an_empty_token_closes_the_page_and_is_named(tokens: str) -> None:
+    """No credentials open the page, and it names the variable."""
+    with host_server({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": tokens}, command=SERVE) as server:
+        for credentials in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer good"}):
+            answer = httpx.get(f"{server.url}/api/metrics", headers=credentials)
+            assert answer.status_code == 503
+            assert "METRICS_AUTH_TOKEN has an empty token" in answer.text
 
 
 def test_huge_and_repeated_headers_do_not_end_the_server(redis_url: str) -> None:

@@ -5,6 +5,7 @@ Source: https://prometheus.io/docs/instrumenting/escaping_schemes/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
@@ -19,6 +20,7 @@ __all__ = [
     "answers_to",
     "bare",
     "claimed_names",
+    "found_by",
     "name_of",
     "opened",
     "printed_label",
@@ -91,6 +93,17 @@ def answers_to(schema: Schema, names: frozenset[str]) -> bool:
     return not (
         names.isdisjoint(sample_names_of(schema)) and names.isdisjoint(_printed_names(schema.name, schema.type))
     )
+
+
+def found_by(name: str, schemas: Sequence[Schema]) -> list[Schema]:
+    """Return the families that are declared under this name, or else those that a format prints under it.
+
+    Example:
+        >>> [found.name for found in found_by("a_b", [Schema("a b", "gauge"), Schema("a_b", "gauge")])]
+        ['a_b']
+    """
+    declared = [schema for schema in schemas if name in sample_names_of(schema)]
+    return declared or [schema for schema in schemas if answers_to(schema, frozenset({name}))]
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...exposition.names import answers_to
+from ...exposition.names import found_by
 from ...model.encoding import TIMES_WIDTH
 from ...model.schema import Schema
 from ...model.snapshot import IndexEntry, Snapshot
@@ -101,7 +101,9 @@ async def read_namespace(
     """
     snapshot = await store.snapshot()
     known = [entry for entry in snapshot.entries if entry.schema.type != "exemplars"]
-    wanted = [entry for entry in known if not names or answers_to(entry.schema, frozenset(names))]
+    schemas = [entry.schema for entry in known]
+    asked = {schema for name in names for schema in found_by(name, schemas)}
+    wanted = [entry for entry in known if not names or entry.schema in asked]
     families = {entry: StoredFamily(entry.schema, entry.shard) for entry in wanted}
     found: dict[IndexEntry, dict[bytes, StoredSeries]] = {entry: {} for entry in wanted}
     read = 0

@@ -10,7 +10,7 @@ from typing import Any
 from ...config.settings import Settings
 from ...exposition.classic import as_classic
 from ...exposition.family import Family
-from ...exposition.names import UNDERSCORES, answers_to, printed_label
+from ...exposition.names import UNDERSCORES, answers_to, found_by, printed_label
 from ...model.labels import labels_of
 from ...model.merging import merge_series
 from ...scrape.clashes import sentence
@@ -71,7 +71,8 @@ def _show(options: argparse.Namespace) -> int:
         if not families:
             snapshot = await store.snapshot()
             raise unknown_metric(options.metric, [entry.schema for entry in snapshot.entries], settings.namespace)
-        return families[0]
+        [first, *_] = found_by(options.metric, [family.schema for family in families])
+        return next(family for family in families if family.schema == first)
 
     family = read_store(read)
     rows = {

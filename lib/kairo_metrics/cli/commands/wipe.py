@@ -10,7 +10,7 @@ from collections import defaultdict
 from ...config.redis_url import without_password
 from ...config.settings import Settings
 from ...errors import SettingsError
-from ...exposition.names import answers_to
+from ...exposition.names import found_by
 from ...store.admin.deletion import DeletionPlan, delete, plan_deletion
 from ...store.redis_store import RedisStore
 from ..store_access import CommandError, patient_store, read_store, unknown_metric
@@ -74,9 +74,9 @@ def _family_names(name: str) -> tuple[str, ...]:
     async def read(store: RedisStore, settings: Settings) -> tuple[str, ...]:
         snapshot = await store.snapshot()
         schemas = [entry.schema for entry in snapshot.entries]
-        if not (found := {s.name for s in schemas if answers_to(s, frozenset({name}))}):
+        if not (found := found_by(name, schemas)):
             raise unknown_metric(name, schemas, settings.namespace)
-        return tuple(found)
+        return tuple({schema.name for schema in found})
 
     return read_store(read)
 
