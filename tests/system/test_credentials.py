@@ -118,7 +118,7 @@ async def test_an_empty_secret_admits_no_push(recording: Recording, secret: str)
 def test_an_empty_token_closes_the_page_and_is_named(tokens: str) -> None:
     """No credentials open the page, and it names the variable."""
     with host_server({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": tokens}, command=SERVE) as server:
-        for credentials in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer good"}):
+        for credentials in ({}, {"Authorization": "Bearer good"}, {"Authorization": "Bearer ,"}):
             answer = httpx.get(f"{server.url}/api/metrics", headers=credentials)
             assert answer.status_code == 503
             assert "METRICS_AUTH_TOKEN has an empty token" in answer.text
