@@ -51,7 +51,9 @@ class Instance:
         return await self.flusher.aflush()
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close its connections, once the flushes that a test has left behind are done with theirs."""
+        if flushes := list(self.flusher._flushes.values()):
+            await asyncio.wait(flushes)
         if isinstance(self.store, RedisStore):
             await self.store.aclose()
 
