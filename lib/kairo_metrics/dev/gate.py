@@ -18,6 +18,7 @@ _FROM_CONTAINERS = {"host.docker.internal", "gateway.docker.internal", "host.con
 _LONGEST_NAME_SHOWN = 100
 _MISDIRECTED = 400
 _FORBIDDEN = 403
+_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 
 class Gate:
@@ -38,8 +39,12 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
-        refused = None if scope["type"] != "http" or EVERY_HOST in self._hosts else self._refusal(Headers(scope=scope))
-        await (refused or self._app)(scope, receive, send)
+        is_asked = scope["type"] in {"http", "websocket"} and EVERY_HOST not in self._hosts
+        refused = self._refusal(Headers(scope=scope)) if is_asked else None
+        if refused and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        else:
+            await (refused or self._app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
         host, origin = headers.get("host"), headers.get("origin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from lib.kairo_metrics.dev.gate import Gate
 
@@ -117,3 +118,24 @@ async def test_the_refusal_has_no_control_characters() -> None:
     assert answer.status_code == 403
     assert "\x1b" not in answer.text
     assert "METRICS_DEV_HOSTS" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_let_through"), [("http://localhost:5173", True), ("https://evil.example", False)]
+)
+async def test_a_websocket_of_another_site_is_refused(origin: str, is_let_through: bool) -> None:
+    """A page of another site opens no websocket either; browsers ask no permission for one first."""
+    sent: list[str] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    headers = [(b"host", b"localhost:3000"), (b"origin", origin.encode())]
+    await Gate(app)({"type": "websocket", "headers": headers}, receive, send)
+    assert sent == ["websocket.accept" if is_let_through else "websocket.close"]
