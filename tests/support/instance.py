@@ -51,9 +51,9 @@ class Instance:
         return await self.flusher.aflush()
 
     async def close(self) -> None:
-        """Close its connections, once the flushes that a test has left behind are done with theirs."""
-        if flushes := list(self.flusher._flushes.values()):
-            await asyncio.wait(flushes)
+        """Close its connections, once a flush that a test has left behind is done with its own."""
+        if flush := self.flusher._flushes.get(asyncio.get_running_loop()):
+            await asyncio.wait({flush})
         if isinstance(self.store, RedisStore):
             await self.store.aclose()
 
