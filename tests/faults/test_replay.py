@@ -11,7 +11,7 @@ import redis
 
 from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.errors import StoreUnavailable
-from lib.kairo_metrics.model.moment import Moment
+from lib.kairo_metrics.model.moment import NEVER
 from lib.kairo_metrics.store.connections import connection as connections
 from tests.support.instance import WAIT, Instance, Start, jobs_total, nonzero_samples
 from tests.support.proxy import Proxy
@@ -42,6 +42,11 @@ def end_budgets(instance: Instance) -> None:
     loop, budget_s = asyncio.get_running_loop(), instance.flusher._budget_s
     clock = loop.time
     loop.time = lambda: clock() + budget_s  # type: ignore[method-assign]
+
+
+def let_half_a_lease_pass(instance: Instance) -> None:
+    """Let the instance think that the store has not answered it for so long that its record may be gone."""
+    instance.flusher._outbox._confirmed_at = NEVER
 
 
 async def test_a_blocking_flush_survives_a_lost_reply(start: Start, proxy: Proxy) -> None:
@@ -145,7 +150,7 @@ async def test_a_batch_without_a_reply_is_not_sent_under_another_id(start: Start
     with pytest.raises(StoreUnavailable):
         await instance.flusher.aflush()
     proxy.listen()
-    instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
+    let_half_a_lease_pass(instance)
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 11
 
@@ -229,7 +234,7 @@ async def test_a_batch_that_an_ended_connection_did_not_take_is_sent_later(
             with pytest.raises(StoreUnavailable, match="Error 111") as refused:
                 await flush()
         assert not refused.value.sent
-        instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
+        let_half_a_lease_pass(instance)
         await flush()
         assert await jobs_total(instance) == 11
         assert await nonzero_samples(instance.store, "kairo_samples_lost") == {}
@@ -249,7 +254,7 @@ async def test_a_batch_is_unsent_if_the_budget_ends_before_it_leaves(start: Star
     with pytest.raises(StoreUnavailable, match="METRICS_FLUSH_BUDGET_MS"):
         await instance.flusher.aflush()
     proxy.listen()
-    instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
+    let_half_a_lease_pass(instance)
     await instance.flush_at_last()
     assert await jobs_total(instance) == 1
     assert await nonzero_samples(instance.store, "kairo_samples_lost") == {}
@@ -266,6 +271,6 @@ async def test_a_batch_behind_a_broken_login_is_sent_later(start: Start, proxy: 
     with pytest.raises(StoreUnavailable, match="broke") as broken:
         await flush()
     assert not broken.value.sent
-    instance.flusher._outbox._confirmed_at = Moment(float("-inf"), float("-inf"))
+    let_half_a_lease_pass(instance)
     await flush()
     assert await jobs_total(instance) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +13,6 @@ from tests.support.rollback import Page, Site, end_recovery
 
 OVERFLOW = 'jobs_total{queue="__overflow__"}'
 CAP = 3
-
-
-@pytest.fixture
-def redis_process(tmp_path: Path) -> Iterator[RedisProcess]:
-    """Give a Redis that can be killed."""
-    process = RedisProcess(tmp_path)
-    yield process
-    process.close()
 
 
 @pytest.fixture

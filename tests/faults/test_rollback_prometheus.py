@@ -6,7 +6,6 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,16 +19,6 @@ from tests.support.redis_process import RedisProcess
 pytestmark = pytest.mark.prometheus
 
 TOKEN = "a-token-of-sixteen-characters"
-
-
-@pytest.fixture
-def redis_process(tmp_path: Path) -> Iterator[RedisProcess]:
-    """Give a Redis that can be killed."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    process = RedisProcess(folder)
-    yield process
-    process.close()
 
 
 def serving(redis_process: RedisProcess) -> dict[str, str]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
@@ -20,14 +17,6 @@ DRIFT = Schema("drift", "histogram", (), ("-1.0", "0.0", "1.0", "+Inf"))
 OFFSET = Schema("offset", "histogram", (), ("1.0", "2.0", "+Inf"))
 TILT = Schema("tilt", "native", (), ("1.0", "+Inf"))
 NAMES = tuple(schema.name for schema in (BALANCE, DRIFT, OFFSET, TILT))
-
-
-@pytest.fixture
-def redis_process(tmp_path: Path) -> Iterator[RedisProcess]:
-    """Give a Redis that can be killed."""
-    process = RedisProcess(tmp_path)
-    yield process
-    process.close()
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,14 +20,6 @@ from tests.support.redis_process import RedisProcess
 from tests.support.rollback import A, Page, Site, add, end_recovery
 
 BORN = State("blue-1764000000000", 7)
-
-
-@pytest.fixture
-def redis_process(tmp_path: Path) -> Iterator[RedisProcess]:
-    """Give a Redis that can be killed."""
-    process = RedisProcess(tmp_path)
-    yield process
-    process.close()
 
 
 @pytest.fixture

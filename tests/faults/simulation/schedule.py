@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from unittest import mock
 from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.delivery import outbox
 from lib.kairo_metrics.model.delivery_metrics import LOST
+from tests.faults.simulation.error_log import logged_errors
 from tests.faults.simulation.instance import JOBS, WAIT, SimulatedInstance
 from tests.faults.simulation.network import MOODS
 from tests.faults.simulation.parcels import Violation
@@ -65,7 +65,7 @@ def run(seed: int, steps: int = STEPS) -> Told:
         Failure: a rule is broken.
     """
     chance = Random(seed)
-    with _small(chance), _listening() as heard:
+    with _small(chance), logged_errors() as heard:
         return _run(seed, steps, chance, heard)
 
 
@@ -104,32 +104,6 @@ def _small(chance: Random) -> Iterator[None]:
     """Let an outbox keep few batches, so that a short schedule reaches its limits."""
     with mock.patch.object(outbox, "_KEPT", chance.choice((2, 5, 64))):
         yield
-
-
-@contextmanager
-def _listening() -> Iterator[list[str]]:
-    """Give the list of errors that the package logs: no user's mistake can cause them here."""
-    heard: list[str] = []
-    handler = _Listener(heard)
-    log = logging.getLogger("kairo_metrics")
-    before = log.propagate
-    log.propagate = False
-    log.addHandler(handler)
-    try:
-        yield heard
-    finally:
-        log.removeHandler(handler)
-        log.propagate = before
-
-
-class _Listener(logging.Handler):
-    def __init__(self, heard: list[str]) -> None:
-        super().__init__(logging.ERROR)
-        self._heard = heard
-
-    def emit(self, record: logging.LogRecord) -> None:
-        err = record.exc_info[1] if record.exc_info else None
-        self._heard.append(f"{record.getMessage()}: {err!r}" if not isinstance(err, Violation) else str(err))
 
 
 class _Schedule:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,24 +15,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.browser import DESKTOP, PHONE, DashboardPage, running_browser
+from tests.support.browser import DESKTOP, PHONE, DashboardPage
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.prometheus_server import prometheus_server
 
 ACME = {"X-Tenant": "acme"}
 Open = Callable[..., DashboardPage]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DevServer]:
-    with dev_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -363,49 +348,3 @@ def vector_selector(query: str) -> Any:
     found = re.search(r'http_requests_total\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}', query)
     assert found, query
     return promql_parser.parse(found[0])
-
-
-class Evil(http.server.BaseHTTPRequestHandler):
-    """A web site that is not on this machine as far as the browser knows: it is opened as evil.example."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<title>evil</title>")
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-
-FETCH = """async ([url, options]) => {
-    try { const answer = await fetch(url, options); return `${answer.status} ${await answer.text()}`; }
-    catch (error) { return "nothing"; }
-}"""
-
-
-def test_another_site_reaches_nothing(browser: Browser, server: DevServer) -> None:
-    """The page of another site can neither read from nor write to the server, in a real browser."""
-    new = json.dumps({"slug": "evil", "title": "a", "body": "b"})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Evil) as site:
-        threading.Thread(target=site.serve_forever).start()
-        page = browser.new_context().new_page()
-        page.goto(f"http://evil.example:{site.server_port}/")
-        assert page.title() == "evil"
-        for options in ({}, {"mode": "no-cors"}, {"mode": "no-cors", "method": "POST", "body": new}):
-            answer = page.evaluate(FETCH, [f"{server.url}/api/content?from=evil", options])
-            assert answer in {"nothing", "0 "}
-        page.context.close()
-        site.shutdown()
-    seen = re.findall(r'(\w+) /api/content\?from=evil HTTP/1.1" (\d+)', server.output)
-    assert seen == [("GET", "403"), ("GET", "403"), ("POST", "403")]
-    assert httpx.get(f"{server.url}/api/content/evil", headers=ACME).status_code == 404
-
-
-def test_a_name_that_is_rebound_reaches_nothing(browser: Browser, server: DevServer) -> None:
-    """A site that points its own name to this machine reads only the line that says it is refused."""
-    page = browser.new_context().new_page()
-    for path in ("/dashboard", "/api/content", "/dashboard/api/v1/query?query=up"):
-        page.goto(f"http://evil.example:{server.port}{path}")
-        assert page.locator("body").inner_text().startswith("Refused: the host evil.example is not this dev server.")
-    page.context.close()

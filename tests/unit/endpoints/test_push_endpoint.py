@@ -7,7 +7,6 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,17 +14,16 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
-from lib.kairo_metrics import ReceiverError, Settings, SettingsError, install, push_app
+from lib.kairo_metrics import Settings, install, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.endpoints import remote_write_client
-from lib.kairo_metrics.endpoints.page_push import push_page
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
+from tests.support.push_settings import SECRET, push_settings
 from tests.support.recording import Recording
 from tests.support.write_receiver import Reply, WriteReceiver, decoded, write_receiver
 
-SECRET = "a-secret-of-the-cron"
 ALLOWED = {"Authorization": f"Bearer {SECRET}"}
 
 
@@ -34,12 +32,6 @@ def receiver() -> Iterator[WriteReceiver]:
     """Give a receiver that takes everything."""
     with write_receiver() as receiver:
         yield receiver
-
-
-def push_settings(url: str | None, **changes: Any) -> PushSettings:
-    """Return what a deployment that pushes has set."""
-    labels = {"job": "kairo", "instance": "test"}
-    return replace(PushSettings(url=url, labels=labels, cron_secret=SECRET, timeout_ms=5_000), **changes)
 
 
 def app_of(recording: Recording, pushes: PushSettings) -> Starlette:
@@ -255,120 +247,6 @@ async def test_a_push_does_the_upkeep_of_the_store_after_its_answer(
         assert (await client.get("/api/push", headers=ALLOWED)).status_code == 200
     assert order == ["http.response.start", "http.response.body", "upkeep within True"]
     assert len(receiver.received) == 1
-
-
-def test_the_pause_that_a_receiver_asks_for_is_kept() -> None:
-    """Retry-After in seconds is waited for, where it is longer than our own pause; pauses double."""
-    pauses: list[float] = []
-    replies = (Reply(429, headers={"Retry-After": "3"}), Reply(503), Reply(503), Reply())
-    with write_receiver(*replies) as receiver:
-        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
-    assert pauses == [3, 1, 2]
-
-
-@pytest.mark.parametrize("asked", ["soon", "", "Fri, 13 Nov 2020 10:00:00 GMT", "-5", "²"])
-def test_a_pause_that_makes_no_sense_is_passed_over(asked: str) -> None:
-    """A Retry-After that can't be read, or lies in the past, changes nothing."""
-    pauses: list[float] = []
-    with write_receiver(Reply(503, headers={"Retry-After": asked}), Reply()) as receiver:
-        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
-    assert pauses == [0.5]
-
-
-def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
-    """A `Retry-After` of an hour ends the push at once."""
-    with write_receiver(Reply(429, "slower", headers={"Retry-After": "3600"})) as receiver:
-        sender = RemoteWriteClient(push_settings(receiver.url), sleep=lambda _: None)
-        with pytest.raises(ReceiverError, match="answered 429: slower"):
-            sender.send(b"", deadline_s=time.monotonic() + 60)
-    assert len(receiver.received) == 1
-
-
-def test_a_pause_is_kept_when_the_next_body_is_sent() -> None:
-    """If a body's time ends before the pause that the receiver asked for, the next body waits for the pause's end."""
-    pauses: list[float] = []
-    with write_receiver(Reply(429, headers={"Retry-After": "30"}), Reply()) as receiver:
-        sender = RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append)
-        now_s = time.monotonic()
-        with pytest.raises(ReceiverError, match="answered 429"):
-            sender.send(b"first", deadline_s=now_s + 20)
-        assert sender.asks_to_wait(now_s + 25)
-        assert not sender.asks_to_wait(now_s + 60)
-        assert pauses == []
-        sender.send(b"second", deadline_s=now_s + 60)
-        [pause_s] = pauses
-        assert 20 < pause_s <= 30
-        sender.send(b"third", deadline_s=now_s + 60)
-    assert len(pauses) == 1
-    assert [request.body for request in receiver.received] == [b"first", b"second", b"third"]
-
-
-def test_a_push_waits_for_the_pause_between_two_bodies() -> None:
-    """The body that was put off comes last, and nothing is sent within the pause that the receiver asked for."""
-    pauses: list[float] = []
-    bodies = [[b"first"], [b"second"], [b"third"]]
-    with write_receiver(Reply(429, headers={"Retry-After": "40"}), Reply()) as receiver:
-        sender = RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append)
-        report = push_page(sender, bodies, lambda series: series[0], time.monotonic() + 60)
-    assert [request.body for request in receiver.received] == [b"first", b"second", b"third", b"first"]
-    assert (report.taken, report.unconfirmed) == (3, 0)
-    assert [30 < pause_s <= 40 for pause_s in pauses] == [True]
-
-
-@pytest.mark.parametrize(
-    ("environ", "variable"),
-    [
-        ({"METRICS_REMOTE_WRITE_URL": "prometheus.example.org"}, "METRICS_REMOTE_WRITE_URL"),
-        ({"METRICS_REMOTE_WRITE_URL": "https://user:hidden@example.org/"}, "METRICS_REMOTE_WRITE_URL"),
-        ({"METRICS_REMOTE_WRITE_URL": "https://example.org:port/"}, "METRICS_REMOTE_WRITE_URL"),
-        ({"METRICS_REMOTE_WRITE_URL": "https://example.org/a b"}, "METRICS_REMOTE_WRITE_URL"),
-        ({"METRICS_REMOTE_WRITE_URL": "https://example.org/ü"}, "METRICS_REMOTE_WRITE_URL"),
-        ({"METRICS_REMOTE_WRITE_URL": "https://example..org/"}, "METRICS_REMOTE_WRITE_URL"),
-        ({"METRICS_REMOTE_WRITE_TOKEN": "hidden\nhidden"}, "METRICS_REMOTE_WRITE_TOKEN"),
-        ({"METRICS_REMOTE_WRITE_TOKEN": "hidden日"}, "METRICS_REMOTE_WRITE_TOKEN"),
-        (
-            {"METRICS_REMOTE_WRITE_USERNAME": "1:2", "METRICS_REMOTE_WRITE_PASSWORD": "hidden"},
-            "METRICS_REMOTE_WRITE_USERNAME",
-        ),
-        ({"METRICS_REMOTE_WRITE_USERNAME": "1"}, "METRICS_REMOTE_WRITE_PASSWORD"),
-        ({"METRICS_REMOTE_WRITE_PASSWORD": "hidden"}, "METRICS_REMOTE_WRITE_USERNAME"),
-        (
-            {
-                "METRICS_REMOTE_WRITE_TOKEN": "hidden",
-                "METRICS_REMOTE_WRITE_USERNAME": "1",
-                "METRICS_REMOTE_WRITE_PASSWORD": "hidden",
-            },
-            "METRICS_REMOTE_WRITE_TOKEN",
-        ),
-        ({"METRICS_REMOTE_WRITE_LABELS": "job"}, "METRICS_REMOTE_WRITE_LABELS"),
-        ({"METRICS_REMOTE_WRITE_LABELS": "__name__=x"}, "METRICS_REMOTE_WRITE_LABELS"),
-        ({"METRICS_REMOTE_WRITE_LABELS": "job=a,job=b"}, "METRICS_REMOTE_WRITE_LABELS"),
-        ({"METRICS_REMOTE_WRITE_LABELS": "job=\udc80"}, "METRICS_REMOTE_WRITE_LABELS"),
-        ({"METRICS_REMOTE_WRITE_TIMEOUT_MS": "soon"}, "METRICS_REMOTE_WRITE_TIMEOUT_MS"),
-    ],
-)
-def test_a_bad_setting_is_named_and_no_secret_is_repeated(environ: dict[str, str], variable: str) -> None:
-    """The error says which variable to correct."""
-    with pytest.raises(SettingsError) as caught:
-        PushSettings.from_env(environ)
-    assert caught.value.variable == variable
-    assert "hidden" not in str(caught.value)
-
-
-def test_settings_are_read_with_their_secrets_out_of_sight() -> None:
-    """Labels add to job and instance, pasted line breaks are cut off, and no repr shows a secret."""
-    settings = PushSettings.from_env(
-        {
-            "METRICS_REMOTE_WRITE_URL": "https://prometheus.example.org/api/prom/push\n",
-            "METRICS_REMOTE_WRITE_TOKEN": "hidden",
-            "METRICS_REMOTE_WRITE_LABELS": "job=cms, region=fra1",
-            "VERCEL_ENV": "production",
-            "CRON_SECRET": "hidden\n",
-        }
-    )
-    assert settings.labels == {"job": "cms", "instance": "production", "region": "fra1"}
-    assert settings.cron_secret == "hidden"
-    assert "hidden" not in repr(settings)
 
 
 async def test_the_answer_says_what_was_taken_and_names_what_was_refused(
