@@ -55,8 +55,9 @@ def read_snapshot(replies: Sequence[Any], between_s: tuple[float, float], max_se
                 entry = _entry(shard, name, value)
             except ValueError:
                 damaged += 1
-            else:
-                entries += filter(None, (entry,))
+                continue
+            if entry is not None:
+                entries.append(entry)
     server_info, memory_info = read_info(server), read_info(memory)
     facts = {
         "version": server_info.get("redis_version", _UNKNOWN),
