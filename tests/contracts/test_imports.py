@@ -53,7 +53,7 @@ WRITING = """
     errors config config.settings
     entrypoints entrypoints.asgi entrypoints.routes entrypoints.traces
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
-    instruments.recorder instruments.sealed_series
+    instruments.recorder instruments.sealed_series instruments.taken_names
     instruments.values instruments.values.counter instruments.values.exemplar
     instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline

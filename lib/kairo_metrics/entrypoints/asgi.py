@@ -11,7 +11,7 @@ from typing import Any
 
 from ..delivery.flusher import Flusher
 from ..errors import StoreError
-from ..instruments.catalogue import Catalogue, catalogue
+from ..instruments.catalogue import RequestInstruments, catalogue
 from .routes import UNMATCHED, route_template
 from .traces import ExemplarSource, exemplified, trace_of
 
@@ -58,7 +58,7 @@ class Instrumented:
         self.app = app
         self._flusher = flusher
         self._exemplar = exemplar
-        self._catalogue = catalogue()
+        self._catalogue = catalogue(RequestInstruments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
@@ -99,7 +99,7 @@ class Instrumented:
 class _Request:
     """One request: what is known about it while it is served."""
 
-    def __init__(self, app: ASGIApp, catalogue: Catalogue, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, catalogue: RequestInstruments, scope: Scope, receive: Receive, send: Send) -> None:
         self._app = app
         self._catalogue = catalogue
         self._receive = receive

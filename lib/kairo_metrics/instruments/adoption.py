@@ -9,19 +9,16 @@ from threading import RLock
 from typing import Any
 
 from prometheus_client import CollectorRegistry, values
-from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
+from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase, _build_full_name
 
 from ..model.encoding import label_text
-from ..model.fork_lock import fork_lock
+from .catalogue import SETUP_LOCK
 from .children import INFO_VALUE, Children, child_of, child_series, values_of
-from .values import RECORDER, is_shared, make_value
+from .taken_names import is_left_out, log_left_out
+from .values import RECORDER, is_shared, make_value, recorded_if
 from .values.info import InfoValue
 
-__all__ = ["SETUP_LOCK", "adopt", "renew_client_locks", "unit_of"]
-
-# Held while the process's instruments, its catalogue and its pipeline are set up: each of them exists once. Reentrant:
-# a signal handler may flush in a thread that holds it.
-SETUP_LOCK = fork_lock()
+__all__ = ["adopt", "renew_client_locks", "unit_of"]
 
 _registries: list[CollectorRegistry] = []
 _Method = Callable[..., Any]
@@ -30,12 +27,13 @@ _Method = Callable[..., Any]
 def adopt(*registries: CollectorRegistry) -> None:
     """Record what instruments count from now on, and take over the instruments that the registries have already.
 
-    What such an instrument has counted becomes its first delta. A second call changes nothing.
+    What such an instrument has counted becomes its first delta. A second call changes nothing. An instrument of the
+    program with a name of ours is left as it is, which is logged.
     """
     with SETUP_LOCK:
         # A function takes the place of the class: the class depends on the instrument.
         values.ValueClass = make_value
-        _wrap(MetricWrapperBase, "__init__", _limiting_children)
+        _wrap(MetricWrapperBase, "__init__", _recorded_unless_left_out)
         _wrap(Info, "__init__", _with_info_value)
         _wrap(Enum, "__init__", _with_info_value)
         _wrap(Info, "info", _recording_info)
@@ -48,6 +46,9 @@ def adopt(*registries: CollectorRegistry) -> None:
             if registry not in _registries:
                 _registries.append(registry)
             for instrument in _instruments(registry):
+                if _is_left_out(instrument):
+                    log_left_out(instrument)
+                    continue
                 _limit_children(instrument)
                 for child in _children(instrument):
                     _carry_over(child)
@@ -81,13 +82,32 @@ def _wrap(owner: type[MetricWrapperBase], method: str, wrapper: Callable[[_Metho
         setattr(owner, method, wrapper(getattr(owner, method)))
 
 
-def _limiting_children(init: _Method) -> _Method:
+def _recorded_unless_left_out(init: _Method) -> _Method:
     @wraps(init)
-    def init_and_limit_children(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        _limit_children(self)
+    def init_and_limit_children(  # noqa: PLR0913, PLR0917  the parameters are prometheus_client's
+        self: Any,
+        name: str,
+        documentation: str,
+        labelnames: Iterable[str] = (),
+        namespace: str = "",
+        subsystem: str = "",
+        unit: str = "",
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        left_out = is_left_out(type(self), _build_full_name(self._type, name, namespace, subsystem, unit))
+        with recorded_if(not left_out):
+            init(self, name, documentation, labelnames, namespace, subsystem, unit, *args, **kwargs)
+        if not left_out:
+            _limit_children(self)
+        elif any(self in registry._collector_to_names for registry in _registries):  # noqa: SLF001
+            log_left_out(self)
 
     return init_and_limit_children
+
+
+def _is_left_out(instrument: MetricWrapperBase) -> bool:
+    return is_left_out(type(instrument), instrument._name)  # noqa: SLF001  prometheus_client keeps it private
 
 
 def _limit_children(instrument: Any) -> None:
@@ -101,7 +121,7 @@ def _with_info_value(init: _Method) -> _Method:
     @wraps(init)
     def init_with_info_value(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        if not self._is_parent():
+        if not self._is_parent() and not _is_left_out(self):
             setattr(self, INFO_VALUE, InfoValue(self))
 
     return init_with_info_value
@@ -111,7 +131,7 @@ def _recording_info(info: _Method) -> _Method:
     @wraps(info)
     def info_and_record(self: Any, val: Mapping[str, str]) -> None:
         info(self, val)
-        getattr(self, INFO_VALUE).record(self)
+        _record_info(self)
 
     return info_and_record
 
@@ -120,9 +140,14 @@ def _recording_state(set_state: _Method) -> _Method:
     @wraps(set_state)
     def set_state_and_record(self: Any, state: str) -> None:
         set_state(self, state)
-        getattr(self, INFO_VALUE).record(self)
+        _record_info(self)
 
     return set_state_and_record
+
+
+def _record_info(child: Any) -> None:
+    if value := getattr(child, INFO_VALUE, None):  # one that is left out has none
+        value.record(child)
 
 
 def _following(set_function: _Method) -> _Method:
@@ -145,8 +170,9 @@ def _recording_removal(remove: _Method) -> _Method:
     def remove_and_record(self: Any, *labelvalues: Any) -> None:
         child = self._metrics.get(tuple(map(str, labelvalues))) if self._is_parent() else None
         remove(self, *labelvalues)
-        # Another instance may have the label set if this one does not.
-        _record_removal([child_of(self, labelvalues) if child is None else child])
+        if not _is_left_out(self):
+            # Another instance may have the label set if this one does not.
+            _record_removal([child_of(self, labelvalues) if child is None else child])
 
     return remove_and_record
 
@@ -187,7 +213,7 @@ def _record_clearing(instrument: Any, labels: Mapping[str, str], remove: Callabl
     """
     before = dict(instrument._metrics) if instrument._is_parent() else {}  # noqa: SLF001
     remove()
-    if not instrument._is_parent():  # noqa: SLF001
+    if not instrument._is_parent() or _is_left_out(instrument):  # noqa: SLF001
         return
     _limit_children(instrument)  # `clear` sets a new dictionary
     removed = [child for key, child in before.items() if instrument._metrics.get(key) is not child]  # noqa: SLF001

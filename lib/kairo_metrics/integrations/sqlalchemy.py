@@ -22,8 +22,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ..delivery.pipeline import current_settings
-from ..instruments.catalogue import built_catalogue, catalogue
+from ..delivery.pipeline import current_settings, is_open
+from ..instruments.catalogue import QueryInstruments, built, catalogue
 from ..model.fork_lock import fork_lock
 
 if TYPE_CHECKING:
@@ -52,22 +52,24 @@ def observe(engine: Engine | AsyncEngine) -> None:
         engine: an engine, or an asynchronous one.
 
     Raises:
-        ValueError: metrics are on, and the program has registered a metric under a name of ours.
+        TypeError: `engine` is no engine.
 
     Example:
         >>> from sqlalchemy import create_engine
         >>> observe(create_engine("sqlite:///cms.sqlite3"))
     """
-    from sqlalchemy import event
+    from sqlalchemy import Engine, event
 
     target = getattr(engine, "sync_engine", engine)
+    if not isinstance(target, Engine):
+        raise TypeError(f"observe takes an engine, not {type(engine).__name__}")
     # SQLAlchemy registers a function on an engine once, but not if two threads do it at the same time.
     with _listening:
         event.listen(target, "before_cursor_execute", _start)
         event.listen(target, "after_cursor_execute", _succeed)
         event.listen(target, "handle_error", _fail)
     if current_settings()[0].enabled:
-        catalogue()  # queries before the first call of `instrument` are counted, too
+        catalogue(QueryInstruments)  # queries before the first call of `instrument` are counted, too
 
 
 def _start(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
@@ -87,11 +89,11 @@ def _fail(error: Any) -> None:
 def _finish(execution: Any, sql: str) -> None:
     # Removed, because an error may still follow when the rows of this query are fetched.
     started_at = vars(execution).pop("kairo_started_at", None)
-    built = built_catalogue()
-    if started_at is not None and built is not None:
+    instruments = catalogue(QueryInstruments) if is_open() else built(QueryInstruments)
+    if started_at is not None and instruments is not None:
         duration_s = perf_counter() - started_at
         model, operation = _labels(execution.compiled, sql)
-        built.query_duration.labels(model, operation).observe(duration_s)
+        instruments.query_duration.labels(model, operation).observe(duration_s)
 
 
 def _labels(compiled: Any, sql: str) -> tuple[str, str]:

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from prometheus_client import REGISTRY
 from sqlalchemy import (
     Column,
     Engine,
@@ -32,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
-from lib.kairo_metrics.instruments.catalogue import catalogue
+from lib.kairo_metrics.instruments.catalogue import OWN, QueryInstruments, catalogue
 from lib.kairo_metrics.integrations import sqlalchemy as integration
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 
@@ -72,7 +71,7 @@ Counts = dict[tuple[str, str], float]
 @pytest.fixture(autouse=True)
 def _metrics_on() -> None:
     """Build the catalogue, which exists while metrics are on."""
-    catalogue()
+    catalogue(QueryInstruments)
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def counted(work: Callable[[], object]) -> Counts:
     def counts() -> Counts:
         return {
             (sample.labels["model"], sample.labels["operation"]): sample.value
-            for family in REGISTRY.collect()
+            for family in OWN.collect()
             for sample in family.samples
             if sample.name == "tenant_db_query_duration_seconds_count"
         }
@@ -240,7 +239,7 @@ def test_duration(engine: Engine) -> None:
 
     def total() -> float:
         labels = {"model": "raw", "operation": "select"}
-        return REGISTRY.get_sample_value("tenant_db_query_duration_seconds_sum", labels) or 0.0
+        return OWN.get_sample_value("tenant_db_query_duration_seconds_sum", labels) or 0.0
 
     slow = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT max(i) FROM n")
     before = total()

@@ -7,16 +7,22 @@ each change to its series in the recorder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import values
 
 from ...model.schema import INSTANCE_LABEL, is_per_instance
 from ..pending_series import new_series, schema_of
 from .counter import CounterValue
 from .gauge import gauge_value
 from .observation import histogram_value, summary_value
-from .value import RECORDER, LocalTotal, Value
+from .value import MAKING, RECORDER, LocalTotal, Value
 
-__all__ = ["RECORDER", "Value", "is_shared", "make_value"]
+__all__ = ["RECORDER", "Value", "is_shared", "make_value", "recorded_if"]
+
+_client_value: Any = values.ValueClass
 
 
 def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
@@ -27,12 +33,15 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
     labelvalues: Sequence[str],
     help_text: str,
     multiprocess_mode: str = "",
-) -> Value:
-    """Make a value in place of `prometheus_client.values.ValueClass`.
+) -> Any:
+    """Make a value in place of `prometheus_client.values.ValueClass`; its own, for an instrument that is not recorded.
 
     Raises:
         ValueError: the program gives a gauge with a value for each instance the label `instance_id`.
     """
+    if not MAKING.recorded:
+        labels = labelnames, labelvalues
+        return _client_value(typ, metric_name, name, *labels, help_text, multiprocess_mode=multiprocess_mode)
     if typ == "histogram":
         return histogram_value(metric_name, name, labelnames, labelvalues, help_text)
     if typ == "summary":
@@ -46,6 +55,16 @@ def make_value(  # noqa: PLR0913, PLR0917  the signature is prometheus_client's
         stored.append(INSTANCE_LABEL)
     schema = schema_of(metric_name, typ, stored, help_text, mode=multiprocess_mode)
     return gauge_value(new_series(schema, labelnames, labelvalues))
+
+
+@contextmanager
+def recorded_if(recorded: bool) -> Iterator[None]:
+    """Decide for the instruments that this thread makes in the block whether they are recorded."""
+    before, MAKING.recorded = MAKING.recorded, recorded
+    try:
+        yield
+    finally:
+        MAKING.recorded = before
 
 
 def is_shared(value: object) -> bool:

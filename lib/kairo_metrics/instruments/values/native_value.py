@@ -8,13 +8,13 @@ from copy import deepcopy
 
 from ...model.native_counts import NativeCounts
 from ..pending_series import PendingSeries, new_series, schema_of
-from .value import RECORDER
+from .value import MAKING, RECORDER
 
 __all__ = ["NativeValue"]
 
 
 class NativeValue:
-    """What this process has observed; what of it is not sent yet is in the series.
+    """What this process has observed; what of it is not sent yet is in the series, unless it is not recorded.
 
     Args:
         name: the family's name.
@@ -38,8 +38,11 @@ class NativeValue:
     ) -> None:
         self._native = native
         self._total = self._empty()
+        self.series: PendingSeries | None = None
+        if not MAKING.recorded:
+            return
         schema = schema_of(name, "native", labelnames, help_text, bounds=bounds)
-        self.series: PendingSeries = new_series(schema, labelnames, labelvalues)
+        self.series = new_series(schema, labelnames, labelvalues)
         with RECORDER.lock:
             RECORDER.observe(self.series, self._empty(), self._native[2], weight=0.0)
 
@@ -51,13 +54,15 @@ class NativeValue:
         with RECORDER.lock:
             if math.isnan(amount):
                 # NaN falls into no bucket, and the shared sum would be NaN for ever.
-                RECORDER.count_lost(self.series.schema.name, 1.0)
+                if self.series is not None:
+                    RECORDER.count_lost(self.series.schema.name, 1.0)
                 return
             self._total.observe(amount)
             self._total.limit(self._native[2])
-            observed = self._empty()
-            observed.observe(amount)
-            RECORDER.observe(self.series, observed, self._native[2], weight=1.0)
+            if self.series is not None:
+                observed = self._empty()
+                observed.observe(amount)
+                RECORDER.observe(self.series, observed, self._native[2], weight=1.0)
 
     def total(self) -> NativeCounts:
         """Return a copy of all that this process has observed."""
