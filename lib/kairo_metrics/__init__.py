@@ -156,7 +156,9 @@ def metrics_app(
     # Imported late: only one function of a deployment needs it, and it is a large part of the package's import time.
     from .endpoints.metrics_endpoint import MetricsEndpoint
 
-    if token_source is not None and not callable(getattr(token_source, "read", None)):
+    if token_source is not None and (
+        isinstance(token_source, type) or not callable(getattr(token_source, "read", None))
+    ):
         raise TypeError(f"token_source must be a TokenSource, not {type(token_source).__name__}")
     pipeline = open_pipeline(settings, store)
     settings, problem = current_settings()

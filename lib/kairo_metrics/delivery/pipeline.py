@@ -112,7 +112,7 @@ def open_pipeline(
 def _check_types(settings: object, store: object) -> None:
     if settings is not None and not isinstance(settings, Settings):
         raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
-    if store is not None and not callable(getattr(store, "apply", None)):
+    if store is not None and (isinstance(store, type) or not callable(getattr(store, "apply", None))):
         raise TypeError(f"store must be a Store, not {type(store).__name__}")
 
 
