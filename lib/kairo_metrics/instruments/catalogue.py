@@ -8,9 +8,7 @@ it in `GROUPS`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -24,7 +22,6 @@ __all__ = [
     "OWN",
     "SETUP_LOCK",
     "DeliveryInstruments",
-    "Own",
     "QueryInstruments",
     "RequestInstruments",
     "built",
@@ -56,16 +53,6 @@ _built: dict[type[Any], Any] = {}
 _settled: list[str] = []
 
 
-class Own:
-    """Tells an instrument of ours, and its children, from one of the program with the same name."""
-
-
-@cache
-def _own(kind: type[Any]) -> Callable[..., MetricWrapperBase]:
-    """Return a class of our own that does the same; prometheus_client makes children of their parent's class."""
-    return type(kind.__name__, (Own, kind), {})
-
-
 @dataclass(frozen=True, slots=True)
 class _Declaration:
     """An instrument that is not built yet."""
@@ -82,7 +69,7 @@ class _Declaration:
     def build(self) -> MetricWrapperBase:
         name = self.named(prefix_with(None))
         try:
-            return _own(self.kind)(name, self.help, self.labelnames, registry=OWN, **self.options)
+            return self.kind(name, self.help, self.labelnames, registry=OWN, **self.options)
         except ValueError:
             # A signal handler in this thread, which holds the lock already, has built it meanwhile.
             return OWN._names_to_collectors[name]  # type: ignore[return-value]  # noqa: SLF001  there is no look-up

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from .children import child_series
+from .sharing import child_series
 from .values import RECORDER
 
 __all__ = ["put_before"]

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED, RESTORED
-from .catalogue import GROUPS, OWN, Own, declarations, prefix_with
+from .catalogue import GROUPS, OWN, declarations, prefix_with
 
 __all__ = ["is_left_out", "log_left_out", "refuse_taken_names"]
 
@@ -39,14 +39,10 @@ def refuse_taken_names(registries: Iterable[CollectorRegistry], prefix: str) -> 
             )
 
 
-def is_left_out(kind: type[MetricWrapperBase], name: str) -> bool:
-    """Tell whether an instrument is not sent because it is the program's and has a name of ours.
-
-    Args:
-        kind: its class.
-        name: its full name.
-    """
-    return not issubclass(kind, Own) and _our_name(prefix_with(None), _Family(name, kind._type or "")) is not None  # noqa: SLF001
+def is_left_out(instrument: MetricWrapperBase) -> bool:
+    """Tell whether a registered instrument is not sent, because it is the program's and has a name of ours."""
+    is_ours = instrument in OWN._collector_to_names  # noqa: SLF001  the registry has no public look-up
+    return not is_ours and _our_name(prefix_with(None), _family_of(instrument)) is not None
 
 
 def log_left_out(instrument: MetricWrapperBase) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Protocol
 
 from prometheus_client.samples import Exemplar
@@ -11,19 +10,10 @@ from prometheus_client.samples import Exemplar
 from ..pending_series import PendingSeries
 from ..recorder import Recorder
 
-__all__ = ["MAKING", "RECORDER", "LocalTotal", "SeriesValue", "Value"]
+__all__ = ["RECORDER", "LocalTotal", "SeriesValue", "Value"]
 
 # prometheus_client's instruments belong to the process, and so does the recorder.
 RECORDER = Recorder()
-
-
-class _Making(threading.local):
-    """Whether the instrument that this thread is making is recorded."""
-
-    recorded = True
-
-
-MAKING = _Making()
 
 
 class Value(Protocol):
