@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from ..errors import KairoError
@@ -57,7 +57,7 @@ _settled: list[str] = []
 class _Declaration:
     """An instrument that is not built yet."""
 
-    kind: type[Counter | Histogram]
+    kind: type[Counter | Gauge | Histogram]
     name: str
     help: str
     labelnames: tuple[str, ...]
@@ -71,12 +71,15 @@ class _Declaration:
         try:
             return self.kind(name, self.help, self.labelnames, registry=OWN, **self.options)
         except ValueError:
-            # A signal handler in this thread, which holds the lock already, has built it meanwhile.
-            return OWN._names_to_collectors[name]  # type: ignore[return-value]  # noqa: SLF001  there is no look-up
+            built_meanwhile = OWN._names_to_collectors.get(name)  # noqa: SLF001  there is no public look-up
+            if not isinstance(built_meanwhile, MetricWrapperBase):
+                raise
+            # By a signal handler in this thread, which holds the lock already.
+            return built_meanwhile
 
 
 def _declared(
-    kind: type[Counter | Histogram], name: str, text: str, *labelnames: str, **options: Any
+    kind: type[Counter | Gauge | Histogram], name: str, text: str, *labelnames: str, **options: Any
 ) -> dict[str, _Declaration]:
     return {"declaration": _Declaration(kind, name, text, labelnames, options)}
 
