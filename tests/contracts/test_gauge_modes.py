@@ -320,10 +320,10 @@ async def test_the_time_and_a_duration_can_be_set(recording: Recording) -> None:
     assert 0 < shown["run_took"] < 60
 
 
-def test_the_label_instance_id_is_refused(recording: Recording) -> None:
-    """A gauge with the label `instance_id` is refused with ValueError, since the label would be overwritten."""
-    assert recording
+async def test_a_gauge_with_the_label_instance_id_is_left_out(recording: Recording) -> None:
+    """In a mode with a value for each instance the label would be overwritten, so the gauge is not sent, but works."""
     registry = adopted_registry()
-    Gauge("a", "A.", ["instance_id"], multiprocess_mode="sum", registry=registry).labels("x").set(1)
-    with pytest.raises(ValueError, match="instance_id names the instance"):
-        Gauge("b", "B.", ["instance_id"], registry=registry).labels("x")
+    Gauge("in_sum", "A.", ["instance_id"], multiprocess_mode="sum", registry=registry).labels("x").set(1)
+    Gauge("in_all", "B.", ["instance_id"], registry=registry).labels("x").set(1)
+    assert await recording.samples("in_") == {'in_sum{instance_id="x"}': 1}
+    assert registry.get_sample_value("in_all", {"instance_id": "x"}) == 1

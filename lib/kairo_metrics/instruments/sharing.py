@@ -34,9 +34,6 @@ def share(child: Any) -> None:
 
     Args:
         child: a child, or an instrument without labels.
-
-    Raises:
-        ValueError: a gauge with a value for each instance has the label `instance_id`.
     """
     with _SHARING:
         if isinstance(child, Info | Enum):
@@ -110,10 +107,6 @@ def _take_places(old: list[Any], new: list[Any]) -> None:
 def _gauge_series(child: Any) -> PendingSeries:
     labelnames, mode = child._labelnames, child._multiprocess_mode  # noqa: SLF001
     if is_per_instance(mode):
-        if INSTANCE_LABEL in labelnames:
-            raise ValueError(
-                f"gauge {child._name}: {INSTANCE_LABEL} names the instance; give your label another name"  # noqa: SLF001
-            )
         labelnames = *labelnames, INSTANCE_LABEL
     return _series(child, "gauge", labelnames=labelnames, mode=mode)
 

@@ -1,4 +1,7 @@
-"""Our names that an instrument of the program has, too: one page can't show both."""
+"""Our names that an instrument of the program has, too: those of our families, and the label that names an instance.
+
+One page can't show both.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics import Gauge, MetricWrapperBase
 
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED, RESTORED
+from ..model.schema import INSTANCE_LABEL, is_per_instance
 from .catalogue import GROUPS, OWN, declarations, prefix_with
 
 __all__ = ["is_left_out", "log_left_out", "refuse_taken_names"]
 
 _log = logging.getLogger("kairo_metrics")
 _logged: set[str] = set()
+_LABEL_IS_OURS = f"the label {INSTANCE_LABEL}, which names the instance in its multiprocess_mode; rename the label"
 
 
 def refuse_taken_names(registries: Iterable[CollectorRegistry], prefix: str) -> None:
@@ -24,25 +29,30 @@ def refuse_taken_names(registries: Iterable[CollectorRegistry], prefix: str) -> 
 
     Args:
         registries: the program's.
-        prefix: that of our names.
+        prefix: that of our families.
 
     Raises:
-        ValueError: an instrument has such a name.
+        ValueError: an instrument has such a name, or a gauge with a value for each instance has the label
+            `instance_id`.
     """
     for registry in registries:
+        whose = "prometheus_client's default registry" if registry is REGISTRY else "a registry given to install"
         for name, instrument in _taken(registry, prefix):
-            whose = "prometheus_client's default registry" if registry is REGISTRY else "a registry given to install"
-            family = _family_of(instrument)
             raise ValueError(
-                f"the name {name} is taken: kairo_metrics measures under it, and {whose} "
-                f"has your {family.type} {family.shown()}. {_advice(name, prefix)}"
+                f"the name {name} is taken: kairo_metrics measures under it, and {whose} has your "
+                f"{_described(instrument)}. {_advice(name, prefix)}"
             )
+        for collector in list(registry._collector_to_names):  # noqa: SLF001  the registry has no public listing
+            if isinstance(collector, MetricWrapperBase) and _has_our_label(collector):
+                raise ValueError(f"{whose} has your {_described(collector)} with {_LABEL_IS_OURS}")
 
 
 def is_left_out(instrument: MetricWrapperBase) -> bool:
     """Tell whether a registered instrument is not sent, because it is the program's and has a name of ours."""
     is_ours = instrument in OWN._collector_to_names  # noqa: SLF001  the registry has no public look-up
-    return not is_ours and _our_name(prefix_with(None), _family_of(instrument)) is not None
+    return not is_ours and (
+        _our_name(prefix_with(None), _family_of(instrument)) is not None or _has_our_label(instrument)
+    )
 
 
 def log_left_out(instrument: MetricWrapperBase) -> None:
@@ -51,15 +61,18 @@ def log_left_out(instrument: MetricWrapperBase) -> None:
     It is no warning: both go on, and a program that uses another instrumentation library may well mean it so.
     """
     prefix, family = prefix_with(None), _family_of(instrument)
-    ours = _our_name(prefix, family)
-    if ours is not None and family.name not in _logged:
-        _logged.add(family.name)
+    name, described = _our_name(prefix, family), _described(instrument)
+    if family.name in _logged:
+        return
+    _logged.add(family.name)
+    if name is None:
+        _log.info("your %s is not sent: it has %s", described, _LABEL_IS_OURS)
+    else:
         _log.info(
-            "your %s %s is not sent: kairo_metrics measures under the name %s. It goes on in its own registry. %s",
-            family.type,
-            family.shown(),
-            ours,
-            _advice(ours, prefix),
+            "your %s is not sent: kairo_metrics measures under the name %s. It goes on in its own registry. %s",
+            described,
+            name,
+            _advice(name, prefix),
         )
 
 
@@ -108,8 +121,21 @@ def _taken(registry: CollectorRegistry, prefix: str) -> Iterator[tuple[str, Metr
             yield family, instrument
 
 
+def _has_our_label(instrument: MetricWrapperBase) -> bool:
+    return (
+        isinstance(instrument, Gauge)
+        and is_per_instance(instrument._multiprocess_mode)  # noqa: SLF001  prometheus_client keeps them private
+        and INSTANCE_LABEL in instrument._labelnames  # noqa: SLF001
+    )
+
+
 def _family_of(instrument: MetricWrapperBase) -> _Family:
-    return _Family(instrument._name, instrument._type or "")  # noqa: SLF001  prometheus_client keeps them private
+    return _Family(instrument._name, instrument._type or "")  # noqa: SLF001
+
+
+def _described(instrument: MetricWrapperBase) -> str:
+    family = _family_of(instrument)
+    return f"{family.type} {family.shown()}"
 
 
 def _advice(name: str, prefix: str) -> str:

@@ -146,6 +146,30 @@ def test_prefixed_and_kairo_names_can_be_taken_too(*, enabled: bool) -> None:
     _ran(OTHER_NAMES.replace("install(private)", "open_pipeline(settings, store, (private,))"), enabled=enabled)
 
 
+OUR_LABEL = """
+theirs = Gauge("load", "Theirs.", ["instance_id"], multiprocess_mode="livemax")
+for options in ({}, {"prefix": "shop_"}):
+    message = refused(**options)
+    assert "gauge load" in message and "the label instance_id" in message and "default registry" in message, message
+REGISTRY.unregister(theirs)
+Gauge("load", "Theirs.", ["instance_id"], multiprocess_mode="sum")
+Counter("loads_total", "Theirs.", ["instance_id"])
+instrument(app, settings=settings, store=store)
+Gauge("late", "Theirs.", ["instance_id"]).labels("a").set(2)
+assert REGISTRY.get_sample_value("late", {"instance_id": "a"}) == 2
+if ENABLED:
+    assert sent("late") == {}
+"""
+
+
+@pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
+def test_the_label_that_names_an_instance_is_ours(*, enabled: bool) -> None:
+    """A gauge with a value for each instance and the label `instance_id` is an error; a later one is not sent."""
+    told = _ran(OUR_LABEL, enabled=enabled).splitlines()
+    assert len(told) == enabled
+    assert all("your gauge late is not sent" in line and "instance_id" in line for line in told)
+
+
 WRONG_PREFIXES = """
 for wrong in ("9_", "cms-", "a b", "é_", "a:b_", "{", "cms_\\n"):
     assert "prefix=" in refused(prefix=wrong), wrong
