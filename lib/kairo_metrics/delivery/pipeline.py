@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -33,8 +33,7 @@ class Pipeline:
     flusher: Flusher
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(NamedTuple):
     """What the calls so far have given, with metrics on and off; None where the default counts.
 
     `named` tells whether one of them has found our names free. What takes one of them later is not sent.
