@@ -93,6 +93,7 @@ def instrument(
     settings: Settings | None = None,
     store: Store | None = None,
     exemplar: ExemplarSource = trace_of,
+    registry: CollectorRegistry | None = None,
 ) -> Any:
     """Measure every request of an ASGI app, and after each response send what the instruments counted.
 
@@ -105,9 +106,10 @@ def instrument(
         store: by default Redis, as the settings say.
         exemplar: takes a request's ASGI scope and returns the labels of its exemplars, or None; by default the trace
             in its `traceparent`.
+        registry: your own registry, if its instruments are to be published, too; see `install`.
 
     Raises:
-        TypeError: `app` is not callable.
+        TypeError: `app` is not callable, or `registry` is no registry.
         ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
         NotImplementedError: the app is a WSGI app.
 
@@ -123,7 +125,8 @@ def instrument(
         raise NotImplementedError(
             "WSGI apps are not measured yet; an adapter such as asgiref's WsgiToAsgi makes them ASGI"
         )
-    pipeline = open_pipeline(settings, store)
+    registries = () if registry is None else _checked("instrument", (registry,))
+    pipeline = open_pipeline(settings, store, registries)
     if pipeline is None or isinstance(app, Instrumented):
         return app
     return Instrumented(app, pipeline.flusher, exemplar)
@@ -179,9 +182,10 @@ def push_app(
 
 
 def install(*registries: CollectorRegistry) -> None:
-    """Record what instruments count from now on, those that exist already included.
+    """Record what the instruments of these registries count from now on, and what they have counted until now.
 
-    `instrument` and `metrics_app` do this as well. A script without an app calls it first, and `flush` at its end.
+    Instruments of other registries, and those with `registry=None`, are not published. `instrument` and `metrics_app`
+    do this as well. A script without an app calls it first, and `flush` at its end.
 
     Args:
         registries: your own registries; the default registry is always included.
@@ -190,10 +194,14 @@ def install(*registries: CollectorRegistry) -> None:
         TypeError: one of them is not a registry.
         ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
     """
+    open_pipeline(registries=_checked("install", registries))
+
+
+def _checked(taker: str, registries: tuple[CollectorRegistry, ...]) -> tuple[CollectorRegistry, ...]:
     for registry in registries:
         if not isinstance(registry, CollectorRegistry):
-            raise TypeError(f"install takes registries, not {type(registry).__name__}")
-    open_pipeline(registries=registries)
+            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
+    return registries
 
 
 def flush() -> None:
