@@ -87,13 +87,14 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def instrument(
+def instrument(  # noqa: PLR0913  each is an option that few programs need
     app: Any,
     *,
     settings: Settings | None = None,
     store: Store | None = None,
     exemplar: ExemplarSource = trace_of,
     prefix: str | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> Any:
     """Measure every request of an ASGI app, and after each response send what the instruments counted.
 
@@ -108,6 +109,7 @@ def instrument(
             in its `traceparent`.
         prefix: goes before the names of our metrics in this process: with `"shop_"` they are `shop_http_requests_total`
             and so on. By default the one of an earlier call, else none.
+        registry: your own registry, if its instruments are to be published, too; see `install`.
 
     Raises:
         TypeError: an argument has a wrong type.
@@ -130,7 +132,8 @@ def instrument(
         )
     if not callable(exemplar):
         raise TypeError(f"exemplar must be a function, not {type(exemplar).__name__}")
-    pipeline = open_pipeline(settings, store, prefix=prefix, names_must_be_free=True)
+    registries = () if registry is None else _checked("instrument", (registry,))
+    pipeline = open_pipeline(settings, store, registries, prefix=prefix, names_must_be_free=True)
     if pipeline is None or isinstance(app, Instrumented):
         return app
     return Instrumented(app, pipeline.flusher, exemplar)
@@ -196,10 +199,11 @@ def push_app(
 
 
 def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
-    """Record what instruments count from now on, those that exist already included.
+    """Record what the instruments of these registries count from now on, and what they have counted until now.
 
-    `instrument` and `metrics_app` do this as well. A script without an app calls it first, and `flush` at its end. An
-    instrument with a name of ours, such as `http_requests_total`, is not recorded, which is logged.
+    Instruments of other registries, and those with `registry=None`, are not published; nor is an instrument with a name
+    of ours, such as `http_requests_total`, which is logged. `instrument` and `metrics_app` do this as well. A script
+    without an app calls it first, and `flush` at its end.
 
     Args:
         registries: your own registries; the default registry is always included.
@@ -213,10 +217,14 @@ def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
     Example:
         >>> install(CollectorRegistry())
     """
+    open_pipeline(registries=_checked("install", registries), prefix=prefix)
+
+
+def _checked(taker: str, registries: tuple[CollectorRegistry, ...]) -> tuple[CollectorRegistry, ...]:
     for registry in registries:
         if not isinstance(registry, CollectorRegistry):
-            raise TypeError(f"install takes registries, not {type(registry).__name__}")
-    open_pipeline(registries=registries, prefix=prefix)
+            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
+    return registries
 
 
 def flush(*, strict: bool = False) -> bool:

@@ -192,6 +192,7 @@ for wrong in (
     lambda: instrument(asgi, exemplar=None),
     lambda: instrument(asgi, prefix=1),
     lambda: instrument(asgi, prefix="1_"),
+    lambda: instrument(asgi, registry="default"),
     lambda: instrument(asgi, unknown=1),
     lambda: install("registry"),
     lambda: install(None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -47,7 +48,7 @@ class _Given(NamedTuple):
 _opened: dict[str, Pipeline] = {}
 _given: dict[str, _Given] = {}
 # Those of the program that were given so far, with metrics on and off.
-_registries: list[CollectorRegistry] = [REGISTRY]
+_registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
 
 
 def open_pipeline(
@@ -89,11 +90,11 @@ def open_pipeline(
         chosen = given or load_settings()[0]
         own_prefix = prefix_with(prefix)
         if names_must_be_free and not first.named:
-            refuse_taken_names(_registries, own_prefix)
+            refuse_taken_names((REGISTRY, *_registries, *registries), own_prefix)
         # From here on nothing is refused.
         if names_must_be_free or prefix is not None:
             settle_prefix(own_prefix)
-        _registries.extend(registry for registry in registries if registry not in _registries)
+        _registries.update(registries)
         named = first.named or names_must_be_free
         _given["first"] = _Given(given, first.store, named)
         if not chosen.enabled:
@@ -146,14 +147,13 @@ def close_pipeline() -> None:
     with SETUP_LOCK:
         _opened.clear()
         _given.clear()
-        del _registries[1:]
+        _registries.intersection_update([REGISTRY])
 
 
 def _restart_in_forked_child() -> None:
-    """Make a forked child a new writer: the parent sends what it has not sent yet."""
+    """Make a forked child a new writer; the recorder has what the parent left to it."""
     if opened := _opened.get("pipeline"):
         renew_client_locks()
-        RECORDER.forget()
         opened.flusher.forget()
         if isinstance(opened.store, RedisStore):
             opened.store.forget_connections()

@@ -36,7 +36,11 @@ def refuse_taken_names(registries: Iterable[CollectorRegistry], prefix: str) -> 
             `instance_id`.
     """
     for registry in registries:
-        whose = "prometheus_client's default registry" if registry is REGISTRY else "a registry given to install"
+        whose = (
+            "prometheus_client's default registry"
+            if registry is REGISTRY
+            else "a registry given to install or instrument"
+        )
         for name, instrument in _taken(registry, prefix):
             raise ValueError(
                 f"the name {name} is taken: kairo_metrics measures under it, and {whose} has your "

@@ -124,12 +124,15 @@ def test_other_names_are_free(*, enabled: bool) -> None:
 
 OTHER_NAMES = """
 private = CollectorRegistry()
-Counter("shop_api_errors_total", "Theirs.", registry=private)
+theirs = Counter("shop_api_errors_total", "Theirs.", registry=private)
 install(private)
 message = refused(prefix="shop_")
 assert "shop_api_errors_total" in message and "a registry given to install" in message, message
 assert 'prefix="shop_app_"' in message, message
-private._names_to_collectors.clear()
+private.unregister(theirs)
+fresh = CollectorRegistry()
+Counter("shop_http_requests_total", "Theirs.", registry=fresh)
+assert "shop_http_requests_total" in refused(prefix="shop_", registry=fresh)
 
 for name in ("kairo_pushes_total", "kairo_batches_total"):
     theirs = Counter(name, "Theirs.")
