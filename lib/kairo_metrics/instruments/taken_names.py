@@ -6,7 +6,8 @@ One page can't show both.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -41,13 +42,16 @@ def refuse_taken_names(registries: Iterable[CollectorRegistry], prefix: str) -> 
             if registry is REGISTRY
             else "a registry given to install or instrument"
         )
-        for name, instrument in _taken(registry, prefix):
-            raise ValueError(
-                f"the name {name} is taken: kairo_metrics measures under it, and {whose} has your "
-                f"{_described(instrument)}. {_advice(name, prefix)}"
-            )
         for collector in list(registry._collector_to_names):  # noqa: SLF001  the registry has no public listing
-            if isinstance(collector, MetricWrapperBase) and _has_our_label(collector):
+            if not isinstance(collector, MetricWrapperBase):
+                continue  # no other collector is sent
+            name = _our_name(prefix, _family_of(collector))
+            if name is not None:
+                raise ValueError(
+                    f"the name {name} is taken: kairo_metrics measures under it, and {whose} has your "
+                    f"{_described(collector)}. {_advice(name, prefix)}"
+                )
+            if _has_our_label(collector):
                 raise ValueError(f"{whose} has your {_described(collector)} with {_LABEL_IS_OURS}")
 
 
@@ -90,9 +94,9 @@ class _Family(NamedTuple):
         return [self]
 
     def names(self) -> list[str]:
-        """Return the name, and those that a page derives from it."""
+        """Return the name, and those that a page derives from it, as scrapers without UTF-8 names get them."""
         names: list[str] = OWN._get_names(self)  # noqa: SLF001
-        return names
+        return [re.sub("[^a-zA-Z0-9_:]", "_", name) for name in names]
 
     def shown(self) -> str:
         """Return the name that people know the family by."""
@@ -115,14 +119,6 @@ def _own_names(prefix: str) -> dict[str, str]:
         *(_Family(schema.name, schema.type) for schema in (BATCHES, LOST, OVERFLOWED, RESTORED)),
     ]
     return {name: family.shown() for family in families for name in family.names()}
-
-
-def _taken(registry: CollectorRegistry, prefix: str) -> Iterator[tuple[str, MetricWrapperBase]]:
-    """Yield each of our families that is not free, and the instrument that has one of its names."""
-    for name, family in _own_names(prefix).items():
-        instrument = registry._names_to_collectors.get(name)  # noqa: SLF001  the registry has no public look-up
-        if isinstance(instrument, MetricWrapperBase):  # no other collector is sent
-            yield family, instrument
 
 
 def _has_our_label(instrument: MetricWrapperBase) -> bool:

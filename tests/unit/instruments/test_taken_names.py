@@ -75,6 +75,7 @@ TAKEN = [
     'Enum("http_requests", "Theirs.", states=["a"])',
     'Gauge("http_requests_created", "Theirs.")',
     'Counter("requests_total", "Theirs.", namespace="http")',
+    'Counter("http.requests", "Theirs.")',
 ]
 REFUSED = """
 for declared in TAKEN:
