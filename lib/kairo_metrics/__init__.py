@@ -19,7 +19,8 @@ from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
 from .delivery.pipeline import current_pipeline, current_settings, open_pipeline
-from .entrypoints.asgi import Instrumented, is_wsgi
+from .entrypoints.interfaces import interface_of
+from .entrypoints.measured_app import measured_app
 from .entrypoints.traces import ExemplarSource, trace_of
 from .errors import (
     KairoError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .config.push_settings import PushSettings
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
+    from .entrypoints.functions import measured
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
 
@@ -60,6 +62,7 @@ __all__ = [
     "health_app",
     "install",
     "instrument",
+    "measured",
     "metrics_app",
     "push_app",
 ]
@@ -72,6 +75,7 @@ _MODULES = {
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
+    "measured": ".entrypoints.functions",
 }
 
 
@@ -116,17 +120,11 @@ def instrument(
         >>> instrument(hello, settings=Settings(enabled=False)) is hello
         True
     """
-    # Before anything else, so that a wrong argument is found with metrics off as well.
-    if not callable(app):
-        raise TypeError(f"instrument takes an ASGI app, not {type(app).__name__}")
-    if is_wsgi(app):
-        raise NotImplementedError(
-            "WSGI apps are not measured yet; an adapter such as asgiref's WsgiToAsgi makes them ASGI"
-        )
+    interface = interface_of(app)  # before anything else, so that a wrong argument is found with metrics off as well
     pipeline = open_pipeline(settings, store)
-    if pipeline is None or isinstance(app, Instrumented):
+    if pipeline is None:
         return app
-    return Instrumented(app, pipeline.flusher, exemplar)
+    return measured_app(app, interface, pipeline.flusher, exemplar)
 
 
 def metrics_app(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from .adoption import SETUP_LOCK
 
@@ -118,3 +118,76 @@ def _register(instruments: list[Counter | Histogram]) -> None:
             for registered in instruments[:position]:
                 REGISTRY.unregister(registered)
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketFamilies:
+    """Websockets."""
+
+    connections: Counter
+    in_progress: Gauge
+    duration: Histogram
+    errors: Counter
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFamilies:
+    """Functions that are no HTTP requests."""
+
+    invocations: Counter
+    duration: Histogram
+    errors: Counter
+    cold_starts: Counter
+
+
+_others: dict[str, object] = {}
+_LONG_BUCKETS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+
+
+def websocket_families():
+    with SETUP_LOCK:
+        if "ws" not in _others:
+            _others["ws"] = WebSocketFamilies(
+                Counter(
+                    "websocket_connections_total",
+                    "Websockets that clients asked for: accepted or refused.",
+                    ["route", "outcome"],
+                ),
+                Gauge(
+                    "websocket_connections_in_progress",
+                    "Websockets that are open.",
+                    ["route"],
+                    multiprocess_mode="livesum",
+                ),
+                Histogram(
+                    "websocket_duration_seconds",
+                    "Seconds from the request for a websocket to its end.",
+                    ["route"],
+                    buckets=_LONG_BUCKETS,
+                ),
+                Counter("websocket_errors_total", "Exceptions that ended a websocket, by class.", ["route", "type"]),
+            )
+    return _others["ws"]
+
+
+def function_families():
+    with SETUP_LOCK:
+        if "fn" not in _others:
+            _others["fn"] = FunctionFamilies(
+                Counter(
+                    "function_invocations_total",
+                    "Invocations of functions, by outcome: success, partial, error or cancelled.",
+                    ["function", "outcome"],
+                ),
+                Histogram(
+                    "function_duration_seconds",
+                    "Seconds that an invocation took.",
+                    ["function"],
+                    buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0),
+                ),
+                Counter(
+                    "function_errors_total", "Exceptions that ended an invocation, by class.", ["function", "type"]
+                ),
+                Counter("function_cold_starts_total", "First invocations of a function in an instance.", ["function"]),
+            )
+    return _others["fn"]

@@ -35,7 +35,7 @@ async def main():
             barrier.wait(timeout=30)
             try:
                 open_pipeline(settings, store, (registry,))
-                opened.append(instrument(app, settings=settings, store=store)._flusher)
+                opened.append(instrument(app, settings=settings, store=store)._kairo_entry.flusher)
             except Exception as err:
                 failed.append(err)
 

@@ -84,3 +84,13 @@ def _werkzeug_template(url_map: Any, scope: Mapping[str, Any]) -> str:
         return UNMATCHED
     template: str = rule.rule
     return template
+
+
+def route_of(app: Any, facts: Any, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Shim"""
+    if facts.route is not None:
+        return facts.route
+    try:
+        return route_template(app, before, after)
+    except Exception:
+        return UNMATCHED

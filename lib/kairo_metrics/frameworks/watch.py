@@ -1,0 +1,7 @@
+"""shim"""
+
+from typing import Any
+
+
+def watch(app: Any) -> None:
+    """Shim"""
