@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ..delivery.flusher import Flusher
@@ -16,11 +17,11 @@ from ..instruments.catalogue import catalogue
 from .calls import Call
 from .cancellation import end_cancelled, is_own_mistake
 from .http_record import HTTPRecord
-from .in_place import AppWrapper, in_place_of
+from .in_place import in_place_of
 from .traces import ExemplarSource, exemplar_of, trace_of
 from .websocket_record import WebSocketRecord
 
-__all__ = ["ASGIApp", "MeasuredASGI", "measured_asgi"]
+__all__ = ["ASGIApp", "ASGIEntry", "measured_asgi"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -43,25 +44,17 @@ def measured_asgi(app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = tra
         exemplar: returns the exemplar labels of a request.
     """
     watch(app)
-    return in_place_of(app, _ASGIEntry(app, flusher, exemplar), MeasuredASGI, _ASGIWrapper)
+    return in_place_of(app, ASGIEntry(app, flusher, exemplar), _method)
 
 
-class MeasuredASGI:
-    """What the class of a measured app inherits from first."""
+def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        await entry.serve(partial(own_call, self), scope, receive, send)
 
-    __slots__ = ()
-    _kairo_entry: Callable[..., Awaitable[None]]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._kairo_entry(super().__call__, scope, receive, send)  # type: ignore[misc]
+    return call
 
 
-class _ASGIWrapper(AppWrapper, MeasuredASGI):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._kairo_entry(self.app, scope, receive, send)
-
-
-class _ASGIEntry:
+class ASGIEntry:
     """Measures the calls of one app."""
 
     def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource) -> None:
@@ -70,7 +63,7 @@ class _ASGIEntry:
         self._exemplar = exemplar
         self._catalogue = catalogue()
 
-    async def __call__(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
         if scope["type"] == "lifespan":
             await call(scope, receive, self._flushing_at_shutdown(send))

@@ -10,20 +10,56 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["AppWrapper", "in_place_of"]
+__all__ = ["in_place_of", "is_measured"]
 
-_OWN = frozenset({"_kairo_entry", "app"})
+Method = Callable[..., Any]
+_ENTRY = "_kairo_entry"
 
 
-class AppWrapper:
+def is_measured(app: Any) -> bool:
+    """Return whether the app is what `in_place_of` returned."""
+    return hasattr(type(app), _ENTRY)
+
+
+def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -> Any:
+    """Return the app with the class of a measured one, or a wrapper of it.
+
+    Args:
+        app: the app.
+        entry: measures the app's calls.
+        method: returns the `__call__` of the new class for the entry and the `__call__` of the app's own class.
+    """
+    own_class = type(app)
+    attributes: dict[str, Any] = {
+        "__slots__": (),
+        "__doc__": own_class.__doc__,
+        "__module__": own_class.__module__,
+        "__qualname__": own_class.__qualname__,
+        "__call__": method(entry, own_class.__call__),
+        _ENTRY: entry,
+    }
+    if not hasattr(app, "app"):
+        attributes["app"] = _Itself()
+    try:
+        metaclass: Any = type(own_class)
+        app.__class__ = metaclass(own_class.__name__, (own_class,), attributes)
+    except TypeError:  # a function, or a class that is written in C or has a metaclass with rules of its own
+        attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRY: entry}
+        return type("MeasuredApp", (_Wrapper,), attributes)(app)
+    return app
+
+
+class _Wrapper:
     """Stands for an app that can't get another class; every attribute but `app` is the app's own."""
 
-    def __init__(self, app: Any, entry: Callable[..., Any]) -> None:
+    def __init__(self, app: Any) -> None:
         object.__setattr__(self, "app", app)
-        object.__setattr__(self, "_kairo_entry", entry)
+
+    def call_app(self, *args: Any) -> Any:
+        return self.app(*args)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OWN:  # `copy` asks for them before they are set
+        if name == "app":  # `copy` asks for it before it is set
             raise AttributeError(name)
         return getattr(self.app, name)
 
@@ -39,30 +75,3 @@ class _Itself:
 
     def __get__(self, app: Any, owner: type) -> Any:
         return self if app is None else app
-
-
-def in_place_of(app: Any, entry: Callable[..., Any], mixin: type, wrapper: type[AppWrapper]) -> Any:
-    """Return the app with the class of a measured one, or a wrapper of it.
-
-    Args:
-        app: the app.
-        entry: called with the app's own `__call__` and its arguments.
-        mixin: has a `__call__` that calls the entry.
-        wrapper: the same for an app that can't get another class.
-    """
-    own_class = type(app)
-    attributes: dict[str, Any] = {
-        "__slots__": (),
-        "__doc__": own_class.__doc__,
-        "__module__": own_class.__module__,
-        "__qualname__": own_class.__qualname__,
-        "_kairo_entry": staticmethod(entry),
-    }
-    if not hasattr(app, "app"):
-        attributes["app"] = _Itself()
-    try:
-        metaclass: Any = type(own_class)
-        app.__class__ = metaclass(own_class.__name__, (mixin, own_class), attributes)
-    except TypeError:  # a function, or a class that is written in C or has a metaclass with rules of its own
-        return wrapper(app, entry)
-    return app

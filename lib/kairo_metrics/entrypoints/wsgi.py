@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ..delivery.flusher import Flusher
@@ -12,12 +13,12 @@ from ..frameworks.watch import watch
 from ..instruments.catalogue import catalogue
 from .calls import Call
 from .http_record import HTTPRecord
-from .in_place import AppWrapper, in_place_of
+from .in_place import in_place_of
 from .response_end import end_connection, with_content_length
 from .traces import ExemplarSource, exemplar_of, trace_of
 from .wsgi_body import measured_body
 
-__all__ = ["MeasuredWSGI", "WSGIApp", "measured_wsgi"]
+__all__ = ["WSGIApp", "WSGIEntry", "measured_wsgi"]
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -38,25 +39,17 @@ def measured_wsgi(app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = tra
         exemplar: returns the exemplar labels of a request.
     """
     watch(app)
-    return in_place_of(app, _WSGIEntry(app, flusher, exemplar), MeasuredWSGI, _WSGIWrapper)
+    return in_place_of(app, WSGIEntry(app, flusher, exemplar), _method)
 
 
-class MeasuredWSGI:
-    """What the class of a measured app inherits from first."""
+def _method(entry: WSGIEntry, own_call: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    def call(self: Any, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return entry.serve(partial(own_call, self), environ, start_response)
 
-    __slots__ = ()
-    _kairo_entry: Callable[..., Iterable[bytes]]
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return self._kairo_entry(super().__call__, environ, start_response)  # type: ignore[misc]
+    return call
 
 
-class _WSGIWrapper(AppWrapper, MeasuredWSGI):
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return self._kairo_entry(self.app, environ, start_response)
-
-
-class _WSGIEntry:
+class WSGIEntry:
     """Measures the calls of one app."""
 
     def __init__(self, app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource) -> None:
@@ -65,7 +58,7 @@ class _WSGIEntry:
         self._exemplar = exemplar
         self._catalogue = catalogue()
 
-    def __call__(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         method, path = environ["REQUEST_METHOD"], _text(environ.get("PATH_INFO", ""))
         whole_path = _text(environ.get("SCRIPT_NAME", "")) + path
