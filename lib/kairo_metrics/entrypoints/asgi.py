@@ -17,7 +17,7 @@ from ..instruments.catalogue import catalogue
 from .calls import Call
 from .cancellation import end_cancelled, is_own_mistake
 from .http_record import HTTPRecord
-from .in_place import in_place_of
+from .in_place import entry_of, in_place_of
 from .traces import ExemplarSource, exemplar_of, trace_of
 from .websocket_record import WebSocketRecord
 
@@ -43,6 +43,8 @@ def measured_asgi(app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = tra
         flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
     """
+    if entry_of(app, ASGIEntry):
+        return app
     watch(app)
     return in_place_of(app, ASGIEntry(app, flusher, exemplar), _method)
 

@@ -8,17 +8,18 @@ then one to the measured app. A function has no such class, and gets a wrapper.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["in_place_of", "is_measured"]
+__all__ = ["entry_of", "in_place_of"]
 
+Entry = TypeVar("Entry")
 Method = Callable[..., Any]
-_ENTRY = "_kairo_entry"
+_ENTRIES = "_kairo_entries"
 
 
-def is_measured(app: Any) -> bool:
-    """Return whether the app is what `in_place_of` returned."""
-    return hasattr(type(app), _ENTRY)
+def entry_of(app: Any, kind: type[Entry]) -> Entry | None:
+    """Return the entry of that kind with which the app was put in place, if it was."""
+    return next((entry for entry in getattr(type(app), _ENTRIES, ()) if isinstance(entry, kind)), None)
 
 
 def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -> Any:
@@ -26,7 +27,7 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
 
     Args:
         app: the app.
-        entry: measures the app's calls.
+        entry: takes the app's calls; `entry_of` finds it again.
         method: returns the `__call__` of the new class for the entry and the `__call__` of the app's own class.
     """
     own_class = type(app)
@@ -36,7 +37,7 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
         "__module__": own_class.__module__,
         "__qualname__": own_class.__qualname__,
         "__call__": method(entry, own_class.__call__),
-        _ENTRY: entry,
+        _ENTRIES: (entry, *getattr(own_class, _ENTRIES, ())),
     }
     if not hasattr(app, "app"):
         attributes["app"] = _Itself()
@@ -44,7 +45,7 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
         metaclass: Any = type(own_class)
         app.__class__ = metaclass(own_class.__name__, (own_class,), attributes)
     except TypeError:  # a function, or a class that is written in C or has a metaclass with rules of its own
-        attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRY: entry}
+        attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRIES: (entry,)}
         return type("MeasuredApp", (_Wrapper,), attributes)(app)
     return app
 

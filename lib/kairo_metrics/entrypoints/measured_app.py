@@ -6,7 +6,6 @@ from typing import Any
 
 from ..delivery.flusher import Flusher
 from ..instruments.adoption import SETUP_LOCK
-from .in_place import is_measured
 from .interfaces import Interface
 from .traces import ExemplarSource
 
@@ -20,8 +19,6 @@ def measured_app(app: Any, interface: Interface, flusher: Flusher, exemplar: Exe
             from .http_handler import measured_handler
 
             return measured_handler(app, flusher, exemplar)
-        if is_measured(app):
-            return app
         if interface == "wsgi":
             from .wsgi import measured_wsgi
 
