@@ -26,9 +26,7 @@ def serving_page(app: Any, interface: Interface, path: str, page: Callable[[], A
         ValueError: the path does not begin with a slash, or is that of the app itself.
     """
     if interface == "handler":
-        raise TypeError(
-            "a handler class can't serve the page at metrics_path: give it a function of its own"
-        )
+        raise TypeError("a handler class can't serve the page at metrics_path: give it a function of its own")
     if not path.startswith("/") or not path.rstrip("/"):
         raise ValueError(f"metrics_path is a path such as /api/metrics, not {path!r}")
     if known := entry_of(app, _PageEntry):
