@@ -113,10 +113,13 @@ async def test_each_answer_passes_and_is_counted(
 
 async def test_a_malformed_request_is_counted(recording: Recording) -> None:
     """A request that the server itself refuses is counted, under no method."""
-    with served(instrument(handler_class())) as port:
-        with socket.create_connection(("127.0.0.1", port), 30) as connection:
-            connection.sendall(b"GET / HTTP/1.x\r\n\r\n")
-            assert b"Bad request version" in connection.makefile("rb").read()
+    with (
+        served(instrument(handler_class())) as port,
+        socket.create_connection(("127.0.0.1", port), 30) as connection,
+        connection.makefile("rb") as answer,
+    ):
+        connection.sendall(b"GET / HTTP/1.x\r\n\r\n")
+        assert b"Bad request version" in answer.read()
     assert await samples(recording.store, REQUESTS) == {
         f'{REQUESTS}{{method="__unknown__",route="__unmatched__",status="400"}}': 1
     }
