@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import Counter
 
 from lib.kairo_metrics import instrument, measured
-from lib.kairo_metrics.entrypoints import function_record
+from lib.kairo_metrics.entrypoints import invocation_record
 from tests.support.instance import samples
 from tests.support.recording import Recording
 from tests.support.watched_app import call
@@ -21,7 +21,7 @@ STEPS = Counter("steps_of_functions_total", "Steps.", ["step"])
 @pytest.fixture(autouse=True)
 def cold() -> None:
     """Let each test begin in a cold instance."""
-    function_record._started.clear()
+    invocation_record._started.clear()
 
 
 async def _sent(recording: Recording, prefix: str) -> dict[str, float]:
