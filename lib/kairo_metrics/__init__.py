@@ -19,8 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
 from .delivery.pipeline import current_pipeline, current_settings, open_pipeline
-from .entrypoints.interfaces import interface_of
-from .entrypoints.measured_app import measured_app
+from .entrypoints.interfaces import interface_of, measured_app
 from .entrypoints.traces import ExemplarSource, trace_of
 from .errors import (
     KairoError,
@@ -41,13 +40,14 @@ if TYPE_CHECKING:
     from .config.push_settings import PushSettings
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
-    from .entrypoints.functions import measured
+    from .entrypoints.invocations import Measured, measured
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
 
 __all__ = [
     "ExemplarSource",
     "KairoError",
+    "Measured",
     "NativeHistogram",
     "PushSettings",
     "ReceiverError",
@@ -78,7 +78,8 @@ _MODULES = {
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
-    "measured": ".entrypoints.functions",
+    "Measured": ".entrypoints.invocations",
+    "measured": ".entrypoints.invocations",
 }
 
 
