@@ -8,6 +8,7 @@ then one to the measured app. A function has no such class, and gets a wrapper.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 __all__ = ["entry_of", "in_place_of"]
@@ -30,24 +31,24 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
         entry: takes the app's calls; `entry_of` finds it again.
         method: returns the `__call__` of the new class for the entry and the `__call__` of the app's own class.
     """
-    own_class = type(app)
-    attributes: dict[str, Any] = {
-        "__slots__": (),
-        "__doc__": own_class.__doc__,
-        "__module__": own_class.__module__,
-        "__qualname__": own_class.__qualname__,
-        "__call__": method(entry, own_class.__call__),
-        _ENTRIES: (entry, *getattr(own_class, _ENTRIES, ())),
-    }
-    if not hasattr(app, "app"):
-        attributes["app"] = _Itself()
-    try:
-        metaclass: Any = type(own_class)
-        app.__class__ = metaclass(own_class.__name__, (own_class,), attributes)
-    except TypeError:  # a function, or a class that is written in C or has a metaclass with rules of its own
-        attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRIES: (entry,)}
-        return type("MeasuredApp", (_Wrapper,), attributes)(app)
-    return app
+    own_class: Any = type(app)
+    if not isinstance(app, type):  # a class that is an app may also be called for other reasons
+        attributes: dict[str, Any] = {
+            "__slots__": (),
+            "__doc__": own_class.__doc__,
+            "__module__": own_class.__module__,
+            "__qualname__": own_class.__qualname__,
+            "__call__": method(entry, own_class.__call__),
+            _ENTRIES: (entry, *getattr(own_class, _ENTRIES, ())),
+        }
+        if not hasattr(app, "app"):
+            attributes["app"] = _Itself()
+        # Not for a function, nor for a class that is written in C or has a metaclass with rules of its own.
+        with suppress(TypeError):
+            app.__class__ = type(own_class)(own_class.__name__, (own_class,), attributes)
+            return app
+    attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRIES: (entry,)}
+    return type("MeasuredApp", (_Wrapper,), attributes)(app)
 
 
 class _Wrapper:

@@ -78,6 +78,28 @@ class _Final(metaclass=_Registry):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
 
 
+class _Awaited:
+    """An ASGI app that is a class, as Starlette's endpoints are."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002
+        self._send = send
+
+    def __await__(self) -> Any:
+        return self._answer().__await__()
+
+    async def _answer(self) -> None:
+        await self._send({"type": "http.response.start", "status": 202, "headers": []})
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+async def test_a_class_that_is_an_app_is_measured(recording: Recording) -> None:
+    """An app that is a class answers as before, and its requests are counted."""
+    assert (await call(instrument(_Awaited), "GET", "/")).status_code == 202
+    assert await recording.samples("http_requests_total") == {
+        'http_requests_total{method="GET",route="__unmatched__",status="202"}': 1
+    }
+
+
 def test_a_class_without_subclasses_gets_a_wrapper(recording: Recording) -> None:
     """An app whose class can't have a subclass is measured through a wrapper."""
     assert recording
