@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .config.push_settings import PushSettings
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
+    from .entrypoints.aws_lambda import lambda_handler
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
 
@@ -60,6 +61,7 @@ __all__ = [
     "health_app",
     "install",
     "instrument",
+    "lambda_handler",
     "metrics_app",
     "push_app",
 ]
@@ -72,6 +74,7 @@ _MODULES = {
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
+    "lambda_handler": ".entrypoints.aws_lambda",
 }
 
 
