@@ -112,15 +112,20 @@ class _Handler:
                 "`def handler(event, context)`"
             )
         self._instance.start()
-        return self._without_excluded(mangum(event, context))
+        return self._finished(mangum(event, context))
 
-    def _without_excluded(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Leave headers out of an answer: Mangum does not do so for an HTTP API, nor if a name is repeated."""
+    def _finished(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Do to an answer what Mangum leaves out.
+
+        It excludes no headers for an HTTP API, nor repeated ones, and has no base64 for CloudFront.
+        """
         for place in ("headers", "multiValueHeaders"):
             if headers := answer.get(place):
                 answer[place] = {name: value for name, value in headers.items() if name.lower() not in self._excluded}
         if "set-cookie" in self._excluded:
             answer.pop("cookies", None)
+        if "status" in answer and answer.pop("isBase64Encoded", False):
+            answer["bodyEncoding"] = "base64"
         return answer
 
 

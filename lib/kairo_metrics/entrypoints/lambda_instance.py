@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import signal
 import threading
@@ -54,17 +55,17 @@ class LambdaInstance:
         loop = _event_loop()
         if self._lifespan is not None:
             if loop.run_until_complete(self._lifespan.startup()):
-                self._shut_down_at_sigterm(loop, self._lifespan)
+                self._shut_down_at_the_end()
             elif self._is_required:
                 raise LifespanError("lifespan is 'on', and the app answers no lifespan event")
         self._loop = loop
 
-    @staticmethod
-    def _shut_down_at_sigterm(loop: asyncio.AbstractEventLoop, lifespan: Lifespan) -> None:
+    def _shut_down_at_the_end(self) -> None:
         """Run the shutdown when Lambda ends the instance; only instances with an extension get a SIGTERM.
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
         """
+        atexit.register(self._shut_down)  # a process that ends by itself, such as a test of the function
         before = signal.getsignal(signal.SIGTERM)
         is_main = threading.current_thread() is threading.main_thread()
         # Elsewhere, such as in a test, SIGTERM is not ours. A handler that was not set in Python can't be set again.
@@ -72,16 +73,21 @@ class LambdaInstance:
             return
 
         def shut_down(signum: int, _frame: object) -> None:
-            # The loop runs if a request takes longer than its time limit. It is closed if the app has another one now.
-            if not loop.is_running() and not loop.is_closed():
-                try:
-                    loop.run_until_complete(lifespan.shutdown(_SHUTDOWN_TIMEOUT_S))
-                except LifespanError as err:
-                    _log.error("%s", err)
+            self._shut_down()
             signal.signal(signum, before)
             signal.raise_signal(signum)
 
         signal.signal(signal.SIGTERM, shut_down)
+
+    def _shut_down(self) -> None:
+        loop, lifespan = self._loop, self._lifespan
+        # The loop runs if a request takes longer than its time limit.
+        if loop is None or lifespan is None or loop.is_closed() or loop.is_running():
+            return
+        try:
+            loop.run_until_complete(lifespan.shutdown(_SHUTDOWN_TIMEOUT_S))
+        except LifespanError as err:
+            _log.error("%s", err)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:

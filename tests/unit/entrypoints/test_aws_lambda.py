@@ -219,6 +219,17 @@ def test_lambda_at_edge_is_answered() -> None:
     assert (answer["status"], answer["body"]) == (200, '{"status":"alive"}')
 
 
+def test_binary_content_is_marked_in_cloudfronts_way() -> None:
+    """A picture that goes through CloudFront is bytes again at the client."""
+
+    async def picture(scope: Any, receive: Any, send: Any) -> None:
+        await Response(b"\x89PNG", media_type="image/png")(scope, receive, send)
+
+    answer = lambda_handler(picture)(lambda_at_edge("/"), None)
+    assert (answer["bodyEncoding"], base64.b64decode(answer["body"])) == ("base64", b"\x89PNG")
+    assert "isBase64Encoded" not in answer
+
+
 async def talkative(scope: Any, receive: Any, send: Any) -> None:
     """Answer with headers, of which two repeat."""
     response = PlainTextResponse("a,b", headers={"x-secret": "hush", "x-kept": "kept"}, media_type="text/csv")

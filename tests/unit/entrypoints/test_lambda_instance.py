@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -165,3 +167,26 @@ def test_sigterm_is_ours_only_on_lambda(monkeypatch: pytest.MonkeyPatch, *, on_l
         assert (app.shutdowns, got) == (int(on_lambda), ["theirs"])
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+TESTED = """
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+from lib.kairo_metrics import lambda_handler
+from tests.support.aws_events import lambda_at_edge
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    print("shutdown")
+
+handler = lambda_handler(Starlette(lifespan=lifespan))
+assert handler(lambda_at_edge("/"), None)["status"] == 404
+print("ends")
+"""
+
+
+def test_a_process_that_ends_by_itself_shuts_down() -> None:
+    """A user's test that calls the handler ends with the app's shutdown, and without a complaint about a task."""
+    ran = subprocess.run([sys.executable, "-c", TESTED], capture_output=True, text=True, check=True)
+    assert (ran.stdout.split(), ran.stderr) == (["ends", "shutdown"], "")
