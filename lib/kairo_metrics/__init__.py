@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .config.push_settings import PushSettings
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
+    from .entrypoints.aws_lambda import lambda_handler
     from .entrypoints.invocations import Measured, measured
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
@@ -64,6 +65,7 @@ __all__ = [
     "health_app",
     "install",
     "instrument",
+    "lambda_handler",
     "measured",
     "metrics_app",
     "metrics_wsgi_app",
@@ -80,6 +82,7 @@ _MODULES = {
     "health_app": ".endpoints.health_endpoint",
     "Measured": ".entrypoints.invocations",
     "measured": ".entrypoints.invocations",
+    "lambda_handler": ".entrypoints.aws_lambda",
 }
 
 

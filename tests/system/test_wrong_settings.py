@@ -54,7 +54,7 @@ import asyncio, importlib, json, sys
 import httpx
 from sqlalchemy import create_engine
 from lib.kairo_metrics import aflush, flush, install
-from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
+from lib.kairo_metrics import lambda_handler
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 
 async def main():

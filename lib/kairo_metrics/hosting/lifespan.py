@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Receive, Send
 
-from ..errors import HostingError
+from ..entrypoints.lifespan import Lifespan
+from ..errors import HostingError, LifespanError
 from .function import Function
 
 __all__ = ["answer_lifespan", "lifespans"]
@@ -46,39 +46,15 @@ async def answer_lifespan(functions: Iterable[Function], receive: Receive, send:
 
 @contextlib.asynccontextmanager
 async def _lifespan(function: Function) -> AsyncIterator[None]:
-    events: asyncio.Queue[Message] = asyncio.Queue()
-    answers: asyncio.Queue[Message] = asyncio.Queue()
-    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": function.state}
-
-    async def run() -> None:
-        try:
-            await function.app(scope, events.get, answers.put)
-        except Exception:  # noqa: BLE001 (an app without lifespan may raise anything; only its messages count)
-            _log.debug("%s: the lifespan ended with an error", function.file, exc_info=True)
-        await answers.put({"type": "ended"})
-
-    task = asyncio.create_task(run())
+    lifespan = Lifespan(function.app, function.state)
     try:
-        await events.put({"type": "lifespan.startup"})
-        started = await answers.get()
-        if started["type"] == "lifespan.startup.failed":
-            raise HostingError(f"{function.file}: its startup failed\n{started.get('message', '')}")
-        try:
-            yield
-        finally:
-            if started["type"] == "lifespan.startup.complete":
-                await _shut_down(function, events, answers)
+        await lifespan.startup()
+    except LifespanError as err:
+        raise HostingError(f"{function.file}: {err}") from err
+    try:
+        yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def _shut_down(function: Function, events: asyncio.Queue[Message], answers: asyncio.Queue[Message]) -> None:
-    await events.put({"type": "lifespan.shutdown"})
-    try:
-        ended = await asyncio.wait_for(answers.get(), _SHUTDOWN_TIMEOUT_S)
-    except TimeoutError:
-        ended = {"type": "timeout", "message": f"no answer within {_SHUTDOWN_TIMEOUT_S} s"}
-    if ended["type"] != "lifespan.shutdown.complete":
-        _log.error("%s: its shutdown failed: %s", function.file, ended.get("message", ended["type"]))
+        try:
+            await lifespan.shutdown(_SHUTDOWN_TIMEOUT_S)
+        except LifespanError as err:
+            _log.error("%s: %s", function.file, err)
