@@ -1,30 +1,29 @@
 """AWS Lambda: an ASGI app as a handler for a Function URL, an HTTP or REST API, a load balancer, or CloudFront.
 
-Mangum is imported when a handler is built.
+On Lambda Mangum is imported when a handler is built, elsewhere with the first event: on Vercel, which imports the same
+file, nobody calls the handler.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import EventError
+from ..config.settings import environment
 from .interfaces import interface_of
-from .lambda_event import is_http_request, kind_of
-from .lambda_instance import LambdaInstance
-from .lifespan import Lifespan
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
+
+    from .lambda_adapter import LambdaAdapter
 
 __all__ = ["lambda_handler"]
 
 Handler = Callable[[Any, Any], dict[str, Any]]
 
 _MODES = ("auto", "on", "off")
-# Installed from the wheel the package is `kairo_metrics`.
-_PACKAGE = __name__.partition(".entrypoints")[0]
 
 
 def lambda_handler(  # noqa: PLR0913  these are Mangum's options
@@ -66,104 +65,28 @@ def lambda_handler(  # noqa: PLR0913  these are Mangum's options
         ("exclude_headers", exclude_headers),
     ):
         _check_list(name, values)
-    runner = None if lifespan == "off" else Lifespan(app, {})
-    from mangum import Mangum
-    from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+    base_path = _base_path(api_gateway_base_path)
 
-    mangum = Mangum(
-        _Prepared(app, _base_path(api_gateway_base_path), runner),
-        # Mangum would run startup and shutdown at every invocation.
-        lifespan="off",
-        custom_handlers=list(custom_handlers or ()),
-        # Other types are sent as base64, which can't be read in the log of a load balancer or an API.
-        text_mime_types=[*(text_mime_types or DEFAULT_TEXT_MIME_TYPES), "application/openmetrics-text"],
-    )
-    return _Handler(mangum, LambdaInstance(runner, is_required=lifespan == "on"), exclude_headers or ())
+    @functools.cache
+    def adapter() -> LambdaAdapter:
+        from .lambda_adapter import LambdaAdapter
 
+        return LambdaAdapter(
+            app,
+            lifespan=lifespan,
+            base_path=base_path,
+            custom_handlers=custom_handlers or (),
+            text_mime_types=text_mime_types or (),
+            exclude_headers=exclude_headers or (),
+        )
 
-class _Handler:
-    """What Lambda calls: the app's startup if it is due, then Mangum.
+    if "AWS_LAMBDA_RUNTIME_API" in environment():
+        adapter()  # in the init phase
 
-    Args:
-        mangum: answers an event that is an HTTP request.
-        instance: runs the startup.
-        excluded: the names of headers that are left out of answers.
-    """
+    def handler(event: Any, context: Any) -> dict[str, Any]:
+        return adapter()(event, context)
 
-    def __init__(self, mangum: Any, instance: LambdaInstance, excluded: Sequence[str]) -> None:
-        self._mangum = mangum
-        self._instance = instance
-        self._excluded = frozenset(name.lower() for name in excluded)
-
-    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer one event.
-
-        Raises:
-            EventError: it is no HTTP request.
-            LifespanError: the app's startup failed; the next event tries it again.
-        """
-        mangum = self._mangum
-        if not is_http_request(event) and not any(
-            custom.infer(event, context, mangum.config) for custom in mangum.custom_handlers
-        ):
-            raise EventError(
-                f"lambda_handler answers HTTP requests, and this event is {kind_of(event)}. For other events write a "
-                f"plain function, and measure it: `from {_PACKAGE} import measured`, then `@measured` above "
-                "`def handler(event, context)`"
-            )
-        self._instance.start()
-        return self._finished(mangum(event, context))
-
-    def _finished(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Do to an answer what Mangum leaves out.
-
-        It excludes no headers for an HTTP API, nor repeated ones, and has no base64 for CloudFront.
-        """
-        for place in ("headers", "multiValueHeaders"):
-            if headers := answer.get(place):
-                answer[place] = {name: value for name, value in headers.items() if name.lower() not in self._excluded}
-        if "set-cookie" in self._excluded:
-            answer.pop("cookies", None)
-        if "status" in answer and answer.pop("isBase64Encoded", False):
-            answer["bodyEncoding"] = "base64"
-        return answer
-
-
-class _Prepared:
-    """The app with what a server adds to a request: the root path, and a copy of the lifespan's state.
-
-    The path keeps the root path, as ASGI has it, so that the app's links are right.
-
-    Args:
-        app: the app.
-        base_path: the root path that the user has given, or "".
-        lifespan: the app's, or None if it is not run.
-    """
-
-    def __init__(self, app: ASGIApp, base_path: str, lifespan: Lifespan | None) -> None:
-        self._app = app
-        self._base_path = base_path
-        self._lifespan = lifespan
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not scope.get("root_path"):
-            scope["root_path"] = self._root_path(scope.get("aws.event"), f"{scope['path']}/")
-        if self._lifespan is not None:
-            scope["state"] = self._lifespan.state.copy()
-        await self._app(scope, receive, send)
-
-    def _root_path(self, event: Any, path: str) -> str:
-        """Return the beginning of the path that is no part of the routes.
-
-        In the event's payload format 2.0 the path begins with the stage, unless that is `$default`; in 1.0 it does not.
-        """
-        base, stage = self._base_path, ""
-        match event:
-            case {"version": "2.0", "requestContext": {"stage": str(name)}}:
-                stage = f"/{name}"
-        # Users of Mangum name the stage as the base path.
-        roots = (base, stage) if base == stage else (stage + base, base, stage)
-        return next((root for root in roots if path.startswith(f"{root}/")), "")
+    return handler
 
 
 def _check_app(app: Any) -> None:
