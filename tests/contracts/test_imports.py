@@ -59,9 +59,10 @@ WRITING = """
     errors config config.settings
     entrypoints entrypoints.asgi entrypoints.routes entrypoints.traces
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
-    instruments.recorder instruments.sealed_series
+    instruments.recorder instruments.sealed_series instruments.sharing instruments.taken_names
     instruments.values instruments.values.counter instruments.values.exemplar
-    instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.value
+    instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.replaced_value
+    instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
     model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ..delivery.flusher import Flusher
-from ..instruments.adoption import SETUP_LOCK
+from ..instruments.catalogue import SETUP_LOCK
 from .traces import ExemplarSource
 
 __all__ = ["Interface", "interface_of", "measured_app"]

@@ -196,8 +196,8 @@ def test_a_stream_is_sent_while_it_runs(loop: WarpLoop) -> None:
 
     loop.run_until_complete(measured_asgi(app, flusher)(scope(), never, drop))
     behind = [sent - stored for sent, stored in enumerate(seen, 1)]
-    assert max(behind) <= 2
-    assert seen[-1] >= 58
+    assert max(behind) <= 3
+    assert seen[-1] >= 57
 
 
 async def talk(websocket: WebSocket) -> None:
