@@ -11,8 +11,10 @@ from typing import Any
 
 from ..delivery.flusher import Flusher
 from ..errors import StoreError
+from ..frameworks.facts import REQUEST_KEY, RequestFacts
+from ..frameworks.route import route_of
+from ..frameworks.watch import watch
 from ..instruments.catalogue import Catalogue, catalogue
-from .routes import UNMATCHED, route_template
 from .traces import ExemplarSource, exemplified, trace_of
 
 __all__ = ["ASGIApp", "Instrumented", "is_wsgi"]
@@ -55,6 +57,7 @@ class Instrumented:
     """
 
     def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> None:
+        watch(app)
         self.app = app
         self._flusher = flusher
         self._exemplar = exemplar
@@ -105,6 +108,7 @@ class _Request:
         self._receive = receive
         self._scope = scope
         self._scope_before = dict(scope)
+        self._facts = scope[REQUEST_KEY] = RequestFacts()
         self._method = scope["method"] if scope["method"] in _METHODS else UNKNOWN
         self._send = send
         self._started_s = time.perf_counter()
@@ -126,8 +130,9 @@ class _Request:
             raise
         self._measure()
         if self._status is None or self._status >= _SERVER_ERROR:
-            status = self._status_text()
-            self._errors(status if status == UNKNOWN else f"http_{status}").inc()
+            error, status = self._facts.error, self._status_text()
+            kind = status if status == UNKNOWN else f"http_{status}"
+            self._errors(kind if error is None else type(error).__name__).inc()
 
     async def _receive_message(self) -> Message:
         message = await self._receive()
@@ -165,10 +170,7 @@ class _Request:
         return self._catalogue.errors.labels(self._method, self._route(), kind)
 
     def _route(self) -> str:
-        try:
-            return route_template(self._app, self._scope_before, self._scope)
-        except Exception:  # noqa: BLE001  a request must not fail because a framework's look-up does
-            return UNMATCHED
+        return route_of(self._app, self._facts, self._scope_before, self._scope)
 
 
 def _closing(message: Message) -> Message:
