@@ -32,9 +32,8 @@ def match(app: Any, scope: Mapping[str, Any]) -> str | None:
         url_scheme=scope.get("scheme", "http"),
         default_method=method_of(scope),
         path_info=path_below(scope),
-        websocket=scope["type"] == "websocket",
     )
-    return template_of(adapter)
+    return template_of(adapter, websocket=scope["type"] == "websocket")
 
 
 def _current() -> Any:

@@ -38,10 +38,10 @@ def tell_error(error: Exception, scope: Mapping[str, Any]) -> None:
         facts.error = error
 
 
-def template_of(adapter: Any) -> str | None:
+def template_of(adapter: Any, *, websocket: bool | None = None) -> str | None:
     """Return the rule that an adapter's request matches, if need be with another method: a 405 has a route, too."""
     try:
-        rule, _ = adapter.match(return_rule=True)
+        rule, _ = adapter.match(return_rule=True, websocket=websocket)
     except MethodNotAllowed as err:
         rule, _ = adapter.match(method=next(iter(err.valid_methods or ["GET"])), return_rule=True)
     except HTTPException:  # not found, or a redirect to the path with a slash
