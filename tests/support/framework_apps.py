@@ -7,7 +7,8 @@ a 503 that the framework has an exception for, `/named` names its route itself, 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import bottle
 import falcon
@@ -32,8 +33,20 @@ from lib.kairo_metrics.frameworks.request_route import request_route
 from tests.support.django_project import django_asgi, django_wsgi
 from tests.support.pyramid_project import pyramid_app
 
-__all__ = ["ASGI_APPS", "WSGI_APPS", "bottle_app", "falcon_asgi", "falcon_wsgi", "fastapi_app", "flask_app"]
-__all__ += ["litestar_app", "quart_app", "starlette_app"]
+__all__ = [
+    "ASGI_APPS",
+    "NAMED",
+    "WSGI_APPS",
+    "Sample",
+    "bottle_app",
+    "falcon_asgi",
+    "falcon_wsgi",
+    "fastapi_app",
+    "flask_app",
+    "litestar_app",
+    "quart_app",
+    "starlette_app",
+]
 
 NAMED = "/named/{by}/code"
 
@@ -146,7 +159,7 @@ def litestar_app(**arguments: Any) -> Litestar:
         request_route(request, NAMED)
         return 1
 
-    handlers = [item, broken, handled, unavailable, named, Router("/api", route_handlers=[inner_item])]
+    handlers: list[Any] = [item, broken, handled, unavailable, named, Router("/api", route_handlers=[inner_item])]
     return Litestar(handlers, exception_handlers={KeyError: answer}, logging_config=None, **arguments)
 
 
@@ -222,31 +235,27 @@ def flask_app(**arguments: Any) -> Flask:
 
 
 def bottle_app() -> Any:
-    app = bottle.Bottle()
-
-    @app.get("/items/<item:int>")
-    @app.get("/api/v1/items/<item:int>")
     def item(item: int) -> str:
         return str(item)
 
-    @app.get("/broken/<item:int>")
     def broken(item: int) -> str:
         raise LookupError(item)
 
-    @app.get("/handled")
     def handled() -> str:
         raise KeyError("on purpose")
 
-    @app.get("/unavailable")
-    def unavailable() -> str:
+    def unavailable() -> None:
         bottle.abort(503)
-        return ""
 
-    @app.get("/named")
     def named() -> str:
         request_route(bottle.request, NAMED)
         return "fine"
 
+    app = bottle.Bottle()
+    app.get(["/items/<item:int>", "/api/v1/items/<item:int>"], callback=item)
+    for path, callback in {"/broken/<item:int>": broken, "/handled": handled, "/unavailable": unavailable}.items():
+        app.get(path, callback=callback)
+    app.get("/named", callback=named)
     app.error(500)(lambda _error: "sorry")
     return app
 
@@ -290,15 +299,10 @@ def falcon_wsgi() -> Any:
 
 
 def _add(app: Any, resources: list[Any]) -> None:
-    templates = [
-        "/items/{item:int}",
-        "/api/v1/items/{item:int}",
-        "/broken/{item}",
-        "/handled",
-        "/unavailable",
-        "/named",
-    ]
-    for template, resource in zip(templates, resources, strict=True):
+    items = ["/items/{item:int}", "/api/v1/items/{item:int}"]
+    for template, resource in zip(
+        [*items, "/broken/{item}", "/handled", "/unavailable", "/named"], resources, strict=True
+    ):
         app.add_route(template, resource)
 
 
@@ -323,19 +327,31 @@ def falcon_asgi() -> Any:
     return app
 
 
-# The app, its template of `/items/3`, of `/api/v1/items/3` and of `/broken/3`.
-ASGI_APPS: dict[str, tuple[Any, str, str, str]] = {
-    "starlette": (starlette_app, "/items/{item}", "/api/{version}/items/{item}", "/broken/{item}"),
-    "fastapi": (fastapi_app, "/items/{item}", "/api/v1/items/{item}", "/broken/{item}"),
-    "litestar": (litestar_app, "/items/{item}", "/api/v1/items/{item}", "/broken/{item}"),
-    "quart": (quart_app, "/items/<int:item>", "/api/v1/items/<int:item>", "/broken/<int:item>"),
-    "falcon": (falcon_asgi, "/items/{item:int}", "/api/v1/items/{item:int}", "/broken/{item}"),
-    "django": (django_asgi, "/items/<int:item>/", "/api/v1/items/<int:item>/", "/broken/<int:item>/"),
+class Sample(NamedTuple):
+    """How to build an app, and its templates of `/items/3`, of `/api/v1/items/3` and of `/broken/3`."""
+
+    build: Callable[[], Any]
+    item: str
+    inner: str
+    broken: str
+
+    def path(self, path: str) -> str:
+        """Return a path as this app wants it: Django's end with a slash."""
+        return f"{path}/" if self.item.endswith("/") else path
+
+
+ASGI_APPS = {
+    "starlette": Sample(starlette_app, "/items/{item}", "/api/{version}/items/{item}", "/broken/{item}"),
+    "fastapi": Sample(fastapi_app, "/items/{item}", "/api/v1/items/{item}", "/broken/{item}"),
+    "litestar": Sample(litestar_app, "/items/{item}", "/api/v1/items/{item}", "/broken/{item}"),
+    "quart": Sample(quart_app, "/items/<int:item>", "/api/v1/items/<int:item>", "/broken/<int:item>"),
+    "falcon": Sample(falcon_asgi, "/items/{item:int}", "/api/v1/items/{item:int}", "/broken/{item}"),
+    "django": Sample(django_asgi, "/items/<int:item>/", "/api/v1/items/<int:item>/", "/broken/<int:item>/"),
 }
-WSGI_APPS: dict[str, tuple[Any, str, str, str]] = {
-    "flask": (flask_app, "/items/<int:item>", "/api/v1/items/<int:item>", "/broken/<int:item>"),
-    "django": (django_wsgi, "/items/<int:item>/", "/api/v1/items/<int:item>/", "/broken/<int:item>/"),
-    "bottle": (bottle_app, "/items/<item:int>", "/api/v1/items/<item:int>", "/broken/<item:int>"),
-    "falcon": (falcon_wsgi, "/items/{item:int}", "/api/v1/items/{item:int}", "/broken/{item}"),
-    "pyramid": (pyramid_app, "/items/{item}", "/api/v1/items/{item}", "/broken/{item}"),
+WSGI_APPS = {
+    "flask": Sample(flask_app, "/items/<int:item>", "/api/v1/items/<int:item>", "/broken/<int:item>"),
+    "django": Sample(django_wsgi, "/items/<int:item>/", "/api/v1/items/<int:item>/", "/broken/<int:item>/"),
+    "bottle": Sample(bottle_app, "/items/<item:int>", "/api/v1/items/<item:int>", "/broken/<item:int>"),
+    "falcon": Sample(falcon_wsgi, "/items/{item:int}", "/api/v1/items/{item:int}", "/broken/{item}"),
+    "pyramid": Sample(pyramid_app, "/items/{item}", "/api/v1/items/{item}", "/broken/{item}"),
 }

@@ -14,7 +14,22 @@ with warnings.catch_warnings():
 
 from lib.kairo_metrics.frameworks.request_route import request_route
 
-__all__ = ["pyramid_app"]
+__all__ = ["pyramid_app", "rejecting", "traversal_app"]
+
+
+def rejecting(handler: Any, _registry: Any) -> Any:
+    """Answer 401 before the route is matched."""
+
+    def tween(request: Any) -> Any:
+        return Response("no", status=401) if "X-Reject" in request.headers else handler(request)
+
+    return tween
+
+
+def traversal_app() -> Any:
+    with Configurator() as config:
+        config.add_view(lambda _request: Response("fine"))
+        return config.make_wsgi_app()
 
 
 def pyramid_app(**settings: Any) -> Any:
@@ -46,6 +61,9 @@ def pyramid_app(**settings: Any) -> Any:
         for pattern, view in {**views, "/unavailable": unavailable, "/named": named}.items():
             config.add_route(pattern, pattern)
             config.add_view(view, route_name=pattern)
+        config.add_route("posted", "posted")
+        config.add_view(fine, route_name="posted", request_method="POST")
+        config.add_static_view("static", "tests:support")
         config.include(version, route_prefix="/api/v1")
         config.add_exception_view(answer, context=KeyError)
         return config.make_wsgi_app()

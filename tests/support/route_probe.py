@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from contextlib import suppress
 from dataclasses import dataclass
@@ -95,7 +96,12 @@ def _name(error: BaseException | None) -> str | None:
     return None if error is None else type(error).__name__
 
 
-async def ask(
+def _ask_wsgi(transport: Any, method: str, path: str, headers: dict[str, str] | None) -> None:
+    with suppress(Exception), httpx.Client(transport=transport, base_url="http://shop.example") as client:
+        client.request(method, path, headers=headers)
+
+
+async def ask(  # noqa: PLR0913  what a request may have
     probe: Any,
     path: str,
     method: str = "GET",
@@ -122,9 +128,7 @@ async def ask(
         else httpx.ASGITransport(app, root_path=root_path, raise_app_exceptions=False)
     )
     if is_wsgi:
-        path = path.removeprefix(root_path)
-        with suppress(Exception), httpx.Client(transport=transport, base_url="http://shop.example") as client:
-            client.request(method, path, headers=headers)
+        await asyncio.to_thread(_ask_wsgi, transport, method, path.removeprefix(root_path), headers)
     else:
         async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:
             await client.request(method, path, headers=headers)
