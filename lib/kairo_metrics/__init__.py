@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .config.push_settings import PushSettings
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
+    from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
 
@@ -62,6 +63,7 @@ __all__ = [
     "instrument",
     "metrics_app",
     "push_app",
+    "request_route",
 ]
 
 
@@ -72,6 +74,7 @@ _MODULES = {
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
+    "request_route": ".frameworks.request_route",
 }
 
 

@@ -44,7 +44,7 @@ def match(app: Any, scope: Mapping[str, Any]) -> str | None:
 
 
 def each_route(routes: Sequence[Any]) -> Iterator[Any]:
-    """Give the routes with those of included routers, which FastAPI since 0.137 keeps as they were declared."""
+    """Give the routes with those of included routers, which newer FastAPI keeps as they were declared."""
     if not any(hasattr(route, "original_router") for route in routes):
         yield from routes
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
 __all__ = ["is_known", "match", "watch"]
@@ -89,7 +89,7 @@ def _module_name(candidate: Any) -> str | None:
 
 def _held_by(candidate: Any) -> Iterator[Any]:
     """Give what a wrapper may call: its attributes, and for a function the variables that it closes over."""
-    if isinstance(candidate, MethodType):  # such as `app.wsgi_app`
+    if isinstance(candidate, MethodType | MethodWrapperType):  # such as `app.wsgi_app`
         held = [candidate.__self__]
     elif isinstance(candidate, functools.partial):
         held = [candidate.func, *candidate.args, *candidate.keywords.values()]
