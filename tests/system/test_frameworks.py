@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from importlib.metadata import version
 from typing import Any
 
 import a2wsgi
@@ -13,6 +15,7 @@ from starlette.routing import Mount
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from lib.kairo_metrics import instrument
+from tests.support.dev_server import REPOSITORY
 from tests.support.framework_apps import ASGI_APPS, NAMED, WSGI_APPS, Sample, fastapi_app, litestar_app, quart_app
 from tests.support.recording import Recording
 from tests.support.route_probe import ASGIProbe, Asked, WSGIProbe, ask
@@ -195,3 +198,12 @@ async def test_requests_at_the_same_time_keep_their_routes() -> None:
         paths = [sample.path(path) for path in ("/items/3", "/api/v1/items/3", "/broken/3")] * 5
         await asyncio.gather(*(ask(probe, path) for path in paths))
         assert sorted(asked.route for asked in probe.asked) == sorted([sample.item, sample.inner, sample.broken] * 5)
+
+
+def test_the_docs_name_the_tested_versions() -> None:
+    """The table of frameworks names the versions that these tests run."""
+    rows = re.findall(
+        r"^\| (\w+)[^|]*\| (\d+\.\d+) \|", (REPOSITORY / "docs" / "frameworks.md").read_text(), re.MULTILINE
+    )
+    assert {name.lower() for name, _ in rows} == {*ASGI_APPS, *WSGI_APPS, "a2wsgi", "asgiref"}
+    assert rows == [(name, ".".join(version(name).split(".")[:2])) for name, _ in rows]
