@@ -117,6 +117,8 @@ def _entered(router: Any, call: ASGIApp) -> ASGIApp:
             hooked = sum(len(each.routes) for each in routers)
             for each in routers:
                 _hook_routes(each.routes)
+                for group in getattr(each, "_low_priority_routes", ()):  # what `app.frontend` has added
+                    hook(group, "handle", functools.partial(_fronting, group))
         facts.error = None
         facts.learn(scope, UNMATCHED)
         try:
@@ -187,6 +189,23 @@ def _mounting(mount: Any, handle: ASGIApp) -> ASGIApp:
             facts.learn(scope, _REST)
             if knows:  # it tells more, unless its own middleware answers
                 facts.learn_later(functools.partial(_below, mount.app, scope))
+        return handle(scope, receive, send)
+
+    return tell
+
+
+def _fronting(group: Any, handle: ASGIApp) -> ASGIApp:
+    from .request_path import path_below  # few apps need it, and each import is part of every cold start
+
+    def tell(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
+        facts = scope.get(REQUEST_KEY)
+        if facts is not None:
+            context, path = _context(scope), path_below(scope)
+            own = context is not None and context.original_route is group
+            prefix = context.frontend_prefix.rstrip("/") if own else ""
+            folders = [prefix + route.path.rstrip("/") for route in group.routes]
+            matching = [folder for folder in folders if f"{path}/".startswith(f"{folder}/")]
+            facts.learn(scope, max(matching, key=len) + _REST if matching else UNMATCHED)
         return handle(scope, receive, send)
 
     return tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,6 +202,20 @@ async def test_included_routers() -> None:
         assert await ask(probe, f"{prefix}/nothing") == Asked(404, "__unmatched__")
         assert await connect(probe, f"{prefix}/inner/ws/7") == Asked(0, f"{template}/inner/ws/{{room}}")
     assert await ask(probe, "/openapi.json") == Asked(200, "/openapi.json")
+
+
+async def test_the_files_of_a_frontend(tmp_path: Path) -> None:
+    """Files that FastAPI serves as a front end have its path, also in an included router; other routes keep theirs."""
+    (tmp_path / "index.html").write_text("fine")
+    app, router = FastAPI(), APIRouter()
+    app.add_api_route("/items/{id}", lambda id: id)  # noqa: A006
+    router.frontend("/docs", directory=tmp_path)
+    app.frontend("/", directory=tmp_path)
+    app.include_router(router, prefix="/v1")
+    probe = ASGIProbe(app)
+    assert await ask(probe, "/index.html") == Asked(200, "/{path}")
+    assert await ask(probe, "/v1/docs/index.html") == Asked(200, "/v1/docs/{path}")
+    assert await ask(probe, "/items/3") == Asked(200, "/items/{id}")
 
 
 async def test_routes_that_are_added_later() -> None:
