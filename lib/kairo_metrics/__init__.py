@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .endpoints.token_sources import TokenSource
     from .entrypoints.aws_lambda import lambda_handler
     from .entrypoints.invocations import Measured, measured
+    from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
 
@@ -70,6 +71,7 @@ __all__ = [
     "metrics_app",
     "metrics_wsgi_app",
     "push_app",
+    "request_route",
 ]
 
 
@@ -83,6 +85,7 @@ _MODULES = {
     "Measured": ".entrypoints.invocations",
     "measured": ".entrypoints.invocations",
     "lambda_handler": ".entrypoints.aws_lambda",
+    "request_route": ".frameworks.request_route",
 }
 
 

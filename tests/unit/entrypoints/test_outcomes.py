@@ -232,7 +232,7 @@ async def _talk_to(app: Any, path: str, receive: Any, sent: list[Any]) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    extensions = {"websocket.http.response": {}}
+    extensions: dict[str, Any] = {"websocket.http.response": {}}
     await app({**scope(path), "type": "websocket", "subprotocols": [], "extensions": extensions}, receive, send)
 
 

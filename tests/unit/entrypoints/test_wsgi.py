@@ -49,9 +49,10 @@ def failing_late(_environ: Any, start_response: Any) -> Iterator[bytes]:
     raise ValueError("late")
 
 
-def failing_early(_environ: Any, start_response: Any) -> Iterator[bytes]:
+def failing_early(environ: Any, start_response: Any) -> Iterator[bytes]:
     start_response("200 OK", [("Content-Type", "text/plain")])
-    raise ValueError("before the first byte")
+    if environ:
+        raise ValueError("before the first byte")
     yield b""
 
 
