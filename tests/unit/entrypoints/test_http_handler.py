@@ -186,7 +186,7 @@ async def test_a_subclass_is_measured(recording: Recording) -> None:
     """Methods that a subclass adds are measured, and those that call the base class count one request."""
     base: Any = instrument(handler_class())
 
-    class Sub(base):  # type: ignore[misc]  the class is made by the decorator
+    class Sub(base):  # type: ignore[misc]
         def do_GET(self) -> None:  # noqa: N802
             super().do_GET()
 
