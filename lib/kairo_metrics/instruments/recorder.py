@@ -44,10 +44,8 @@ class Recorder:
     """Collects deltas and seals them into batches.
 
     `lock` guards every series, so an increment and a seal never interleave. `epoch` is 1 plus the number of seals that
-    left nothing pending: with it a caller knows when its own deltas have been sealed.
-
-    A fork sets aside what is unsent as an inheritance: the parent may never flush, and must not send it as well as a
-    child.
+    left nothing pending: with it a caller knows when its own deltas have been sealed. A fork sets aside what is unsent
+    as an inheritance: the parent may never flush, and must not send it as well as a child.
 
     Args:
         clocks: a monotonic and a wall clock.

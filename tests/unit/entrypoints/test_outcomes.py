@@ -182,6 +182,7 @@ def test_a_stream_is_sent_while_it_runs(loop: WarpLoop) -> None:
     """What a stream of a minute counts is in the store every METRICS_STREAM_FLUSH_S seconds, not at its end."""
     settings = Settings(enabled=True, stream_flush_s=2)
     store = MemoryStore(settings)
+    store.load()  # a thread would load it, in real time
     RECORDER.forget()
     flusher = Flusher(RECORDER, store, settings, clocks=(loop.time, loop.time))
     seen: list[float] = []
