@@ -19,8 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
 from .delivery.pipeline import current_pipeline, current_settings, open_pipeline
-from .entrypoints.interfaces import interface_of
-from .entrypoints.measured_app import measured_app
+from .entrypoints.interfaces import interface_of, measured_app
 from .entrypoints.traces import ExemplarSource, trace_of
 from .errors import (
     KairoError,
@@ -33,19 +32,22 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
     from .config.push_settings import PushSettings
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
-    from .entrypoints.functions import measured
+    from .entrypoints.invocations import Measured, measured
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
 
 __all__ = [
     "ExemplarSource",
     "KairoError",
+    "Measured",
     "NativeHistogram",
     "PushSettings",
     "ReceiverError",
@@ -64,6 +66,7 @@ __all__ = [
     "instrument",
     "measured",
     "metrics_app",
+    "metrics_wsgi_app",
     "push_app",
 ]
 
@@ -75,7 +78,8 @@ _MODULES = {
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
-    "measured": ".entrypoints.functions",
+    "Measured": ".entrypoints.invocations",
+    "measured": ".entrypoints.invocations",
 }
 
 
@@ -97,23 +101,26 @@ def instrument(
     settings: Settings | None = None,
     store: Store | None = None,
     exemplar: ExemplarSource = trace_of,
+    metrics_path: str | None = None,
 ) -> Any:
-    """Measure every request of an ASGI app, and after each response send what the instruments counted.
+    """Measure every request of an app, and after each response send what the instruments counted.
 
     While metrics are not enabled, and if a variable of metrics is wrong, the app is returned unchanged; the latter is
     logged, and the page says so.
 
     Args:
-        app: any ASGI app: Starlette, FastAPI, Litestar, Quart, or a plain callable.
+        app: an ASGI app (FastAPI, Starlette, Litestar, Quart, Django, a plain callable), a WSGI app (Flask, Django,
+            Bottle, Falcon, Pyramid, a plain callable), or a handler class of `http.server`.
         settings: by default read from the environment.
         store: by default Redis, as the settings say.
         exemplar: takes a request's ASGI scope and returns the labels of its exemplars, or None; by default the trace
             in its `traceparent`.
+        metrics_path: serve the metrics page at this path of the app, as `metrics_app` does; for projects that are
+            one function.
 
     Raises:
-        TypeError: `app` is not callable.
+        TypeError: `app` is none of these; a function that is no app is measured by `measured`.
         ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
-        NotImplementedError: the app is a WSGI app.
 
     Example:
         >>> async def hello(scope, receive, send): ...
@@ -122,9 +129,14 @@ def instrument(
     """
     interface = interface_of(app)  # before anything else, so that a wrong argument is found with metrics off as well
     pipeline = open_pipeline(settings, store)
-    if pipeline is None:
-        return app
-    return measured_app(app, interface, pipeline.flusher, exemplar)
+    if pipeline is not None:
+        app = measured_app(app, interface, pipeline.flusher, exemplar)
+    if metrics_path is not None:
+        from .entrypoints.page_path import serving_page  # few apps serve the page themselves
+
+        build = metrics_app if interface == "asgi" else metrics_wsgi_app
+        app = serving_page(app, interface, metrics_path, lambda: build(settings=settings, store=store))
+    return app
 
 
 def metrics_app(
@@ -148,6 +160,19 @@ def metrics_app(
 
     settings, problem = (settings, None) if settings else current_settings()
     return MetricsEndpoint(open_pipeline(settings, store), settings, token_source, problem)
+
+
+def metrics_wsgi_app(
+    *, settings: Settings | None = None, store: Store | None = None, token_source: TokenSource | None = None
+) -> WSGIApplication:
+    """Build the endpoint that Prometheus scrapes as a WSGI app, to mount in Flask or Django; see `metrics_app`.
+
+    Example:
+        >>> app = metrics_wsgi_app(settings=Settings(enabled=False))
+    """
+    from .endpoints.wsgi_form import WSGIForm
+
+    return WSGIForm(metrics_app(settings=settings, store=store, token_source=token_source))
 
 
 def push_app(

@@ -8,12 +8,12 @@ from typing import Any
 
 from ..instruments.catalogue import function_families
 
-__all__ = ["FunctionRecord"]
+__all__ = ["InvocationRecord"]
 
 _started: set[str] = set()
 
 
-class FunctionRecord:
+class InvocationRecord:
     """One invocation of a function, or one run of a step.
 
     Args:
