@@ -40,16 +40,6 @@ def entry_points(tools: Tools, once: Once) -> Deployment:
 def _deployed(project: Project, name: str, tools: Tools, once: Once) -> Deployment:
     def build(folder: Path) -> Build:
         project.copy(folder)
-        built = vercel_build(folder, tools)
-        _share_compiled(built, folder / ".vercel" / "compiled")
-        return built
+        return vercel_build(folder, tools)
 
     return Deployment(project, once(f"vercel-{name}", build))
-
-
-def _share_compiled(build: Build, into: Path) -> None:
-    """Let all functions have one place for the `.pyc` files of their libraries, which are the same files."""
-    for function in build.functions.values():
-        for folder in {Path(file).parent for file in function.files if file.startswith("_vendor/")}:
-            (into / folder).mkdir(parents=True, exist_ok=True)
-            (function.root / folder / "__pycache__").symlink_to(into / folder)
