@@ -12,11 +12,6 @@ from tests.deployment.platform.entry_point import ANSWER, ENTRY_POINTS, EntryPoi
 from tests.deployment.platform.vercel_instance import VercelInstance
 from tests.deployment.platform.vercel_router import route
 
-# What these have matched, and what they have answered with 500, is not learned yet.
-NOT_LEARNED = {"flask", "django", "django asgi"}
-EXPECTED_TO_FAIL = pytest.mark.xfail(strict=True, reason="the framework is not asked yet")
-LEARNED = [pytest.param(name, marks=[EXPECTED_TO_FAIL] * (name in NOT_LEARNED)) for name in ENTRY_POINTS]
-
 
 @pytest.fixture(params=ENTRY_POINTS)
 def entry_point(request: pytest.FixtureRequest) -> EntryPoint:
@@ -76,7 +71,6 @@ def test_requests_are_counted_exactly(entry_points: Deployment, entry_point: Ent
     assert sum(times.values()) == 4 * each + 1
 
 
-@pytest.mark.parametrize("entry_point", LEARNED, indirect=True)
 def test_routes_are_templates(entry_points: Deployment, entry_point: EntryPoint, redis_url: str) -> None:
     """A request is counted under the pattern that the framework has matched, or under the path of a handler's file."""
     with entry_points.instance(entry_point.function, redis_url) as instance:
@@ -88,7 +82,6 @@ def test_routes_are_templates(entry_points: Deployment, entry_point: EntryPoint,
     }
 
 
-@pytest.mark.parametrize("entry_point", LEARNED, indirect=True)
 def test_the_type_of_an_exception_is_known(entry_points: Deployment, entry_point: EntryPoint, redis_url: str) -> None:
     """An exception that the framework has answered with 500 is counted under its class."""
     with entry_points.instance(entry_point.function, redis_url) as instance:
