@@ -13,7 +13,7 @@ atomic batch; `metrics_app` serves the sum of all instances.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
+
+App = TypeVar("App")
 
 __all__ = [
     "ExemplarSource",
@@ -102,7 +104,7 @@ def __dir__() -> list[str]:
 
 
 def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
-    app: Any,
+    app: App,
     *,
     settings: Settings | None = None,
     store: Store | None = None,
@@ -110,7 +112,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
     metrics_path: str | None = None,
     prefix: str | None = None,
     registry: CollectorRegistry | None = None,
-) -> Any:
+) -> App:
     """Measure every request of an app, and after each response send what the instruments counted.
 
     While metrics are not enabled, and if a variable of metrics is wrong, the app is returned unchanged; the latter is

@@ -173,7 +173,7 @@ async def test_a_connection_that_stays_open_serves_on(recording: Recording) -> N
 def test_the_class_stays_itself(recording: Recording) -> None:
     """The same class comes back, once measured it is not measured again, and the standard library's is not changed."""
     assert recording
-    own = handler_class()
+    own: Any = handler_class()
     assert instrument(own) is own
     method = own.do_GET
     assert instrument(own).do_GET is method
