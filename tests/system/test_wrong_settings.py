@@ -54,7 +54,7 @@ import asyncio, importlib, json, sys
 import httpx
 from sqlalchemy import create_engine
 from lib.kairo_metrics import aflush, flush, install
-from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
+from lib.kairo_metrics import lambda_handler
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 
 async def main():
@@ -169,7 +169,6 @@ from lib.kairo_metrics.testing import MemoryStore
 ON = Settings(enabled=True, namespace="both-ways")
 OFF = Settings(namespace="both-ways")
 
-def wsgi(environ, start_response): ...
 async def asgi(scope, receive, send): ...
 
 class Source:
@@ -183,13 +182,15 @@ def told(wrong):
         print(type(err).__name__, err)
 
 for wrong in (
-    lambda: instrument(wsgi),
     lambda: instrument(None),
     lambda: instrument(asgi, settings="redis://"),
     lambda: instrument(asgi, settings={}),
     lambda: instrument(asgi, store="redis://"),
     lambda: instrument(asgi, exemplar="trace_id"),
-    lambda: instrument(asgi, exemplar=None),
+    lambda: instrument(asgi, metrics_path=1),
+    lambda: instrument(asgi, metrics_path="metrics"),
+    lambda: measured(1),
+    lambda: metrics_wsgi_app(settings="off"),
     lambda: instrument(asgi, prefix=1),
     lambda: instrument(asgi, prefix="1_"),
     lambda: instrument(asgi, registry="default"),

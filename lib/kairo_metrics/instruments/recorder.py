@@ -15,12 +15,12 @@ from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
-from .inheritance import Inheritance, new_claim
 from .pending_series import INSTANCE_PLACE, PendingSeries
 from .sealed_series import SealedFamily, delta_text, move
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
+    from .inheritance import Inheritance
 
 __all__ = ["Follower", "Recorder"]
 
@@ -44,10 +44,8 @@ class Recorder:
     """Collects deltas and seals them into batches.
 
     `lock` guards every series, so an increment and a seal never interleave. `epoch` is 1 plus the number of seals that
-    left nothing pending: with it a caller knows when its own deltas have been sealed.
-
-    A fork sets aside what is unsent as an inheritance: the parent may never flush, and must not send it as well as a
-    child.
+    left nothing pending: with it a caller knows when its own deltas have been sealed. A fork sets aside what is unsent
+    as an inheritance: the parent may never flush, and must not send it as well as a child.
 
     Args:
         clocks: a monotonic and a wall clock.
@@ -306,6 +304,8 @@ class Recorder:
 
     def prepare_fork(self) -> None:
         """Set aside what is unsent, and keep other threads from recording until the process has forked."""
+        from .inheritance import Inheritance, new_claim  # few programs fork
+
         take = new_claim() if self._has_unsent() else None
         self.lock.acquire()
         if take is None:

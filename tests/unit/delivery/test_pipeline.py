@@ -10,6 +10,8 @@ import asyncio, sys, threading
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from lib.kairo_metrics import Settings, install, instrument
 from lib.kairo_metrics.delivery.pipeline import close_pipeline, current_pipeline, open_pipeline
+from lib.kairo_metrics.entrypoints.asgi import ASGIEntry
+from lib.kairo_metrics.entrypoints.in_place import entry_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples
 
@@ -33,7 +35,7 @@ async def main():
             barrier.wait(timeout=30)
             try:
                 open_pipeline(settings, store, (registry,))
-                opened.append(instrument(app, settings=settings, store=store)._flusher)
+                opened.append(entry_of(instrument(app, settings=settings, store=store), ASGIEntry).flusher)
             except Exception as err:
                 failed.append(err)
 
