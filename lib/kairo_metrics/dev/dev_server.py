@@ -109,8 +109,8 @@ def _complete_environment(stack: contextlib.ExitStack) -> bool:
 
 def _load_project(root: Path) -> Project:
     project = Project.load(root)
-    for file in project.others:
-        _print(f"{file} defines neither app nor application, so it is not a function.")
+    for file in project.skipped:
+        _print(str(file))
     return project
 
 
