@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp, Message
 
+from ...errors import DevError
 from .history import NAME, History, Labels, labels_of
 
 __all__ = ["INTERVAL_S", "JOB", "Scraped", "Scraper", "samples_of"]
@@ -21,6 +22,8 @@ _PATH = "/api/metrics"
 _OK = 200
 # A Redis that is not private is read only while a page is open, and for this long after its last request.
 _VIEWED_FOR_S = 60.0
+# The history takes 20,000 series, about 4 MB of a page.
+_LARGEST_PAGE_BYTES = 20_000_000
 _CUMULATIVE = {"counter", "histogram", "summary"}
 
 
@@ -90,6 +93,8 @@ class Scraper:
             self.problem = (
                 "" if answer.status == _OK else f"{_PATH} answers {answer.status}: {_first_line(answer.body)}"
             )
+        except DevError as err:
+            self.problem = f"{_PATH} can't be read: {err}"
         except Exception as err:  # noqa: BLE001 (a function may raise anything; the page shows it)
             self.problem = f"{_PATH} can't be read: {err!r}"
         own_samples = {
@@ -143,6 +148,7 @@ async def _get(app: ASGIApp, token: str) -> _Answer:
         "headers": headers, "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 80), "state": {},
     }  # fmt: skip
     messages: list[Message] = []
+    size_bytes = 0
     asked = False
 
     async def receive() -> Message:
@@ -153,9 +159,19 @@ async def _get(app: ASGIApp, token: str) -> _Answer:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
+        nonlocal size_bytes
+        size_bytes += len(message.get("body", b""))
+        if size_bytes > _LARGEST_PAGE_BYTES:
+            raise OSError("the client has left")  # as a server does
         messages.append(message)
 
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except Exception:
+        if size_bytes <= _LARGEST_PAGE_BYTES:
+            raise
+    if size_bytes > _LARGEST_PAGE_BYTES:
+        raise DevError(f"the page has more than {_LARGEST_PAGE_BYTES} bytes")
     status = next(message["status"] for message in messages if message["type"] == "http.response.start")
     return _Answer(status, b"".join(message.get("body", b"") for message in messages))
 

@@ -11,9 +11,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-__all__ = ["Reply", "Upstream"]
+__all__ = ["TIMEOUT_S", "Reply", "Upstream"]
 
-_TIMEOUT_S = 20.0
+TIMEOUT_S = 20.0
 _LONGEST_REPLY = 50_000_000
 _BAD_GATEWAY = 502
 _REDIRECTS = range(300, 400)
@@ -63,7 +63,7 @@ class Upstream:
         url = f"{self.address}/api/v1/{path}" + (f"?{query}" if query else "")
         request = Request(url, headers=self._headers)  # noqa: S310 (the setting allows only http and https)
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_S) as response:
+            with self._opener.open(request, timeout=TIMEOUT_S) as response:
                 return _checked(response.status, response.read(_LONGEST_REPLY + 1), response.headers)
         except HTTPError as err:
             with err:
