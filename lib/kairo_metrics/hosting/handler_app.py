@@ -30,6 +30,7 @@ _LONGEST_HEAD_BYTES = 262_144
 _OF_THE_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"}
 _NOT_PASSED_IN = {*_OF_THE_CONNECTION, b"upgrade", b"expect"}
 _NOT_PASSED_OUT = {*_OF_THE_CONNECTION, b"date", b"server"}
+_LENGTHS = {b"content-length", b"transfer-encoding"}
 _UNPRINTABLE = re.compile(rb"[^\x21-\x7e]")
 _log = logging.getLogger("uvicorn.error")
 
@@ -124,6 +125,7 @@ class _Exchange:
         self._parser = parser
         self._loop = asyncio.get_running_loop()
         self._has_begun = False
+        self._has_length = False
         self._is_complete = False
         self._client_left = False
 
@@ -183,6 +185,7 @@ class _Exchange:
                     self._parser.receive_data(await self._read())
                 case h11.Response():
                     self._has_begun = True
+                    self._has_length = not _LENGTHS.isdisjoint(name for name, _ in event.headers)
                     headers = [(name, value) for name, value in event.headers if name not in _NOT_PASSED_OUT]
                     await self._send({"type": "http.response.start", "status": event.status_code, "headers": headers})
                 case h11.Data():
@@ -193,7 +196,7 @@ class _Exchange:
             while await self._read():
                 pass  # the parser ends at the head; the handler may write a body, until the client leaves
         # Without a length the response ends with the connection, also if an exception has ended that.
-        if not self._client_left and (handling.error is None):
+        if not self._client_left and (self._has_length or handling.error is None):
             self._is_complete = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
