@@ -45,7 +45,7 @@ class Program:
     def running(self) -> Iterator[None]:
         """Count what instruments do in the block for this instance."""
         with _recorded_in(self._recorder):
-            adoption.adopt()
+            adoption.adopt(self.registry)
             yield
 
     def flush(self) -> None:

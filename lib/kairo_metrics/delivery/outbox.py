@@ -10,7 +10,6 @@ from dataclasses import replace
 from itertools import chain
 from typing import cast
 
-from ..instruments.adoption import unit_of
 from ..instruments.recorder import Recorder
 from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED
@@ -184,7 +183,7 @@ class Outbox:
         return replace(
             batch,
             families=tuple(
-                replace(delta, metadata=replace(delta.schema, unit=unit_of(delta.schema.name)).metadata())
+                replace(delta, metadata=delta.schema.metadata())
                 if delta.schema.index_field not in self._announced
                 else delta
                 for delta in families

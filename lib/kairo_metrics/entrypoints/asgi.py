@@ -6,20 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..delivery.flusher import Flusher
 from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from ..instruments.catalogue import catalogue
+from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
-from .cancellation import end_cancelled, is_own_mistake
 from .http_record import HTTPRecord
-from .in_place import in_place_of
+from .in_place import entry_of, in_place_of
 from .traces import ExemplarSource, exemplar_of, trace_of
-from .websocket_record import WebSocketRecord
+
+if TYPE_CHECKING:
+    from .websocket_record import WebSocketRecord
 
 __all__ = ["ASGIApp", "ASGIEntry", "measured_asgi"]
 
@@ -43,6 +44,8 @@ def measured_asgi(app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = tra
         flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
     """
+    if entry_of(app, ASGIEntry):
+        return app
     watch(app)
     return in_place_of(app, ASGIEntry(app, flusher, exemplar), _method)
 
@@ -61,7 +64,7 @@ class ASGIEntry:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._catalogue = catalogue()
+        self._instruments = catalogue(RequestInstruments)
 
     async def serve(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
@@ -83,9 +86,11 @@ class ASGIEntry:
         try:
             with served.inside(), self.flusher.loop_ticker.serving():
                 if scope["type"] == "http":
-                    record = HTTPRecord(self._catalogue, scope["method"], facts, route)
+                    record = HTTPRecord(self._instruments, scope["method"], facts, route)
                     await _Request(record, scope, receive, send, self.flusher).run(call)
                 else:
+                    from .websocket_record import WebSocketRecord  # few apps have websockets
+
                     await _WebSocket(WebSocketRecord(route), receive, send).run(call, scope)
         finally:
             served.is_over = True
@@ -117,6 +122,8 @@ class _Request:
         try:
             await call(self._scope, self._receive_message, self._send_message)
         except asyncio.CancelledError as err:
+            from .cancellation import end_cancelled
+
             end_cancelled(self._record, err, self._flusher.flush_beside)
             raise
         except BaseException as err:
@@ -156,6 +163,8 @@ class _WebSocket:
         try:
             await call(scope, self._receive_message, self._send_message)
         except asyncio.CancelledError as err:
+            from .cancellation import is_own_mistake
+
             self._record.end(err if is_own_mistake() else None)
             raise
         except BaseException as err:

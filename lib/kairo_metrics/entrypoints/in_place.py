@@ -8,17 +8,19 @@ then one to the measured app. A function has no such class, and gets a wrapper.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
-__all__ = ["in_place_of", "is_measured"]
+__all__ = ["entry_of", "in_place_of"]
 
+Entry = TypeVar("Entry")
 Method = Callable[..., Any]
-_ENTRY = "_kairo_entry"
+_ENTRIES = "_kairo_entries"
 
 
-def is_measured(app: Any) -> bool:
-    """Return whether the app is what `in_place_of` returned."""
-    return hasattr(type(app), _ENTRY)
+def entry_of(app: Any, kind: type[Entry]) -> Entry | None:
+    """Return the entry of that kind with which the app was put in place, if it was."""
+    return next((entry for entry in getattr(type(app), _ENTRIES, ()) if isinstance(entry, kind)), None)
 
 
 def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -> Any:
@@ -26,27 +28,27 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
 
     Args:
         app: the app.
-        entry: measures the app's calls.
+        entry: takes the app's calls; `entry_of` finds it again.
         method: returns the `__call__` of the new class for the entry and the `__call__` of the app's own class.
     """
-    own_class = type(app)
-    attributes: dict[str, Any] = {
-        "__slots__": (),
-        "__doc__": own_class.__doc__,
-        "__module__": own_class.__module__,
-        "__qualname__": own_class.__qualname__,
-        "__call__": method(entry, own_class.__call__),
-        _ENTRY: entry,
-    }
-    if not hasattr(app, "app"):
-        attributes["app"] = _Itself()
-    try:
-        metaclass: Any = type(own_class)
-        app.__class__ = metaclass(own_class.__name__, (own_class,), attributes)
-    except TypeError:  # a function, or a class that is written in C or has a metaclass with rules of its own
-        attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRY: entry}
-        return type("MeasuredApp", (_Wrapper,), attributes)(app)
-    return app
+    own_class: Any = type(app)
+    if not isinstance(app, type):  # a class that is an app may also be called for other reasons
+        attributes: dict[str, Any] = {
+            "__slots__": (),
+            "__doc__": own_class.__doc__,
+            "__module__": own_class.__module__,
+            "__qualname__": own_class.__qualname__,
+            "__call__": method(entry, own_class.__call__),
+            _ENTRIES: (entry, *getattr(own_class, _ENTRIES, ())),
+        }
+        if not hasattr(app, "app"):
+            attributes["app"] = _Itself()
+        # Not for a function, nor for a class that is written in C or has a metaclass with rules of its own.
+        with suppress(TypeError):
+            app.__class__ = type(own_class)(own_class.__name__, (own_class,), attributes)
+            return app
+    attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRIES: (entry,)}
+    return type("MeasuredApp", (_Wrapper,), attributes)(app)
 
 
 class _Wrapper:

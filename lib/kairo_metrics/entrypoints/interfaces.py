@@ -1,4 +1,7 @@
-"""Which interface an app has: ASGI, WSGI, or that of a handler class of `http.server`."""
+"""The interfaces of apps: ASGI, WSGI, and that of the handler classes of `http.server`.
+
+The module that measures an interface is imported with the first such app.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,11 @@ import sys
 from functools import partial
 from typing import Any, Literal
 
-__all__ = ["Interface", "interface_of"]
+from ..delivery.flusher import Flusher
+from ..instruments.catalogue import SETUP_LOCK
+from .traces import ExemplarSource
+
+__all__ = ["Interface", "interface_of", "measured_app"]
 
 Interface = Literal["asgi", "wsgi", "handler"]
 
@@ -42,6 +49,22 @@ def interface_of(app: Any) -> Interface:
     if len(names) == len(_ASGI_ARGUMENTS):
         return "asgi"
     raise _not_an_app(app, f"and this takes ({', '.join(names)})")
+
+
+def measured_app(app: Any, interface: Interface, flusher: Flusher, exemplar: ExemplarSource) -> Any:
+    """Return what stands in the place of the app; an app that is measured already stays as it is."""
+    with SETUP_LOCK:  # threads may do it for the same app
+        if interface == "handler":
+            from .http_handler import measured_handler
+
+            return measured_handler(app, flusher, exemplar)
+        if interface == "wsgi":
+            from .wsgi import measured_wsgi
+
+            return measured_wsgi(app, flusher, exemplar)
+        from .asgi import measured_asgi
+
+        return measured_asgi(app, flusher, exemplar)
 
 
 def _is_asynchronous(app: Any) -> bool:

@@ -10,10 +10,10 @@ from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from ..instruments.catalogue import catalogue
+from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import HTTPRecord
-from .in_place import in_place_of
+from .in_place import entry_of, in_place_of
 from .response_end import end_connection, with_content_length
 from .traces import ExemplarSource, exemplar_of, trace_of
 from .wsgi_body import measured_body
@@ -38,6 +38,8 @@ def measured_wsgi(app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = tra
         flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
     """
+    if entry_of(app, WSGIEntry):
+        return app
     watch(app)
     return in_place_of(app, WSGIEntry(app, flusher, exemplar), _method)
 
@@ -56,7 +58,7 @@ class WSGIEntry:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._catalogue = catalogue()
+        self._instruments = catalogue(RequestInstruments)
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -68,7 +70,7 @@ class WSGIEntry:
         facts = RequestFacts()
         before = dict(environ)
         environ[REQUEST_KEY] = facts
-        record = HTTPRecord(self._catalogue, method, facts, lambda: route_of(self._app, facts, before, environ))
+        record = HTTPRecord(self._instruments, method, facts, lambda: route_of(self._app, facts, before, environ))
         served = Call((method, whole_path), exemplar_of(self._exemplar, environ))
         return _Response(record, served, self.flusher, environ, start_response).run(call)
 
@@ -122,13 +124,18 @@ class _Response:
 
     def finish(self) -> None:
         """Count the request unless that was done, let the client go, and flush."""
-        self._record.end()
-        self._flusher.thread_ticker.end()
-        self.served.is_over = True
+        self.abandon()
         if self._write is not None:
             end_connection(self._write)
         if self.served.is_outermost:
             self._flusher.after_call()
+
+    def abandon(self) -> None:
+        """Count the request unless that was done; what is pending goes with the next flush."""
+        self._record.end()
+        if not self.served.is_over:
+            self.served.is_over = True
+            self._flusher.thread_ticker.end()
 
     def _start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Write:
         self._record.begin_response(int(status[:3]))

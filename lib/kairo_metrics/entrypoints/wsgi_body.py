@@ -20,6 +20,7 @@ class _Response(Protocol):
     def end(self) -> None: ...
     def fail(self, error: BaseException) -> None: ...
     def finish(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 def measured_body(body: Iterable[bytes], response: _Response, file_wrapper: Any) -> Iterable[bytes]:
@@ -67,6 +68,9 @@ class _Body:
             self._response.fail(err)
             raise
         return self._response.pass_on(chunk)
+
+    def __del__(self) -> None:
+        self._response.abandon()  # test clients do not close what they have not read
 
     def close(self) -> None:
         try:

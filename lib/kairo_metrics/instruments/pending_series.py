@@ -78,12 +78,15 @@ def schema_of(  # noqa: PLR0913  a schema has that many parts
     bounds: tuple[str, ...] = (),
     mode: str = "",
     states: tuple[str, ...] = (),
+    unit: str = "",
 ) -> Schema:
     """Return the schema with these parts; the same object each time, so that only the first child computes its id."""
-    key = (name, typ, tuple(labelnames), bounds, mode, states, help_text)
+    key = (name, typ, tuple(labelnames), bounds, mode, states, help_text, unit)
     schema = _schemas.get(key)
     if schema is None:
-        schema = Schema(printable(name), typ, tuple(sorted(labelnames)), bounds, mode, states, help=help_text)
+        schema = Schema(
+            printable(name), typ, tuple(sorted(labelnames)), bounds, mode, states, help=help_text, unit=unit
+        )
         _schemas[key] = schema
     return schema
 

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 
 from lib.kairo_metrics.instruments import recorder as recorder_module
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.model.schema import Schema
+from tests.support.adopted import adopted_registry
 from tests.support.instance import JOBS, WAIT
 from tests.support.recording import Recording
 
@@ -68,7 +69,7 @@ def test_a_removal_does_not_look_at_the_other_series(act: str) -> None:
 
 async def test_removing_a_child_does_not_look_at_the_other_children(recording: Recording) -> None:
     """`remove` of an instrument with hundreds of children looks up the one that it removes."""
-    jobs = Counter("counted_jobs", "Jobs.", ["room"], registry=CollectorRegistry())
+    jobs = Counter("counted_jobs", "Jobs.", ["room"], registry=adopted_registry())
     rooms = [CountedLabel(number) for number in range(SERIES)]
     for room in rooms:
         jobs.labels(room).inc()

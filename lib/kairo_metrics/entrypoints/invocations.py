@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 from ..delivery.flusher import Flusher
 from ..delivery.pipeline import current_pipeline
 from .calls import CURRENT, Call
-from .function_record import FunctionRecord
+from .invocation_record import InvocationRecord
 
 __all__ = ["Measured", "measured"]
 
@@ -129,7 +129,7 @@ class _Run(Call):
         super().__init__()
         pipeline = current_pipeline()
         self.flusher: Flusher | None = pipeline.flusher if pipeline else None
-        self._record = FunctionRecord(name, is_outermost=self.is_outermost) if pipeline else None
+        self._record = InvocationRecord(name, is_outermost=self.is_outermost) if pipeline else None
         self.result: Any = None
         self._token = CURRENT.set(self)
 
