@@ -19,7 +19,7 @@ async def echo(request):
 app = instrument(Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST"])]))
 """
 
-# Each ends a stream with a mark in the file that the query names, when it learns that its client has left.
+# A stream writes into the file that the query names when it learns that its client has left.
 WSGI = """
 import pathlib, time
 from flask import Flask, Response, request
@@ -68,6 +68,23 @@ def cut():
     return Response(chunks())
 
 app = instrument(app)
+"""
+
+DJANGO = """
+import django
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+from lib.kairo_metrics import instrument
+
+settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="x")
+
+def greeting(request, name):
+    return HttpResponse(f"hello {name} {request.GET['a']} {request.body.decode()}")
+
+urlpatterns = [path("django/<str:name>", greeting)]
+application = instrument(get_wsgi_application())
 """
 
 HANDLER = """
@@ -133,13 +150,20 @@ app = metrics_app()
 """
 
 VERCEL = {"rewrites": [{"source": "/wsgi/:path*", "destination": "/api/wsgi"},
+                       {"source": "/django/:path*", "destination": "/api/django"},
                        {"source": "/handler/:path*", "destination": "/api/handler"}]}  # fmt: skip
 
 
 def make_project(root: Path) -> Path:
     """Write the project into the new folder `root`: a function of each form, the page, and two files that are none."""
     (root / "api").mkdir(parents=True)
-    for name, source in (("asgi", ASGI), ("wsgi", WSGI), ("handler", HANDLER), ("metrics", METRICS)):
+    for name, source in (
+        ("asgi", ASGI),
+        ("wsgi", WSGI),
+        ("django", DJANGO),
+        ("handler", HANDLER),
+        ("metrics", METRICS),
+    ):
         (root / "api" / f"{name}.py").write_text(source)
     (root / "api" / "hidden.py").write_text("handler = print\n")
     (root / "api" / "number.py").write_text("app = 3\n")

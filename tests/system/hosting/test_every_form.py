@@ -70,6 +70,8 @@ def test_a_request_reaches_its_app(served: Served) -> None:
     """A WSGI app and a handler get the path, the query and the client's address, behind a rewrite as well."""
     item = httpx.get(f"{served.url}/wsgi/items/7").json()
     assert item == {"number": 7, "scheme": "http", "host": served.url.removeprefix("http://"), "client": "127.0.0.1"}
+    greeting = httpx.post(f"{served.url}/django/caf%C3%A9", params={"a": "b"}, content=b"c")
+    assert greeting.text == "hello café b c"
     assert httpx.get(f"{served.url}/api/handler?name=caf%C3%A9").text == "/api/handler?name=caf%C3%A9 127.0.0.1"
     assert httpx.put(f"{served.url}/handler/x", content=b"x" * 300_000).status_code == 413
     assert httpx.patch(f"{served.url}/handler/x").status_code == 501
