@@ -20,12 +20,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from .request_body import read_body, receive_from
+from .request_body import BodyTooLargeError, read_body, receive_from
 
 __all__ = ["HandlerApp"]
 
 _CHUNK_BYTES = 65_536
 _LONGEST_HEAD_BYTES = 262_144
+# Of a body without Content-Length, as in Vercel's runtime. One with a length goes to the handler as it comes.
+_LONGEST_BODY_BYTES = 104_857_600
 # Headers of one connection (RFC 9110, section 7.6.1), and those that the server in front answers or sets itself.
 _OF_THE_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"}
 _NOT_PASSED_IN = {*_OF_THE_CONNECTION, b"upgrade", b"expect"}
@@ -60,8 +62,12 @@ class HandlerApp:
             if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
                 # Handlers read as much as Content-Length says.
                 try:
-                    file = stack.enter_context(await read_body(receive))
+                    file = stack.enter_context(await read_body(receive, _LONGEST_BODY_BYTES))
                 except ClientDisconnect:
+                    return
+                except BodyTooLargeError:
+                    refusal = f"A body without Content-Length may have {_LONGEST_BODY_BYTES} bytes at most.\n"
+                    await PlainTextResponse(refusal, 413)(scope, receive, send)
                     return
                 scope, receive = _with_length(scope, file), receive_from(file, receive)
             parser = h11.Connection(h11.CLIENT, _LONGEST_HEAD_BYTES)

@@ -20,12 +20,12 @@ class BodyTooLargeError(Exception):
     """A request's body is longer than allowed."""
 
 
-async def read_body(receive: Receive, most_bytes: int | None = None) -> IO[bytes]:
+async def read_body(receive: Receive, most_bytes: int) -> IO[bytes]:
     """Return a file with the body of a request, at its end; the caller closes it.
 
     Args:
         receive: gets the messages of the request.
-        most_bytes: the longest body that is read; None is any length.
+        most_bytes: the longest body that is read.
 
     Raises:
         BodyTooLargeError: the body is longer.
@@ -39,7 +39,7 @@ async def read_body(receive: Receive, most_bytes: int | None = None) -> IO[bytes
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             file.write(message.get("body", b""))
-            if most_bytes is not None and file.tell() > most_bytes:
+            if file.tell() > most_bytes:
                 raise BodyTooLargeError
             more = message.get("more_body", False)
         stack.pop_all()

@@ -150,8 +150,17 @@ def test_each_request_is_counted_once(served: Served, path: str) -> None:
     assert sum(served.samples(pattern).values()) == before + 5
 
 
+def begin_endless(stack: ExitStack, port: int, entry: str, gate: Path) -> None:
+    """Send a request that waits for ever, and return when it is being handled."""
+    gate.mkdir()
+    client = http.client.HTTPConnection("127.0.0.1", port)
+    stack.callback(client.close)
+    client.request("GET", f"/{entry}/waits?gate={gate}")
+    wait_until(lambda: list(gate.iterdir()))
+
+
 def test_running_requests_do_not_hold_the_end_up(tmp_path: Path) -> None:
-    """SIGTERM ends both servers within their grace period although streams and a silent upload are running."""
+    """SIGTERM ends both servers within their grace period although streams, silent uploads and endless views run."""
     root = make_project(tmp_path / "project")
     with ExitStack() as stack:
         servers: list[DevServer | HostServer] = [
@@ -166,5 +175,6 @@ def test_running_requests_do_not_hold_the_end_up(tmp_path: Path) -> None:
                 assert client.getresponse().read(4) == b"tick"
                 upload = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
                 upload.sendall(f"POST /{entry}/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode())
+                begin_endless(stack, server.port, entry, tmp_path / f"{entry}-{server.port}-gate")
         for server in servers:
             assert server.stop(timeout_s=12) == 0, server.output

@@ -15,6 +15,7 @@ import h11
 import pytest
 from starlette.types import Message, Scope
 
+from lib.kairo_metrics.hosting import handler_app
 from lib.kairo_metrics.hosting.handler_app import HandlerApp
 from lib.kairo_metrics.hosting.wsgi_handler import wsgi_handler
 
@@ -206,6 +207,15 @@ async def test_a_handler_that_reads_on_does_not_wait() -> None:
         self.wfile.write(body)
 
     assert (await ask(handler(do_get), body=b"all of it")).body == b"all of it"
+
+
+async def test_a_body_without_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body without Content-Length, which waits in a file, is refused when it is too long; others get their length."""
+    monkeypatch.setattr(handler_app, "_LONGEST_BODY_BYTES", 10)
+    tried = handler(lambda self: self.send_error(404, self.headers["Content-Length"]))
+    chunked = [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+    assert b"Message: 10." in (await ask(tried, body=b"x" * 10, headers=chunked)).body
+    assert (await ask(tried, body=b"x" * 11, headers=chunked)).status == 413
 
 
 async def test_a_handler_with_http_1_1_is_served() -> None:
