@@ -161,7 +161,7 @@ class _Exchange:
 
     async def _send_request(self, head: bytes) -> None:
         """Send the request to the handler, and end its connection when the client leaves."""
-        with contextlib.suppress(ConnectionError):  # the handler does not read the whole body
+        with contextlib.suppress(OSError):  # the handler does not read the whole body
             await self._loop.sock_sendall(self._connection, head)
             more = True
             while more:

@@ -176,5 +176,6 @@ def test_running_requests_do_not_hold_the_end_up(tmp_path: Path) -> None:
                 upload = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
                 upload.sendall(f"POST /{entry}/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode())
                 begin_endless(stack, server.port, entry, tmp_path / f"{entry}-{server.port}-gate")
-        for server in servers:
-            assert server.stop(timeout_s=12) == 0, server.output
+        with ThreadPoolExecutor(2) as threads:
+            codes = list(threads.map(lambda server: server.stop(timeout_s=12), servers))
+        assert codes == [0, 0], [server.output for server in servers]

@@ -14,12 +14,13 @@ from starlette.types import ASGIApp, Message
 from ...errors import DevError
 from .history import NAME, History, Labels, labels_of
 
-__all__ = ["INTERVAL_S", "JOB", "Scraped", "Scraper", "samples_of"]
+__all__ = ["INTERVAL_S", "JOB", "TIMEOUT_S", "Scraped", "Scraper", "samples_of"]
 
 INTERVAL_S = 2.0
 JOB = "kairo-cms-development"  # as in the scrape config that the dev server prints
 _PATH = "/api/metrics"
 _OK = 200
+TIMEOUT_S = 10.0  # as in that config
 # A Redis that is not private is read only while a page is open, and for this long after its last request.
 _VIEWED_FOR_S = 60.0
 # The history takes 20,000 series, about 4 MB of a page.
@@ -87,12 +88,15 @@ class Scraper:
         started_s = time.time()
         scraped = Scraped()
         try:
-            answer = await _get(self._app, self._token)
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await _get(self._app, self._token)
             if answer.status == _OK:
                 scraped = await asyncio.to_thread(samples_of, answer.body.decode(), self._target)
             self.problem = (
                 "" if answer.status == _OK else f"{_PATH} answers {answer.status}: {_first_line(answer.body)}"
             )
+        except TimeoutError:
+            self.problem = f"{_PATH} does not answer within {TIMEOUT_S:g} s"
         except DevError as err:
             self.problem = f"{_PATH} can't be read: {err}"
         except Exception as err:  # noqa: BLE001 (a function may raise anything; the page shows it)

@@ -100,3 +100,16 @@ async def test_a_page_without_end_is_a_failed_scrape() -> None:
     await scraper.scrape()
     assert scraper.problem == "/api/metrics can't be read: the page has more than 20000000 bytes"
     assert sent == 20
+
+
+async def test_a_page_that_never_comes_is_a_failed_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metrics function that does not answer is given up, and the dashboard says so."""
+    monkeypatch.setattr(scraper_module, "TIMEOUT_S", 0.01)
+
+    async def silent(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while True:
+            await receive()
+
+    scraper = Scraper(silent, "t", "here", History(keep_ms=60_000), always=True)
+    await scraper.scrape()
+    assert scraper.problem == "/api/metrics does not answer within 0.01 s"
