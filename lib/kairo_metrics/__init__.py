@@ -13,14 +13,12 @@ atomic batch; `metrics_app` serves the sum of all instances.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
 from .delivery.pipeline import current_pipeline, current_settings, open_pipeline
-from .entrypoints.interfaces import interface_of, measured_app
-from .entrypoints.traces import ExemplarSource, trace_of
 from .errors import (
     KairoError,
     ReceiverError,
@@ -42,8 +40,12 @@ if TYPE_CHECKING:
     from .endpoints.token_sources import TokenSource
     from .entrypoints.aws_lambda import lambda_handler
     from .entrypoints.invocations import Measured, measured
+    from .entrypoints.traces import ExemplarSource
+    from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
+
+App = TypeVar("App")
 
 __all__ = [
     "ExemplarSource",
@@ -70,11 +72,13 @@ __all__ = [
     "metrics_app",
     "metrics_wsgi_app",
     "push_app",
+    "request_route",
 ]
 
 
 # Imported at the first use of the name: few functions need these, and each import is part of every cold start.
 _MODULES = {
+    "ExemplarSource": ".entrypoints.traces",
     "NativeHistogram": ".instruments.native_histogram",
     "PushSettings": ".config.push_settings",
     "Store": ".store.store_interface",
@@ -83,6 +87,7 @@ _MODULES = {
     "Measured": ".entrypoints.invocations",
     "measured": ".entrypoints.invocations",
     "lambda_handler": ".entrypoints.aws_lambda",
+    "request_route": ".frameworks.request_route",
 }
 
 
@@ -99,14 +104,15 @@ def __dir__() -> list[str]:
 
 
 def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
-    app: Any,
+    app: App,
     *,
     settings: Settings | None = None,
     store: Store | None = None,
-    exemplar: ExemplarSource = trace_of,
+    exemplar: ExemplarSource | None = None,
     metrics_path: str | None = None,
     prefix: str | None = None,
-) -> Any:
+    registry: CollectorRegistry | None = None,
+) -> App:
     """Measure every request of an app, and after each response send what the instruments counted.
 
     While metrics are not enabled, and if a variable of metrics is wrong, the app is returned unchanged; the latter is
@@ -123,6 +129,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
             one function.
         prefix: goes before the names of our metrics in this process: with `"shop_"` they are `shop_http_requests_total`
             and so on. By default the one of an earlier call, else none.
+        registry: your own registry, if its instruments are to be published, too; see `install`.
 
     Raises:
         TypeError: `app` is none of these (a function that is no app is measured by `measured`), or another argument has
@@ -136,15 +143,19 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         >>> instrument(hello, settings=Settings(enabled=False)) is hello
         True
     """
+    # Imported late: functions that only serve the page or measure no app do not need it.
+    from .entrypoints.interfaces import interface_of, measured_app
+
     # Before anything else, so that a wrong argument is found with metrics off as well.
     interface = interface_of(app)
-    if not callable(exemplar):
+    if exemplar is not None and not callable(exemplar):
         raise TypeError(f"exemplar must be a function, not {type(exemplar).__name__}")
     if metrics_path is not None:
         from .entrypoints.page_path import check_page_path, serving_page  # few apps serve the page themselves
 
         check_page_path(interface, metrics_path)
-    pipeline = open_pipeline(settings, store, prefix=prefix, names_must_be_free=True)
+    registries = () if registry is None else _checked("instrument", (registry,))
+    pipeline = open_pipeline(settings, store, registries, prefix=prefix, names_must_be_free=True)
     if pipeline is not None:
         app = measured_app(app, interface, pipeline.flusher, exemplar)
     if metrics_path is not None:
@@ -226,10 +237,11 @@ def push_app(
 
 
 def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
-    """Record what instruments count from now on, those that exist already included.
+    """Record what the instruments of these registries count from now on, and what they have counted until now.
 
-    `instrument` and `metrics_app` do this as well. A script without an app calls it first, and `flush` at its end. An
-    instrument with a name of ours, such as `http_requests_total`, is not recorded, which is logged.
+    Instruments of other registries, and those with `registry=None`, are not published. `instrument` and `metrics_app`
+    do this as well. A script without an app calls it first, and `flush` at its end. An instrument with a name of ours,
+    such as `http_requests_total`, is not recorded, which is logged.
 
     Args:
         registries: your own registries; the default registry is always included.
@@ -243,10 +255,14 @@ def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
     Example:
         >>> install(CollectorRegistry())
     """
+    open_pipeline(registries=_checked("install", registries), prefix=prefix)
+
+
+def _checked(taker: str, registries: tuple[CollectorRegistry, ...]) -> tuple[CollectorRegistry, ...]:
     for registry in registries:
         if not isinstance(registry, CollectorRegistry):
-            raise TypeError(f"install takes registries, not {type(registry).__name__}")
-    open_pipeline(registries=registries, prefix=prefix)
+            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
+    return registries
 
 
 def flush(*, strict: bool = False) -> bool:

@@ -57,15 +57,20 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.settings
-    entrypoints entrypoints.asgi entrypoints.routes entrypoints.traces
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
     instruments.recorder instruments.sealed_series instruments.sharing instruments.taken_names
     instruments.values instruments.values.counter instruments.values.exemplar
     instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.replaced_value
     instruments.values.value
-    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
+    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline delivery.ticker
     model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
+"""
+# What measures an ASGI app, and knows its framework, here Starlette.
+MEASURING = """
+    entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
+    entrypoints.traces
+    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app frameworks.watch
 """
 READING = """
     endpoints endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding endpoints.metrics_endpoint
@@ -78,7 +83,7 @@ READING = """
 """
 
 
-@pytest.mark.parametrize(("more", "added"), [(INSTRUMENT, WRITING), (METRICS_APP, WRITING + READING)])
+@pytest.mark.parametrize(("more", "added"), [(INSTRUMENT, WRITING + MEASURING), (METRICS_APP, WRITING + READING)])
 def test_metrics_add_these_imports_to_a_function_and_no_others(more: str, added: str) -> None:
     """An instrumented function loads the writing half of the package, the metrics function both; no other library."""
     loaded = set(_modules(PLAIN.format(more=more))) - set(_modules(PLAIN.format(more="")))

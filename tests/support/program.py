@@ -35,7 +35,7 @@ class Program:
         self._recorder = vars(Recorder(clocks))
         with self.running():
             self._flusher = Flusher(RECORDER, store, settings)
-            self._outbox._instance, self._outbox._renewed_at = name, self._outbox._now()
+            RECORDER.instance = name
 
     @property
     def _outbox(self) -> Any:

@@ -151,10 +151,9 @@ def close_pipeline() -> None:
 
 
 def _restart_in_forked_child() -> None:
-    """Make a forked child a new writer: the parent sends what it has not sent yet."""
+    """Make a forked child a new writer; the recorder has what the parent left to it."""
     if opened := _opened.get("pipeline"):
         renew_client_locks()
-        RECORDER.forget()
         opened.flusher.forget()
         if isinstance(opened.store, RedisStore):
             opened.store.forget_connections()

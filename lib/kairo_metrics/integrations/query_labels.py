@@ -77,7 +77,8 @@ def _table(element: Any) -> Any:
 
     while not isinstance(element, TableClause):
         if isinstance(element, Select):
-            return _first_table(element.get_final_froms())
+            # Without a FROM, what its columns select from: SELECT EXISTS (SELECT ... FROM books).
+            return _first_table(element.get_final_froms() or _selects_in(element))
         if isinstance(element, CompoundSelect):  # a union
             return _first_table(element.selects)
         if isinstance(element, Insert | Update | Delete):
@@ -89,6 +90,13 @@ def _table(element: Any) -> Any:
         if element is None:
             return None
     return element
+
+
+def _selects_in(statement: Any) -> list[Any]:
+    from sqlalchemy import Select
+    from sqlalchemy.sql import visitors
+
+    return [element for element in visitors.iterate(statement) if isinstance(element, Select)][1:]
 
 
 def _selected_mappers(statement: Any) -> Iterator[Mapper[Any]]:

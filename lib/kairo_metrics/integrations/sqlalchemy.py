@@ -13,7 +13,8 @@ failed one:
 | textual SQL, or without tables | `raw`                                  | by its verb, else `other`                |
 | DDL, `PRAGMA`, `SET`, ...      | `raw`                                  | `other`                                  |
 
-What stands in WHERE or among the columns does not count, nor what only a CTE or a subquery beside FROM reads.
+What stands in WHERE does not count, nor what only a CTE or a subquery beside FROM reads. What stands among the columns
+counts if there is no FROM: `SELECT EXISTS (SELECT ... FROM books)`.
 
 SQLAlchemy sends `BEGIN`, `COMMIT` and `ROLLBACK` without a cursor, so they are not observed.
 The time is that of the execution; the time to fetch rows later is not in it.

@@ -20,7 +20,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from lib.kairo_metrics import NativeHistogram, install
+from lib.kairo_metrics import NativeHistogram, Settings, install, instrument
 from lib.kairo_metrics.instruments.adoption import adopt
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.instruments.values import RECORDER
@@ -76,6 +76,19 @@ async def test_an_instrument_of_no_registry_is_published_once_it_is_registered(
     registry.register(instrument)
     shown = {name: number for name, number in (await recording.samples(sample)).items() if number}
     assert list(shown.values()) == [value]
+
+
+async def test_instrument_takes_a_registry(recording: Recording) -> None:
+    """`instrument(app, registry=...)` publishes that registry, too; anything else is refused by its name."""
+    registry, (settings, store) = CollectorRegistry(), (recording.pipeline.settings, recording.store)
+    Counter("own_jobs", "J.", registry=registry).inc(2)
+
+    async def app(*_: object) -> None: ...
+
+    instrument(app, settings=settings, store=store, registry=registry)
+    assert await recording.samples("own_jobs_total") == {"own_jobs_total": 2}
+    with pytest.raises(TypeError, match="instrument takes registries, not str"):
+        instrument(app, settings=Settings(enabled=False), registry="mine")  # type: ignore[arg-type]
 
 
 async def test_two_registries_have_one_instrument(recording: Recording) -> None:
