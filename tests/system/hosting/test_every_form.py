@@ -139,15 +139,24 @@ def test_a_client_with_http_1_0_is_served(served: Served) -> None:
             assert client.makefile("rb").read().endswith(b"\r\n\r\nhi")
 
 
-@pytest.mark.parametrize("path", ["/wsgi/items/7", "/api/handler", "/api/asgi"])
-def test_each_request_is_counted_once(served: Served, path: str) -> None:
-    """Five requests are five on the page, whichever form their app has."""
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/api/asgi", "/{path}"),
+        ("/wsgi/items/7", "/wsgi/items/<int:number>"),
+        ("/django/me?a=b", "/django/<str:name>"),
+        ("/api/handler", "/api/handler"),
+    ],
+)
+def test_each_request_is_counted_once(served: Served, path: str, route: str) -> None:
+    """Five requests are five on the page, with their route, whichever form their app has."""
     pattern = r'http_requests_total\{method="GET",.*status="200"\}'
-    before = sum(served.samples(pattern).values())
+    before = served.samples(pattern)
     for _ in range(5):
         assert httpx.get(served.url + path).status_code == 200
-    wait_until(lambda: sum(served.samples(pattern).values()) >= before + 5)
-    assert sum(served.samples(pattern).values()) == before + 5
+    wait_until(lambda: sum(served.samples(pattern).values()) >= sum(before.values()) + 5)
+    series = f'http_requests_total{{method="GET",route="{route}",status="200"}}'
+    assert served.samples(pattern) == {**before, series: before.get(series, 0) + 5}
 
 
 def begin_endless(stack: ExitStack, port: int, entry: str, gate: Path) -> None:
