@@ -24,7 +24,7 @@ from .history import History
 from .limits import Budget, check_size
 from .query_error import QueryError
 from .scraper import INTERVAL_S, Scraper
-from .upstream import TIMEOUT_S, Upstream
+from .upstream import TIMEOUT_S, Call, Upstream
 
 __all__ = ["PREFIX", "Dashboard", "dashboard_file", "viewer_folder"]
 
@@ -183,7 +183,11 @@ class Dashboard:
             check_size(value)
         # Built anew from what was checked: two programs may read an odd query string differently.
         query = urlencode([("timeout", f"{TIMEOUT_S:g}s"), *parameters])
-        reply = await self._in_thread(request, prometheus.get, path, query)
+        call = Call()
+        try:
+            reply = await self._in_thread(request, prometheus.get, path, query, call)
+        finally:
+            call.cancel()
         return Response(reply.body, reply.status, media_type="application/json")
 
     async def _in_thread(self, request: Request, function: Callable[..., _Result], *args: Any) -> _Result:

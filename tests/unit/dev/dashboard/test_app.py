@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,7 +19,7 @@ from starlette.types import Message
 from lib.kairo_metrics.dev.dashboard.app import Dashboard
 from lib.kairo_metrics.dev.dashboard.history import NAME, History, labels_of
 from lib.kairo_metrics.dev.dashboard.scraper import Scraper
-from lib.kairo_metrics.dev.dashboard.upstream import Reply, Upstream
+from lib.kairo_metrics.dev.dashboard.upstream import Call, Reply, Upstream
 
 API = "/dashboard/api/v1"
 DEEP = "(" * 9_000 + "1" + ")" * 9_000
@@ -58,7 +59,7 @@ class Prometheus(Upstream):
         super().__init__("http://127.0.0.1:1")
         self.asked: list[tuple[str, list[tuple[str, str]]]] = []
 
-    def get(self, path: str, query: str) -> Reply:
+    def get(self, path: str, query: str, _call: Call | None = None) -> Reply:
         self.asked.append((path, parse_qsl(query)))
         return Reply(200, b"{}")
 
@@ -117,6 +118,32 @@ async def test_a_query_whose_client_has_left_is_stopped() -> None:
     """When the browser closes the page, its query stops computing long before its time limit."""
     history = SlowHistory()
     app = Dashboard(_nowhere, Path(), Scraper(_nowhere, "t", "here", history, always=False), history)
+    await _ask_and_leave(app, history.is_read, history.has_stopped)
+
+
+async def test_a_query_for_a_prometheus_whose_client_has_left_is_stopped() -> None:
+    """When the browser closes the page, the connection to Prometheus ends, and so its computing."""
+    is_asked, is_closed = threading.Event(), threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_asked.set()
+            if self.connection.recv(1) == b"":
+                is_closed.set()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            prometheus = Upstream(f"http://127.0.0.1:{server.server_port}")
+            await _ask_and_leave(Dashboard(_nowhere, Path(), prometheus, History(keep_ms=1)), is_asked, is_closed)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def _ask_and_leave(app: Dashboard, has_begun: threading.Event, has_stopped: threading.Event) -> None:
+    """Send a query, leave when it has begun, and see that it stops."""
     has_left = asyncio.Event()
 
     async def receive() -> Message:
@@ -131,7 +158,7 @@ async def test_a_query_whose_client_has_left_is_stopped() -> None:
         "server": ("localhost", 80), "scheme": "http", "root_path": "",
     }  # fmt: skip
     asked = asyncio.create_task(app(scope, receive, send))
-    assert await asyncio.to_thread(history.is_read.wait, 5)
+    assert await asyncio.to_thread(has_begun.wait, 5)
     has_left.set()
-    assert await asyncio.to_thread(history.has_stopped.wait, 4)
+    assert await asyncio.to_thread(has_stopped.wait, 4)
     await asked
