@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lib.kairo_metrics import lambda_handler
 from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.entrypoints.asgi import measured_asgi
-from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.batch import Batch, Verdict, Writer

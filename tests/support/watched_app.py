@@ -44,7 +44,7 @@ def cms() -> Starlette:
     )
 
 
-async def call(
+async def call(  # noqa: PLR0913  the parts of a request
     app: Any,
     method: str,
     path: str,

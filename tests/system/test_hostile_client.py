@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.instruments.catalogue import catalogue
+from lib.kairo_metrics.instruments.catalogue import RequestInstruments, catalogue
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.framework_apps import fastapi_app, litestar_app, quart_app
@@ -110,7 +110,9 @@ async def test_no_framework_lets_a_client_choose_a_route(
     recording: Recording, make: Callable[[], Any], routes: set[str]
 ) -> None:
     """For the same client, FastAPI, Litestar and Quart apps have only their own route templates."""
-    catalogue().errors.clear()  # a route's zero is sent once per process, and another test may have used the route
+    catalogue(
+        RequestInstruments
+    ).errors.clear()  # a route's zero is sent once per process, and another test may have used the route
     client, app = Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static"]), instrument(make())
     for number in range(100):
         await client.call(app, **({"path": f"/items/{number}", "method": "GET"} if number % 4 == 0 else {}))

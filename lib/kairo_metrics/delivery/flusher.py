@@ -65,7 +65,7 @@ class Flusher:
         self.forget()
 
     def forget(self) -> None:
-        """Start as a new writer: in a forked child, the parent sends what is unsent or on its way."""
+        """Start as a new writer: in a forked child, the parent sends what is on its way."""
         settings = self._settings
         self._outbox = Outbox(self.recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw)
         self._lock = FlushLock(_BUDGETS_PER_LEASE * self._budget_s, self._clock)

@@ -13,7 +13,7 @@ from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from ..instruments.catalogue import catalogue
+from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import HTTPRecord
 from .in_place import entry_of, in_place_of
@@ -64,7 +64,7 @@ class ASGIEntry:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._catalogue = catalogue()
+        self._instruments = catalogue(RequestInstruments)
 
     async def serve(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
@@ -86,7 +86,7 @@ class ASGIEntry:
         try:
             with served.inside(), self.flusher.loop_ticker.serving():
                 if scope["type"] == "http":
-                    record = HTTPRecord(self._catalogue, scope["method"], facts, route)
+                    record = HTTPRecord(self._instruments, scope["method"], facts, route)
                     await _Request(record, scope, receive, send, self.flusher).run(call)
                 else:
                     from .websocket_record import WebSocketRecord  # few apps have websockets

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import UNMATCHED
-from ..instruments.catalogue import catalogue
+from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import UNKNOWN, HTTPRecord
 from .response_end import end_connection
@@ -55,7 +55,7 @@ class _Measurement:
         self._class = handler_class
         self._flusher = flusher
         self._exemplar = exemplar
-        self._families = catalogue()
+        self._families = catalogue(RequestInstruments)
         self._route = _route_of_file(handler_class)
 
     def put_in(self) -> None:

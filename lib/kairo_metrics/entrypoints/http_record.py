@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..frameworks.facts import RequestFacts
-from ..instruments.catalogue import Catalogue
+from ..instruments.catalogue import RequestInstruments
 
 __all__ = ["UNKNOWN", "HTTPRecord"]
 
@@ -43,7 +43,9 @@ class HTTPRecord:
         "status",
     )
 
-    def __init__(self, families: Catalogue, method: str, facts: RequestFacts, route: Callable[[], str]) -> None:
+    def __init__(
+        self, families: RequestInstruments, method: str, facts: RequestFacts, route: Callable[[], str]
+    ) -> None:
         self._families = families
         self._method = method if method in _METHODS else UNKNOWN
         self._route = route

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from ..frameworks.hooks import give_own_class
+
 __all__ = ["entry_of", "in_place_of"]
 
 Entry = TypeVar("Entry")
@@ -31,21 +33,13 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
         entry: takes the app's calls; `entry_of` finds it again.
         method: returns the `__call__` of the new class for the entry and the `__call__` of the app's own class.
     """
-    own_class: Any = type(app)
-    if not isinstance(app, type):  # a class that is an app may also be called for other reasons
-        attributes: dict[str, Any] = {
-            "__slots__": (),
-            "__doc__": own_class.__doc__,
-            "__module__": own_class.__module__,
-            "__qualname__": own_class.__qualname__,
-            "__call__": method(entry, own_class.__call__),
-            _ENTRIES: (entry, *getattr(own_class, _ENTRIES, ())),
-        }
-        if not hasattr(app, "app"):
-            attributes["app"] = _Itself()
-        # Not for a function, nor for a class that is written in C or has a metaclass with rules of its own.
+    entries = (entry, *getattr(type(app), _ENTRIES, ()))
+    own_name = {} if hasattr(app, "app") else {"app": _Itself()}
+    # A class that is an app may also be called for other reasons. A function has no class of its own, nor has an object
+    # whose class is written in C.
+    if not isinstance(app, type):
         with suppress(TypeError):
-            app.__class__ = type(own_class)(own_class.__name__, (own_class,), attributes)
+            give_own_class(app, __call__=method(entry, type(app).__call__), **{_ENTRIES: entries}, **own_name)
             return app
     attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRIES: (entry,)}
     return type("MeasuredApp", (_Wrapper,), attributes)(app)

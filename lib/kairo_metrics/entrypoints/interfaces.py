@@ -8,11 +8,13 @@ from __future__ import annotations
 import inspect
 import sys
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..delivery.flusher import Flusher
-from ..instruments.adoption import SETUP_LOCK
-from .traces import ExemplarSource
+from ..instruments.catalogue import SETUP_LOCK
+
+if TYPE_CHECKING:
+    from .traces import ExemplarSource
 
 __all__ = ["Interface", "interface_of", "measured_app"]
 
@@ -51,20 +53,21 @@ def interface_of(app: Any) -> Interface:
     raise _not_an_app(app, f"and this takes ({', '.join(names)})")
 
 
-def measured_app(app: Any, interface: Interface, flusher: Flusher, exemplar: ExemplarSource) -> Any:
+def measured_app(app: Any, interface: Interface, flusher: Flusher, exemplar: ExemplarSource | None) -> Any:
     """Return what stands in the place of the app; an app that is measured already stays as it is."""
+    options = {} if exemplar is None else {"exemplar": exemplar}
     with SETUP_LOCK:  # threads may do it for the same app
         if interface == "handler":
             from .http_handler import measured_handler
 
-            return measured_handler(app, flusher, exemplar)
+            return measured_handler(app, flusher, **options)
         if interface == "wsgi":
             from .wsgi import measured_wsgi
 
-            return measured_wsgi(app, flusher, exemplar)
+            return measured_wsgi(app, flusher, **options)
         from .asgi import measured_asgi
 
-        return measured_asgi(app, flusher, exemplar)
+        return measured_asgi(app, flusher, **options)
 
 
 def _is_asynchronous(app: Any) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from ..instruments.catalogue import function_families
+from ..instruments.catalogue import FunctionInstruments, catalogue
 
 __all__ = ["InvocationRecord"]
 
@@ -24,7 +24,7 @@ class InvocationRecord:
     __slots__ = ("_families", "_function", "_started_s")
 
     def __init__(self, function: str, *, is_outermost: bool) -> None:
-        self._families = function_families()
+        self._families = catalogue(FunctionInstruments)
         self._function = function
         if is_outermost and function not in _started:
             _started.add(function)

@@ -9,7 +9,22 @@ from typing import Any
 from .in_place import entry_of, in_place_of
 from .interfaces import Interface
 
-__all__ = ["serving_page"]
+__all__ = ["check_page_path", "serving_page"]
+
+
+def check_page_path(interface: Interface, path: Any) -> None:
+    """Refuse a path at which an app can't serve the page.
+
+    Raises:
+        TypeError: a handler class can't serve it, or the path is no text.
+        ValueError: the path does not begin with a slash, or is that of the app itself.
+    """
+    if interface == "handler":
+        raise TypeError("a handler class can't serve the page at metrics_path: give it a function of its own")
+    if not isinstance(path, str):
+        raise TypeError(f"metrics_path is a path such as /api/metrics, not {type(path).__name__}")
+    if not path.startswith("/") or not path.rstrip("/"):
+        raise ValueError(f"metrics_path is a path such as /api/metrics, not {path!r}")
 
 
 def serving_page(app: Any, interface: Interface, path: str, page: Callable[[], Any]) -> Any:
@@ -22,13 +37,8 @@ def serving_page(app: Any, interface: Interface, path: str, page: Callable[[], A
         page: builds the page's app, of the same interface, at its first request.
 
     Raises:
-        TypeError: a handler class can't serve it.
-        ValueError: the path does not begin with a slash, or is that of the app itself.
+        ValueError: the app has its page at another path already.
     """
-    if interface == "handler":
-        raise TypeError("a handler class can't serve the page at metrics_path: give it a function of its own")
-    if not path.startswith("/") or not path.rstrip("/"):
-        raise ValueError(f"metrics_path is a path such as /api/metrics, not {path!r}")
     if known := entry_of(app, _PageEntry):
         if known.path != path.rstrip("/"):
             raise ValueError(f"the app has its page at {known.path} already")

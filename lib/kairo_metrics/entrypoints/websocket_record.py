@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..instruments.catalogue import websocket_families
+from ..instruments.catalogue import WebSocketInstruments, catalogue
 
 __all__ = ["WebSocketRecord"]
 
@@ -20,7 +20,7 @@ class WebSocketRecord:
     __slots__ = ("_accepted_route", "_families", "_is_refused", "_route", "_started_s", "client_left")
 
     def __init__(self, route: Callable[[], str]) -> None:
-        self._families = websocket_families()
+        self._families = catalogue(WebSocketInstruments)
         self._route = route
         self._started_s = time.perf_counter()
         self._accepted_route: str | None = None

@@ -10,7 +10,7 @@ from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from ..instruments.catalogue import catalogue
+from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import HTTPRecord
 from .in_place import entry_of, in_place_of
@@ -58,7 +58,7 @@ class WSGIEntry:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._catalogue = catalogue()
+        self._instruments = catalogue(RequestInstruments)
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -70,7 +70,7 @@ class WSGIEntry:
         facts = RequestFacts()
         before = dict(environ)
         environ[REQUEST_KEY] = facts
-        record = HTTPRecord(self._catalogue, method, facts, lambda: route_of(self._app, facts, before, environ))
+        record = HTTPRecord(self._instruments, method, facts, lambda: route_of(self._app, facts, before, environ))
         served = Call((method, whole_path), exemplar_of(self._exemplar, environ))
         return _Response(record, served, self.flusher, environ, start_response).run(call)
 

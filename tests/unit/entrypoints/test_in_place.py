@@ -55,7 +55,7 @@ async def test_a_function_gets_a_wrapper_with_its_attributes(recording: Recordin
 
     async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
-    wrapper = instrument(app)
+    wrapper: Any = instrument(app)
     wrapper.title = "shop"
     assert app.title == "shop"  # type: ignore[attr-defined]
     del app.title  # type: ignore[attr-defined]
@@ -103,5 +103,5 @@ async def test_a_class_that_is_an_app_is_measured(recording: Recording) -> None:
 def test_a_class_without_subclasses_gets_a_wrapper(recording: Recording) -> None:
     """An app whose class can't have a subclass is measured through a wrapper."""
     assert recording
-    app = _Final()
+    app: Any = _Final()
     assert instrument(app).app is app

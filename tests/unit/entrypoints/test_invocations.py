@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client import Counter
@@ -215,7 +215,7 @@ async def test_methods_keep_their_object(recording: Recording) -> None:
 @pytest.mark.parametrize(
     ("wrong", "error"),
     [
-        (lambda: measured(3), TypeError),
+        (lambda: measured(cast("Any", 3)), TypeError),
         (lambda: measured(""), ValueError),
         (lambda: measured("  "), ValueError),
         (lambda: measured(int), TypeError),

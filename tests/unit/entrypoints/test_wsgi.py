@@ -49,9 +49,10 @@ def failing_late(_environ: Any, start_response: Any) -> Iterator[bytes]:
     raise ValueError("late")
 
 
-def failing_early(_environ: Any, start_response: Any) -> Iterator[bytes]:
+def failing_early(environ: Any, start_response: Any) -> Iterator[bytes]:
     start_response("200 OK", [("Content-Type", "text/plain")])
-    raise ValueError("before the first byte")
+    if environ:
+        raise ValueError("before the first byte")
     yield b""
 
 
@@ -118,7 +119,8 @@ def test_a_length_is_added_only_where_servers_add_it(
     seen: list[Any] = []
     environ: dict[str, Any] = {"REQUEST_METHOD": method}
     setup_testing_defaults(environ)
-    instrument(app)(environ, lambda _status, given, *_: seen.extend(given)).close()
+    answer: Any = instrument(app)(environ, lambda _status, given, *_: seen.extend(given))
+    answer.close()
     assert seen == headers
 
 
@@ -137,7 +139,7 @@ async def test_the_flush_comes_with_the_close(recording: Recording) -> None:
 
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
-    body = instrument(app)(environ, lambda *_: None)
+    body: Any = instrument(app)(environ, lambda *_: None)
     assert list(body) == [b"a", b"b"]
     assert not closed
     assert await samples(recording.store, "work_of_wsgi_total") == {}
@@ -163,7 +165,7 @@ def test_a_servers_file_wrapper_reaches_the_server(recording: Recording, tmp_pat
 
     environ: dict[str, Any] = {"wsgi.file_wrapper": FileWrapper}
     setup_testing_defaults(environ)
-    body = instrument(app)(environ, lambda *_: None)
+    body: Any = instrument(app)(environ, lambda *_: None)
     assert type(body) is FileWrapper
     assert b"".join(body) == b"content"
     body.close()
@@ -182,7 +184,7 @@ async def test_a_client_that_leaves_is_no_error(recording: Recording) -> None:
     """A body that the server closes before its end is no error of the app."""
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
-    body = instrument(stream)(environ, lambda *_: None)
+    body: Any = instrument(stream)(environ, lambda *_: None)
     next(iter(body))
     body.close()
     assert await samples(recording.store, REQUESTS) == {

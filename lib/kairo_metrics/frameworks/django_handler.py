@@ -1,0 +1,74 @@
+"""Django: its handler resolves the URL, for WSGI and ASGI in the same method."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.core.signals import got_request_exception
+from django.urls import Resolver404, resolve
+
+from .django_patterns import readable
+from .facts import REQUEST_KEY, UNMATCHED
+from .hooks import hook
+from .request_path import path_below
+
+__all__ = ["match", "watch"]
+
+
+def watch(handler: Any) -> None:
+    """Hook the handler that `get_wsgi_application` or `get_asgi_application` has made."""
+    hook(handler, "resolve_request", _resolving)
+    hook(handler, "process_exception_by_middleware", _failing)
+    got_request_exception.connect(_failed, dispatch_uid="kairo_metrics")
+
+
+def match(_handler: Any, scope: Mapping[str, Any]) -> str | None:
+    """Return the template that the URL configuration has for this path."""
+    try:
+        return readable(resolve(path_below(scope)).route)
+    except Resolver404:
+        return None
+
+
+def _resolving(resolve_request: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def tell(request: Any) -> Any:
+        scope = _scope_of(request)
+        facts = scope.get(REQUEST_KEY)
+        if facts is None:
+            return resolve_request(request)
+        facts.learn(scope, UNMATCHED)
+        found = resolve_request(request)
+        facts.learn(scope, readable(found.route))
+        return found
+
+    return tell
+
+
+def _failing(process: Callable[[Exception, Any], Any]) -> Callable[[Exception, Any], Any]:
+    """Tell an exception of a view, which middleware may answer before anybody else sees it."""
+
+    def tell(error: Exception, request: Any) -> Any:
+        _tell(error, request)
+        return process(error, request)
+
+    return tell
+
+
+def _failed(request: Any = None, **_named: Any) -> None:
+    """Tell an exception that Django is about to answer with 500; it calls this inside of its `except`."""
+    error = sys.exc_info()[1]
+    if isinstance(error, Exception) and request is not None:
+        _tell(error, request)
+
+
+def _tell(error: Exception, request: Any) -> None:
+    facts = _scope_of(request).get(REQUEST_KEY)
+    if facts is not None:
+        facts.error = error
+
+
+def _scope_of(request: Any) -> Mapping[str, Any]:
+    scope: Mapping[str, Any] = getattr(request, "scope", None) or getattr(request, "environ", {})
+    return scope

@@ -1,0 +1,43 @@
+"""Flask: its request has the URL rule, and the app has one method for each kind of failure."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import request
+
+from .hooks import hook
+from .werkzeug_rules import tell_error, tell_rule, template_of
+
+__all__ = ["match", "watch"]
+
+
+def watch(app: Any) -> None:
+    """Hook a Flask app. Middleware around its `wsgi_app` may copy the environ."""
+    hook(app, "full_dispatch_request", functools.partial(_dispatching, app))
+    hook(app, "handle_user_exception", _failing)
+    hook(app, "handle_exception", _failing)
+
+
+def match(app: Any, environ: Mapping[str, Any]) -> str | None:
+    """Return the rule that Flask would choose."""
+    return template_of(app.create_url_adapter(app.request_class(dict(environ), populate_request=False)))
+
+
+# Flask 3.2 hands its context over as the first argument.
+def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    def tell(*arguments: Any) -> Any:
+        tell_rule(app, request, request.environ)
+        return dispatch(*arguments)
+
+    return tell
+
+
+def _failing(handle: Callable[..., Any]) -> Callable[..., Any]:
+    def tell(*arguments: Any) -> Any:
+        tell_error(arguments[-1], request.environ)
+        return handle(*arguments)
+
+    return tell
