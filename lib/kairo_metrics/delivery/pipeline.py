@@ -144,6 +144,8 @@ def current_pipeline() -> Pipeline | None:
 def close_pipeline() -> None:
     """Forget the pipeline, so that the next one may have other settings; what is pending stays recorded."""
     with SETUP_LOCK:
+        if opened := _opened.get("pipeline"):
+            opened.flusher.thread_ticker.stop()
         _opened.clear()
         _given.clear()
         del _registries[1:]
