@@ -44,8 +44,9 @@ def adopt(*registries: CollectorRegistry) -> None:
         _wrap(MetricWrapperBase, "remove_by_labels", _recording_removal_by_labels)
         _wrap(MetricWrapperBase, "clear", _recording_clearing)
         for registry in registries:
-            with registry._lock:  # noqa: SLF001  prometheus_client has no public way
-                if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001
+            # Under SETUP_LOCK nobody else adopts it; the registry's own lock keeps others from registering meanwhile.
+            if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001  there is no public way
+                with registry._lock:  # noqa: SLF001
                     registry._collector_to_names = _Collectors(registry._collector_to_names)  # noqa: SLF001
                     _registries.add(registry)
         for instrument in list(_left_out):
