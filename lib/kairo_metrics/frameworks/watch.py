@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
@@ -88,15 +89,15 @@ def _module_name(candidate: Any) -> str | None:
 
 
 def _held_by(candidate: Any) -> Iterator[Any]:
-    """Give what a wrapper may call: its attributes, and for a function the variables that it closes over."""
+    """Give what a wrapper may call: its attributes, and the variables that its function uses."""
     if isinstance(candidate, MethodType | MethodWrapperType):  # such as `app.wsgi_app`
         held = [candidate.__self__]
     elif isinstance(candidate, functools.partial):
         held = [candidate.func, *candidate.args, *candidate.keywords.values()]
     else:
-        held = _attributes(candidate)
-        if isinstance(candidate, FunctionType):
-            held += [cell.cell_contents for cell in candidate.__closure__ or () if _is_filled(cell)]
+        # What is called is a function, or the `__call__` of a class.
+        call = candidate if isinstance(candidate, FunctionType) else type(candidate).__call__
+        held = [*_attributes(candidate), *_variables(call)]
     for value in held:
         if isinstance(value, dict):  # such as the apps of a dispatcher
             yield from filter(_may_be_app, list(value.values()))
@@ -114,12 +115,14 @@ def _attributes(candidate: Any) -> list[Any]:
         return []
 
 
+def _variables(function: Any) -> Iterator[Any]:
+    """Give what a function closes over, and the global variables of its module that it names."""
+    if isinstance(function, FunctionType):
+        for cell in function.__closure__ or ():
+            with suppress(ValueError):  # the variable is not assigned yet
+                yield cell.cell_contents
+        yield from (function.__globals__.get(name) for name in function.__code__.co_names)
+
+
 def _may_be_app(value: Any) -> bool:
     return callable(value) and not isinstance(value, type | BuiltinFunctionType)
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # the variable is not assigned yet
-        return False
