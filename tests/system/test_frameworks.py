@@ -184,11 +184,23 @@ async def test_a_framework_gives_its_route_template(recording: Recording, app: A
     assert f'route="{route}",status="{response.status_code}"' in sample
 
 
-async def test_an_answered_exception_is_counted_by_its_class(recording: Recording) -> None:
-    """A 500 that the framework has answered is an error under the exception's class, not only `http_500`."""
-    await call(instrument(quart_app()), "GET", "/broken/3")
-    errors = {key: count for key, count in (await recording.samples("api_errors_total")).items() if count}
-    assert errors == {'api_errors_total{method="GET",route="/broken/<int:item>",type="LookupError"}': 1}
+@pytest.mark.parametrize("name", sorted(ASGI_APPS))
+async def test_the_page_shows_routes_and_exceptions(recording: Recording, name: str) -> None:
+    """One line measures an app of each framework: its routes, its errors by class, and a 503 by its status."""
+    sample = ASGI_APPS[name]
+    app = instrument(sample.build())
+    handled, later = sample.path("/handled"), sample.path("/unavailable")
+    for path in ("/items/3", "/api/v1/items/3", "/broken/3", "/handled", "/unavailable", "/named", "/nothing"):
+        await call(app, "GET", sample.path(path))
+    counted = {(sample.item, 200), (sample.inner, 200), (NAMED, 200), (sample.broken, 500), (handled, 500)}
+    counted |= {(later, 503), ("__unmatched__", 404)}
+    assert await recording.samples("http_requests_total") == {
+        f'http_requests_total{{method="GET",route="{route}",status="{status}"}}': 1 for route, status in counted
+    }
+    errors = {(sample.broken, "LookupError"), (handled, "KeyError"), (later, "http_503")}
+    assert {key: count for key, count in (await recording.samples("api_errors_total")).items() if count} == {
+        f'api_errors_total{{method="GET",route="{route}",type="{kind}"}}': 1 for route, kind in errors
+    }
 
 
 async def test_requests_at_the_same_time_keep_their_routes() -> None:
