@@ -9,20 +9,26 @@ from typing import Any
 from flask import request
 
 from .hooks import hook
-from .werkzeug_rules import tell_error, tell_rule, template_of
+from .watch import watch as watch_behind
+from .werkzeug_rules import match_wrapped, tell_error, tell_rule, template_of
 
 __all__ = ["match", "watch"]
 
 
 def watch(app: Any) -> None:
     """Hook a Flask app. Middleware around its `wsgi_app` may copy the environ."""
-    hook(app, "full_dispatch_request", functools.partial(_dispatching, app))
-    hook(app, "handle_user_exception", _failing)
-    hook(app, "handle_exception", _failing)
+    if hook(app, "full_dispatch_request", functools.partial(_dispatching, app)):
+        hook(app, "handle_user_exception", _failing)
+        hook(app, "handle_exception", _failing)
+        watch_behind(vars(app).get("wsgi_app"))
 
 
 def match(app: Any, environ: Mapping[str, Any]) -> str | None:
     """Return the rule that Flask would choose."""
+    return match_wrapped(vars(app).get("wsgi_app"), environ, functools.partial(_chosen, app))
+
+
+def _chosen(app: Any, environ: Mapping[str, Any]) -> str | None:
     return template_of(app.create_url_adapter(app.request_class(dict(environ), populate_request=False)))
 
 
