@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from lib.kairo_metrics import instrument
 from lib.kairo_metrics.instruments.catalogue import catalogue
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.framework_apps import fastapi_app, litestar_app, quart_app
+from tests.support.framework_apps import ASGI_APPS, NAMED
 from tests.support.hostile import Hostile
 from tests.support.recording import Recording
 from tests.support.watched_app import cms
@@ -97,21 +96,26 @@ async def test_random_traces_make_no_exemplars_but_the_newest(recording: Recordi
     assert {labels_of(text.partition(" ")[2])["route"] for text in texts} == {"/items/{id}"}
 
 
-@pytest.mark.parametrize(
-    ("make", "routes"),
-    [
-        (fastapi_app, {"/api/v1/items/{item}", "/sites/{site}/pages/{page}", "/docs", "/openapi.json", "/redoc"}),
-        (litestar_app, {"/items/{item}", "/schema", "/"}),
-        (quart_app, {"/items/<int:item>", "/static/<path:filename>"}),
-    ],
-    ids=["fastapi", "litestar", "quart"],
-)
-async def test_no_framework_lets_a_client_choose_a_route(
-    recording: Recording, make: Callable[[], Any], routes: set[str]
-) -> None:
-    """For the same client, FastAPI, Litestar and Quart apps have only their own route templates."""
+# The routes that an app has beside those of its sample.
+MORE_ROUTES = {
+    "fastapi": {"/sites/{site}/pages/{page}", "/docs", "/openapi.json", "/redoc"},
+    "litestar": {"/schema", "/"},
+    "quart": {"/static/<path:filename>"},
+    "django": {"/", "/async/<int:item>/", "/files/<name>.txt"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(ASGI_APPS))
+async def test_no_framework_lets_a_client_choose_a_route(recording: Recording, name: str) -> None:
+    """For the same client, an app of each framework has only its own route templates."""
+    sample = ASGI_APPS[name]
+    routes = {sample.item, sample.inner, sample.broken, NAMED, *MORE_ROUTES.get(name, ())}
+    routes |= {sample.path(path) for path in ("/handled", "/unavailable", "/named")}
     catalogue().errors.clear()  # a route's zero is sent once per process, and another test may have used the route
-    client, app = Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static"]), instrument(make())
+    client, app = (
+        Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static", "/broken"]),
+        instrument(sample.build()),
+    )
     for number in range(100):
         await client.call(app, **({"path": f"/items/{number}", "method": "GET"} if number % 4 == 0 else {}))
     await recording.pipeline.flusher.aflush()
