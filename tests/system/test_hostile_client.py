@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from io import BytesIO, StringIO
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,9 +17,10 @@ from lib.kairo_metrics import instrument
 from lib.kairo_metrics.instruments.catalogue import catalogue
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.framework_apps import ASGI_APPS, NAMED
+from tests.support.framework_apps import ASGI_APPS, NAMED, WSGI_APPS
 from tests.support.hostile import Hostile
 from tests.support.recording import Recording
+from tests.support.route_probe import WSGIProbe
 from tests.support.watched_app import cms
 
 FAMILIES = ("http_requests", "http_request_duration_seconds", "api_errors")
@@ -124,3 +128,42 @@ async def test_no_framework_lets_a_client_choose_a_route(recording: Recording, n
         assert {labels["route"] for labels in found} <= routes | {"__unmatched__"}
         assert {labels["method"] for labels in found} <= METHODS
         assert {labels["status"] for labels in found if "status" in labels} <= STATUSES
+
+
+@pytest.mark.parametrize("rejecting", [False, True])
+@pytest.mark.parametrize("name", sorted(WSGI_APPS))
+def test_no_wsgi_framework_lets_a_client_choose_a_route(name: str, rejecting: bool) -> None:
+    """The same for WSGI, whether the app answers random paths and methods or middleware does."""
+    sample, chance = WSGI_APPS[name], Random(SEED)
+    app = sample.build()
+    routes = {sample.item, sample.inner, sample.broken, NAMED, "__unmatched__", *MORE_ROUTES.get(name, ())}
+    routes |= {sample.path(path) for path in ("/handled", "/unavailable", "/named", "/posted")}
+    routes |= {"/static/<path:filename>", "/static/*subpath", "/missing/<int:item>/", "/api/old/<year>/"}
+
+    def reject(_environ: Any, start_response: Any, app: Any = app) -> list[bytes]:
+        start_response("401 Unauthorized", [])
+        return [b"no" if app else b""]
+
+    reject.app = app  # type: ignore[attr-defined]
+    probe = WSGIProbe(reject if rejecting else app)
+    for number in range(300):
+        tail = bytes(chance.choices(range(1, 256), k=chance.randrange(12))).decode("latin-1")
+        path = chance.choice(["", "/", "/items/", "/api/v1/items/", "/static/", "//"]) + (tail if number % 2 else "7")
+        environ = {
+            "REQUEST_METHOD": chance.choice(["GET", "POST", "OPTIONS", "BREW", tail.upper()]),
+            "PATH_INFO": path,
+            "SCRIPT_NAME": chance.choice(["", "/svc", tail]),
+            "QUERY_STRING": tail,
+            "SERVER_NAME": "shop.example",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": chance.choice(["shop.example", "other.example:81"]),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(),
+            "wsgi.errors": StringIO(),
+        }
+        with suppress(Exception):  # Pyramid lets its exceptions pass
+            list(probe(environ, lambda *_arguments: None))
+    found = {asked.route for asked in probe.asked}
+    assert found <= routes
+    assert len(found) > 1
