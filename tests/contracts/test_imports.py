@@ -52,7 +52,7 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 WRITING = """
     errors config config.settings
     entrypoints entrypoints.asgi entrypoints.traces
-    frameworks frameworks.facts frameworks.route frameworks.watch
+    frameworks frameworks.facts frameworks.route frameworks.unfailing frameworks.watch
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
     instruments.recorder instruments.sealed_series
     instruments.values instruments.values.counter instruments.values.exemplar

@@ -9,6 +9,7 @@ from typing import Any
 from flask import request
 
 from .hooks import hook
+from .unfailing import unfailing
 from .watch import watch as watch_behind
 from .werkzeug_rules import match_wrapped, tell_error, tell_rule, template_of
 
@@ -32,10 +33,20 @@ def _chosen(app: Any, environ: Mapping[str, Any]) -> str | None:
     return template_of(app.create_url_adapter(app.request_class(dict(environ), populate_request=False)))
 
 
+@unfailing
+def _tell_rule(app: Any) -> None:
+    tell_rule(app, request, request.environ)
+
+
+@unfailing
+def _tell_error(error: Exception) -> None:
+    tell_error(error, request.environ)
+
+
 # Flask 3.2 hands its context over as the first argument.
 def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
     def tell(*arguments: Any) -> Any:
-        tell_rule(app, request, request.environ)
+        _tell_rule(app)
         return dispatch(*arguments)
 
     return tell
@@ -43,7 +54,7 @@ def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 def _failing(handle: Callable[..., Any]) -> Callable[..., Any]:
     def tell(*arguments: Any) -> Any:
-        tell_error(arguments[-1], request.environ)
+        _tell_error(arguments[-1])
         return handle(*arguments)
 
     return tell

@@ -9,9 +9,10 @@ from typing import Any
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.utils import normalize_path
 
-from .facts import MOUNT_KEY, REQUEST_KEY
+from .facts import MOUNT_KEY, REQUEST_KEY, RequestFacts
 from .hooks import hook
 from .request_path import method_of, path_below
+from .unfailing import unfailing
 from .watch import is_known
 from .watch import watch as watch_behind
 
@@ -53,8 +54,7 @@ def _entered(call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
         if facts is None:
             await call(scope, receive, send)
             return
-        path = normalize_path(path_below(scope))  # below a mount of Litestar's own, the scope loses it
-        facts.learn_later(functools.partial(_told, scope, path))
+        _ask_later(facts, scope)
         try:
             await call(scope, receive, send)
         finally:
@@ -63,14 +63,25 @@ def _entered(call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
     return enter
 
 
+@unfailing
+def _ask_later(facts: RequestFacts, scope: Scope) -> None:
+    path = normalize_path(path_below(scope))  # below a mount of Litestar's own, the scope loses it
+    facts.learn_later(functools.partial(_told, scope, path))
+
+
 def _mounting(call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     async def mounted(scope: Scope, receive: Any, send: Any) -> None:
         facts = scope.get(REQUEST_KEY)
         if facts is not None:
-            scope[MOUNT_KEY] = (facts.peek() or "").removesuffix(_REST)
+            _tell_mount(facts, scope)
         await call(scope=scope, receive=receive, send=send)
 
     return mounted
+
+
+@unfailing
+def _tell_mount(facts: RequestFacts, scope: Scope) -> None:
+    scope[MOUNT_KEY] = (facts.peek() or "").removesuffix(_REST)
 
 
 def _told(scope: Scope, path: str) -> str | None:

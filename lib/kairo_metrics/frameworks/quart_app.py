@@ -10,6 +10,7 @@ from quart import has_request_context, request, websocket
 
 from .hooks import hook
 from .request_path import method_of, path_below
+from .unfailing import unfailing
 from .watch import watch as watch_behind
 from .werkzeug_rules import match_wrapped, tell_error, tell_rule, template_of
 
@@ -46,10 +47,20 @@ def _current() -> Any:
     return request if has_request_context() else websocket
 
 
+@unfailing
+def _tell_rule(app: Any) -> None:
+    current = _current()
+    tell_rule(app, current, current.scope)
+
+
+@unfailing
+def _tell_error(error: Exception) -> None:
+    tell_error(error, _current().scope)
+
+
 def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
     def tell(*arguments: Any) -> Any:
-        current = _current()
-        tell_rule(app, current, current.scope)
+        _tell_rule(app)
         return dispatch(*arguments)
 
     return tell
@@ -57,7 +68,7 @@ def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 def _failing(handle: Callable[..., Any]) -> Callable[..., Any]:
     def tell(error: Exception) -> Any:
-        tell_error(error, _current().scope)
+        _tell_error(error)
         return handle(error)
 
     return tell

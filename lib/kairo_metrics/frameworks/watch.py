@@ -9,6 +9,8 @@ from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
+from .unfailing import unfailing
+
 __all__ = ["is_known", "match", "watch"]
 
 # By the class's package and name, so that nothing is imported to find out: the module of this room that knows it.
@@ -42,8 +44,13 @@ def watch(app: Any) -> None:
     Example:
         >>> watch(lambda environ, start_response: [])
     """
-    for module, known in _behind(app):
-        module.watch(known)
+    for module_name, known in _behind(app):
+        _watch_known(module_name, known)
+
+
+@unfailing
+def _watch_known(module_name: str, known: Any) -> None:
+    _module(module_name).watch(known)
 
 
 def match(app: Any, scope: Mapping[str, Any]) -> str | None:
@@ -56,8 +63,8 @@ def match(app: Any, scope: Mapping[str, Any]) -> str | None:
     found = list(_behind(app))
     if len(found) != 1:
         return None
-    [(module, known)] = found
-    template: str | None = module.match(known, scope)
+    [(module_name, known)] = found
+    template: str | None = _module(module_name).match(known, scope)
     return template
 
 
@@ -66,13 +73,17 @@ def is_known(app: Any) -> bool:
     return next(_behind(app), None) is not None
 
 
-def _behind(app: Any) -> Iterator[tuple[ModuleType, Any]]:
-    """Give the frameworks' apps that an app may call, each with the module that knows it. They are not looked into."""
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f".{name}", __package__)
+
+
+def _behind(app: Any) -> Iterator[tuple[str, Any]]:
+    """Give the frameworks' apps that an app may call, each with its module's name. They are not looked into."""
     waiting, seen = [app], {id(app)}
     for candidate in waiting:
         name = _module_name(candidate)
         if name:
-            yield importlib.import_module(f".{name}", __package__), candidate
+            yield name, candidate
             continue
         for inner in _held_by(candidate):
             if id(inner) not in seen and len(waiting) < _MOST_OBJECTS:
