@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast coverage chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling cold-start wheel clean test-programs
+.PHONY: help run demo test test-fast coverage chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling incidents cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -101,6 +101,9 @@ bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
 
 scaling: $(INSTALLED)  ## simulate 10,000 instances with measured costs (SCALING_ARGS: --help has them)
 	@$(BIN)/python -m benchmarks.scaling $(SCALING_ARGS)
+
+incidents: $(INSTALLED)  ## simulate what increase() says after Redis has lost data (INCIDENTS_ARGS: --help has them)
+	@$(BIN)/python -m benchmarks.incidents $(INCIDENTS_ARGS)
 
 cold-start: $(INSTALLED) $(VERCEL)  ## measure how much metrics add to a cold start on Vercel
 	$(BIN)/python -m benchmarks.cold_start

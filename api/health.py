@@ -1,7 +1,6 @@
 """`GET /api/health`: whether the function is alive; with `?ready=1`, whether Redis answers."""
 
-from lib.kairo_metrics import health_app
-from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
+from lib.kairo_metrics import health_app, lambda_handler
 
 app = health_app()
 handler = lambda_handler(app)

@@ -1,7 +1,6 @@
 """`GET /api/metrics`: what Prometheus scrapes."""
 
-from lib.kairo_metrics import metrics_app
-from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
+from lib.kairo_metrics import lambda_handler, metrics_app
 
 app = metrics_app()
 handler = lambda_handler(app)

@@ -13,14 +13,12 @@ atomic batch; `metrics_app` serves the sum of all instances.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
 from .delivery.pipeline import current_pipeline, current_settings, open_pipeline
-from .entrypoints.asgi import Instrumented, is_wsgi
-from .entrypoints.traces import ExemplarSource, trace_of
 from .errors import (
     KairoError,
     ReceiverError,
@@ -32,19 +30,27 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
     from .config.push_settings import PushSettings
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
+    from .entrypoints.aws_lambda import lambda_handler
+    from .entrypoints.invocations import Measured, measured
+    from .entrypoints.traces import ExemplarSource
     from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
     from .store.store_interface import Store
 
+App = TypeVar("App")
+
 __all__ = [
     "ExemplarSource",
     "KairoError",
+    "Measured",
     "NativeHistogram",
     "PushSettings",
     "ReceiverError",
@@ -61,7 +67,10 @@ __all__ = [
     "health_app",
     "install",
     "instrument",
+    "lambda_handler",
+    "measured",
     "metrics_app",
+    "metrics_wsgi_app",
     "push_app",
     "request_route",
 ]
@@ -69,11 +78,15 @@ __all__ = [
 
 # Imported at the first use of the name: few functions need these, and each import is part of every cold start.
 _MODULES = {
+    "ExemplarSource": ".entrypoints.traces",
     "NativeHistogram": ".instruments.native_histogram",
     "PushSettings": ".config.push_settings",
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
+    "Measured": ".entrypoints.invocations",
+    "measured": ".entrypoints.invocations",
+    "lambda_handler": ".entrypoints.aws_lambda",
     "request_route": ".frameworks.request_route",
 }
 
@@ -90,46 +103,65 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def instrument(
-    app: Any,
+def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
+    app: App,
     *,
     settings: Settings | None = None,
     store: Store | None = None,
-    exemplar: ExemplarSource = trace_of,
-) -> Any:
-    """Measure every request of an ASGI app, and after each response send what the instruments counted.
+    exemplar: ExemplarSource | None = None,
+    metrics_path: str | None = None,
+    prefix: str | None = None,
+    registry: CollectorRegistry | None = None,
+) -> App:
+    """Measure every request of an app, and after each response send what the instruments counted.
 
     While metrics are not enabled, and if a variable of metrics is wrong, the app is returned unchanged; the latter is
     logged, and the page says so.
 
     Args:
-        app: any ASGI app: Starlette, FastAPI, Litestar, Quart, or a plain callable.
+        app: an ASGI app (FastAPI, Starlette, Litestar, Quart, Django, a plain callable), a WSGI app (Flask, Django,
+            Bottle, Falcon, Pyramid, a plain callable), or a handler class of `http.server`.
         settings: by default read from the environment.
         store: by default Redis, as the settings say.
         exemplar: takes a request's ASGI scope and returns the labels of its exemplars, or None; by default the trace
             in its `traceparent`.
+        metrics_path: serve the metrics page at this path of the app, as `metrics_app` does; for projects that are
+            one function.
+        prefix: goes before the names of our metrics in this process: with `"shop_"` they are `shop_http_requests_total`
+            and so on. By default the one of an earlier call, else none.
+        registry: your own registry, if its instruments are to be published, too; see `install`.
 
     Raises:
-        TypeError: `app` is not callable.
-        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
-        NotImplementedError: the app is a WSGI app.
+        TypeError: `app` is none of these (a function that is no app is measured by `measured`), or another argument has
+            a wrong type.
+        ValueError: an instrument of the program has a name of ours, such as `http_requests_total`; `prefix` helps. Or
+            the prefix is malformed.
+        KairoError: an earlier call in this process has given another `prefix`, `settings` or `store`.
 
     Example:
         >>> async def hello(scope, receive, send): ...
         >>> instrument(hello, settings=Settings(enabled=False)) is hello
         True
     """
+    # Imported late: functions that only serve the page or measure no app do not need it.
+    from .entrypoints.interfaces import interface_of, measured_app
+
     # Before anything else, so that a wrong argument is found with metrics off as well.
-    if not callable(app):
-        raise TypeError(f"instrument takes an ASGI app, not {type(app).__name__}")
-    if is_wsgi(app):
-        raise NotImplementedError(
-            "WSGI apps are not measured yet; an adapter such as asgiref's WsgiToAsgi makes them ASGI"
-        )
-    pipeline = open_pipeline(settings, store)
-    if pipeline is None or isinstance(app, Instrumented):
-        return app
-    return Instrumented(app, pipeline.flusher, exemplar)
+    interface = interface_of(app)
+    if exemplar is not None and not callable(exemplar):
+        raise TypeError(f"exemplar must be a function, not {type(exemplar).__name__}")
+    if metrics_path is not None:
+        from .entrypoints.page_path import check_page_path, serving_page  # few apps serve the page themselves
+
+        check_page_path(interface, metrics_path)
+    registries = () if registry is None else _checked("instrument", (registry,))
+    pipeline = open_pipeline(settings, store, registries, prefix=prefix, names_must_be_free=True)
+    if pipeline is not None:
+        app = measured_app(app, interface, pipeline.flusher, exemplar)
+    if metrics_path is not None:
+        build = metrics_app if interface == "asgi" else metrics_wsgi_app
+        app = serving_page(app, interface, metrics_path, lambda: build(settings=settings, store=store))
+    return app
 
 
 def metrics_app(
@@ -143,7 +175,8 @@ def metrics_app(
         token_source: where the accepted tokens are read from, in place of the settings.
 
     Raises:
-        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
+        TypeError: an argument has a wrong type.
+        KairoError: an earlier call in this process has given other `settings` or another `store`.
 
     Example:
         >>> app = metrics_app(settings=Settings(enabled=False))
@@ -151,8 +184,26 @@ def metrics_app(
     # Imported late: only one function of a deployment needs it, and it is a large part of the package's import time.
     from .endpoints.metrics_endpoint import MetricsEndpoint
 
-    settings, problem = (settings, None) if settings else current_settings()
-    return MetricsEndpoint(open_pipeline(settings, store), settings, token_source, problem)
+    if token_source is not None and (
+        isinstance(token_source, type) or not callable(getattr(token_source, "read", None))
+    ):
+        raise TypeError(f"token_source must be a TokenSource, not {type(token_source).__name__}")
+    pipeline = open_pipeline(settings, store)
+    settings, problem = current_settings()
+    return MetricsEndpoint(pipeline, settings, token_source, problem)
+
+
+def metrics_wsgi_app(
+    *, settings: Settings | None = None, store: Store | None = None, token_source: TokenSource | None = None
+) -> WSGIApplication:
+    """Build the endpoint that Prometheus scrapes as a WSGI app, to mount in Flask or Django; see `metrics_app`.
+
+    Example:
+        >>> app = metrics_wsgi_app(settings=Settings(enabled=False))
+    """
+    from .endpoints.wsgi_form import WSGIForm
+
+    return WSGIForm(metrics_app(settings=settings, store=store, token_source=token_source))
 
 
 def push_app(
@@ -166,56 +217,96 @@ def push_app(
         push_settings: the receiver, the login there and the cron's secret; by default read from the environment.
 
     Raises:
-        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
+        TypeError: an argument has a wrong type.
+        KairoError: an earlier call in this process has given other `settings` or another `store`.
 
     Example:
         >>> app = push_app(settings=Settings(enabled=False))
     """
-    from .config.push_settings import load_push_settings
+    from .config.push_settings import PushSettings, load_push_settings
     from .endpoints.push_endpoint import push_endpoint
 
-    settings, problem = (settings, None) if settings else current_settings()
+    if push_settings is not None and not isinstance(push_settings, PushSettings):
+        raise TypeError(f"push_settings must be PushSettings, not {type(push_settings).__name__}")
+    pipeline = open_pipeline(settings, store)
+    settings, problem = current_settings()
     if push_settings is None:
         push_settings, push_problem = load_push_settings(settings)
         problem = problem or push_problem
-    return push_endpoint(open_pipeline(settings, store), settings, push_settings, problem)
+    return push_endpoint(pipeline, settings, push_settings, problem)
 
 
-def install(*registries: CollectorRegistry) -> None:
-    """Record what instruments count from now on, those that exist already included.
+def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
+    """Record what the instruments of these registries count from now on, and what they have counted until now.
 
-    `instrument` and `metrics_app` do this as well. A script without an app calls it first, and `flush` at its end.
+    Instruments of other registries, and those with `registry=None`, are not published. `instrument` and `metrics_app`
+    do this as well. A script without an app calls it first, and `flush` at its end. An instrument with a name of ours,
+    such as `http_requests_total`, is not recorded, which is logged.
 
     Args:
         registries: your own registries; the default registry is always included.
+        prefix: as in `instrument`.
 
     Raises:
-        TypeError: one of them is not a registry.
-        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
+        TypeError: one of them is not a registry, or the prefix is no text.
+        ValueError: the prefix is malformed.
+        KairoError: an earlier call in this process has given another `prefix`.
+
+    Example:
+        >>> install(CollectorRegistry())
     """
+    open_pipeline(registries=_checked("install", registries), prefix=prefix)
+
+
+def _checked(taker: str, registries: tuple[CollectorRegistry, ...]) -> tuple[CollectorRegistry, ...]:
     for registry in registries:
         if not isinstance(registry, CollectorRegistry):
-            raise TypeError(f"install takes registries, not {type(registry).__name__}")
-    open_pipeline(registries=registries)
+            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
+    return registries
 
 
-def flush() -> None:
-    """Send what is pending now, and block until it is sent; do nothing while metrics are not enabled.
+def flush(*, strict: bool = False) -> bool:
+    """Send what is pending now, block until it is sent, and return whether everything has arrived.
 
-    Raises:
-        StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
-        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
-    """
-    if pipeline := current_pipeline():
-        pipeline.flusher.flush()
+    True means that nothing is pending: all of it has arrived, or there was none, as while metrics are off.
+    False means that it could not be sent within `METRICS_FLUSH_BUDGET_MS`. It stays pending; a later flush sends it.
 
-
-async def aflush() -> None:
-    """Send what is pending now; do nothing while metrics are not enabled.
+    Args:
+        strict: whether a failure is an error.
 
     Raises:
-        StoreError: it could not be sent within `METRICS_FLUSH_BUDGET_MS`; it stays pending.
-        ValueError: the program has registered a metric under a name of ours, such as `http_requests_total`.
+        StoreError: with `strict`, it could not be sent.
+
+    Example:
+        >>> flush()
+        True
     """
-    if pipeline := current_pipeline():
-        await pipeline.flusher.aflush()
+    pipeline = current_pipeline()
+    try:
+        if pipeline is not None:
+            pipeline.flusher.flush()
+    except StoreError:
+        if strict:
+            raise
+        return False
+    return True
+
+
+async def aflush(*, strict: bool = False) -> bool:
+    """Send what is pending now, and return whether everything has arrived; see `flush`, which blocks.
+
+    Args:
+        strict: whether a failure is an error.
+
+    Raises:
+        StoreError: with `strict`, it could not be sent.
+    """
+    pipeline = current_pipeline()
+    try:
+        if pipeline is not None:
+            await pipeline.flusher.aflush()
+    except StoreError:
+        if strict:
+            raise
+        return False
+    return True

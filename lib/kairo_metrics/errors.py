@@ -4,6 +4,8 @@ KairoError
 ├── SettingsError            a setting is missing or malformed; names the variable
 ├── TokenSourceError         the accepted tokens could not be read from AWS or another token source
 ├── ReceiverError            the remote-write receiver did not accept a push
+├── LifespanError            an app's startup or shutdown failed
+├── EventError               a Lambda function for HTTP requests got another kind of event
 ├── HostingError             the functions in api/ can't be served
 ├── DevError                 the dev server can't start or continue
 └── StoreError               the state in Redis could not be reached or read
@@ -17,9 +19,11 @@ from __future__ import annotations
 
 __all__ = [
     "DevError",
+    "EventError",
     "HostingError",
     "KairoError",
     "KeysElsewhere",
+    "LifespanError",
     "ReceiverError",
     "SettingsError",
     "StoreError",
@@ -94,6 +98,14 @@ class ReceiverError(KairoError):
         super().__init__(reason)
         self.final = final
         self.status = status
+
+
+class LifespanError(KairoError):
+    """An app's startup or shutdown failed. The message holds what the app reported, such as its traceback."""
+
+
+class EventError(KairoError, TypeError):
+    """A Lambda function for HTTP requests got another kind of event. The message has nothing of the event's content."""
 
 
 class HostingError(KairoError):

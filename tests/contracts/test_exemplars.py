@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Exemplar
 from starlette.applications import Starlette
@@ -25,6 +25,7 @@ from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.adopted import adopted_registry
 from tests.support.instance import settings
 from tests.support.program import Program
 from tests.support.recording import Recording
@@ -48,7 +49,7 @@ async def exemplars(store: Store) -> dict[str, Exemplar]:
 
 async def test_an_exemplar_given_by_the_caller_is_shown(recording: Recording) -> None:
     """Counters and buckets show the newest exemplar with its labels and value, timed by the store."""
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     jobs = Counter("jobs", "Jobs.", ["queue"], registry=registry)
     wait = Histogram("wait", "Wait.", buckets=(1, 2), registry=registry)
     jobs.labels("a").inc(2, {"job": "first"})
@@ -89,7 +90,7 @@ async def test_the_newest_exemplar_of_all_instances_is_shown(
 
 async def test_a_format_that_has_no_exemplars_shows_none(recording: Recording) -> None:
     """A page in the plain text format has no exemplars."""
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     Counter("jobs", "Jobs.", registry=registry).inc(2, {"job": "first"})
     await recording.pipeline.flusher.aflush()
     scrape = await collect(recording.store, Limits(3600))
@@ -103,7 +104,7 @@ def test_an_exemplar_that_is_too_long_is_refused(recording: Recording) -> None:
     """An exemplar with more than 128 characters of names and values raises ValueError, as in prometheus_client."""
     assert recording
     with pytest.raises(ValueError, match="128"):
-        Counter("jobs", "Jobs.", registry=CollectorRegistry()).inc(1, {"job": "x" * 126})
+        Counter("jobs", "Jobs.", registry=adopted_registry()).inc(1, {"job": "x" * 126})
 
 
 @contextmanager
@@ -131,7 +132,7 @@ def counting_app(recording: Recording, counter: Counter, **options: Any) -> Any:
 @pytest.mark.parametrize("path", ["/count", "/thread"])
 async def test_what_a_request_counts_gets_its_trace(recording: Recording, path: str) -> None:
     """A request with the traceparent of a recorded trace links it as exemplar to our metrics and to the user's own."""
-    counter = Counter("visits", "Visits.", registry=CollectorRegistry())
+    counter = Counter("visits", "Visits.", registry=adopted_registry())
     with client(counting_app(recording, counter)) as session:
         assert (await session.get(path, headers=SAMPLED)).status_code == 200
     found = await exemplars(recording.store)
@@ -155,7 +156,7 @@ async def test_what_a_request_counts_gets_its_trace(recording: Recording, path: 
 )
 async def test_a_trace_that_is_not_recorded_is_no_exemplar(recording: Recording, traceparent: str) -> None:
     """A traceparent that is malformed, or whose trace was not sampled, becomes no exemplar."""
-    counter = Counter("visits", "Visits.", registry=CollectorRegistry())
+    counter = Counter("visits", "Visits.", registry=adopted_registry())
     with client(counting_app(recording, counter)) as session:
         await session.get("/count", headers={"traceparent": traceparent})
     assert await exemplars(recording.store) == {}
@@ -163,7 +164,7 @@ async def test_a_trace_that_is_not_recorded_is_no_exemplar(recording: Recording,
 
 async def test_a_callback_may_give_the_exemplar(recording: Recording) -> None:
     """A callback returns the labels for other kinds of tracing; if it fails, the request is answered all the same."""
-    counter = Counter("visits", "Visits.", registry=CollectorRegistry())
+    counter = Counter("visits", "Visits.", registry=adopted_registry())
     answers: list[Mapping[str, str] | None] = [{"request": "r-1"}, None, {"request": "x" * 200}, {"not a name": "x"}]
 
     def source(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:

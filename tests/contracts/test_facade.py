@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import os
 import pickle
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 import lib.kairo_metrics as package
 from lib.kairo_metrics import (
@@ -70,9 +72,10 @@ def _names_of_ours(public: Any) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.level
         for alias in node.names
     } | {node.name for node in module.body if isinstance(node, ast.ClassDef)}
-    [definition] = [node for node in module.body if getattr(node, "name", "") == public.__name__]
+    definitions = [node for node in module.body if getattr(node, "name", "") == public.__name__]  # overloads as well
     used = {
         node.id
+        for definition in definitions
         for annotation in _annotations(definition)
         for node in ast.walk(annotation)
         if isinstance(node, ast.Name)
@@ -115,17 +118,6 @@ def test_an_app_is_left_alone_while_metrics_are_off() -> None:
     assert instrument(app, settings=Settings()) is app
 
 
-def test_a_wsgi_app_is_refused_with_advice(recording: Recording) -> None:
-    """A WSGI app, which can't be measured, is refused with an error that names an adapter, also with metrics off."""
-
-    def app(environ: object, start_response: object) -> None: ...
-
-    assert recording
-    for settings in (None, Settings()):
-        with pytest.raises(NotImplementedError, match="WSGI"):
-            instrument(app, settings=settings)
-
-
 async def test_instrumenting_twice_counts_once(recording: Recording) -> None:
     """A wrapped app is not wrapped again."""
 
@@ -144,30 +136,67 @@ async def test_the_endpoint_has_the_settings_of_the_app(recording: Recording) ->
 
 
 SCRIPT = """
+import asyncio, sys
 from prometheus_client import Counter
-from lib.kairo_metrics import StoreError, flush, install
+from lib.kairo_metrics import StoreError, aflush, flush, install
 
 install()
 jobs = Counter("jobs", "Jobs.")
-jobs.inc()
-try:
-    flush()
-except StoreError as err:
-    print(type(err).__name__, err)
+strict = {"strict": True} if sys.argv[1:] == ["strict"] else {}
+for send in (flush, lambda **options: asyncio.run(aflush(**options))):
+    jobs.inc()
+    try:
+        print(send(**strict))
+    except StoreError as err:
+        print(type(err).__name__, err)
 """
 
 
-def _run(**environment: str) -> str:
+def _run(*arguments: str, **environment: str) -> list[str]:
     cleared = {name: value for name, value in os.environ.items() if "REDIS" not in name and "METRICS" not in name}
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env={**cleared, **environment}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT, *arguments],
+        env={**cleared, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return ran.stdout
+    return ran.stdout.splitlines()
 
 
-def test_a_script_flushes_or_gets_the_reason(redis_url: str) -> None:
-    """`flush` delivers, or raises an error that names the variable to set; while metrics are off it does nothing."""
-    assert _run(ENABLE_METRICS="true", REDIS_URL=redis_url) == ""
-    assert _run() == ""
-    assert _run(ENABLE_METRICS="true").startswith("StoreUnavailable REDIS_URL is not set")
-    assert _run(ENABLE_METRICS="true", REDIS_URL="redis://127.0.0.1:1").startswith("StoreUnavailable Redis: ")
+def test_a_flush_tells_whether_it_arrived(redis_url: str) -> None:
+    """`flush` and `aflush` are True if nothing is pending any more, as it always is with metrics off, else False."""
+    assert _run(ENABLE_METRICS="true", REDIS_URL=redis_url) == ["True", "True"]
+    assert _run() == ["True", "True"]
+    assert _run(ENABLE_METRICS="true", METRICS_SHARDS="many") == ["True", "True"]
+    assert _run(ENABLE_METRICS="true") == ["False", "False"]
+    assert _run(ENABLE_METRICS="true", REDIS_URL="redis://127.0.0.1:1") == ["False", "False"]
+
+
+def test_a_strict_flush_raises_the_reason(redis_url: str) -> None:
+    """With `strict=True` a failure is an error that names the variable to set; else nothing changes."""
+    assert _run("strict", ENABLE_METRICS="true", REDIS_URL=redis_url) == ["True", "True"]
+    assert _run("strict") == ["True", "True"]
+    for line in _run("strict", ENABLE_METRICS="true"):
+        assert line.startswith("StoreUnavailable REDIS_URL is not set")
+    for line in _run("strict", ENABLE_METRICS="true", REDIS_URL="redis://127.0.0.1:1"):
+        assert line.startswith("StoreUnavailable Redis: ")
+
+
+async def test_a_flush_later_sends_what_one_left(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `flush` could not send stays pending, and the next one that is True has sent it."""
+    registry = CollectorRegistry()
+    package.install(registry)
+    Counter("jobs_of_a_flush", "Jobs.", registry=registry).inc()
+
+    def refuse(*_: object) -> object:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as away:
+        away.setattr(recording.store, "apply", refuse)
+        assert await package.aflush() is False
+        assert await asyncio.to_thread(package.flush) is False
+        assert recording.pipeline.flusher.pending
+    assert await package.aflush() is True
+    assert await recording.samples("jobs_of_a_flush") == {"jobs_of_a_flush_total": 1}
+    assert await package.aflush() is True

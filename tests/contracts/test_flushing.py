@@ -77,6 +77,47 @@ async def test_requests_share_round_trips(start: Start, proxy: Proxy) -> None:
     assert await jobs_total(instance) == 51
 
 
+async def test_threads_share_round_trips(start: Start, proxy: Proxy) -> None:
+    """Sixteen requests that end together in threads need a handful of round trips, and each is delivered when done."""
+    instance = start(proxy.url)
+    instance.add('queue="a"')
+    await asyncio.to_thread(instance.flusher.flush)
+    proxy.reset_counts()
+    proxy.reply_delay_ms = 50
+    together = threading.Barrier(16)
+
+    def request() -> None:
+        instance.add('queue="a"')
+        together.wait(30)
+        instance.flusher.after_call()
+
+    threads = [threading.Thread(target=request) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert proxy.round_trips <= 3
+    proxy.reply_delay_ms = 0
+    assert not instance.flusher.pending
+    assert await jobs_total(instance) == 17
+
+
+async def test_a_thread_never_fails_with_its_flush(
+    start: Start, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the store is away a request in a thread ends without an error; what it counted is sent when it is back."""
+    instance = start(proxy.url, flush_budget_ms=200)
+    proxy.refuse()
+    for _ in range(5):
+        instance.add('queue="a"')
+        await asyncio.to_thread(instance.flusher.after_call)
+    assert len([record for record in caplog.records if "could not be flushed" in record.message]) == 1
+    assert instance.flusher.pending
+    proxy.listen()
+    await asyncio.to_thread(instance.flusher.flush)
+    assert await jobs_total(instance) == 5
+
+
 async def test_threads_and_the_event_loop_share_one_writer(start: Start, redis_url: str) -> None:
     """Blocking and async flushes at the same time deliver everything exactly once."""
     instance = start(redis_url)

@@ -28,6 +28,7 @@ from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.adopted import adopted_registry
 from tests.support.instance import page, scrape_once, settings
 from tests.support.program import Program, apart
 from tests.support.recording import Recording
@@ -96,7 +97,7 @@ class Fleet:
 
     def expected(self) -> Samples:
         """Return what prometheus_client shows, with the instance's id instead of the process's."""
-        registry = CollectorRegistry()
+        registry = adopted_registry()
         MultiProcessCollector(registry, path=str(self.folder))
         return {
             tuple(sorted(("instance_id" if name == "pid" else name, value) for name, value in sample.labels.items())): (
@@ -291,7 +292,7 @@ async def test_a_sum_with_infinity_recovers(mode: str, numbers: list[float], fol
 
 async def test_a_gauge_follows_its_function(recording: Recording) -> None:
     """The function is called at each flush; if it fails, the failure is counted and the rest is sent."""
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     answers: list[Any] = [3, 4, "nothing"]
     gauge = Gauge("queue_length", "Length.", multiprocess_mode="livesum", registry=registry)
     gauge.set_function(lambda: answers[0])
@@ -307,7 +308,7 @@ async def test_a_gauge_follows_its_function(recording: Recording) -> None:
 
 async def test_the_time_and_a_duration_can_be_set(recording: Recording) -> None:
     """`set_to_current_time` and `time` work as they do with prometheus_client."""
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     last = Gauge("last_run", "Last.", multiprocess_mode="max", registry=registry)
     took = Gauge("run_took", "Took.", multiprocess_mode="mostrecent", registry=registry)
     before = time.time()
@@ -322,7 +323,7 @@ async def test_the_time_and_a_duration_can_be_set(recording: Recording) -> None:
 def test_the_label_instance_id_is_refused(recording: Recording) -> None:
     """A gauge with the label `instance_id` is refused with ValueError, since the label would be overwritten."""
     assert recording
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     Gauge("a", "A.", ["instance_id"], multiprocess_mode="sum", registry=registry).labels("x").set(1)
     with pytest.raises(ValueError, match="instance_id names the instance"):
         Gauge("b", "B.", ["instance_id"], registry=registry).labels("x")

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-EXPENSIVE = {"boto3", "google", "redis", "sqlalchemy", "uvicorn"}
+EXPENSIVE = {"boto3", "google", "mangum", "redis", "sqlalchemy", "uvicorn"}
 
 IMPORTED = """
 import importlib, json, sys
@@ -20,15 +20,21 @@ print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))
 
 @pytest.mark.parametrize("module", ["api.content", "api.health", "api.metrics", "api.push", "lib.kairo_metrics"])
 def test_no_function_imports_an_expensive_library(module: str) -> None:
-    """Loading a function brings in neither redis nor sqlalchemy nor boto3 nor protobuf."""
+    """Loading a function brings in neither redis nor sqlalchemy nor boto3 nor protobuf, nor Lambda's Mangum."""
     assert EXPENSIVE.isdisjoint(_modules(IMPORTED.format(module=module)))
 
 
-def _modules(code: str) -> list[str]:
+def test_on_lambda_the_handler_is_ready_before_the_first_event() -> None:
+    """On AWS Lambda the init phase imports Mangum, so that the first request does not wait for it."""
+    loaded = _modules(IMPORTED.format(module="api.content"), AWS_LAMBDA_RUNTIME_API="127.0.0.1:9001")
+    assert EXPENSIVE & set(loaded) == {"mangum"}
+
+
+def _modules(code: str, **more: str) -> list[str]:
     """Run a program with metrics on, and return the list that it prints."""
     settings = {"ENABLE_METRICS": "true", "REDIS_URL": "redis://127.0.0.1:1", "METRICS_AUTH_TOKEN": "t"}
     ran = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **settings}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env={**os.environ, **settings, **more}, capture_output=True, text=True, check=True
     )
     modules: list[str] = json.loads(ran.stdout)
     return modules
@@ -51,19 +57,21 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.settings
-    entrypoints entrypoints.asgi entrypoints.traces
-    frameworks frameworks.facts frameworks.route frameworks.unfailing frameworks.watch
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
-    instruments.recorder instruments.sealed_series
+    instruments.recorder instruments.sealed_series instruments.sharing instruments.taken_names
     instruments.values instruments.values.counter instruments.values.exemplar
-    instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.value
-    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline
+    instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.replaced_value
+    instruments.values.value
+    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline delivery.ticker
     model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
 """
-# What knows the framework of the instrumented app, here Starlette.
-WATCHING = """
-    frameworks.hooks frameworks.starlette_app
+# What measures an ASGI app, and knows its framework, here Starlette.
+MEASURING = """
+    entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
+    entrypoints.traces
+    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app frameworks.unfailing
+    frameworks.watch
 """
 READING = """
     endpoints endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding endpoints.metrics_endpoint
@@ -76,7 +84,7 @@ READING = """
 """
 
 
-@pytest.mark.parametrize(("more", "added"), [(INSTRUMENT, WRITING + WATCHING), (METRICS_APP, WRITING + READING)])
+@pytest.mark.parametrize(("more", "added"), [(INSTRUMENT, WRITING + MEASURING), (METRICS_APP, WRITING + READING)])
 def test_metrics_add_these_imports_to_a_function_and_no_others(more: str, added: str) -> None:
     """An instrumented function loads the writing half of the package, the metrics function both; no other library."""
     loaded = set(_modules(PLAIN.format(more=more))) - set(_modules(PLAIN.format(more="")))

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import Counter, Gauge
 
 from lib.kairo_metrics import Settings, install, metrics_app, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
@@ -20,6 +20,7 @@ from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.adopted import adopted_registry
 from tests.support.command_run import Command
 from tests.support.dev_server import REPOSITORY
 from tests.support.doctor_run import Doctor, healthy
@@ -74,7 +75,7 @@ async def test_with_these_rights_everything_works(login: Login, redis_client: re
     limited = chosen(login("kairo"))
     store = RedisStore(limited)
     app = metrics_app(settings=limited, store=store)
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     jobs = Counter("jobs", "Jobs.", ["queue"], registry=registry)
     peak = Gauge("peak", "Peak.", multiprocess_mode="max", registry=registry)
     install(registry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -175,3 +176,16 @@ async def test_it_serves_async_clients_and_unix_sockets() -> None:
     with private_redis() as url, Proxy(url) as proxy:
         async with redis.asyncio.Redis.from_url(proxy.url) as client:
             assert await client.incr("hits") == 1
+
+
+def test_what_is_held_reaches_the_server_later(proxy: Proxy, client: redis.Redis, redis_client: redis.Redis) -> None:
+    """A held request has no effect until the proxy lets it go."""
+    proxy.hold()
+    with ThreadPoolExecutor() as pool:
+        hits = pool.submit(client.incr, "hits")
+        proxy.wait_until_held()
+        assert redis_client.get("hits") is None
+        assert proxy.round_trips == 0
+        proxy.let_go()
+        assert hits.result() == 1
+    assert (proxy.held, proxy.round_trips) == (1, 1)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lib.kairo_metrics import lambda_handler
 from lib.kairo_metrics.delivery.flusher import Flusher
-from lib.kairo_metrics.entrypoints import asgi
-from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
+from lib.kairo_metrics.entrypoints.asgi import measured_asgi
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
@@ -215,7 +215,7 @@ def test_the_response_is_sent_before_the_flush(loop: WarpLoop, remote: Remote, i
                 assert len(remote.asked_s) == asked
                 order.append(("answered", loop.time() - began_s))
 
-        await asgi.Instrumented(app, instance.flusher)(scope, _never, send)
+        await measured_asgi(app, instance.flusher)(scope, _never, send)
         order.append(("over", loop.time() - began_s))
 
     async def requests() -> None:
@@ -245,7 +245,7 @@ def test_on_lambda_a_response_waits_at_most_the_budget(
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"fine"})
 
-    handler = lambda_handler(asgi.Instrumented(app, instance.flusher))
+    handler = lambda_handler(measured_asgi(app, instance.flusher))
     late_s = []
     remote.fail(outage)
     for _ in range(200):

@@ -35,7 +35,7 @@ class Program:
         self._recorder = vars(Recorder(clocks))
         with self.running():
             self._flusher = Flusher(RECORDER, store, settings)
-            self._outbox._instance, self._outbox._renewed_at = name, self._outbox._now()
+            RECORDER.instance = name
 
     @property
     def _outbox(self) -> Any:
@@ -45,7 +45,7 @@ class Program:
     def running(self) -> Iterator[None]:
         """Count what instruments do in the block for this instance."""
         with _recorded_in(self._recorder):
-            adoption.adopt()
+            adoption.adopt(self.registry)
             yield
 
     def flush(self) -> None:

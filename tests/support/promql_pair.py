@@ -38,7 +38,6 @@ class PromqlPair:
         self._history = History(keep_ms=3_600_000)
         for at_ms, samples in scrapes:
             self._history.add(at_ms, samples)
-        self._built_in = BuiltIn(self._history)
         self.first_s, self.last_s = scrapes[0][0] / 1000, scrapes[-1][0] / 1000
         self._write()
 
@@ -66,10 +65,9 @@ class PromqlPair:
         return "error" if answer["status"] == "error" else _result(answer["data"])
 
     def _ours(self, path: str, parameters: dict[str, str]) -> Result:
+        built_in = BuiltIn(self._history)  # anew, because its time limit begins with it
         try:
-            return _result(
-                self._built_in.query_range(parameters) if path == "query_range" else self._built_in.query(parameters)
-            )
+            return _result(built_in.query_range(parameters) if path == "query_range" else built_in.query(parameters))
         except QueryError:
             return "error"
 

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 _HOST = "127.0.0.1"
 _CHUNK = 1 << 16
+# How long a test waits for a client; only a failing test waits that long.
+_PATIENCE_S = 30
 # More connections than fit into a backlog of zero.
 _CROWD = 4
 
@@ -30,6 +32,7 @@ class Proxy:
         request_delay_ms: milliseconds that each request waits before the server gets it.
         reply_delay_ms: milliseconds that each reply waits before the client gets it.
         black_hole: drop what either side sends, and keep the connections open.
+        held: the number of pieces of requests that `hold` has kept from the server.
         connections: the number of accepted connections.
         round_trips: the number of bursts of requests that the server answered; a pipeline is one burst.
         replies: the number of pieces of replies sent to the client.
@@ -49,9 +52,12 @@ class Proxy:
         self.connections = 0
         self.round_trips = 0
         self.replies = 0
+        self.held = 0
         self.burst_bytes = 0
         self.reply_bytes = 0
         self.lock = threading.Lock()
+        self._gate = threading.Condition()
+        self._is_holding = False
         self._upstream = urlsplit(upstream)
         self._losses: list[_Loss] = []
         self._links: list[_Link] = []
@@ -67,6 +73,7 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.let_go()
         self.refuse()
         self.cut()
         for link in self._links:
@@ -100,6 +107,30 @@ class Proxy:
             then_cut: cut the connection; otherwise it hangs.
         """
         self._losses = [_Loss("request", of, at, then_cut)]
+
+    def hold(self) -> None:
+        """Keep what clients send from the server, until `let_go`."""
+        with self._gate:
+            self._is_holding, self.held = True, 0
+
+    def let_go(self) -> None:
+        """Let the server have what was held."""
+        with self._gate:
+            self._is_holding = False
+            self._gate.notify_all()
+
+    def wait_until_held(self) -> None:
+        """Wait until a client has sent something that is held."""
+        with self._gate:
+            assert self._gate.wait_for(lambda: self.held, _PATIENCE_S), "no client has sent anything"
+
+    def pass_gate(self) -> None:
+        """Wait while requests are held."""
+        with self._gate:
+            if self._is_holding:
+                self.held += 1
+                self._gate.notify_all()
+                self._gate.wait_for(lambda: not self._is_holding)
 
     @property
     def loss_is_pending(self) -> bool:
@@ -257,6 +288,7 @@ class _Link(threading.Thread):
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         time.sleep(self._proxy.request_delay_ms / 1000)
+        self._proxy.pass_gate()
         if self._proxy.black_hole or self._mute:
             return True
         self._burst += data

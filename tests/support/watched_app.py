@@ -44,8 +44,16 @@ def cms() -> Starlette:
     )
 
 
-async def call(app: Any, method: str, path: str, host: str = "cms.example.org") -> httpx.Response:
+async def call(  # noqa: PLR0913  the parts of a request
+    app: Any,
+    method: str,
+    path: str,
+    host: str = "cms.example.org",
+    *,
+    headers: dict[str, str] | None = None,
+    root_path: str = "",
+) -> httpx.Response:
     """Send one request to an app in this process."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
-        return await client.request(method, path)
+        return await client.request(method, path, headers=headers)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from importlib.metadata import version
+from io import StringIO
 from typing import Any
 
 import a2wsgi
+import httpx
 import pytest
 from asgiref.wsgi import WsgiToAsgi
 from starlette.applications import Starlette
@@ -184,14 +187,26 @@ async def test_a_framework_gives_its_route_template(recording: Recording, app: A
     assert f'route="{route}",status="{response.status_code}"' in sample
 
 
-@pytest.mark.parametrize("name", sorted(ASGI_APPS))
-async def test_the_page_shows_routes_and_exceptions(recording: Recording, name: str) -> None:
+def _call_wsgi(app: Any, path: str) -> None:
+    transport = httpx.WSGITransport(app, raise_app_exceptions=False, wsgi_errors=StringIO())
+    with suppress(LookupError), httpx.Client(transport=transport, base_url="http://shop.example") as client:
+        client.get(path)  # Pyramid lets its exceptions pass
+
+
+INSTRUMENTED = [pytest.param(sample, id=f"{name}-asgi") for name, sample in ASGI_APPS.items()]
+INSTRUMENTED += [pytest.param(sample, id=f"{name}-wsgi") for name, sample in WSGI_APPS.items()]
+
+
+@pytest.mark.parametrize("sample", INSTRUMENTED)
+async def test_the_page_shows_routes_and_exceptions(recording: Recording, sample: Sample) -> None:
     """One line measures an app of each framework: its routes, its errors by class, and a 503 by its status."""
-    sample = ASGI_APPS[name]
     app = instrument(sample.build())
     handled, later = sample.path("/handled"), sample.path("/unavailable")
     for path in ("/items/3", "/api/v1/items/3", "/broken/3", "/handled", "/unavailable", "/named", "/nothing"):
-        await call(app, "GET", sample.path(path))
+        if sample in ASGI_APPS.values():
+            await call(app, "GET", sample.path(path))
+        else:
+            await asyncio.to_thread(_call_wsgi, app, sample.path(path))
     counted = {(sample.item, 200), (sample.inner, 200), (NAMED, 200), (sample.broken, 500), (handled, 500)}
     counted |= {(later, 503), ("__unmatched__", 404)}
     assert await recording.samples("http_requests_total") == {

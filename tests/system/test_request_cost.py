@@ -8,13 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
 
 from lib.kairo_metrics import aflush, flush, install
 from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.dev.private_redis import free_port, private_redis
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.adopted import adopted_registry
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.instance import settings
 from tests.support.proxy import Proxy
@@ -41,7 +42,7 @@ async def test_one_request_is_one_command_and_one_round_trip(proxy: Proxy, redis
     chosen = settings(proxy.url)
     store = RedisStore(chosen)
     open_pipeline(chosen, store)
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     install(registry)
     requests = Counter("cost_requests", "Requests.", ["route"], registry=registry).labels("/")
     seconds = Histogram("cost_seconds", "Seconds.", ["route"], registry=registry).labels("/")

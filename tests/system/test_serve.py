@@ -252,7 +252,7 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
     ("file", "text", "expected"),
     [
         ("api/broken.py", "1 / 0\n", "ZeroDivisionError"),
-        ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "its startup failed"),
+        ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "startup failed"),
         (
             "vercel.json",
             json.dumps({"rewrites": [{"source": "/x", "destination": "/api/x"}]}),

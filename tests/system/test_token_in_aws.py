@@ -104,6 +104,7 @@ def test_boto3_waits_for_the_first_token() -> None:
         **os.environ,
         "ENABLE_METRICS": "true",
         "METRICS_AUTH_TOKEN_SECRET_ID": SECRET,
+        "METRICS_SCRAPE_TIMEOUT_MS": "300000",  # a busy machine imports boto3 slowly
         "AWS_DEFAULT_REGION": REGION,
     }
     subprocess.run([sys.executable, "-c", LAZY], env=environment, check=True)

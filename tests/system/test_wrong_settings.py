@@ -54,7 +54,7 @@ import asyncio, importlib, json, sys
 import httpx
 from sqlalchemy import create_engine
 from lib.kairo_metrics import aflush, flush, install
-from lib.kairo_metrics.entrypoints.aws_lambda import lambda_handler
+from lib.kairo_metrics import lambda_handler
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 
 async def main():
@@ -160,23 +160,78 @@ def test_the_server_serves_with_a_wrong_variable(variable: str) -> None:
 
 
 BOTH_WAYS = """
-from prometheus_client import CollectorRegistry
+import asyncio
+from prometheus_client import CollectorRegistry, Counter
 from lib.kairo_metrics import *
+from lib.kairo_metrics.integrations.sqlalchemy import observe
+from lib.kairo_metrics.testing import MemoryStore
+
+ON = Settings(enabled=True, namespace="both-ways")
+OFF = Settings(namespace="both-ways")
 
 def wsgi(environ, start_response): ...
+async def asgi(scope, receive, send): ...
 
-for wrong in (
-    lambda: instrument(wsgi),
-    lambda: instrument(None),
-    lambda: install("registry"),
-    lambda: metrics_app(settings=Settings(shards=0)),
-    lambda: push_app(push_settings=PushSettings(url="nowhere")),
-):
+class Source:
+    def read(self): return ["token"]
+
+def told(wrong):
     try:
         wrong()
         print("accepted")
     except Exception as err:
         print(type(err).__name__, err)
+
+for wrong in (
+    lambda: instrument(wsgi),
+    lambda: instrument(None),
+    lambda: instrument(asgi, settings="redis://"),
+    lambda: instrument(asgi, settings={}),
+    lambda: instrument(asgi, store="redis://"),
+    lambda: instrument(asgi, exemplar="trace_id"),
+    lambda: instrument(asgi, exemplar=None),
+    lambda: instrument(asgi, prefix=1),
+    lambda: instrument(asgi, prefix="1_"),
+    lambda: instrument(asgi, unknown=1),
+    lambda: install("registry"),
+    lambda: install(None),
+    lambda: install(prefix="a b"),
+    lambda: metrics_app(settings=Settings(shards=0)),
+    lambda: metrics_app(settings=""),
+    lambda: metrics_app(store=0),
+    lambda: metrics_app(token_source="token"),
+    lambda: metrics_app(token_source=Source),
+    lambda: push_app(push_settings=PushSettings(url="nowhere")),
+    lambda: push_app(push_settings="https://receiver.example.org"),
+    lambda: push_app(settings="off"),
+    lambda: push_app(store=MemoryStore),
+    lambda: health_app(settings="off"),
+    lambda: observe("sqlite://"),
+    lambda: observe(None),
+    lambda: flush(True),
+    lambda: asyncio.run(aflush(budget_ms=1)),
+):
+    told(wrong)
+taken = Counter("http_requests_total", "Theirs.")
+told(lambda: instrument(asgi))
+
+# Right so far. From here on the first call decides.
+store = MemoryStore(CHOSEN)
+instrument(asgi, settings=CHOSEN, store=store, prefix="cms_")
+instrument(asgi, settings=CHOSEN)
+metrics_app()
+for wrong in (
+    lambda: instrument(asgi, settings=Settings(enabled=CHOSEN.enabled, namespace="another")),
+    lambda: metrics_app(settings=Settings(enabled=CHOSEN.enabled, namespace="another")),
+    lambda: push_app(settings=Settings(enabled=CHOSEN.enabled, shards=2)),
+    lambda: instrument(asgi, store=MemoryStore(CHOSEN)),
+    lambda: metrics_app(store=MemoryStore(CHOSEN)),
+    lambda: push_app(store=MemoryStore(CHOSEN)),
+    lambda: instrument(asgi, prefix="shop_"),
+    lambda: install(prefix=""),
+):
+    told(wrong)
+print(flush(), asyncio.run(aflush()), flush(strict=True))
 """
 
 
@@ -184,14 +239,57 @@ def test_a_wrong_argument_is_the_same_error_with_metrics_on_and_off() -> None:
     """A mistake in code is found before metrics are turned on, and also while a variable is wrong."""
     printed = [
         subprocess.run(
-            [sys.executable, "-c", BOTH_WAYS],
+            [sys.executable, "-c", BOTH_WAYS.replace("CHOSEN", chosen)],
             cwd=REPOSITORY,
             env={**os.environ, **GOOD, **changes},
             capture_output=True,
             text=True,
             check=True,
         ).stdout
-        for changes in ({}, {"ENABLE_METRICS": "false"}, {"METRICS_SHARDS": "0"})
+        for chosen, changes in (
+            ("ON", {}),
+            ("OFF", {"ENABLE_METRICS": "false"}),
+            ("OFF", {"METRICS_SHARDS": "0"}),
+        )
     ]
     assert printed[0] == printed[1] == printed[2]
+    assert "accepted" not in printed[0]
+    assert printed[0].splitlines()[-1] == "True True True"
+
+
+MIXED = """
+from lib.kairo_metrics import *
+from lib.kairo_metrics.testing import MemoryStore
+
+async def asgi(scope, receive, send): ...
+
+instrument(asgi)
+instrument(asgi, settings=Settings.from_env())  # the same as without
+for wrong in (
+    lambda: metrics_app(settings=Settings(namespace="another")),
+    lambda: metrics_app(settings=Settings(enabled=True, namespace="another")),
+    lambda: metrics_app(store=MemoryStore(Settings())),
+):
+    try:
+        wrong()
+        print("accepted")
+    except KairoError as err:
+        print(err)
+"""
+
+
+def test_settings_in_a_later_call_alone_are_the_same_error_with_metrics_on_and_off() -> None:
+    """An app that has the variables' settings and a page that has others is wrong, whatever the variables say."""
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", MIXED],
+            cwd=REPOSITORY,
+            env={**os.environ, **GOOD, "METRICS_NAMESPACE": "shop", **changes},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for changes in ({}, {"ENABLE_METRICS": "false"})
+    ]
+    assert printed[0] == printed[1]
     assert "accepted" not in printed[0]

@@ -30,6 +30,7 @@ _RANGES = {
     "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
     "series_ttl_s": ("METRICS_SERIES_TTL", 60, 400 * 24 * 3600),
     "instance_lease_s": ("METRICS_INSTANCE_LEASE_S", 1, 7 * 24 * 3600),
+    "stream_flush_s": ("METRICS_STREAM_FLUSH_S", 1, 3600),
     "flush_budget_ms": ("METRICS_FLUSH_BUDGET_MS", 1, 60_000),
     "scrape_timeout_ms": ("METRICS_SCRAPE_TIMEOUT_MS", 1, 300_000),
 }
@@ -60,6 +61,8 @@ class Settings:
             per instance (`METRICS_INSTANCE_LEASE_S`).
         created_samples: whether the text formats show when each series began, as `_created` samples, which double the
             samples (`METRICS_CREATED_SAMPLES`).
+        stream_flush_s: seconds between two flushes while a stream, a websocket or a function runs
+            (`METRICS_STREAM_FLUSH_S`).
         flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
         scrape_timeout_ms: milliseconds that one scrape may take (`METRICS_SCRAPE_TIMEOUT_MS`).
 
@@ -82,6 +85,7 @@ class Settings:
     series_ttl_s: int = 7 * 24 * 3600
     instance_lease_s: int = 300
     created_samples: bool = False
+    stream_flush_s: int = 5
     flush_budget_ms: int = 1_000
     scrape_timeout_ms: int = 10_000
 

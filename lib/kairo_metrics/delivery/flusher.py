@@ -7,6 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from ..store.command_flow import AsyncTransport, CommandFlow, arun_flow, run_flo
 from .breaker import Breaker
 from .flush_lock import FlushLock
 from .outbox import Outbox
+from .ticker import LoopTicker, ThreadTicker
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
@@ -63,7 +65,7 @@ class Flusher:
         self.forget()
 
     def forget(self) -> None:
-        """Start as a new writer: in a forked child, the parent sends what is unsent or on its way."""
+        """Start as a new writer: in a forked child, the parent sends what is on its way."""
         settings = self._settings
         self._outbox = Outbox(self.recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw)
         self._lock = FlushLock(_BUDGETS_PER_LEASE * self._budget_s, self._clock)
@@ -72,6 +74,9 @@ class Flusher:
         self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+        interval_s = settings.stream_flush_s
+        self.loop_ticker = LoopTicker(interval_s, self.flush_beside)
+        self.thread_ticker = ThreadTicker(interval_s, self.after_call, lambda: self.pending)
 
     @property
     def pending(self) -> bool:
@@ -128,17 +133,37 @@ class Flusher:
         if cancelled is not None:
             raise cancelled
 
+    def flush_beside(self) -> None:
+        """Start a flush in the running event loop, for which nobody waits; the breaker and a timer see to a failure."""
+        if self.pending and not self._breaker.pause_s():
+            flush = self._running_flush() or self._start_flush(self._open_epoch())
+            flush.add_done_callback(self._retry_after_failure)
+
     def flush(self) -> None:
         """Do the same as `aflush`, and block the thread; async code uses `aflush`.
 
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
+        self._flush_in_thread(self._open_epoch(), lambda: False)
+
+    def after_call(self) -> None:
+        """Do the same as `after_response`, and block the thread: for WSGI apps, handler classes and functions.
+
+        Threads that call it at the same time share one flush. While the store is away, the breaker decides which of
+        them may try it.
+        """
         epoch = self._open_epoch()
+        if self._settled_epoch >= epoch or self._breaker.pause_s():
+            return
+        with suppress(StoreError):  # the breaker and the log have it
+            self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0)
+
+    def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool]) -> None:
         if self._settled_epoch < epoch:
             self._store.load()
         deadline_s = self._clock() + self._budget_s
-        while self._settled_epoch < epoch:
+        while self._settled_epoch < epoch and not gives_up():
             if self._clock() >= deadline_s:
                 raise self._too_slow()
             holder = self._lock.acquire()
@@ -152,6 +177,8 @@ class Flusher:
             except StoreError as err:
                 self._fail(err)
                 raise
+            except Exception as err:
+                raise self._unexpected(err) from err
             finally:
                 self._lock.release(holder)
 
@@ -210,10 +237,7 @@ class Flusher:
         except Exception as err:
             if loop.is_closed():
                 return  # it was closed in the midst of the flush: nothing waits for the outcome
-            # An error that is not expected must not reach a request that has its response.
-            _log.exception("the flush failed with an unexpected error")
-            self._breaker.fail()
-            raise StoreUnavailable(f"the flush failed: {err!r}") from err
+            raise self._unexpected(err) from err
         finally:
             self._lock.release(holder)
 
@@ -248,6 +272,12 @@ class Flusher:
 
     def _too_slow(self) -> StoreUnavailable:
         return StoreUnavailable(f"the store took longer than METRICS_FLUSH_BUDGET_MS={self._settings.flush_budget_ms}")
+
+    def _unexpected(self, err: Exception) -> StoreUnavailable:
+        """Log an error of ours: it must not reach a request that has its response."""
+        _log.exception("the flush failed with an unexpected error")
+        self._breaker.fail()
+        return StoreUnavailable(f"the flush failed: {err!r}")
 
     def _fail(self, err: StoreError) -> None:
         if self._breaker.fail():

@@ -10,7 +10,6 @@ from dataclasses import replace
 from itertools import chain
 from typing import cast
 
-from ..instruments.adoption import unit_of
 from ..instruments.recorder import Recorder
 from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED
@@ -54,7 +53,7 @@ class Outbox:
         self._clocks = clocks
         self._draw = draw
         self._renewal_s = instance_lease_s * _SHARE_OF_LEASE
-        self._instance = ""
+        self._renewed_at: Moment | None = None
         self._unsettled: deque[Batch] = deque()
         self._kept: deque[Batch] = deque(maxlen=_KEPT)
         # The weights, by family, of batches that are not kept any more: so much is lost if the store loses them.
@@ -162,18 +161,23 @@ class Outbox:
                 self._unsettled[0] = replace(batch, families=tuple(kept))
 
     def _seal(self) -> None:
+        if self._kept:
+            # Only now: a batch has arrived, so this process does send. It must not take what another one could send.
+            self._recorder.inherit()
         if not self._recorder.pending:
             return
-        if not self._instance:
+        if not self._recorder.instance:
             # Not drawn before: a platform may start many instances from a snapshot of a loaded one.
-            self._instance, self._renewed_at = self._id(), self._now()
+            self._recorder.instance = self._id()
+        if self._renewed_at is None:
+            self._renewed_at = self._now()
         if elapsed_s(self._renewed_at, self._now()) >= self._renewal_s:
             self._recorder.renew()
             self._renewed_at = self._now()
         # A batch counts itself: it is counted exactly if it is applied.
         self._count("applied")
         self._last_seq += 1
-        batch = replace(self._recorder.seal(self._last_seq, self._instance), known=self._state)
+        batch = replace(self._recorder.seal(self._last_seq), known=self._state)
         self._unsettled.append(self._described(batch))
 
     def _described(self, batch: Batch) -> Batch:
@@ -184,7 +188,7 @@ class Outbox:
         return replace(
             batch,
             families=tuple(
-                replace(delta, metadata=replace(delta.schema, unit=unit_of(delta.schema.name)).metadata())
+                replace(delta, metadata=delta.schema.metadata())
                 if delta.schema.index_field not in self._announced
                 else delta
                 for delta in families

@@ -10,9 +10,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
-from ..instruments.adoption import SETUP_LOCK, adopt, renew_client_locks
-from ..instruments.catalogue import catalogue
+from ..instruments.adoption import adopt, renew_client_locks
+from ..instruments.catalogue import OWN, SETUP_LOCK, prefix_with, settle_prefix
 from ..instruments.children import limit_children
+from ..instruments.taken_names import refuse_taken_names
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
@@ -20,7 +21,7 @@ from .flusher import Flusher
 if TYPE_CHECKING:
     from ..store.store_interface import Store
 
-__all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "open_pipeline"]
+__all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,46 +33,108 @@ class Pipeline:
     flusher: Flusher
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the calls so far have given, with metrics on and off; None where the default counts.
+
+    `named` tells whether one of them has found our names free. What takes one of them later is not sent.
+    """
+
+    settings: Settings | None
+    store: Store | None
+    named: bool = False
+
+
 _opened: dict[str, Pipeline] = {}
+_given: dict[str, _Given] = {}
+# Those of the program that were given so far, with metrics on and off.
+_registries: list[CollectorRegistry] = [REGISTRY]
 
 
 def open_pipeline(
-    settings: Settings | None = None, store: Store | None = None, registries: tuple[CollectorRegistry, ...] = ()
+    settings: Settings | None = None,
+    store: Store | None = None,
+    registries: tuple[CollectorRegistry, ...] = (),
+    *,
+    prefix: str | None = None,
+    names_must_be_free: bool = False,
 ) -> Pipeline | None:
     """Return the process's pipeline, opened on first use; None while metrics are not enabled.
 
     A process has one set of instruments, so it has one pipeline: later calls with the same settings return it again,
-    from any thread. Each call adopts the instruments that exist. It sends nothing and connects to nothing.
+    from any thread. Each call adopts the instruments that exist. It sends nothing and connects to nothing. A wrong
+    argument is an error also while metrics are off. After an error nothing has changed.
 
     Args:
-        settings: by default those of the open pipeline, else those of the environment.
+        settings: by default those of an earlier call, else those of the environment.
         store: by default Redis, as the settings say.
         registries: those whose instruments are adopted; the default registry always is.
+        prefix: goes before our names; None if the call does not say.
+        names_must_be_free: whether an instrument of the program with a name of ours is an error, in the first such
+            call. It settles the prefix, also if none is given.
 
     Raises:
-        KairoError: another pipeline is open in this process.
-        ValueError: the program has registered a metric with the name of one in the catalogue.
+        TypeError: an argument has a wrong type.
+        KairoError: an earlier call in this process has given other settings, another store or another prefix.
+        ValueError: the prefix is malformed, or an instrument of the program has a name of ours.
     """
+    _check_types(settings, store)
     with SETUP_LOCK:
-        opened = _opened.get("pipeline")
-        settings = settings or current_settings()[0]
-        if not settings.enabled:
+        first = _given.get("first", _Given(settings, store))
+        if _differ(settings, first.settings) or store not in {None, first.store}:
+            raise KairoError(
+                "an earlier call in this process had another settings= or store=, or none: "
+                "give each call the same, or give them in the first call alone"
+            )
+        given = settings or first.settings
+        chosen = given or load_settings()[0]
+        own_prefix = prefix_with(prefix)
+        if names_must_be_free and not first.named:
+            refuse_taken_names(_registries, own_prefix)
+        # From here on nothing is refused.
+        if names_must_be_free or prefix is not None:
+            settle_prefix(own_prefix)
+        _registries.extend(registry for registry in registries if registry not in _registries)
+        named = first.named or names_must_be_free
+        _given["first"] = _Given(given, first.store, named)
+        if not chosen.enabled:
             return None
-        if opened and (opened.settings != settings or store not in {None, opened.store}):
-            raise KairoError("metrics are already recorded in this process with other settings; give the same ones")
-        limit_children(settings.max_series, settings.series_ttl_s)
-        adopt(REGISTRY, *registries)
-        catalogue()
+        limit_children(chosen.max_series, chosen.series_ttl_s)
+        adopt(OWN, *_registries)
+        opened = _opened.get("pipeline")
         if opened is None:
-            store = store or RedisStore(settings)
-            opened = _opened.setdefault("pipeline", Pipeline(settings, store, Flusher(RECORDER, store, settings)))
+            store = first.store or RedisStore(chosen)
+            opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
+            _given["first"] = _Given(opened.settings, opened.store, named)
         return opened
 
 
+def _check_types(settings: object, store: object) -> None:
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
+    if store is not None and (isinstance(store, type) or not callable(getattr(store, "apply", None))):
+        raise TypeError(f"store must be a Store, not {type(store).__name__}")
+
+
+def _differ(settings: Settings | None, first: Settings | None) -> bool:
+    """Tell whether a call's settings are others than those of the first call, which had the environment's if None."""
+    if settings is None or settings == first:
+        return False
+    try:
+        return first is not None or settings != Settings.from_env()
+    except SettingsError:
+        return False  # variables are judged only while metrics are on, and not by an error
+
+
 def current_settings() -> tuple[Settings, SettingsError | None]:
-    """Return the settings of the open pipeline, else those of the environment; see `load_settings`."""
-    opened = _opened.get("pipeline")
-    return (opened.settings, None) if opened else load_settings()
+    """Return the settings of an earlier call or of the open pipeline, else those of the environment."""
+    first = _given.get("first")
+    return (first.settings, None) if first and first.settings else load_settings()
+
+
+def is_open() -> bool:
+    """Return whether what instruments count is recorded."""
+    return "pipeline" in _opened
 
 
 def current_pipeline() -> Pipeline | None:
@@ -83,13 +146,14 @@ def close_pipeline() -> None:
     """Forget the pipeline, so that the next one may have other settings; what is pending stays recorded."""
     with SETUP_LOCK:
         _opened.clear()
+        _given.clear()
+        del _registries[1:]
 
 
 def _restart_in_forked_child() -> None:
-    """Make a forked child a new writer: the parent sends what it has not sent yet."""
+    """Make a forked child a new writer; the recorder has what the parent left to it."""
     if opened := _opened.get("pipeline"):
         renew_client_locks()
-        RECORDER.forget()
         opened.flusher.forget()
         if isinstance(opened.store, RedisStore):
             opened.store.forget_connections()

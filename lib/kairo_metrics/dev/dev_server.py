@@ -23,7 +23,7 @@ from ..config.settings import Settings
 from ..errors import DevError
 from ..hosting.function import Function
 from ..hosting.functions_app import FunctionsApp
-from ..hosting.lifespan import lifespans
+from ..hosting.functions_lifespan import lifespans
 from ..hosting.listener import listen
 from ..hosting.project import Project
 from .banner import banner

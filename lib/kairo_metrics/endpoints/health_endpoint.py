@@ -26,7 +26,12 @@ def health_app(settings: Settings | None = None) -> Starlette:
 
     Args:
         settings: by default those of the environment.
+
+    Raises:
+        TypeError: `settings` are no Settings.
     """
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
     settings, problem = (settings, None) if settings else load_settings()
     store = RedisStore(settings)
 

@@ -17,7 +17,7 @@ from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
 from ..errors import SettingsError, StoreError
-from ..instruments.catalogue import catalogue
+from ..instruments.catalogue import DeliveryInstruments, catalogue
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
 from .explanations import wrong_setting
@@ -77,8 +77,9 @@ async def _push(
     # Imported late: only a push needs the message format and the HTTP client.
     from ..exposition.negotiate import protobuf_flaw
 
+    instruments = catalogue(DeliveryInstruments)
     if flaw := protobuf_flaw():
-        catalogue().pushes.labels("failed").inc()
+        instruments.pushes.labels("failed").inc()
         return _text(503, f"nothing was pushed: {flaw}")
     from ..exposition.remote_write import body_of, title_of, write_requests
     from .page_push import push_page
@@ -93,14 +94,14 @@ async def _push(
         requests = write_requests(page, push_settings.labels)
         report = await asyncio.to_thread(push_page, receiver, requests, body_of, deadline_s)
     except StoreError as err:
-        catalogue().pushes.labels("failed").inc()
+        instruments.pushes.labels("failed").inc()
         _log.error("the metrics were not pushed: %s", err)
         return _text(503, str(err))
     except Exception:
-        catalogue().pushes.labels("failed").inc()
+        instruments.pushes.labels("failed").inc()
         raise
-    catalogue().pushed_samples.labels("taken").inc(report.taken)
-    catalogue().pushed_samples.labels("refused").inc(report.refused)
+    instruments.pushed_samples.labels("taken").inc(report.taken)
+    instruments.pushed_samples.labels("refused").inc(report.refused)
     sentences = [f"pushed {report.taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}"]
     if report.refused:
         named = "; ".join(f"{_shown(title_of(series))}: {reason}" for series, reason in report.named)
@@ -109,9 +110,9 @@ async def _push(
     if report.unconfirmed:
         sentences.append(f"not confirmed {report.unconfirmed}: {report.reason}")
     if len(sentences) == 1:
-        catalogue().pushes.labels("done").inc()
+        instruments.pushes.labels("done").inc()
         return _text(200, sentences[0])
-    catalogue().pushes.labels("refused" if report.refused or report.ended else "failed").inc()
+    instruments.pushes.labels("refused" if report.refused or report.ended else "failed").inc()
     _log.error("%s", ". ".join(sentences))
     return _text(502, "\n".join(sentences))
 

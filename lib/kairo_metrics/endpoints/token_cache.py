@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from ..errors import TokenSourceError
-from ..instruments.catalogue import catalogue
+from ..instruments.catalogue import DeliveryInstruments, catalogue
 from ..model.moment import CLOCKS, Clocks, Moment
 from .bearer_auth import BearerAuth, is_bearer
 from .token_sources import TokenSource
@@ -125,10 +125,10 @@ class TokenCache:
 
     def _learn_tokens(self, tokens: Sequence[str]) -> None:
         self._auth, self._answered = BearerAuth(tokens), Moment.read(self._clocks)
-        catalogue().token_reads.labels("done").inc()
+        catalogue(DeliveryInstruments).token_reads.labels("done").inc()
 
     def _learn_problem(self, err: TokenSourceError) -> None:
-        catalogue().token_reads.labels("missing" if err.final else "failed").inc()
+        catalogue(DeliveryInstruments).token_reads.labels("missing" if err.final else "failed").inc()
         self._problem = str(err)
         if err.final:
             self._auth, self._answered = BearerAuth(()), Moment.read(self._clocks)
@@ -139,7 +139,7 @@ class TokenCache:
 
         Its message is left out of the log: it may hold the token.
         """
-        catalogue().token_reads.labels("failed").inc()
+        catalogue(DeliveryInstruments).token_reads.labels("failed").inc()
         self._problem = "the token could not be read"
         kind = type(err).__qualname__
         if kind not in self._logged_kinds:

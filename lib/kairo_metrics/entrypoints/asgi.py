@@ -1,23 +1,28 @@
-"""Measuring one HTTP request of an ASGI app, and flushing after its response."""
+"""Measuring the requests and websockets of an ASGI app, and flushing after each of them."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..delivery.flusher import Flusher
 from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from ..instruments.catalogue import Catalogue, catalogue
-from .traces import ExemplarSource, exemplified, trace_of
+from ..instruments.catalogue import RequestInstruments, catalogue
+from .calls import Call
+from .http_record import HTTPRecord
+from .in_place import entry_of, in_place_of
+from .traces import ExemplarSource, exemplar_of, trace_of
 
-__all__ = ["ASGIApp", "Instrumented", "is_wsgi"]
+if TYPE_CHECKING:
+    from .websocket_record import WebSocketRecord
+
+__all__ = ["ASGIApp", "ASGIEntry", "measured_asgi"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,159 +30,177 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-UNKNOWN = "__unknown__"
-_MEASURED = "kairo_metrics.measured"
-# RFC 9110 and RFC 5789. A client may send any other method; all of those are one label value.
-_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 _SERVER_ERROR = 500
-# RFC 9110, section 15. An app may answer with any number, and may let the client choose it.
-_STATUSES = range(100, 600)
-# The status that nginx logs for a client that has closed the connection before the response.
-_CLIENT_LEFT = 499
 
 
-def is_wsgi(app: Any) -> bool:
-    """Return whether an app has the two parameters of WSGI, `environ` and `start_response`; an ASGI app has three."""
-    try:
-        return len(inspect.signature(app).parameters) == len(("environ", "start_response"))
-    except (TypeError, ValueError):  # some callables have no signature
-        return False
-
-
-class Instrumented:
-    """An ASGI app whose requests are counted and timed, with a flush after each response.
+def measured_asgi(app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> Any:
+    """Return the app, with its requests and websockets measured and a flush after each.
 
     The flush is part of the same call, after the app has returned: the platform keeps an instance awake until the call
     ends, and the client has its response before.
 
     Args:
         app: the app.
-        flusher: flushes after each response.
+        flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
     """
+    if entry_of(app, ASGIEntry):
+        return app
+    watch(app)
+    return in_place_of(app, ASGIEntry(app, flusher, exemplar), _method)
 
-    def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> None:
-        watch(app)
-        self.app = app
-        self._flusher = flusher
+
+def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        await entry.serve(partial(own_call, self), scope, receive, send)
+
+    return call
+
+
+class ASGIEntry:
+    """Measures the calls of one app."""
+
+    def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource) -> None:
+        self._app = app
+        self.flusher = flusher
         self._exemplar = exemplar
-        self._catalogue = catalogue()
+        self._instruments = catalogue(RequestInstruments)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, self._flushing_at_shutdown(send))
+            await call(scope, receive, self._flushing_at_shutdown(send))
             return
-        if _MEASURED in scope:
+        if REQUEST_KEY in scope or scope["type"] not in {"http", "websocket"}:
             # An app around this one is instrumented, too. It knows the whole route, and it flushes.
-            await self.app(scope, receive, send)
+            await call(scope, receive, send)
             return
-        scope[_MEASURED] = True
+        facts = RequestFacts()
+        before = dict(scope)
+        scope[REQUEST_KEY] = facts
+        served = Call((scope.get("method", ""), scope["path"]), exemplar_of(self._exemplar, scope))
+
+        def route() -> str:
+            return route_of(self._app, facts, before, scope)
+
         try:
-            if scope["type"] == "http":
-                with exemplified(self._exemplar, scope):
-                    await _Request(self.app, self._catalogue, scope, receive, send).run()
-            else:
-                await self.app(scope, receive, send)
+            with served.inside(), self.flusher.loop_ticker.serving():
+                if scope["type"] == "http":
+                    record = HTTPRecord(self._instruments, scope["method"], facts, route)
+                    await _Request(record, scope, receive, send, self.flusher).run(call)
+                else:
+                    from .websocket_record import WebSocketRecord  # few apps have websockets
+
+                    await _WebSocket(WebSocketRecord(route), receive, send).run(call, scope)
         finally:
-            await self._flusher.after_response()
+            served.is_over = True
+            if served.is_outermost:
+                await self.flusher.after_response()
 
     def _flushing_at_shutdown(self, send: Send) -> Send:
         async def send_and_flush(message: Message) -> None:
             # After this message the server may end the process.
             if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
                 with suppress(StoreError):  # the flusher logs it
-                    await self._flusher.aflush()
+                    await self.flusher.aflush()
             await send(message)
 
         return send_and_flush
 
-    def __getattr__(self, name: str) -> Any:
-        """Return the wrapped app's attribute: `app.state`, `app.routes`, `app.url_path_for`."""
-        if name == "app":  # `copy` asks for it before it is set
-            raise AttributeError(name)
-        return getattr(self.app, name)
-
 
 class _Request:
-    """One request: what is known about it while it is served."""
+    """One request: what passes between the server and the app."""
 
-    def __init__(self, app: ASGIApp, catalogue: Catalogue, scope: Scope, receive: Receive, send: Send) -> None:
-        self._app = app
-        self._catalogue = catalogue
-        self._receive = receive
+    def __init__(self, record: HTTPRecord, scope: Scope, receive: Receive, send: Send, flusher: Flusher) -> None:
+        self._record = record
         self._scope = scope
-        self._scope_before = dict(scope)
-        self._facts = scope[REQUEST_KEY] = RequestFacts()
-        self._method = scope["method"] if scope["method"] in _METHODS else UNKNOWN
+        self._receive = receive
         self._send = send
-        self._started_s = time.perf_counter()
-        self._status: int | None = None
-        self._client_left = False
-        self._measured = False
+        self._flusher = flusher
 
-    async def run(self) -> None:
+    async def run(self, call: ASGIApp) -> None:
         try:
-            await self._app(self._scope, self._receive_message, self._send_message)
-        except asyncio.CancelledError:
-            self._status = self._status or _CLIENT_LEFT
-            self._measure()
+            await call(self._scope, self._receive_message, self._send_message)
+        except asyncio.CancelledError as err:
+            from .cancellation import end_cancelled
+
+            end_cancelled(self._record, err, self._flusher.flush_beside)
             raise
-        except Exception as err:
-            self._measure()
-            if self._status != _CLIENT_LEFT:
-                self._errors(type(err).__name__).inc()
+        except BaseException as err:
+            self._record.end(err)
             raise
-        self._measure()
-        if self._status is None or self._status >= _SERVER_ERROR:
-            error, status = self._facts.error, self._status_text()
-            kind = status if status == UNKNOWN else f"http_{status}"
-            self._errors(kind if error is None else type(error).__name__).inc()
+        self._record.end()
 
     async def _receive_message(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.disconnect" and self._status is None:
-            self._client_left = True
+        if message["type"] == "http.disconnect":
+            self._record.client_left = True
         return message
 
     async def _send_message(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            # A client that has left gets no response, so the app's status is not counted, nor as an error.
-            self._status = _CLIENT_LEFT if self._client_left else message["status"]
-            if self._status == _SERVER_ERROR and self._scope.get("http_version", "").startswith("1"):
+            self._record.begin_response(message["status"])
+            if message["status"] == _SERVER_ERROR and _is_uvicorn(self._receive, self._send):
                 message = _closing(message)
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:
+            self._record.client_left = True  # ASGI 2.4, "Disconnected Client - send exception"
+            raise
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            # The last byte is sent. What the app does after it, such as background tasks, does not delay the client.
-            self._measure()
+            self._record.end_response()
 
-    def _measure(self) -> None:
-        if self._measured:
-            return
-        self._measured = True
-        seconds = time.perf_counter() - self._started_s
-        method, route = self._method, self._route()
-        self._catalogue.requests.labels(method, route, self._status_text()).inc()
-        self._catalogue.request_duration.labels(method, route).observe(seconds)
-        # It begins at zero with a route's first request, so that an error rate has data before the first error.
-        self._errors("http_500")
 
-    def _status_text(self) -> str:
-        status = self._status or _SERVER_ERROR
-        return str(int(status)) if status in _STATUSES else UNKNOWN
+class _WebSocket:
+    """One websocket: what passes between the server and the app."""
 
-    def _errors(self, kind: str) -> Any:
-        return self._catalogue.errors.labels(self._method, self._route(), kind)
+    def __init__(self, record: WebSocketRecord, receive: Receive, send: Send) -> None:
+        self._record = record
+        self._receive = receive
+        self._send = send
 
-    def _route(self) -> str:
-        return route_of(self._app, self._facts, self._scope_before, self._scope)
+    async def run(self, call: ASGIApp, scope: Scope) -> None:
+        try:
+            await call(scope, self._receive_message, self._send_message)
+        except asyncio.CancelledError as err:
+            from .cancellation import is_own_mistake
+
+            self._record.end(err if is_own_mistake() else None)
+            raise
+        except BaseException as err:
+            self._record.end(err)
+            raise
+        self._record.end()
+
+    async def _receive_message(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self._record.client_left = True
+        return message
+
+    async def _send_message(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self._record.accept()
+        elif message["type"] in {"websocket.close", "websocket.http.response.start"}:
+            self._record.refuse()
+        try:
+            await self._send(message)
+        except OSError:
+            self._record.client_left = True
+            raise
+
+
+def _is_uvicorn(receive: Receive, send: Send) -> bool:
+    """Return whether uvicorn is the server; Vercel has a copy of it, and passes on its `receive`."""
+    return any("uvicorn" in type(getattr(end, "__self__", None)).__module__ for end in (receive, send))
 
 
 def _closing(message: Message) -> Message:
     """Add the header that tells the client that its connection ends with this response.
 
     Starlette answers 500 and then raises, and uvicorn closes the connection when it sees the exception. Behind the
-    flush that is later, and the client may have sent its next request on the connection.
+    flush that is later, and the client may have sent its next request on the connection. Other servers keep the
+    connection open, and some proxies (CloudFront) refuse an answer with this header.
     """
     headers = list(message.get("headers", ()))
     if not any(name.lower() == b"connection" for name, _ in headers):

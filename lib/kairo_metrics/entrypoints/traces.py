@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from ..instruments.values.exemplar import REQUEST_EXEMPLAR
 from ..model.encoding import is_classic_label
 
-__all__ = ["ExemplarSource", "exemplified", "trace_of"]
+__all__ = ["ExemplarSource", "exemplar_of", "trace_of"]
 
 ExemplarSource = Callable[[MutableMapping[str, Any]], Mapping[str, str] | None]
 
@@ -27,6 +25,9 @@ _logged: set[type[Exception]] = set()
 def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
     """Return `trace_id` and `span_id` from the request's `traceparent`; None if there is none, or if it is not sampled.
 
+    Args:
+        scope: the request's ASGI scope, or its WSGI environ.
+
     Source: W3C Trace Context, section 3.2
 
     Example:
@@ -34,8 +35,11 @@ def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
         >>> trace_of({"headers": [header]})["span_id"]
         '00f067aa0ba902b7'
     """
-    values = [value for name, value in scope.get("headers", ()) if name.lower() == b"traceparent"]
-    parts = values[0].decode("latin-1").strip().split("-", 4)[:4] if len(values) == 1 else []
+    if "headers" in scope:
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"traceparent"]
+    else:
+        values = [scope.get("HTTP_TRACEPARENT", "")]
+    parts = values[0].strip().split("-", 4)[:4] if len(values) == 1 else []
     if [len(part) for part in parts] != [2, 32, 16, 2] or not _HEXADECIMAL.issuperset("".join(parts)):
         return None
     version, trace_id, span_id, flags = parts
@@ -44,21 +48,7 @@ def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
     return {"trace_id": trace_id, "span_id": span_id}
 
 
-@contextmanager
-def exemplified(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Iterator[None]:
-    """Let what the block counts have the exemplar of this request."""
-    labels = _checked(source, scope)
-    if not labels:
-        yield
-        return
-    token = REQUEST_EXEMPLAR.set(labels)
-    try:
-        yield
-    finally:
-        REQUEST_EXEMPLAR.reset(token)
-
-
-def _checked(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
+def exemplar_of(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
     """Return the source's labels; None if it fails or they are not valid: the request must not fail with it."""
     try:
         labels = source(scope)

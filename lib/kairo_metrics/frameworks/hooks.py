@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["hook", "hook_in_class"]
+__all__ = ["give_own_class", "hook", "hook_in_class"]
 
 _IS_HOOK = "_kairo_metrics_hook"
 # Several threads may instrument the same app, or serve its first requests.
@@ -35,21 +35,29 @@ def hook(owner: Any, name: str, replace: Callable[[Any], Callable[..., Any]]) ->
 
 
 def hook_in_class(owner: Any, **methods: Callable[..., Any]) -> bool:
-    """Give one object a class of its own, with other methods; return False if it has one already.
+    """Give one object a class of its own, with other methods; return False if this was done already.
 
     For what can't be set on an object: `__call__` is looked up in the class, and `__slots__` allow no new attributes.
     """
     with _LOCK:
-        own_class = type(owner)
-        if hasattr(own_class, _IS_HOOK):
+        if hasattr(type(owner), _IS_HOOK):
             return False
-        body = {
-            "__slots__": (),
-            "__doc__": own_class.__doc__,
-            "__module__": own_class.__module__,
-            "__qualname__": own_class.__qualname__,
-            _IS_HOOK: True,
-        }
-        metaclass: Any = type(own_class)
-        owner.__class__ = metaclass(own_class.__name__, (own_class,), {**body, **methods})
+        give_own_class(owner, **{_IS_HOOK: True}, **methods)
         return True
+
+
+def give_own_class(owner: Any, **attributes: Any) -> None:
+    """Make a subclass of the object's class, with other attributes, the object's class.
+
+    Raises:
+        TypeError: the object is a function, or its class is written in C or can have no subclass.
+    """
+    own_class = type(owner)
+    body = {
+        "__slots__": (),
+        "__doc__": own_class.__doc__,
+        "__module__": own_class.__module__,
+        "__qualname__": own_class.__qualname__,
+    }
+    metaclass: Any = type(own_class)
+    owner.__class__ = metaclass(own_class.__name__, (own_class,), {**body, **attributes})

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ..errors import HostingError
 from .function import Function
-from .lifespan import answer_lifespan
+from .functions_lifespan import answer_lifespan
 from .rewrites import VercelJson
 
 __all__ = ["FunctionsApp"]

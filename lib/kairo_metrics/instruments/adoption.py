@@ -1,62 +1,119 @@
-"""Putting our values under `prometheus_client`, also under instruments that exist already."""
+"""Recording what the instruments of a registry count, also of those that exist already."""
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from functools import wraps
 from threading import RLock
 from typing import Any
+from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.encoding import label_text
-from ..model.fork_lock import fork_lock
-from .children import INFO_VALUE, Children, child_of, child_series, values_of
-from .values import RECORDER, is_shared, make_value
-from .values.info import InfoValue
+from .catalogue import SETUP_LOCK
+from .children import Children, child_of
+from .sharing import INFO_VALUE, child_series, is_shared, share
+from .taken_names import is_left_out, log_left_out
+from .values import RECORDER
 
-__all__ = ["SETUP_LOCK", "adopt", "renew_client_locks", "unit_of"]
+__all__ = ["adopt", "renew_client_locks"]
 
-# Held while the process's instruments, its catalogue and its pipeline are set up: each of them exists once. Reentrant:
-# a signal handler may flush in a thread that holds it.
-SETUP_LOCK = fork_lock()
-
-_registries: list[CollectorRegistry] = []
+_log = logging.getLogger("kairo_metrics")
+_registries: WeakSet[CollectorRegistry] = WeakSet()
+_left_out: WeakSet[MetricWrapperBase] = WeakSet()
 _Method = Callable[..., Any]
 
 
 def adopt(*registries: CollectorRegistry) -> None:
-    """Record what instruments count from now on, and take over the instruments that the registries have already.
+    """Record what the instruments of the registries count from now on, and what they have counted until now.
 
-    What such an instrument has counted becomes its first delta. A second call changes nothing.
+    Instruments that are registered later are included; those of other registries, and of none, are not. Nor is an
+    instrument of the program with a name of ours, which is logged. A second call changes nothing, but if the prefix of
+    our names was settled meanwhile, it includes those whose names that makes free.
     """
     with SETUP_LOCK:
-        # A function takes the place of the class: the class depends on the instrument.
-        values.ValueClass = make_value
-        _wrap(MetricWrapperBase, "__init__", _limiting_children)
-        _wrap(Info, "__init__", _with_info_value)
-        _wrap(Enum, "__init__", _with_info_value)
+        _leave_multiprocess_mode()
         _wrap(Info, "info", _recording_info)
+        _wrap(Enum, "__init__", _sharing_when_complete)
         _wrap(Enum, "state", _recording_state)
         _wrap(Gauge, "set_function", _following)
         _wrap(MetricWrapperBase, "remove", _recording_removal)
         _wrap(MetricWrapperBase, "remove_by_labels", _recording_removal_by_labels)
         _wrap(MetricWrapperBase, "clear", _recording_clearing)
         for registry in registries:
-            if registry not in _registries:
-                _registries.append(registry)
-            for instrument in _instruments(registry):
-                _limit_children(instrument)
-                for child in _children(instrument):
-                    _carry_over(child)
+            with registry._lock:  # noqa: SLF001  prometheus_client has no public way
+                if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001
+                    registry._collector_to_names = _Collectors(registry._collector_to_names)  # noqa: SLF001
+                    _registries.add(registry)
+        for instrument in list(_left_out):
+            _left_out.discard(instrument)
+            _adopt_instrument(instrument)
+
+
+class _Collectors(dict[Any, list[str]]):
+    """The collectors of a registry; it takes the place of prometheus_client's dictionary, and adopts each instrument.
+
+    It is asked inside the registry's lock, so no instrument is missed, whichever thread registers it at the same time.
+    Other collectors (process, platform, garbage collector) describe one process and are not shared.
+
+    Args:
+        collectors: those that the registry has already, and their names.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, collectors: Mapping[Any, list[str]]) -> None:
+        super().__init__(collectors)
+        for collector in collectors:
+            _adopt_instrument(collector)
+
+    def __setitem__(self, collector: Any, names: list[str]) -> None:
+        super().__setitem__(collector, names)
+        _adopt_instrument(collector)
+
+    def __copy__(self) -> dict[Any, list[str]]:
+        """Return a plain dictionary: a registry copies this one for each page."""
+        return dict(self)
+
+
+def _adopt_instrument(collector: object) -> None:
+    if not isinstance(collector, MetricWrapperBase):
+        return
+    if is_left_out(collector):
+        _left_out.add(collector)
+        log_left_out(collector)
+    elif collector._is_parent():  # noqa: SLF001
+        _limit_children(collector)
+    else:
+        share(collector)
+
+
+def _limit_children(instrument: Any) -> None:
+    with instrument._lock:  # noqa: SLF001  prometheus_client keeps its children private
+        if not isinstance(instrument._metrics, Children):  # noqa: SLF001
+            instrument._metrics = Children(instrument, instrument._metrics)  # noqa: SLF001
+
+
+def _leave_multiprocess_mode() -> None:
+    """Keep new values in memory, not in files of `PROMETHEUS_MULTIPROC_DIR`; those of earlier processes are in them."""
+    if getattr(values.ValueClass, "_multiprocess", False):
+        values.ValueClass = values.MutexValue
+        # `remove` and `clear` warn that they do nothing in that mode. They do.
+        warnings.filterwarnings("ignore", r"(Removal of|Clearing) labels has not been implemented", UserWarning)
+        _log.warning(
+            "PROMETHEUS_MULTIPROC_DIR is set; metrics of all processes are added up in Redis, so it is not needed, and "
+            "you can remove it"
+        )
 
 
 def renew_client_locks() -> None:
     """Replace prometheus_client's locks in a forked child: a thread that exists only in the parent may hold one."""
     for registry in _registries:
-        registry._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001  prometheus_client has no public way
+        registry._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
         for instrument in _instruments(registry):
             instrument._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
             for child in _children(instrument):
@@ -64,13 +121,18 @@ def renew_client_locks() -> None:
                     child._lock = RLock()  # noqa: SLF001
 
 
-def unit_of(family: str) -> str:
-    """Return the unit of a family in the adopted registries; prometheus_client does not pass it to a value."""
-    for registry in _registries:
-        instrument = registry._names_to_collectors.get(family)  # noqa: SLF001  the registry has no public look-up
-        if isinstance(instrument, MetricWrapperBase):
-            return instrument._unit  # noqa: SLF001  nor the instrument a public unit
-    return ""
+def _instruments(registry: CollectorRegistry) -> Iterator[MetricWrapperBase]:
+    collectors = list(registry._collector_to_names)  # noqa: SLF001
+    return (collector for collector in collectors if isinstance(collector, MetricWrapperBase))
+
+
+def _children(instrument: Any) -> list[Any]:
+    return list(instrument._metrics.values()) if instrument._is_parent() else [instrument]  # noqa: SLF001
+
+
+def _is_adopted(instrument: Any) -> bool:
+    """Return whether an instrument with labels is in an adopted registry."""
+    return isinstance(getattr(instrument, "_metrics", None), Children)
 
 
 # Methods of prometheus_client that call no value. Each wrapper has the parameters of the method that it wraps.
@@ -81,46 +143,33 @@ def _wrap(owner: type[MetricWrapperBase], method: str, wrapper: Callable[[_Metho
         setattr(owner, method, wrapper(getattr(owner, method)))
 
 
-def _limiting_children(init: _Method) -> _Method:
-    @wraps(init)
-    def init_and_limit_children(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        _limit_children(self)
-
-    return init_and_limit_children
-
-
-def _limit_children(instrument: Any) -> None:
-    if instrument._is_parent():  # noqa: SLF001  prometheus_client keeps its children private
-        with instrument._lock:  # noqa: SLF001
-            if not isinstance(instrument._metrics, Children):  # noqa: SLF001
-                instrument._metrics = Children(instrument, instrument._metrics)  # noqa: SLF001
-
-
-def _with_info_value(init: _Method) -> _Method:
-    @wraps(init)
-    def init_with_info_value(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        if not self._is_parent():
-            setattr(self, INFO_VALUE, InfoValue(self))
-
-    return init_with_info_value
-
-
 def _recording_info(info: _Method) -> _Method:
     @wraps(info)
     def info_and_record(self: Any, val: Mapping[str, str]) -> None:
         info(self, val)
-        getattr(self, INFO_VALUE).record(self)
+        if hasattr(self, INFO_VALUE):  # else its registry was not adopted
+            getattr(self, INFO_VALUE).record(self)
 
     return info_and_record
+
+
+def _sharing_when_complete(init: _Method) -> _Method:
+    @wraps(init)
+    def init_and_share(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if hasattr(self, INFO_VALUE):  # its registry has adopted it, but did not know its states
+            share(self)
+
+    return init_and_share
 
 
 def _recording_state(set_state: _Method) -> _Method:
     @wraps(set_state)
     def set_state_and_record(self: Any, state: str) -> None:
         set_state(self, state)
-        getattr(self, INFO_VALUE).record(self)
+        if hasattr(self, INFO_VALUE):
+            share(self)  # if it was registered before `__init__` was wrapped
+            getattr(self, INFO_VALUE).record(self)
 
     return set_state_and_record
 
@@ -129,7 +178,7 @@ def _following(set_function: _Method) -> _Method:
     @wraps(set_function)
     def set_function_and_follow(self: Any, f: Callable[[], float]) -> None:
         set_function(self, f)
-        if is_shared(self._value):  # else its registry was not adopted
+        if is_shared(self._value):
             self._value.follow(f)
 
     return set_function_and_follow
@@ -143,10 +192,11 @@ def _recording_removal(remove: _Method) -> _Method:
 
     @wraps(remove)
     def remove_and_record(self: Any, *labelvalues: Any) -> None:
-        child = self._metrics.get(tuple(map(str, labelvalues))) if self._is_parent() else None
+        child = self._metrics.get(tuple(map(str, labelvalues))) if _is_adopted(self) else None
         remove(self, *labelvalues)
-        # Another instance may have the label set if this one does not.
-        _record_removal([child_of(self, labelvalues) if child is None else child])
+        if _is_adopted(self):
+            # Another instance may have the label set if this one does not.
+            _record_removal([child_of(self, labelvalues) if child is None else child])
 
     return remove_and_record
 
@@ -154,10 +204,10 @@ def _recording_removal(remove: _Method) -> _Method:
 def _recording_removal_by_labels(remove_by_labels: _Method) -> _Method:
     @wraps(remove_by_labels)
     def remove_by_labels_and_record(self: Any, labels: dict[str, str]) -> None:
-        if labels:
+        if labels and _is_adopted(self):
             _record_clearing(self, labels, lambda: remove_by_labels(self, labels))
         else:
-            remove_by_labels(self, labels)  # which changes nothing
+            remove_by_labels(self, labels)
 
     return remove_by_labels_and_record
 
@@ -165,7 +215,10 @@ def _recording_removal_by_labels(remove_by_labels: _Method) -> _Method:
 def _recording_clearing(clear: _Method) -> _Method:
     @wraps(clear)
     def clear_and_record(self: Any) -> None:
-        _record_clearing(self, {}, lambda: clear(self))
+        if _is_adopted(self):
+            _record_clearing(self, {}, lambda: clear(self))
+        else:
+            clear(self)
 
     return clear_and_record
 
@@ -185,10 +238,8 @@ def _record_clearing(instrument: Any, labels: Mapping[str, str], remove: Callabl
         labels: names and values; with none, all series of the family are removed.
         remove: removes the children.
     """
-    before = dict(instrument._metrics) if instrument._is_parent() else {}  # noqa: SLF001
+    before = dict(instrument._metrics)  # noqa: SLF001
     remove()
-    if not instrument._is_parent():  # noqa: SLF001
-        return
     _limit_children(instrument)  # `clear` sets a new dictionary
     removed = [child for key, child in before.items() if instrument._metrics.get(key) is not child]  # noqa: SLF001
     if not before:
@@ -199,52 +250,3 @@ def _record_clearing(instrument: Any, labels: Mapping[str, str], remove: Callabl
         RECORDER.clear(set(filter(None, map(child_series, removed))), series.schema, "\n".join(pairs))
     else:
         _record_removal(removed)
-
-
-# Instruments that were made before.
-
-
-def _instruments(registry: CollectorRegistry) -> Iterator[MetricWrapperBase]:
-    # Other collectors (process, platform, garbage collector) describe one process and are not shared.
-    collectors = dict.fromkeys(registry._names_to_collectors.values())  # noqa: SLF001  there is no public listing
-    return (collector for collector in collectors if isinstance(collector, MetricWrapperBase))
-
-
-def _children(instrument: Any) -> list[Any]:
-    if not instrument._is_parent():  # noqa: SLF001  prometheus_client keeps its children private
-        return [instrument]
-    with instrument._lock:  # noqa: SLF001
-        return list(instrument._metrics.values())  # noqa: SLF001
-
-
-def _carry_over(child: Any) -> None:
-    """Replace the child's values by ours, and add what the old ones had.
-
-    Ours are built in a copy of the child and then moved, so that a thread that observes at the same time never finds a
-    child with some of its values.
-    """
-    if isinstance(child, Info | Enum):
-        _add_info_value(child)
-        return
-    old = values_of(child)
-    if all(map(is_shared, old)):  # also if there are none: a native histogram has recorded from the beginning
-        return
-    twin = copy(child)
-    twin._metric_init()  # noqa: SLF001
-    for name in ("_value", "_sum", "_count", "_buckets"):
-        if hasattr(twin, name):
-            setattr(child, name, getattr(twin, name))
-    for value, amount in zip(values_of(child), (value.get() for value in old), strict=True):
-        if amount and isinstance(child, Gauge):
-            value.set(amount)
-        elif amount:
-            value.inc(amount)
-    if "_child_samples" in vars(child):  # set_function was called; the function itself is out of reach
-        child._value.follow(lambda: next(iter(child._child_samples())).value)  # noqa: SLF001
-
-
-def _add_info_value(child: Any) -> None:
-    if not hasattr(child, INFO_VALUE):
-        setattr(child, INFO_VALUE, InfoValue(child))
-        if child._value:  # noqa: SLF001
-            getattr(child, INFO_VALUE).record(child)

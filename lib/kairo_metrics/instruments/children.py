@@ -9,18 +9,14 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, MetricWrapperBase, Summary
+from prometheus_client.metrics import Gauge
 
 from ..model.moment import elapsed_s
 from ..model.schema import OVERFLOW
-from .pending_series import PendingSeries
+from .sharing import child_series, share
 from .values import RECORDER
-from .values.info import InfoValue
 
-__all__ = ["INFO_VALUE", "Children", "child_of", "child_series", "limit_children", "values_of"]
-
-# The attribute of an info or an enum that has our value; prometheus_client gives them none.
-INFO_VALUE = "_kairo_info_value"
+__all__ = ["Children", "child_of", "limit_children"]
 
 # In characters of the printed label text: a label's value may be as long as a request's body.
 _LONGEST_LABELS = 4_096
@@ -39,7 +35,7 @@ class Children(dict[_Labels, Any]):
 
     Args:
         instrument: the instrument.
-        children: those that it has already; all of them are kept.
+        children: those that it has already; all of them are kept and shared.
     """
 
     __slots__ = ("_instrument", "_overflow", "_rejected", "_searched_at")
@@ -50,14 +46,17 @@ class Children(dict[_Labels, Any]):
 
     def __init__(self, instrument: Any, children: Mapping[_Labels, Any] | None = None) -> None:
         super().__init__(children or {})
+        for child in self.values():
+            share(child)
         self._instrument = instrument
         self._overflow = (OVERFLOW,) * len(instrument._labelnames)  # noqa: SLF001  prometheus_client keeps it private
         self._rejected: _Labels | None = None
         self._searched_at = RECORDER.now()
 
     def __setitem__(self, labels: _Labels, child: Any) -> None:
+        share(child)
         series = child_series(child)
-        # A child without a series belongs to a registry that was not adopted, and has no limit.
+        # A child without a series is of a class that is not shared, and has no limit.
         if series is None or labels == self._overflow or (len(series.text) <= _LONGEST_LABELS and self._has_room()):
             super().__setitem__(labels, child)
         else:
@@ -112,23 +111,5 @@ def child_of(instrument: Any, labels: Sequence[Any]) -> Any:
     child = copy(instrument)
     child._labelvalues = tuple(map(str, labels))  # noqa: SLF001
     child._metric_init()  # noqa: SLF001
-    if isinstance(child, Info | Enum):
-        setattr(child, INFO_VALUE, InfoValue(child))
+    share(child)
     return child
-
-
-def values_of(child: Any) -> list[Any]:
-    """Return the child's values, in the order in which prometheus_client adds an observation to them."""
-    if isinstance(child, Histogram):
-        return [child._sum, *child._buckets]  # noqa: SLF001
-    if isinstance(child, Summary):
-        return [child._count, child._sum]  # noqa: SLF001
-    if isinstance(child, Counter | Gauge):
-        return [child._value]  # noqa: SLF001
-    return []
-
-
-def child_series(child: MetricWrapperBase) -> PendingSeries | None:
-    """Return the child's series; None if it has none, because its registry was not adopted."""
-    values = [getattr(child, INFO_VALUE, None), getattr(child, "_value", None), *values_of(child)]
-    return next((value.series for value in values if hasattr(value, "series")), None)

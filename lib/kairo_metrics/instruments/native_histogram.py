@@ -97,10 +97,7 @@ class NativeHistogram(MetricWrapperBase):
         return Timer(self, "observe")
 
     def _metric_init(self) -> None:
-        bounds = tuple(map(floatToGoString, self._bounds))
-        self._value = NativeValue(
-            self._name, self._labelnames, self._labelvalues, self._documentation, bounds, self._native
-        )
+        self._value = NativeValue(tuple(map(floatToGoString, self._bounds)), self._native)
 
     def _child_samples(self) -> Iterable[Sample]:
         counts = self._value.total()

@@ -68,6 +68,17 @@ class PendingSeries:
         self.weight = 0.0
         self.touched = False
 
+    def split_off(self) -> PendingSeries:
+        """Move what is not sent into a new series with the same labels, and return it; a value that was set stays."""
+        unsent = PendingSeries(self.schema, self.text)
+        unsent.value, unsent.set_at, unsent.max_buckets = self.value, self.set_at, self.max_buckets
+        self.touched = False
+        unsent.amounts, self.amounts = self.amounts, defaultdict(float)
+        unsent.exemplars, self.exemplars = self.exemplars, {}
+        unsent.observed, self.observed = self.observed, None
+        unsent.weight, self.weight = self.weight, 0.0
+        return unsent
+
 
 def schema_of(  # noqa: PLR0913  a schema has that many parts
     name: str,
@@ -78,12 +89,15 @@ def schema_of(  # noqa: PLR0913  a schema has that many parts
     bounds: tuple[str, ...] = (),
     mode: str = "",
     states: tuple[str, ...] = (),
+    unit: str = "",
 ) -> Schema:
     """Return the schema with these parts; the same object each time, so that only the first child computes its id."""
-    key = (name, typ, tuple(labelnames), bounds, mode, states, help_text)
+    key = (name, typ, tuple(labelnames), bounds, mode, states, help_text, unit)
     schema = _schemas.get(key)
     if schema is None:
-        schema = Schema(printable(name), typ, tuple(sorted(labelnames)), bounds, mode, states, help=help_text)
+        schema = Schema(
+            printable(name), typ, tuple(sorted(labelnames)), bounds, mode, states, help=help_text, unit=unit
+        )
         _schemas[key] = schema
     return schema
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections import defaultdict
 from itertools import islice
@@ -19,12 +20,15 @@ from .sealed_series import SealedFamily, delta_text, move
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
+    from .inheritance import Inheritance
 
 __all__ = ["Follower", "Recorder"]
 
 _log = logging.getLogger("kairo_metrics")
 # So many removals of each kind wait while the store is away. If there are more, the oldest is counted as lost.
 _MAX_REMOVALS = 10_000
+# A process that never flushes may fork again and again. It keeps so many inheritances, and then makes one of them.
+_MAX_INHERITANCES = 8
 
 
 class Follower(Protocol):
@@ -40,10 +44,14 @@ class Recorder:
     """Collects deltas and seals them into batches.
 
     `lock` guards every series, so an increment and a seal never interleave. `epoch` is 1 plus the number of seals that
-    left nothing pending: with it a caller knows when its own deltas have been sealed.
+    left nothing pending: with it a caller knows when its own deltas have been sealed. A fork sets aside what is unsent
+    as an inheritance: the parent may never flush, and must not send it as well as a child.
 
     Args:
         clocks: a monotonic and a wall clock.
+
+    Attributes:
+        instance: the instance's id, for the series that only this instance writes; "" until it is drawn.
 
     Example:
         >>> recorder, series = Recorder(), PendingSeries(Schema("jobs", "counter"), "")
@@ -58,6 +66,10 @@ class Recorder:
         # Reentrant: a signal handler or a finalizer may increment in a thread that holds it.
         self.lock = threading.RLock()
         self.epoch = 1
+        self.instance = ""
+        self._inherited: list[Inheritance] = []
+        # Values of another instance alone, which this one renews in its place.
+        self._foreign: list[PendingSeries] = []
         self._delivery_series: dict[str, PendingSeries] = {}
         # The keys are a set that keeps its order: a series is found, added and taken out in constant time.
         self._touched: dict[PendingSeries, None] = {}
@@ -73,7 +85,10 @@ class Recorder:
 
     @property
     def pending(self) -> bool:
-        """Whether there is anything to seal."""
+        """Whether there is anything to send, or perhaps to inherit."""
+        return self._has_unsent() or bool(self._inherited)
+
+    def _has_unsent(self) -> bool:
         return bool(self._touched or self._removed or self._cleared)
 
     def open_epoch(self) -> int:
@@ -218,12 +233,11 @@ class Recorder:
         series = self._delivery_series.setdefault(f"{schema.name}{text}", PendingSeries(schema, text))
         self.add(series, 1, amount)
 
-    def seal(self, seq: int, instance: str = "", limit: int = 1_000) -> Batch:
+    def seal(self, seq: int, limit: int = 1_000) -> Batch:
         """Take up to `limit` changed series, oldest first, into a batch.
 
         Args:
             seq: the number of the batch.
-            instance: the instance's id, for the series that only this instance writes.
             limit: how many series a batch may hold.
         """
         sealed_at = self.now()
@@ -237,7 +251,7 @@ class Recorder:
                 FamilyDelta(
                     family.schema,
                     tuple(
-                        (text.replace(INSTANCE_PLACE, instance), delta_text(family.schema, sealed, sealed_at))
+                        (text.replace(INSTANCE_PLACE, self.instance), delta_text(family.schema, sealed, sealed_at))
                         for text, sealed in family.series.items()
                     ),
                     sum(sealed.weight for sealed in family.series.values()),
@@ -276,14 +290,61 @@ class Recorder:
         return list(families.values())
 
     def forget(self) -> None:
-        """Drop everything unsent: in a forked child it is the parent that sends it."""
+        """Drop everything unsent, and be another instance."""
         self.lock = threading.RLock()
         self.epoch += 1
         # Out first: a signal handler may touch a series while these are emptied.
         touched, self._touched = self._touched, {}
         for series in touched:
-            series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
-            series.observed, series.exemplars = None, {}
+            series.split_off()
         self._removed, self._cleared = {}, {}
         # The parent renews what it holds. The child holds a series once it has set its value.
         self._held = WeakSet()
+        self._foreign, self._inherited, self.instance = [], [], ""
+
+    def prepare_fork(self) -> None:
+        """Set aside what is unsent, and keep other threads from recording until the process has forked."""
+        from .inheritance import Inheritance, new_claim  # few programs fork
+
+        take = new_claim() if self._has_unsent() else None
+        self.lock.acquire()
+        if take is None:
+            return  # nothing is unsent; or there is no claim, and the parent sends it
+        if len(self._inherited) >= _MAX_INHERITANCES:
+            self.inherit()
+        if self._has_unsent():
+            self.instance = self.instance or secrets.token_hex(8)
+            touched, self._touched = self._touched, {}
+            unsent = [series.split_off() for series in touched]
+            self._inherited.append(Inheritance(take, unsent, self._removed, self._cleared))
+            self._removed, self._cleared = {}, {}
+
+    def resume_after_fork(self) -> None:
+        """Let other threads go on, in the parent."""
+        self.lock.release()
+
+    def start_in_child(self) -> None:
+        """Begin as a new instance in a forked child, with nothing but what the parent has set aside."""
+        inherited, parent = self._inherited, self.instance
+        self.forget()
+        self._inherited = inherited
+        for each in inherited:
+            each.name_instance(parent)
+
+    def inherit(self) -> None:
+        """Take what was unsent at earlier forks, as far as no other process has taken it."""
+        if not self._inherited:
+            return
+        with self.lock:
+            inherited, self._inherited = self._inherited, []
+            for each in inherited:
+                if each.take():
+                    self._removed = {**each.removed, **self._removed}
+                    self._cleared = {**each.cleared, **self._cleared}
+                    for series in each.series:
+                        self.touch(series)
+                        if series.schema.per_instance and INSTANCE_PLACE not in series.text:
+                            self._foreign.append(series)
+                            self._held.add(series)
+            if not self.pending:
+                self.epoch += 1

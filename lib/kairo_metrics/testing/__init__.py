@@ -9,7 +9,8 @@ A test needs no Redis: it lets the code count into a `MemoryStore`, and reads th
     from kairo_metrics.testing import MemoryStore
     from shop import ORDERS
 
-    # Once for all tests: a process has one pipeline, so its settings and its store stay the same.
+    # Once for all tests: a process has one pipeline, so its settings and its store stay the same. If your app calls
+    # `instrument`, import it below: it takes these over, and an app that was instrumented before has others.
     SETTINGS = Settings(enabled=True, auth_tokens=("test",))
     PAGE = TestClient(metrics_app(settings=SETTINGS, store=MemoryStore(SETTINGS)))
 

@@ -1,4 +1,4 @@
-"""Both projects, each built once by Vercel's builder for the whole run."""
+"""The projects, each built once by Vercel's builder for the whole run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.platform.deployment import Deployment
-from tests.deployment.platform.project import PROJECTS
+from tests.deployment.platform.project import ENTRY_POINTS, PROJECTS, Project
 from tests.deployment.platform.vercel_build import Build, vercel_build
 from tests.deployment.platform.vercel_tools import ToolMissing, Tools, find_tools
 from tests.support.once import Once
+
+# The functions of a user's project: no tests, and a process has one Django project at most.
+collect_ignore = [ENTRY_POINTS.source.name]
 
 
 @pytest.fixture(scope="session")
@@ -25,20 +28,18 @@ def tools() -> Tools:
 @pytest.fixture(scope="session", params=PROJECTS)
 def deployment(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Deployment:
     """Return a project as `vercel build` builds it: this repository, then the example."""
-    project = PROJECTS[request.param]
+    return _deployed(PROJECTS[request.param], request.param, tools, once)
 
+
+@pytest.fixture(scope="session")
+def entry_points(tools: Tools, once: Once) -> Deployment:
+    """Return the project with a function for each entry point, as `vercel build` builds it."""
+    return _deployed(ENTRY_POINTS, "entry-points", tools, once)
+
+
+def _deployed(project: Project, name: str, tools: Tools, once: Once) -> Deployment:
     def build(folder: Path) -> Build:
         project.copy(folder)
-        built = vercel_build(folder, tools)
-        _share_compiled(built, folder / ".vercel" / "compiled")
-        return built
+        return vercel_build(folder, tools)
 
-    return Deployment(project, once(f"vercel-{request.param}", build))
-
-
-def _share_compiled(build: Build, into: Path) -> None:
-    """Let all functions have one place for the `.pyc` files of their libraries, which are the same files."""
-    for function in build.functions.values():
-        for folder in {Path(file).parent for file in function.files if file.startswith("_vendor/")}:
-            (into / folder).mkdir(parents=True, exist_ok=True)
-            (function.root / folder / "__pycache__").symlink_to(into / folder)
+    return Deployment(project, once(f"vercel-{name}", build))

@@ -62,7 +62,16 @@ class LambdaFunction:
         """The output so far."""
         return Path(self._log.name).read_text(errors="replace")
 
-    def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def wait_until_loaded(self) -> None:
+        """Wait until the client has loaded the function and asks for its first event."""
+        assert self._server.asked.wait(_LONGEST_WAIT_S), f"the function was not loaded:\n{self.output}"
+
+    def terminate(self) -> int:
+        """Send a SIGTERM, as Lambda does if there is an extension, and return the exit code."""
+        self._process.terminate()
+        return self._process.wait(_LONGEST_WAIT_S)
+
+    def invoke(self, event: Any) -> dict[str, Any]:
         """Send an event, and return the handler's result when the invocation has ended.
 
         Raises:
@@ -123,6 +132,7 @@ class _RuntimeAPI(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _RuntimeRequest)
         self.events: queue.Queue[bytes | None] = queue.Queue()
         self.answers: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self.asked = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
     def __enter__(self) -> Self:
@@ -146,9 +156,15 @@ class _RuntimeRequest(BaseHTTPRequestHandler):
     server: _RuntimeAPI
 
     def do_GET(self) -> None:
+        if self.path == f"{_RUNTIME}/restore/next":  # a snapshot was taken, and this instance comes from it
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.path != f"{_RUNTIME}/invocation/next":
             self.send_error(404)
             return
+        self.server.asked.set()
         event = self.server.events.get()
         if event is None:
             self.close_connection = True

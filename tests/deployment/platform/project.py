@@ -1,4 +1,4 @@
-"""The projects that the tests deploy: this repository, and the example project of a user."""
+"""The projects that the tests deploy: this repository, the example project, and one with every entry point."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tests.support.dev_server import REPOSITORY
 
-__all__ = ["DECOY", "EXAMPLE", "PROJECTS", "Project", "copy_library", "copy_tracked", "tracked"]
+__all__ = ["DECOY", "ENTRY_POINTS", "EXAMPLE", "PROJECTS", "Project", "copy_library", "copy_tracked", "tracked"]
 
 EXAMPLE = REPOSITORY / "examples" / "fastapi"
 
@@ -42,6 +43,7 @@ class Project:
         route: the template under which the request is counted.
         own_sample: a sample of the project's own that the request raises by one.
         megabytes: the most megabytes of a function, unpacked, without what Vercel's builder adds to each.
+        packages: the packages of a project without a `requirements.txt`; it gets the versions that are installed here.
     """
 
     source: Path
@@ -51,6 +53,7 @@ class Project:
     own_sample: str
     megabytes: int
     sent: Mapping[str, Any] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
     @property
     def requests_sample(self) -> str:
@@ -62,6 +65,9 @@ class Project:
         copy_tracked(self.source, target)
         if not (target / "lib" / "kairo_metrics").exists():
             copy_library(target)
+        if self.packages:
+            pinned = "".join(f"{package}=={version(package)}\n" for package in self.packages)
+            (target / "requirements.txt").write_text(pinned)
         for decoy in _DECOYS:
             (target / decoy).parent.mkdir(parents=True, exist_ok=True)
             (target / decoy).write_text(DECOY)
@@ -87,6 +93,16 @@ PROJECTS = {
         megabytes=14,
     ),
 }
+
+ENTRY_POINTS = Project(
+    source=Path(__file__).parent / "entry_points",
+    watched="api/flask_app",
+    request=("GET", "/api/flask_app/items/7"),
+    route="/api/flask_app/items/<int:number>",
+    own_sample="items_read_total",
+    megabytes=40,
+    packages=("django", "fastapi", "flask", "prometheus-client", "redis"),
+)
 
 
 def copy_tracked(source: Path, target: Path) -> None:

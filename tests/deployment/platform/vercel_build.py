@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from tests.deployment.platform.vercel_tools import Tools
 
 __all__ = ["Build", "BuiltFunction", "vercel_build"]
 
+# Where a function has its libraries.
+_VENDORED = "_vendor/"
 # The owner of the project matters only for an upload, and nothing is uploaded.
 _PROJECT = {"projectId": "prj_x", "orgId": "team_x", "settings": {}}
 
@@ -109,11 +112,22 @@ def _lay_out(project: Path, config: Path, into: Path) -> BuiltFunction:
     name = config.parent.relative_to(project / ".vercel" / "output" / "functions").with_suffix("").as_posix()
     root = into / name
     shutil.copytree(config.parent, root, ignore=shutil.ignore_patterns(config.name))
-    for file, source in settings.pop("filePathMap", {}).items():
-        target = root / file
+    sources: dict[str, str] = settings.pop("filePathMap", {})
+    vendored = {file: source for file, source in sources.items() if file.startswith(_VENDORED)}
+    _link(project, {file: source for file, source in sources.items() if file not in vendored}, root)
+    # Thousands of files, and mostly the same ones in each function: those have one folder, also for their `.pyc` files.
+    shared = into / hashlib.sha256(json.dumps(vendored).encode()).hexdigest()
+    if not shared.exists():
+        _link(project, vendored, shared)
+    (root / "_vendor").symlink_to(shared / "_vendor")
+    return BuiltFunction(name, root, (*_files(root), *vendored), settings)
+
+
+def _link(project: Path, sources: Mapping[str, str], into: Path) -> None:
+    for file, source in sources.items():
+        target = into / file
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(project / source, target)
-    return BuiltFunction(name, root, tuple(_files(root)), settings)
 
 
 def _files(folder: Path) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +38,9 @@ class VercelInstance:
         ipc: the socket for its reports.
         port: its HTTP port on the loopback address.
         start_s: seconds from the start of the process to `server-started`.
+
+    Attributes:
+        requests: the number of requests so far, which is the number of the last invocation.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], ipc: Ipc, port: int, start_s: float) -> None:
@@ -45,11 +48,14 @@ class VercelInstance:
         self.ipc = ipc
         self.start_s = start_s
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S)
-        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self.requests = 0
 
     def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
         """Pass on a client's request, and return the response; the invocation may go on after it."""
-        number = next(self._numbers)
+        with self._lock:
+            self.requests += 1
+            number = self.requests
         internal = {
             "x-vercel-internal-invocation-id": f"invocation-{number}",
             "x-vercel-internal-request-id": str(number),

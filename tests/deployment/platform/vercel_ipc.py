@@ -59,6 +59,11 @@ class Ipc:
             assert over, f"invocation {invocation} did not end:\n{self.log}"
             assert invocation in self._ended, f"{self._failure}\n{self.log}"
 
+    def ends_within(self, invocation: int, seconds: float) -> bool:
+        """Tell whether the `end` of an invocation arrives in this time."""
+        with self._news:
+            return self._news.wait_for(lambda: invocation in self._ended, seconds)
+
     def has_ended(self, invocation: int) -> bool:
         """Tell whether the `end` of an invocation has arrived."""
         with self._news:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from rich.progress import Progress
 
 from lib.kairo_metrics.delivery.pipeline import Pipeline, open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.adopted import adopted_registry
 from tests.support.instance import samples, settings
 
 __all__ = ["Growth", "grow", "memory_kb"]
@@ -74,7 +75,7 @@ def grow(values: int, max_series: int, tick: Callable[[int], None] = lambda _cou
     store = MemoryStore(chosen)
     opened = open_pipeline(chosen, store)
     assert opened is not None
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     instruments: list[Any] = [
         Counter("grown_jobs", "Jobs.", ["client"], registry=registry),
         Histogram("grown_wait", "Their waiting.", ["client"], registry=registry),

@@ -245,7 +245,7 @@ def test_a_broken_function_is_reported_with_its_traceback(project: Path) -> None
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "its startup failed"),
+        ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "startup failed"),
         ("api/hello/index.py", HELLO, "both have the path /api/hello"),
         ("api/[id].py", HELLO, "dynamic segments"),
         (

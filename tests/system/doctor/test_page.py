@@ -35,6 +35,7 @@ HTML = "<!doctype html><title>Welcome</title>"
             "requests",
             ("warn", "send a request to an instrumented function"),
         ),
+        (GOOD.replace("http_requests", "cms_http_requests"), {}, "requests", ("ok", "")),
         (
             GOOD + 'kairo_quarantined_fields{family="jobs"} 2\n',
             {},

@@ -17,11 +17,13 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from lib.kairo_metrics import NativeHistogram, instrument
+from lib.kairo_metrics import NativeHistogram, install, instrument
 from lib.kairo_metrics.store.store_interface import Store
 
 # The dev server runs all functions in one process, where an instrument's name is taken once in a registry.
-WAIT = NativeHistogram("wait_seconds", "Wait.", ["of"], schema={schema}, registry=CollectorRegistry())
+REGISTRY = CollectorRegistry()
+install(REGISTRY)
+WAIT = NativeHistogram("wait_seconds", "Wait.", ["of"], schema={schema}, registry=REGISTRY)
 
 async def observe(request):
     for amount in request.query_params["amounts"].split():

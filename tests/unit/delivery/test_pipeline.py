@@ -7,22 +7,22 @@ import sys
 
 THREADS = """
 import asyncio, sys, threading
-from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from lib.kairo_metrics import Settings, install, instrument
 from lib.kairo_metrics.delivery.pipeline import close_pipeline, current_pipeline, open_pipeline
+from lib.kairo_metrics.entrypoints.asgi import ASGIEntry
+from lib.kairo_metrics.entrypoints.in_place import entry_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples
 
 ROUNDS, THREADS = 60, 8
 sys.setswitchinterval(1e-6)
-theirs = values.MutexValue
 
 async def app(scope, receive, send): ...
 
 async def main():
     for number in range(ROUNDS):
         close_pipeline()
-        values.ValueClass = theirs
         registry, settings = CollectorRegistry(), Settings(enabled=True)
         early = [Counter(f"early_{i}", "Early.", ["kind"], registry=registry) for i in range(5)]
         waits = Histogram("waits", "Waits.", buckets=(1,), registry=registry)
@@ -35,7 +35,7 @@ async def main():
             barrier.wait(timeout=30)
             try:
                 open_pipeline(settings, store, (registry,))
-                opened.append(instrument(app, settings=settings, store=store)._flusher)
+                opened.append(entry_of(instrument(app, settings=settings, store=store), ASGIEntry).flusher)
             except Exception as err:
                 failed.append(err)
 
@@ -75,13 +75,13 @@ class SlowRegistry(CollectorRegistry):
     '''Keeps the thread that adopts it inside the set-up until the process forks.'''
 
     @property
-    def _names_to_collectors(self):
+    def _collector_to_names(self):
         inside.set()
         assert forking.wait(30)
         return {}
 
-    @_names_to_collectors.setter
-    def _names_to_collectors(self, _):
+    @_collector_to_names.setter
+    def _collector_to_names(self, _):
         pass
 
 opening = threading.Thread(target=open_pipeline, args=(settings, store, (SlowRegistry(),)))

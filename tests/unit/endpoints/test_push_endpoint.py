@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 from starlette.applications import Starlette
 
 from lib.kairo_metrics import Settings, install, push_app
@@ -20,6 +20,7 @@ from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.endpoints import remote_write_client
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
+from tests.support.adopted import adopted_registry
 from tests.support.push_settings import SECRET, push_settings
 from tests.support.recording import Recording
 from tests.support.write_receiver import Reply, WriteReceiver, decoded, write_receiver
@@ -47,7 +48,7 @@ async def call(app: Starlette, method: str = "GET", path: str = "/api/push", **h
 
 async def test_a_call_pushes_what_the_instances_have_counted(recording: Recording, receiver: WriteReceiver) -> None:
     """One call of the cron job sends every sample with the time of the store's clock, and answers with their number."""
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     counter = Counter("pushed_jobs_total", "Jobs.", ["queue"], registry=registry)
     install(registry)
     counter.labels("mail").inc(3)
@@ -253,7 +254,7 @@ async def test_the_answer_says_what_was_taken_and_names_what_was_refused(
     recording: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One series is refused for good: all others arrive; answer, log and a counter say which one and why."""
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     counter = Counter("partly_pushed_total", "Jobs.", ["queue"], registry=registry)
     install(registry)
     for queue in ("bad", "good"):

@@ -1,4 +1,4 @@
-"""When the catalogue's metrics come into prometheus_client's default registry."""
+"""Our own instruments: in a registry of ours, built when they are needed, under the prefix that the program gives."""
 
 from __future__ import annotations
 
@@ -45,73 +45,116 @@ assert added() == ["content_published", "content_published_created", "content_pu
 assert b"http_requests" not in generate_latest() and b"kairo_" not in generate_latest()
 """
 ON = """
+from lib.kairo_metrics.instruments.catalogue import OWN, built, catalogue, DeliveryInstruments, QueryInstruments
+
 async def app(scope, receive, send): ...
 
-assert added() == []
+assert OWN._names_to_collectors == {}
 instrument(app)
 instrument(app)
 metrics_app()
-page = generate_latest().decode()
-for family in (
-    "http_requests_total", "http_request_duration_seconds", "api_errors_total", "tenant_db_query_duration_seconds",
-    "kairo_token_reads_total", "kairo_pushes_total", "kairo_pushed_samples_total",
-):
-    assert f"# TYPE {family.removesuffix('_total')}" in page, family
+push_app()
+assert added() == [], added()
+assert b"http_requests" not in generate_latest() and b"kairo_" not in generate_latest()
+page = generate_latest(OWN).decode()
+for family in ("http_requests_total", "http_request_duration_seconds", "api_errors_total"):
+    assert f"# TYPE {family} " in page, family
+# Nothing has needed these yet.
+assert built(QueryInstruments) is None and built(DeliveryInstruments) is None
+assert catalogue(DeliveryInstruments) is catalogue(DeliveryInstruments)
+assert "# TYPE kairo_pushes_total counter" in generate_latest(OWN).decode()
 """
-TAKEN = """
-from prometheus_client import Counter
-theirs = Counter("api_errors_total", "The program's own.")
-theirs.inc()
-for _ in range(2):
-    try:
-        install()
-    except ValueError as err:
-        assert "api_errors" in str(err), err
-    else:
-        raise AssertionError("no error")
-assert added() == ["api_errors", "api_errors_created", "api_errors_total"], added()
-assert REGISTRY.get_sample_value("api_errors_total") == 1
-REGISTRY.unregister(theirs)
-install()
-assert "http_requests_total" in added()
-"""
-
-
-EARLY = """
-from prometheus_client import REGISTRY
+READ = """
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
+from lib.kairo_metrics import Settings
+from lib.kairo_metrics.testing import MemoryStore
+
+settings = Settings(enabled=True, auth_tokens=("t",), redis_url="redis://127.0.0.1:1")
+store = MemoryStore(settings)
+import asyncio, httpx
+
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+def answer(served):
+    async def get():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://x") as client:
+            return (await client.get("/", headers={"Authorization": "Bearer t"})).text
+    return asyncio.run(get())
+
+def page():
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(answer(metrics_app(settings=settings, store=store)))
+        for sample in family.samples
+        if not sample.name.startswith("kairo_")
+    }
+
+def query():
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
 engine = create_engine("sqlite://")
+"""
+EARLY = """
 observe(engine)
-with engine.connect() as connection:
-    connection.execute(text("SELECT 1"))
-install()
-labels = {"model": "raw", "operation": "select"}
-assert REGISTRY.get_sample_value("tenant_db_query_duration_seconds_count", labels) == 1
+query()
+metrics_app(settings=settings, store=store)
+query()
+assert page()["tenant_db_query_duration_seconds_count"] == 2, page()
+"""
+PREFIXED = """
+observe(engine)
+query()
+metrics_app(settings=settings, store=store)
+query()
+instrumented = instrument(app, settings=settings, store=store, prefix="cms_")
+answer(instrumented)
+query()
+answer(instrument(app))  # has the prefix as well
+shown = page()
+assert shown["cms_http_requests_total"] == 2, shown
+assert shown["cms_http_request_duration_seconds_count"] == 2, shown
+assert shown["cms_api_errors_total"] == 0, shown
+assert shown["cms_tenant_db_query_duration_seconds_count"] == 3, shown
+assert all(name.startswith("cms_") for name in shown), shown
+from lib.kairo_metrics.instruments.catalogue import OWN, DeliveryInstruments, catalogue
+catalogue(DeliveryInstruments).pushes.labels("done").inc()
+assert OWN.get_sample_value("kairo_pushes_total", {"outcome": "done"}) == 1
+"""
+PREFIX_OF_A_SCRIPT = """
+metrics_app(settings=settings, store=store)
+install(prefix="nightly_")
+observe(engine)
+query()
+assert page()["nightly_tenant_db_query_duration_seconds_count"] == 1, page()
+assert "tenant_db_query_duration_seconds_count" not in page()
 """
 INTERRUPTED = """
 from lib.kairo_metrics.instruments import catalogue as module
 
-register = module._register
+build = module._Declaration.build
 
-def interrupted(instruments):
-    module._register = register
-    install()  # as a signal handler would, in the same thread
-    register(instruments)
+def interrupted(self):
+    module._Declaration.build = build
+    instrument(app)  # as a signal handler would, in the same thread
+    return build(self)
 
-module._register = interrupted
-install()
-install()
-assert "http_requests_total" in added()
+async def app(scope, receive, send): ...
+
+module._Declaration.build = interrupted
+instrument(app)
+group = module.catalogue(module.RequestInstruments)
+group.errors.labels("GET", "/", "http_500").inc()
+labels = {"method": "GET", "route": "/", "type": "http_500"}
+assert module.OWN.get_sample_value("api_errors_total", labels) == 1
 """
 
 
-@pytest.mark.parametrize(
-    ("program", "enabled"),
-    [(OFF, "false"), (ON, "true"), (TAKEN, "true"), (EARLY, "true"), (INTERRUPTED, "true")],
-    ids=["metrics off", "metrics on", "a name is taken", "queries before the first app", "set up in a signal handler"],
-)
-def test_nothing_is_registered_before_metrics_are_on(program: str, enabled: str) -> None:
-    """With metrics off a program's own page has nothing of ours, with metrics on it has the whole catalogue or none."""
+def _ran(program: str, enabled: str = "true") -> None:
     settings = {"ENABLE_METRICS": enabled, "REDIS_URL": "redis://127.0.0.1:1", "METRICS_AUTH_TOKEN": "t"}
     ran = subprocess.run(
         [sys.executable, "-c", IMPORTS + program],
@@ -121,3 +164,29 @@ def test_nothing_is_registered_before_metrics_are_on(program: str, enabled: str)
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(("program", "enabled"), [(OFF, "false"), (ON, "true")], ids=["metrics off", "metrics on"])
+def test_the_programs_own_page_has_nothing_of_ours(program: str, enabled: str) -> None:
+    """`generate_latest()` of the program shows its own metrics alone, whether metrics are on or off."""
+    _ran(program, enabled)
+
+
+def test_queries_before_the_first_app_are_counted() -> None:
+    """What an observed engine does before `install` is on the page, together with what it does later."""
+    _ran(READ + EARLY)
+
+
+def test_one_prefix_stands_before_all_our_names() -> None:
+    """`prefix="cms_"` names requests, errors and queries, also those counted before; `kairo_` names stay."""
+    _ran(READ + PREFIXED)
+
+
+def test_a_script_gives_its_prefix_to_install() -> None:
+    """Without an app, `install(prefix=...)` names what an observed engine does."""
+    _ran(READ + PREFIX_OF_A_SCRIPT)
+
+
+def test_a_signal_handler_may_build_the_instruments_meanwhile() -> None:
+    """A handler that instruments an app while the thread below it does the same gets the same instruments."""
+    _ran(INTERRUPTED)

@@ -16,6 +16,7 @@ from lib.kairo_metrics.instruments.adoption import adopt
 from lib.kairo_metrics.instruments.children import Children
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.values import RECORDER
+from tests.support.adopted import adopted_registry
 from tests.support.program import apart
 from tests.support.recording import Recording
 
@@ -46,7 +47,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def make(kind: Callable[..., Any], name: str, **options: Any) -> Any:
     """Make an instrument with the label `room`, in a new registry."""
-    return kind(name, "Help.", ["room"], registry=CollectorRegistry(), **options)
+    return kind(name, "Help.", ["room"], registry=adopted_registry(), **options)
 
 
 async def overflowed(recording: Recording, name: str) -> float:

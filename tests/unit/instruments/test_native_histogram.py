@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from google.protobuf.proto import parse_length_prefixed
-from prometheus_client import CollectorRegistry
 
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.scrape.collector import Limits, collect
+from tests.support.adopted import adopted_registry
 from tests.support.native_amounts import counts_of
 from tests.support.recording import Recording
 
@@ -24,7 +24,7 @@ PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFam
 
 async def test_other_scrapers_see_a_classic_histogram(recording: Recording) -> None:
     """The text formats have the classic buckets of the instrument, with every observation."""
-    registry = CollectorRegistry()
+    registry = adopted_registry()
     size = NativeHistogram("mail_size", "Size.", ["to"], schema=8, buckets=(1, 4, 16), registry=registry)
     for amount in (0, 0.4, 3, 4, 15.9, 1000):
         size.labels("a").observe(amount)
@@ -44,7 +44,7 @@ async def test_other_scrapers_see_a_classic_histogram(recording: Recording) -> N
 @pytest.mark.parametrize("amounts", [[], [0.0], [1.0, 1.05, 1.1, 9.0, -3.0, 0.0]])
 async def test_the_messages_hold_the_buckets(recording: Recording, amounts: list[float]) -> None:
     """The spans and deltas in protobuf are the buckets, and an empty histogram is a native one, too."""
-    size = NativeHistogram("mail_size", "Size.", schema=2, registry=CollectorRegistry())
+    size = NativeHistogram("mail_size", "Size.", schema=2, registry=adopted_registry())
     for amount in amounts:
         size.observe(amount)
     await recording.pipeline.flusher.aflush()
@@ -74,7 +74,7 @@ def side(spans: Any, deltas: Any) -> dict[int, int]:
 
 async def test_the_number_of_buckets_is_capped(recording: Recording) -> None:
     """If observations need too many buckets, the resolution gets coarser, and none is lost."""
-    size = NativeHistogram("mail_size", "Size.", schema=8, max_buckets=20, registry=CollectorRegistry())
+    size = NativeHistogram("mail_size", "Size.", schema=8, max_buckets=20, registry=adopted_registry())
     chance = random.Random(7)
     for _ in range(5):
         for _ in range(200):
@@ -89,7 +89,7 @@ async def test_the_number_of_buckets_is_capped(recording: Recording) -> None:
 
 async def test_not_a_number_is_counted_as_lost_and_infinity_has_its_bucket(recording: Recording) -> None:
     """A NaN is a loss, as it would make the sum NaN for ever; infinity is counted above the last bucket."""
-    size = NativeHistogram("mail_size", "Size.", registry=CollectorRegistry())
+    size = NativeHistogram("mail_size", "Size.", registry=adopted_registry())
     size.observe(math.nan)
     size.observe(math.inf)
     shown = await recording.samples("mail_size")
@@ -99,7 +99,7 @@ async def test_not_a_number_is_counted_as_lost_and_infinity_has_its_bucket(recor
 
 async def test_it_is_removed_and_timed_like_any_other(recording: Recording) -> None:
     """`remove` and `time` work as in a Histogram."""
-    size = NativeHistogram("mail_wait", "Wait.", ["to"], registry=CollectorRegistry())
+    size = NativeHistogram("mail_wait", "Wait.", ["to"], registry=adopted_registry())
     with size.labels("a").time():
         pass
     size.labels("b").observe(1)
@@ -115,4 +115,4 @@ async def test_it_is_removed_and_timed_like_any_other(recording: Recording) -> N
 def test_an_argument_out_of_its_range_is_named(wrong: dict[str, Any], named: str) -> None:
     """The error names the argument and its range."""
     with pytest.raises(ValueError, match=named):
-        NativeHistogram("size", "Size.", registry=CollectorRegistry(), **wrong)
+        NativeHistogram("size", "Size.", registry=adopted_registry(), **wrong)

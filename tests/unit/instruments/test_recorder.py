@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from copy import copy, deepcopy
+from dataclasses import replace
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 
 from lib.kairo_metrics.instruments import recorder as recorder_module
-from lib.kairo_metrics.instruments.pending_series import PendingSeries
+from lib.kairo_metrics.instruments.inheritance import Inheritance
+from lib.kairo_metrics.instruments.pending_series import INSTANCE_PLACE, PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.model.schema import Schema
+from tests.support.adopted import adopted_registry
 from tests.support.instance import JOBS, WAIT
 from tests.support.recording import Recording
 
@@ -68,7 +72,7 @@ def test_a_removal_does_not_look_at_the_other_series(act: str) -> None:
 
 async def test_removing_a_child_does_not_look_at_the_other_children(recording: Recording) -> None:
     """`remove` of an instrument with hundreds of children looks up the one that it removes."""
-    jobs = Counter("counted_jobs", "Jobs.", ["room"], registry=CollectorRegistry())
+    jobs = Counter("counted_jobs", "Jobs.", ["room"], registry=adopted_registry())
     rooms = [CountedLabel(number) for number in range(SERIES)]
     for room in rooms:
         jobs.labels(room).inc()
@@ -153,6 +157,53 @@ def test_a_forked_child_has_nothing_of_its_parent() -> None:
         recorder.observe(sizes, NativeCounts(0, 0.001), 160, weight=0.0)
     families = {delta.schema.type: delta.series for delta in recorder.seal(1).families}
     assert families == {"counter": (('queue="a"', ""),), "native": (("", "160 0 0 0 0 0.001 - -"),)}
+
+
+def test_a_fork_leaves_what_is_unsent_to_the_first_process_that_takes_it() -> None:
+    """The parent and its child each have all that was unsent, with removals, and one of them sends it."""
+    recorder = Recorder()
+    jobs = PendingSeries(JOBS, 'queue="a"')
+    load = Schema("load", "gauge", ("instance_id",), mode="liveall")
+    own = PendingSeries(load, f'instance_id="{INSTANCE_PLACE}"')
+    with recorder.lock:
+        recorder.add(jobs, 1, 5.0, weight=5.0)
+        recorder.hold(own)
+        recorder.replace(own, 2.0)
+    recorder.remove(PendingSeries(JOBS, 'queue="b"'))
+    recorder.clear(set(), WAIT)
+    recorder.prepare_fork()
+    recorder.resume_after_fork()
+    child = copy(recorder)
+    child._inherited = deepcopy_series(recorder)
+    child.start_in_child()
+    parent_id = recorder.instance
+    child.inherit()
+    recorder.inherit()
+    assert not recorder.pending
+    sealed = {delta.schema.name: delta for delta in child.seal(1).families}
+    assert sealed["jobs"].series == (('queue="b"', "D"), ('queue="a"', "1 5.0"))
+    assert sealed[WAIT.name].cleared == ("",)
+    assert [text for text, _ in sealed["load"].series] == [f'instance_id="{parent_id}"']
+    child.renew()  # it renews the parent's value in its place
+    assert [text for delta in child.seal(2).families for text, _ in delta.series] == [f'instance_id="{parent_id}"']
+
+
+def deepcopy_series(recorder: Recorder) -> list[Inheritance]:
+    """Copy what a fork would copy, with the claim that all processes share."""
+    return [replace(each, series=deepcopy(each.series)) for each in recorder._inherited]
+
+
+def test_a_process_that_forks_for_ever_keeps_little() -> None:
+    """A process that never flushes, and counts between its forks, keeps eight inheritances at most, and every count."""
+    recorder, jobs = Recorder(), PendingSeries(JOBS, 'queue="a"')
+    for _ in range(100):
+        with recorder.lock:
+            recorder.add(jobs, 1, 1.0, weight=1.0)
+        recorder.prepare_fork()
+        recorder.resume_after_fork()
+        assert len(recorder._inherited) <= 8
+    recorder.inherit()
+    assert [delta.series for delta in recorder.seal(1).families] == [(('queue="a"', "1 100.0"),)]
 
 
 def test_a_signal_handler_may_count_while_a_child_forgets() -> None:

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import install
+from tests.support.adopted import adopted_registry
 from tests.support.instance import nonzero_samples
 from tests.support.recording import Recording
 
@@ -19,7 +20,7 @@ from tests.support.recording import Recording
 def registry(recording: Recording) -> CollectorRegistry:
     """Return a registry of the test's own, while the pipeline is open."""
     assert recording
-    return CollectorRegistry()
+    return adopted_registry()
 
 
 async def test_a_counter_keeps_its_meaning(recording: Recording, registry: CollectorRegistry) -> None:

@@ -124,9 +124,10 @@ def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
         unread = ("requests", "quarantine", "clashes", "series", "lost", "eviction", "memory")
         yield from (skipped(check, "the page can't be read") for check in unread)
         return
-    requests = _values(metrics, "http_requests_total", "route")
+    requests = _requests(metrics)
     if requests:
-        yield ok("requests", f"http_requests_total counts {sum(requests.values()):g} requests")
+        counts = ", ".join(f"{name} counts {count:g} requests" for name, count in sorted(requests.items()))
+        yield ok("requests", counts)
     else:
         yield warn(
             "requests",
@@ -156,6 +157,16 @@ def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
         yield warn("eviction", f"{', '.join(policies)}: metrics may be dropped", advice)
 
     yield _memory(metrics)
+
+
+def _requests(metrics: Sequence[Metric]) -> dict[str, float]:
+    """Sum the requests by the name that they are counted under: an app may give it a prefix."""
+    sums: dict[str, float] = {}
+    for family in metrics:
+        for sample in family.samples:
+            if sample.name.endswith("http_requests_total") and set(sample.labels) == {"method", "route", "status"}:
+                sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+    return sums
 
 
 def _memory(metrics: Sequence[Metric]) -> Finding:

@@ -35,13 +35,23 @@ class CounterValue(SeriesValue):
             RECORDER.add(self.series, 1, amount, weight=amount)
         record_exemplar(self.series, 1, amount, None)
 
+    def carry_over(self, amount: float) -> None:
+        """Add what was counted before the value took its place."""
+        with RECORDER.lock:
+            if math.isnan(amount):
+                RECORDER.count_lost(self.series.schema.name, 1.0)
+            elif amount:
+                self._total += amount
+                RECORDER.add(self.series, 1, amount, weight=amount)
+
     def set_exemplar(self, exemplar: Exemplar) -> None:
         """Keep the exemplar that the caller of `inc` gave."""
         self._exemplar = exemplar
         record_exemplar(self.series, 1, exemplar.value, exemplar.labels)
 
-    def set(self, value: float) -> None:
+    def set(self, value: float, timestamp: float | None = None) -> None:
         """Begin again at zero; only `Counter.reset` calls it."""
+        del timestamp
         with RECORDER.lock:
             RECORDER.restart(self.series)
             self._total = value

@@ -25,6 +25,11 @@ class _GaugeValue(SeriesValue):
     def set(self, value: float, timestamp: float | None = None) -> None:
         raise NotImplementedError
 
+    def carry_over(self, amount: float) -> None:
+        """Set what was set before the value took its place; a gauge at zero may never have been set."""
+        if amount:
+            self.set(amount)
+
     def follow(self, function: Callable[[], float]) -> None:
         """Set the gauge to what the function returns, before each flush."""
         self._function = function

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import Enum
-
 from ...model.encoding import info_word
-from ...model.schema import Schema
-from ..pending_series import PendingSeries, new_series, schema_of
+from ..pending_series import PendingSeries
 from .value import RECORDER
 
 __all__ = ["InfoValue"]
@@ -19,13 +16,14 @@ class InfoValue:
     """The series of one info or enum: of the values that instances set, the newest is shown.
 
     Args:
+        series: the series.
         instrument: a child, or an instrument without labels.
     """
 
     __slots__ = ("series",)
 
-    def __init__(self, instrument: Any) -> None:
-        self.series: PendingSeries = new_series(_schema(instrument), instrument._labelnames, instrument._labelvalues)  # noqa: SLF001
+    def __init__(self, series: PendingSeries, instrument: Any) -> None:
+        self.series = series
         self.series.value = _printed(instrument)
         with RECORDER.lock:
             RECORDER.touch(self.series)
@@ -39,10 +37,3 @@ class InfoValue:
 def _printed(instrument: Any) -> str:
     value: Mapping[str, str] | int = instrument._value  # noqa: SLF001  prometheus_client keeps it private
     return f"{value}.0" if isinstance(value, int) else info_word(value)
-
-
-def _schema(instrument: Any) -> Schema:
-    name, labelnames, help_text = instrument._name, instrument._labelnames, instrument._documentation  # noqa: SLF001
-    if isinstance(instrument, Enum):
-        return schema_of(name, "stateset", labelnames, help_text, states=tuple(instrument._states))  # noqa: SLF001
-    return schema_of(name, "info", labelnames, help_text)

@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from copy import deepcopy
 
 from ...model.native_counts import NativeCounts
-from ..pending_series import PendingSeries, new_series, schema_of
+from ..pending_series import PendingSeries
 from .value import RECORDER
 
 __all__ = ["NativeValue"]
 
 
 class NativeValue:
-    """What this process has observed; what of it is not sent yet is in the series.
+    """What this process has observed; once it is shared, what of it is not sent yet is in the series.
 
     Args:
-        name: the family's name.
-        labelnames: in the instrument's order.
-        labelvalues: in the same order.
-        help_text: the documentation line.
         bounds: the upper bounds of the classic histogram that other scrapers get.
         native: schema, zero threshold, and the most buckets that there may be.
     """
 
-    __slots__ = ("_native", "_total", "series")
+    __slots__ = ("_native", "_total", "bounds", "series")
 
-    def __init__(  # noqa: PLR0913, PLR0917  a histogram has that many parts
-        self,
-        name: str,
-        labelnames: Sequence[str],
-        labelvalues: Sequence[str],
-        help_text: str,
-        bounds: tuple[str, ...],
-        native: tuple[int, float, int],
-    ) -> None:
+    def __init__(self, bounds: tuple[str, ...], native: tuple[int, float, int]) -> None:
+        self.bounds = bounds
         self._native = native
         self._total = self._empty()
-        schema = schema_of(name, "native", labelnames, help_text, bounds=bounds)
-        self.series: PendingSeries = new_series(schema, labelnames, labelvalues)
+        self.series: PendingSeries | None = None
+
+    def share(self, series: PendingSeries) -> None:
+        """Record observations in the series from now on, those until now included; a second call changes nothing."""
         with RECORDER.lock:
-            RECORDER.observe(self.series, self._empty(), self._native[2], weight=0.0)
+            if self.series is None:
+                self.series = series
+                RECORDER.observe(series, deepcopy(self._total), self._native[2], weight=float(self._total.count))
 
     def _empty(self) -> NativeCounts:
         return NativeCounts(*self._native[:2])
@@ -51,13 +43,15 @@ class NativeValue:
         with RECORDER.lock:
             if math.isnan(amount):
                 # NaN falls into no bucket, and the shared sum would be NaN for ever.
-                RECORDER.count_lost(self.series.schema.name, 1.0)
+                if self.series is not None:
+                    RECORDER.count_lost(self.series.schema.name, 1.0)
                 return
             self._total.observe(amount)
             self._total.limit(self._native[2])
-            observed = self._empty()
-            observed.observe(amount)
-            RECORDER.observe(self.series, observed, self._native[2], weight=1.0)
+            if self.series is not None:
+                observed = self._empty()
+                observed.observe(amount)
+                RECORDER.observe(self.series, observed, self._native[2], weight=1.0)
 
     def total(self) -> NativeCounts:
         """Return a copy of all that this process has observed."""

@@ -8,43 +8,30 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
 
 from prometheus_client.samples import Exemplar
 
-from ..pending_series import PendingSeries, new_series, schema_of
+from ..pending_series import PendingSeries
 from .exemplar import record_exemplar
 from .value import RECORDER, LocalTotal
 
-__all__ = ["histogram_value", "summary_value"]
+__all__ = ["histogram_values", "summary_values"]
 
 # The index of the number, the amount that is added to it, and its weight.
 _Step = tuple[int, float, float]
 
-# prometheus_client makes the values of a child one after the other, in one thread.
-_unfinished = threading.local()
+
+def histogram_values(series: PendingSeries) -> tuple[_StepValue, list[_StepValue]]:
+    """Return the values of a histogram child: its sum, and its buckets."""
+    observed = _ObservedSeries(series)
+    buckets = [_SecondStep(observed, place, counts=True) for place in range(2, len(series.schema.bounds) + 2)]
+    return _FirstStep(observed, 1), [*buckets]
 
 
-def histogram_value(
-    family: str, name: str, labelnames: Sequence[str], labelvalues: Sequence[str], help_text: str
-) -> _StepValue:
-    """Return the next value of a histogram child under construction: its sum, then bucket by bucket."""
-    if name.endswith("_sum"):
-        _unfinished.histogram = _UnfinishedHistogram(family, labelnames, labelvalues, help_text)
-        return _FirstStep(_unfinished.histogram.observed, 1)
-    unfinished: _UnfinishedHistogram = _unfinished.histogram
-    return _SecondStep(unfinished.observed, unfinished.add_bound(labelvalues[-1]), counts=True)
-
-
-def summary_value(
-    family: str, name: str, labelnames: Sequence[str], labelvalues: Sequence[str], help_text: str
-) -> _StepValue:
-    """Return the next value of a summary child under construction: its count, then its sum."""
-    if name.endswith("_count"):
-        observed = _unfinished.summary = _ObservedSeries()
-        observed.announce(new_series(schema_of(family, "summary", labelnames, help_text), labelnames, labelvalues))
-        return _FirstStep(observed, 1, counts=True)
-    return _SecondStep(_unfinished.summary, 2)
+def summary_values(series: PendingSeries) -> tuple[_StepValue, _StepValue]:
+    """Return the values of a summary child: its count, and its sum."""
+    observed = _ObservedSeries(series)
+    return _FirstStep(observed, 1, counts=True), _SecondStep(observed, 2)
 
 
 class _ObservedSeries:
@@ -55,14 +42,9 @@ class _ObservedSeries:
 
     __slots__ = ("opened", "series")
 
-    series: PendingSeries
-
-    def __init__(self) -> None:
-        self.opened: list[tuple[int, _Step]] = []
-
-    def announce(self, series: PendingSeries) -> None:
-        """Set the series, and send it at zero."""
+    def __init__(self, series: PendingSeries) -> None:
         self.series = series
+        self.opened: list[tuple[int, _Step]] = []
         with RECORDER.lock:
             RECORDER.touch(series)
 
@@ -95,6 +77,15 @@ class _StepValue(LocalTotal):
     def series(self) -> PendingSeries:
         """The series that the number belongs to."""
         return self._observed.series
+
+    def carry_over(self, amount: float) -> None:
+        """Add what was observed before the value took its place."""
+        with RECORDER.lock:
+            if math.isnan(amount):
+                RECORDER.count_lost(self.series.schema.name, 1.0)
+            elif amount:
+                index, part, weight = self._step(amount)
+                RECORDER.add(self.series, index, part, weight=weight)
 
     def _step(self, amount: float) -> _Step:
         self._total += amount
@@ -137,20 +128,3 @@ class _SecondStep(_StepValue):
         """Keep the exemplar that the caller of `observe` gave for this bucket."""
         self._exemplar = exemplar
         record_exemplar(self.series, self._index, exemplar.value, exemplar.labels)
-
-
-class _UnfinishedHistogram:
-    """A histogram child under construction."""
-
-    def __init__(self, name: str, labelnames: Sequence[str], labelvalues: Sequence[str], help_text: str) -> None:
-        self.observed = _ObservedSeries()
-        self._family = (name, "histogram", labelnames, help_text)
-        self._labels = (labelnames, labelvalues)
-        self._bounds: list[str] = []
-
-    def add_bound(self, bound: str) -> int:
-        """Add the next upper bound; return the place of its count in the packed line, after the sum."""
-        self._bounds.append(bound)
-        if bound == "+Inf":
-            self.observed.announce(new_series(schema_of(*self._family, bounds=tuple(self._bounds)), *self._labels))
-        return len(self._bounds) + 1

@@ -14,6 +14,12 @@ __all__ = ["RECORDER", "LocalTotal", "SeriesValue", "Value"]
 
 # prometheus_client's instruments belong to the process, and so does the recorder.
 RECORDER = Recorder()
+# Before every other lock of ours is made: a fork takes the last one first, so it waits for those while this is free.
+os.register_at_fork(
+    before=RECORDER.prepare_fork,
+    after_in_parent=RECORDER.resume_after_fork,
+    after_in_child=RECORDER.start_in_child,
+)
 
 
 class Value(Protocol):

@@ -1,0 +1,124 @@
+"""Flushing every few seconds while something is being served: a stream may run for minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+__all__ = ["LoopTicker", "ThreadTicker"]
+
+
+@dataclass(slots=True)
+class _Loop:
+    """An event loop: what it is serving, and the timer of its next flush."""
+
+    active: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+class LoopTicker:
+    """Calls `tick` in an event loop every few seconds while the loop serves something.
+
+    Args:
+        interval_s: seconds between two calls.
+        tick: starts a flush.
+    """
+
+    def __init__(self, interval_s: float, tick: Callable[[], None]) -> None:
+        self._interval_s = interval_s
+        self._tick = tick
+        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Tick while the block runs. A short block costs no timer of its own."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def begin(self) -> None:
+        """Tick in the running event loop until `end` is called as often as this."""
+        loop = asyncio.get_running_loop()
+        state = self._loops.get(loop)
+        if state is None:
+            for known in [known for known in list(self._loops) if known.is_closed()]:
+                self._loops.pop(known, None)
+            state = self._loops[loop] = _Loop()
+        state.active += 1
+        if state.timer is None:
+            state.timer = loop.call_later(self._interval_s, self._on_timer, loop, state)
+
+    def end(self) -> None:
+        """See `begin`."""
+        self._loops[asyncio.get_running_loop()].active -= 1
+
+    def _on_timer(self, loop: asyncio.AbstractEventLoop, state: _Loop) -> None:
+        state.timer = None
+        if state.active:
+            state.timer = loop.call_later(self._interval_s, self._on_timer, loop, state)
+            self._tick()
+
+
+class ThreadTicker:
+    """Calls `tick` in a thread of its own every few seconds while other threads serve something, or while it is needed.
+
+    Args:
+        interval_s: seconds between two calls.
+        tick: flushes.
+        is_needed: whether to go on though nothing is being served: what could not be sent is tried again.
+        sleep: waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        interval_s: float,
+        tick: Callable[[], None],
+        is_needed: Callable[[], bool],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._interval_s = interval_s
+        self._tick = tick
+        self._is_needed = is_needed
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._active = 0
+        self._runs = False
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Tick while the block runs."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def begin(self) -> None:
+        """Tick until `end` is called as often as this."""
+        with self._lock:
+            self._active += 1
+            if self._runs:
+                return
+            self._runs = True
+        # A daemon: it must not keep a program alive that has ended.
+        threading.Thread(target=self._run, name="kairo_metrics ticker", daemon=True).start()
+
+    def end(self) -> None:
+        """See `begin`."""
+        with self._lock:
+            self._active -= 1
+
+    def _run(self) -> None:
+        while True:
+            self._sleep(self._interval_s)
+            with self._lock:
+                if not self._active and not self._is_needed():
+                    self._runs = False
+                    return
+            self._tick()

@@ -1,0 +1,62 @@
+"""The call that is being served: a request or an invocation. Only the outermost one waits for its flush."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from ..instruments.values.exemplar import REQUEST_EXEMPLAR
+
+__all__ = ["CURRENT", "Call"]
+
+
+class Call:
+    """One call of an entry point.
+
+    A call may have others inside it: an app that sends a request to itself, a step of a function. Those are measured
+    as well, and what they count is sent at the end of the outermost call.
+
+    Args:
+        target: the method and the path of a request; an adapter hands the same request to another app.
+        exemplar: the exemplar labels of what is counted in the call.
+
+    Attributes:
+        is_over: whether what is counted from now on is not sent with this call any more.
+    """
+
+    __slots__ = ("_exemplar", "_outer", "is_over", "target")
+
+    def __init__(self, target: tuple[str, str] | None = None, exemplar: Mapping[str, str] | None = None) -> None:
+        self.target = target
+        self._exemplar = exemplar
+        self._outer = CURRENT.get()
+        self.is_over = False
+
+    @property
+    def is_outermost(self) -> bool:
+        """Whether no call around this one is still being served: a task may outlive the call that started it."""
+        outer = self._outer
+        return outer is None or (outer.is_over and outer.is_outermost)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Make it the current call while the block runs."""
+        token = CURRENT.set(self)
+        exemplar = REQUEST_EXEMPLAR.set(self._exemplar) if self._exemplar else None
+        try:
+            yield
+        finally:
+            if exemplar:
+                REQUEST_EXEMPLAR.reset(exemplar)
+            CURRENT.reset(token)
+
+    @staticmethod
+    def is_serving(method: str, *paths: str) -> bool:
+        """Return whether the current call is a request with this method and one of these paths."""
+        current = CURRENT.get()
+        target = None if current is None or current.is_over else current.target
+        return target is not None and target[0] == method and target[1] in paths
+
+
+CURRENT: ContextVar[Call | None] = ContextVar("kairo_metrics.call", default=None)

@@ -1,0 +1,152 @@
+"""Measuring the requests of a handler class of `http.server`, and flushing after each of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from ..delivery.flusher import Flusher
+from ..frameworks.facts import REQUEST_KEY, RequestFacts
+from ..frameworks.route import UNMATCHED
+from ..instruments.catalogue import RequestInstruments, catalogue
+from .calls import Call
+from .http_record import UNKNOWN, HTTPRecord
+from .response_end import end_connection
+from .traces import ExemplarSource, exemplar_of, trace_of
+
+if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
+
+__all__ = ["measured_handler"]
+
+_FINAL_STATUS = 200
+# The attributes that tell that a class is measured, and of a handler the request that it serves.
+_MEASURED = "_kairo_measured"
+_RECORD = "_kairo_record"
+
+
+def measured_handler(
+    handler_class: type[BaseHTTPRequestHandler], flusher: Flusher, exemplar: ExemplarSource = trace_of
+) -> type[BaseHTTPRequestHandler]:
+    """Return the class, with its `do_*` methods and `send_error` measured, those of its subclasses as well.
+
+    The class itself is changed: code in it may speak of it by its name, as `super(handler, self)` does.
+
+    Args:
+        handler_class: the class; one of `http.server` itself gets a subclass instead.
+        flusher: flushes after each request.
+        exemplar: returns the exemplar labels of a request.
+    """
+    if hasattr(handler_class, _MEASURED):
+        return handler_class
+    if handler_class.__module__ == "http.server":
+        handler_class = type(handler_class.__name__, (handler_class,), {})
+    _Measurement(handler_class, flusher, exemplar).put_in()
+    return handler_class
+
+
+class _Measurement:
+    """Measures the requests of one class."""
+
+    def __init__(self, handler_class: Any, flusher: Flusher, exemplar: ExemplarSource) -> None:
+        self._class = handler_class
+        self._flusher = flusher
+        self._exemplar = exemplar
+        self._families = catalogue(RequestInstruments)
+        self._route = _route_of_file(handler_class)
+
+    def put_in(self) -> None:
+        handler_class, send_response_only = self._class, self._class.send_response_only
+        init_subclass = getattr(handler_class.__init_subclass__, "__func__", lambda _subclass: None)
+
+        @wraps(send_response_only)
+        def noting_the_status(handler: Any, code: int, message: str | None = None) -> None:
+            record = getattr(handler, _RECORD, None)
+            if record is not None and code >= _FINAL_STATUS:
+                record.begin_response(int(code))
+            send_response_only(handler, code, message)
+
+        def measuring_subclass(subclass: Any, /, **kwargs: Any) -> None:
+            init_subclass(subclass, **kwargs)
+            self._measure_methods(subclass, vars(subclass))
+
+        setattr(handler_class, _MEASURED, True)
+        handler_class.send_response_only = noting_the_status
+        # Outside of a `do_*` method it answers requests that are malformed, or of a method that the class lacks.
+        handler_class.send_error = self._measured(handler_class.send_error)
+        handler_class.__init_subclass__ = classmethod(measuring_subclass)
+        self._measure_methods(handler_class, dir(handler_class))
+
+    def _measure_methods(self, handler_class: Any, names: Any) -> None:
+        for name in list(names):
+            if name.startswith("do_") and callable(getattr(handler_class, name)):
+                setattr(handler_class, name, self._measured(getattr(handler_class, name)))
+
+    def _measured(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def measured_method(handler: Any, *args: Any, **kwargs: Any) -> Any:
+            if getattr(handler, _RECORD, None) is not None:
+                return method(handler, *args, **kwargs)  # called by another method of the same request
+            return self._serve(handler, lambda: method(handler, *args, **kwargs))
+
+        return measured_method
+
+    def _serve(self, handler: Any, method: Callable[[], Any]) -> Any:
+        facts = RequestFacts()
+        verb, path = getattr(handler, "command", None) or UNKNOWN, getattr(handler, "path", "")
+        record = HTTPRecord(self._families, verb, facts, lambda: facts.route or self._route)
+        served = Call((verb, path.partition("?")[0]), exemplar_of(self._exemplar, _scope_of(handler, verb, path)))
+        setattr(handler, _RECORD, record)
+        vars(handler)[REQUEST_KEY] = facts
+        self._flusher.thread_ticker.begin()
+        try:
+            with served.inside():
+                result = method()
+            handler.wfile.flush()
+        except BaseException as err:
+            record.client_left = _is_of_the_connection(err)
+            record.end(err)
+            raise
+        finally:
+            record.end()
+            setattr(handler, _RECORD, None)
+            self._flusher.thread_ticker.end()
+            served.is_over = True
+            if handler.close_connection:
+                end_connection(handler.wfile.write)
+            if served.is_outermost:
+                self._flusher.after_call()
+        return result
+
+
+def _route_of_file(handler_class: type) -> str:
+    """Return the path of the function that the class's file is: `/api/hello` for `api/hello.py`."""
+    file = getattr(sys.modules.get(handler_class.__module__), "__file__", None) or ""
+    path = os.path.relpath(file).replace(os.sep, "/") if file else ""
+    if not path.startswith("api/"):
+        return UNMATCHED
+    name = path.removesuffix(".py").removesuffix("/index")
+    return "/" + name.replace("[", "{").replace("]", "}")
+
+
+def _scope_of(handler: Any, method: str, path: str) -> dict[str, Any]:
+    """Return what an exemplar source needs of a request, as in an ASGI scope."""
+    headers = getattr(handler, "headers", None)
+    pairs = [] if headers is None else headers.items()
+    return {
+        "type": "http",
+        "method": method,
+        "path": path.partition("?")[0],
+        "headers": [(name.lower().encode("latin-1"), str(value).encode("latin-1", "replace")) for name, value in pairs],
+    }
+
+
+def _is_of_the_connection(err: BaseException) -> bool:
+    """Return whether the exception comes from writing to the client, and not from another connection of the app's."""
+    last = err.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return isinstance(err, OSError) and last is not None and last.tb_frame.f_globals.get("__name__") == "socketserver"

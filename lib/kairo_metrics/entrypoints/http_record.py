@@ -1,0 +1,110 @@
+"""What is counted of one HTTP request, whichever interface it came through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..frameworks.facts import RequestFacts
+from ..instruments.catalogue import RequestInstruments
+
+__all__ = ["UNKNOWN", "HTTPRecord"]
+
+UNKNOWN = "__unknown__"
+# RFC 9110 and RFC 5789. A client may send any other method; all of those are one label value.
+_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+_SERVER_ERROR = 500
+# RFC 9110, section 15. An app may answer with any number, and may let the client choose it.
+_STATUSES = range(100, 600)
+# The status that nginx logs for a client that has closed the connection before the response.
+_CLIENT_LEFT = 499
+
+
+class HTTPRecord:
+    """One request: what is known about it while it is served, and what is counted of it at its end.
+
+    Args:
+        families: the instruments.
+        method: the request's method.
+        facts: what the framework tells of the request.
+        route: returns the template of the request's route.
+    """
+
+    __slots__ = (
+        "_families",
+        "_had_left",
+        "_is_ended",
+        "_is_timed",
+        "_method",
+        "_route",
+        "_started_s",
+        "client_left",
+        "facts",
+        "status",
+    )
+
+    def __init__(
+        self, families: RequestInstruments, method: str, facts: RequestFacts, route: Callable[[], str]
+    ) -> None:
+        self._families = families
+        self._method = method if method in _METHODS else UNKNOWN
+        self._route = route
+        self._started_s = time.perf_counter()
+        self._had_left = False
+        self._is_timed = False
+        self._is_ended = False
+        self.facts = facts
+        self.status: int | None = None
+        self.client_left = False
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the last byte was sent."""
+        return self._is_timed
+
+    def begin_response(self, status: int) -> None:
+        """Note the status. A client that has left gets no response, so the app's status is not counted."""
+        self._had_left = self.client_left
+        self.status = _CLIENT_LEFT if self.client_left else status
+
+    def end_response(self) -> None:
+        """Count the request, and the time until now. What the app does later does not delay the client."""
+        if self._is_timed:
+            return
+        self._is_timed = True
+        seconds = time.perf_counter() - self._started_s
+        if self.status is None:
+            self.status = _CLIENT_LEFT if self.client_left else _SERVER_ERROR
+        route = self._route()
+        self._families.requests.labels(self._method, route, self._status_text()).inc()
+        self._families.request_duration.labels(self._method, route).observe(seconds)
+        # It begins at zero with a route's first request, so that an error rate has data before the first error.
+        self._families.errors.labels(self._method, route, "http_500")
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Count the request if its response has not ended, and its error if there is one; later calls add errors only.
+
+        Args:
+            error: the exception that left the app.
+        """
+        if self._is_ended and error is None:
+            return
+        self._is_ended = True
+        left = self._had_left or (self.client_left and not self._is_timed)
+        self.end_response()
+        if left:
+            return  # whoever hangs up early can't spend the error budget
+        failed = self.status is None or self.status >= _SERVER_ERROR
+        if error is None and failed:
+            error = self.facts.error
+        if error is not None:
+            kind = type(error).__name__
+        elif failed:
+            status = self._status_text()
+            kind = status if status == UNKNOWN else f"http_{status}"
+        else:
+            return
+        self._families.errors.labels(self._method, self._route(), kind).inc()
+
+    def _status_text(self) -> str:
+        return str(int(self.status)) if self.status and self.status in _STATUSES else UNKNOWN

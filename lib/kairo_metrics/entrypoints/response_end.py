@@ -1,0 +1,55 @@
+"""Letting a client see the end of its response before the flush.
+
+Vercel's server for WSGI apps and handler classes speaks HTTP/1.0. Without a Content-Length the response ends there with
+the connection, and the server closes it after the flush.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["end_connection", "with_content_length"]
+
+Headers = list[tuple[str, str]]
+
+# RFC 9110, section 8.6: responses with these statuses, and those of 1xx, have no body and no Content-Length.
+_WITHOUT_BODY = {"204", "304"}
+
+
+def with_content_length(method: str, status: str, headers: Headers, body: Iterable[bytes]) -> Headers:
+    """Return the headers, with the body's length if it is one chunk and they lack it, as servers do (PEP 3333).
+
+    Example:
+        >>> with_content_length("GET", "200 OK", [], [b"hello"])
+        [('Content-Length', '5')]
+    """
+    if not isinstance(body, list | tuple) or len(body) != 1 or method == "HEAD":
+        return headers
+    if status[:1] == "1" or status[:3] in _WITHOUT_BODY:
+        return headers
+    if any(name.lower() in {"content-length", "transfer-encoding"} for name, _ in headers):
+        return headers
+    return [*headers, ("Content-Length", str(len(body[0])))]
+
+
+def end_connection(write: Callable[[bytes], Any]) -> None:
+    """Send the end of the connection, if `write` writes to a socket of `http.server`; the rest of it stays open.
+
+    `http.server` does the same when it has handled the last request of a connection.
+
+    Args:
+        write: what `start_response` returned, or the `write` of a handler's `wfile`.
+    """
+    writer: Any = getattr(write, "__self__", None)
+    if type(writer).__module__ != "socketserver":
+        return
+    with suppress(OSError, ValueError):  # the client has gone
+        connection = socket.socket(fileno=os.dup(writer.fileno()))
+        try:
+            connection.shutdown(socket.SHUT_WR)
+        finally:
+            connection.close()

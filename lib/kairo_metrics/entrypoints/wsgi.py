@@ -1,0 +1,163 @@
+"""Measuring the requests of a WSGI app (PEP 3333), and flushing after each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from ..delivery.flusher import Flusher
+from ..frameworks.facts import REQUEST_KEY, RequestFacts
+from ..frameworks.route import route_of
+from ..frameworks.watch import watch
+from ..instruments.catalogue import RequestInstruments, catalogue
+from .calls import Call
+from .http_record import HTTPRecord
+from .in_place import entry_of, in_place_of
+from .response_end import end_connection, with_content_length
+from .traces import ExemplarSource, exemplar_of, trace_of
+from .wsgi_body import measured_body
+
+__all__ = ["WSGIApp", "WSGIEntry", "measured_wsgi"]
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+Write = Callable[[bytes], Any]
+StartResponse = Callable[..., Write]
+WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+def measured_wsgi(app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> Any:
+    """Return the app, with its requests measured and a flush after each.
+
+    The flush is part of the body's `close()`: the platform keeps an instance awake until that ends, and the client has
+    its response before.
+
+    Args:
+        app: the app.
+        flusher: flushes after each request.
+        exemplar: returns the exemplar labels of a request.
+    """
+    if entry_of(app, WSGIEntry):
+        return app
+    watch(app)
+    return in_place_of(app, WSGIEntry(app, flusher, exemplar), _method)
+
+
+def _method(entry: WSGIEntry, own_call: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    def call(self: Any, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return entry.serve(partial(own_call, self), environ, start_response)
+
+    return call
+
+
+class WSGIEntry:
+    """Measures the calls of one app."""
+
+    def __init__(self, app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource) -> None:
+        self._app = app
+        self.flusher = flusher
+        self._exemplar = exemplar
+        self._instruments = catalogue(RequestInstruments)
+
+    def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        method, path = environ["REQUEST_METHOD"], _text(environ.get("PATH_INFO", ""))
+        whole_path = _text(environ.get("SCRIPT_NAME", "")) + path
+        if REQUEST_KEY in environ or Call.is_serving(method, path, whole_path):
+            # An app around this one is instrumented, too, perhaps as ASGI. It knows the whole route, and it flushes.
+            return call(environ, start_response)
+        facts = RequestFacts()
+        before = dict(environ)
+        environ[REQUEST_KEY] = facts
+        record = HTTPRecord(self._instruments, method, facts, lambda: route_of(self._app, facts, before, environ))
+        served = Call((method, whole_path), exemplar_of(self._exemplar, environ))
+        return _Response(record, served, self.flusher, environ, start_response).run(call)
+
+
+class _Response:
+    """One response: what passes between the app and the server."""
+
+    def __init__(
+        self, record: HTTPRecord, served: Call, flusher: Flusher, environ: Environ, start_response: StartResponse
+    ) -> None:
+        self._record = record
+        self._flusher = flusher
+        self._environ = environ
+        self._server_start = start_response
+        self._head: tuple[str, Headers] | None = None  # given by the app, and not yet passed on
+        self._has_body = False
+        self._write: Write | None = None  # what the server's `start_response` returned
+        self._has_sent = False
+        self.served = served
+
+    def run(self, call: WSGIApp) -> Iterable[bytes]:
+        """Call the app, and return the body."""
+        self._flusher.thread_ticker.begin()
+        try:
+            with self.served.inside():
+                body = call(self._environ, self._start_response)
+            self._has_body = True
+            if self._head is not None:
+                status, headers = self._head
+                self._pass_head(status, with_content_length(self._environ["REQUEST_METHOD"], status, headers, body))
+        except BaseException as err:
+            self.fail(err)
+            self.finish()
+            raise
+        return measured_body(body, self, self._environ.get("wsgi.file_wrapper"))
+
+    def pass_on(self, chunk: bytes) -> bytes:
+        """Return a part of the body, which the server sends next."""
+        self._has_sent = self._has_sent or bool(chunk)
+        return chunk
+
+    def end(self) -> None:
+        """Count the request: the server has asked for more, so the last byte is sent."""
+        self._record.end()
+
+    def fail(self, error: BaseException) -> None:
+        """Count a request whose exception reaches the server, which answers with 500 if nothing was sent."""
+        if not self._has_sent:
+            self._record.status = None
+        self._record.end(error)
+
+    def finish(self) -> None:
+        """Count the request unless that was done, let the client go, and flush."""
+        self.abandon()
+        if self._write is not None:
+            end_connection(self._write)
+        if self.served.is_outermost:
+            self._flusher.after_call()
+
+    def abandon(self) -> None:
+        """Count the request unless that was done; what is pending goes with the next flush."""
+        self._record.end()
+        if not self.served.is_over:
+            self.served.is_over = True
+            self._flusher.thread_ticker.end()
+
+    def _start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Write:
+        self._record.begin_response(int(status[:3]))
+        if self._write is None and not self._has_body and (self._head is None or exc_info is not None):
+            self._head = status, headers  # until it is known whether the body is one chunk
+        else:
+            self._pass_head(status, headers, exc_info)
+        return self._write_directly
+
+    def _pass_head(self, status: str, headers: Headers, exc_info: Any = None) -> None:
+        self._head = None
+        self._write = self._server_start(status, headers, exc_info) if exc_info else self._server_start(status, headers)
+
+    def _write_directly(self, data: bytes) -> Any:
+        if self._head is not None:
+            self._pass_head(*self._head)
+        if self._write is None:
+            raise AssertionError("write is called after start_response")
+        self._has_sent = True
+        return self._write(data)
+
+
+def _text(path: str) -> str:
+    """Return a path as ASGI has it: WSGI decodes its bytes as Latin-1."""
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,0 +1,90 @@
+"""Flushes while something is being served."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from lib.kairo_metrics.delivery.ticker import LoopTicker, ThreadTicker
+from tests.support.warp import WarpLoop
+
+
+@pytest.fixture
+def loop() -> Iterator[WarpLoop]:
+    """Give an event loop of virtual time."""
+    loop = WarpLoop()
+    yield loop
+    loop.close()
+
+
+def test_a_loop_ticks_while_it_serves(loop: WarpLoop) -> None:
+    """A stream of an hour is flushed every 5 seconds, and two short requests in an idle loop cost one timer."""
+    ticks: list[float] = []
+    ticker = LoopTicker(5.0, lambda: ticks.append(loop.time()))
+
+    async def stream(seconds: float) -> None:
+        with ticker.serving():
+            await asyncio.sleep(seconds)
+
+    async def streams() -> None:
+        await asyncio.gather(stream(3600), stream(30), stream(0))
+        began = len(ticks)
+        await stream(1)
+        await stream(1)
+        await asyncio.sleep(100)
+        assert len(ticks) == began
+
+    began_s = loop.time()
+    loop.run_until_complete(streams())
+    assert len(ticks) == 720
+    assert ticks[0] - began_s == 5.0
+
+
+def test_an_event_loop_that_is_closed_is_forgotten() -> None:
+    """A program with many short event loops keeps no trace of them."""
+    ticker = LoopTicker(5.0, lambda: None)
+
+    async def serve() -> None:
+        with ticker.serving():
+            await asyncio.sleep(0)
+
+    for _ in range(5):
+        asyncio.run(serve())
+    assert len(ticker._loops) == 1
+
+
+def test_a_thread_ticks_while_others_serve_or_something_is_pending() -> None:
+    """The thread ends when nothing is being served and nothing waits to be sent, and begins again with the next."""
+    naps: list[float] = []
+    nap, woken = threading.Semaphore(0), threading.Semaphore(0)
+    ticks: list[None] = []
+    pending = True
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        woken.release()
+        assert nap.acquire(timeout=30)
+
+    def wake() -> None:
+        nap.release()
+        assert woken.acquire(timeout=30)
+
+    ticker = ThreadTicker(2.0, lambda: ticks.append(None), lambda: pending, sleep)
+    with ticker.serving(), ticker.serving():
+        assert woken.acquire(timeout=30)
+        wake()
+        assert len(ticks) == 1
+    wake()
+    assert len(ticks) == 2, "something is pending"
+    pending = False
+    thread = next(one for one in threading.enumerate() if one.name == "kairo_metrics ticker")
+    nap.release()
+    thread.join(30)
+    assert len(ticks) == 2
+    with ticker.serving():
+        assert woken.acquire(timeout=30)
+    nap.release()
+    assert naps == [2.0] * 4

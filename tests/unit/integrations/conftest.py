@@ -1,0 +1,30 @@
+"""An engine that is observed while metrics are on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from lib.kairo_metrics.instruments.catalogue import QueryInstruments, catalogue
+from lib.kairo_metrics.integrations.sqlalchemy import observe
+from tests.support.books import VISITS, Base
+
+
+@pytest.fixture(autouse=True)
+def _metrics_on() -> None:
+    """Build the catalogue, which exists while metrics are on."""
+    catalogue(QueryInstruments)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An observed engine on a file with tables."""
+    engine = create_engine(f"sqlite:///{tmp_path}/books.sqlite3")
+    Base.metadata.create_all(engine)
+    VISITS.create(engine)
+    observe(engine)
+    yield engine
+    engine.dispose()
