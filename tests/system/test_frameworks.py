@@ -229,8 +229,9 @@ async def test_requests_at_the_same_time_keep_their_routes() -> None:
 
 def test_the_docs_name_the_tested_versions() -> None:
     """The table of frameworks names the versions that these tests run."""
-    rows = re.findall(
-        r"^\| (\w+)[^|]*\| (\d+\.\d+) \|", (REPOSITORY / "docs" / "frameworks.md").read_text(), re.MULTILINE
-    )
-    assert {name.lower() for name, _ in rows} == {*ASGI_APPS, *WSGI_APPS, "a2wsgi", "asgiref"}
-    assert rows == [(name, ".".join(version(name).split(".")[:2])) for name, _ in rows]
+    page = (REPOSITORY / "docs" / "frameworks.md").read_text()
+    rows = dict(re.findall(r"^\| (\w+)[^|]*\| (\d[\d., ]*) \|", page, re.MULTILINE))
+    assert {name.lower() for name in rows} == {*ASGI_APPS, *WSGI_APPS, "a2wsgi", "asgiref"}
+    # An older Python has an older Django.
+    tested = {name: versions.split(", ") for name, versions in rows.items()}
+    assert [name for name in rows if ".".join(version(name).split(".")[:2]) not in tested[name]] == []
