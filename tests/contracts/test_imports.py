@@ -70,7 +70,8 @@ WRITING = """
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
     entrypoints.traces
-    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app frameworks.watch
+    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app frameworks.unfailing
+    frameworks.watch
 """
 READING = """
     endpoints endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding endpoints.metrics_endpoint
