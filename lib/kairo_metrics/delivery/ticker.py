@@ -7,17 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 __all__ = ["LoopTicker", "ThreadTicker"]
 
 
-@dataclass(slots=True)
 class _Loop:
     """An event loop: what it is serving, and the timer of its next flush."""
 
-    active: int = 0
-    timer: asyncio.TimerHandle | None = None
+    __slots__ = ("active", "timer")
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class LoopTicker:
@@ -89,6 +90,7 @@ class ThreadTicker:
         self._lock = threading.Lock()
         self._active = 0
         self._runs = False
+        self._is_stopped = False
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -103,7 +105,7 @@ class ThreadTicker:
         """Tick until `end` is called as often as this."""
         with self._lock:
             self._active += 1
-            if self._runs:
+            if self._runs or self._is_stopped:
                 return
             self._runs = True
         # A daemon: it must not keep a program alive that has ended.
@@ -114,11 +116,16 @@ class ThreadTicker:
         with self._lock:
             self._active -= 1
 
+    def stop(self) -> None:
+        """Tick no more. The next pipeline has the same recorder, and its deltas must not go to this one's store."""
+        with self._lock:
+            self._is_stopped = True
+
     def _run(self) -> None:
         while True:
             self._sleep(self._interval_s)
             with self._lock:
-                if not self._active and not self._is_needed():
+                if self._is_stopped or (not self._active and not self._is_needed()):
                     self._runs = False
                     return
             self._tick()

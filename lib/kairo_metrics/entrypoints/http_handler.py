@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from ..frameworks.route import UNMATCHED
 from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import UNKNOWN, HTTPRecord
-from .response_end import end_connection
+from .response_end import end_sending
 from .traces import ExemplarSource, exemplar_of, trace_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class _Measurement:
                 result = method()
             handler.wfile.flush()
         except BaseException as err:
-            record.client_left = _is_of_the_connection(err)
+            record.client_left = _is_of_the_connection(err, handler)
             record.end(err)
             raise
         finally:
@@ -116,7 +117,9 @@ class _Measurement:
             self._flusher.thread_ticker.end()
             served.is_over = True
             if handler.close_connection:
-                end_connection(handler.wfile.write)
+                with suppress(OSError):  # the client has gone
+                    handler.wfile.flush()  # it may have a buffer, and the app may have raised
+                end_sending(handler.connection)
             if served.is_outermost:
                 self._flusher.after_call()
         return result
@@ -144,9 +147,11 @@ def _scope_of(handler: Any, method: str, path: str) -> dict[str, Any]:
     }
 
 
-def _is_of_the_connection(err: BaseException) -> bool:
+def _is_of_the_connection(err: BaseException, handler: Any) -> bool:
     """Return whether the exception comes from writing to the client, and not from another connection of the app's."""
     last = err.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
-    return isinstance(err, OSError) and last is not None and last.tb_frame.f_globals.get("__name__") == "socketserver"
+    writer = None if last is None else last.tb_frame.f_locals.get("self")
+    own = handler.wfile, getattr(handler.wfile, "raw", None)  # with a buffer, `raw` writes to the socket
+    return isinstance(err, OSError) and writer is not None and any(writer is one for one in own)

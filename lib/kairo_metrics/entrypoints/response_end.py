@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["end_connection", "with_content_length"]
+__all__ = ["end_connection", "end_sending", "with_content_length"]
 
 Headers = list[tuple[str, str]]
 
@@ -39,17 +39,23 @@ def with_content_length(method: str, status: str, headers: Headers, body: Iterab
 def end_connection(write: Callable[[bytes], Any]) -> None:
     """Send the end of the connection, if `write` writes to a socket of `http.server`; the rest of it stays open.
 
-    `http.server` does the same when it has handled the last request of a connection.
-
     Args:
-        write: what `start_response` returned, or the `write` of a handler's `wfile`.
+        write: what `start_response` returned.
     """
     writer: Any = getattr(write, "__self__", None)
-    if type(writer).__module__ != "socketserver":
-        return
+    if type(writer).__module__ == "socketserver":
+        end_sending(writer)
+
+
+def end_sending(connection: Any) -> None:
+    """Send the end of a connection, as `http.server` does when it has handled the last request; the rest stays open.
+
+    Args:
+        connection: the socket, or what writes to it.
+    """
     with suppress(OSError, ValueError):  # the client has gone
-        connection = socket.socket(fileno=os.dup(writer.fileno()))
+        same = socket.socket(fileno=os.dup(connection.fileno()))
         try:
-            connection.shutdown(socket.SHUT_WR)
+            same.shutdown(socket.SHUT_WR)
         finally:
-            connection.close()
+            same.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from threading import RLock
 from typing import Any
@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.encoding import label_text
-from .catalogue import SETUP_LOCK
+from ..model.schema import INSTANCE_LABEL
+from .catalogue import OWN, SETUP_LOCK, may_be_ours, prefix_with
 from .children import Children, child_of
 from .sharing import INFO_VALUE, child_series, is_shared, share
-from .taken_names import is_left_out, log_left_out
 from .values import RECORDER
 
-__all__ = ["adopt", "renew_client_locks"]
+__all__ = ["adopt", "renew_client_locks", "require_free_names"]
 
 _log = logging.getLogger("kairo_metrics")
 _registries: WeakSet[CollectorRegistry] = WeakSet()
@@ -55,6 +55,19 @@ def adopt(*registries: CollectorRegistry) -> None:
             _adopt_instrument(instrument)
 
 
+def require_free_names(registries: Sequence[CollectorRegistry], prefix: str) -> None:
+    """Check that no instrument of these registries has a name of ours.
+
+    Raises:
+        ValueError: one has; see `refuse_taken_names`.
+    """
+    collectors = [collector for registry in registries for collector in list(registry._collector_to_names)]  # noqa: SLF001
+    if any(_may_have_our_name(collector, prefix) for collector in collectors):
+        from .taken_names import refuse_taken_names
+
+        refuse_taken_names(registries, prefix)
+
+
 class _Collectors(dict[Any, list[str]]):
     """The collectors of a registry; it takes the place of prometheus_client's dictionary, and adopts each instrument.
 
@@ -84,13 +97,31 @@ class _Collectors(dict[Any, list[str]]):
 def _adopt_instrument(collector: object) -> None:
     if not isinstance(collector, MetricWrapperBase):
         return
-    if is_left_out(collector):
+    if _is_left_out(collector):
         _left_out.add(collector)
-        log_left_out(collector)
     elif collector._is_parent():  # noqa: SLF001
         _limit_children(collector)
     else:
         share(collector)
+
+
+def _is_left_out(instrument: MetricWrapperBase) -> bool:
+    """Tell whether an instrument is not sent, because it is the program's and has a name of ours; log it once."""
+    is_ours = instrument in OWN._collector_to_names  # noqa: SLF001
+    if is_ours or not _may_have_our_name(instrument, prefix_with(None)):
+        return False
+    from .taken_names import is_left_out, log_left_out  # few names need a closer look
+
+    if not is_left_out(instrument):
+        return False
+    log_left_out(instrument)
+    return True
+
+
+def _may_have_our_name(collector: object, prefix: str) -> bool:
+    return isinstance(collector, MetricWrapperBase) and (
+        INSTANCE_LABEL in collector._labelnames or may_be_ours(collector._name, prefix)  # noqa: SLF001
+    )
 
 
 def _limit_children(instrument: Any) -> None:

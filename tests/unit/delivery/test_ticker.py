@@ -88,3 +88,26 @@ def test_a_thread_ticks_while_others_serve_or_something_is_pending() -> None:
         assert woken.acquire(timeout=30)
     nap.release()
     assert naps == [2.0] * 4
+
+
+def test_a_stopped_thread_takes_nothing_from_the_next_pipeline() -> None:
+    """When another pipeline is opened, as tests do, the ticker of the one before sends nothing of it."""
+    naps = threading.Semaphore(0)
+    threads: list[threading.Thread] = []
+    ticks: list[None] = []
+
+    def sleep(_seconds: float) -> None:
+        threads.append(threading.current_thread())
+        naps.release()
+        assert stopped.wait(30)
+
+    stopped = threading.Event()
+    ticker = ThreadTicker(2.0, lambda: ticks.append(None), lambda: True, sleep)
+    with ticker.serving():
+        assert naps.acquire(timeout=30)
+        ticker.stop()
+        stopped.set()
+        threads[0].join(30)
+    with ticker.serving():
+        assert len(threads) == 1
+    assert ticks == []

@@ -125,8 +125,9 @@ async def test_a_malformed_request_is_counted(recording: Recording) -> None:
     }
 
 
+@pytest.mark.parametrize("buffer_bytes", [0, 1000])
 async def test_the_client_has_its_answer_before_the_flush(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
+    recording: Recording, monkeypatch: pytest.MonkeyPatch, buffer_bytes: int
 ) -> None:
     """The client sees the end of an answer without Content-Length while the flush has not begun."""
     answered, flushed = threading.Event(), threading.Event()
@@ -139,12 +140,49 @@ async def test_the_client_has_its_answer_before_the_flush(
         flushed.set()
 
     monkeypatch.setattr(flusher, "after_call", wait_for_the_client)
-    with served(instrument(handler_class())) as port:
+    handler = handler_class()
+    handler.wbufsize = buffer_bytes
+    with served(instrument(handler)) as port:
         assert ask(port, "GET") == (200, b"hello")
         assert not flushed.is_set()
         answered.set()
         assert flushed.wait(30)
     assert await samples(recording.store, "work_of_handlers_total") == {"work_of_handlers_total": 1}
+
+
+async def test_another_connection_that_breaks_is_an_error(recording: Recording) -> None:
+    """An app that loses the connection to its database has failed, though its client is still there."""
+
+    class Failing(Quiet):
+        def do_GET(self) -> None:
+            one, other = socket.socketpair()
+            with one, other, one.makefile("wb", 0) as database:
+                other.close()
+                database.write(b"select 1")
+
+    with served(instrument(Failing)) as port, pytest.raises(http.client.RemoteDisconnected):
+        ask(port, "GET")
+    errors = await samples(recording.store, "api_errors_total")
+    assert errors['api_errors_total{method="GET",route="__unmatched__",type="BrokenPipeError"}'] == 1
+
+
+@pytest.mark.parametrize("buffer_bytes", [0, 1000])
+async def test_what_was_written_before_an_exception_is_sent(recording: Recording, buffer_bytes: int) -> None:
+    """The client gets the part of an answer that was written before the app raised, as without metrics."""
+
+    class Breaking(Quiet):
+        wbufsize = buffer_bytes
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"a part")
+            raise KeyError("no")
+
+    with served(instrument(Breaking)) as port:
+        assert ask(port, "GET") == (200, b"a part")
+    errors = await samples(recording.store, "api_errors_total")
+    assert errors['api_errors_total{method="GET",route="__unmatched__",type="KeyError"}'] == 1
 
 
 async def test_a_connection_that_stays_open_serves_on(recording: Recording) -> None:
@@ -203,11 +241,14 @@ async def test_a_subclass_is_measured(recording: Recording) -> None:
     }
 
 
-async def test_a_client_that_leaves_is_no_error(recording: Recording) -> None:
+@pytest.mark.parametrize("buffer_bytes", [0, 1000])
+async def test_a_client_that_leaves_is_no_error(recording: Recording, buffer_bytes: int) -> None:
     """A handler that can't write because the client has left is counted as 499 or its status, and not as an error."""
     wrote = threading.Event()
 
     class handler(Quiet):  # noqa: N801
+        wbufsize = buffer_bytes
+
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
