@@ -303,10 +303,12 @@ class Recorder:
         self._foreign, self._inherited, self.instance = [], [], ""
 
     def prepare_fork(self) -> None:
-        """Set aside what is unsent, and keep other threads from recording until the process has forked."""
-        from .inheritance import Inheritance, new_claim  # few programs fork
+        """Set aside what is unsent, and hold `lock` until the process has forked."""
+        take = None
+        if self._has_unsent():
+            from .inheritance import Inheritance, new_claim  # few programs fork
 
-        take = new_claim() if self._has_unsent() else None
+            take = new_claim()
         self.lock.acquire()
         if take is None:
             return  # nothing is unsent; or there is no claim, and the parent sends it
@@ -318,10 +320,6 @@ class Recorder:
             unsent = [series.split_off() for series in touched]
             self._inherited.append(Inheritance(take, unsent, self._removed, self._cleared))
             self._removed, self._cleared = {}, {}
-
-    def resume_after_fork(self) -> None:
-        """Let other threads go on, in the parent."""
-        self.lock.release()
 
     def start_in_child(self) -> None:
         """Begin as a new instance in a forked child, with nothing but what the parent has set aside."""

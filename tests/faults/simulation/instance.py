@@ -15,7 +15,7 @@ from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
-from lib.kairo_metrics.instruments import recorder as recorder_module
+from lib.kairo_metrics.instruments import inheritance
 from lib.kairo_metrics.instruments.pending_series import INSTANCE_PLACE, PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.delivery_metrics import LOST
@@ -215,13 +215,13 @@ class SimulatedInstance:
         child._stood_still_s = self._stood_still_s
         recorder = self.recorder
         recorder.instance = recorder.instance or f"{number:016x}"  # drawn here by chance otherwise
-        with mock.patch.object(recorder_module, "new_claim", SharedClaim):
+        with mock.patch.object(inheritance, "new_claim", SharedClaim):
             recorder.prepare_fork()
-        recorder.resume_after_fork()
+        recorder.lock.release()
         # One call, so that the child's recorder and the child share their series.
-        copies, inherited = deepcopy((list(self._series.values()), recorder._inherited))
+        copies, left = deepcopy((list(self._series.values()), recorder._inherited))
         child._series = {(series.schema.name, series.text): series for series in copies}
-        child.recorder._inherited, child.recorder.instance = inherited, recorder.instance
+        child.recorder._inherited, child.recorder.instance = left, recorder.instance
         child.recorder.start_in_child()  # its flusher is new, as `forget` leaves one
         return child
 

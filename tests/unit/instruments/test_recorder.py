@@ -172,7 +172,7 @@ def test_a_fork_leaves_what_is_unsent_to_the_first_process_that_takes_it() -> No
     recorder.remove(PendingSeries(JOBS, 'queue="b"'))
     recorder.clear(set(), WAIT)
     recorder.prepare_fork()
-    recorder.resume_after_fork()
+    recorder.lock.release()
     child = copy(recorder)
     child._inherited = deepcopy_series(recorder)
     child.start_in_child()
@@ -200,7 +200,7 @@ def test_a_process_that_forks_for_ever_keeps_little() -> None:
         with recorder.lock:
             recorder.add(jobs, 1, 1.0, weight=1.0)
         recorder.prepare_fork()
-        recorder.resume_after_fork()
+        recorder.lock.release()
         assert len(recorder._inherited) <= 8
     recorder.inherit()
     assert [delta.series for delta in recorder.seal(1).families] == [(('queue="a"', "1 100.0"),)]
