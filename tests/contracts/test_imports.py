@@ -58,7 +58,7 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 WRITING = """
     errors config config.settings
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
-    instruments.recorder instruments.sealed_series instruments.sharing instruments.taken_names
+    instruments.recorder instruments.sealed_series instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar
     instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.replaced_value
     instruments.values.value
@@ -70,7 +70,8 @@ WRITING = """
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
     entrypoints.traces
-    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app frameworks.watch
+    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app frameworks.unfailing
+    frameworks.watch
 """
 READING = """
     endpoints endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding endpoints.metrics_endpoint

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO, StringIO
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,9 +17,10 @@ from lib.kairo_metrics import instrument
 from lib.kairo_metrics.instruments.catalogue import RequestInstruments, catalogue
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
-from tests.support.framework_apps import fastapi_app, litestar_app, quart_app
+from tests.support.framework_apps import ASGI_APPS, NAMED, WSGI_APPS
 from tests.support.hostile import Hostile
 from tests.support.recording import Recording
+from tests.support.route_probe import WSGIProbe
 from tests.support.watched_app import cms
 
 FAMILIES = ("http_requests", "http_request_duration_seconds", "api_errors")
@@ -97,23 +100,27 @@ async def test_random_traces_make_no_exemplars_but_the_newest(recording: Recordi
     assert {labels_of(text.partition(" ")[2])["route"] for text in texts} == {"/items/{id}"}
 
 
-@pytest.mark.parametrize(
-    ("make", "routes"),
-    [
-        (fastapi_app, {"/api/v1/items/{item}", "/sites/{site}/pages/{page}", "/docs", "/openapi.json", "/redoc"}),
-        (litestar_app, {"/items/{item}", "/schema", "/"}),
-        (quart_app, {"/items/<int:item>", "/static/<path:filename>"}),
-    ],
-    ids=["fastapi", "litestar", "quart"],
-)
-async def test_no_framework_lets_a_client_choose_a_route(
-    recording: Recording, make: Callable[[], Any], routes: set[str]
-) -> None:
-    """For the same client, FastAPI, Litestar and Quart apps have only their own route templates."""
-    catalogue(
-        RequestInstruments
-    ).errors.clear()  # a route's zero is sent once per process, and another test may have used the route
-    client, app = Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static"]), instrument(make())
+# The routes that an app has beside those of its sample.
+MORE_ROUTES = {
+    "fastapi": {"/sites/{site}/pages/{page}", "/docs", "/openapi.json", "/redoc"},
+    "litestar": {"/schema", "/"},
+    "quart": {"/static/<path:filename>"},
+    "django": {"/", "/async/<int:item>/", "/files/<name>.txt"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(ASGI_APPS))
+async def test_no_framework_lets_a_client_choose_a_route(recording: Recording, name: str) -> None:
+    """For the same client, an app of each framework has only its own route templates."""
+    sample = ASGI_APPS[name]
+    routes = {sample.item, sample.inner, sample.broken, NAMED, *MORE_ROUTES.get(name, ())}
+    routes |= {sample.path(path) for path in ("/handled", "/unavailable", "/named")}
+    # A route's zero is sent once per process, and another test may have used the route.
+    catalogue(RequestInstruments).errors.clear()
+    client, app = (
+        Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static", "/broken"]),
+        instrument(sample.build()),
+    )
     for number in range(100):
         await client.call(app, **({"path": f"/items/{number}", "method": "GET"} if number % 4 == 0 else {}))
     await recording.pipeline.flusher.aflush()
@@ -122,3 +129,42 @@ async def test_no_framework_lets_a_client_choose_a_route(
         assert {labels["route"] for labels in found} <= routes | {"__unmatched__"}
         assert {labels["method"] for labels in found} <= METHODS
         assert {labels["status"] for labels in found if "status" in labels} <= STATUSES
+
+
+@pytest.mark.parametrize("rejecting", [False, True])
+@pytest.mark.parametrize("name", sorted(WSGI_APPS))
+def test_no_wsgi_framework_lets_a_client_choose_a_route(name: str, rejecting: bool) -> None:
+    """The same for WSGI, whether the app answers random paths and methods or middleware does."""
+    sample, chance = WSGI_APPS[name], Random(SEED)
+    app = sample.build()
+    routes = {sample.item, sample.inner, sample.broken, NAMED, "__unmatched__", *MORE_ROUTES.get(name, ())}
+    routes |= {sample.path(path) for path in ("/handled", "/unavailable", "/named", "/posted")}
+    routes |= {"/static/<path:filename>", "/static/*subpath", "/missing/<int:item>/", "/api/old/<year>/"}
+
+    def reject(_environ: Any, start_response: Any, app: Any = app) -> list[bytes]:
+        start_response("401 Unauthorized", [])
+        return [b"no" if app else b""]
+
+    reject.app = app  # type: ignore[attr-defined]
+    probe = WSGIProbe(reject if rejecting else app)
+    for number in range(300):
+        tail = bytes(chance.choices(range(1, 256), k=chance.randrange(12))).decode("latin-1")
+        path = chance.choice(["", "/", "/items/", "/api/v1/items/", "/static/", "//"]) + (tail if number % 2 else "7")
+        environ = {
+            "REQUEST_METHOD": chance.choice(["GET", "POST", "OPTIONS", "BREW", tail.upper()]),
+            "PATH_INFO": path,
+            "SCRIPT_NAME": chance.choice(["", "/svc", tail]),
+            "QUERY_STRING": tail,
+            "SERVER_NAME": "shop.example",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": chance.choice(["shop.example", "other.example:81"]),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(),
+            "wsgi.errors": StringIO(),
+        }
+        with suppress(Exception):  # Pyramid lets its exceptions pass
+            list(probe(environ, lambda *_arguments: None))
+    found = {asked.route for asked in probe.asked}
+    assert found <= routes
+    assert len(found) > 1

@@ -10,10 +10,9 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
-from ..instruments.adoption import adopt, renew_client_locks
+from ..instruments.adoption import adopt, renew_client_locks, require_free_names
 from ..instruments.catalogue import OWN, SETUP_LOCK, prefix_with, settle_prefix
 from ..instruments.children import limit_children
-from ..instruments.taken_names import refuse_taken_names
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
@@ -90,7 +89,7 @@ def open_pipeline(
         chosen = given or load_settings()[0]
         own_prefix = prefix_with(prefix)
         if names_must_be_free and not first.named:
-            refuse_taken_names(_registries, own_prefix)
+            require_free_names(_registries, own_prefix)
         # From here on nothing is refused.
         if names_must_be_free or prefix is not None:
             settle_prefix(own_prefix)

@@ -7,17 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 __all__ = ["LoopTicker", "ThreadTicker"]
 
 
-@dataclass(slots=True)
 class _Loop:
     """An event loop: what it is serving, and the timer of its next flush."""
 
-    active: int = 0
-    timer: asyncio.TimerHandle | None = None
+    __slots__ = ("active", "timer")
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class LoopTicker:

@@ -27,6 +27,7 @@ from ..hosting.functions_lifespan import lifespans
 from ..hosting.listener import listen
 from ..hosting.project import Project
 from .banner import banner
+from .body_limit import BodyLimit
 from .dashboard.app import PREFIX, Dashboard
 from .dashboard.mounting import mount
 from .gate import Gate
@@ -69,7 +70,7 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
         own_redis = _complete_environment(stack)
         project = _load_project(root)
         settings = DevSettings.from_env()
-        app = FunctionsApp(project.functions, project.vercel, lists_functions=True)
+        app = BodyLimit(FunctionsApp(project.functions, project.vercel, lists_functions=True))
         dashboard = mount(app, Path(), settings, project.functions, own_redis=own_redis)
         source = dashboard.source_name if dashboard else ""
         _print(banner(settings, project.functions, project.vercel, own_redis=own_redis, dashboard=source))
@@ -109,19 +110,21 @@ def _complete_environment(stack: contextlib.ExitStack) -> bool:
 
 def _load_project(root: Path) -> Project:
     project = Project.load(root)
-    for file in project.others:
-        _print(f"{file} defines neither app nor application, so it is not a function.")
+    for file in project.skipped:
+        _print(str(file))
     return project
 
 
 async def _serve(
-    app: FunctionsApp | Dashboard,
+    app: BodyLimit | Dashboard,
     hosts: Sequence[str],
     functions: Sequence[Function],
     listener: socket.socket,
     parent: Parent | None,
 ) -> None:
     import uvicorn
+
+    from .timed_connection import TimedConnection
 
     ready = False
 
@@ -137,7 +140,7 @@ async def _serve(
     config = uvicorn.Config(
         Gate(app, hosts),
         lifespan="off",  # `lifespans` runs one for each function
-        http="h11",  # the other parser of uvicorn has no limit for the length of an address
+        http=TimedConnection,
         h11_max_incomplete_event_size=_LONGEST_HEAD_BYTES,
         ws="none",  # as on Vercel
         log_config=_log_config(uvicorn.config.LOGGING_CONFIG),

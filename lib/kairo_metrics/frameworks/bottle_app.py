@@ -9,9 +9,10 @@ from typing import Any
 
 from bottle import HTTPError, HTTPResponse, request
 
-from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED
+from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED, RequestFacts
 from .hooks import hook
 from .request_path import path_below
+from .unfailing import unfailing
 from .watch import is_known
 from .watch import match as match_behind
 from .watch import watch as watch_behind
@@ -59,19 +60,28 @@ def _matching(app: Any, find: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             found = find(environ)
         except HTTPError as err:
-            is_method = err.status_code == _METHOD_NOT_ALLOWED
-            facts.learn(environ, (is_method and match(app, _as_before(environ))) or UNMATCHED)
+            _tell_missing(app, facts, environ, err.status_code)
             raise
-        prefix, mounted = _mount_of(found[0])
-        if mounted is None:
-            facts.learn(environ, found[0].rule)
-        else:
-            watch_behind(mounted)
-            environ[MOUNT_KEY] = environ.get(MOUNT_KEY, "") + prefix
-            facts.learn(environ, _REST)
+        _tell_found(facts, environ, found[0])
         return found
 
     return tell
+
+
+@unfailing
+def _tell_missing(app: Any, facts: RequestFacts, environ: Mapping[str, Any], status: int) -> None:
+    facts.learn(environ, (status == _METHOD_NOT_ALLOWED and match(app, _as_before(environ))) or UNMATCHED)
+
+
+@unfailing
+def _tell_found(facts: RequestFacts, environ: MutableMapping[str, Any], route: Any) -> None:
+    prefix, mounted = _mount_of(route)
+    if mounted is None:
+        facts.learn(environ, route.rule)
+    else:
+        watch_behind(mounted)
+        environ[MOUNT_KEY] = environ.get(MOUNT_KEY, "") + prefix
+        facts.learn(environ, _REST)
 
 
 def _as_before(environ: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,6 +95,7 @@ def _mount_of(route: Any) -> tuple[str, Any]:
     return (route.config["mountpoint.prefix"].rstrip("/"), mounted) if mounted is not None else ("", None)
 
 
+@unfailing
 def _failed() -> None:
     """Tell an exception. Bottle calls this hook while the exception is on its way to become a 500."""
     error = sys.exc_info()[1]

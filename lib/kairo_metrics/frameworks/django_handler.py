@@ -13,6 +13,7 @@ from .django_patterns import readable
 from .facts import REQUEST_KEY, UNMATCHED
 from .hooks import hook
 from .request_path import path_below
+from .unfailing import unfailing
 
 __all__ = ["match", "watch"]
 
@@ -34,16 +35,20 @@ def match(_handler: Any, scope: Mapping[str, Any]) -> str | None:
 
 def _resolving(resolve_request: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def tell(request: Any) -> Any:
-        scope = _scope_of(request)
-        facts = scope.get(REQUEST_KEY)
-        if facts is None:
-            return resolve_request(request)
-        facts.learn(scope, UNMATCHED)
+        _tell_route(request, None)
         found = resolve_request(request)
-        facts.learn(scope, readable(found.route))
+        _tell_route(request, found)
         return found
 
     return tell
+
+
+@unfailing
+def _tell_route(request: Any, found: Any) -> None:
+    scope = _scope_of(request)
+    facts = scope.get(REQUEST_KEY)
+    if facts is not None:
+        facts.learn(scope, UNMATCHED if found is None else readable(found.route))
 
 
 def _failing(process: Callable[[Exception, Any], Any]) -> Callable[[Exception, Any], Any]:
@@ -63,6 +68,7 @@ def _failed(request: Any = None, **_named: Any) -> None:
         _tell(error, request)
 
 
+@unfailing
 def _tell(error: Exception, request: Any) -> None:
     facts = _scope_of(request).get(REQUEST_KEY)
     if facts is not None:

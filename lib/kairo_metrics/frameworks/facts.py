@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .unfailing import unfailing
+
 __all__ = ["MOUNT_KEY", "REQUEST_KEY", "UNMATCHED", "RequestFacts"]
 
 # Where the facts are in an ASGI scope or a WSGI environ. Middleware may copy these; the copies share the facts.
@@ -12,6 +14,11 @@ REQUEST_KEY = "kairo_metrics.request"
 # Where the templates of the mounts are that have led to this scope or environ, such as "/tenants/{tenant}".
 MOUNT_KEY = "kairo_metrics.mount"
 UNMATCHED = "__unmatched__"
+
+
+@unfailing
+def _answer(ask: Callable[[], str | None]) -> str | None:
+    return ask()
 
 
 class RequestFacts:
@@ -58,7 +65,7 @@ class RequestFacts:
         """Return the route, and drop the question: it holds the scope, which holds these facts."""
         if self._later is not None:
             ask, self._later = self._later, None
-            self.route = ask()
+            self.route = _answer(ask)
         return self.route
 
     def peek(self) -> str | None:

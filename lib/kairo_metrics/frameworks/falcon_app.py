@@ -10,6 +10,7 @@ from falcon import HTTPError, HTTPStatus
 
 from .facts import REQUEST_KEY, UNMATCHED
 from .hooks import hook_in_class
+from .unfailing import unfailing
 
 __all__ = ["match", "watch"]
 
@@ -23,18 +24,28 @@ def watch(app: Any) -> None:
 
     def _get_responder(self: Any, req: Any) -> Any:
         found = get_responder(self, req)
-        facts = _scope_of(req).get(REQUEST_KEY)
-        if facts is not None:
-            facts.learn(_scope_of(req), _template(self, *found) or UNMATCHED)
+        _tell_route(self, req, found)
         return found
 
     def _handle_exception(self: Any, req: Any, resp: Any, ex: Exception, *more: Any, **named: Any) -> Any:
-        facts = _scope_of(req).get(REQUEST_KEY)
-        if facts is not None and not isinstance(ex, HTTPError | HTTPStatus):
-            facts.error = ex
+        _tell_error(req, ex)
         return handle_exception(self, req, resp, ex, *more, **named)
 
     hook_in_class(app, _get_responder=_get_responder, _handle_exception=_handle_exception)
+
+
+@unfailing
+def _tell_route(app: Any, req: Any, found: Any) -> None:
+    facts = _scope_of(req).get(REQUEST_KEY)
+    if facts is not None:
+        facts.learn(_scope_of(req), _template(app, *found) or UNMATCHED)
+
+
+@unfailing
+def _tell_error(req: Any, error: Exception) -> None:
+    facts = _scope_of(req).get(REQUEST_KEY)
+    if facts is not None and not isinstance(error, HTTPError | HTTPStatus):
+        facts.error = error
 
 
 def match(app: Any, scope: Mapping[str, Any]) -> str | None:

@@ -9,27 +9,44 @@ from typing import Any
 from flask import request
 
 from .hooks import hook
-from .werkzeug_rules import tell_error, tell_rule, template_of
+from .unfailing import unfailing
+from .watch import watch as watch_behind
+from .werkzeug_rules import match_wrapped, tell_error, tell_rule, template_of
 
 __all__ = ["match", "watch"]
 
 
 def watch(app: Any) -> None:
     """Hook a Flask app. Middleware around its `wsgi_app` may copy the environ."""
-    hook(app, "full_dispatch_request", functools.partial(_dispatching, app))
-    hook(app, "handle_user_exception", _failing)
-    hook(app, "handle_exception", _failing)
+    if hook(app, "full_dispatch_request", functools.partial(_dispatching, app)):
+        hook(app, "handle_user_exception", _failing)
+        hook(app, "handle_exception", _failing)
+        watch_behind(vars(app).get("wsgi_app"))
 
 
 def match(app: Any, environ: Mapping[str, Any]) -> str | None:
     """Return the rule that Flask would choose."""
+    return match_wrapped(vars(app).get("wsgi_app"), environ, functools.partial(_chosen, app))
+
+
+def _chosen(app: Any, environ: Mapping[str, Any]) -> str | None:
     return template_of(app.create_url_adapter(app.request_class(dict(environ), populate_request=False)))
+
+
+@unfailing
+def _tell_rule(app: Any) -> None:
+    tell_rule(app, request, request.environ)
+
+
+@unfailing
+def _tell_error(error: Exception) -> None:
+    tell_error(error, request.environ)
 
 
 # Flask 3.2 hands its context over as the first argument.
 def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
     def tell(*arguments: Any) -> Any:
-        tell_rule(app, request, request.environ)
+        _tell_rule(app)
         return dispatch(*arguments)
 
     return tell
@@ -37,7 +54,7 @@ def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 def _failing(handle: Callable[..., Any]) -> Callable[..., Any]:
     def tell(*arguments: Any) -> Any:
-        tell_error(arguments[-1], request.environ)
+        _tell_error(arguments[-1])
         return handle(*arguments)
 
     return tell

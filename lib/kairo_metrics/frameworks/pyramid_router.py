@@ -9,6 +9,7 @@ from pyramid.interfaces import IExceptionResponse
 
 from .facts import REQUEST_KEY
 from .hooks import hook
+from .unfailing import unfailing
 
 __all__ = ["match", "watch"]
 
@@ -30,20 +31,25 @@ def match(router: Any, environ: Mapping[str, Any]) -> str | None:
 
 def _handling(handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def tell(request: Any) -> Any:
-        facts = request.environ.get(REQUEST_KEY)
-        if facts is None:
-            return handle(request)
         try:
             return handle(request)
         finally:
-            route = getattr(request, "matched_route", None)
-            if route is not None:
-                facts.learn(request.environ, _template(route))
-            error = getattr(request, "exception", None)
-            if isinstance(error, Exception) and not IExceptionResponse.providedBy(error):
-                facts.error = error
+            _tell(request)
 
     return tell
+
+
+@unfailing
+def _tell(request: Any) -> None:
+    facts = request.environ.get(REQUEST_KEY)
+    if facts is None:
+        return
+    route = getattr(request, "matched_route", None)
+    if route is not None:
+        facts.learn(request.environ, _template(route))
+    error = getattr(request, "exception", None)
+    if isinstance(error, Exception) and not IExceptionResponse.providedBy(error):
+        facts.error = error
 
 
 def _template(route: Any) -> str:

@@ -10,21 +10,28 @@ from quart import has_request_context, request, websocket
 
 from .hooks import hook
 from .request_path import method_of, path_below
-from .werkzeug_rules import tell_error, tell_rule, template_of
+from .unfailing import unfailing
+from .watch import watch as watch_behind
+from .werkzeug_rules import match_wrapped, tell_error, tell_rule, template_of
 
 __all__ = ["match", "watch"]
 
 
 def watch(app: Any) -> None:
     """Hook a Quart app. Middleware around its `asgi_app` may copy the scope."""
-    for name in ("full_dispatch_request", "full_dispatch_websocket"):
-        hook(app, name, functools.partial(_dispatching, app))
-    for name in ("handle_user_exception", "handle_exception", "handle_websocket_exception"):
-        hook(app, name, _failing)
+    if hook(app, "full_dispatch_request", functools.partial(_dispatching, app)):
+        hook(app, "full_dispatch_websocket", functools.partial(_dispatching, app))
+        for name in ("handle_user_exception", "handle_exception", "handle_websocket_exception"):
+            hook(app, name, _failing)
+        watch_behind(vars(app).get("asgi_app"))
 
 
 def match(app: Any, scope: Mapping[str, Any]) -> str | None:
     """Return the rule that Quart would choose."""
+    return match_wrapped(vars(app).get("asgi_app"), scope, functools.partial(_chosen, app))
+
+
+def _chosen(app: Any, scope: Mapping[str, Any]) -> str | None:
     host = next((value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"host"), "localhost")
     adapter = app.url_map.bind(
         host,
@@ -40,10 +47,20 @@ def _current() -> Any:
     return request if has_request_context() else websocket
 
 
+@unfailing
+def _tell_rule(app: Any) -> None:
+    current = _current()
+    tell_rule(app, current, current.scope)
+
+
+@unfailing
+def _tell_error(error: Exception) -> None:
+    tell_error(error, _current().scope)
+
+
 def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
     def tell(*arguments: Any) -> Any:
-        current = _current()
-        tell_rule(app, current, current.scope)
+        _tell_rule(app)
         return dispatch(*arguments)
 
     return tell
@@ -51,7 +68,7 @@ def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 def _failing(handle: Callable[..., Any]) -> Callable[..., Any]:
     def tell(error: Exception) -> Any:
-        tell_error(error, _current().scope)
+        _tell_error(error)
         return handle(error)
 
     return tell

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from .facts import UNMATCHED, RequestFacts
+from .unfailing import unfailing
 from .watch import match
 
 __all__ = ["UNMATCHED", "route_of"]
-
-_log = logging.getLogger("kairo_metrics")
-_logged: set[type[Exception]] = set()
 
 
 def route_of(app: Any, facts: RequestFacts, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -32,19 +29,18 @@ def route_of(app: Any, facts: RequestFacts, before: Mapping[str, Any], after: Ma
         >>> route_of(None, facts, {}, {})
         '/items/{id}'
     """
-    try:
-        route = facts.peek()
-        if route is None:
-            route = _left_behind(before, after) or match(app, _unrouted(before, after)) or UNMATCHED
-        if route != UNMATCHED and "app_root_path" in before and not facts.is_named:
-            from .outer_mounts import outer_mounts
+    return _looked_up(app, facts, before, after) or UNMATCHED
 
-            route = outer_mounts(before) + route
-    except Exception as err:  # noqa: BLE001  a request must not fail because the look-up of its route does
-        if type(err) not in _logged:  # once for each class: each request may fail in the same way
-            _logged.add(type(err))
-            _log.warning("a request is counted as %s: the look-up of its route failed", UNMATCHED, exc_info=True)
-        return UNMATCHED
+
+@unfailing
+def _looked_up(app: Any, facts: RequestFacts, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    route = facts.peek()
+    if route is None:
+        route = _left_behind(before, after) or match(app, _unrouted(before, after)) or UNMATCHED
+    if route != UNMATCHED and "app_root_path" in before and not facts.is_named:
+        from .outer_mounts import outer_mounts
+
+        route = outer_mounts(before) + route
     return route
 
 
@@ -53,6 +49,9 @@ def _left_behind(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | N
     route = after.get("route")
     if route is None or route is before.get("route") or after.get("root_path") != before.get("root_path"):
         return None
+    included = after.get("fastapi", {}).get("effective_route_context")  # it has the prefixes of FastAPI's routers
+    if getattr(included, "original_route", None) is route:
+        route = included
     template = getattr(route, "path_format", None) or getattr(route, "path", None)
     return template if isinstance(template, str) else None
 

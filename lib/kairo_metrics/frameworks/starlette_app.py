@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED, RequestFacts
 from .hooks import hook
+from .unfailing import unfailing
 from .watch import is_known
 from .watch import match as match_behind
 from .watch import watch as watch_behind
@@ -82,6 +83,7 @@ def _build(app: Any, build: Callable[[], ASGIApp]) -> ASGIApp:
 
 
 def _telling(handler: Callable[..., Any]) -> Callable[..., Any]:
+    @unfailing
     def tell(request: Any, error: Exception) -> None:
         facts = request.scope.get(REQUEST_KEY)
         if facts is not None and not isinstance(error, HTTPException):
@@ -106,12 +108,9 @@ def _telling(handler: Callable[..., Any]) -> Callable[..., Any]:
 def _entered(router: Any, call: ASGIApp) -> ASGIApp:
     routers, hooked = [router], -1
 
-    async def enter(scope: Scope, receive: Any, send: Any) -> None:
+    @unfailing
+    def look() -> None:
         nonlocal routers, hooked
-        facts: RequestFacts | None = scope.get(REQUEST_KEY)
-        if facts is None:
-            await call(scope, receive, send)
-            return
         if sum(len(each.routes) for each in routers) != hooked:  # a program may add routes at any time
             routers = list(_with_included(router))
             hooked = sum(len(each.routes) for each in routers)
@@ -119,6 +118,13 @@ def _entered(router: Any, call: ASGIApp) -> ASGIApp:
                 _hook_routes(each.routes)
                 for group in getattr(each, "_low_priority_routes", ()):  # what `app.frontend` has added
                     hook(group, "handle", functools.partial(_fronting, group))
+
+    async def enter(scope: Scope, receive: Any, send: Any) -> None:
+        facts: RequestFacts | None = scope.get(REQUEST_KEY)
+        if facts is None:
+            await call(scope, receive, send)
+            return
+        look()
         facts.error = None
         facts.learn(scope, UNMATCHED)
         try:
@@ -144,33 +150,39 @@ def _hook_routes(routes: Sequence[Any]) -> None:
     for route in routes:
         if hasattr(route, "original_router"):
             hook(route, "handle", _including)
-        elif hasattr(route, "routes"):
+        elif hasattr(route, "routes") and hasattr(route, "app"):
             hook(route, "handle", functools.partial(_mounting, route))
             watch_behind(route.app)
         else:
             hook(route, "handle", functools.partial(_leading, route))
 
 
-def _leading(route: Any, handle: ASGIApp) -> ASGIApp:
-    def tell(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
+def _told_first(tell: Callable[[RequestFacts, Scope], None], handle: ASGIApp) -> ASGIApp:
+    tell_safely = unfailing(tell)
+
+    def told(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
         facts = scope.get(REQUEST_KEY)
         if facts is not None:
-            facts.learn(scope, _leaf(_effective(route, scope)))
+            tell_safely(facts, scope)
         return handle(scope, receive, send)
 
-    return tell
+    return told
+
+
+def _leading(route: Any, handle: ASGIApp) -> ASGIApp:
+    def tell(facts: RequestFacts, scope: Scope) -> None:
+        facts.learn(scope, _leaf(_effective(route, scope)))
+
+    return _told_first(tell, handle)
 
 
 def _including(handle: ASGIApp) -> ASGIApp:
     """Let an included router tell. Its routes are copies that only FastAPI knows, so the scope is asked later."""
 
-    def tell(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
-        facts = scope.get(REQUEST_KEY)
-        if facts is not None:
-            facts.learn_later(functools.partial(_included, scope))
-        return handle(scope, receive, send)
+    def tell(facts: RequestFacts, scope: Scope) -> None:
+        facts.learn_later(functools.partial(_included, scope))
 
-    return tell
+    return _told_first(tell, handle)
 
 
 def _included(scope: Scope) -> Any:
@@ -182,33 +194,27 @@ def _included(scope: Scope) -> Any:
 def _mounting(mount: Any, handle: ASGIApp) -> ASGIApp:
     knows = is_known(mount.app)
 
-    def tell(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
-        facts = scope.get(REQUEST_KEY)
-        if facts is not None:
-            scope[MOUNT_KEY] = scope.get(MOUNT_KEY, "") + prefix_of(_effective(mount, scope))
-            facts.learn(scope, _REST)
-            if knows:  # it tells more, unless its own middleware answers
-                facts.learn_later(functools.partial(_below, mount.app, scope))
-        return handle(scope, receive, send)
+    def tell(facts: RequestFacts, scope: Scope) -> None:
+        scope[MOUNT_KEY] = scope.get(MOUNT_KEY, "") + prefix_of(_effective(mount, scope))
+        facts.learn(scope, _REST)
+        if knows:  # it tells more, unless its own middleware answers
+            facts.learn_later(functools.partial(_below, mount.app, scope))
 
-    return tell
+    return _told_first(tell, handle)
 
 
 def _fronting(group: Any, handle: ASGIApp) -> ASGIApp:
     from .request_path import path_below  # few apps need it, and each import is part of every cold start
 
-    def tell(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
-        facts = scope.get(REQUEST_KEY)
-        if facts is not None:
-            context, path = _context(scope), path_below(scope)
-            own = context is not None and context.original_route is group
-            prefix = context.frontend_prefix.rstrip("/") if own else ""
-            folders = [prefix + route.path.rstrip("/") for route in group.routes]
-            matching = [folder for folder in folders if f"{path}/".startswith(f"{folder}/")]
-            facts.learn(scope, max(matching, key=len) + _REST if matching else UNMATCHED)
-        return handle(scope, receive, send)
+    def tell(facts: RequestFacts, scope: Scope) -> None:
+        context, path = _context(scope), path_below(scope)
+        own = context is not None and context.original_route is group
+        prefix = context.frontend_prefix.rstrip("/") if own else ""
+        folders = [prefix + route.path.rstrip("/") for route in group.routes]
+        matching = [folder for folder in folders if f"{path}/".startswith(f"{folder}/")]
+        facts.learn(scope, max(matching, key=len) + _REST if matching else UNMATCHED)
 
-    return tell
+    return _told_first(tell, handle)
 
 
 def _below(app: Any, scope: Scope) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
+
+from .unfailing import unfailing
 
 __all__ = ["is_known", "match", "watch"]
 
@@ -41,8 +44,13 @@ def watch(app: Any) -> None:
     Example:
         >>> watch(lambda environ, start_response: [])
     """
-    for module, known in _behind(app):
-        module.watch(known)
+    for module_name, known in _behind(app):
+        _watch_known(module_name, known)
+
+
+@unfailing
+def _watch_known(module_name: str, known: Any) -> None:
+    _module(module_name).watch(known)
 
 
 def match(app: Any, scope: Mapping[str, Any]) -> str | None:
@@ -55,8 +63,8 @@ def match(app: Any, scope: Mapping[str, Any]) -> str | None:
     found = list(_behind(app))
     if len(found) != 1:
         return None
-    [(module, known)] = found
-    template: str | None = module.match(known, scope)
+    [(module_name, known)] = found
+    template: str | None = _module(module_name).match(known, scope)
     return template
 
 
@@ -65,13 +73,17 @@ def is_known(app: Any) -> bool:
     return next(_behind(app), None) is not None
 
 
-def _behind(app: Any) -> Iterator[tuple[ModuleType, Any]]:
-    """Give the frameworks' apps that an app may call, each with the module that knows it. They are not looked into."""
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f".{name}", __package__)
+
+
+def _behind(app: Any) -> Iterator[tuple[str, Any]]:
+    """Give the frameworks' apps that an app may call, each with its module's name. They are not looked into."""
     waiting, seen = [app], {id(app)}
     for candidate in waiting:
         name = _module_name(candidate)
         if name:
-            yield importlib.import_module(f".{name}", __package__), candidate
+            yield name, candidate
             continue
         for inner in _held_by(candidate):
             if id(inner) not in seen and len(waiting) < _MOST_OBJECTS:
@@ -88,15 +100,15 @@ def _module_name(candidate: Any) -> str | None:
 
 
 def _held_by(candidate: Any) -> Iterator[Any]:
-    """Give what a wrapper may call: its attributes, and for a function the variables that it closes over."""
+    """Give what a wrapper may call: its attributes, and the variables that its function uses."""
     if isinstance(candidate, MethodType | MethodWrapperType):  # such as `app.wsgi_app`
         held = [candidate.__self__]
     elif isinstance(candidate, functools.partial):
         held = [candidate.func, *candidate.args, *candidate.keywords.values()]
     else:
-        held = _attributes(candidate)
-        if isinstance(candidate, FunctionType):
-            held += [cell.cell_contents for cell in candidate.__closure__ or () if _is_filled(cell)]
+        # What is called is a function, or the `__call__` of a class.
+        call = candidate if isinstance(candidate, FunctionType) else type(candidate).__call__
+        held = [*_attributes(candidate), *_variables(call)]
     for value in held:
         if isinstance(value, dict):  # such as the apps of a dispatcher
             yield from filter(_may_be_app, list(value.values()))
@@ -114,12 +126,14 @@ def _attributes(candidate: Any) -> list[Any]:
         return []
 
 
+def _variables(function: Any) -> Iterator[Any]:
+    """Give what a function closes over, and the global variables of its module that it names."""
+    if isinstance(function, FunctionType):
+        for cell in function.__closure__ or ():
+            with suppress(ValueError):  # the variable is not assigned yet
+                yield cell.cell_contents
+        yield from (function.__globals__.get(name) for name in function.__code__.co_names)
+
+
 def _may_be_app(value: Any) -> bool:
     return callable(value) and not isinstance(value, type | BuiltinFunctionType)
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # the variable is not assigned yet
-        return False

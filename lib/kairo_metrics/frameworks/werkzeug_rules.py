@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .facts import REQUEST_KEY, UNMATCHED
+from .watch import is_known
+from .watch import match as match_behind
+from .watch import watch as watch_behind
 
-__all__ = ["tell_error", "tell_rule", "template_of"]
+__all__ = ["match_wrapped", "tell_error", "tell_rule", "template_of"]
+
+_INSIDE = "kairo_metrics.inside"
 
 
 def tell_rule(app: Any, request: Any, scope: Mapping[str, Any]) -> None:
@@ -36,6 +41,22 @@ def tell_error(error: Exception, scope: Mapping[str, Any]) -> None:
     facts = scope.get(REQUEST_KEY)
     if facts is not None and not isinstance(error, HTTPException):
         facts.error = error
+
+
+def match_wrapped(
+    wrapper: Any, scope: Mapping[str, Any], match: Callable[[Mapping[str, Any]], str | None]
+) -> str | None:
+    """Ask what stands in the place of `app.wsgi_app` or `app.asgi_app`: it may send the request to other apps.
+
+    Args:
+        wrapper: what the program has set, or None. It may have been set after the app was instrumented.
+        scope: the environ or the scope.
+        match: asks the app itself. The wrapper leads back to it.
+    """
+    if _INSIDE in scope or not is_known(wrapper):
+        return match(scope)
+    watch_behind(wrapper)
+    return match_behind(wrapper, {**scope, _INSIDE: True})
 
 
 def template_of(adapter: Any, *, websocket: bool | None = None) -> str | None:

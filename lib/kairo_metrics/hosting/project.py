@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import HostingError
-from .function import Function, discover, load
+from .function import Function, Skipped, discover, load
 from .rewrites import VercelJson
 
 __all__ = ["Project"]
@@ -21,12 +21,12 @@ class Project:
     Args:
         functions: the functions, sorted by file.
         vercel: the rewrites to the functions, and the headers of their responses.
-        others: files in `api/` that define no app.
+        skipped: files in `api/` that are no functions.
     """
 
     functions: tuple[Function, ...]
     vercel: VercelJson
-    others: tuple[Path, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -40,9 +40,13 @@ class Project:
             raise HostingError(f"{root} is not a folder.")
         os.chdir(root)
         sys.path.insert(0, str(root))
-        loaded = [(file, load(root, path, file)) for path, file in discover(root)]
-        functions = tuple(function for _, function in loaded if function)
+        loaded = [load(root, path, file) for path, file in discover(root)]
+        functions = tuple(file for file in loaded if isinstance(file, Function))
+        skipped = tuple(file for file in loaded if isinstance(file, Skipped))
         if not functions:
-            raise HostingError(f"There is no function in {root / 'api'}: a function is a file there that defines app.")
-        others = tuple(file for file, function in loaded if not function)
-        return cls(functions, VercelJson.read(root / "vercel.json"), others)
+            reasons = "".join(f"\n{file}" for file in skipped)
+            raise HostingError(
+                f"There is no function in {root / 'api'}: a function is a file there that defines `app` or a class "
+                f"`handler`.{reasons}"
+            )
+        return cls(functions, VercelJson.read(root / "vercel.json"), skipped)

@@ -94,6 +94,8 @@ def create() -> FunctionsApp:
     """
     try:
         project = Project.load(Path())
+        for file in project.skipped:
+            _log.warning("%s", file)
         return FunctionsApp(project.functions, project.vercel)
     except KairoError as err:
         sys.stderr.write(f"{err}\n")

@@ -14,13 +14,12 @@ from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.encoding import label_text
-from .catalogue import SETUP_LOCK
+from .catalogue import OWN, SETUP_LOCK, may_be_ours, prefix_with
 from .children import Children, child_of
 from .sharing import INFO_VALUE, child_series, is_shared, share
-from .taken_names import is_left_out, log_left_out
 from .values import RECORDER
 
-__all__ = ["adopt", "renew_client_locks"]
+__all__ = ["adopt", "renew_client_locks", "require_free_names"]
 
 _log = logging.getLogger("kairo_metrics")
 _registries: WeakSet[CollectorRegistry] = WeakSet()
@@ -45,13 +44,27 @@ def adopt(*registries: CollectorRegistry) -> None:
         _wrap(MetricWrapperBase, "remove_by_labels", _recording_removal_by_labels)
         _wrap(MetricWrapperBase, "clear", _recording_clearing)
         for registry in registries:
-            with registry._lock:  # noqa: SLF001  prometheus_client has no public way
-                if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001
+            # Under SETUP_LOCK nobody else adopts it; the registry's own lock keeps others from registering meanwhile.
+            if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001  there is no public way
+                with registry._lock:  # noqa: SLF001
                     registry._collector_to_names = _Collectors(registry._collector_to_names)  # noqa: SLF001
                     _registries.add(registry)
         for instrument in list(_left_out):
             _left_out.discard(instrument)
             _adopt_instrument(instrument)
+
+
+def require_free_names(registries: Iterable[CollectorRegistry], prefix: str) -> None:
+    """Check that no instrument of these registries has a name of ours.
+
+    Raises:
+        ValueError: one has; see `refuse_taken_names`.
+    """
+    names = [name for registry in registries for name in list(registry._names_to_collectors)]  # noqa: SLF001
+    if any(may_be_ours(name, prefix) for name in names):
+        from .taken_names import refuse_taken_names
+
+        refuse_taken_names(registries, prefix)
 
 
 class _Collectors(dict[Any, list[str]]):
@@ -83,13 +96,25 @@ class _Collectors(dict[Any, list[str]]):
 def _adopt_instrument(collector: object) -> None:
     if not isinstance(collector, MetricWrapperBase):
         return
-    if is_left_out(collector):
+    if _is_left_out(collector):
         _left_out.add(collector)
-        log_left_out(collector)
     elif collector._is_parent():  # noqa: SLF001
         _limit_children(collector)
     else:
         share(collector)
+
+
+def _is_left_out(instrument: MetricWrapperBase) -> bool:
+    """Tell whether an instrument is not sent, because it is the program's and has a name of ours; log it once."""
+    is_ours = instrument in OWN._collector_to_names  # noqa: SLF001
+    if is_ours or not may_be_ours(instrument._name, prefix_with(None)):  # noqa: SLF001
+        return False
+    from .taken_names import is_left_out, log_left_out  # few names need a closer look
+
+    if not is_left_out(instrument):
+        return False
+    log_left_out(instrument)
+    return True
 
 
 def _limit_children(instrument: Any) -> None:

@@ -1,24 +1,26 @@
 """The catalogue: our own metrics of the watched system, as ordinary `prometheus_client` instruments.
 
-They live in a registry of ours, `OWN`, so that they take no name in the program's registries. A dataclass, the group,
-has the instruments of one concern, and is built when it is first needed. To add a group, write its dataclass and list
-it in `GROUPS`.
+They live in a registry of ours, `OWN`, so that they take no name in the program's registries. A named tuple, the group,
+has the instruments of one concern, and is built when it is first needed. To add a group, write its tuple and its
+declarations.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from ..errors import KairoError
+from ..model.delivery_metrics import SCHEMAS
 from ..model.fork_lock import fork_lock
 
 __all__ = [
-    "GROUPS",
+    "DECLARATIONS",
     "OWN",
     "SETUP_LOCK",
     "DeliveryInstruments",
@@ -28,7 +30,7 @@ __all__ = [
     "WebSocketInstruments",
     "built",
     "catalogue",
-    "declarations",
+    "may_be_ours",
     "prefix_with",
     "settle_prefix",
 ]
@@ -57,20 +59,21 @@ _built: dict[type[Any], Any] = {}
 _settled: list[str] = []
 
 
-@dataclass(frozen=True, slots=True)
-class _Declaration:
+class Declaration(NamedTuple):
     """An instrument that is not built yet."""
 
     kind: type[Counter | Gauge | Histogram]
     name: str
     help: str
     labelnames: tuple[str, ...]
-    options: dict[str, Any]
+    options: Mapping[str, Any] = MappingProxyType({})
 
     def named(self, prefix: str) -> str:
+        """Return the name with the prefix, if it has one."""
         return self.name if self.name.startswith(_DELIVERY) else f"{prefix}{self.name}"
 
     def build(self) -> MetricWrapperBase:
+        """Build it in our registry."""
         name = self.named(prefix_with(None))
         try:
             return self.kind(name, self.help, self.labelnames, registry=OWN, **self.options)
@@ -82,176 +85,155 @@ class _Declaration:
             return built_meanwhile
 
 
-def _declared(
-    kind: type[Counter | Gauge | Histogram], name: str, text: str, *labelnames: str, **options: Any
-) -> dict[str, _Declaration]:
-    return {"declaration": _Declaration(kind, name, text, labelnames, options)}
-
-
-@dataclass(frozen=True, slots=True)
-class RequestInstruments:
+class RequestInstruments(NamedTuple):
     """The requests to an app."""
 
-    requests: Counter = field(
-        metadata=_declared(Counter, "http_requests_total", "HTTP requests answered.", "method", "route", "status")
-    )
-    request_duration: Histogram = field(
-        metadata=_declared(
+    requests: Counter
+    request_duration: Histogram
+    errors: Counter
+
+
+class WebSocketInstruments(NamedTuple):
+    """The websockets of an app."""
+
+    connections: Counter
+    in_progress: Gauge
+    duration: Histogram
+    errors: Counter
+
+
+class FunctionInstruments(NamedTuple):
+    """Functions that are no requests to an app."""
+
+    invocations: Counter
+    duration: Histogram
+    errors: Counter
+    cold_starts: Counter
+
+
+class QueryInstruments(NamedTuple):
+    """The queries of a database."""
+
+    query_duration: Histogram
+
+
+class DeliveryInstruments(NamedTuple):
+    """What the metrics endpoint and the push endpoint do besides serving the page."""
+
+    token_reads: Counter
+    pushes: Counter
+    pushed_samples: Counter
+
+
+# In the order of the fields. The names of all groups are ours, also of those that a process never builds.
+DECLARATIONS: dict[type[Any], tuple[Declaration, ...]] = {
+    RequestInstruments: (
+        Declaration(Counter, "http_requests_total", "HTTP requests answered.", ("method", "route", "status")),
+        Declaration(
             Histogram,
             "http_request_duration_seconds",
             "Seconds from a request's arrival to the last byte of its body.",
-            "method",
-            "route",
-            buckets=_REQUEST_BUCKETS,
-        )
-    )
-    errors: Counter = field(
-        metadata=_declared(
+            ("method", "route"),
+            {"buckets": _REQUEST_BUCKETS},
+        ),
+        Declaration(
             Counter,
             "api_errors_total",
             "Answers of 5xx and unhandled exceptions, by the exception's class or the status.",
-            "method",
-            "route",
-            "type",
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class WebSocketInstruments:
-    """The websockets of an app."""
-
-    connections: Counter = field(
-        metadata=_declared(
+            ("method", "route", "type"),
+        ),
+    ),
+    WebSocketInstruments: (
+        Declaration(
             Counter,
             "websocket_connections_total",
             "Websockets that clients have asked for: accepted or refused.",
-            "route",
-            "outcome",
-        )
-    )
-    in_progress: Gauge = field(
-        metadata=_declared(
+            ("route", "outcome"),
+        ),
+        Declaration(
             Gauge,
             "websocket_connections_in_progress",
             "Websockets that are open.",
-            "route",
-            multiprocess_mode="livesum",
-        )
-    )
-    duration: Histogram = field(
-        metadata=_declared(
+            ("route",),
+            {"multiprocess_mode": "livesum"},
+        ),
+        Declaration(
             Histogram,
             "websocket_duration_seconds",
             "Seconds from the request for a websocket to its end.",
-            "route",
-            buckets=_LONG_BUCKETS,
-        )
-    )
-    errors: Counter = field(
-        metadata=_declared(
-            Counter, "websocket_errors_total", "Exceptions that ended a websocket, by class.", "route", "type"
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionInstruments:
-    """Functions that are no requests to an app."""
-
-    invocations: Counter = field(
-        metadata=_declared(
+            ("route",),
+            {"buckets": _LONG_BUCKETS},
+        ),
+        Declaration(
+            Counter, "websocket_errors_total", "Exceptions that ended a websocket, by class.", ("route", "type")
+        ),
+    ),
+    FunctionInstruments: (
+        Declaration(
             Counter,
             "function_invocations_total",
             "Invocations of functions, by outcome: success, partial, error or cancelled.",
-            "function",
-            "outcome",
-        )
-    )
-    duration: Histogram = field(
-        metadata=_declared(
+            ("function", "outcome"),
+        ),
+        Declaration(
             Histogram,
             "function_duration_seconds",
             "Seconds that an invocation took.",
-            "function",
-            buckets=_LONG_BUCKETS,
-        )
-    )
-    errors: Counter = field(
-        metadata=_declared(
-            Counter, "function_errors_total", "Exceptions that ended an invocation, by class.", "function", "type"
-        )
-    )
-    cold_starts: Counter = field(
-        metadata=_declared(
-            Counter, "function_cold_starts_total", "First invocations of a function in an instance.", "function"
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class QueryInstruments:
-    """The queries of a database."""
-
-    query_duration: Histogram = field(
-        metadata=_declared(
+            ("function",),
+            {"buckets": _LONG_BUCKETS},
+        ),
+        Declaration(
+            Counter, "function_errors_total", "Exceptions that ended an invocation, by class.", ("function", "type")
+        ),
+        Declaration(
+            Counter, "function_cold_starts_total", "First invocations of a function in an instance.", ("function",)
+        ),
+    ),
+    QueryInstruments: (
+        Declaration(
             Histogram,
             "tenant_db_query_duration_seconds",
             "Seconds that a database query took.",
-            "model",
-            "operation",
-            buckets=_QUERY_BUCKETS,
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryInstruments:
-    """What the metrics endpoint and the push endpoint do besides serving the page."""
-
-    token_reads: Counter = field(
-        metadata=_declared(
+            ("model", "operation"),
+            {"buckets": _QUERY_BUCKETS},
+        ),
+    ),
+    DeliveryInstruments: (
+        Declaration(
             Counter,
             "kairo_token_reads_total",
             "Times an instance read the accepted tokens from where they are kept: "
             "done, missing (there is none) or failed.",
-            "outcome",
-        )
-    )
-    pushes: Counter = field(
-        metadata=_declared(
+            ("outcome",),
+        ),
+        Declaration(
             Counter,
             "kairo_pushes_total",
             "Times that the metrics were pushed to a remote-write receiver: done, refused, or failed on the way.",
-            "outcome",
-        )
-    )
-    pushed_samples: Counter = field(
-        metadata=_declared(
+            ("outcome",),
+        ),
+        Declaration(
             Counter,
             "kairo_pushed_samples_total",
             "Samples that a remote-write receiver has taken or has refused.",
-            "outcome",
-        )
-    )
+            ("outcome",),
+        ),
+    ),
+}
 
 
-# The names of all groups are ours, also of those that a process never builds.
-GROUPS: tuple[type[Any], ...] = (
-    RequestInstruments,
-    WebSocketInstruments,
-    FunctionInstruments,
-    QueryInstruments,
-    DeliveryInstruments,
-)
+# Our names without the endings that a page or a registry adds.
+_STEMS = {
+    *(one.name.removesuffix("_total") for declared in DECLARATIONS.values() for one in declared),
+    *(schema.name for schema in SCHEMAS),
+}
 
 
 def catalogue(group: type[T]) -> T:
     """Return a group's instruments; the first call in a process builds them."""
     if group not in _built:
         with SETUP_LOCK:
-            instruments = {name: declaration.build() for name, declaration in declarations(group).items()}
-            _built.setdefault(group, group(**instruments))
+            _built.setdefault(group, group(*[declaration.build() for declaration in DECLARATIONS[group]]))
     instruments_of_group: T = _built[group]
     return instruments_of_group
 
@@ -261,9 +243,9 @@ def built(group: type[T]) -> T | None:
     return _built.get(group)
 
 
-def declarations(group: type[Any]) -> dict[str, _Declaration]:
-    """Return what a group declares, by field."""
-    return {one.name: one.metadata["declaration"] for one in fields(group)}
+def may_be_ours(name: str, prefix: str) -> bool:
+    """Tell, without much work, whether an instrument with this name may have a name of ours; it hardly ever has."""
+    return any(stem in _STEMS for one in (name, name.removeprefix(prefix)) for stem in (one, one.rpartition("_")[0]))
 
 
 def prefix_with(prefix: str | None) -> str:
@@ -301,6 +283,6 @@ def settle_prefix(prefix: str) -> None:
             from .renaming import put_before  # few programs run a query before they instrument an app
 
             for group, instruments in _built.items():
-                for name, declaration in declarations(group).items():
+                for declaration, instrument in zip(DECLARATIONS[group], instruments, strict=True):
                     if declaration.named(prefix) != declaration.name:
-                        put_before(getattr(instruments, name), prefix, OWN)
+                        put_before(instrument, prefix, OWN)

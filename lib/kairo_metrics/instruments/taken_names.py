@@ -10,8 +10,8 @@ from typing import NamedTuple
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED, RESTORED
-from .catalogue import GROUPS, OWN, declarations, prefix_with
+from ..model.delivery_metrics import SCHEMAS
+from .catalogue import DECLARATIONS, OWN, prefix_with
 
 __all__ = ["is_left_out", "log_left_out", "refuse_taken_names"]
 
@@ -92,10 +92,10 @@ def _our_name(prefix: str, family: _Family) -> str | None:
 @lru_cache(maxsize=8)
 def _own_names(prefix: str) -> dict[str, str]:
     """Return every name that our families have or reserve, with the name that people know the family by."""
-    declared = [declaration for group in GROUPS for declaration in declarations(group).values()]
+    declared = [declaration for group in DECLARATIONS.values() for declaration in group]
     families = [
         *(_Family(one.named(prefix).removesuffix("_total"), one.kind._type or "") for one in declared),  # noqa: SLF001
-        *(_Family(schema.name, schema.type) for schema in (BATCHES, LOST, OVERFLOWED, RESTORED)),
+        *(_Family(schema.name, schema.type) for schema in SCHEMAS),
     ]
     return {name: family.shown() for family in families for name in family.names()}
 

@@ -27,3 +27,5 @@ OVERFLOWED = Schema(
     ("family",),
     help="Series updates that went to the overflow series because the family was full, by family.",
 )
+
+SCHEMAS = (BATCHES, LOST, OVERFLOWED, RESTORED)

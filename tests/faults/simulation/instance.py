@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from copy import deepcopy
 from random import Random
 from typing import Any
+from unittest import mock
 
 from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import StoreError, StoreUnavailable
+from lib.kairo_metrics.instruments import recorder as recorder_module
 from lib.kairo_metrics.instruments.pending_series import INSTANCE_PLACE, PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
 from lib.kairo_metrics.model.delivery_metrics import LOST
@@ -33,6 +36,7 @@ __all__ = [
     "SIZE",
     "SPARE",
     "WAIT",
+    "SharedClaim",
     "SimulatedInstance",
 ]
 
@@ -48,6 +52,31 @@ SPARE = Schema("spare", "counter", ("queue",))
 CONSERVED = (JOBS, WAIT, SIZE, SHARES)
 _BOUNDS = (1.0, 4.0)
 _QUEUES = 20
+
+
+class SharedClaim:
+    """A claim that all simulated processes share."""
+
+    def __init__(self) -> None:
+        self.is_taken = False
+
+    def __call__(self) -> bool:
+        """Take it, and return whether this is the first time."""
+        first, self.is_taken = not self.is_taken, True
+        return first
+
+    def __deepcopy__(self, _memo: object) -> SharedClaim:
+        """Return the same one: a fork copies the memory, and not the claim."""
+        return self
+
+
+def _unsent(pending: Iterable[PendingSeries]) -> Weights:
+    weights: Weights = Counter()
+    for series in pending:
+        weights[series.schema.name] += int(series.weight)
+        if series.schema == LOST:
+            weights[series.text.split('"')[1]] += int(series.amounts[1])
+    return weights
 
 
 class SimulatedInstance:
@@ -171,12 +200,12 @@ class SimulatedInstance:
 
     def pending(self) -> Weights:
         """Return what is recorded and not sealed, by family, including losses to report."""
-        weights: Weights = Counter()
-        for series in self.recorder._touched:
-            weights[series.schema.name] += int(series.weight)
-            if series.schema == LOST:
-                weights[series.text.split('"')[1]] += int(series.amounts[1])
-        return weights
+        return _unsent(self.recorder._touched)
+
+    def left_behind(self) -> dict[SharedClaim, Weights]:
+        """Return what was set aside at forks and no process has taken yet."""
+        inherited: Any = self.recorder._inherited
+        return {each.take: _unsent(each.series) for each in inherited if not each.take.is_taken}
 
     # Its life.
 
@@ -184,14 +213,16 @@ class SimulatedInstance:
         """Return a child that has the memory of this instance, and an event loop of its own."""
         child = SimulatedInstance(number, self._chance, self._network, self._chosen, self._parcels)
         child._stood_still_s = self._stood_still_s
-        known = list(self._series.values())
         recorder = self.recorder
-        memory: Any = recorder._touched, recorder._removed, recorder._cleared
+        recorder.instance = recorder.instance or f"{number:016x}"  # drawn here by chance otherwise
+        with mock.patch.object(recorder_module, "new_claim", SharedClaim):
+            recorder.prepare_fork()
+        recorder.resume_after_fork()
         # One call, so that the child's recorder and the child share their series.
-        copies, memory = deepcopy((known, memory))
+        copies, inherited = deepcopy((list(self._series.values()), recorder._inherited))
         child._series = {(series.schema.name, series.text): series for series in copies}
-        child.recorder._touched, child.recorder._removed, child.recorder._cleared = memory
-        child.recorder.forget()  # its flusher is new, as `forget` leaves one
+        child.recorder._inherited, child.recorder.instance = inherited, recorder.instance
+        child.recorder.start_in_child()  # its flusher is new, as `forget` leaves one
         return child
 
     def leave_loop(self) -> None:

@@ -142,11 +142,12 @@ class Scraper:
                 raise Violation(f"{recorded[schema.name]} {schema.name} recorded, but the page shows {total}")
 
     def _look_at_gauges(self, page: dict[str, float]) -> None:
-        started = len({parcel.owner for parcel in self._server.held})
+        live = (parcel.delta for parcel in self._server.held if parcel.delta.schema == LIVE)
+        sent = {text for delta in live for text, _ in delta.series}
         for name, value in page.items():
             if name.startswith(LATEST.name) and value not in self._set_values():
                 raise Violation(f"{name} is {value}, which no instance has set")
-        if sum(name.startswith(f"{LIVE.name}{{") for name in page) > started:
+        if sum(name.startswith(f"{LIVE.name}{{") for name in page) > len(sent):
             raise Violation("the page shows more instances than there are")
 
     def _set_values(self) -> set[float]:

@@ -22,6 +22,7 @@ from lib.kairo_metrics.scrape.rollback.high_water import HighWater
 from lib.kairo_metrics.testing import memory_store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.faults.simulation.__main__ import main, run_all
+from tests.faults.simulation.instance import SharedClaim
 from tests.faults.simulation.schedule import STEPS, Failure, run
 from tests.faults.simulation.server import Server
 
@@ -60,6 +61,12 @@ def halving(apply_family: Callable[..., Any]) -> Callable[..., Any]:
     return all_but_histograms
 
 
+def taken_again(claim: SharedClaim) -> bool:
+    """Let every process take a claim."""
+    claim.is_taken = True
+    return True
+
+
 FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "a store that does not check for duplicates": lambda: mock.patch.object(Server, "_apply", forgetful(Server._apply)),
     "a store that applies half of a batch": lambda: mock.patch.object(
@@ -75,7 +82,10 @@ FAULTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "a store that dates settings without those before": lambda: mock.patch.object(
         memory_store._Settings, "date", lambda dates, age_ms, **_: dates._sealed_at_ms - age_ms
     ),
-    "a fork whose child sends what its parent has not sent": lambda: mock.patch.object(Recorder, "forget"),
+    "a fork whose child sends what its parent sends, too": lambda: mock.patch.object(
+        SharedClaim, "__call__", taken_again
+    ),
+    "a fork that drops what no process takes": lambda: mock.patch.object(Recorder, "inherit", Recorder.forget),
     "an outbox that keeps nothing for a store that goes back": lambda: mock.patch.object(Outbox, "_keep"),
     "an outbox that does not count what it loses": lambda: mock.patch.object(Outbox, "_count_lost"),
     "an outbox that loses counts of earlier losses": lambda: mock.patch.object(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterator
 from random import Random
 
@@ -115,6 +115,9 @@ class World:
         found: Weights = Counter()
         for instance in self.instances:
             found.update(instance.pending())
+        left_behind = ChainMap(*[instance.left_behind() for instance in self.instances])
+        for weights in left_behind.values():
+            found.update(weights)
         for parcel in self.parcels.all:
             if (parcel in self.server.held) == parcel.lost:
                 # Either it is under way, or it was counted as lost without a reply and is in the store.

@@ -91,7 +91,7 @@ def test_everything_needed_is_printed(server: DevServer) -> None:
     """The banner lists the addresses, and the server names the files that are not functions."""
     for path in ("/api/hello", "/api/blog", "/api/metrics", "/metrics"):
         assert f"{server.url}{path} " in server.output
-    assert "api/helpers.py defines neither app nor application" in server.output
+    assert "api/helpers.py is no function: it has no top-level `app` or `application`" in server.output
 
 
 def test_the_curl_line_works(server: DevServer) -> None:
@@ -233,7 +233,7 @@ def test_a_bad_setting_is_one_clear_line(project: Path, variable: str, value: st
 
 def test_a_broken_function_is_reported_with_its_traceback(project: Path) -> None:
     """A function that can't be imported is named with the failing line, and nothing is served."""
-    (project / "api" / "broken.py").write_text("import os\n1 / 0\n")
+    (project / "api" / "broken.py").write_text("import os\napp = 1 / 0\n")
     with starting_dev_server(project) as server:
         wait_for_end(server)
         assert server.process.returncode == 1

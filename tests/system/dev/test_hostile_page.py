@@ -6,15 +6,18 @@ import contextlib
 import http.client
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.dev_server import DevServer, dev_server
+from tests.support.dev_project import make_project
+from tests.support.dev_server import DevServer, dev_server, starting_dev_server
 
 API = "/dashboard/api/v1"
 
@@ -115,6 +118,35 @@ def test_a_huge_body_is_not_read(server: DevServer) -> None:
         client.shutdown(socket.SHUT_RDWR)
         sender.join()
     assert httpx.get(f"{server.url}/api/health").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/content", "/api/health"])
+def test_a_body_that_vercel_refuses_is_refused(server: DevServer, path: str) -> None:
+    """A function's request body may have 4.5 MB, as on Vercel; a longer one is 413, with and without a length."""
+    body = b"x" * 4_500_001
+    for content in (body, iter([body])):
+        answer = httpx.post(server.url + path, content=content, timeout=20)
+        assert (answer.status_code, "FUNCTION_PAYLOAD_TOO_LARGE" in answer.text) == (413, True)
+
+
+def test_silent_connections_are_closed(tmp_path: Path) -> None:
+    """A connection that sends nothing, half a head or half a body ends; one with a whole request does not."""
+    script = (
+        "import sys; from pathlib import Path; from lib.kairo_metrics.dev import dev_server, timed_connection\n"
+        "timed_connection.LONGEST_SILENCE_S = 0.5; dev_server.run(Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", script, str(make_project(tmp_path / "project"))]
+    with starting_dev_server(command=command) as server, contextlib.ExitStack() as stack:
+        server.wait_until_ready()
+        for sent in (
+            b"",
+            b"GET /api/he",
+            b"POST /api/hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf",
+        ):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            client.sendall(sent)
+            while client.recv(65_536):
+                pass
 
 
 def _send_until_closed(client: socket.socket) -> None:

@@ -10,7 +10,7 @@ from flask_cors import CORS
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from tests.support.framework_apps import flask_app
+from tests.support.framework_apps import bottle_app, flask_app
 from tests.support.route_probe import Asked, WSGIProbe, ask
 
 
@@ -62,6 +62,21 @@ async def test_middleware_that_is_added_later() -> None:
     assert await ask(probe, "/items/3", headers={"X-Forwarded-Prefix": "/anything"}) == Asked(200, "/items/<int:item>")
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/in": flask_app()})  # type: ignore[method-assign]
     assert await ask(probe, "/items/3") == Asked(200, "/items/<int:item>")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_apps_in_a_dispatcher_in_the_place_of_wsgi_app(when: str) -> None:
+    """Apps that a dispatcher in the place of `wsgi_app` mounts have their prefix, whenever it was set."""
+    app, mounted = flask_app(), bottle_app()
+    app.add_url_rule("/<path:anything>", view_func=lambda anything: anything, endpoint="anything")
+    probe = WSGIProbe(app) if when == "after" else None
+    app.wsgi_app = ProxyFix(DispatcherMiddleware(app.wsgi_app, {"/in": mounted}))  # type: ignore[method-assign]
+    probe = probe or WSGIProbe(app)
+    assert await ask(probe, "/in/items/3") == Asked(200, "/in/items/<item:int>")
+    assert await ask(probe, "/in/nothing") == Asked(404, "__unmatched__")
+    assert await ask(probe, "/in/handled") == Asked(500, "/in/handled", "KeyError")
+    assert await ask(probe, "/items/3") == Asked(200, "/items/<int:item>")
+    assert await ask(probe, "/in/items/3") == Asked(200, "/in/items/<item:int>")
 
 
 async def test_an_error_handler_for_everything() -> None:

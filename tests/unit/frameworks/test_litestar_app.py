@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from litestar.static_files import create_static_files_router
 from litestar.types import Receive, Scope, Send
 
-from tests.support.framework_apps import litestar_app
+from tests.support.framework_apps import litestar_app, starlette_app
 from tests.support.route_probe import ASGIProbe, Asked, ask, connect
 
 PREFLIGHT = {"Origin": "http://other.example", "Access-Control-Request-Method": "GET"}
@@ -54,6 +54,25 @@ async def test_a_mounted_asgi_app_and_static_files(tmp_path: Any, copy_scope: bo
     assert await ask(probe, "/mounted/here/some/thing") == Asked(200, "/mounted/here/{path}")
     assert await ask(probe, "/mounted/here") == Asked(200, "/mounted/here/{path}")
     assert await ask(probe, "/static/missing.css") == Asked(404, "/static/{file_path}")
+
+
+async def test_a_mounted_app_of_another_framework() -> None:
+    """A Starlette app that Litestar mounts tells its own routes and exceptions, below the mount's path."""
+    inner: Any = starlette_app()
+    mounted: Any = asgi("/mounted/here", is_mount=True, copy_scope=True)(_called_with_slashes(inner))
+    probe = ASGIProbe(Litestar([mounted], logging_config=None))
+    assert await ask(probe, "/mounted/here/items/3") == Asked(200, "/mounted/here/items/{item}")
+    assert await ask(probe, "/mounted/here/handled") == Asked(500, "/mounted/here/handled", "KeyError")
+    assert await ask(probe, "/mounted/here/nothing") == Asked(404, "__unmatched__")
+
+
+def _called_with_slashes(app: Any) -> Any:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        """Take away the slash that Litestar adds to the path of a mounted app."""
+        path: Any = scope["path"].rstrip("/")
+        await app({**scope, "path": path}, receive, send)
+
+    return call
 
 
 async def test_a_websocket() -> None:

@@ -44,6 +44,21 @@ async def test_middleware_in_the_place_of_asgi_app() -> None:
     assert await ask(ASGIProbe(quart_app().asgi_app), "/items/3") == Asked(200, "/items/<int:item>")
 
 
+async def test_an_answer_in_the_place_of_asgi_app() -> None:
+    """Middleware in the place of `asgi_app` may answer, and its answers have the route of the path."""
+
+    class Rejecting(Copying):
+        async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body"})
+
+    app = quart_app()
+    probe = ASGIProbe(app)
+    app.asgi_app = Rejecting(app.asgi_app)  # type: ignore[assignment, method-assign]
+    assert await ask(probe, "/items/3") == Asked(401, "/items/<int:item>")
+    assert await ask(probe, "/nothing") == Asked(401, "__unmatched__")
+
+
 async def test_a_websocket() -> None:
     """A websocket has its rule as well."""
     app = quart_app()

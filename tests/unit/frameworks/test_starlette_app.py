@@ -287,6 +287,22 @@ async def test_an_exception_that_middleware_answers() -> None:
         assert await ask(probe, "/items/3") == Asked(200, "/items/{item}")
 
 
+async def test_an_exception_before_the_routing() -> None:
+    """An exception of middleware that runs before the router, and a limit that answers 429, have the route."""
+
+    class Failing(BaseHTTPMiddleware):
+        async def dispatch(self, request: Request, call_next: Any) -> Response:
+            if "X-Break" in request.headers:
+                raise BufferError
+            return PlainTextResponse("slower", 429) if call_next else PlainTextResponse("")
+
+    probe = ASGIProbe(fastapi_app(middleware=[Middleware(Failing)]))
+    assert await ask(probe, "/api/v1/items/3") == Asked(429, "/api/v1/items/{item}")
+    assert await ask(probe, "/sites/acme/pages/3") == Asked(429, "/sites/{site}/pages/{page}")
+    asked = await ask(probe, "/api/v1/items/3", headers={"X-Break": "1"})
+    assert asked == Asked(500, "/api/v1/items/{item}", "BufferError")
+
+
 async def test_a_retried_request_has_no_error() -> None:
     """Middleware that calls the app again after an exception leaves no error behind."""
     tries = []

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from lib.kairo_metrics.frameworks.hooks import hook, hook_in_class
 from lib.kairo_metrics.frameworks.watch import is_known, match, watch
-from tests.support.framework_apps import ASGI_APPS, WSGI_APPS, flask_app, quart_app
+from tests.support.framework_apps import ASGI_APPS, WSGI_APPS, fastapi_app, flask_app, quart_app
 from tests.support.route_probe import ASGIProbe, Asked, WSGIProbe, ask
 
 
@@ -103,6 +103,40 @@ async def test_an_app_in_any_wrapper_is_found(wrap: Callable[[Any], Any]) -> Non
         probe = ASGIProbe(wrapped)
         assert await ask(probe, "/a/1") == Asked(200, "/a/{id}")
         assert match(wrapped, {"type": "http", "path": "/a/1", "method": "GET", "headers": []}) == "/a/{id}"
+
+
+GLOBAL = flask_app()
+GLOBAL_API = fastapi_app()
+
+
+def to_global(environ: Any, start_response: Any) -> Any:
+    return GLOBAL(environ, start_response)
+
+
+class ToGlobal:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await GLOBAL_API(scope, receive, send)
+
+
+async def test_an_app_in_a_global_variable() -> None:
+    """A function or an object that calls an app in a global variable of its module is understood."""
+    assert await ask(WSGIProbe(to_global), "/items/3") == Asked(200, "/items/<int:item>")
+    assert await ask(ASGIProbe(ToGlobal()), "/sites/acme/pages/3") == Asked(200, "/sites/{site}/pages/{page}")
+
+
+async def test_an_app_that_can_not_be_found() -> None:
+    """An app that is made at the first request is not hooked; what it leaves in the scope is enough for most routes."""
+    apps: list[Any] = []
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await apps[0](scope, receive, send)
+
+    probe = ASGIProbe(late)
+    apps.append(fastapi_app())
+    assert await ask(probe, "/items/3") == Asked(200, "/items/{item}")
+    assert await ask(probe, "/api/v1/items/3") == Asked(200, "/api/v1/items/{item}")
+    assert await ask(probe, "/nothing") == Asked(404, "__unmatched__")
+    assert await ask(probe, "/sites/acme/pages/3") == Asked(200, "__unmatched__")
 
 
 async def test_circles_and_odd_objects_do_no_harm() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from lib.kairo_metrics.instruments.catalogue import GROUPS, declarations
+from lib.kairo_metrics.instruments.catalogue import DECLARATIONS
 from tests.support.dev_server import REPOSITORY
 
 GRAFANA = REPOSITORY / "grafana"
@@ -25,9 +25,7 @@ def test_the_command_puts_the_prefix_before_each_of_our_names(tmp_path: Path) ->
     for file in (GRAFANA / "rules").glob("*.yml"):
         shutil.copy(file, tmp_path / "rules")
     subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True)
-    with_prefix = [
-        one.name for group in GROUPS for one in declarations(group).values() if one.named("shop_") != one.name
-    ]
+    with_prefix = [one.name for declared in DECLARATIONS.values() for one in declared if one.named("shop_") != one.name]
     files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*") if path.is_file()]
     assert len(files) == 3
     for file in files:

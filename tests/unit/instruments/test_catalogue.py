@@ -136,16 +136,16 @@ assert "tenant_db_query_duration_seconds_count" not in page()
 INTERRUPTED = """
 from lib.kairo_metrics.instruments import catalogue as module
 
-build = module._Declaration.build
+build = module.Declaration.build
 
 def interrupted(self):
-    module._Declaration.build = build
+    module.Declaration.build = build
     instrument(app)  # as a signal handler would, in the same thread
     return build(self)
 
 async def app(scope, receive, send): ...
 
-module._Declaration.build = interrupted
+module.Declaration.build = interrupted
 instrument(app)
 group = module.catalogue(module.RequestInstruments)
 group.errors.labels("GET", "/", "http_500").inc()

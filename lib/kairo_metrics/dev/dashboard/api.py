@@ -13,10 +13,10 @@ from typing import Any
 from promql_parser import VectorSelector
 
 from .history import History, Labels
+from .limits import Budget
 from .promql import Scalar, instant, ranged
 from .promql.engine import matcher, parsed
 from .promql.functions import to_vector
-from .promql.limits import Budget
 from .query_error import QueryError
 
 __all__ = ["BuiltIn"]

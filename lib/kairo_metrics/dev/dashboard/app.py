@@ -10,19 +10,21 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .history import History
+from .limits import Budget, check_size
 from .query_error import QueryError
 from .scraper import INTERVAL_S, Scraper
-from .upstream import Upstream
+from .upstream import TIMEOUT_S, Call, Upstream
 
 __all__ = ["PREFIX", "Dashboard", "dashboard_file", "viewer_folder"]
 
@@ -35,9 +37,10 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _PATHS = ("query", "query_range", "series")
-_LABEL_VALUES = re.compile(r"label/\w+/values")
+_LABEL_VALUES = re.compile(r"label/\w+/values", re.ASCII)
 _UNPROCESSABLE = 422
 _TOO_LONG = 414
+_CLIENT_LEFT = 499  # as in nginx
 _UNAVAILABLE = 503
 _LONGEST_REQUEST = 100_000
 # Running queries share the processor, so a short one ends soon although long ones run.
@@ -142,40 +145,81 @@ class Dashboard:
 
     async def _query(self, request: Request) -> Response:
         path = request.url.path.removeprefix(f"{PREFIX}/api/v1/")
+        if refused := self._refusal(path, request):
+            return refused
+        self._queries += 1
+        try:
+            if isinstance(self._source, Upstream):
+                return await self._ask_prometheus(self._source, path, request)
+            self._source.note_viewer()
+            return await self._ask_history(path, request)
+        except QueryError as err:
+            return _error(_UNPROCESSABLE, "execution", str(err))
+        except ClientDisconnect:
+            return _error(_CLIENT_LEFT, "canceled", "the client has left")  # nobody gets it
+        finally:
+            self._queries -= 1
+
+    def _refusal(self, path: str, request: Request) -> Response | None:
         if path not in _PATHS and not _LABEL_VALUES.fullmatch(path):
             return _error(404, "bad_data", f"{path} is not supported; {', '.join(_PATHS)} and label values are")
         if len(request.url.query) > _LONGEST_REQUEST:
             return _error(_TOO_LONG, "bad_data", f"the request has more than {_LONGEST_REQUEST} characters: shorten it")
         if self._queries >= _MOST_WAITING:
             return _error(_UNAVAILABLE, "unavailable", f"{_MOST_WAITING} queries are waiting: try again later")
-        self._queries += 1
-        try:
-            if isinstance(self._source, Upstream):
-                reply = await self._in_thread(self._source.get, path, request.url.query)
-                return Response(reply.body, reply.status, media_type="application/json")
-            self._source.note_viewer()
-            body = await self._in_thread(self._body, self._answer(path, request))
-            return Response(body, media_type="application/json")
-        except QueryError as err:
-            return _error(_UNPROCESSABLE, "execution", str(err))
-        finally:
-            self._queries -= 1
+        return None
 
-    async def _in_thread(self, function: Callable[..., _Result], *args: Any) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+    async def _ask_history(self, path: str, request: Request) -> Response:
+        budget = Budget()
+        try:
+            body = await self._in_thread(request, self._body, self._answer(path, request, budget))
+        finally:
+            budget.cancel()  # if the client has left, or the server ends, the thread may still be at work
+        return Response(body, media_type="application/json")
+
+    async def _ask_prometheus(self, prometheus: Upstream, path: str, request: Request) -> Response:
+        parameters = dict.fromkeys(request.query_params.multi_items())
+        for _, value in parameters:
+            check_size(value)
+        # Built anew from what was checked: two programs may read an odd query string differently.
+        query = urlencode([("timeout", f"{TIMEOUT_S:g}s"), *parameters])
+        call = Call()
+        try:
+            reply = await self._in_thread(request, prometheus.get, path, query, call)
+        finally:
+            call.cancel()
+        return Response(reply.body, reply.status, media_type="application/json")
+
+    async def _in_thread(self, request: Request, function: Callable[..., _Result], *args: Any) -> _Result:
+        """Return the function's result.
+
+        Raises:
+            ClientDisconnect: the client has left; the function is not started any more, or runs on.
+        """
+        running: asyncio.Future[Any] = asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        leaving: asyncio.Future[Any] = asyncio.create_task(_disconnect(request.receive))
+        try:
+            await asyncio.wait([running, leaving], return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise ClientDisconnect
+            result: _Result = running.result()
+            return result
+        finally:
+            running.cancel()
+            leaving.cancel()
 
     @staticmethod
     def _body(answer: Callable[[], Any]) -> bytes:
         # In the thread of the query, too: a long result takes long to print.
         return json.dumps({"status": "success", "data": answer()}, ensure_ascii=False).encode()
 
-    def _answer(self, path: str, request: Request) -> Callable[[], Any]:
+    def _answer(self, path: str, request: Request, budget: Budget) -> Callable[[], Any]:
         try:
             # Imported late, because the dashboard alone needs the parser's library.
             from .api import BuiltIn
         except ImportError as err:
             raise QueryError(_NOT_INSTALLED.format(err.name)) from err
-        built_in, parameters = BuiltIn(self._history), dict(request.query_params)
+        built_in, parameters = BuiltIn(self._history, budget), dict(request.query_params)
         if path.startswith("label/"):
             return lambda: built_in.label_values(request.path_params["name"], parameters)
         answers = {"query": built_in.query, "query_range": built_in.query_range, "series": built_in.series}
@@ -200,6 +244,11 @@ class _WithHeaders:
             await send(message)
 
         await self._app(scope, receive, sending)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _error(status: int, kind: str, reason: str) -> Response:

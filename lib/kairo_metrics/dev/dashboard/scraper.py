@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp, Message
 
+from ...errors import DevError
 from .history import NAME, History, Labels, labels_of
 
-__all__ = ["INTERVAL_S", "JOB", "Scraped", "Scraper", "samples_of"]
+__all__ = ["INTERVAL_S", "JOB", "TIMEOUT_S", "Scraped", "Scraper", "samples_of"]
 
 INTERVAL_S = 2.0
 JOB = "kairo-cms-development"  # as in the scrape config that the dev server prints
 _PATH = "/api/metrics"
 _OK = 200
+TIMEOUT_S = 10.0  # as in that config
 # A Redis that is not private is read only while a page is open, and for this long after its last request.
 _VIEWED_FOR_S = 60.0
+# The history takes 20,000 series, about 4 MB of a page.
+_LARGEST_PAGE_BYTES = 20_000_000
 _CUMULATIVE = {"counter", "histogram", "summary"}
 
 
@@ -84,12 +88,17 @@ class Scraper:
         started_s = time.time()
         scraped = Scraped()
         try:
-            answer = await _get(self._app, self._token)
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await _get(self._app, self._token)
             if answer.status == _OK:
                 scraped = await asyncio.to_thread(samples_of, answer.body.decode(), self._target)
             self.problem = (
                 "" if answer.status == _OK else f"{_PATH} answers {answer.status}: {_first_line(answer.body)}"
             )
+        except TimeoutError:
+            self.problem = f"{_PATH} does not answer within {TIMEOUT_S:g} s"
+        except DevError as err:
+            self.problem = f"{_PATH} can't be read: {err}"
         except Exception as err:  # noqa: BLE001 (a function may raise anything; the page shows it)
             self.problem = f"{_PATH} can't be read: {err!r}"
         own_samples = {
@@ -143,6 +152,7 @@ async def _get(app: ASGIApp, token: str) -> _Answer:
         "headers": headers, "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 80), "state": {},
     }  # fmt: skip
     messages: list[Message] = []
+    size_bytes = 0
     asked = False
 
     async def receive() -> Message:
@@ -153,9 +163,19 @@ async def _get(app: ASGIApp, token: str) -> _Answer:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
+        nonlocal size_bytes
+        size_bytes += len(message.get("body", b""))
+        if size_bytes > _LARGEST_PAGE_BYTES:
+            raise OSError("the client has left")  # as a server does
         messages.append(message)
 
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except Exception:
+        if size_bytes <= _LARGEST_PAGE_BYTES:
+            raise
+    if size_bytes > _LARGEST_PAGE_BYTES:
+        raise DevError(f"the page has more than {_LARGEST_PAGE_BYTES} bytes")
     status = next(message["status"] for message in messages if message["type"] == "http.response.start")
     return _Answer(status, b"".join(message.get("body", b"") for message in messages))
 

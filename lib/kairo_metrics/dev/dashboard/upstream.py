@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPException
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
-__all__ = ["Reply", "Upstream"]
+__all__ = ["TIMEOUT_S", "Call", "Reply", "Upstream"]
 
-_TIMEOUT_S = 20.0
+TIMEOUT_S = 20.0
 _LONGEST_REPLY = 50_000_000
 _BAD_GATEWAY = 502
 _REDIRECTS = range(300, 400)
@@ -25,6 +29,39 @@ class Reply:
 
     status: int
     body: bytes
+
+
+class Call:
+    """A query under way."""
+
+    def __init__(self) -> None:
+        self._connection: HTTPConnection | None = None
+
+    def connect(self, kind: type[HTTPConnection], *args: Any, **kwargs: Any) -> HTTPConnection:
+        """Return the connection that the query will use."""
+        self._connection = kind(*args, **kwargs)
+        return self._connection
+
+    def cancel(self) -> None:
+        """End the connection, at which Prometheus stops computing; another thread may call this at any time."""
+        open_socket: socket.socket | None = getattr(self._connection, "sock", None)
+        if open_socket is not None:
+            with suppress(OSError):  # it has just been closed
+                open_socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Connecting(HTTPHandler, HTTPSHandler):
+    """Opens the connection of a call."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self._call = call
+
+    def http_open(self, request: Request) -> Any:
+        return self.do_open(partial(self._call.connect, HTTPConnection), request)
+
+    def https_open(self, request: Request) -> Any:
+        return self.do_open(partial(self._call.connect, HTTPSConnection), request)
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -56,14 +93,19 @@ class Upstream:
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-        self._opener = build_opener(_NoRedirect)
 
-    def get(self, path: str, query: str) -> Reply:
-        """Return the response to `GET /api/v1/<path>?<query>`; it fails after 20 s without data."""
+    def get(self, path: str, query: str, call: Call | None = None) -> Reply:
+        """Return the response to `GET /api/v1/<path>?<query>`; it fails after 20 s without data.
+
+        Args:
+            path: what to ask.
+            query: the parameters, encoded.
+            call: can end it before.
+        """
         url = f"{self.address}/api/v1/{path}" + (f"?{query}" if query else "")
         request = Request(url, headers=self._headers)  # noqa: S310 (the setting allows only http and https)
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_S) as response:
+            with build_opener(_NoRedirect, _Connecting(call or Call())).open(request, timeout=TIMEOUT_S) as response:
                 return _checked(response.status, response.read(_LONGEST_REPLY + 1), response.headers)
         except HTTPError as err:
             with err:

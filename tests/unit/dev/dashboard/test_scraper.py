@@ -83,3 +83,33 @@ def test_labels_of_the_target_win() -> None:
     [labels] = scraped.samples
     assert dict(labels) == {NAME: "x_total", "exported_job": "own", "instance": "here", "job": "cms", "le": "1"}
     assert scraped.counters == {labels_of(dict(labels))}
+
+
+async def test_a_page_without_end_is_a_failed_scrape() -> None:
+    """A page of more than 20 MB is not kept in memory, and the dashboard says why there is no data."""
+    sent = 0
+
+    async def endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while sent < 1_000:
+            await send({"type": "http.response.body", "body": b"#" * 1_000_000, "more_body": True})
+            sent += 1
+
+    scraper = Scraper(endless, "t", "here", History(keep_ms=60_000), always=True)
+    await scraper.scrape()
+    assert scraper.problem == "/api/metrics can't be read: the page has more than 20000000 bytes"
+    assert sent == 20
+
+
+async def test_a_page_that_never_comes_is_a_failed_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metrics function that does not answer is given up, and the dashboard says so."""
+    monkeypatch.setattr(scraper_module, "TIMEOUT_S", 0.01)
+
+    async def silent(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while True:
+            await receive()
+
+    scraper = Scraper(silent, "t", "here", History(keep_ms=60_000), always=True)
+    await scraper.scrape()
+    assert scraper.problem == "/api/metrics does not answer within 0.01 s"

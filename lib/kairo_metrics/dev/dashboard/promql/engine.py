@@ -11,10 +11,10 @@ from typing import Any
 import promql_parser as ast
 
 from ..history import NAME, History, Labels, Series, labels_of
+from ..limits import Budget, check_size
 from ..query_error import NotSupported, QueryError
 from .aggregations import aggregate, grouped_by, grouped_without
 from .functions import VALUE_FUNCTIONS, clamped, label_join, label_replace, rounded, to_scalar, to_vector
-from .limits import Budget, check_size
 from .operators import Matching, combine
 from .patterns import pattern
 from .quantiles import histogram_quantile

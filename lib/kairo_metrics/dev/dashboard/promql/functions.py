@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..history import Labels, labels_of
+from ..limits import LONGEST_LABEL
 from ..query_error import QueryError
-from .limits import LONGEST_LABEL
 from .patterns import pattern
 from .vectors import Points, Scalar, Vector, collect, mapped
 

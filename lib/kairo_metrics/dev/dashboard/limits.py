@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
-from ..query_error import QueryError
+from .query_error import QueryError
 
 __all__ = ["LONGEST_LABEL", "LONGEST_QUERY", "TIME_LIMIT_S", "Budget", "check_size"]
 
@@ -75,6 +75,11 @@ class Budget:
         self._ends_at_s = clock() + time_limit_s
         self._samples_left = _MOST_SAMPLES
         self._ticks = 0
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        """End the query at its next look at the clock; another thread may call this."""
+        self._is_cancelled = True
 
     def use(self, samples: int) -> None:
         """Count samples that the query reads or computes.
@@ -103,7 +108,9 @@ class Budget:
         """Look at the clock.
 
         Raises:
-            QueryError: the time is over.
+            QueryError: the time is over, or the query was cancelled.
         """
+        if self._is_cancelled:
+            raise QueryError("the query was cancelled")
         if self._clock() >= self._ends_at_s:
             raise QueryError(f"the query took longer than {self._limit_s:g} s: narrow the selector or the time range")

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from lib.kairo_metrics.dev.dashboard.history import NAME, History, labels_of
+from lib.kairo_metrics.dev.dashboard.limits import LONGEST_QUERY, Budget
 from lib.kairo_metrics.dev.dashboard.promql import instant, ranged
 from lib.kairo_metrics.dev.dashboard.promql.engine import parsed
-from lib.kairo_metrics.dev.dashboard.promql.limits import LONGEST_QUERY, Budget
 from lib.kairo_metrics.dev.dashboard.query_error import QueryError
 
 # Only the longest of what the limits let through, in a thread with a sixteenth of Linux' usual stack.
@@ -130,3 +130,12 @@ def test_a_replacement_with_an_impossible_group_is_empty() -> None:
     """A group that does not exist is replaced by nothing, however long its number is."""
     found = instant(history(series=1), f'label_replace(jobs, "x", "a${"9" * 6_000}", "queue", ".*")', 9_000)
     assert found == instant(history(series=1), 'label_replace(jobs, "x", "a", "queue", ".*")', 9_000)
+
+
+def test_a_query_can_be_cancelled() -> None:
+    """A query that nobody waits for ends at its next look at the clock."""
+    budget = Budget()
+    budget.check()
+    budget.cancel()
+    with pytest.raises(QueryError, match="cancelled"):
+        instant(history(), "jobs", 0, budget)

@@ -1,0 +1,1 @@
+"""Both servers, with the functions of a user's project."""
