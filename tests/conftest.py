@@ -52,6 +52,8 @@ httpx_transports.create_ssl_context = functools.cache(httpx.create_ssl_context) 
 # The files that take longest are begun first: a worker takes a whole file, and none is to be left with a long one.
 _LONGEST = [
     "faults/simulation/test_simulation",
+    "deployment/platform/test_vercel_flush",
+    "deployment/platform/test_vercel_entry_points",
     "system/prometheus/test_end_to_end",
     "deployment/scrapers/test_prometheus_scrape",
     "system/test_serve",
@@ -64,6 +66,8 @@ _LONGEST = [
     "faults/test_cluster",
     "deployment/scrapers/test_alloy",
     "deployment/platform/test_pushes",
+    "deployment/platform/test_vercel_crons",
+    "contracts/test_entry_points",
     "contracts/test_poisoned_lines",
     "deployment/platform/test_lambda_instance",
     "faults/test_processes",

@@ -26,7 +26,7 @@ class EntryPoint:
         broken: the path of a request that raises LookupError.
         answer_route: the route of `answer`.
         broken_route: the route of `broken`.
-        kinds: whole and sized-stream have a Content-Length, unsized and stream have none.
+        kinds: whole and sized-stream have a Content-Length, unsized and stream have none; endless-stream never ends.
         answers_errors: whether the framework answers with 500 when the app raises; otherwise the server closes the
             connection, and the platform answers.
     """

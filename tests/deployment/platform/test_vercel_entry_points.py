@@ -71,6 +71,17 @@ def test_requests_are_counted_exactly(entry_points: Deployment, entry_point: Ent
     assert sum(times.values()) == 4 * each + 1
 
 
+def test_a_client_that_leaves_a_stream_is_no_error(
+    entry_points: Deployment, entry_point: EntryPoint, redis_url: str
+) -> None:
+    """A client that hangs up during the response is counted with its status, once, and spends no error budget."""
+    with entry_points.instance(entry_point.function, redis_url) as instance:
+        instance.ipc.wait_until_ended(instance.leave(entry_point.answer.format(kind="endless-stream", status=200)))
+    assert requests_by_outcome(asyncio.run(stored(redis_url, "http_requests_total"))) == {("GET", "200"): 1}
+    assert asyncio.run(stored(redis_url, "api_errors_total")) == {}
+    assert asyncio.run(stored(redis_url, "items_read_total")) == {"items_read_total": 1}
+
+
 def test_routes_are_templates(entry_points: Deployment, entry_point: EntryPoint, redis_url: str) -> None:
     """A request is counted under the pattern that the framework has matched, or under the path of a handler's file."""
     with entry_points.instance(entry_point.function, redis_url) as instance:

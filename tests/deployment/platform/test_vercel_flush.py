@@ -132,3 +132,16 @@ def test_threads_of_one_instance_share_flushes(entry_points: Deployment, entry_p
         found = requests_by_outcome(asyncio.run(stored(proxy.url, "http_requests_total")))
         assert found == {("GET", "200"): CLIENTS + 1}
         assert asyncio.run(stored(proxy.url, "items_read_total")) == {"items_read_total": CLIENTS + 1}
+
+
+def test_a_wsgi_app_that_raises_ends_after_its_flush(entry_points: Deployment, proxy: Proxy) -> None:
+    """The runtime gives no access to its connection, so the platform, which answers for it, waits for this flush."""
+    with entry_points.instance("api/plain", proxy.url) as instance, ThreadPoolExecutor() as client:
+        proxy.hold()
+        answer = client.submit(instance.request, "GET", ENTRY_POINTS["wsgi"].broken)
+        proxy.wait_until_held()
+        assert not answer.done()
+        proxy.let_go()
+        assert isinstance(answer.exception(), httpx.RemoteProtocolError)
+        instance.ipc.wait_until_ended(instance.requests)
+        assert requests_by_outcome(asyncio.run(stored(proxy.url, "http_requests_total"))) == {("GET", "500"): 1}

@@ -53,15 +53,26 @@ class VercelInstance:
 
     def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
         """Pass on a client's request, and return the response; the invocation may go on after it."""
+        number, internal = self._invoke()
+        response = self._client.request(method, path, headers={**(headers or {}), **internal}, **body)
+        return Answer(number, response)
+
+    def leave(self, path: str) -> int:
+        """Send a GET, hang up at the beginning of the response, and return the number of the invocation."""
+        number, internal = self._invoke()
+        with self._client.stream("GET", path, headers=internal) as response:
+            next(response.iter_raw())
+        return number
+
+    def _invoke(self) -> tuple[int, dict[str, str]]:
+        """Return the number of a new invocation, and the headers that name it."""
         with self._lock:
             self.requests += 1
             number = self.requests
-        internal = {
+        return number, {
             "x-vercel-internal-invocation-id": f"invocation-{number}",
             "x-vercel-internal-request-id": str(number),
         }
-        response = self._client.request(method, path, headers={**(headers or {}), **internal}, **body)
-        return Answer(number, response)
 
     def freeze(self) -> None:
         """Stop the process between two invocations, as the platform does."""

@@ -1,6 +1,8 @@
 """A Django project in one file."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterable
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -26,16 +28,18 @@ def broken(_request: HttpRequest, number: int) -> HttpResponseBase:
     raise LookupError(number)
 
 
-async def parts() -> AsyncIterator[str]:
-    for part in PARTS:
+async def asynchronous(parts: Iterable[str]) -> AsyncIterator[str]:
+    for part in parts:
         yield part
+        await asyncio.sleep(0)  # a server sends nothing to a client that has left, and does not wait
 
 
 def answer(request: HttpRequest, kind: str, status: int) -> HttpResponseBase:
     READ.inc()
     response: HttpResponseBase = HttpResponse("".join(PARTS), status=status)
     if kind.endswith("stream"):
-        response = StreamingHttpResponse(parts() if hasattr(request, "scope") else iter(PARTS), status=status)
+        parts = itertools.repeat("x" * 65_536) if kind == "endless-stream" else PARTS
+        response = StreamingHttpResponse(asynchronous(parts) if hasattr(request, "scope") else parts, status=status)
     if kind in {"whole", "sized-stream"}:
         response["Content-Length"] = str(len("".join(PARTS)))
     return response

@@ -1,5 +1,6 @@
 """A Flask app."""
 
+import itertools
 from collections.abc import Iterator
 
 from flask import Flask, Response
@@ -29,7 +30,7 @@ def answer(kind: str, status: int) -> Response:
     READ.inc()
 
     def parts() -> Iterator[str]:
-        yield from PARTS
+        yield from itertools.repeat("x" * 65_536) if kind == "endless-stream" else PARTS
 
     response = Response(parts() if kind.endswith("stream") else "".join(PARTS), status)
     if kind == "unsized":

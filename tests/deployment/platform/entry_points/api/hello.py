@@ -1,5 +1,6 @@
 """A handler class."""
 
+import itertools
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +25,8 @@ class handler(BaseHTTPRequestHandler):  # noqa: N801  Vercel's builder looks for
             self.send_header("Content-Length", str(len(b"".join(PARTS))))
         self.end_headers()
         if self.command != "HEAD":
-            for part in PARTS if kind.endswith("stream") else [b"".join(PARTS)]:
+            endless = itertools.repeat(b"x" * 65_536)
+            for part in endless if kind == "endless-stream" else PARTS if "stream" in kind else [b"".join(PARTS)]:
                 self.wfile.write(part)
 
     def do_HEAD(self) -> None:

@@ -1,5 +1,6 @@
 """A WSGI app without a framework."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -25,8 +26,8 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         for part in PARTS:
             write(part)
         return []
-    return _parts() if kind.endswith("stream") else [b"".join(PARTS)]
+    return _parts(kind) if kind.endswith("stream") else [b"".join(PARTS)]
 
 
-def _parts() -> Iterator[bytes]:
-    yield from PARTS
+def _parts(kind: str) -> Iterator[bytes]:
+    yield from itertools.repeat(b"x" * 65_536) if kind == "endless-stream" else PARTS

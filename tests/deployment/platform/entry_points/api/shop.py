@@ -1,5 +1,7 @@
 """A FastAPI app."""
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -32,8 +34,9 @@ async def answer(kind: str, status: int) -> Response:
     READ.inc()
 
     async def parts() -> AsyncIterator[str]:
-        for part in PARTS:
+        for part in itertools.repeat("x" * 65_536) if kind == "endless-stream" else PARTS:
             yield part
+            await asyncio.sleep(0)  # a server sends nothing to a client that has left, and does not wait
 
     if kind.endswith("stream"):
         sized = {"Content-Length": str(len("".join(PARTS)))} if kind == "sized-stream" else None
