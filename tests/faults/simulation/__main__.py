@@ -41,7 +41,8 @@ class Outcome:
 
 def run_some(seeds: range) -> Outcome:
     """Run schedules one after the other."""
-    gc.freeze()  # the imported modules stay: the collector need not walk them
+    if not gc.get_freeze_count():  # once, or what earlier schedules have left would stay as well
+        gc.freeze()  # the imported modules stay: the collector need not walk them
     outcome = Outcome()
     for seed in seeds:
         try:
