@@ -251,7 +251,7 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
 @pytest.mark.parametrize(
     ("file", "text", "expected"),
     [
-        ("api/broken.py", "1 / 0\n", "ZeroDivisionError"),
+        ("api/broken.py", "app = 1 / 0\n", "ZeroDivisionError"),
         ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "startup failed"),
         (
             "vercel.json",

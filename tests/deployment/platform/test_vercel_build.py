@@ -66,9 +66,9 @@ def test_a_function_ships_what_runs_and_nothing_else(deployment: Deployment) -> 
 
 
 def test_a_function_is_small(deployment: Deployment) -> None:
-    """A function has few megabytes to load, three of them for metrics."""
+    """A function has few megabytes to load, less than four of them for metrics."""
     for function in deployment.build.functions.values():
         weights = function.megabytes()
         own = {entry: weight for entry, weight in weights.items() if entry not in _BUILDER}
         assert sum(own.values()) < deployment.project.megabytes, own
-        assert weights["redis"] + weights["prometheus_client"] + weights["lib"] < 3.5
+        assert weights["redis"] + weights["prometheus_client"] + weights["lib"] < 3.8
