@@ -19,7 +19,7 @@ from ..store.command_flow import AsyncTransport, CommandFlow, arun_flow, run_flo
 from .breaker import Breaker
 from .flush_lock import FlushLock
 from .outbox import Outbox
-from .ticker import LoopTicker, ThreadTicker
+from .ticker import LoopTicker, ThreadTicker, loop_is_running
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
@@ -83,12 +83,20 @@ class Flusher:
         """Whether anything is not yet delivered."""
         return self.recorder.pending or self._outbox.unsettled
 
+    @property
+    def ticker(self) -> LoopTicker | ThreadTicker:
+        """The ticker for async code: in trio, which has no loop of asyncio, a thread sends what is counted."""
+        return self.loop_ticker if loop_is_running() else self.thread_ticker
+
     async def aflush(self) -> None:
         """Return when everything recorded before the call is in the store.
 
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
+        if not loop_is_running():
+            self.flush()
+            return
         epoch = self._open_epoch()
         if self._settled_epoch < epoch:
             await self._load()
@@ -161,7 +169,12 @@ class Flusher:
 
     def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool]) -> None:
         if self._settled_epoch < epoch:
-            self._store.load()
+            try:
+                self._store.load()
+            except (
+                RuntimeError
+            ) as err:  # a part of the standard library can't be imported once the main thread has ended
+                raise self._unexpected(err) from err
         deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch and not gives_up():
             if self._clock() >= deadline_s:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..delivery.flusher import Flusher
+from ..delivery.ticker import loop_is_running
 from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
@@ -84,7 +85,7 @@ class ASGIEntry:
             return route_of(self._app, facts, before, scope)
 
         try:
-            with served.inside(), self.flusher.loop_ticker.serving():
+            with served.inside(), self.flusher.ticker.serving():
                 if scope["type"] == "http":
                     record = HTTPRecord(self._instruments, scope["method"], facts, route)
                     await _Request(record, scope, receive, send, self.flusher).run(call)
@@ -94,7 +95,7 @@ class ASGIEntry:
                     await _WebSocket(WebSocketRecord(route), receive, send).run(call, scope)
         finally:
             served.is_over = True
-            if served.is_outermost:
+            if served.is_outermost and loop_is_running():  # in trio the ticker's thread flushes
                 await self.flusher.after_response()
 
     def _flushing_at_shutdown(self, send: Send) -> Send:
