@@ -92,7 +92,7 @@ class ASGIEntry:
                 else:
                     from .websocket_record import WebSocketRecord  # few apps have websockets
 
-                    await _WebSocket(WebSocketRecord(route), receive, send).run(call, scope)
+                    await _WebSocket(WebSocketRecord(facts, route), receive, send).run(call, scope)
         finally:
             served.is_over = True
             if served.is_outermost and loop_is_running():  # in trio the ticker's thread flushes
@@ -176,18 +176,18 @@ class _WebSocket:
     async def _receive_message(self) -> Message:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
-            self._record.client_left = True
+            self._record.leave()
         return message
 
     async def _send_message(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
             self._record.accept()
         elif message["type"] in {"websocket.close", "websocket.http.response.start"}:
-            self._record.refuse()
+            self._record.close(message.get("code"))
         try:
             await self._send(message)
         except OSError:
-            self._record.client_left = True
+            self._record.leave()
             raise
 
 
