@@ -140,8 +140,11 @@ class _Request:
 
     async def _send_message(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            uvicorn = _uvicorn_behind(self._receive, self._send)
+            # It drops what is sent to a client that has left, and tells only an app that receives.
+            self._record.client_left = self._record.client_left or getattr(uvicorn, "disconnected", False)
             self._record.begin_response(message["status"])
-            if message["status"] == _SERVER_ERROR and _is_uvicorn(self._receive, self._send):
+            if message["status"] == _SERVER_ERROR and uvicorn is not None:
                 message = _closing(message)
         try:
             await self._send(message)
@@ -191,9 +194,10 @@ class _WebSocket:
             raise
 
 
-def _is_uvicorn(receive: Receive, send: Send) -> bool:
-    """Return whether uvicorn is the server; Vercel has a copy of it, and passes on its `receive`."""
-    return any("uvicorn" in type(getattr(end, "__self__", None)).__module__ for end in (receive, send))
+def _uvicorn_behind(receive: Receive, send: Send) -> Any:
+    """Return uvicorn's object for the request, if it serves; Vercel has a copy of it, and passes on `receive`."""
+    ends = (getattr(end, "__self__", None) for end in (receive, send))
+    return next((end for end in ends if "uvicorn" in type(end).__module__), None)
 
 
 def _closing(message: Message) -> Message:
