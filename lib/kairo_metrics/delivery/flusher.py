@@ -19,7 +19,7 @@ from ..store.command_flow import AsyncTransport, CommandFlow, arun_flow, run_flo
 from .breaker import Breaker
 from .flush_lock import FlushLock
 from .outbox import Outbox
-from .ticker import LoopTicker, ThreadTicker
+from .ticker import LoopTicker, ThreadTicker, loop_is_running
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
@@ -45,6 +45,9 @@ class Flusher:
         settings: the budget of one flush, and the number of shards.
         clocks: a monotonic and a wall clock.
         draw: returns a random number from 0 up to its argument, which is excluded.
+
+    Attributes:
+        is_left_to_exit: whether a flush was started for which nobody waits, so that the end of the process must look.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Flusher:
         self._lock = FlushLock(_BUDGETS_PER_LEASE * self._budget_s, self._clock)
         self._breaker = Breaker(self._clock)
         self._settled_epoch = self.recorder.epoch - 1
+        self.is_left_to_exit = False
         self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
@@ -83,12 +87,20 @@ class Flusher:
         """Whether anything is not yet delivered."""
         return self.recorder.pending or self._outbox.unsettled
 
+    @property
+    def ticker(self) -> LoopTicker | ThreadTicker:
+        """The ticker for async code: in trio, which has no loop of asyncio, a thread sends what is counted."""
+        return self.loop_ticker if loop_is_running() else self.thread_ticker
+
     async def aflush(self) -> None:
         """Return when everything recorded before the call is in the store.
 
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
+        if not loop_is_running():
+            self.flush()
+            return
         epoch = self._open_epoch()
         if self._settled_epoch < epoch:
             await self._load()
@@ -135,6 +147,10 @@ class Flusher:
 
     def flush_beside(self) -> None:
         """Start a flush in the running event loop, for which nobody waits; the breaker and a timer see to a failure."""
+        if not self.is_left_to_exit:  # the event loop may be closed before the flush is through
+            import concurrent.futures.thread  # noqa: F401  the client of Redis needs it, and at the exit it is too late
+
+            self.is_left_to_exit = True
         if self.pending and not self._breaker.pause_s():
             flush = self._running_flush() or self._start_flush(self._open_epoch())
             flush.add_done_callback(self._retry_after_failure)
@@ -161,7 +177,12 @@ class Flusher:
 
     def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool]) -> None:
         if self._settled_epoch < epoch:
-            self._store.load()
+            try:
+                self._store.load()
+            except RuntimeError as err:  # a thread that outlives the main thread can't import `concurrent.futures`
+                late = StoreUnavailable(f"the client of Redis can't be imported now: {err}")
+                self._fail(late)
+                raise late from err
         deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch and not gives_up():
             if self._clock() >= deadline_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -160,4 +161,12 @@ def _restart_in_forked_child() -> None:
             opened.store.forget_connections()
 
 
+def _flush_at_exit() -> None:
+    """Send what a flush beside an event loop has left, as that of a script that ends right after a function has."""
+    opened = _opened.get("pipeline")
+    if opened and opened.flusher.is_left_to_exit and opened.flusher.pending:
+        opened.flusher.after_call()
+
+
 os.register_at_fork(after_in_child=_restart_in_forked_child)
+atexit.register(_flush_at_exit)

@@ -8,7 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["LoopTicker", "ThreadTicker"]
+__all__ = ["LoopTicker", "ThreadTicker", "loop_is_running"]
+
+
+def loop_is_running() -> bool:
+    """Return whether this thread runs an event loop of asyncio; trio, for one, has others."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Loop:
@@ -109,7 +118,12 @@ class ThreadTicker:
                 return
             self._runs = True
         # A daemon: it must not keep a program alive that has ended.
-        threading.Thread(target=self._run, name="kairo_metrics ticker", daemon=True).start()
+        thread = threading.Thread(target=self._run, name="kairo_metrics ticker", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter ends, or the system has no more threads
+            with self._lock:
+                self._runs = False
 
     def end(self) -> None:
         """See `begin`."""

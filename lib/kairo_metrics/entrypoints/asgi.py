@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..delivery.flusher import Flusher
+from ..delivery.ticker import loop_is_running
 from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
@@ -84,17 +85,17 @@ class ASGIEntry:
             return route_of(self._app, facts, before, scope)
 
         try:
-            with served.inside(), self.flusher.loop_ticker.serving():
+            with served.inside(), self.flusher.ticker.serving():
                 if scope["type"] == "http":
                     record = HTTPRecord(self._instruments, scope["method"], facts, route)
                     await _Request(record, scope, receive, send, self.flusher).run(call)
                 else:
                     from .websocket_record import WebSocketRecord  # few apps have websockets
 
-                    await _WebSocket(WebSocketRecord(route), receive, send).run(call, scope)
+                    await _WebSocket(WebSocketRecord(facts, route), receive, send).run(call, scope)
         finally:
             served.is_over = True
-            if served.is_outermost:
+            if served.is_outermost and loop_is_running():  # in trio the ticker's thread flushes
                 await self.flusher.after_response()
 
     def _flushing_at_shutdown(self, send: Send) -> Send:
@@ -139,8 +140,11 @@ class _Request:
 
     async def _send_message(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            uvicorn = _uvicorn_behind(self._receive, self._send)
+            # It drops what is sent to a client that has left, and tells only an app that receives.
+            self._record.client_left = self._record.client_left or getattr(uvicorn, "disconnected", False)
             self._record.begin_response(message["status"])
-            if message["status"] == _SERVER_ERROR and _is_uvicorn(self._receive, self._send):
+            if message["status"] == _SERVER_ERROR and uvicorn is not None:
                 message = _closing(message)
         try:
             await self._send(message)
@@ -175,24 +179,25 @@ class _WebSocket:
     async def _receive_message(self) -> Message:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
-            self._record.client_left = True
+            self._record.leave()
         return message
 
     async def _send_message(self, message: Message) -> None:
         if message["type"] == "websocket.accept":
             self._record.accept()
         elif message["type"] in {"websocket.close", "websocket.http.response.start"}:
-            self._record.refuse()
+            self._record.close(message.get("code"))
         try:
             await self._send(message)
         except OSError:
-            self._record.client_left = True
+            self._record.leave()
             raise
 
 
-def _is_uvicorn(receive: Receive, send: Send) -> bool:
-    """Return whether uvicorn is the server; Vercel has a copy of it, and passes on its `receive`."""
-    return any("uvicorn" in type(getattr(end, "__self__", None)).__module__ for end in (receive, send))
+def _uvicorn_behind(receive: Receive, send: Send) -> Any:
+    """Return uvicorn's object for the request, if it serves; Vercel has a copy of it, and passes on `receive`."""
+    ends = (getattr(end, "__self__", None) for end in (receive, send))
+    return next((end for end in ends if "uvicorn" in type(end).__module__), None)
 
 
 def _closing(message: Message) -> Message:

@@ -30,7 +30,7 @@ class Call:
     def __init__(self, target: tuple[str, str] | None = None, exemplar: Mapping[str, str] | None = None) -> None:
         self.target = target
         self._exemplar = exemplar
-        self._outer = CURRENT.get()
+        self._outer = _served(CURRENT.get())
         self.is_over = False
 
     @property
@@ -38,6 +38,14 @@ class Call:
         """Whether no call around this one is still being served: a task may outlive the call that started it."""
         outer = self._outer
         return outer is None or (outer.is_over and outer.is_outermost)
+
+    def leave(self) -> None:
+        """Make the call around this one current again; nothing, in a context in which this one is not current.
+
+        A generator may be resumed in another context than that in which it was started. So there is no token to reset.
+        """
+        if CURRENT.get() is self:
+            CURRENT.set(_served(self._outer))
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -60,3 +68,10 @@ class Call:
 
 
 CURRENT: ContextVar[Call | None] = ContextVar("kairo_metrics.call", default=None)
+
+
+def _served(call: Call | None) -> Call | None:
+    """Return the call, or the innermost one around it, that is not over."""
+    while call is not None and call.is_over:
+        call = call._outer  # noqa: SLF001
+    return call

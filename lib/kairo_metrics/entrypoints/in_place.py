@@ -36,9 +36,9 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
     entries = (entry, *getattr(type(app), _ENTRIES, ()))
     own_name = {} if hasattr(app, "app") else {"app": _Itself()}
     # A class that is an app may also be called for other reasons. A function has no class of its own, nor has an object
-    # whose class is written in C.
+    # whose class is written in C. Other classes refuse to have a subclass, each with an error of its own.
     if not isinstance(app, type):
-        with suppress(TypeError):
+        with suppress(Exception):
             give_own_class(app, __call__=method(entry, type(app).__call__), **{_ENTRIES: entries}, **own_name)
             return app
     attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRIES: (entry,)}

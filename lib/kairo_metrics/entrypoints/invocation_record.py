@@ -46,7 +46,7 @@ class InvocationRecord:
         """Count an invocation that raised. `sys.exit()` without an error is a success."""
         if isinstance(error, SystemExit) and error.code in {None, 0}:
             self._end("success")
-        elif isinstance(error, asyncio.CancelledError):
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):  # whoever used a generator has left
             self._end("cancelled")
         else:
             self._end("error")

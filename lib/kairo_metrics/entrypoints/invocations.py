@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, overload
 
 from ..delivery.flusher import Flusher
 from ..delivery.pipeline import current_pipeline
+from ..delivery.ticker import LoopTicker, ThreadTicker, loop_is_running
 from .calls import CURRENT, Call
 from .invocation_record import InvocationRecord
 
@@ -59,6 +59,7 @@ class Measured:
         if name is not None and not name.strip():
             raise ValueError("measured takes a function, or a name that is not empty")
         self._name = name
+        self._open: list[_Run] = []
 
     def __call__(self, function: F) -> F:
         """Return the measured function.
@@ -87,43 +88,53 @@ class Measured:
         return measured_function  # type: ignore[return-value]
 
     def __enter__(self) -> _Run:
-        run = _Run(self._block_name())
-        if run.flusher and run.is_outermost:
-            run.flusher.thread_ticker.begin()
-        return run
+        return self._begin(lambda flusher: flusher.thread_ticker)
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        run = _Run.finish(error)
+        run = self._finish(error)
         if run.flusher and run.is_outermost:
-            run.flusher.thread_ticker.end()
-            if _loop_is_running():  # it can't wait here
+            if loop_is_running():  # it can't wait here
                 run.flusher.flush_beside()
             else:
                 run.flusher.after_call()
 
     async def __aenter__(self) -> _Run:
-        run = _Run(self._block_name())
-        if run.flusher and run.is_outermost:
-            run.flusher.loop_ticker.begin()
-        return run
+        return self._begin(lambda flusher: flusher.ticker)
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        run = _Run.finish(error)
-        if run.flusher and run.is_outermost:
-            run.flusher.loop_ticker.end()
-            if not isinstance(error, GeneratorExit):  # its event loop is gone
+        run = self._finish(error)
+        if run.flusher and run.is_outermost and not isinstance(error, GeneratorExit):  # then its event loop is gone
+            if loop_is_running():
                 await run.flusher.after_response()
+            else:
+                run.flusher.after_call()
 
-    def _block_name(self) -> str:
+    def _begin(self, ticker_of: Callable[[Flusher], LoopTicker | ThreadTicker]) -> _Run:
         if self._name is None:
             raise ValueError('give the block a name: with measured("step")')
-        return self._name
+        run = _Run(self._name)
+        if run.flusher and run.is_outermost:
+            run.ticker = ticker_of(run.flusher)
+            run.ticker.begin()
+        self._open.append(run)
+        return run
+
+    def _finish(self, error: BaseException | None) -> _Run:
+        """End the run that is current; in another context, where none of this block is, the last one begun.
+
+        Frameworks begin and end a generator in different threads: Starlette streams one, FastAPI depends on one.
+        """
+        current = CURRENT.get()
+        run = next((run for run in reversed(self._open) if run is current), self._open[-1])
+        self._open.remove(run)
+        run.finish(error)
+        return run
 
 
 class _Run(Call):
     """One invocation, or one run of a block, from its begin to its end."""
 
-    __slots__ = ("_record", "_token", "flusher", "result")
+    __slots__ = ("_record", "flusher", "result", "ticker")
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -131,22 +142,14 @@ class _Run(Call):
         self.flusher: Flusher | None = pipeline.flusher if pipeline else None
         self._record = InvocationRecord(name, is_outermost=self.is_outermost) if pipeline else None
         self.result: Any = None
-        self._token = CURRENT.set(self)
+        self.ticker: LoopTicker | ThreadTicker | None = None
+        CURRENT.set(self)
 
-    @classmethod
-    def finish(cls, error: BaseException | None) -> _Run:
-        """End the run that was begun last in this context."""
-        run = CURRENT.get()
-        if not isinstance(run, cls):
-            raise RuntimeError(  # noqa: TRY004
-                "a block of measured must be left in the task or thread in which it was entered"
-            )
-        run.finish_as(error)
-        return run
-
-    def finish_as(self, error: BaseException | None) -> None:
-        CURRENT.reset(self._token)
+    def finish(self, error: BaseException | None) -> None:
         self.is_over = True
+        self.leave()
+        if self.ticker is not None:
+            self.ticker.end()
         if self._record is not None:
             self._record.succeed(self.result) if error is None else self._record.fail(error)
 
@@ -159,13 +162,7 @@ def _check(function: Any) -> None:
 
 
 def _name_of(function: Any) -> str:
+    while isinstance(function, partial):
+        function = function.func
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     return name.rpartition("<locals>.")[2]
-
-
-def _loop_is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

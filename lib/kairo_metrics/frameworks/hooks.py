@@ -50,7 +50,8 @@ def give_own_class(owner: Any, **attributes: Any) -> None:
     """Make a subclass of the object's class, with other attributes, the object's class.
 
     Raises:
-        TypeError: the object is a function, or its class is written in C or can have no subclass.
+        TypeError: the object is a function, or its class is written in C or can have no subclass. A class may raise
+            errors of its own when it gets a subclass.
     """
     own_class = type(owner)
     body = {
@@ -60,4 +61,5 @@ def give_own_class(owner: Any, **attributes: Any) -> None:
         "__qualname__": own_class.__qualname__,
     }
     metaclass: Any = type(own_class)
-    owner.__class__ = metaclass(own_class.__name__, (own_class,), {**body, **attributes})
+    measured_class = metaclass(own_class.__name__, (own_class,), {**body, **attributes})
+    object.__setattr__(owner, "__class__", measured_class)  # the object's own `__setattr__` may refuse: it is frozen

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMappi
 from typing import Any
 
 from starlette._utils import is_async_callable
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 
 from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED, RequestFacts
 from .hooks import hook
@@ -24,6 +24,8 @@ ASGIApp = Callable[[Scope, Any, Any], Awaitable[None]]
 # How Starlette and FastAPI themselves name what a mount has not matched.
 _REST = "/{path}"
 _MOST_WRAPPERS = 10
+# Exceptions that stand for an answer.
+_ANSWERS = (HTTPException, WebSocketException)
 
 
 def watch(app: Any) -> None:
@@ -86,7 +88,7 @@ def _telling(handler: Callable[..., Any]) -> Callable[..., Any]:
     @unfailing
     def tell(request: Any, error: Exception) -> None:
         facts = request.scope.get(REQUEST_KEY)
-        if facts is not None and not isinstance(error, HTTPException):
+        if facts is not None and not isinstance(error, _ANSWERS):
             facts.error = error
 
     # Starlette calls handlers that are not coroutines in a thread.
@@ -130,7 +132,7 @@ def _entered(router: Any, call: ASGIApp) -> ASGIApp:
         try:
             await call(scope, receive, send)
         except Exception as err:
-            if not isinstance(err, HTTPException):
+            if not isinstance(err, _ANSWERS):
                 facts.error = err  # middleware may answer it
             raise
         finally:

@@ -111,3 +111,17 @@ def test_a_stopped_thread_takes_nothing_from_the_next_pipeline() -> None:
     with ticker.serving():
         assert len(threads) == 1
     assert ticks == []
+
+
+def test_a_thread_that_outlives_the_main_thread_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the interpreter ends no thread can be started, and a function that still runs does its work all the same."""
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    ticker = ThreadTicker(2.0, lambda: None, lambda: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with ticker.serving():
+            assert not ticker._runs
+    assert not ticker._active

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -100,8 +101,39 @@ async def test_a_class_that_is_an_app_is_measured(recording: Recording) -> None:
     }
 
 
-def test_a_class_without_subclasses_gets_a_wrapper(recording: Recording) -> None:
+class _Named:
+    """A class that counts its subclasses by name."""
+
+    def __init_subclass__(cls) -> None:
+        raise ValueError(f"there is a class {cls.__name__} already")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+@pytest.mark.parametrize("kind", [_Final, _Named])
+def test_a_class_without_subclasses_gets_a_wrapper(recording: Recording, kind: type[Any]) -> None:
     """An app whose class can't have a subclass is measured through a wrapper."""
     assert recording
-    app: Any = _Final()
+    app: Any = kind()
     assert instrument(app).app is app
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """An app whose attributes can't be set."""
+
+    status: int = 202
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def test_a_frozen_object_is_measured(recording: Recording) -> None:
+    """An app that is a frozen dataclass stays the same object, and its requests are counted."""
+    app = _Frozen()
+    assert instrument(app) is app
+    assert (await call(app, "GET", "/")).status_code == 202
+    assert await recording.samples("http_requests_total") == {
+        'http_requests_total{method="GET",route="__unmatched__",status="202"}': 1
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -210,6 +211,17 @@ async def test_methods_keep_their_object(recording: Recording) -> None:
     assert Mailer.check() == 1
     counts = await recording.samples("function_invocations_total")
     assert counts['function_invocations_total{function="Mailer.send",outcome="success"}'] == 1
+
+
+async def test_a_partial_has_the_name_of_its_function(recording: Recording) -> None:
+    """Two jobs that are the same kind of partial are told apart."""
+
+    def sync(source: str) -> str:
+        return source
+
+    assert measured(partial(sync, "crm"))() == "crm"
+    counts = await recording.samples("function_invocations_total")
+    assert counts['function_invocations_total{function="sync",outcome="success"}'] == 1
 
 
 @pytest.mark.parametrize(

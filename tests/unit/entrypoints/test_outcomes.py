@@ -138,6 +138,7 @@ class _Uvicorn:
 
     def __init__(self) -> None:
         self.headers: list[Any] = []
+        self.disconnected = False
 
     async def send(self, message: Any) -> None:
         self.headers += message.get("headers", [])
@@ -166,6 +167,20 @@ async def test_only_uvicorn_is_told_to_close_the_connection(
     one = server()
     await instrument(app)(scope(), one.receive, one.send)
     assert one.headers == headers
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_client_that_left_uvicorn_while_the_app_worked_is_499(recording: Recording, status: int) -> None:
+    """A client that left before the response began got none, also if the app never looked and answers with an error."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        one.disconnected = True
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    one = _Uvicorn()
+    await instrument(app)(scope(), one.receive, one.send)
+    assert await _counted(recording) == ({"499": 1}, [])
 
 
 @pytest.fixture
