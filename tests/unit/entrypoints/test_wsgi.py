@@ -180,6 +180,39 @@ async def test_a_body_that_is_never_closed_is_counted(recording: Recording) -> N
     assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="200"}}': 1}
 
 
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "5")]])
+async def test_an_answer_that_a_test_keeps_is_counted(recording: Recording, headers: list[tuple[str, str]]) -> None:
+    """A test client that keeps an answer, and never asks for more or closes it, has it counted: it is complete."""
+
+    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("404 Not Found", headers)
+        return [b"hello"] if not headers else iter([b"he", b"llo"])
+
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    body: Any = instrument(app)(environ, lambda *_: None)
+    received = b""
+    while received != b"hello":
+        received += next(body)
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="404"}}': 1}
+    body.close()
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="404"}}': 1}
+
+
+@pytest.mark.parametrize("status", ["0 late", "2", "", "late"])
+async def test_a_malformed_status_passes(recording: Recording, status: str) -> None:
+    """The server gets a status that is no number as the app gives it, and it is counted as unknown."""
+
+    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response(status, [])
+        return [b"hello"]
+
+    assert call_wsgi(instrument(app), "GET", "/").status == status
+    assert await recording.samples(REQUESTS) == {
+        f'{REQUESTS}{{method="GET",route="__unmatched__",status="__unknown__"}}': 1
+    }
+
+
 async def test_a_client_that_leaves_is_no_error(recording: Recording) -> None:
     """A body that the server closes before its end is no error of the app."""
     environ: dict[str, Any] = {}
