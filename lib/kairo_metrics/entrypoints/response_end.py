@@ -38,7 +38,7 @@ def with_content_length(method: str, status: str, headers: Headers, body: Iterab
 
 def content_length(headers: Headers) -> int | None:
     """Return the length of the body that the headers announce; None if they do not, or not as a number."""
-    lengths = [value for name, value in headers if name.lower() == "content-length"]
+    lengths = [str(value) for name, value in headers if name.lower() == "content-length"]
     return int(lengths[0]) if lengths and lengths[0].isdecimal() else None
 
 

@@ -145,17 +145,21 @@ class _Response:
             self.served.is_over = True
             self._flusher.thread_ticker.end()
 
-    def _start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Write:
+    def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Write:
         code = status[:3]  # frameworks let an app give any text: Flask has "0 late" for "late"
         self._record.begin_response(int(code) if code.isdecimal() else 0)
-        if self._write is None and not self._has_body and (self._head is None or exc_info is not None):
+        is_first = self._write is None and (self._head is None or exc_info is not None)
+        if is_first and not self._has_body and isinstance(headers, list):
             self._head = status, headers  # until it is known whether the body is one chunk
         else:
+            if self._head is not None and exc_info is None:
+                self._pass_head(*self._head)  # the server refuses the second one, as it does without metrics
             self._pass_head(status, headers, exc_info)
         return self._write_directly
 
-    def _pass_head(self, status: str, headers: Headers, exc_info: Any = None) -> None:
-        self._head, self._missing_bytes = None, content_length(headers)
+    def _pass_head(self, status: str, headers: Any, exc_info: Any = None) -> None:
+        # An iterator, which some servers take, can be read but once.
+        self._head, self._missing_bytes = None, content_length(headers) if isinstance(headers, list) else None
         self._write = self._server_start(status, headers, exc_info) if exc_info else self._server_start(status, headers)
 
     def _write_directly(self, data: bytes) -> Any:
