@@ -65,8 +65,10 @@ class LoopTicker:
             state.timer = loop.call_later(self._interval_s, self._on_timer, loop, state)
 
     def end(self) -> None:
-        """See `begin`."""
-        self._loops[asyncio.get_running_loop()].active -= 1
+        """See `begin`, which may have been called in the parent of a forked child."""
+        state = self._loops.get(asyncio.get_running_loop())
+        if state is not None and state.active:
+            state.active -= 1
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop, state: _Loop) -> None:
         state.timer = None
@@ -82,7 +84,7 @@ class ThreadTicker:
         interval_s: seconds between two calls.
         tick: flushes.
         is_needed: whether to go on though nothing is being served: what could not be sent is tried again.
-        sleep: waits for so many seconds.
+        sleep: waits for so many seconds; by default `time.sleep`.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class ThreadTicker:
         interval_s: float,
         tick: Callable[[], None],
         is_needed: Callable[[], bool],
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._interval_s = interval_s
         self._tick = tick
@@ -126,9 +128,9 @@ class ThreadTicker:
                 self._runs = False
 
     def end(self) -> None:
-        """See `begin`."""
+        """See `begin`, which may have been called in the parent of a forked child."""
         with self._lock:
-            self._active -= 1
+            self._active = max(0, self._active - 1)
 
     def stop(self) -> None:
         """Tick no more. The next pipeline has the same recorder, and its deltas must not go to this one's store."""
@@ -137,7 +139,8 @@ class ThreadTicker:
 
     def _run(self) -> None:
         while True:
-            self._sleep(self._interval_s)
+            # Looked up each time: gevent may replace it later, and the old one would stop every request meanwhile.
+            (self._sleep or time.sleep)(self._interval_s)
             with self._lock:
                 if self._is_stopped or (not self._active and not self._is_needed()):
                     self._runs = False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
 import threading
+from asyncio import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from http import HTTPStatus
@@ -105,6 +107,32 @@ def _loop() -> asyncio.AbstractEventLoop:
         loop = _loops.get(os.getpid())
         if loop is None:
             _loops.clear()
-            loop = _loops[os.getpid()] = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="kairo_metrics page", daemon=True).start()
+            selector = _Selector()
+            loop = _loops[os.getpid()] = asyncio.SelectorEventLoop(selector)
+            threading.Thread(target=_run, args=(loop, selector), name="kairo_metrics page", daemon=True).start()
         return loop
+
+
+class _Selector(selectors.DefaultSelector):
+    """Lets a loop be the running one only while it runs, and not while it waits.
+
+    The threads of gevent share one thread of the system, so a loop that runs in one of them seems to run in all. Then
+    `asyncio.run` would raise in the app.
+    """
+
+    of_others: asyncio.AbstractEventLoop | None = None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        own = _get_running_loop()
+        _set_running_loop(self.of_others)
+        try:
+            return super().select(timeout)
+        finally:
+            self.of_others = _get_running_loop()
+            _set_running_loop(own)
+
+
+def _run(loop: asyncio.AbstractEventLoop, selector: _Selector) -> None:
+    selector.of_others = _get_running_loop()
+    _set_running_loop(None)
+    loop.run_forever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["measured_handler"]
 
 _FINAL_STATUS = 200
+# RFC 9110, section 15.2.2. The one status of 1xx that is an answer: what follows is a websocket.
+_SWITCHING_PROTOCOLS = 101
 # The attributes that tell that a class is measured, and of a handler the request that it serves.
 _MEASURED = "_kairo_measured"
 _RECORD = "_kairo_record"
@@ -66,7 +69,7 @@ class _Measurement:
         @wraps(send_response_only)
         def noting_the_status(handler: Any, code: int, message: str | None = None) -> None:
             record = getattr(handler, _RECORD, None)
-            if record is not None and code >= _FINAL_STATUS:
+            if record is not None and (code >= _FINAL_STATUS or code == _SWITCHING_PROTOCOLS):
                 record.begin_response(int(code))
             send_response_only(handler, code, message)
 
@@ -116,10 +119,11 @@ class _Measurement:
             setattr(handler, _RECORD, None)
             self._flusher.thread_ticker.end()
             served.is_over = True
-            if handler.close_connection:
+            connection = getattr(handler, "connection", None)  # a test of a method may have none, or a stand-in
+            if isinstance(connection, socket.socket) and handler.close_connection:
                 with suppress(OSError):  # the client has gone
                     handler.wfile.flush()  # it may have a buffer, and the app may have raised
-                end_sending(handler.connection)
+                end_sending(connection)
             if served.is_outermost:
                 self._flusher.after_call()
         return result
@@ -153,5 +157,6 @@ def _is_of_the_connection(err: BaseException, handler: Any) -> bool:
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     writer = None if last is None else last.tb_frame.f_locals.get("self")
-    own = handler.wfile, getattr(handler.wfile, "raw", None)  # with a buffer, `raw` writes to the socket
+    # With a buffer, `raw` writes to the socket, and a socket of TLS is written in Python.
+    own = handler.wfile, getattr(handler.wfile, "raw", None), getattr(handler, "connection", None)
     return isinstance(err, OSError) and writer is not None and any(writer is one for one in own)

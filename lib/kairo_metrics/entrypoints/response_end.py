@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["end_connection", "end_sending", "with_content_length"]
+__all__ = ["content_length", "end_connection", "end_sending", "with_content_length"]
 
 Headers = list[tuple[str, str]]
 
@@ -34,6 +34,12 @@ def with_content_length(method: str, status: str, headers: Headers, body: Iterab
     if any(name.lower() in {"content-length", "transfer-encoding"} for name, _ in headers):
         return headers
     return [*headers, ("Content-Length", str(len(body[0])))]
+
+
+def content_length(headers: Headers) -> int | None:
+    """Return the length of the body that the headers announce; None if they do not, or not as a number."""
+    lengths = [str(value) for name, value in headers if name.lower() == "content-length"]
+    return int(lengths[0]) if lengths and lengths[0].isdecimal() else None
 
 
 def end_connection(write: Callable[[bytes], Any]) -> None:

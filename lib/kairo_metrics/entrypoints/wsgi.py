@@ -14,7 +14,7 @@ from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import HTTPRecord
 from .in_place import entry_of, in_place_of
-from .response_end import end_connection, with_content_length
+from .response_end import content_length, end_connection, with_content_length
 from .traces import ExemplarSource, exemplar_of, trace_of
 from .wsgi_body import measured_body
 
@@ -25,6 +25,9 @@ Headers = list[tuple[str, str]]
 Write = Callable[[bytes], Any]
 StartResponse = Callable[..., Write]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+# What fits into the buffer of a connection leaves at once; a larger part waits for a slow client.
+_SENT_AT_ONCE_BYTES = 64 * 1024
 
 
 def measured_wsgi(app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> Any:
@@ -89,6 +92,7 @@ class _Response:
         self._has_body = False
         self._write: Write | None = None  # what the server's `start_response` returned
         self._has_sent = False
+        self._missing_bytes: int | None = None  # of the length that the headers announce
         self.served = served
 
     def run(self, call: WSGIApp) -> Iterable[bytes]:
@@ -108,12 +112,16 @@ class _Response:
         return measured_body(body, self, self._environ.get("wsgi.file_wrapper"))
 
     def pass_on(self, chunk: bytes) -> bytes:
-        """Return a part of the body, which the server sends next."""
+        """Return a part of the body, which the server sends next. A test client may not ask whether it was the last."""
         self._has_sent = self._has_sent or bool(chunk)
+        if self._missing_bytes is not None:
+            self._missing_bytes -= len(chunk)
+            if self._missing_bytes <= 0 and len(chunk) <= _SENT_AT_ONCE_BYTES:
+                self.end()
         return chunk
 
     def end(self) -> None:
-        """Count the request: the server has asked for more, so the last byte is sent."""
+        """Count the request: the last byte is sent."""
         self._record.end()
 
     def fail(self, error: BaseException) -> None:
@@ -137,16 +145,21 @@ class _Response:
             self.served.is_over = True
             self._flusher.thread_ticker.end()
 
-    def _start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Write:
-        self._record.begin_response(int(status[:3]))
-        if self._write is None and not self._has_body and (self._head is None or exc_info is not None):
+    def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Write:
+        code = status[:3]  # frameworks let an app give any text: Flask has "0 late" for "late"
+        self._record.begin_response(int(code) if code.isdecimal() else 0)
+        is_first = self._write is None and (self._head is None or exc_info is not None)
+        if is_first and not self._has_body and isinstance(headers, list):
             self._head = status, headers  # until it is known whether the body is one chunk
         else:
+            if self._head is not None and exc_info is None:
+                self._pass_head(*self._head)  # the server refuses the second one, as it does without metrics
             self._pass_head(status, headers, exc_info)
         return self._write_directly
 
-    def _pass_head(self, status: str, headers: Headers, exc_info: Any = None) -> None:
-        self._head = None
+    def _pass_head(self, status: str, headers: Any, exc_info: Any = None) -> None:
+        # An iterator, which some servers take, can be read but once.
+        self._head, self._missing_bytes = None, content_length(headers) if isinstance(headers, list) else None
         self._write = self._server_start(status, headers, exc_info) if exc_info else self._server_start(status, headers)
 
     def _write_directly(self, data: bytes) -> Any:

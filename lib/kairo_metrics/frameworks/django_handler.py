@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.signals import got_request_exception
 from django.urls import Resolver404, resolve
+from django.utils.translation import get_language_from_path, override
 
 from .django_patterns import readable
 from .facts import REQUEST_KEY, UNMATCHED
@@ -27,10 +28,12 @@ def watch(handler: Any) -> None:
 
 def match(_handler: Any, scope: Mapping[str, Any]) -> str | None:
     """Return the template that the URL configuration has for this path."""
-    try:
-        return readable(resolve(path_below(scope)).route)
-    except Resolver404:
-        return None
+    path = path_below(scope)
+    with override(get_language_from_path(path)):  # the middleware that activates it may not have been reached
+        try:
+            return readable(resolve(path).route)
+        except Resolver404:
+            return None
 
 
 def _resolving(resolve_request: Callable[[Any], Any]) -> Callable[[Any], Any]:

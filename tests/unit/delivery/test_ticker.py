@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -125,3 +126,33 @@ def test_a_thread_that_outlives_the_main_thread_is_served(monkeypatch: pytest.Mo
         with ticker.serving():
             assert not ticker._runs
     assert not ticker._active
+
+
+def test_a_forked_child_ends_what_its_parent_began(loop: WarpLoop) -> None:
+    """A child that is forked within a request leaves the request, and is flushed while its own next one runs."""
+    ticks: list[None] = []
+    in_loop = LoopTicker(5.0, lambda: ticks.append(None))
+
+    async def child() -> None:
+        in_loop.end()
+        with in_loop.serving():
+            await asyncio.sleep(6)
+
+    loop.run_until_complete(child())
+    assert len(ticks) == 1
+    ticked = threading.Event()
+    in_threads = ThreadTicker(0.0, ticked.set, lambda: False, lambda _seconds: None)
+    in_threads.end()
+    with in_threads.serving():
+        assert ticked.wait(30)
+
+
+def test_a_sleep_that_is_replaced_later_is_the_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gevent replaces `time.sleep`, perhaps after the app was loaded. The old one would stop every request."""
+    slept, ticked = threading.Event(), threading.Event()
+    ticker = ThreadTicker(2.0, ticked.set, lambda: False)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: slept.set())
+    with ticker.serving():
+        assert ticked.wait(30)
+    assert slept.is_set()
+    ticker.stop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import io
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from typing import Any
 
 import pytest
+import trustme
 from prometheus_client import Counter
 
 from lib.kairo_metrics import instrument
@@ -265,6 +268,85 @@ async def test_a_client_that_leaves_is_no_error(recording: Recording, buffer_byt
         connection.close()
         assert wrote.wait(30)
     assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="200"}}': 1}
+    assert not any((await recording.samples("api_errors_total")).values())
+
+
+@pytest.mark.parametrize("buffer_bytes", [0, 1000])
+async def test_a_client_of_tls_that_leaves_is_no_error(recording: Recording, buffer_bytes: int) -> None:
+    """A handler that serves TLS answers in full, and one whose client has left has not failed."""
+    server_tls, client_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(server_tls)
+    authority.configure_trust(client_tls)
+
+    class handler(Quiet):  # noqa: N801
+        wbufsize = buffer_bytes
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def do_POST(self) -> None:
+            self.send_response(201)
+            self.end_headers()
+            while True:
+                self.wfile.write(b"x" * 65_536)
+
+    with QuietServer(("127.0.0.1", 0), instrument(handler)) as server:
+        server.socket = server_tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        for method in ("GET", "POST"):
+            connection = http.client.HTTPSConnection("127.0.0.1", server.server_port, timeout=30, context=client_tls)
+            connection.request(method, "/")
+            assert connection.getresponse().read(5 if method == "POST" else None) in {b"hello", b"xxxxx"}
+            connection.close()
+        server.shutdown()
+        thread.join()
+    assert await recording.samples(REQUESTS) == {
+        f'{REQUESTS}{{method="GET",route="__unmatched__",status="200"}}': 1,
+        f'{REQUESTS}{{method="POST",route="__unmatched__",status="201"}}': 1,
+    }
+    assert not any((await recording.samples("api_errors_total")).values())
+
+
+@pytest.mark.parametrize("has_request", [True, False])
+async def test_a_method_is_called_without_a_socket(recording: Recording, has_request: bool) -> None:
+    """A unit test that serves a request of its own, or calls a method alone, gets what it gets without metrics."""
+    sent = io.BytesIO()
+
+    class Request:
+        sendall = sent.write
+
+        def makefile(self, *_args: Any) -> io.BytesIO:
+            return io.BytesIO(b"GET / HTTP/1.0\r\n\r\n")
+
+    own: Any = instrument(handler_class())
+    if has_request:
+        own(Request(), ("127.0.0.1", 1), None)
+    else:
+        handler = own.__new__(own)
+        handler.command, handler.path, handler.wfile = "GET", "/", sent
+        handler.request_version, handler.requestline = "HTTP/1.0", "GET / HTTP/1.0"
+        handler.do_GET()
+    assert sent.getvalue().endswith(b"hello")
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="200"}}': 1}
+
+
+async def test_a_handshake_of_a_websocket_is_an_answer(recording: Recording) -> None:
+    """A handler that switches to the protocol of websockets has answered with 101, which is no error."""
+
+    class handler(Quiet):  # noqa: N801
+        def do_GET(self) -> None:
+            self.send_response(101)
+            self.end_headers()
+            self.wfile.write(b"a frame")
+
+    with served(instrument(handler)) as port, socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
+        assert connection.makefile("rb").read().endswith(b"a frame")
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="101"}}': 1}
     assert not any((await recording.samples("api_errors_total")).values())
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from wsgiref.handlers import SimpleHandler
 from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
@@ -178,6 +180,82 @@ async def test_a_body_that_is_never_closed_is_counted(recording: Recording) -> N
     setup_testing_defaults(environ)
     instrument(one_chunk)(environ, lambda *_: None)
     assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="200"}}': 1}
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "5")]])
+async def test_an_answer_that_a_test_keeps_is_counted(recording: Recording, headers: list[tuple[str, str]]) -> None:
+    """A test client that keeps an answer, and never asks for more or closes it, has it counted: it is complete."""
+
+    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("404 Not Found", headers)
+        return [b"hello"] if not headers else iter([b"he", b"llo"])
+
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    body: Any = instrument(app)(environ, lambda *_: None)
+    received = b""
+    while received != b"hello":
+        received += next(body)
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="404"}}': 1}
+    body.close()
+    assert await recording.samples(REQUESTS) == {f'{REQUESTS}{{method="GET",route="__unmatched__",status="404"}}': 1}
+
+
+@pytest.mark.parametrize("status", ["0 late", "2", "", "late"])
+async def test_a_malformed_status_passes(recording: Recording, status: str) -> None:
+    """The server gets a status that is no number as the app gives it, and it is counted as unknown."""
+
+    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response(status, [])
+        return [b"hello"]
+
+    assert call_wsgi(instrument(app), "GET", "/").status == status
+    assert await recording.samples(REQUESTS) == {
+        f'{REQUESTS}{{method="GET",route="__unmatched__",status="__unknown__"}}': 1
+    }
+
+
+REQUEST = {"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.0"}
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        [("200 OK", []), ("201 Created", [])],
+        [("200 OK", {"X-A": "b"}.items())],
+        [(b"200 OK", [])],
+        [("200 OK", [("Content-Length", 5)])],
+    ],
+)
+def test_what_a_server_refuses_is_refused(recording: Recording, starts: list[Any]) -> None:
+    """A second head, or one of wrong types, is the server's error with metrics as without them."""
+    assert recording
+
+    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+        for start in starts:
+            start_response(*start)
+        return [b"hello"]
+
+    for tried in (app, instrument(app)):
+        server = SimpleHandler(io.BytesIO(), sent := io.BytesIO(), io.StringIO(), REQUEST)
+        server.run(tried)
+        assert sent.getvalue().startswith(b"HTTP/1.0 500 ")
+
+
+def test_headers_of_any_form_reach_a_server_that_takes_them(recording: Recording) -> None:
+    """Vercel's server takes numbers as values, and headers that can be read but once."""
+    assert recording
+    seen: list[Any] = []
+
+    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", zip(["Content-Length"], [5], strict=True))
+        return [b"hello"]
+
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    body: Any = instrument(app)(environ, lambda _status, headers: seen.extend(headers))
+    body.close()
+    assert seen == [("Content-Length", 5)]
 
 
 async def test_a_client_that_leaves_is_no_error(recording: Recording) -> None:

@@ -39,3 +39,10 @@ async def test_middleware_may_answer(probe: Any) -> None:
     assert await ask(probe, "/items/3/", headers={"X-Reject": "1"}) == Asked(401, "/items/<int:item>/")
     assert await ask(probe, "/items/3/", headers={"X-Break": "1"}) == Asked(500, "/items/<int:item>/", "BufferError")
     assert await ask(probe, "/nothing", headers={"X-Reject": "1"}) == Asked(401, "__unmatched__")
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+async def test_middleware_may_answer_below_a_language_prefix(probe: Any, language: str) -> None:
+    """An answer from before the language was chosen has the route of its path, whatever the last request's language."""
+    path = f"/{language}/shop/tea/"
+    assert await ask(probe, path, headers={"X-Reject": "1"}) == Asked(401, f"/{language}/shop/<slug:name>/")
