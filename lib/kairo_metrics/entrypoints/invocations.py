@@ -124,9 +124,11 @@ class Measured:
 
         Frameworks begin and end a generator in different threads: Starlette streams one, FastAPI depends on one.
         """
-        current = CURRENT.get()
-        run = next((run for run in reversed(self._open) if run is current), self._open[-1])
-        self._open.remove(run)
+        run = CURRENT.get()
+        if isinstance(run, _Run) and run in self._open:
+            self._open.remove(run)
+        else:
+            run = self._open.pop()
         run.finish(error)
         return run
 

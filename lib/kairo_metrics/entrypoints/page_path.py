@@ -66,7 +66,9 @@ class _PageEntry:
 
 def _asgi_call(entry: _PageEntry, own_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        is_page = scope["type"] == "http" and entry.is_at(scope["path"], scope.get("root_path", ""))
+        # FastAPI has a root path of its own, which beats the server's.
+        prefix = getattr(self, "root_path", "") or scope.get("root_path", "")
+        is_page = scope["type"] == "http" and entry.is_at(scope["path"], prefix)
         await (entry.page if is_page else partial(own_call, self))(scope, receive, send)
 
     return call
