@@ -139,7 +139,7 @@ class _Response:
             self._flusher.after_call()
 
     def drop(self) -> None:
-        """Do the same for a complete body that was not closed. What an unread one leaves pending goes with the next flush."""
+        """Do the same for a complete body that is not closed. What an unread one leaves goes with the next flush."""
         is_complete = self._record.is_answered or self._missing_bytes == 0
         if is_complete and not self.served.is_over:
             self.finish()
