@@ -132,14 +132,21 @@ class _Response:
 
     def finish(self) -> None:
         """Count the request unless that was done, let the client go, and flush."""
-        self.abandon()
+        self._count()
         if self._write is not None:
             end_connection(self._write)
         if self.served.is_outermost:
             self._flusher.after_call()
 
-    def abandon(self) -> None:
-        """Count the request unless that was done; what is pending goes with the next flush."""
+    def drop(self) -> None:
+        """Do the same for a complete body that is not closed. What an unread one leaves goes with the next flush."""
+        is_complete = self._record.is_answered or self._missing_bytes == 0
+        if is_complete and not self.served.is_over:
+            self.finish()
+        else:
+            self._count()
+
+    def _count(self) -> None:
         self._record.end()
         if not self.served.is_over:
             self.served.is_over = True

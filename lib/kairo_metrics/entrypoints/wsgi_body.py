@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ class _Response(Protocol):
     def end(self) -> None: ...
     def fail(self, error: BaseException) -> None: ...
     def finish(self) -> None: ...
-    def abandon(self) -> None: ...
+    def drop(self) -> None: ...
 
 
 def measured_body(body: Iterable[bytes], response: _Response, file_wrapper: Any) -> Iterable[bytes]:
@@ -70,7 +71,8 @@ class _Body:
         return self._response.pass_on(chunk)
 
     def __del__(self) -> None:
-        self._response.abandon()  # test clients do not close what they have not read
+        if not sys.is_finalizing():
+            self._response.drop()  # test clients, and some adapters to ASGI, do not close
 
     def close(self) -> None:
         try:

@@ -10,7 +10,9 @@ from wsgiref.handlers import SimpleHandler
 from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
+import httpx
 import pytest
+from asgiref.wsgi import WsgiToAsgi
 from prometheus_client import Counter
 
 from lib.kairo_metrics import instrument
@@ -256,6 +258,22 @@ def test_headers_of_any_form_reach_a_server_that_takes_them(recording: Recording
     body: Any = instrument(app)(environ, lambda _status, headers: seen.extend(headers))
     body.close()
     assert seen == [("Content-Length", 5)]
+
+
+@pytest.mark.parametrize("length", [2, 100_000])
+async def test_an_adapter_that_closes_nothing_flushes(recording: Recording, length: int) -> None:
+    """Behind asgiref, which stops at the body's length and does not close it, a request is sent at its end."""
+
+    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", str(length))])
+        return iter([b"x" * length])
+
+    transport = httpx.ASGITransport(WsgiToAsgi(instrument(app)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert len((await client.get("/")).content) == length
+    assert await samples(recording.store, REQUESTS) == {
+        f'{REQUESTS}{{method="GET",route="__unmatched__",status="200"}}': 1
+    }
 
 
 async def test_a_client_that_leaves_is_no_error(recording: Recording) -> None:
