@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(NamedTuple):
     """A store, and the flusher that delivers this process's deltas to it."""
 
     settings: Settings
@@ -32,8 +30,7 @@ class Pipeline:
     flusher: Flusher
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(NamedTuple):
     """What the calls so far have given, with metrics on and off; None where the default counts.
 
     `named` tells whether one of them has found our names free. What takes one of them later is not sent.
