@@ -16,7 +16,7 @@ from ..errors import StoreError, StoreUnavailable
 from ..instruments.catalogue import SETUP_LOCK
 from ..instruments.recorder import Recorder
 from ..model.moment import CLOCKS, Clocks
-from ..store.command_flow import AsyncTransport, CommandFlow, arun_flow, run_flow
+from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
 from .loop_ticker import LoopTicker
@@ -24,6 +24,7 @@ from .outbox import Outbox
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
+    from ..store.transports import AsyncTransport
     from .thread_ticker import ThreadTicker
 
 __all__ = ["Flusher"]
