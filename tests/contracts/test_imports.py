@@ -74,8 +74,8 @@ MEASURING = """
     frameworks.starlette_templates frameworks.unfailing frameworks.watch
 """
 READING = """
-    endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding endpoints.metrics_endpoint
-    endpoints.token_cache endpoints.token_sources
+    endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
+    endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
     scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
