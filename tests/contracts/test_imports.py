@@ -71,7 +71,7 @@ MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
     entrypoints.traces
     frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
-    frameworks.starlette_templates frameworks.unfailing frameworks.watch
+    frameworks.starlette_templates frameworks.watch
 """
 READING = """
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding

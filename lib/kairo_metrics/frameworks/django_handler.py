@@ -11,9 +11,8 @@ from django.urls import Resolver404, resolve
 
 from .django_patterns import readable
 from .facts import REQUEST_KEY, UNMATCHED
-from .hooks import hook
+from .hooks import hook, unfailing
 from .request_path import path_below
-from .unfailing import unfailing
 
 __all__ = ["match", "watch"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .facts import UNMATCHED, RequestFacts
-from .unfailing import unfailing
+from .hooks import unfailing
 from .watch import match
 
 __all__ = ["UNMATCHED", "route_of"]

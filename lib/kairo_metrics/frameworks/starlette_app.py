@@ -10,9 +10,8 @@ from starlette._utils import is_async_callable
 from starlette.exceptions import HTTPException
 
 from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED, RequestFacts
-from .hooks import hook
+from .hooks import hook, unfailing
 from .starlette_templates import context_of, effective, leaf
-from .unfailing import unfailing
 from .watch import watch as watch_behind
 
 __all__ = ["match", "watch"]

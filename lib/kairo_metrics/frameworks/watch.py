@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from .unfailing import unfailing
+from .hooks import unfailing
 
 __all__ = ["is_known", "match", "watch"]
 
