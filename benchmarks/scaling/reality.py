@@ -16,9 +16,10 @@ from benchmarks.scaling.traffic import Traffic
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
-from lib.kairo_metrics.store.command_flow import AsyncTransport, Command, CommandFlow, SyncTransport
+from lib.kairo_metrics.store.command_flow import Command, CommandFlow
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
+from lib.kairo_metrics.store.transports import AsyncTransport, SyncTransport
 
 __all__ = ["Comparison", "compare"]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
-from .delivery.pipeline import current_pipeline, current_settings, open_pipeline
+from .delivery.pipeline import current_pipeline, open_pipeline
 from .errors import (
     KairoError,
     ReceiverError,
@@ -30,12 +30,8 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
-    from starlette.applications import Starlette
-    from starlette.types import ASGIApp
-
     from .config.push_settings import PushSettings
+    from .endpoints.apps import metrics_app, metrics_wsgi_app, push_app
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
     from .entrypoints.aws_lambda import lambda_handler
@@ -87,6 +83,9 @@ _MODULES = {
     "Measured": ".entrypoints.invocations",
     "measured": ".entrypoints.invocations",
     "lambda_handler": ".entrypoints.aws_lambda",
+    "metrics_app": ".endpoints.apps",
+    "metrics_wsgi_app": ".endpoints.apps",
+    "push_app": ".endpoints.apps",
     "request_route": ".frameworks.request_route",
 }
 
@@ -159,81 +158,11 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
     if pipeline is not None:
         app = measured_app(app, interface, pipeline.flusher, exemplar)
     if metrics_path is not None:
-        build = metrics_app if interface == "asgi" else metrics_wsgi_app
+        from .endpoints import apps
+
+        build = apps.metrics_app if interface == "asgi" else apps.metrics_wsgi_app
         app = serving_page(app, interface, metrics_path, lambda: build(settings=settings, store=store))
     return app
-
-
-def metrics_app(
-    *, settings: Settings | None = None, store: Store | None = None, token_source: TokenSource | None = None
-) -> ASGIApp:
-    """Build the endpoint that Prometheus scrapes.
-
-    Args:
-        settings: by default those given to `instrument`, else read from the environment.
-        store: by default Redis, as the settings say.
-        token_source: where the accepted tokens are read from, in place of the settings.
-
-    Raises:
-        TypeError: an argument has a wrong type.
-        KairoError: an earlier call in this process has given other `settings` or another `store`.
-
-    Example:
-        >>> app = metrics_app(settings=Settings(enabled=False))
-    """
-    # Imported late: only one function of a deployment needs it, and it is a large part of the package's import time.
-    from .endpoints.metrics_endpoint import MetricsEndpoint
-
-    if token_source is not None and (
-        isinstance(token_source, type) or not callable(getattr(token_source, "read", None))
-    ):
-        raise TypeError(f"token_source must be a TokenSource, not {type(token_source).__name__}")
-    pipeline = open_pipeline(settings, store)
-    settings, problem = current_settings()
-    return MetricsEndpoint(pipeline, settings, token_source, problem)
-
-
-def metrics_wsgi_app(
-    *, settings: Settings | None = None, store: Store | None = None, token_source: TokenSource | None = None
-) -> WSGIApplication:
-    """Build the endpoint that Prometheus scrapes as a WSGI app, to mount in Flask or Django; see `metrics_app`.
-
-    Example:
-        >>> app = metrics_wsgi_app(settings=Settings(enabled=False))
-    """
-    from .endpoints.wsgi_form import WSGIForm
-
-    return WSGIForm(metrics_app(settings=settings, store=store, token_source=token_source))
-
-
-def push_app(
-    *, settings: Settings | None = None, store: Store | None = None, push_settings: PushSettings | None = None
-) -> Starlette:
-    """Build the endpoint that a cron calls to push the metrics to a remote-write receiver.
-
-    Args:
-        settings: by default those given to `instrument`, else read from the environment.
-        store: by default Redis, as the settings say.
-        push_settings: the receiver, the login there and the cron's secret; by default read from the environment.
-
-    Raises:
-        TypeError: an argument has a wrong type.
-        KairoError: an earlier call in this process has given other `settings` or another `store`.
-
-    Example:
-        >>> app = push_app(settings=Settings(enabled=False))
-    """
-    from .config.push_settings import PushSettings, load_push_settings
-    from .endpoints.push_endpoint import push_endpoint
-
-    if push_settings is not None and not isinstance(push_settings, PushSettings):
-        raise TypeError(f"push_settings must be PushSettings, not {type(push_settings).__name__}")
-    pipeline = open_pipeline(settings, store)
-    settings, problem = current_settings()
-    if push_settings is None:
-        push_settings, push_problem = load_push_settings(settings)
-        problem = problem or push_problem
-    return push_endpoint(pipeline, settings, push_settings, problem)
 
 
 def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:

@@ -59,10 +59,10 @@ WRITING = """
     errors config config.settings
     instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
     instruments.recorder instruments.sealed_series instruments.sharing
-    instruments.values instruments.values.counter instruments.values.exemplar
-    instruments.values.gauge instruments.values.info instruments.values.observation instruments.values.replaced_value
-    instruments.values.value
-    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.outbox delivery.pipeline delivery.ticker
+    instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
+    instruments.values.replaced_value instruments.values.value
+    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.loop_ticker delivery.outbox
+    delivery.pipeline
     model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
     store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
 """
@@ -70,12 +70,12 @@ WRITING = """
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
     entrypoints.traces
-    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app frameworks.unfailing
-    frameworks.watch
+    frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
+    frameworks.starlette_templates frameworks.watch
 """
 READING = """
-    endpoints endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding endpoints.metrics_endpoint
-    endpoints.token_cache endpoints.token_sources
+    endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
+    endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
     scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader

@@ -7,7 +7,6 @@ instances as sent.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +125,7 @@ async def test_a_name_with_a_blank_or_a_line_break_starts_again_from_zero(
     site: Site, name: str, *, old_first: bool
 ) -> None:
     """The page shows what current instances count of it, and of other families all; nothing is called damaged."""
-    old, new, schema = OldInstance(site.client, name), site.writer(), replace(JOBS, name=name)
+    old, new, schema = OldInstance(site.client, name), site.writer(), JOBS.changed(name=name)
     for turn in range(4):
         if (turn % 2 == 0) == old_first:
             old.send()

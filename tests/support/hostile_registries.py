@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -106,7 +106,7 @@ def _schemas(draw: st.DrawFn) -> Schema | None:
         unit=_unit_of(name) if draw(st.booleans()) else "",
     )
     if schema.per_instance:
-        schema = replace(schema, labelnames=tuple(sorted({*labels, INSTANCE_LABEL})))
+        schema = schema.changed(labelnames=tuple(sorted({*labels, INSTANCE_LABEL})))
     return None if flaw_of(schema) else schema
 
 

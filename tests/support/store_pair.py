@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, cast
 
 import redis
@@ -79,7 +78,7 @@ class StorePair:
         ]
         batch = Batch(seq, tuple(deltas), Moment.read(), replaces=sent.replaces)
         for_real, for_memory = (
-            replace(batch, known=self._known(sent, state, recovery), restores=_restores(sent, recovery))
+            batch._replace(known=self._known(sent, state, recovery), restores=_restores(sent, recovery))
             for state, recovery in (self._real_state(), self._memory_state())
         )
         with self.real.sync_client() as link, self.memory.sync_client() as no_link:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -20,7 +21,8 @@ _logged: set[str] = set()
 _SHOWN_CHARS = 60
 _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
-_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NAMESPACE_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_.-")
+_LONGEST_NAMESPACE = 64
 _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
 _ORDINARY_REDIS_URL = re.compile(
     r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]{0,9})?"
@@ -213,7 +215,7 @@ def _check_token_places(settings: Settings) -> None:
 
 
 def _check_namespace(variable: str, namespace: str) -> None:
-    if not _NAMESPACE.fullmatch(namespace):
+    if not (0 < len(namespace) <= _LONGEST_NAMESPACE and _NAMESPACE_CHARACTERS.issuperset(namespace)):
         raise SettingsError(
             variable, "may hold letters, digits, '_', '.' and '-' (64 at most)", f", not {quoted(namespace)}"
         )

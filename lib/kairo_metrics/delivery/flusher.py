@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
+from ..instruments.catalogue import SETUP_LOCK
 from ..instruments.recorder import Recorder
 from ..model.moment import CLOCKS, Clocks
-from ..store.command_flow import AsyncTransport, CommandFlow, arun_flow, run_flow
+from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
+from .loop_ticker import LoopTicker, loop_is_running
 from .outbox import Outbox
-from .ticker import LoopTicker, ThreadTicker, loop_is_running
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
+    from ..store.transports import AsyncTransport
+    from .thread_ticker import ThreadTicker
 
 __all__ = ["Flusher"]
 
@@ -78,9 +81,20 @@ class Flusher:
         self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
-        interval_s = settings.stream_flush_s
-        self.loop_ticker = LoopTicker(interval_s, self.flush_beside)
-        self.thread_ticker = ThreadTicker(interval_s, self.after_call, lambda: self.pending)
+        self.loop_ticker = LoopTicker(settings.stream_flush_s, self.flush_beside)
+        self._thread_ticker: ThreadTicker | None = None
+
+    @property
+    def thread_ticker(self) -> ThreadTicker:
+        """Flushes while threads serve something; what runs in an event loop does without it."""
+        if self._thread_ticker is None:
+            with SETUP_LOCK:
+                from .thread_ticker import ThreadTicker
+
+                self._thread_ticker = self._thread_ticker or ThreadTicker(
+                    self._settings.stream_flush_s, self.after_call, lambda: self.pending
+                )
+        return self._thread_ticker
 
     @property
     def pending(self) -> bool:

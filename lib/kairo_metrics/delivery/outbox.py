@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 from typing import cast
 
@@ -158,7 +157,7 @@ class Outbox:
             case Refused(positions):
                 self._count_lost([_weights(batch.families[position] for position in positions)])
                 kept = (delta for position, delta in enumerate(batch.families) if position not in positions)
-                self._unsettled[0] = replace(batch, families=tuple(kept))
+                self._unsettled[0] = batch._replace(families=tuple(kept))
 
     def _seal(self) -> None:
         if self._kept:
@@ -177,7 +176,7 @@ class Outbox:
         # A batch counts itself: it is counted exactly if it is applied.
         self._count("applied")
         self._last_seq += 1
-        batch = replace(self._recorder.seal(self._last_seq), known=self._state)
+        batch = self._recorder.seal(self._last_seq)._replace(known=self._state)
         self._unsettled.append(self._described(batch))
 
     def _described(self, batch: Batch) -> Batch:
@@ -185,10 +184,9 @@ class Outbox:
         families = list(batch.families)
         if not any(delta.schema == OVERFLOWED for delta in families):
             families.append(FamilyDelta(OVERFLOWED, (), 0.0))
-        return replace(
-            batch,
+        return batch._replace(
             families=tuple(
-                replace(delta, metadata=delta.schema.metadata())
+                delta._replace(metadata=delta.schema.metadata())
                 if delta.schema.index_field not in self._announced
                 else delta
                 for delta in families
@@ -240,10 +238,10 @@ class Outbox:
             self._count_lost(weights for seq, weights in self._forgotten if seq >= expected)
             if expected == 1:
                 self._count_lost([self._older.items()])
-        resent = [replace(batch, known=self._state, replaces=1) for batch in self._kept if batch.seq >= expected]
+        resent = [batch._replace(known=self._state, replaces=1) for batch in self._kept if batch.seq >= expected]
         self._count("replayed", len(resent))
         if resent:
-            resent[0] = replace(resent[0], replaces=1 + max(0, missing))
+            resent[0] = resent[0]._replace(replaces=1 + max(0, missing))
         resent += self._unsettled
         if missing > 0 or self._was_silent_too_long():
             # The old id can't go on: it has a gap, or the store may drop its record before these batches arrive.
@@ -273,7 +271,7 @@ class Outbox:
         self._renumber(unsent)
 
     def _renumber(self, batches: list[Batch]) -> None:
-        self._unsettled = deque(self._described(replace(batch, seq=seq)) for seq, batch in enumerate(batches, start=1))
+        self._unsettled = deque(self._described(batch._replace(seq=seq)) for seq, batch in enumerate(batches, start=1))
         self._last_seq = len(batches)
 
     def _count_lost(self, losses: Iterable[Iterable[tuple[str, float]]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(NamedTuple):
     """A store, and the flusher that delivers this process's deltas to it."""
 
     settings: Settings

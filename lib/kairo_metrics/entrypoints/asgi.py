@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..delivery.flusher import Flusher
-from ..delivery.ticker import loop_is_running
+from ..delivery.loop_ticker import loop_is_running
 from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
@@ -19,9 +19,6 @@ from .calls import Call
 from .http_record import HTTPRecord
 from .in_place import entry_of, in_place_of
 from .traces import ExemplarSource, exemplar_of, trace_of
-
-if TYPE_CHECKING:
-    from .websocket_record import WebSocketRecord
 
 __all__ = ["ASGIApp", "ASGIEntry", "measured_asgi"]
 
@@ -90,9 +87,9 @@ class ASGIEntry:
                     record = HTTPRecord(self._instruments, scope["method"], facts, route)
                     await _Request(record, scope, receive, send, self.flusher).run(call)
                 else:
-                    from .websocket_record import WebSocketRecord  # few apps have websockets
+                    from .websocket import WebSocket  # few apps have websockets
 
-                    await _WebSocket(WebSocketRecord(facts, route), receive, send).run(call, scope)
+                    await WebSocket(facts, route, receive, send).run(call, scope)
         finally:
             served.is_over = True
             if served.is_outermost and loop_is_running():  # in trio the ticker's thread flushes
@@ -153,45 +150,6 @@ class _Request:
             raise
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._record.end_response()
-
-
-class _WebSocket:
-    """One websocket: what passes between the server and the app."""
-
-    def __init__(self, record: WebSocketRecord, receive: Receive, send: Send) -> None:
-        self._record = record
-        self._receive = receive
-        self._send = send
-
-    async def run(self, call: ASGIApp, scope: Scope) -> None:
-        try:
-            await call(scope, self._receive_message, self._send_message)
-        except asyncio.CancelledError as err:
-            from .cancellation import is_own_mistake
-
-            self._record.end(err if is_own_mistake() else None)
-            raise
-        except BaseException as err:
-            self._record.end(err)
-            raise
-        self._record.end()
-
-    async def _receive_message(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "websocket.disconnect":
-            self._record.leave()
-        return message
-
-    async def _send_message(self, message: Message) -> None:
-        if message["type"] == "websocket.accept":
-            self._record.accept()
-        elif message["type"] in {"websocket.close", "websocket.http.response.start"}:
-            self._record.close(message.get("code"))
-        try:
-            await self._send(message)
-        except OSError:
-            self._record.leave()
-            raise
 
 
 def _uvicorn_behind(receive: Receive, send: Send) -> Any:

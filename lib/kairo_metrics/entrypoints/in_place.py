@@ -41,29 +41,10 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
         with suppress(Exception):
             give_own_class(app, __call__=method(entry, type(app).__call__), **{_ENTRIES: entries}, **own_name)
             return app
-    attributes = {"__call__": method(entry, _Wrapper.call_app), _ENTRIES: (entry,)}
-    return type("MeasuredApp", (_Wrapper,), attributes)(app)
+    from .app_wrapper import AppWrapper  # most apps are objects
 
-
-class _Wrapper:
-    """Stands for an app that can't get another class; every attribute but `app` is the app's own."""
-
-    def __init__(self, app: Any) -> None:
-        object.__setattr__(self, "app", app)
-
-    def call_app(self, *args: Any) -> Any:
-        return self.app(*args)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "app":  # `copy` asks for it before it is set
-            raise AttributeError(name)
-        return getattr(self.app, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.app, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(self.app, name)
+    attributes = {"__call__": method(entry, AppWrapper.call_app), _ENTRIES: (entry,)}
+    return type("MeasuredApp", (AppWrapper,), attributes)(app)
 
 
 class _Itself:

@@ -20,10 +20,6 @@ __all__ = ["Interface", "interface_of", "measured_app"]
 
 Interface = Literal["asgi", "wsgi", "handler"]
 
-_ASGI_ARGUMENTS = ("scope", "receive", "send")
-_WSGI_ARGUMENTS = ("environ", "start_response")
-_LAMBDA_ARGUMENTS = ["event", "context"]
-
 
 def interface_of(app: Any) -> Interface:
     """Return the interface of an app.
@@ -39,18 +35,11 @@ def interface_of(app: Any) -> Interface:
     server = sys.modules.get("http.server")  # a handler class's own module has imported it
     if isinstance(app, type) and server is not None and issubclass(app, server.BaseHTTPRequestHandler):
         return "handler"
-    if not callable(app):
-        raise _not_an_app(app, f"not {type(app).__name__}")
-    if _is_asynchronous(app):
+    if callable(app) and _is_asynchronous(app):
         return "asgi"
-    names = _required_names(app)
-    if names == _LAMBDA_ARGUMENTS:
-        raise _not_an_app(app, "and this is a function of an event")
-    if names is None or len(names) == len(_WSGI_ARGUMENTS):
-        return "wsgi"
-    if len(names) == len(_ASGI_ARGUMENTS):
-        return "asgi"
-    raise _not_an_app(app, f"and this takes ({', '.join(names)})")
+    from .signatures import interface_by_arguments  # most apps are asynchronous
+
+    return interface_by_arguments(app)
 
 
 def measured_app(app: Any, interface: Interface, flusher: Flusher, exemplar: ExemplarSource | None) -> Any:
@@ -80,24 +69,4 @@ def _is_asynchronous(app: Any) -> bool:
         inspect.iscoroutinefunction(target)
         or (not isinstance(app, type) and inspect.iscoroutinefunction(type(app).__call__))
         or (isinstance(app, type) and target is not None)
-    )
-
-
-def _required_names(app: Any) -> list[str] | None:
-    """Return the names of the arguments without a default; None if it takes any arguments."""
-    try:
-        parameters = inspect.signature(app).parameters.values()
-    except (TypeError, ValueError):  # some callables have no signature
-        return None
-    positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
-        return None
-    return [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
-
-
-def _not_an_app(app: Any, what: str) -> TypeError:
-    name = getattr(app, "__qualname__", type(app).__qualname__)
-    return TypeError(
-        f"instrument takes an ASGI or a WSGI app or a handler class, {what}: {name}. A function that is no app is "
-        "measured by the decorator `measured`"
     )

@@ -8,8 +8,9 @@ from functools import partial, wraps
 from typing import Any, TypeVar, overload
 
 from ..delivery.flusher import Flusher
+from ..delivery.loop_ticker import LoopTicker, loop_is_running
 from ..delivery.pipeline import current_pipeline
-from ..delivery.ticker import LoopTicker, ThreadTicker, loop_is_running
+from ..delivery.thread_ticker import ThreadTicker
 from .calls import CURRENT, Call
 from .invocation_record import InvocationRecord
 

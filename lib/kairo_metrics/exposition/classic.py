@@ -24,4 +24,4 @@ def as_classic(family: Family) -> Family:
         counts = NativeCounts.parse(line.decode().split())
         numbers = [number_text(counts.sum), *map(str, classic_counts(counts, bounds))]
         rows[text] = " ".join(numbers).encode()
-    return replace(family, schema=replace(family.schema, type="histogram"), series=rows)
+    return replace(family, schema=family.schema.changed(type="histogram"), series=rows)

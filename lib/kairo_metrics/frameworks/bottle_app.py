@@ -10,9 +10,8 @@ from typing import Any
 from bottle import HTTPError, HTTPResponse, request
 
 from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED, RequestFacts
-from .hooks import hook
+from .hooks import hook, unfailing
 from .request_path import path_below
-from .unfailing import unfailing
 from .watch import is_known
 from .watch import match as match_behind
 from .watch import watch as watch_behind

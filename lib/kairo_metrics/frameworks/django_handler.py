@@ -12,9 +12,8 @@ from django.utils.translation import get_language_from_path, override
 
 from .django_patterns import readable
 from .facts import REQUEST_KEY, UNMATCHED
-from .hooks import hook
+from .hooks import hook, unfailing
 from .request_path import path_below
-from .unfailing import unfailing
 
 __all__ = ["match", "watch"]
 

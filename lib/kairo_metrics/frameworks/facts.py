@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .unfailing import unfailing
+from .hooks import unfailing
 
 __all__ = ["MOUNT_KEY", "REQUEST_KEY", "UNMATCHED", "RequestFacts"]
 

@@ -9,8 +9,7 @@ from typing import Any
 from falcon import HTTPError, HTTPStatus
 
 from .facts import REQUEST_KEY, UNMATCHED
-from .hooks import hook_in_class
-from .unfailing import unfailing
+from .hooks import hook_in_class, unfailing
 
 __all__ = ["match", "watch"]
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from flask import request
 
-from .hooks import hook
-from .unfailing import unfailing
+from .hooks import hook, unfailing
 from .watch import watch as watch_behind
 from .werkzeug_rules import match_wrapped, tell_error, tell_rule, template_of
 

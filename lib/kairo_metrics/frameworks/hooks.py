@@ -1,13 +1,20 @@
-"""Changing a method of one object, once, and never of its class."""
+"""Hooking what a framework calls: once, in one object and never in its class, and without failing a request."""
 
 from __future__ import annotations
 
+import functools
+import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["give_own_class", "hook", "hook_in_class"]
+__all__ = ["give_own_class", "hook", "hook_in_class", "unfailing"]
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_log = logging.getLogger("kairo_metrics")
+_logged: set[tuple[str, type[Exception]]] = set()
 _IS_HOOK = "_kairo_metrics_hook"
 # Several threads may instrument the same app, or serve its first requests.
 _LOCK = threading.RLock()
@@ -63,3 +70,25 @@ def give_own_class(owner: Any, **attributes: Any) -> None:
     metaclass: Any = type(own_class)
     measured_class = metaclass(own_class.__name__, (own_class,), {**body, **attributes})
     object.__setattr__(owner, "__class__", measured_class)  # the object's own `__setattr__` may refuse: it is frozen
+
+
+def unfailing(function: Callable[_P, _T]) -> Callable[_P, _T | None]:
+    """Let a function return None where it would raise; the log tells of it once for each kind of exception.
+
+    Example:
+        >>> unfailing(lambda: 1)()
+        1
+    """
+
+    @functools.wraps(function)
+    def guarded(*arguments: _P.args, **named: _P.kwargs) -> _T | None:
+        try:
+            return function(*arguments, **named)
+        except Exception as err:  # noqa: BLE001  a framework of another version, or a route of the program's own class
+            kind = (getattr(function, "__qualname__", ""), type(err))
+            if kind not in _logged:  # each request may fail in the same way
+                _logged.add(kind)
+                _log.warning("requests may be counted as __unmatched__: a framework differs", exc_info=True)
+            return None
+
+    return guarded

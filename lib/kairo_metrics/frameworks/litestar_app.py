@@ -10,9 +10,8 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.utils import normalize_path
 
 from .facts import MOUNT_KEY, REQUEST_KEY, RequestFacts
-from .hooks import hook
+from .hooks import hook, unfailing
 from .request_path import method_of, path_below
-from .unfailing import unfailing
 from .watch import is_known
 from .watch import watch as watch_behind
 

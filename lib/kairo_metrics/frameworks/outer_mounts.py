@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .starlette_app import each_route, inner_routes, prefix_of
+from .starlette_routes import each_route, inner_routes, prefix_of
 
 __all__ = ["outer_mounts"]
 

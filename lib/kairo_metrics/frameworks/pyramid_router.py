@@ -8,8 +8,7 @@ from typing import Any
 from pyramid.interfaces import IExceptionResponse
 
 from .facts import REQUEST_KEY
-from .hooks import hook
-from .unfailing import unfailing
+from .hooks import hook, unfailing
 
 __all__ = ["match", "watch"]
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from quart import has_request_context, request, websocket
 
-from .hooks import hook
+from .hooks import hook, unfailing
 from .request_path import method_of, path_below
-from .unfailing import unfailing
 from .watch import watch as watch_behind
 from .werkzeug_rules import match_wrapped, tell_error, tell_rule, template_of
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .facts import UNMATCHED, RequestFacts
-from .unfailing import unfailing
+from .hooks import unfailing
 from .watch import match
 
 __all__ = ["UNMATCHED", "route_of"]
@@ -49,10 +49,9 @@ def _left_behind(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | N
     route = after.get("route")
     if route is None or route is before.get("route") or after.get("root_path") != before.get("root_path"):
         return None
-    included = after.get("fastapi", {}).get("effective_route_context")  # it has the prefixes of FastAPI's routers
-    if getattr(included, "original_route", None) is route:
-        route = included
-    template = getattr(route, "path_format", None) or getattr(route, "path", None)
+    from .starlette_templates import effective, leaf
+
+    template = leaf(effective(route, after))
     return template if isinstance(template, str) else None
 
 

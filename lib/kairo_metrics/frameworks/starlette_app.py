@@ -10,20 +10,15 @@ from starlette._utils import is_async_callable
 from starlette.exceptions import HTTPException, WebSocketException
 
 from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED, RequestFacts
-from .hooks import hook
-from .unfailing import unfailing
-from .watch import is_known
-from .watch import match as match_behind
+from .hooks import hook, unfailing
+from .starlette_templates import context_of, effective, leaf
 from .watch import watch as watch_behind
 
-__all__ = ["each_route", "inner_routes", "match", "prefix_of", "watch"]
+__all__ = ["match", "watch"]
 
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Any, Any], Awaitable[None]]
 
-# How Starlette and FastAPI themselves name what a mount has not matched.
-_REST = "/{path}"
-_MOST_WRAPPERS = 10
 # Exceptions that stand for an answer.
 _ANSWERS = (HTTPException, WebSocketException)
 
@@ -41,36 +36,9 @@ def watch(app: Any) -> None:
 
 def match(app: Any, scope: Mapping[str, Any]) -> str | None:
     """Return the template of the route that Starlette would choose."""
-    # FastAPI's own `root_path` beats the server's.
-    root_path = getattr(app, "root_path", "") or scope.get("root_path", "")
-    return _chosen(app.routes, {**scope, "root_path": root_path})
+    from .starlette_routes import template_in  # needed for what middleware has answered
 
-
-def each_route(routes: Sequence[Any]) -> Iterator[Any]:
-    """Give the routes with those of included routers, which newer FastAPI keeps as they were declared."""
-    if not any(hasattr(route, "original_router") for route in routes):
-        yield from routes
-        return
-    from fastapi.routing import iter_route_contexts
-
-    yield from iter_route_contexts(routes)
-
-
-def inner_routes(mount: Any) -> Sequence[Any]:
-    """Return the routes of the app below a mount, also if it is wrapped."""
-    app = mount.app
-    for _ in range(_MOST_WRAPPERS):
-        if hasattr(app, "routes"):
-            routes: Sequence[Any] = app.routes
-            return routes
-        app = getattr(app, "app", None)
-    return ()
-
-
-def prefix_of(mount: Any) -> str:
-    """Return the template of a mount; a host has none."""
-    template: str = getattr(mount, "path_format", "")
-    return template.removesuffix(_REST)
+    return template_in(app, scope)
 
 
 def _build(app: Any, build: Callable[[], ASGIApp]) -> ASGIApp:
@@ -119,7 +87,9 @@ def _entered(router: Any, call: ASGIApp) -> ASGIApp:
             for each in routers:
                 _hook_routes(each.routes)
                 for group in getattr(each, "_low_priority_routes", ()):  # what `app.frontend` has added
-                    hook(group, "handle", functools.partial(_fronting, group))
+                    from .starlette_routes import telling_frontend
+
+                    _hook_route(group, telling_frontend)
 
     async def enter(scope: Scope, receive: Any, send: Any) -> None:
         facts: RequestFacts | None = scope.get(REQUEST_KEY)
@@ -151,110 +121,50 @@ def _with_included(router: Any) -> Iterator[Any]:
 def _hook_routes(routes: Sequence[Any]) -> None:
     for route in routes:
         if hasattr(route, "original_router"):
-            hook(route, "handle", _including)
+            _hook_route(route, _telling_later)
         elif hasattr(route, "routes") and hasattr(route, "app"):
-            hook(route, "handle", functools.partial(_mounting, route))
+            from .starlette_routes import telling_mount  # few apps have mounts, and an import is part of a cold start
+
+            _hook_route(route, telling_mount)
             watch_behind(route.app)
         else:
-            hook(route, "handle", functools.partial(_leading, route))
+            _hook_route(route, _telling_template)
 
 
-def _told_first(tell: Callable[[RequestFacts, Scope], None], handle: ASGIApp) -> ASGIApp:
-    tell_safely = unfailing(tell)
+def _hook_route(route: Any, telling: Callable[[Any], Callable[[RequestFacts, Scope], None]]) -> None:
+    """Let a route tell what it is before it handles a request."""
 
-    def told(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
-        facts = scope.get(REQUEST_KEY)
-        if facts is not None:
-            tell_safely(facts, scope)
-        return handle(scope, receive, send)
+    def told_first(handle: ASGIApp) -> ASGIApp:
+        tell = unfailing(telling(route))
 
-    return told
+        def told(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
+            facts = scope.get(REQUEST_KEY)
+            if facts is not None:
+                tell(facts, scope)
+            return handle(scope, receive, send)
+
+        return told
+
+    hook(route, "handle", told_first)
 
 
-def _leading(route: Any, handle: ASGIApp) -> ASGIApp:
+def _telling_template(route: Any) -> Callable[[RequestFacts, Scope], None]:
     def tell(facts: RequestFacts, scope: Scope) -> None:
-        facts.learn(scope, _leaf(_effective(route, scope)))
+        facts.learn(scope, leaf(effective(route, scope)))
 
-    return _told_first(tell, handle)
+    return tell
 
 
-def _including(handle: ASGIApp) -> ASGIApp:
+def _telling_later(_included_router: Any) -> Callable[[RequestFacts, Scope], None]:
     """Let an included router tell. Its routes are copies that only FastAPI knows, so the scope is asked later."""
 
     def tell(facts: RequestFacts, scope: Scope) -> None:
         facts.learn_later(functools.partial(_included, scope))
 
-    return _told_first(tell, handle)
+    return tell
 
 
 def _included(scope: Scope) -> Any:
-    context = _context(scope)
-    template = _leaf(getattr(context, "starlette_route", None) or context)
+    context = context_of(scope)
+    template = leaf(getattr(context, "starlette_route", None) or context)
     return template if template == UNMATCHED else scope.get(MOUNT_KEY, "") + template
-
-
-def _mounting(mount: Any, handle: ASGIApp) -> ASGIApp:
-    knows = is_known(mount.app)
-
-    def tell(facts: RequestFacts, scope: Scope) -> None:
-        scope[MOUNT_KEY] = scope.get(MOUNT_KEY, "") + prefix_of(_effective(mount, scope))
-        facts.learn(scope, _REST)
-        if knows:  # it tells more, unless its own middleware answers
-            facts.learn_later(functools.partial(_below, mount.app, scope))
-
-    return _told_first(tell, handle)
-
-
-def _fronting(group: Any, handle: ASGIApp) -> ASGIApp:
-    from .request_path import path_below  # few apps need it, and each import is part of every cold start
-
-    def tell(facts: RequestFacts, scope: Scope) -> None:
-        context, path = _context(scope), path_below(scope)
-        own = context is not None and context.original_route is group
-        prefix = context.frontend_prefix.rstrip("/") if own else ""
-        folders = [prefix + route.path.rstrip("/") for route in group.routes]
-        matching = [folder for folder in folders if f"{path}/".startswith(f"{folder}/")]
-        facts.learn(scope, max(matching, key=len) + _REST if matching else UNMATCHED)
-
-    return _told_first(tell, handle)
-
-
-def _below(app: Any, scope: Scope) -> str:
-    template = match_behind(app, scope)
-    return UNMATCHED if template is None else str(scope[MOUNT_KEY]) + template
-
-
-def _context(scope: Mapping[str, Any]) -> Any:
-    return scope.get("fastapi", {}).get("effective_route_context")
-
-
-def _effective(route: Any, scope: Mapping[str, Any]) -> Any:
-    """Return what has the route's path: the route, or FastAPI's copy of it with the prefixes of its routers."""
-    context = _context(scope)
-    if context is None or context.original_route is not route:
-        return route
-    return getattr(context, "starlette_route", None) or context
-
-
-def _leaf(route: Any) -> str:
-    template: str = getattr(route, "path_format", None) or getattr(route, "path", None) or UNMATCHED
-    return template
-
-
-def _chosen(routes: Sequence[Any], scope: Mapping[str, Any]) -> str | None:
-    """Return the template of the route that Starlette chooses: the first full match, else the first partial one."""
-    partial: tuple[Any, Mapping[str, Any]] | None = None
-    for route in each_route(routes):
-        match, child = route.matches(scope)
-        if match.name == "FULL":
-            return _template(route, {**scope, **child})
-        if match.name == "PARTIAL" and partial is None:
-            partial = route, child
-    return _template(partial[0], {**scope, **partial[1]}) if partial else None
-
-
-def _template(route: Any, scope: Mapping[str, Any]) -> str | None:
-    if not hasattr(route, "routes"):
-        return _leaf(route)
-    inner = match_behind(route.app, scope) if is_known(route.app) else _REST
-    return None if inner is None else prefix_of(route) + inner

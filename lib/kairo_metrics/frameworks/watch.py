@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType, ModuleType
+from types import ModuleType
 from typing import Any
 
-from .unfailing import unfailing
+from .hooks import unfailing
 
 __all__ = ["is_known", "match", "watch"]
 
@@ -85,7 +83,9 @@ def _behind(app: Any) -> Iterator[tuple[str, Any]]:
         if name:
             yield name, candidate
             continue
-        for inner in _held_by(candidate):
+        from .wrappers import held_by  # most apps are wrapped by nothing
+
+        for inner in held_by(candidate):
             if id(inner) not in seen and len(waiting) < _MOST_OBJECTS:
                 seen.add(id(inner))
                 waiting.append(inner)
@@ -97,43 +97,3 @@ def _module_name(candidate: Any) -> str | None:
         if name:
             return name
     return None
-
-
-def _held_by(candidate: Any) -> Iterator[Any]:
-    """Give what a wrapper may call: its attributes, and the variables that its function uses."""
-    if isinstance(candidate, MethodType | MethodWrapperType):  # such as `app.wsgi_app`
-        held = [candidate.__self__]
-    elif isinstance(candidate, functools.partial):
-        held = [candidate.func, *candidate.args, *candidate.keywords.values()]
-    else:
-        # What is called is a function, or the `__call__` of a class.
-        call = candidate if isinstance(candidate, FunctionType) else type(candidate).__call__
-        held = [*_attributes(candidate), *_variables(call)]
-    for value in held:
-        if isinstance(value, dict):  # such as the apps of a dispatcher
-            yield from filter(_may_be_app, list(value.values()))
-        elif _may_be_app(value):
-            yield value
-
-
-def _attributes(candidate: Any) -> list[Any]:
-    """Return what an object holds itself. Only that is read: a proxy invents an attribute for every name."""
-    slots = [base.__dict__.get("__slots__", ()) for base in type(candidate).__mro__]
-    names = [name for names in slots for name in ([names] if isinstance(names, str) else names)]
-    try:
-        return [*getattr(candidate, "__dict__", {}).values(), *(getattr(candidate, name, None) for name in names)]
-    except Exception:  # noqa: BLE001  a proxy, such as `flask.request`, that stands for nothing now
-        return []
-
-
-def _variables(function: Any) -> Iterator[Any]:
-    """Give what a function closes over, and the global variables of its module that it names."""
-    if isinstance(function, FunctionType):
-        for cell in function.__closure__ or ():
-            with suppress(ValueError):  # the variable is not assigned yet
-                yield cell.cell_contents
-        yield from (function.__globals__.get(name) for name in function.__code__.co_names)
-
-
-def _may_be_app(value: Any) -> bool:
-    return callable(value) and not isinstance(value, type | BuiltinFunctionType)

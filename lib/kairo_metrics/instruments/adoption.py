@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import wraps
 from threading import RLock
 from typing import Any
@@ -13,19 +13,26 @@ from weakref import WeakSet
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
-from ..model.encoding import label_text
 from ..model.schema import INSTANCE_LABEL
 from .catalogue import OWN, SETUP_LOCK, may_be_ours, prefix_with
-from .children import Children, child_of
-from .sharing import INFO_VALUE, child_series, is_shared, share
-from .values import RECORDER
+from .children import adopt_children
+from .sharing import share
 
 __all__ = ["adopt", "renew_client_locks", "require_free_names"]
 
 _log = logging.getLogger("kairo_metrics")
 _registries: WeakSet[CollectorRegistry] = WeakSet()
 _left_out: WeakSet[MetricWrapperBase] = WeakSet()
-_Method = Callable[..., Any]
+# The methods of prometheus_client that call no value; see `wrapped_methods`.
+_WRAPPED: list[tuple[type[MetricWrapperBase], str]] = [
+    (Info, "info"),
+    (Enum, "__init__"),
+    (Enum, "state"),
+    (Gauge, "set_function"),
+    (MetricWrapperBase, "remove"),
+    (MetricWrapperBase, "remove_by_labels"),
+    (MetricWrapperBase, "clear"),
+]
 
 
 def adopt(*registries: CollectorRegistry) -> None:
@@ -37,13 +44,8 @@ def adopt(*registries: CollectorRegistry) -> None:
     """
     with SETUP_LOCK:
         _leave_multiprocess_mode()
-        _wrap(Info, "info", _recording_info)
-        _wrap(Enum, "__init__", _sharing_when_complete)
-        _wrap(Enum, "state", _recording_state)
-        _wrap(Gauge, "set_function", _following)
-        _wrap(MetricWrapperBase, "remove", _recording_removal)
-        _wrap(MetricWrapperBase, "remove_by_labels", _recording_removal_by_labels)
-        _wrap(MetricWrapperBase, "clear", _recording_clearing)
+        for owner, name in _WRAPPED:
+            _wrap(owner, name)
         for registry in registries:
             # Under SETUP_LOCK nobody else adopts it; the registry's own lock keeps others from registering meanwhile.
             if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001  there is no public way
@@ -53,6 +55,20 @@ def adopt(*registries: CollectorRegistry) -> None:
         for instrument in list(_left_out):
             _left_out.discard(instrument)
             _adopt_instrument(instrument)
+
+
+def _wrap(owner: type[MetricWrapperBase], name: str) -> None:
+    method = getattr(owner, name)
+    if hasattr(method, "__wrapped__"):
+        return
+
+    @wraps(method)
+    def recorded(self: Any, *args: Any, **kwargs: Any) -> None:
+        from .wrapped_methods import RECORDED  # few programs call any of them, and each import is part of a cold start
+
+        RECORDED[name](method, self, *args, **kwargs)
+
+    setattr(owner, name, recorded)
 
 
 def require_free_names(registries: Sequence[CollectorRegistry], prefix: str) -> None:
@@ -100,7 +116,7 @@ def _adopt_instrument(collector: object) -> None:
     if _is_left_out(collector):
         _left_out.add(collector)
     elif collector._is_parent():  # noqa: SLF001
-        _limit_children(collector)
+        adopt_children(collector)
     else:
         share(collector)
 
@@ -122,12 +138,6 @@ def _may_have_our_name(collector: object, prefix: str) -> bool:
     return isinstance(collector, MetricWrapperBase) and (
         INSTANCE_LABEL in collector._labelnames or may_be_ours(collector._name, prefix)  # noqa: SLF001
     )
-
-
-def _limit_children(instrument: Any) -> None:
-    with instrument._lock:  # noqa: SLF001  prometheus_client keeps its children private
-        if not isinstance(instrument._metrics, Children):  # noqa: SLF001
-            instrument._metrics = Children(instrument, instrument._metrics)  # noqa: SLF001
 
 
 def _leave_multiprocess_mode() -> None:
@@ -160,125 +170,3 @@ def _instruments(registry: CollectorRegistry) -> Iterator[MetricWrapperBase]:
 
 def _children(instrument: Any) -> list[Any]:
     return list(instrument._metrics.values()) if instrument._is_parent() else [instrument]  # noqa: SLF001
-
-
-def _is_adopted(instrument: Any) -> bool:
-    """Return whether an instrument with labels is in an adopted registry."""
-    return isinstance(getattr(instrument, "_metrics", None), Children)
-
-
-# Methods of prometheus_client that call no value. Each wrapper has the parameters of the method that it wraps.
-
-
-def _wrap(owner: type[MetricWrapperBase], method: str, wrapper: Callable[[_Method], _Method]) -> None:
-    if not hasattr(vars(owner).get(method), "__wrapped__"):
-        setattr(owner, method, wrapper(getattr(owner, method)))
-
-
-def _recording_info(info: _Method) -> _Method:
-    @wraps(info)
-    def info_and_record(self: Any, val: Mapping[str, str]) -> None:
-        info(self, val)
-        if hasattr(self, INFO_VALUE):  # else its registry was not adopted
-            getattr(self, INFO_VALUE).record(self)
-
-    return info_and_record
-
-
-def _sharing_when_complete(init: _Method) -> _Method:
-    @wraps(init)
-    def init_and_share(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        if hasattr(self, INFO_VALUE):  # its registry has adopted it, but did not know its states
-            share(self)
-
-    return init_and_share
-
-
-def _recording_state(set_state: _Method) -> _Method:
-    @wraps(set_state)
-    def set_state_and_record(self: Any, state: str) -> None:
-        set_state(self, state)
-        if hasattr(self, INFO_VALUE):
-            share(self)  # if it was registered before `__init__` was wrapped
-            getattr(self, INFO_VALUE).record(self)
-
-    return set_state_and_record
-
-
-def _following(set_function: _Method) -> _Method:
-    @wraps(set_function)
-    def set_function_and_follow(self: Any, f: Callable[[], float]) -> None:
-        set_function(self, f)
-        if is_shared(self._value):
-            self._value.follow(f)
-
-    return set_function_and_follow
-
-
-def _recording_removal(remove: _Method) -> _Method:
-    """Remove the series of one label set from the store, also what other instances have in it.
-
-    If each instance has its own value of a gauge, only this instance's is removed.
-    """
-
-    @wraps(remove)
-    def remove_and_record(self: Any, *labelvalues: Any) -> None:
-        child = self._metrics.get(tuple(map(str, labelvalues))) if _is_adopted(self) else None
-        remove(self, *labelvalues)
-        if _is_adopted(self):
-            # Another instance may have the label set if this one does not.
-            _record_removal([child_of(self, labelvalues) if child is None else child])
-
-    return remove_and_record
-
-
-def _recording_removal_by_labels(remove_by_labels: _Method) -> _Method:
-    @wraps(remove_by_labels)
-    def remove_by_labels_and_record(self: Any, labels: dict[str, str]) -> None:
-        if labels and _is_adopted(self):
-            _record_clearing(self, labels, lambda: remove_by_labels(self, labels))
-        else:
-            remove_by_labels(self, labels)
-
-    return remove_by_labels_and_record
-
-
-def _recording_clearing(clear: _Method) -> _Method:
-    @wraps(clear)
-    def clear_and_record(self: Any) -> None:
-        if _is_adopted(self):
-            _record_clearing(self, {}, lambda: clear(self))
-        else:
-            clear(self)
-
-    return clear_and_record
-
-
-def _record_removal(children: Iterable[Any]) -> None:
-    for series in filter(None, map(child_series, children)):
-        RECORDER.remove(series)
-
-
-def _record_clearing(instrument: Any, labels: Mapping[str, str], remove: Callable[[], None]) -> None:
-    """Remove some children of an instrument, and from the store all series that have these labels.
-
-    If each instance has its own value of a gauge, only those of this instance are removed.
-
-    Args:
-        instrument: the parent of the children.
-        labels: names and values; with none, all series of the family are removed.
-        remove: removes the children.
-    """
-    before = dict(instrument._metrics)  # noqa: SLF001
-    remove()
-    _limit_children(instrument)  # `clear` sets a new dictionary
-    removed = [child for key, child in before.items() if instrument._metrics.get(key) is not child]  # noqa: SLF001
-    if not before:
-        removed = [child_of(instrument, instrument._labelnames)]  # noqa: SLF001  from it the family is known
-    series = child_series(next(iter([*before.values(), *removed])))
-    if series is not None and not series.schema.per_instance:
-        pairs = [label_text([name], [str(value)]) for name, value in labels.items()]
-        RECORDER.clear(set(filter(None, map(child_series, removed))), series.schema, "\n".join(pairs))
-    else:
-        _record_removal(removed)

@@ -16,7 +16,7 @@ from ..model.schema import OVERFLOW
 from .sharing import child_series, share
 from .values import RECORDER
 
-__all__ = ["Children", "child_of", "limit_children"]
+__all__ = ["Children", "adopt_children", "child_of", "limit_children"]
 
 # In characters of the printed label text: a label's value may be as long as a request's body.
 _LONGEST_LABELS = 4_096
@@ -85,6 +85,13 @@ class Children(dict[_Labels, Any]):
         for labels in [labels for labels, child in self.items() if _can_be_forgotten(child, self.idle_s)]:
             del self[labels]
         return self._count() < self.max_series
+
+
+def adopt_children(instrument: Any) -> None:
+    """Record what the children of an instrument count, and limit them; a second call changes nothing."""
+    with instrument._lock:  # noqa: SLF001  prometheus_client keeps its children private
+        if not isinstance(instrument._metrics, Children):  # noqa: SLF001
+            instrument._metrics = Children(instrument, instrument._metrics)  # noqa: SLF001
 
 
 def limit_children(max_series: int, series_ttl_s: float) -> None:

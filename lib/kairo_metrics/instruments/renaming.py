@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -30,5 +29,5 @@ def put_before(instrument: Any, prefix: str, registry: CollectorRegistry) -> Non
             member._name = prefix + member._name  # noqa: SLF001
             series = None if member._is_parent() else child_series(member)  # noqa: SLF001
             if series is not None:
-                series.schema = replace(series.schema, name=prefix + series.schema.name)
+                series.schema = series.schema.changed(name=prefix + series.schema.name)
     registry.register(instrument)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..model.moment import NEVER, Moment, elapsed_s
@@ -21,7 +20,6 @@ _REMOVED = "D"
 _NEVER_AGE = "-1"
 
 
-@dataclass(slots=True)
 class SealedSeries:
     """The delta of one label set, over all instruments that have it.
 
@@ -29,24 +27,29 @@ class SealedSeries:
     renew its lease.
     """
 
-    amounts: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
-    observed: NativeCounts | None = None
-    max_buckets: int = 0
-    value: str | None = None
-    set_at: tuple[float, float] | None = None
-    weight: float = 0.0
-    removed: bool = False
-    recorded: bool = False
-    is_new: bool = False
+    __slots__ = ("amounts", "is_new", "max_buckets", "observed", "recorded", "removed", "set_at", "value", "weight")
+
+    def __init__(self) -> None:
+        self.amounts: defaultdict[int, float] = defaultdict(float)
+        self.observed: NativeCounts | None = None
+        self.max_buckets = 0
+        self.value: str | None = None
+        self.set_at: tuple[float, float] | None = None
+        self.weight = 0.0
+        self.removed = False
+        self.recorded = False
+        self.is_new = False
 
 
-@dataclass(slots=True)
 class SealedFamily:
     """The deltas of one family, by label text, and the label pairs whose series are removed first."""
 
-    schema: Schema
-    series: defaultdict[str, SealedSeries] = field(default_factory=lambda: defaultdict(SealedSeries))
-    cleared: list[str] = field(default_factory=list)
+    __slots__ = ("cleared", "schema", "series")
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.series: defaultdict[str, SealedSeries] = defaultdict(SealedSeries)
+        self.cleared: list[str] = []
 
 
 def move(series: PendingSeries, sealed: SealedSeries) -> None:

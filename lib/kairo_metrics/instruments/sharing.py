@@ -12,8 +12,6 @@ from ..model.fork_lock import fork_lock
 from ..model.schema import INSTANCE_LABEL, is_per_instance
 from .pending_series import PendingSeries, new_series, schema_of
 from .values.counter import CounterValue
-from .values.gauge import gauge_value
-from .values.info import InfoValue
 from .values.observation import histogram_values, summary_values
 from .values.replaced_value import take_place
 from .values.value import LocalTotal
@@ -87,6 +85,8 @@ def _replace_values(child: Any) -> None:
         _take_places(old, [counted])
         child._value = counted  # noqa: SLF001
     else:
+        from .values.gauge import gauge_value  # imported late, as that of infos: each import is part of a cold start
+
         held = gauge_value(_gauge_series(child))
         _take_places(old, [held])
         child._value = held  # noqa: SLF001
@@ -129,6 +129,8 @@ def _add_info_value(child: Any) -> None:
     else:  # it is registered before it is complete, and shared when it is
         setattr(child, INFO_VALUE, None)
         return
+    from .values.info import InfoValue
+
     # Set first: whoever sets the child's value from here on records it.
     setattr(child, INFO_VALUE, InfoValue(series, child))
     if child._value:  # noqa: SLF001

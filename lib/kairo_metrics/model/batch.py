@@ -1,8 +1,11 @@
-"""Batches, and the verdicts of the store on them."""
+"""Batches, and the verdicts of the store on them.
+
+They are named tuples and plain classes: making a frozen dataclass takes 0.5 ms of every cold start.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from .moment import Moment
 from .schema import Schema
@@ -24,16 +27,14 @@ __all__ = [
 _MAX_DIGITS = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(NamedTuple):
     """The identity of an instance in the store: a random id, and the shard that it writes to."""
 
     id: str
     shard: int
 
 
-@dataclass(frozen=True, slots=True)
-class FamilyDelta:
+class FamilyDelta(NamedTuple):
     """What one batch adds to one family.
 
     Args:
@@ -51,8 +52,7 @@ class FamilyDelta:
     cleared: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The state of a shard, by name and age.
 
     Args:
@@ -70,8 +70,10 @@ class State:
         return int(text) if dash and text.isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+_UNNAMED = State()
+
+
+class Batch(NamedTuple):
     """A sealed set of deltas, applied as a whole or not at all.
 
     Args:
@@ -89,13 +91,32 @@ class Batch:
     seq: int
     families: tuple[FamilyDelta, ...]
     sealed_at: Moment
-    known: State = State()
+    known: State = _UNNAMED
     replaces: int = 0
     restores: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class _Verdict:
+    """Equal to a verdict of the same kind that says the same of the batch; the state after it may be another."""
+
+    __slots__ = ()
+    __match_args__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._parts("state") == other._parts("state")
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._parts("state").values()))
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={part!r}" for name, part in self._parts().items()]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _parts(self, *without: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__match_args__ if name not in without}
+
+
+class Applied(_Verdict):
     """The batch was applied now.
 
     Args:
@@ -103,41 +124,55 @@ class Applied:
         overflowed: the positions of families in the batch that had no room for a label set.
     """
 
-    state: State = field(default=State(), compare=False)
-    overflowed: tuple[int, ...] = ()
+    __slots__ = ("overflowed", "state")
+    __match_args__ = ("state", "overflowed")
+
+    def __init__(self, state: State = _UNNAMED, overflowed: tuple[int, ...] = ()) -> None:
+        self.state: Final = state
+        self.overflowed: Final = overflowed
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(_Verdict):
     """The batch had been applied before; nothing was written."""
 
-    state: State = field(default=State(), compare=False)
+    __slots__ = __match_args__ = ("state",)
+
+    def __init__(self, state: State = _UNNAMED) -> None:
+        self.state: Final = state
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(_Verdict):
     """The store expects an earlier batch: it has lost batches that it had acknowledged, or the writer's record.
 
     Args:
         expected: the sequence number of that batch.
+        state: the state of the shard.
     """
 
-    expected: int
-    state: State = field(default=State(), compare=False)
+    __slots__ = __match_args__ = ("expected", "state")
+
+    def __init__(self, expected: int, state: State = _UNNAMED) -> None:
+        self.expected: Final = expected
+        self.state: Final = state
 
 
-@dataclass(frozen=True, slots=True)
-class Unannounced:
+class _Positions(_Verdict):
+    __slots__ = __match_args__ = ("positions",)
+
+    def __init__(self, positions: tuple[int, ...]) -> None:
+        self.positions: Final = positions
+
+
+class Unannounced(_Positions):
     """The store does not know the families at these positions in the batch; nothing was written."""
 
-    positions: tuple[int, ...]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(_Positions):
     """The families at these positions in the batch have a foreign key or a bad delta; nothing was written."""
 
-    positions: tuple[int, ...]
+    __slots__ = ()
 
 
 Verdict = Applied | Duplicate | Gap | Unannounced | Refused

@@ -20,10 +20,9 @@ The shape of a line has a letter for each of its numbers. Readers and `apply.lua
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b, sha1
-from typing import Literal
+from typing import Any, Final, Literal
 
 from .encoding import label_text, printable
 
@@ -42,10 +41,13 @@ _CHECK_DIGITS = 8
 
 _OWN_VALUE_MODES = frozenset({"all", "liveall", "min", "livemin", "max", "livemax", "livesum", "livemostrecent"})
 
+_PARTS = ("name", "type", "labelnames", "bounds", "mode", "states", "of", "help", "unit")
 
-@dataclass(frozen=True, slots=True)
+
 class Schema:
     """What a family's numbers mean. Two schemas with the same name are stored in different hashes.
+
+    It is no dataclass: making a frozen one of so many fields takes a millisecond of every cold start.
 
     Args:
         name: the family's name; a counter's is without `_total`.
@@ -59,49 +61,86 @@ class Schema:
         help: the HELP text; not part of the identity.
         unit: the unit; not part of the identity.
 
+    Attributes:
+        id: a digest of the identity.
+        rule: how two lines of one series are merged.
+        shape: which numbers a line holds.
+        per_instance: whether each instance has a line of its own.
+        index_field: the family's field in the families index.
+        overflow_text: the label text of its overflow series.
+
     Example:
         >>> Schema("jobs", "counter", ("queue",)).overflow_text
         'queue="__overflow__"'
     """
 
-    name: str
-    type: str
-    labelnames: tuple[str, ...] = ()
-    bounds: tuple[str, ...] = ()
-    mode: str = ""
-    states: tuple[str, ...] = ()
-    of: str = ""
-    help: str = field(default="", compare=False)
-    unit: str = field(default="", compare=False)
-    id: str = field(init=False, compare=False)
-    rule: Rule = field(init=False, compare=False)
-    shape: str = field(init=False, compare=False)
-    per_instance: bool = field(init=False, compare=False)
-    index_field: str = field(init=False, compare=False)
-    overflow_text: str = field(init=False, compare=False)
+    __slots__ = (
+        "_identity",
+        "bounds",
+        "help",
+        "id",
+        "index_field",
+        "labelnames",
+        "mode",
+        "name",
+        "of",
+        "overflow_text",
+        "per_instance",
+        "rule",
+        "shape",
+        "states",
+        "type",
+        "unit",
+    )
 
-    def __post_init__(self) -> None:
-        """Compute once what every batch and every scrape needs.
-
-        `id` is a digest of the identity; `rule` is how two lines of one series are merged, `shape` which numbers a line
-        holds, `per_instance` whether each instance has a line of its own; `index_field` is the family's field in the
-        families index, and `overflow_text` the label text of its overflow series.
-        """
+    def __init__(  # noqa: PLR0913, PLR0917  a schema has that many parts
+        self,
+        name: str,
+        type: str,  # noqa: A002  the field's name
+        labelnames: tuple[str, ...] = (),
+        bounds: tuple[str, ...] = (),
+        mode: str = "",
+        states: tuple[str, ...] = (),
+        of: str = "",
+        help: str = "",  # noqa: A002
+        unit: str = "",
+    ) -> None:
+        self.name: Final = name
+        self.type: Final = type
+        self.labelnames: Final = labelnames
+        self.bounds: Final = bounds
+        self.mode: Final = mode
+        self.states: Final = states
+        self.of: Final = of
         # A lone surrogate cannot be encoded, and would break every page.
-        object.__setattr__(self, "help", printable(self.help))
-        identity = json.dumps([self.type, self.labelnames, self.bounds, self.mode, self.states, self.of]).encode()
-        digest = blake2b(identity, digest_size=8).hexdigest()
-        rule = _rule(self.type, self.mode)
-        derived = {
-            "id": digest,
-            "rule": rule,
-            "shape": _shape(self.type, rule, len(self.bounds)),
-            "per_instance": is_per_instance(self.mode),
-            "index_field": _index_field(printable(self.name), digest),
-            "overflow_text": label_text(self.labelnames, [OVERFLOW] * len(self.labelnames)),
-        }
-        for name, value in derived.items():
-            object.__setattr__(self, name, value)
+        self.help: Final = printable(help)
+        self.unit: Final = unit
+        # What every batch and every scrape needs is computed once.
+        self._identity: Final = name, type, labelnames, bounds, mode, states, of
+        self.id: Final = blake2b(json.dumps(self._identity[1:]).encode(), digest_size=8).hexdigest()
+        self.rule: Final = _rule(type, mode)
+        self.shape: Final = _shape(type, self.rule, len(bounds))
+        self.per_instance: Final = is_per_instance(mode)
+        self.index_field: Final = _index_field(printable(name), self.id)
+        self.overflow_text: Final = label_text(labelnames, [OVERFLOW] * len(labelnames))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schema) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self.index_field)  # equal schemas have the same one, and a text keeps its hash
+
+    def __repr__(self) -> str:
+        return f"Schema{self._identity!r}"
+
+    def changed(self, **parts: Any) -> Schema:
+        """Return the same schema with other parts.
+
+        Example:
+            >>> Schema("jobs", "counter", help="Jobs.").changed(name="mails").help
+            'Jobs.'
+        """
+        return Schema(**{name: getattr(self, name) for name in _PARTS} | parts)
 
     @property
     def exemplars(self) -> Schema:

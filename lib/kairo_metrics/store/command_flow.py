@@ -12,33 +12,18 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import StoreError, StoreUnavailable
 
-__all__ = ["AsyncTransport", "Command", "CommandFlow", "SyncTransport", "arun_flow", "run_flow"]
+if TYPE_CHECKING:
+    from .transports import AsyncTransport, SyncTransport
+
+__all__ = ["Command", "CommandFlow", "arun_flow", "run_flow"]
 
 T = TypeVar("T")
 Command = tuple[str | bytes | int, ...]
 CommandFlow = Generator[Command, Any, T]
-
-
-class AsyncTransport(Protocol):
-    """Sends the commands of one task."""
-
-    @property
-    def sent(self) -> int:
-        """How many commands it has begun to send; after a cancelled call this tells whether the server may have one."""
-
-    async def call(self, *commands: Command) -> list[Any]:
-        """Send the commands in one round trip and return the replies; an error reply is returned, not raised."""
-
-
-class SyncTransport(Protocol):
-    """Sends the commands of one thread."""
-
-    def call(self, *commands: Command) -> list[Any]:
-        """Send the commands in one round trip and return the replies; an error reply is returned, not raised."""
 
 
 async def arun_flow(flow: CommandFlow[T], transport: AsyncTransport) -> T:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..model.schema import Schema
 
 __all__ = ["Keys"]
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """The key names of one shard. They share a hash tag, so a batch touches one slot of a cluster.
 
     Example:

@@ -6,9 +6,8 @@ The redis package is imported when the first connection opens: it is the slowest
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -17,20 +16,14 @@ from ..model.batch import Batch, Verdict, Writer
 from ..model.fork_lock import fork_lock
 from .apply_batch import apply_batch, load_script
 from .command_flow import CommandFlow
-from .keys import Keys
-from .replies import is_wrong_type, raise_refusal
+from .replies import raise_refusal
 
 if TYPE_CHECKING:
     from ..model.snapshot import IndexEntry, Snapshot
     from .connections.client import AsyncClient, Client
     from .connections.client_pool import ClientPool
-    from .connections.node_request import Node, NodeRequest
 
 __all__ = ["RedisStore"]
-
-# How many series a scrape reads in one round trip; Redis is busy with them for about a millisecond.
-_SERIES_PER_ROUND_TRIP = 1_000
-_KEYS_PER_ROUND_TRIP = 8
 
 # A child that is forked while a thread imports a module could never import it: Python's own lock would stay held.
 _LOADING = fork_lock()
@@ -116,41 +109,14 @@ class RedisStore:
         return snapshot
 
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncGenerator[tuple[IndexEntry, list[bytes] | None]]:
-        """See `Store.scan`.
-
-        The next chunk is being read while the caller works on this one.
-        """
-        waiting: deque[tuple[IndexEntry, bytes, Node]] = deque((entry, b"0", None) for entry in entries)
+        """See `Store.scan`."""
         await self._import()
-        async with self._pool_for_reading().client() as client:
-            chunk, requests = self._next_chunk(waiting)
-            nodes = await client.send(requests)
-            while chunk:
-                results = []
-                for entry, (reply, node) in zip(chunk, await client.receive(requests, nodes), strict=True):
-                    cursor, items = (b"0", None) if is_wrong_type(reply) else reply
-                    if cursor != b"0":
-                        waiting.append((entry, cursor, node))
-                    results.append((entry, items))
-                chunk, requests = self._next_chunk(waiting)
-                nodes = await client.send(requests)
-                for entry, items in results:
-                    yield entry, items
+        from .series_scan import scan  # only scrapes need it
 
-    def _next_chunk(self, waiting: deque[tuple[IndexEntry, bytes, Node]]) -> tuple[list[IndexEntry], list[NodeRequest]]:
-        from .connections.node_request import NodeRequest
-
-        chunk = [waiting.popleft() for _ in range(min(len(waiting), _KEYS_PER_ROUND_TRIP))]
-        # Redis runs the pipeline of one client without a pause, so the keys of a round trip share the limit.
-        count = _SERIES_PER_ROUND_TRIP // max(1, len(chunk))
-        requests = [
-            NodeRequest((("HSCAN", self._series_key(entry), cursor, "COUNT", count),), cursor_node=node)
-            for entry, cursor, node in chunk
-        ]
-        return [entry for entry, _, _ in chunk], requests
-
-    def _series_key(self, entry: IndexEntry) -> str:
-        return Keys(self._settings.namespace, entry.shard).series(entry.schema)
+        namespace = self._settings.namespace
+        async with self._pool_for_reading().client() as client, aclosing(scan(client, namespace, entries)) as chunks:
+            async for read in chunks:
+                yield read
 
     async def _import(self) -> None:
         if not self.is_loaded:  # in a thread, so that other coroutines go on

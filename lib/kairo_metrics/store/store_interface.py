@@ -8,7 +8,8 @@ from typing import Protocol
 
 from ..model.batch import Batch, Verdict, Writer
 from ..model.snapshot import IndexEntry, Snapshot
-from .command_flow import AsyncTransport, CommandFlow, SyncTransport
+from .command_flow import CommandFlow
+from .transports import AsyncTransport, SyncTransport
 
 __all__ = ["Store"]
 

@@ -63,7 +63,7 @@ def _first_batch(lab: Lab) -> Batch:
     batch = instance.flusher._outbox.next()
     assert batch is not None
     instance.deliver()
-    return replace(batch, seq=1)
+    return batch._replace(seq=1)
 
 
 def _apply(lab: Lab, batch: Batch, writers: int) -> None:

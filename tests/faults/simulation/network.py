@@ -182,7 +182,7 @@ class Wire:
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`; the batch's age is computed at each sending, by the instance's clock."""
         # The server's clocks show zero, so that it uses the age in the batch.
-        aged = replace(batch, sealed_at=Moment(-self._age_s(batch), -self._age_s(batch)))
+        aged = batch._replace(sealed_at=Moment(-self._age_s(batch), -self._age_s(batch)))
         verdict: Verdict = yield from call_script("apply.lua", cast(Any, (writer, aged)), self._wall_s)
         return verdict
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,7 +212,7 @@ def test_arguments_that_can_not_work_are_refused(command: Command, arguments: tu
 
 def test_a_label_can_not_play_with_the_terminal(command: Command, redis_url: str) -> None:
     """Control characters in a label or in a metric's help are printed as text."""
-    coloured = replace(JOBS, help="Jobs \x1b[31mdone.")
+    coloured = JOBS.changed(help="Jobs \x1b[31mdone.")
 
     async def fill() -> None:
         instance = redis_instance(redis_url)
@@ -278,7 +277,7 @@ def peculiar(redis_url: str) -> dict[str, float]:
     async def fill() -> None:
         instance = redis_instance(redis_url)
         for name, count in counts.items():
-            instance.add('queue="a"', count, schema=replace(JOBS, name=name))
+            instance.add('queue="a"', count, schema=JOBS.changed(name=name))
         await instance.flusher.aflush()
         await instance.close()
 

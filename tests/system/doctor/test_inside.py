@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,7 +151,7 @@ async def test_damage_is_added_up_by_name(redis_url: str, redis_client: redis.Re
     for shard in (0, 1):
         instance = writing_to(shard, 2, redis_url)
         instance.add('queue="a"')
-        instance.add("", schema=replace(JOBS, labelnames=()))
+        instance.add("", schema=JOBS.changed(labelnames=()))
         await instance.flusher.aflush()
         await instance.close()
     keys = redis_client.keys("*:series:jobs:*")

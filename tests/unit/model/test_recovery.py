@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from lib.kairo_metrics.model.batch import Batch, State
@@ -19,7 +17,7 @@ HALF_WAY = Recovery(NOW_MS, OLD, 110, 100, 7)
 
 def again(known: int) -> Batch:
     """Make a batch that is sent again by a writer that knew of so many batches."""
-    return replace(batch(1), known=State(OLD, known), replaces=1)
+    return batch(1)._replace(known=State(OLD, known), replaces=1)
 
 
 def test_the_example_of_the_documentation() -> None:
@@ -33,7 +31,7 @@ def test_the_example_of_the_documentation() -> None:
     for batches in (103, 104):
         recovery, _ = account_after(recovery, State(NEW, batches), again(112), NOW_MS)
     assert recovery == Recovery(NOW_MS, OLD, 112, 100, 7)
-    restored = replace(batch(1), known=State(OLD, 112), restores=recovery.account)
+    restored = batch(1)._replace(known=State(OLD, 112), restores=recovery.account)
     recovery, _ = account_after(recovery, State(NEW, 105), restored, NOW_MS)
     assert recovery is not None
     assert recovery.missing < 0

@@ -6,6 +6,6 @@ in the recorder.
 
 from __future__ import annotations
 
-from .value import RECORDER, Value
+from .value import RECORDER
 
-__all__ = ["RECORDER", "Value"]
+__all__ = ["RECORDER"]

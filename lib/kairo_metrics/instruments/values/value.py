@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
 
 from prometheus_client.samples import Exemplar
 
 from ..pending_series import PendingSeries
 from ..recorder import Recorder
 
-__all__ = ["RECORDER", "LocalTotal", "SeriesValue", "Value"]
+__all__ = ["RECORDER", "LocalTotal", "SeriesValue"]
 
 # prometheus_client's instruments belong to the process, and so does the recorder.
 RECORDER = Recorder()
@@ -20,13 +19,6 @@ os.register_at_fork(
     after_in_parent=lambda: RECORDER.lock.release(),  # noqa: PLW0108  a child has another lock
     after_in_child=RECORDER.start_in_child,
 )
-
-
-class Value(Protocol):
-    """What all instruments of prometheus_client call."""
-
-    def get(self) -> float:
-        """Return what this process has added up, or set last."""
 
 
 class LocalTotal:

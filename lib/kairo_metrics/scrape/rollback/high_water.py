@@ -151,7 +151,7 @@ class HighWater:
         # The store accepts a restoration only of a state with more batches than its own, which may have passed the old
         # count by now.
         batches = scrape.states[rollback.shard].batches + _BATCHES_MEANWHILE
-        return rollback.shard, replace(rollback.known, batches=max(rollback.known.batches, batches))
+        return rollback.shard, rollback.known._replace(batches=max(rollback.known.batches, batches))
 
     def _find_rollback(self, scrape: Scrape) -> _Rollback | None:
         for shard, (known, state, recovery) in enumerate(

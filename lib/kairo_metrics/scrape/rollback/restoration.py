@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -53,7 +52,7 @@ def restore(
         verdict = yield from store.apply(writer, batch)
         if isinstance(verdict, Refused):  # the reader goes on adding to its pages what can't be written
             kept = (delta for position, delta in enumerate(batch.families) if position not in verdict.positions)
-            verdict = yield from store.apply(writer, replace(batch, families=tuple(kept)))
+            verdict = yield from store.apply(writer, batch._replace(families=tuple(kept)))
         if not isinstance(verdict, Applied | Duplicate):
             return
 

@@ -17,9 +17,10 @@ from ...model.batch import State
 from ...model.delivery_metrics import OVERFLOWED
 from ...model.recovery import Recovery
 from ...model.schema import exemplars_field, name_and_id
-from ..command_flow import Command, SyncTransport
+from ..command_flow import Command
 from ..keys import Keys
 from ..snapshot_replies import STATE_FIELDS
+from ..transports import SyncTransport
 from .stored_key import StoredKey, key_pattern, read_key
 
 __all__ = ["DeletionPlan", "FamilyDeletion", "delete", "plan_deletion"]

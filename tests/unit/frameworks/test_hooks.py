@@ -11,8 +11,8 @@ from starlette.routing import BaseRoute, Match, Route
 
 from lib.kairo_metrics import instrument
 from lib.kairo_metrics.frameworks import flask_app as flask_module
-from lib.kairo_metrics.frameworks import unfailing as module
-from lib.kairo_metrics.frameworks.unfailing import unfailing
+from lib.kairo_metrics.frameworks import hooks as module
+from lib.kairo_metrics.frameworks.hooks import unfailing
 from tests.support.framework_apps import flask_app
 from tests.support.recording import Recording
 from tests.support.route_probe import ASGIProbe, Asked, WSGIProbe, ask

@@ -1,60 +1,13 @@
-"""Flushes while something is being served."""
+"""Flushes while threads serve something."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from lib.kairo_metrics.delivery.ticker import LoopTicker, ThreadTicker
-from tests.support.warp import WarpLoop
-
-
-@pytest.fixture
-def loop() -> Iterator[WarpLoop]:
-    """Give an event loop of virtual time."""
-    loop = WarpLoop()
-    yield loop
-    loop.close()
-
-
-def test_a_loop_ticks_while_it_serves(loop: WarpLoop) -> None:
-    """A stream of an hour is flushed every 5 seconds, and two short requests in an idle loop cost one timer."""
-    ticks: list[float] = []
-    ticker = LoopTicker(5.0, lambda: ticks.append(loop.time()))
-
-    async def stream(seconds: float) -> None:
-        with ticker.serving():
-            await asyncio.sleep(seconds)
-
-    async def streams() -> None:
-        await asyncio.gather(stream(3600), stream(30), stream(0))
-        began = len(ticks)
-        await stream(1)
-        await stream(1)
-        await asyncio.sleep(100)
-        assert len(ticks) == began
-
-    began_s = loop.time()
-    loop.run_until_complete(streams())
-    assert len(ticks) == 720
-    assert ticks[0] - began_s == 5.0
-
-
-def test_an_event_loop_that_is_closed_is_forgotten() -> None:
-    """A program with many short event loops keeps no trace of them."""
-    ticker = LoopTicker(5.0, lambda: None)
-
-    async def serve() -> None:
-        with ticker.serving():
-            await asyncio.sleep(0)
-
-    for _ in range(5):
-        asyncio.run(serve())
-    assert len(ticker._loops) == 1
+from lib.kairo_metrics.delivery.thread_ticker import ThreadTicker
 
 
 def test_a_thread_ticks_while_others_serve_or_something_is_pending() -> None:
@@ -128,22 +81,12 @@ def test_a_thread_that_outlives_the_main_thread_is_served(monkeypatch: pytest.Mo
     assert not ticker._active
 
 
-def test_a_forked_child_ends_what_its_parent_began(loop: WarpLoop) -> None:
+def test_a_forked_child_ends_what_its_parent_began() -> None:
     """A child that is forked within a request leaves the request, and is flushed while its own next one runs."""
-    ticks: list[None] = []
-    in_loop = LoopTicker(5.0, lambda: ticks.append(None))
-
-    async def child() -> None:
-        in_loop.end()
-        with in_loop.serving():
-            await asyncio.sleep(6)
-
-    loop.run_until_complete(child())
-    assert len(ticks) == 1
     ticked = threading.Event()
-    in_threads = ThreadTicker(0.0, ticked.set, lambda: False, lambda _seconds: None)
-    in_threads.end()
-    with in_threads.serving():
+    ticker = ThreadTicker(0.0, ticked.set, lambda: False, lambda _seconds: None)
+    ticker.end()
+    with ticker.serving():
         assert ticked.wait(30)
 
 
