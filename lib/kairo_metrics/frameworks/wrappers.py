@@ -32,6 +32,8 @@ def _attributes(candidate: Any) -> list[Any]:
     """Return what an object holds itself. Only that is read: a proxy invents an attribute for every name."""
     slots = [base.__dict__.get("__slots__", ()) for base in type(candidate).__mro__]
     names = [name for names in slots for name in ([names] if isinstance(names, str) else names)]
+    if hasattr(type(candidate), "__wrapped__"):  # the proxies of wrapt, which tracers put around an app
+        names.append("__wrapped__")
     try:
         return [*getattr(candidate, "__dict__", {}).values(), *(getattr(candidate, name, None) for name in names)]
     except Exception:  # noqa: BLE001  a proxy, such as `flask.request`, that stands for nothing now

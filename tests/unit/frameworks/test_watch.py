@@ -85,11 +85,23 @@ def partial(inner: Any) -> Any:
     return functools.partial(_call_first, inner)
 
 
+def proxy(inner: Any) -> Any:
+    """Stand for the app as the proxies of wrapt do: they keep it outside of their attributes."""
+
+    class Proxy:
+        __wrapped__ = property(lambda _self: inner)
+
+        async def __call__(self, *arguments: Any) -> None:
+            await self.__wrapped__(*arguments)
+
+    return Proxy()
+
+
 def bound(inner: Any) -> Any:
     return inner.__call__
 
 
-WRAPPERS: list[Callable[[Any], Any]] = [with_slots, in_dict, closure, decorated, partial, bound]
+WRAPPERS: list[Callable[[Any], Any]] = [with_slots, in_dict, closure, decorated, partial, bound, proxy]
 WRAPPERS += [with_name(name) for name in ("app", "_app", "application", "asgi_app", "anything", "__wrapped__")]
 
 
