@@ -29,6 +29,9 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SERVER_ERROR = 500
+# A cancelled request is flushed, then answered by the server with an error, and then counted.
+_SHUTDOWN_ROUNDS = 3
+_SHUTDOWN_PAUSE_S = 0.02
 
 
 def measured_asgi(app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> Any:
@@ -99,11 +102,20 @@ class ASGIEntry:
         async def send_and_flush(message: Message) -> None:
             # After this message the server may end the process.
             if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
-                with suppress(StoreError):  # the flusher logs it
-                    await self.flusher.aflush()
+                await self._flush_at_shutdown()
             await send(message)
 
         return send_and_flush
+
+    async def _flush_at_shutdown(self) -> None:
+        """Flush, also what requests count that the server has just cancelled: it does not wait for their end."""
+        for _ in range(_SHUTDOWN_ROUNDS):
+            with suppress(StoreError):  # the flusher logs it
+                await self.flusher.aflush()
+            if loop_is_running():
+                await asyncio.sleep(_SHUTDOWN_PAUSE_S)
+            if not self.flusher.pending:
+                return
 
 
 class _Request:

@@ -183,6 +183,29 @@ async def test_a_client_that_left_uvicorn_while_the_app_worked_is_499(recording:
     assert await _counted(recording) == ({"499": 1}, [])
 
 
+async def test_requests_that_a_server_cancels_at_its_end_are_sent(recording: Recording) -> None:
+    """A server cancels what still runs, does not wait for it, and ends the process after the app's shutdown."""
+
+    async def app(kind: Any, _receive: Any, send: Any) -> None:
+        if kind["type"] == "lifespan":
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await asyncio.Event().wait()
+
+    measured_app = instrument(app)
+
+    async def answered() -> None:
+        with suppress(asyncio.CancelledError):
+            await measured_app(scope(), never, drop)  # the server answers with 500
+
+    request = asyncio.create_task(answered())
+    await asyncio.sleep(0)
+    request.cancel()
+    await measured_app({"type": "lifespan"}, never, drop)
+    key = 'http_requests_total{method="GET",route="__unmatched__",status="500"}'
+    assert (await samples(recording.store, "http_requests_total")).get(key) == 1
+
+
 @pytest.fixture
 def loop() -> Iterator[WarpLoop]:
     """Give an event loop of virtual time."""
