@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import logging
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -99,6 +100,15 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _log() -> None:
+    """Let each test hear the package's log, whatever a server or a framework of an earlier test has set up."""
+    logging.disable(logging.NOTSET)
+    log = logging.getLogger("kairo_metrics")
+    log.disabled, log.propagate = False, True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
