@@ -66,8 +66,8 @@ def _dispatching(app: Any, dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _failing(handle: Callable[..., Any]) -> Callable[..., Any]:
-    def tell(error: Exception) -> Any:
-        _tell_error(error)
-        return handle(error)
+    def tell(*arguments: Any) -> Any:  # Quart 0.23 gives a context before the exception
+        _tell_error(arguments[-1])
+        return handle(*arguments)
 
     return tell
