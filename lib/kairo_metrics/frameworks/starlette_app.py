@@ -81,15 +81,19 @@ def _entered(router: Any, call: ASGIApp) -> ASGIApp:
     @unfailing
     def look() -> None:
         nonlocal routers, hooked
-        if sum(len(each.routes) for each in routers) != hooked:  # a program may add routes at any time
-            routers = list(_with_included(router))
-            hooked = sum(len(each.routes) for each in routers)
-            for each in routers:
-                _hook_routes(each.routes)
-                for group in getattr(each, "_low_priority_routes", ()):  # what `app.frontend` has added
-                    from .starlette_routes import telling_frontend
+        if sum(len(each.routes) for each in routers) == hooked:
+            return
+        # A program may add routes at any time, and other threads may serve meanwhile: those look as well until all
+        # routes are hooked.
+        found = list(_with_included(router))
+        count = sum(len(each.routes) for each in found)
+        for each in found:
+            _hook_routes(each.routes)
+            for group in getattr(each, "_low_priority_routes", ()):  # what `app.frontend` has added
+                from .starlette_routes import telling_frontend
 
-                    _hook_route(group, telling_frontend)
+                _hook_route(group, telling_frontend)
+        routers, hooked = found, count
 
     async def enter(scope: Scope, receive: Any, send: Any) -> None:
         facts: RequestFacts | None = scope.get(REQUEST_KEY)
