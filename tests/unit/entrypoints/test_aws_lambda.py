@@ -5,76 +5,27 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import flask
 import pytest
-from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse
-from litestar import Litestar, get
-from litestar import Request as LitestarRequest
+from fastapi import FastAPI
 from mangum import Mangum
-from quart import Quart
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import PlainTextResponse, Response
 
 from lib.kairo_metrics import Settings, health_app, instrument, lambda_handler
 from lib.kairo_metrics.errors import EventError, KairoError, LifespanError
-from tests.deployment.platform.lambda_events import CALLERS, HTTP_API, Call
+from tests.deployment.platform.lambda_events import Call
 from tests.support.aws_events import OTHER_EVENTS, PERSONAL, lambda_at_edge
+from tests.support.lambda_shop import EVENTS, REST_API, seen, shop
 from tests.support.recording import Recording
 
 pytestmark = pytest.mark.usefixtures("event_loop_of_lambda")
-REST_API = CALLERS["REST API"]
-
-
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    """Open what the requests need."""
-    app.state.starts = getattr(app.state, "starts", 0) + 1
-    yield {"tenant": "acme", "cart": []}
-
-
-def shop() -> FastAPI:
-    """Make an app that says what it sees of a request."""
-    app = FastAPI(lifespan=lifespan)
-
-    @app.get("/state")
-    async def state(request: Request) -> dict[str, Any]:
-        request.state.user = getattr(request.state, "user", 0) + 1  # of this request alone
-        return {"starts": app.state.starts, "tenant": request.state.tenant, "user": request.state.user}
-
-    @app.get("/items/{name}")
-    async def item(request: Request, name: str) -> dict[str, Any]:
-        scope = request.scope
-        return {
-            "name": name,
-            "path": scope["path"],
-            "root_path": scope["root_path"],
-            "url": str(request.url_for("old")),
-        }
-
-    @app.get("/old")
-    async def old(request: Request) -> Response:
-        return RedirectResponse(str(request.url_for("item", name="new").path), 301)
-
-    return app
-
-
-def seen(handler: Callable[[Any, Any], dict[str, Any]], event: dict[str, Any]) -> Any:
-    """Send an event, and return the JSON of the answer's body."""
-    answer = handler(event, None)
-    assert answer.get("statusCode", answer.get("status")) == 200, answer
-    return json.loads(answer["body"])
-
-
-EVENTS = {name: caller.event(Call("GET", "/state")) for name, caller in CALLERS.items()} | {
-    "CloudFront": lambda_at_edge("/state")
-}
 
 
 @pytest.mark.parametrize("caller", EVENTS)
@@ -128,89 +79,6 @@ def test_a_failed_startup_is_the_error_of_the_invocation() -> None:
         ):
             handler(EVENTS["REST API"], None)
     assert handler(EVENTS["REST API"], None)["statusCode"] == 404
-
-
-# The option, the path that the client requests, and the root path. Where the client's path has a stage, an HTTP API
-# leaves it in the event's path.
-BASE_PATHS: list[tuple[str | None, str | None, str, str]] = [
-    (None, None, "/items/7", ""),
-    ("/", None, "/items/7", ""),
-    ("", None, "/items/7", ""),
-    ("/v1", None, "/v1/items/7", "/v1"),
-    ("v1", None, "/v1/items/7", "/v1"),
-    ("/v1/", None, "/v1/items/7", "/v1"),
-    ("/shop/v1", None, "/shop/v1/items/7", "/shop/v1"),
-    ("/v1", None, "/items/7", ""),  # requested under the default domain
-    (None, "prod", "/prod/items/7", "/prod"),
-    ("/v1", "prod", "/prod/v1/items/7", "/prod/v1"),
-    ("/v1", "prod", "/v1/items/7", "/v1"),
-    ("/v1", "prod", "/prod/items/7", "/prod"),
-    ("/prod", "prod", "/prod/items/7", "/prod"),  # as users of Mangum name a stage
-]
-
-
-@pytest.mark.parametrize(("base_path", "stage", "path", "root_path"), BASE_PATHS)
-def test_a_base_path_is_the_root_path(base_path: str | None, stage: str | None, path: str, root_path: str) -> None:
-    """The app's routes do not have the base path or the stage, and its links do."""
-    handler = lambda_handler(shop(), api_gateway_base_path=base_path)
-    event = HTTP_API.event(Call("GET", path))
-    event["requestContext"]["stage"] = stage or "$default"
-    expected = {"name": "7", "path": path, "root_path": root_path}
-    answer = seen(handler, event)
-    assert answer.pop("url").endswith(f".amazonaws.com{root_path}/old")
-    assert answer == expected
-    if stage is None:
-        for caller in CALLERS.values():
-            assert seen(handler, caller.event(Call("GET", path))).items() >= expected.items()
-
-
-def test_redirects_and_documents_have_the_base_path() -> None:
-    """A redirect leads to an address that exists, and FastAPI's documentation finds its OpenAPI file."""
-    handler = lambda_handler(shop(), api_gateway_base_path="/v1")
-    moved = handler(REST_API.event(Call("GET", "/v1/old")), None)
-    assert (moved["statusCode"], moved["headers"]["location"]) == (301, "/v1/items/new")
-    assert "'/v1/openapi.json'" in handler(REST_API.event(Call("GET", "/v1/docs")), None)["body"]
-    assert seen(handler, REST_API.event(Call("GET", "/v1/openapi.json")))["servers"] == [{"url": "/v1"}]
-
-
-def test_a_base_path_ends_at_a_slash() -> None:
-    """`/v1` is no part of `/v1beta`."""
-    handler = lambda_handler(shop(), api_gateway_base_path="/v1")
-    assert handler(HTTP_API.event(Call("GET", "/v1items/7")), None)["statusCode"] == 404
-    assert handler(HTTP_API.event(Call("GET", "/v1beta/items/7")), None)["statusCode"] == 404
-
-
-@pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
-def test_an_app_with_a_root_path_of_its_own_is_served() -> None:
-    """A user of Mangum who has set FastAPI's `root_path` to the base path or to the stage need not remove it."""
-    app = FastAPI(root_path="/v1")
-    app.mount("/shop", shop())
-    handler = lambda_handler(app, api_gateway_base_path="/v1", lifespan="off")
-    assert seen(handler, REST_API.event(Call("GET", "/v1/shop/items/7")))["url"].endswith("/v1/shop/old")
-    stage = FastAPI(root_path="/prod")  # a REST API's event has the stage beside the path
-
-    @stage.get("/items/{name}")
-    async def item(name: str) -> dict[str, str]:
-        return {"name": name}
-
-    assert seen(lambda_handler(stage), REST_API.event(Call("GET", "/items/7"))) == {"name": "7"}
-
-
-@get("/items/{name:str}", sync_to_thread=False)
-def litestar_item(request: LitestarRequest[Any, Any, Any]) -> str:
-    """Answer with the name."""
-    return str(request.path_params["name"])
-
-
-@pytest.mark.parametrize("framework", ["litestar", "quart"])
-def test_other_frameworks_have_the_base_path(framework: str) -> None:
-    """Litestar's and Quart's routes do not have the base path either."""
-    app: Any = Litestar([litestar_item]) if framework == "litestar" else Quart("app")
-    if framework == "quart":
-        app.get("/items/<name>")(lambda name: name)
-    handler = lambda_handler(app, api_gateway_base_path="/v1")
-    answer = handler(REST_API.event(Call("GET", "/v1/items/7")), None)
-    assert (answer["statusCode"], answer["body"]) == (200, "7")
 
 
 def test_lambda_at_edge_is_answered() -> None:
