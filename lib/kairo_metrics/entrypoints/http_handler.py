@@ -59,7 +59,7 @@ class _Measurement:
         self._class = handler_class
         self._flusher = flusher
         self._exemplar = exemplar
-        self._families = catalogue(RequestInstruments)
+        self._instruments = catalogue(RequestInstruments)
         self._route = _route_of_file(handler_class)
 
     def put_in(self) -> None:
@@ -101,7 +101,7 @@ class _Measurement:
     def _serve(self, handler: Any, method: Callable[[], Any]) -> Any:
         facts = RequestFacts()
         verb, path = getattr(handler, "command", None) or UNKNOWN, getattr(handler, "path", "")
-        record = HTTPRecord(self._families, verb, facts, lambda: facts.route or self._route)
+        record = HTTPRecord(self._instruments, verb, facts, lambda: facts.route or self._route)
         served = Call((verb, path.partition("?")[0]), exemplar_of(self._exemplar, _scope_of(handler, verb, path)))
         setattr(handler, _RECORD, record)
         vars(handler)[REQUEST_KEY] = facts

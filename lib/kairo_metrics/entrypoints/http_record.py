@@ -24,43 +24,43 @@ class HTTPRecord:
     """One request: what is known about it while it is served, and what is counted of it at its end.
 
     Args:
-        families: the instruments.
+        instruments: those of requests.
         method: the request's method.
         facts: what the framework tells of the request.
         route: returns the template of the request's route.
+
+    Attributes:
+        is_answered: whether the last byte was sent.
+        status: the status that is counted; None until the response begins.
+        client_left: whether the client has closed the connection.
     """
 
     __slots__ = (
-        "_families",
         "_had_left",
+        "_instruments",
         "_is_ended",
-        "_is_timed",
         "_method",
         "_route",
         "_started_s",
         "client_left",
         "facts",
+        "is_answered",
         "status",
     )
 
     def __init__(
-        self, families: RequestInstruments, method: str, facts: RequestFacts, route: Callable[[], str]
+        self, instruments: RequestInstruments, method: str, facts: RequestFacts, route: Callable[[], str]
     ) -> None:
-        self._families = families
+        self._instruments = instruments
         self._method = method if method in _METHODS else UNKNOWN
         self._route = route
         self._started_s = time.perf_counter()
         self._had_left = False
-        self._is_timed = False
+        self.is_answered = False
         self._is_ended = False
         self.facts = facts
         self.status: int | None = None
         self.client_left = False
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the last byte was sent."""
-        return self._is_timed
 
     def begin_response(self, status: int) -> None:
         """Note the status. A client that has left gets no response, so the app's status is not counted."""
@@ -69,17 +69,17 @@ class HTTPRecord:
 
     def end_response(self) -> None:
         """Count the request, and the time until now. What the app does later does not delay the client."""
-        if self._is_timed:
+        if self.is_answered:
             return
-        self._is_timed = True
+        self.is_answered = True
         seconds = time.perf_counter() - self._started_s
         if self.status is None:
             self.status = _CLIENT_LEFT if self.client_left else _SERVER_ERROR
         route = self._route()
-        self._families.requests.labels(self._method, route, self._status_text()).inc()
-        self._families.request_duration.labels(self._method, route).observe(seconds)
+        self._instruments.requests.labels(self._method, route, self._status_text()).inc()
+        self._instruments.request_duration.labels(self._method, route).observe(seconds)
         # It begins at zero with a route's first request, so that an error rate has data before the first error.
-        self._families.errors.labels(self._method, route, "http_500")
+        self._instruments.errors.labels(self._method, route, "http_500")
 
     def end(self, error: BaseException | None = None) -> None:
         """Count the request if its response has not ended, and its error if there is one; later calls add errors only.
@@ -90,7 +90,7 @@ class HTTPRecord:
         if self._is_ended and error is None:
             return
         self._is_ended = True
-        left = self._had_left or (self.client_left and not self._is_timed)
+        left = self._had_left or (self.client_left and not self.is_answered)
         self.end_response()
         if left:
             return  # whoever hangs up early can't spend the error budget
@@ -104,7 +104,7 @@ class HTTPRecord:
             kind = status if status == UNKNOWN else f"http_{status}"
         else:
             return
-        self._families.errors.labels(self._method, self._route(), kind).inc()
+        self._instruments.errors.labels(self._method, self._route(), kind).inc()
 
     def _status_text(self) -> str:
         return str(int(self.status)) if self.status and self.status in _STATUSES else UNKNOWN

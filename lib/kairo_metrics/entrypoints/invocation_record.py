@@ -21,16 +21,16 @@ class InvocationRecord:
         is_outermost: whether it is an invocation, and not a part of one.
     """
 
-    __slots__ = ("_families", "_function", "_started_s")
+    __slots__ = ("_function", "_instruments", "_started_s")
 
     def __init__(self, function: str, *, is_outermost: bool) -> None:
-        self._families = catalogue(FunctionInstruments)
+        self._instruments = catalogue(FunctionInstruments)
         self._function = function
         if is_outermost and function not in _started:
             _started.add(function)
-            self._families.cold_starts.labels(function).inc()
+            self._instruments.cold_starts.labels(function).inc()
         # It begins at zero, so that an error rate has data before the first error.
-        self._families.invocations.labels(function, "error")
+        self._instruments.invocations.labels(function, "error")
         self._started_s = time.perf_counter()
 
     def succeed(self, result: Any = None) -> None:
@@ -50,8 +50,8 @@ class InvocationRecord:
             self._end("cancelled")
         else:
             self._end("error")
-            self._families.errors.labels(self._function, type(error).__name__).inc()
+            self._instruments.errors.labels(self._function, type(error).__name__).inc()
 
     def _end(self, outcome: str) -> None:
-        self._families.duration.labels(self._function).observe(time.perf_counter() - self._started_s)
-        self._families.invocations.labels(self._function, outcome).inc()
+        self._instruments.duration.labels(self._function).observe(time.perf_counter() - self._started_s)
+        self._instruments.invocations.labels(self._function, outcome).inc()

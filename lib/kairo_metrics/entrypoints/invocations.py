@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..delivery.flusher import Flusher
-from ..delivery.loop_ticker import LoopTicker, loop_is_running
+from ..delivery.loop_ticker import loop_is_running
 from ..delivery.pipeline import current_pipeline
-from ..delivery.thread_ticker import ThreadTicker
 from .calls import CURRENT, Call
 from .invocation_record import InvocationRecord
+
+if TYPE_CHECKING:
+    from ..delivery.flusher import Flusher
+    from ..delivery.loop_ticker import LoopTicker
+    from ..delivery.thread_ticker import ThreadTicker
 
 __all__ = ["Measured", "measured"]
 

@@ -26,7 +26,7 @@ class WebSocketRecord:
         "_accepted_route",
         "_code",
         "_facts",
-        "_families",
+        "_instruments",
         "_is_closed",
         "_is_refused",
         "_left",
@@ -38,7 +38,7 @@ class WebSocketRecord:
         self._facts = facts
         self._code: int | None = None
         self._is_closed = False
-        self._families = catalogue(WebSocketInstruments)
+        self._instruments = catalogue(WebSocketInstruments)
         self._route = route
         self._started_s = time.perf_counter()
         self._accepted_route: str | None = None
@@ -48,9 +48,9 @@ class WebSocketRecord:
     def accept(self) -> None:
         """Count the connection as accepted, and as one in progress."""
         route = self._accepted_route = self._route()
-        self._families.connections.labels(route, "accepted").inc()
-        self._families.in_progress.labels(route).inc()
-        self._families.errors.labels(route, "Exception")
+        self._instruments.connections.labels(route, "accepted").inc()
+        self._instruments.in_progress.labels(route).inc()
+        self._instruments.errors.labels(route, "Exception")
 
     def close(self, code: int | None = None) -> None:
         """Count the connection as refused, unless it was accepted before.
@@ -61,7 +61,7 @@ class WebSocketRecord:
         self._code, self._is_closed = code, True
         if self._accepted_route is None and not self._is_refused:
             self._is_refused = True
-            self._families.connections.labels(self._route(), "refused").inc()
+            self._instruments.connections.labels(self._route(), "refused").inc()
 
     def leave(self) -> None:
         """Note that the client has left; after the app has closed the connection it leaves in any case."""
@@ -75,11 +75,11 @@ class WebSocketRecord:
         """
         route = self._accepted_route
         if route is not None:
-            self._families.in_progress.labels(route).dec()
-            self._families.duration.labels(route).observe(time.perf_counter() - self._started_s)
+            self._instruments.in_progress.labels(route).dec()
+            self._instruments.duration.labels(route).observe(time.perf_counter() - self._started_s)
         elif not self._is_refused:
-            self._families.connections.labels(self._route(), "refused").inc()
+            self._instruments.connections.labels(self._route(), "refused").inc()
         if error is None and self._code != _CLIENT_FAULT:
             error = self._facts.error
         if error is not None and not self._left:
-            self._families.errors.labels(route or self._route(), type(error).__name__).inc()
+            self._instruments.errors.labels(route or self._route(), type(error).__name__).inc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ ASGIApp = Callable[[Scope, Any, Any], Awaitable[None]]
 
 # Exceptions that stand for an answer.
 _ANSWERS = (HTTPException, WebSocketException)
+# Threads that serve an app's first requests each build its middleware, for which its handlers are exchanged.
+_BUILDING = threading.RLock()
 
 
 def watch(app: Any) -> None:
@@ -44,12 +47,13 @@ def match(app: Any, scope: Mapping[str, Any]) -> str | None:
 def _build(app: Any, build: Callable[[], ASGIApp]) -> ASGIApp:
     """Build the middleware around a hooked router, with exception handlers that tell what they answer."""
     watch(app.router)
-    handlers = app.exception_handlers
-    app.exception_handlers = {key: _telling(handler) for key, handler in handlers.items()}
-    try:
-        return build()
-    finally:
-        app.exception_handlers = handlers
+    with _BUILDING:
+        handlers = app.exception_handlers
+        app.exception_handlers = {key: _telling(handler) for key, handler in handlers.items()}
+        try:
+            return build()
+        finally:
+            app.exception_handlers = handlers
 
 
 def _telling(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -57,9 +57,9 @@ def find_tools() -> Tools:
 
 
 def _outside_environments(python: str) -> Path | None:
-    """Return the interpreter behind an environment's or a version manager's `python`, if it has the right version.
+    """Return the interpreter behind an environment's or pyenv's `python`, if it has the right version.
 
-    The command of a version manager fails if another version is chosen, so this one is chosen for the call.
+    A developer's pyenv refuses a version that is not chosen, so this one is chosen for the call.
     """
     asked = subprocess.run(
         [python, "-c", "import sys; print(sys.base_prefix)"],

@@ -9,8 +9,6 @@ from tests.support.dev_server import dev_server
 from tests.support.prometheus_server import prometheus_server
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-
-
 SAMPLED = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
 
 
@@ -34,4 +32,5 @@ def test_prometheus_answers_with_the_trace_of_a_request(tmp_path_factory: pytest
                 answer = httpx.get(f"{prometheus.url}/api/v1/query_exemplars", params=query).json()
                 return {found["labels"]["trace_id"] for series in answer["data"] for found in series["exemplars"]}
 
-            prometheus.wait_for(lambda: traces() == {TRACE})
+            prometheus.wait_for(lambda: bool(traces()))
+            assert traces() == {TRACE}

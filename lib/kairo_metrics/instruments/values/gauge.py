@@ -6,6 +6,7 @@ Source: prometheus_client's documentation, "Multiprocess Mode"; an instance take
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 
 from ..pending_series import PendingSeries
@@ -22,8 +23,9 @@ class _GaugeValue(SeriesValue):
 
     __slots__ = ("__weakref__", "_function")
 
+    @abstractmethod
     def set(self, value: float, timestamp: float | None = None) -> None:
-        raise NotImplementedError
+        """Set the gauge, as each kind does in its own way."""
 
     def carry_over(self, amount: float) -> None:
         """Set what was set before the value took its place; a gauge at zero may never have been set."""
