@@ -26,6 +26,7 @@ from tests.support.poisoned import cms
 from tests.support.postgres_server import postgres_server, running_postgres
 from tests.support.proxy import Proxy
 from tests.support.recording import recording
+from tests.support.warp import loop
 
 # Fixtures from the modules of their servers, and a Hypothesis profile that must exist before the tests are loaded.
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "cms",
     "command",
     "doctor",
+    "loop",
     "once",
     "postgres_server",
     "recording",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -88,16 +88,6 @@ class Remote(MemoryStore):
 
 
 OUTAGES = "black hole", "packets dropped", "refusing", "slow", "flapping"
-
-
-@pytest.fixture
-def loop() -> Iterator[WarpLoop]:
-    """Give an event loop of virtual time."""
-    loop = WarpLoop()
-    asyncio.set_event_loop(loop)
-    yield loop
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["WarpLoop"]
+import pytest
+
+__all__ = ["WarpLoop", "loop"]
 
 
 class _Jumping(selectors.SelectSelector):
@@ -32,3 +35,13 @@ class WarpLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now_s
+
+
+@pytest.fixture
+def loop() -> Iterator[WarpLoop]:
+    """Give an event loop of virtual time."""
+    loop = WarpLoop()
+    asyncio.set_event_loop(loop)
+    yield loop
+    asyncio.set_event_loop(None)
+    loop.close()

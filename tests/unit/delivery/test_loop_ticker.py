@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-
-import pytest
 
 from lib.kairo_metrics.delivery.loop_ticker import LoopTicker
 from tests.support.warp import WarpLoop
-
-
-@pytest.fixture
-def loop() -> Iterator[WarpLoop]:
-    """Give an event loop of virtual time."""
-    loop = WarpLoop()
-    yield loop
-    loop.close()
 
 
 def test_a_loop_ticks_while_it_serves(loop: WarpLoop) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -204,16 +204,6 @@ async def test_requests_that_a_server_cancels_at_its_end_are_sent(recording: Rec
     await measured_app({"type": "lifespan"}, never, drop)
     key = 'http_requests_total{method="GET",route="__unmatched__",status="500"}'
     assert (await samples(recording.store, "http_requests_total")).get(key) == 1
-
-
-@pytest.fixture
-def loop() -> Iterator[WarpLoop]:
-    """Give an event loop of virtual time."""
-    loop = WarpLoop()
-    asyncio.set_event_loop(loop)
-    yield loop
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def test_a_stream_is_sent_while_it_runs(loop: WarpLoop) -> None:
