@@ -81,7 +81,8 @@ format: $(INSTALLED) $(VIEWER)  ## format the code
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) --generate-hashes -o requirements.txt requirements.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
-	$(COMPILE) -c requirements.txt -o examples/fastapi/requirements.txt examples/fastapi/requirements.in
+	for example in examples/*/; do \
+		$(COMPILE) -c requirements.txt -o $${example}requirements.txt $${example}requirements.in || exit 1; done
 
 # The compiled code asks for the compiler's own version of protobuf. Without that it runs with 4 to 7, as tests show.
 ANY_PROTOBUF := -e '/^_runtime_version/,/^)/d' -e '/import runtime_version/d'

@@ -32,14 +32,11 @@ class Quote(BaseModel):
     total_cents: int
 
 
-shop = FastAPI()
+app = instrument(FastAPI())
 
 
-@shop.post("/api/quotes")
+@app.post("/api/quotes")
 async def quote(order: Order) -> Quote:
     """Add up an order."""
     QUOTES.labels(order.currency).inc()
     return Quote(currency=order.currency, total_cents=sum(item.price_cents * item.quantity for item in order.items))
-
-
-app = instrument(shop)

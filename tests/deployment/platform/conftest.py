@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.platform.deployment import Deployment
-from tests.deployment.platform.project import ENTRY_POINTS, PROJECTS, Project
+from tests.deployment.platform.project import ENTRY_POINTS, EXAMPLES, PROJECTS, Project
 from tests.deployment.platform.vercel_build import Build, vercel_build
 from tests.deployment.platform.vercel_tools import ToolMissing, Tools, find_tools
 from tests.support.once import Once
@@ -27,8 +27,20 @@ def tools() -> Tools:
 
 @pytest.fixture(scope="session", params=PROJECTS)
 def deployment(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Deployment:
-    """Return a project as `vercel build` builds it: this repository, then the example."""
+    """Return a project as `vercel build` builds it: this repository, then an example."""
     return _deployed(PROJECTS[request.param], request.param, tools, once)
+
+
+@pytest.fixture(scope="session", params=[name for name in EXAMPLES if name != "cron_and_queue"])
+def example(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Deployment:
+    """Return an example as `vercel build` builds it."""
+    return _deployed(EXAMPLES[request.param], request.param, tools, once)
+
+
+@pytest.fixture(scope="session")
+def cron_and_queue(tools: Tools, once: Once) -> Deployment:
+    """Return the example with a cron and a queue as `vercel build` builds it."""
+    return _deployed(EXAMPLES["cron_and_queue"], "cron_and_queue", tools, once)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The projects that the tests deploy: this repository, the example project, and one with every entry point."""
+"""The projects that the tests deploy: this repository, the examples, and one with every entry point."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from tests.support.dev_server import REPOSITORY
 
-__all__ = ["DECOY", "ENTRY_POINTS", "EXAMPLE", "PROJECTS", "Project", "copy_library", "copy_tracked", "tracked"]
+__all__ = ["DECOY", "ENTRY_POINTS", "EXAMPLES", "PROJECTS", "Project", "copy_library", "copy_tracked", "tracked"]
 
-EXAMPLE = REPOSITORY / "examples" / "fastapi"
+_EXAMPLES = REPOSITORY / "examples"
 
 # This text is only in files that must not be deployed.
 DECOY = "decoy of a secret"
@@ -84,13 +84,49 @@ PROJECTS = {
         megabytes=28,  # 18 of them are SQLAlchemy, half of it compiled, and 1 is uvicorn, for other hosts
     ),
     "fastapi": Project(
-        source=EXAMPLE,
+        source=_EXAMPLES / "fastapi",
         watched="api/quotes",
         request=("POST", "/api/quotes"),
         sent={"json": {"currency": "EUR", "items": [{"price_cents": 250, "quantity": 4}]}},
         route="/api/quotes",
         own_sample='quotes_total{currency="EUR"}',
         megabytes=14,
+    ),
+}
+
+# The other examples, which are deployed in one test each.
+EXAMPLES = {
+    "flask": Project(
+        source=_EXAMPLES / "flask",
+        watched="api/orders",
+        request=("GET", "/api/orders/1"),
+        route="/api/orders/<int:number>",
+        own_sample='order_lookups_total{state="paid"}',
+        megabytes=8,
+    ),
+    "django": Project(
+        source=_EXAMPLES / "django",
+        watched="api/site",
+        request=("GET", "/products/lamp"),
+        route="/products/<slug:name>",
+        own_sample='product_views_total{product="lamp"}',
+        megabytes=40,
+    ),
+    "handler_class": Project(
+        source=_EXAMPLES / "handler_class",
+        watched="api/hello",
+        request=("GET", "/api/hello?name=Ada"),
+        route="/api/hello",
+        own_sample="greetings_total",
+        megabytes=6,
+    ),
+    "cron_and_queue": Project(
+        source=_EXAMPLES / "cron_and_queue",
+        watched="api/nightly",
+        request=("GET", "/api/nightly"),
+        route="/api/nightly",
+        own_sample='function_invocations_total{function="nightly",outcome="success"}',
+        megabytes=20,
     ),
 }
 

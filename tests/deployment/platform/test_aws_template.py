@@ -27,9 +27,10 @@ def template() -> dict[str, Any]:
     return read[0]
 
 
-def test_the_template_passes_the_linter() -> None:
+@pytest.mark.parametrize("checked", [TEMPLATE, REPOSITORY / "examples" / "lambda_sqs" / "template.yaml"])
+def test_a_template_passes_the_linter(checked: Path) -> None:
     """cfn-lint, which knows the schemas of CloudFormation and SAM, finds nothing."""
-    command = [str(LINTER), "--include-checks", "I", "--template", str(TEMPLATE)]
+    command = [str(LINTER), "--include-checks", "I", "--template", str(checked)]
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (linted.returncode, linted.stdout) == (0, "")
 
