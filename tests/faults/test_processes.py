@@ -16,12 +16,12 @@ from tests.support.instance import Start, samples
 from tests.support.proxy import Proxy
 from tests.support.worker_processes import expected, finish, start_worker
 
-REQUESTS = 5_000
+REQUESTS = 2_000
 PROCESSES = 8
 
 
 async def test_eight_processes_count_exactly(start: Start, redis_url: str) -> None:
-    """Eight instances, 5,000 requests each, ten at a time: every counter, bucket and sum is exact."""
+    """Eight instances, 2,000 requests each, ten at a time: every counter, bucket and sum is exact."""
     workers = [start_worker(redis_url, REQUESTS, at_once=10) for _ in range(PROCESSES)]
     for worker in workers:
         finish(worker)

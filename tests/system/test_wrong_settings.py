@@ -50,14 +50,14 @@ GOOD = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "token", "REDIS_URL": "r
 OURS = re.compile(r"ENABLE_METRICS|METRICS_.*|CRON_SECRET|VERCEL_ENV|(REDIS|REDIS_TLS|KV)_URL")
 
 IMPORTS = """
-import asyncio, importlib, json, sys
-import httpx
+import asyncio, importlib, json, os, sys, tempfile
+import httpx, mangum, prometheus_client, redis.asyncio, sqlalchemy, starlette.applications
 from sqlalchemy import create_engine
-from lib.kairo_metrics import aflush, flush, install
-from lib.kairo_metrics import lambda_handler
-from lib.kairo_metrics.integrations.sqlalchemy import observe
 
-async def main():
+async def main(flushes):
+    from lib.kairo_metrics import aflush, flush, install
+    from lib.kairo_metrics import lambda_handler
+    from lib.kairo_metrics.integrations.sqlalchemy import observe
     install()
     observe(create_engine("sqlite://"))
     answers = {}
@@ -69,24 +69,61 @@ async def main():
         async with httpx.AsyncClient(transport=transport, base_url="http://cms.example.org") as client:
             answer = await client.get(path, headers={"X-Tenant": "acme", "Authorization": "Bearer token"})
         answers[path] = answer.status_code, answer.text
-    if sys.argv[1:] == ["flush"]:
+    if flushes:
         flush()
         await aflush()
-    print(json.dumps(answers))
+    print(json.dumps(answers), flush=True)
 
-asyncio.run(main())
+def run(environ, flushes):
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as logged:
+        if not (child := os.fork()):
+            os.dup2(printed.fileno(), 1)
+            os.dup2(logged.fileno(), 2)
+            os.environ.update(environ)
+            asyncio.run(main(flushes))
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        printed.seek(0)
+        logged.seek(0)
+        return [status, printed.read(), logged.read()]
+
+print(json.dumps({name: run(*case) for name, case in json.load(sys.stdin).items()}))
 """
 
+Answers = tuple[dict[str, list[Any]], list[str]]
 
-def imported(environ: dict[str, str], *, flushes: bool = True) -> tuple[dict[str, list[Any]], list[str]]:
-    """Import every function of `api/` in a new process, and return their answers by path, and the lines of the log."""
+
+def imported(cases: dict[str, tuple[dict[str, str], bool]]) -> dict[str, Answers]:
+    """Import every function of `api/` in a process for each case: its environment, and whether it flushes.
+
+    The processes are forks of one that has imported the libraries, because these take most of the time.
+
+    Returns:
+        For each case the answers by path, and the lines of the log.
+    """
     clean = {name: value for name, value in os.environ.items() if not OURS.fullmatch(name)}
-    command = [sys.executable, "-c", IMPORTS, *["flush"][:flushes]]
     ran = subprocess.run(
-        command, cwd=REPOSITORY, env={**clean, **environ}, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", IMPORTS],
+        cwd=REPOSITORY,
+        env=clean,
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout), ran.stderr.splitlines()
+    answers = {}
+    for name, (status, printed, logged) in json.loads(ran.stdout).items():
+        assert status == 0, logged
+        answers[name] = json.loads(printed), logged.splitlines()
+    return answers
+
+
+@pytest.fixture(scope="module")
+def functions() -> dict[str, Answers]:
+    """Return what the functions answer with each wrong variable, and with all of them while metrics are off."""
+    cases = {variable: (with_wrong(variable), variable in WRONG) for variable in WRONG | PUSH}
+    return imported(cases | {"off": ({**WRONG, **PUSH, "ENABLE_METRICS": "false"}, True)})
 
 
 def with_wrong(variable: str) -> dict[str, str]:
@@ -99,9 +136,9 @@ def with_wrong(variable: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("variable", WRONG)
-def test_a_wrong_variable_leaves_the_app_alone_and_is_named(variable: str) -> None:
+def test_a_wrong_variable_leaves_the_app_alone_and_is_named(functions: dict[str, Answers], variable: str) -> None:
     """The app serves; the page and the push are 503 with the variable, not its value; the log has one line."""
-    answers, log = imported(with_wrong(variable))
+    answers, log = functions[variable]
     assert answers["/api/content"][0] == 200
     assert answers["/api/health"] == [200, '{"status":"alive"}']
     for path in ("/api/metrics", "/api/push", "/api/health?ready=1"):
@@ -115,9 +152,9 @@ def test_a_wrong_variable_leaves_the_app_alone_and_is_named(variable: str) -> No
 
 
 @pytest.mark.parametrize("variable", PUSH)
-def test_a_wrong_variable_of_pushes_is_told_by_the_push_alone(variable: str) -> None:
+def test_a_wrong_variable_of_pushes_is_told_by_the_push_alone(functions: dict[str, Answers], variable: str) -> None:
     """The push endpoint is 503 with the variable; the page goes on to Redis, and requests are counted."""
-    answers, log = imported(with_wrong(variable), flushes=False)
+    answers, log = functions[variable]
     assert answers["/api/content"][0] == 200
     assert answers["/api/push"][0] == 503
     assert f"a setting is wrong: {variable} " in answers["/api/push"][1]
@@ -126,9 +163,9 @@ def test_a_wrong_variable_of_pushes_is_told_by_the_push_alone(variable: str) -> 
     assert "hush" not in str(answers) + str(log)
 
 
-def test_nothing_but_the_switch_is_read_while_metrics_are_off() -> None:
+def test_nothing_but_the_switch_is_read_while_metrics_are_off(functions: dict[str, Answers]) -> None:
     """With every other variable wrong the functions answer as they do without one, and nothing is logged."""
-    answers, log = imported({**WRONG, **PUSH, "ENABLE_METRICS": "false"})
+    answers, log = functions["off"]
     assert {path: status for path, (status, _) in answers.items()} == {
         "/api/content": 200,
         "/api/metrics": 404,
