@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.hosts.image import Image, build
-from tests.deployment.platform.project import PROJECTS
+from tests.deployment.platform.project import THIS_REPOSITORY
 from tests.support.once import Once
 
 
@@ -15,7 +15,7 @@ from tests.support.once import Once
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a clean copy of the tracked files, together with files that must not be deployed."""
     folder = tmp_path_factory.mktemp("clone")
-    PROJECTS["repository"].copy(folder)
+    THIS_REPOSITORY.copy(folder)
     (folder / "lib" / "kairo_metrics" / "__pycache__").mkdir()
     (folder / "lib" / "kairo_metrics" / "__pycache__" / "old.cpython-312.pyc").write_text("old")
     return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.platform.deployment import Deployment
-from tests.deployment.platform.project import ENTRY_POINTS, EXAMPLES, PROJECTS, Project
+from tests.deployment.platform.project import ENTRY_POINTS, EXAMPLES, THIS_REPOSITORY, Project
 from tests.deployment.platform.vercel_build import Build, vercel_build
 from tests.deployment.platform.vercel_tools import ToolMissing, Tools, find_tools
 from tests.support.once import Once
@@ -25,10 +25,10 @@ def tools() -> Tools:
         pytest.skip(str(err))
 
 
-@pytest.fixture(scope="session", params=PROJECTS)
-def deployment(request: pytest.FixtureRequest, tools: Tools, once: Once) -> Deployment:
-    """Return a project as `vercel build` builds it: this repository, then an example."""
-    return _deployed(PROJECTS[request.param], request.param, tools, once)
+@pytest.fixture(scope="session")
+def deployment(tools: Tools, once: Once) -> Deployment:
+    """Return this repository as `vercel build` builds it."""
+    return _deployed(THIS_REPOSITORY, "repository", tools, once)
 
 
 @pytest.fixture(scope="session", params=[name for name in EXAMPLES if name != "cron_and_queue"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.dev_server import REPOSITORY
 
-__all__ = ["DECOY", "ENTRY_POINTS", "EXAMPLES", "PROJECTS", "Project", "copy_library", "copy_tracked", "tracked"]
+__all__ = ["DECOY", "ENTRY_POINTS", "EXAMPLES", "THIS_REPOSITORY", "Project", "copy_library", "copy_tracked", "tracked"]
 
 _EXAMPLES = REPOSITORY / "examples"
 
@@ -73,16 +73,17 @@ class Project:
             (target / decoy).write_text(DECOY)
 
 
-PROJECTS = {
-    "repository": Project(
-        source=REPOSITORY,
-        watched="api/content",
-        request=("GET", "/api/content"),
-        sent={"headers": {"X-Tenant": "acme"}},
-        route="/api/content",
-        own_sample='tenant_db_query_duration_seconds_count{model="Entry",operation="select"}',
-        megabytes=28,  # 18 of them are SQLAlchemy, half of it compiled, and 1 is uvicorn, for other hosts
-    ),
+THIS_REPOSITORY = Project(
+    source=REPOSITORY,
+    watched="api/content",
+    request=("GET", "/api/content"),
+    sent={"headers": {"X-Tenant": "acme"}},
+    route="/api/content",
+    own_sample='tenant_db_query_duration_seconds_count{model="Entry",operation="select"}',
+    megabytes=28,  # 18 of them are SQLAlchemy, half of it compiled, and 1 is uvicorn, for other hosts
+)
+
+EXAMPLES = {
     "fastapi": Project(
         source=_EXAMPLES / "fastapi",
         watched="api/quotes",
@@ -92,10 +93,6 @@ PROJECTS = {
         own_sample='quotes_total{currency="EUR"}',
         megabytes=14,
     ),
-}
-
-# The other examples, which are deployed in one test each.
-EXAMPLES = {
     "flask": Project(
         source=_EXAMPLES / "flask",
         watched="api/orders",

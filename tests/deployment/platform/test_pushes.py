@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.deployment.platform.deployment import Deployment
 from tests.deployment.platform.lambda_requests import ask as ask_lambda
 from tests.deployment.platform.lambda_requests import read, variables
@@ -16,7 +14,6 @@ from tests.support.dev_server import REPOSITORY
 from tests.support.write_receiver import decoded, write_receiver
 
 SECRET = "a-secret-of-the-cron"
-ONLY_REPOSITORY = pytest.mark.parametrize("deployment", ["repository"], indirect=True, scope="session")
 
 
 def settings(url: str) -> dict[str, str]:
@@ -24,7 +21,6 @@ def settings(url: str) -> dict[str, str]:
     return {"METRICS_REMOTE_WRITE_URL": url, "CRON_SECRET": SECRET}
 
 
-@ONLY_REPOSITORY
 def test_vercel_calls_for_a_push_once_a_day(deployment: Deployment) -> None:
     """The schedule is allowed by every plan of Vercel."""
     assert deployment.build.crons == ({"path": "/api/push", "schedule": "0 0 * * *"},)
@@ -39,7 +35,6 @@ def test_the_other_configuration_differs_in_the_schedule_alone() -> None:
     assert other == usual
 
 
-@ONLY_REPOSITORY
 def test_a_cron_of_vercel_pushes_what_another_function_has_counted(deployment: Deployment, redis_url: str) -> None:
     """The built function pushes the sum of all instances, and only for a request with CRON_SECRET."""
     with deployment.watched(redis_url) as instance:

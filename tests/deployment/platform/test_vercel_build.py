@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.deployment.platform.deployment import Deployment
-from tests.deployment.platform.project import DECOY, PROJECTS, tracked
+from tests.deployment.platform.project import DECOY, tracked
 from tests.deployment.platform.vercel_router import route
 from tests.support.dev_server import REPOSITORY
 
@@ -44,10 +44,9 @@ def test_both_paths_lead_to_the_page(deployment: Deployment, path: str) -> None:
     assert dict(found.headers) == {"Cache-Control": "private, no-store"}
 
 
-def test_the_root_of_this_repository_leads_to_the_page(deployment: Deployment) -> None:
-    """A browser that opens / is told what this is, by the page; a project with routes of its own keeps its root."""
-    found = route(deployment.build, "/")
-    assert (found.function == "api/metrics") == (deployment.project is PROJECTS["repository"])
+def test_the_root_leads_to_the_page(deployment: Deployment) -> None:
+    """A browser that opens / is told what this is, by the page."""
+    assert route(deployment.build, "/").function == "api/metrics"
 
 
 def test_a_watched_path_leads_to_its_function(deployment: Deployment) -> None:
