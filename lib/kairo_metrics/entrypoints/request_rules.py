@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from ..instruments.catalogue import catalogue
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .skipped import Matcher, Statuses
 
 __all__ = ["RequestRules"]
+
+_log = logging.getLogger("kairo_metrics")
 
 
 class RequestRules:
@@ -80,6 +83,11 @@ class RequestRules:
             sizes = catalogue(SizeInstruments)
             self.request_bytes, self.response_bytes = map(sizes.that_count, ("request_bytes", "response_bytes"))
 
+    def keep_against(self, later: RequestRules | None) -> None:
+        """Log that a second call of `instrument` for the same app has changed nothing, if it has chosen otherwise."""
+        if later is not None and later.options is not None and later.options != self.options:
+            _log.warning("an app is instrumented twice, the second time with other options; the first ones stay")
+
     @property
     def count_sizes(self) -> bool:
         """Whether the bytes of bodies are counted."""
@@ -100,6 +108,10 @@ class RequestRules:
         return (self.skipped_methods is not None and self.skipped_methods(method)) or (
             self.skipped_paths is not None and any(map(self.skipped_paths, paths))
         )
+
+    def skip_websocket(self, *paths: str) -> bool:
+        """Return whether a websocket is not counted; see `skip`."""
+        return self.skipped_paths is not None and any(map(self.skipped_paths, paths))
 
     def skip_answered(self, route: str, status: int) -> bool:
         """Return whether a request is not counted because of its route or its status."""
