@@ -56,6 +56,8 @@ SKIPS: dict[str, tuple[Any, str, str]] = {
     "a path with special characters": (["/a+b.c"], "/a+b.c", "/aab.c"),
     "a pattern": ([re.compile("internal/.*")], "/internal/x", "/intern/x"),
     "a pattern with an anchor": ([re.compile("^/admin$")], "/admin", "/admin/x"),
+    "all but some paths": ([re.compile("^(?!/api/)")], "/other", "/api/items"),
+    "a pattern that the word for no route has in it": ([re.compile("match")], "/matches", "/items"),
     "a path with an umlaut": (["/größe"], "/gr%C3%B6%C3%9Fe", "/gr"),
 }
 

@@ -92,7 +92,7 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         given = settings or first.settings
         chosen = given or load_settings()[0]
         if chosen.options is not None:
-            suppose_shape(shape_of(None, chosen.options))
+            suppose_shape(shape_of(chosen.options.prefix, chosen.options))
         own_shape = shape_with(shape_of(prefix, options))
         options = chosen.options if options is None else options.over(chosen.options)
         if names_must_be_free and not (first.named and len(declared(options)) == len(declared())):
