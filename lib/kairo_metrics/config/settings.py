@@ -141,6 +141,11 @@ class Settings:
             _check_redis_url("REDIS_URL", self.redis_url)
         if self.read_url is not None:
             _check_redis_url("METRICS_READ_URL", self.read_url)
+        if self.options is not None:
+            from .options import RequestOptions  # imported late: most cold starts do not need it
+
+            if not isinstance(self.options, RequestOptions):
+                raise TypeError(f"options must be RequestOptions, not {type(self.options).__name__}")
         if self.redis_tls_ca is not None:
             from .certificates import check_certificates  # imported late: most cold starts do not need it
 

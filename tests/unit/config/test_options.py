@@ -175,3 +175,9 @@ def test_a_wrong_variable_is_named(variable: str, value: str, advice: str) -> No
     """The error names the variable, and says what it must be."""
     with pytest.raises(SettingsError, match=f"^{variable} {re.escape(advice)}"):
         Settings.from_env({variable: value})
+
+
+def test_the_options_of_settings_have_one_type() -> None:
+    """A dictionary in their place is found at once, not with the first request."""
+    with pytest.raises(TypeError, match="options must be RequestOptions, not dict"):
+        Settings(options={"sizes": True})  # type: ignore[arg-type]
