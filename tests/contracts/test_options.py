@@ -142,6 +142,30 @@ async def test_requests_in_progress_are_counted_while_they_run(app: EntryPoint, 
     assert await recording.samples("http_requests_in_progress") == {'http_requests_in_progress{method="GET"}': 0}
 
 
+async def test_a_request_whose_client_leaves_is_no_longer_in_progress(app: EntryPoint, recording: Recording) -> None:
+    """A client that hangs up ends a request, too."""
+    await app.call(app.measure(app.build(Act(parts=(b"a",) * 3)), in_progress=True), leaves=True)
+    assert await recording.samples("http_requests_in_progress") == {'http_requests_in_progress{method="GET"}': 0}
+
+
+async def test_a_cancelled_request_is_no_longer_in_progress(recording: Recording) -> None:
+    """A server that gives a request up ends it."""
+    app = APPS["asgi"]
+
+    begun = asyncio.Event()
+
+    async def waiting(*_arguments: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    call = asyncio.create_task(app.call(instrument(waiting, in_progress=True)))
+    await begun.wait()
+    assert await recording.only("http_requests_in_progress") == 1
+    call.cancel()
+    await asyncio.wait({call})
+    assert await recording.samples("http_requests_in_progress") == {'http_requests_in_progress{method="GET"}': 0}
+
+
 async def test_a_request_that_fails_is_no_longer_in_progress(app: EntryPoint, recording: Recording) -> None:
     """An exception ends a request, too."""
     with pytest.raises(LookupError):
