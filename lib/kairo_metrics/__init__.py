@@ -30,11 +30,16 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from re import Pattern
+
+    from .config.options import RequestOptions
     from .config.push_settings import PushSettings
     from .endpoints.apps import metrics_app, metrics_wsgi_app, push_app
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
     from .entrypoints.aws_lambda import lambda_handler
+    from .entrypoints.exchange import MeasuredRequest, MeasuredResponse
     from .entrypoints.invocations import Measured, measured
     from .entrypoints.traces import ExemplarSource
     from .frameworks.request_route import request_route
@@ -47,9 +52,12 @@ __all__ = [
     "ExemplarSource",
     "KairoError",
     "Measured",
+    "MeasuredRequest",
+    "MeasuredResponse",
     "NativeHistogram",
     "PushSettings",
     "ReceiverError",
+    "RequestOptions",
     "Settings",
     "SettingsError",
     "Store",
@@ -76,7 +84,10 @@ __all__ = [
 _MODULES = {
     "ExemplarSource": ".entrypoints.traces",
     "NativeHistogram": ".instruments.native_histogram",
+    "MeasuredRequest": ".entrypoints.exchange",
+    "MeasuredResponse": ".entrypoints.exchange",
     "PushSettings": ".config.push_settings",
+    "RequestOptions": ".config.options",
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
@@ -111,6 +122,14 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
     metrics_path: str | None = None,
     prefix: str | None = None,
     registry: CollectorRegistry | None = None,
+    buckets: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    skip_paths: Iterable[str | Pattern[str]] | None = None,
+    skip_methods: Iterable[str | Pattern[str]] | None = None,
+    labels: Mapping[str, str | Callable[..., Any]] | None = None,
+    group_status: bool | None = None,
+    in_progress: bool | None = None,
+    sizes: bool | None = None,
+    status_codes: Iterable[int | str] | None = None,
 ) -> App:
     """Measure every request of an app, and after each response send what the instruments counted.
 
@@ -129,13 +148,28 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         prefix: goes before the names of our metrics in this process: with `"shop_"` they are `shop_http_requests_total`
             and so on. By default the one of an earlier call, else none.
         registry: your own registry, if its instruments are to be published, too; see `install`.
+        buckets: the upper bounds, in seconds, of the duration histograms of requests and of database queries, up to
+            minutes if the app streams; or for each of `"http"`, `"database"`, `"function"` and `"websocket"` its own.
+        skip_paths: requests that are not counted, by path or route: text, text with `*` and `?`, or compiled patterns,
+            which are searched for.
+        skip_methods: the same by method.
+        labels: further labels of the metrics of requests: a name, and its value, or a function of the request
+            (`MeasuredRequest`), or of the request and the response (`MeasuredResponse`), which returns it. A label has
+            `METRICS_MAX_LABEL_VALUES` values at most.
+        group_status: whether the label `status` is `"2xx"` in place of `"204"`.
+        in_progress: whether the requests that are being served are counted, in `http_requests_in_progress`.
+        sizes: whether the bytes of bodies are counted, in `http_request_size_bytes` and `http_response_size_bytes`.
+        status_codes: the only statuses whose requests are counted, such as `["2xx", 404]`.
+
+    Where a call does not choose, the options are those of the environment (`METRICS_SKIP_PATHS` and so on), else off.
 
     Raises:
         TypeError: `app` is none of these (a function that is no app is measured by `measured`), or another argument has
             a wrong type.
         ValueError: an instrument of the program has a name of ours, such as `http_requests_total`; `prefix` helps. Or
-            the prefix is malformed.
-        KairoError: an earlier call in this process has given another `prefix`, `settings` or `store`.
+            the prefix or an option is malformed.
+        KairoError: an earlier call in this process has given another `prefix`, `settings` or `store`, other `buckets`,
+            or `labels` with other names.
 
     Example:
         >>> async def hello(scope, receive, send): ...
@@ -154,9 +188,24 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
 
         check_page_path(interface, metrics_path)
     registries = () if registry is None else _checked("instrument", (registry,))
-    pipeline = open_pipeline(settings, store, registries, prefix=prefix, names_must_be_free=True)
+    given = {
+        "buckets": buckets,
+        "skip_paths": skip_paths,
+        "skip_methods": skip_methods,
+        "labels": labels,
+        "group_status": group_status,
+        "in_progress": in_progress,
+        "sizes": sizes,
+        "status_codes": status_codes,
+    }
+    options = None
+    if any(value is not None for value in given.values()):
+        from .config.options import RequestOptions  # most apps choose nothing
+
+        options = RequestOptions(**given)  # type: ignore[arg-type]
+    pipeline = open_pipeline(settings, store, registries, prefix=prefix, options=options, names_must_be_free=True)
     if pipeline is not None:
-        app = measured_app(app, interface, pipeline.flusher, exemplar)
+        app = measured_app(app, interface, pipeline, exemplar, options)
     if metrics_path is not None:
         from .endpoints import apps
 

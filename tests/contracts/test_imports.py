@@ -57,8 +57,8 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.settings
-    instruments instruments.adoption instruments.catalogue instruments.children instruments.pending_series
-    instruments.recorder instruments.sealed_series instruments.sharing
+    instruments instruments.adoption instruments.catalogue instruments.children instruments.declarations
+    instruments.pending_series instruments.recorder instruments.sealed_series instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
     instruments.values.replaced_value instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.loop_ticker delivery.outbox
@@ -69,7 +69,7 @@ WRITING = """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
-    entrypoints.traces
+    entrypoints.request_rules entrypoints.traces
     frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
     frameworks.starlette_templates frameworks.watch
 """

@@ -14,7 +14,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument
-from lib.kairo_metrics.instruments.catalogue import RequestInstruments, catalogue
+from lib.kairo_metrics.instruments.catalogue import catalogue
+from lib.kairo_metrics.instruments.declarations import RequestInstruments
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.framework_apps import ASGI_APPS, NAMED, WSGI_APPS
@@ -116,7 +117,8 @@ async def test_no_framework_lets_a_client_choose_a_route(recording: Recording, n
     routes = {sample.item, sample.inner, sample.broken, NAMED, *MORE_ROUTES.get(name, ())}
     routes |= {sample.path(path) for path in ("/handled", "/unavailable", "/named")}
     # A route's zero is sent once per process, and another test may have used the route.
-    catalogue(RequestInstruments).errors.clear()
+    for instrument_of_requests in catalogue(RequestInstruments).members:
+        instrument_of_requests.clear()
     client, app = (
         Hostile(SEED + 2, ["/items", "/api/v1/items", "/sites/a/pages", "/static", "/broken"]),
         instrument(sample.build()),

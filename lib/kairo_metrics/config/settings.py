@@ -8,9 +8,12 @@ import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from .options import RequestOptions
 
 __all__ = ["Environment", "Settings", "environment", "load_settings", "quoted", "read_or_log", "split_tokens"]
 
@@ -27,9 +30,27 @@ _REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
 _ORDINARY_REDIS_URL = re.compile(
     r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]{0,9})?"
 )
+# The variables of `RequestOptions`.
+_OPTIONS = frozenset(
+    {
+        "METRICS_PREFIX",
+        "METRICS_BUCKETS",
+        "METRICS_DATABASE_BUCKETS",
+        "METRICS_FUNCTION_BUCKETS",
+        "METRICS_WEBSOCKET_BUCKETS",
+        "METRICS_SKIP_PATHS",
+        "METRICS_SKIP_METHODS",
+        "METRICS_LABELS",
+        "METRICS_GROUP_STATUS",
+        "METRICS_IN_PROGRESS",
+        "METRICS_SIZES",
+        "METRICS_STATUS_CODES",
+    }
+)
 _RANGES = {
     "shards": ("METRICS_SHARDS", 1, 1024),
     "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
+    "max_label_values": ("METRICS_MAX_LABEL_VALUES", 1, 10_000),
     "series_ttl_s": ("METRICS_SERIES_TTL", 60, 400 * 24 * 3600),
     "instance_lease_s": ("METRICS_INSTANCE_LEASE_S", 1, 7 * 24 * 3600),
     "stream_flush_s": ("METRICS_STREAM_FLUSH_S", 1, 3600),
@@ -58,6 +79,8 @@ class Settings:
         shards: the number of hash slots that the writers are spread over (`METRICS_SHARDS`).
         max_series: the most series of a family; further ones are counted in its overflow series
             (`METRICS_MAX_SERIES`).
+        max_label_values: the most values that an instance gives to one of the `labels` of `instrument`; further ones
+            count as `__overflow__` (`METRICS_MAX_LABEL_VALUES`).
         series_ttl_s: seconds after which a series without updates is removed (`METRICS_SERIES_TTL`).
         instance_lease_s: seconds after which an instance that sent nothing counts as ended, for gauges with a series
             per instance (`METRICS_INSTANCE_LEASE_S`).
@@ -67,6 +90,10 @@ class Settings:
             (`METRICS_STREAM_FLUSH_S`).
         flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
         scrape_timeout_ms: milliseconds that one scrape may take (`METRICS_SCRAPE_TIMEOUT_MS`).
+        options: what `instrument` uses where a call does not choose (`METRICS_BUCKETS`, `METRICS_DATABASE_BUCKETS`,
+            `METRICS_FUNCTION_BUCKETS`, `METRICS_WEBSOCKET_BUCKETS`, `METRICS_SKIP_PATHS`, `METRICS_SKIP_METHODS`,
+            `METRICS_LABELS`, `METRICS_GROUP_STATUS`, `METRICS_IN_PROGRESS`, `METRICS_SIZES`, `METRICS_STATUS_CODES`,
+            `METRICS_PREFIX`).
 
     Example:
         >>> Settings.from_env({"ENABLE_METRICS": "true", "VERCEL_ENV": "preview"}).namespace
@@ -84,12 +111,14 @@ class Settings:
     namespace: str = "development"
     shards: int = 1
     max_series: int = 10_000
+    max_label_values: int = 100
     series_ttl_s: int = 7 * 24 * 3600
     instance_lease_s: int = 300
     created_samples: bool = False
     stream_flush_s: int = 5
     flush_budget_ms: int = 1_000
     scrape_timeout_ms: int = 10_000
+    options: RequestOptions | None = None
 
     def __post_init__(self) -> None:
         """Check all values, whether they come from variables or from code.
@@ -112,6 +141,11 @@ class Settings:
             _check_redis_url("REDIS_URL", self.redis_url)
         if self.read_url is not None:
             _check_redis_url("METRICS_READ_URL", self.read_url)
+        if self.options is not None:
+            from .options import RequestOptions  # imported late: most cold starts do not need it
+
+            if not isinstance(self.options, RequestOptions):
+                raise TypeError(f"options must be RequestOptions, not {type(self.options).__name__}")
         if self.redis_tls_ca is not None:
             from .certificates import check_certificates  # imported late: most cold starts do not need it
 
@@ -137,6 +171,7 @@ class Settings:
             redis_tls_ca=env.text("METRICS_REDIS_TLS_CA") or None,
             namespace=env.namespace(),
             created_samples=env.flag("METRICS_CREATED_SAMPLES"),
+            options=env.options(),
             **{
                 name: env.whole(variable, getattr(default, name), low, high)
                 for name, (variable, low, high) in _RANGES.items()
@@ -239,6 +274,10 @@ class Environment:
         """Return the value without white space around it, or "": `vercel env add` keeps a pasted newline."""
         return self._environ.get(variable, "").strip()
 
+    def quoted(self, variable: str) -> str:
+        """Return the value for an error."""
+        return quoted(self.text(variable))
+
     def flag(self, variable: str) -> bool:
         value = self.text(variable).lower()
         if value in _YES:
@@ -266,6 +305,14 @@ class Environment:
                     _check_redis_url(variable, value)
                 return value
         return None
+
+    def options(self) -> RequestOptions | None:
+        """Return what apps use where they do not choose; None if no variable of it is set."""
+        if not any(map(self.text, _OPTIONS)):
+            return None
+        from .options import options_from_env  # imported late: most cold starts do not need it
+
+        return options_from_env(self)
 
     def namespace(self) -> str:
         for variable in ("METRICS_NAMESPACE", "VERCEL_ENV"):

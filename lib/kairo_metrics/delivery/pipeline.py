@@ -12,13 +12,15 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
 from ..instruments.adoption import adopt, renew_client_locks, require_free_names
-from ..instruments.catalogue import OWN, SETUP_LOCK, prefix_with, settle_prefix
+from ..instruments.catalogue import OWN, SETUP_LOCK, choose, declared, settle
 from ..instruments.children import limit_children
+from ..instruments.shape import shape_of, shape_with, suppose_shape
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
 
 if TYPE_CHECKING:
+    from ..config.options import RequestOptions
     from ..store.store_interface import Store
 
 __all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
@@ -49,12 +51,13 @@ _given: dict[str, _Given] = {}
 _registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
 
 
-def open_pipeline(
+def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
     settings: Settings | None = None,
     store: Store | None = None,
     registries: tuple[CollectorRegistry, ...] = (),
     *,
     prefix: str | None = None,
+    options: RequestOptions | None = None,
     names_must_be_free: bool = False,
 ) -> Pipeline | None:
     """Return the process's pipeline, opened on first use; None while metrics are not enabled.
@@ -68,12 +71,14 @@ def open_pipeline(
         store: by default Redis, as the settings say.
         registries: those whose instruments are adopted; the default registry always is.
         prefix: goes before our names; None if the call does not say.
+        options: those of an app's requests; None if the call has none.
         names_must_be_free: whether an instrument of the program with a name of ours is an error, in the first such
-            call. It settles the prefix, also if none is given.
+            call. It settles the shape of our families, also if none is given.
 
     Raises:
         TypeError: an argument has a wrong type.
-        KairoError: an earlier call in this process has given other settings, another store or another prefix.
+        KairoError: an earlier call in this process has given other settings, another store, another prefix, or options
+            that give our families another shape.
         ValueError: the prefix is malformed, or an instrument of the program has a name of ours.
     """
     _check_types(settings, store)
@@ -86,12 +91,16 @@ def open_pipeline(
             )
         given = settings or first.settings
         chosen = given or load_settings()[0]
-        own_prefix = prefix_with(prefix)
-        if names_must_be_free and not first.named:
-            require_free_names((REGISTRY, *_registries, *registries), own_prefix)
+        if chosen.options is not None:
+            suppose_shape(shape_of(chosen.options.prefix, chosen.options))
+        own_shape = shape_with(shape_of(prefix, options))
+        options = chosen.options if options is None else options.over(chosen.options)
+        if names_must_be_free and not (first.named and len(declared(options)) == len(declared())):
+            require_free_names((REGISTRY, *_registries, *registries), own_shape.prefix or "", declared(options))
         # From here on nothing is refused.
+        choose(options)
         if names_must_be_free or prefix is not None:
-            settle_prefix(own_prefix)
+            settle(own_shape)
         _registries.update(registries)
         named = first.named or names_must_be_free
         _given["first"] = _Given(given, first.store, named)

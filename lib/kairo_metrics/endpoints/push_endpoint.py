@@ -17,7 +17,8 @@ from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline
 from ..errors import SettingsError, StoreError
-from ..instruments.catalogue import DeliveryInstruments, catalogue
+from ..instruments.catalogue import catalogue
+from ..instruments.declarations import DeliveryInstruments
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
 from .explanations import wrong_setting

@@ -12,7 +12,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from ..errors import TokenSourceError
-from ..instruments.catalogue import DeliveryInstruments, catalogue
+from ..instruments.catalogue import catalogue
+from ..instruments.declarations import DeliveryInstruments
 from ..model.moment import CLOCKS, Clocks, Moment
 from .bearer_auth import BearerAuth, is_bearer
 from .token_sources import TokenSource

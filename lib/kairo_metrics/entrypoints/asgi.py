@@ -14,10 +14,10 @@ from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import HTTPRecord
 from .in_place import entry_of, in_place_of
+from .request_rules import RequestRules
 from .traces import ExemplarSource, exemplar_of, trace_of
 
 __all__ = ["ASGIApp", "ASGIEntry", "measured_asgi"]
@@ -29,12 +29,16 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SERVER_ERROR = 500
+# The last two are extensions: the server sends a file by itself.
+_BODY = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
 # A cancelled request is flushed, then answered by the server with an error, and then counted.
 _SHUTDOWN_ROUNDS = 3
 _SHUTDOWN_PAUSE_S = 0.02
 
 
-def measured_asgi(app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> Any:
+def measured_asgi(
+    app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of, rules: RequestRules | None = None
+) -> Any:
     """Return the app, with its requests and websockets measured and a flush after each.
 
     The flush is part of the same call, after the app has returned: the platform keeps an instance awake until the call
@@ -44,11 +48,13 @@ def measured_asgi(app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = tra
         app: the app.
         flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
+        rules: what is counted of a request.
     """
-    if entry_of(app, ASGIEntry):
+    if known := entry_of(app, ASGIEntry):
+        known.rules.keep_against(rules)
         return app
     watch(app)
-    return in_place_of(app, ASGIEntry(app, flusher, exemplar), _method)
+    return in_place_of(app, ASGIEntry(app, flusher, exemplar, rules or RequestRules()), _method)
 
 
 def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -61,11 +67,11 @@ def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Calla
 class ASGIEntry:
     """Measures the calls of one app."""
 
-    def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource) -> None:
+    def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource, rules: RequestRules) -> None:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._instruments = catalogue(RequestInstruments)
+        self.rules = rules
 
     async def serve(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
@@ -87,8 +93,15 @@ class ASGIEntry:
         try:
             with served.inside(), self.flusher.ticker.serving():
                 if scope["type"] == "http":
-                    record = HTTPRecord(self._instruments, scope["method"], facts, route)
+                    record = HTTPRecord(self.rules, scope["method"], facts, route)
+                    if not self.rules.are_plain:
+                        from .exchange import MeasuredRequest
+
+                        request = MeasuredRequest(scope["method"], scope["path"], scope["headers"], scope)
+                        record.begin(request, *_paths(scope))
                     await _Request(record, scope, receive, send, self.flusher).run(call)
+                elif not self.rules.are_plain and self.rules.skip_websocket(*_paths(scope)):
+                    await call(scope, receive, send)
                 else:
                     from .websocket import WebSocket  # few apps have websockets
 
@@ -145,6 +158,8 @@ class _Request:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._record.client_left = True
+        elif self._record.sizes is not None:
+            self._record.sizes.received += len(message.get("body", b""))
         return message
 
     async def _send_message(self, message: Message) -> None:
@@ -152,7 +167,7 @@ class _Request:
             uvicorn = _uvicorn_behind(self._receive, self._send)
             # It drops what is sent to a client that has left, and tells only an app that receives.
             self._record.client_left = self._record.client_left or getattr(uvicorn, "disconnected", False)
-            self._record.begin_response(message["status"])
+            self._record.begin_response(message["status"], message.get("headers", ()))
             if message["status"] == _SERVER_ERROR and uvicorn is not None:
                 message = _closing(message)
         try:
@@ -160,8 +175,19 @@ class _Request:
         except OSError:
             self._record.client_left = True  # ASGI 2.4, "Disconnected Client - send exception"
             raise
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
+        if self._record.sizes is not None:
+            from .body_sizes import note_sent
+
+            note_sent(self._record.sizes, message)
+        if message["type"] in _BODY and not message.get("more_body", False):
             self._record.end_response()
+
+
+def _paths(scope: Scope) -> tuple[str, str]:
+    """Return the path, and the path below the prefix under which the server has the app."""
+    from ..frameworks.request_path import path_below  # few apps choose anything
+
+    return scope["path"], path_below(scope)
 
 
 def _uvicorn_behind(receive: Receive, send: Send) -> Any:

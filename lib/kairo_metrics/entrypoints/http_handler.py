@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import UNMATCHED
-from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import UNKNOWN, HTTPRecord
+from .request_rules import RequestRules
 from .response_end import end_sending
 from .traces import ExemplarSource, exemplar_of, trace_of
 
@@ -33,7 +33,10 @@ _RECORD = "_kairo_record"
 
 
 def measured_handler(
-    handler_class: type[BaseHTTPRequestHandler], flusher: Flusher, exemplar: ExemplarSource = trace_of
+    handler_class: type[BaseHTTPRequestHandler],
+    flusher: Flusher,
+    exemplar: ExemplarSource = trace_of,
+    rules: RequestRules | None = None,
 ) -> type[BaseHTTPRequestHandler]:
     """Return the class, with its `do_*` methods and `send_error` measured, those of its subclasses as well.
 
@@ -43,23 +46,25 @@ def measured_handler(
         handler_class: the class; one of `http.server` itself gets a subclass instead.
         flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
+        rules: what is counted of a request.
     """
-    if hasattr(handler_class, _MEASURED):
+    if known := getattr(handler_class, _MEASURED, None):
+        known.keep_against(rules)
         return handler_class
     if handler_class.__module__ == "http.server":
         handler_class = type(handler_class.__name__, (handler_class,), {})
-    _Measurement(handler_class, flusher, exemplar).put_in()
+    _Measurement(handler_class, flusher, exemplar, rules or RequestRules()).put_in()
     return handler_class
 
 
 class _Measurement:
     """Measures the requests of one class."""
 
-    def __init__(self, handler_class: Any, flusher: Flusher, exemplar: ExemplarSource) -> None:
+    def __init__(self, handler_class: Any, flusher: Flusher, exemplar: ExemplarSource, rules: RequestRules) -> None:
         self._class = handler_class
         self._flusher = flusher
         self._exemplar = exemplar
-        self._instruments = catalogue(RequestInstruments)
+        self._rules = rules
         self._route = _route_of_file(handler_class)
 
     def put_in(self) -> None:
@@ -77,7 +82,11 @@ class _Measurement:
             init_subclass(subclass, **kwargs)
             self._measure_methods(subclass, vars(subclass))
 
-        setattr(handler_class, _MEASURED, True)
+        if self._rules.need_response_headers:
+            from .handler_request import note_headers
+
+            note_headers(handler_class, _RECORD)
+        setattr(handler_class, _MEASURED, self._rules)
         handler_class.send_response_only = noting_the_status
         # Outside of a `do_*` method it answers requests that are malformed, or of a method that the class lacks.
         handler_class.send_error = self._measured(handler_class.send_error)
@@ -101,8 +110,13 @@ class _Measurement:
     def _serve(self, handler: Any, method: Callable[[], Any]) -> Any:
         facts = RequestFacts()
         verb, path = getattr(handler, "command", None) or UNKNOWN, getattr(handler, "path", "")
-        record = HTTPRecord(self._instruments, verb, facts, lambda: facts.route or self._route)
+        record = HTTPRecord(self._rules, verb, facts, lambda: facts.route or self._route)
         served = Call((verb, path.partition("?")[0]), exemplar_of(self._exemplar, _scope_of(handler, verb, path)))
+        streams = None
+        if not self._rules.are_plain:
+            from .handler_request import begin_handler
+
+            streams = begin_handler(record, handler, verb, path)
         setattr(handler, _RECORD, record)
         vars(handler)[REQUEST_KEY] = facts
         self._flusher.thread_ticker.begin()
@@ -116,6 +130,8 @@ class _Measurement:
             raise
         finally:
             record.end()
+            if streams is not None:
+                handler.rfile, handler.wfile = streams
             setattr(handler, _RECORD, None)
             self._flusher.thread_ticker.end()
             served.is_over = True
@@ -157,6 +173,7 @@ def _is_of_the_connection(err: BaseException, handler: Any) -> bool:
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     writer = None if last is None else last.tb_frame.f_locals.get("self")
+    stream = getattr(handler.wfile, "stream", handler.wfile)  # bytes may be counted
     # With a buffer, `raw` writes to the socket, and a socket of TLS is written in Python.
-    own = handler.wfile, getattr(handler.wfile, "raw", None), getattr(handler, "connection", None)
+    own = stream, getattr(stream, "raw", None), getattr(handler, "connection", None)
     return isinstance(err, OSError) and writer is not None and any(writer is one for one in own)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..delivery.flusher import Flusher
 from ..instruments.catalogue import SETUP_LOCK
 
 if TYPE_CHECKING:
+    from ..config.options import RequestOptions
+    from ..delivery.pipeline import Pipeline
     from .traces import ExemplarSource
 
 __all__ = ["Interface", "interface_of", "measured_app"]
@@ -42,21 +44,36 @@ def interface_of(app: Any) -> Interface:
     return interface_by_arguments(app)
 
 
-def measured_app(app: Any, interface: Interface, flusher: Flusher, exemplar: ExemplarSource | None) -> Any:
+def measured_app(
+    app: Any,
+    interface: Interface,
+    pipeline: Pipeline,
+    exemplar: ExemplarSource | None,
+    options: RequestOptions | None = None,
+) -> Any:
     """Return what stands in the place of the app; an app that is measured already stays as it is."""
-    options = {} if exemplar is None else {"exemplar": exemplar}
+    from .request_rules import RequestRules
+
+    if pipeline.settings.options is not None:
+        options = pipeline.settings.options if options is None else options.over(pipeline.settings.options)
     with SETUP_LOCK:  # threads may do it for the same app
-        if interface == "handler":
-            from .http_handler import measured_handler
+        measure = _measuring(interface)
+        chosen = {} if exemplar is None else {"exemplar": exemplar}
+        return measure(app, pipeline.flusher, rules=RequestRules(options, pipeline.settings.max_label_values), **chosen)
 
-            return measured_handler(app, flusher, **options)
-        if interface == "wsgi":
-            from .wsgi import measured_wsgi
 
-            return measured_wsgi(app, flusher, **options)
-        from .asgi import measured_asgi
+def _measuring(interface: Interface) -> Callable[..., Any]:
+    if interface == "handler":
+        from .http_handler import measured_handler
 
-        return measured_asgi(app, flusher, **options)
+        return measured_handler
+    if interface == "wsgi":
+        from .wsgi import measured_wsgi
+
+        return measured_wsgi
+    from .asgi import measured_asgi
+
+    return measured_asgi
 
 
 def _is_asynchronous(app: Any) -> bool:

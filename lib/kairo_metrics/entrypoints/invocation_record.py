@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from ..instruments.catalogue import FunctionInstruments, catalogue
+from ..instruments.catalogue import catalogue
+from ..instruments.declarations import FunctionInstruments
 
 __all__ = ["InvocationRecord"]
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from ..frameworks.facts import RequestFacts
-from ..instruments.catalogue import WebSocketInstruments, catalogue
+from ..instruments.catalogue import catalogue
+from ..instruments.declarations import WebSocketInstruments
 
 __all__ = ["WebSocketRecord"]
 

@@ -10,10 +10,10 @@ from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from ..instruments.catalogue import RequestInstruments, catalogue
 from .calls import Call
 from .http_record import HTTPRecord
 from .in_place import entry_of, in_place_of
+from .request_rules import RequestRules
 from .response_end import content_length, end_connection, with_content_length
 from .traces import ExemplarSource, exemplar_of, trace_of
 from .wsgi_body import measured_body
@@ -30,7 +30,9 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 _SENT_AT_ONCE_BYTES = 64 * 1024
 
 
-def measured_wsgi(app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of) -> Any:
+def measured_wsgi(
+    app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of, rules: RequestRules | None = None
+) -> Any:
     """Return the app, with its requests measured and a flush after each.
 
     The flush is part of the body's `close()`: the platform keeps an instance awake until that ends, and the client has
@@ -40,11 +42,13 @@ def measured_wsgi(app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = tra
         app: the app.
         flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
+        rules: what is counted of a request.
     """
-    if entry_of(app, WSGIEntry):
+    if known := entry_of(app, WSGIEntry):
+        known.rules.keep_against(rules)
         return app
     watch(app)
-    return in_place_of(app, WSGIEntry(app, flusher, exemplar), _method)
+    return in_place_of(app, WSGIEntry(app, flusher, exemplar, rules or RequestRules()), _method)
 
 
 def _method(entry: WSGIEntry, own_call: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -57,11 +61,11 @@ def _method(entry: WSGIEntry, own_call: Callable[..., Iterable[bytes]]) -> Calla
 class WSGIEntry:
     """Measures the calls of one app."""
 
-    def __init__(self, app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource) -> None:
+    def __init__(self, app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource, rules: RequestRules) -> None:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._instruments = catalogue(RequestInstruments)
+        self.rules = rules
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -73,7 +77,11 @@ class WSGIEntry:
         facts = RequestFacts()
         before = dict(environ)
         environ[REQUEST_KEY] = facts
-        record = HTTPRecord(self._instruments, method, facts, lambda: route_of(self._app, facts, before, environ))
+        record = HTTPRecord(self.rules, method, facts, lambda: route_of(self._app, facts, before, environ))
+        if not self.rules.are_plain:
+            from .wsgi_request import begin_wsgi
+
+            begin_wsgi(record, method, path, whole_path, environ)
         served = Call((method, whole_path), exemplar_of(self._exemplar, environ))
         return _Response(record, served, self.flusher, environ, start_response).run(call)
 
@@ -114,6 +122,8 @@ class _Response:
     def pass_on(self, chunk: bytes) -> bytes:
         """Return a part of the body, which the server sends next. A test client may not ask whether it was the last."""
         self._has_sent = self._has_sent or bool(chunk)
+        if self._record.sizes is not None:
+            self._record.sizes.sent += len(chunk)
         if self._missing_bytes is not None:
             self._missing_bytes -= len(chunk)
             if self._missing_bytes <= 0 and len(chunk) <= _SENT_AT_ONCE_BYTES:
@@ -154,7 +164,7 @@ class _Response:
 
     def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Write:
         code = status[:3]  # frameworks let an app give any text: Flask has "0 late" for "late"
-        self._record.begin_response(int(code) if code.isdecimal() else 0)
+        self._record.begin_response(int(code) if code.isdecimal() else 0, headers if isinstance(headers, list) else ())
         is_first = self._write is None and (self._head is None or exc_info is not None)
         if is_first and not self._has_body and isinstance(headers, list):
             self._head = status, headers  # until it is known whether the body is one chunk
@@ -175,6 +185,8 @@ class _Response:
         if self._write is None:
             raise AssertionError("write is called after start_response")
         self._has_sent = True
+        if self._record.sizes is not None:
+            self._record.sizes.sent += len(data)
         return self._write(data)
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.schema import INSTANCE_LABEL
-from .catalogue import OWN, SETUP_LOCK, may_be_ours, prefix_with
+from .catalogue import OWN, SETUP_LOCK, may_be_ours
 from .children import adopt_children
+from .shape import shape
 from .sharing import share
+
+if TYPE_CHECKING:
+    from .declarations import Declaration
 
 __all__ = ["adopt", "renew_client_locks", "require_free_names"]
 
@@ -71,8 +75,10 @@ def _wrap(owner: type[MetricWrapperBase], name: str) -> None:
     setattr(owner, name, recorded)
 
 
-def require_free_names(registries: Sequence[CollectorRegistry], prefix: str) -> None:
-    """Check that no instrument of these registries has a name of ours.
+def require_free_names(
+    registries: Sequence[CollectorRegistry], prefix: str, declarations: Iterable[Declaration]
+) -> None:
+    """Check that no instrument of these registries has a name that one of these declarations has with the prefix.
 
     Raises:
         ValueError: one has; see `refuse_taken_names`.
@@ -81,7 +87,7 @@ def require_free_names(registries: Sequence[CollectorRegistry], prefix: str) -> 
     if any(_may_have_our_name(collector, prefix) for collector in collectors):
         from .taken_names import refuse_taken_names
 
-        refuse_taken_names(registries, prefix)
+        refuse_taken_names(registries, prefix, declarations)
 
 
 class _Collectors(dict[Any, list[str]]):
@@ -124,7 +130,7 @@ def _adopt_instrument(collector: object) -> None:
 def _is_left_out(instrument: MetricWrapperBase) -> bool:
     """Tell whether an instrument is not sent, because it is the program's and has a name of ours; log it once."""
     is_ours = instrument in OWN._collector_to_names  # noqa: SLF001
-    if is_ours or not _may_have_our_name(instrument, prefix_with(None)):
+    if is_ours or not _may_have_our_name(instrument, shape().prefix or ""):
         return False
     from .taken_names import is_left_out, log_left_out  # few names need a closer look
 

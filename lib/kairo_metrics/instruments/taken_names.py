@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,7 +16,9 @@ from prometheus_client.metrics import Gauge, MetricWrapperBase
 
 from ..model.delivery_metrics import SCHEMAS
 from ..model.schema import INSTANCE_LABEL, is_per_instance
-from .catalogue import DECLARATIONS, OWN, prefix_with
+from .catalogue import OWN, declared
+from .declarations import Declaration
+from .shape import shape
 
 __all__ = ["is_left_out", "log_left_out", "refuse_taken_names"]
 
@@ -25,17 +27,21 @@ _logged: set[str] = set()
 _LABEL_IS_OURS = f"the label {INSTANCE_LABEL}, which names the instance in its multiprocess_mode; rename the label"
 
 
-def refuse_taken_names(registries: Iterable[CollectorRegistry], prefix: str) -> None:
+def refuse_taken_names(
+    registries: Iterable[CollectorRegistry], prefix: str, declarations: Iterable[Declaration]
+) -> None:
     """Check that no instrument of these registries has a name of ours, also one that a page derives from it.
 
     Args:
         registries: the program's.
         prefix: that of our families.
+        declarations: those of our families.
 
     Raises:
         ValueError: an instrument has such a name, or a gauge with a value for each instance has the label
             `instance_id`.
     """
+    ours = _own_names(_families(prefix, declarations))
     for registry in registries:
         whose = (
             "prometheus_client's default registry"
@@ -45,7 +51,7 @@ def refuse_taken_names(registries: Iterable[CollectorRegistry], prefix: str) -> 
         for collector in list(registry._collector_to_names):  # noqa: SLF001  the registry has no public listing
             if not isinstance(collector, MetricWrapperBase):
                 continue  # no other collector is sent
-            name = _our_name(prefix, _family_of(collector))
+            name = _our_name(ours, _family_of(collector))
             if name is not None:
                 raise ValueError(
                     f"the name {name} is taken: kairo_metrics measures under it, and {whose} has your "
@@ -59,7 +65,7 @@ def is_left_out(instrument: MetricWrapperBase) -> bool:
     """Tell whether a registered instrument is not sent, because it is the program's and has a name of ours."""
     is_ours = instrument in OWN._collector_to_names  # noqa: SLF001  the registry has no public look-up
     return not is_ours and (
-        _our_name(prefix_with(None), _family_of(instrument)) is not None or _has_our_label(instrument)
+        _our_name(_own_names_now(), _family_of(instrument)) is not None or _has_our_label(instrument)
     )
 
 
@@ -68,8 +74,8 @@ def log_left_out(instrument: MetricWrapperBase) -> None:
 
     It is no warning: both go on, and a program that uses another instrumentation library may well mean it so.
     """
-    prefix, family = prefix_with(None), _family_of(instrument)
-    name, described = _our_name(prefix, family), _described(instrument)
+    family = _family_of(instrument)
+    name, described = _our_name(_own_names_now(), family), _described(instrument)
     if family.name in _logged:
         return
     _logged.add(family.name)
@@ -80,7 +86,7 @@ def log_left_out(instrument: MetricWrapperBase) -> None:
             "your %s is not sent: kairo_metrics measures under the name %s. It goes on in its own registry. %s",
             described,
             name,
-            _advice(name, prefix),
+            _advice(name, shape().prefix or ""),
         )
 
 
@@ -103,21 +109,25 @@ class _Family(NamedTuple):
         return f"{self.name}_total" if self.type == "counter" else self.name
 
 
-@lru_cache(maxsize=1024)
-def _our_name(prefix: str, family: _Family) -> str | None:
+def _our_name(ours: Mapping[str, str], family: _Family) -> str | None:
     """Return our family with which a family of the program has a name in common; None if there is none."""
-    ours = _own_names(prefix)
     return next((ours[name] for name in family.names() if name in ours), None)
 
 
-@lru_cache(maxsize=8)
-def _own_names(prefix: str) -> dict[str, str]:
-    """Return every name that our families have or reserve, with the name that people know the family by."""
-    declared = [declaration for group in DECLARATIONS.values() for declaration in group]
-    families = [
-        *(_Family(one.named(prefix).removesuffix("_total"), one.kind._type or "") for one in declared),  # noqa: SLF001
+def _own_names_now() -> Mapping[str, str]:
+    return _own_names(_families(shape().prefix or "", declared()))
+
+
+def _families(prefix: str, declarations: Iterable[Declaration]) -> tuple[_Family, ...]:
+    return (
+        *(_Family(one.named(prefix).removesuffix("_total"), one.kind._type or "") for one in declarations),  # noqa: SLF001
         *(_Family(schema.name, schema.type) for schema in SCHEMAS),
-    ]
+    )
+
+
+@lru_cache(maxsize=8)
+def _own_names(families: tuple[_Family, ...]) -> Mapping[str, str]:
+    """Return every name that these families have or reserve, with the name that people know the family by."""
     return {name: family.shown() for family in families for name in family.names()}
 
 

@@ -26,7 +26,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..delivery.pipeline import current_settings, is_open
-from ..instruments.catalogue import QueryInstruments, built, catalogue
+from ..instruments.catalogue import built, catalogue
+from ..instruments.declarations import QueryInstruments
 from ..model.fork_lock import fork_lock
 from .query_labels import query_labels
 

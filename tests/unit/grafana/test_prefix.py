@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from lib.kairo_metrics.instruments.catalogue import DECLARATIONS
+from lib.kairo_metrics.instruments.declarations import DECLARATIONS
 from tests.support.dev_server import REPOSITORY
 
 GRAFANA = REPOSITORY / "grafana"

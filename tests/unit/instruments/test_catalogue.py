@@ -45,7 +45,8 @@ assert added() == ["content_published", "content_published_created", "content_pu
 assert b"http_requests" not in generate_latest() and b"kairo_" not in generate_latest()
 """
 ON = """
-from lib.kairo_metrics.instruments.catalogue import OWN, built, catalogue, DeliveryInstruments, QueryInstruments
+from lib.kairo_metrics.instruments.catalogue import OWN, built, catalogue
+from lib.kairo_metrics.instruments.declarations import DeliveryInstruments, QueryInstruments
 
 async def app(scope, receive, send): ...
 
@@ -121,7 +122,8 @@ assert shown["cms_http_request_duration_seconds_count"] == 2, shown
 assert shown["cms_api_errors_total"] == 0, shown
 assert shown["cms_tenant_db_query_duration_seconds_count"] == 3, shown
 assert all(name.startswith("cms_") for name in shown), shown
-from lib.kairo_metrics.instruments.catalogue import OWN, DeliveryInstruments, catalogue
+from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
+from lib.kairo_metrics.instruments.declarations import DeliveryInstruments
 catalogue(DeliveryInstruments).pushes.labels("done").inc()
 assert OWN.get_sample_value("kairo_pushes_total", {"outcome": "done"}) == 1
 """
@@ -135,21 +137,22 @@ assert "tenant_db_query_duration_seconds_count" not in page()
 """
 INTERRUPTED = """
 from lib.kairo_metrics.instruments import catalogue as module
+from lib.kairo_metrics.instruments.declarations import RequestInstruments
 
-build = module.Declaration.build
+build = module.build
 
-def interrupted(self):
-    module.Declaration.build = build
+def interrupted(declaration):
+    module.build = build
     instrument(app)  # as a signal handler would, in the same thread
-    return build(self)
+    return build(declaration)
 
 async def app(scope, receive, send): ...
 
-module.Declaration.build = interrupted
+module.build = interrupted
 instrument(app)
-group = module.catalogue(module.RequestInstruments)
-group.errors.labels("GET", "/", "http_500").inc()
 labels = {"method": "GET", "route": "/", "type": "http_500"}
+for child in module.catalogue(RequestInstruments).that_count("errors"):
+    child(labels).inc()
 assert module.OWN.get_sample_value("api_errors_total", labels) == 1
 """
 

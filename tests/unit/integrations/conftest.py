@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from lib.kairo_metrics.instruments.catalogue import QueryInstruments, catalogue
+from lib.kairo_metrics.instruments.catalogue import catalogue
+from lib.kairo_metrics.instruments.declarations import QueryInstruments
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 from tests.support.books import VISITS, Base
 

@@ -41,7 +41,8 @@ def test_observed_class(tmp_path: Path) -> None:
 OBSERVED_CLASS = """
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from lib.kairo_metrics.instruments.catalogue import OWN, QueryInstruments, catalogue
+from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
+from lib.kairo_metrics.instruments.declarations import QueryInstruments
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 from tests.support.books import VISITS, Author, counted, executed
 

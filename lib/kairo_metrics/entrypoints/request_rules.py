@@ -1,0 +1,121 @@
+"""What is counted of the requests of one app: the instruments, and what the app has chosen."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ..instruments.catalogue import catalogue
+from ..instruments.declarations import InProgressInstruments, RequestInstruments, SizeInstruments
+from ..instruments.shape import shape
+
+if TYPE_CHECKING:
+    from ..config.options import RequestOptions
+    from .custom_labels import CustomLabels
+    from .skipped import Matcher, Statuses
+
+__all__ = ["RequestRules"]
+
+_log = logging.getLogger("kairo_metrics")
+
+
+class RequestRules:
+    """The rules of one app, made ready once, so that a request does no work for what is not chosen.
+
+    Args:
+        options: what the app has chosen; None if nothing.
+        most_label_values: of each further label.
+
+    Attributes:
+        are_plain: whether nothing is chosen that a request has to do with; buckets are the histogram's.
+    """
+
+    __slots__ = (
+        "are_plain",
+        "errors",
+        "group_status",
+        "in_progress",
+        "labels",
+        "options",
+        "request_bytes",
+        "requests",
+        "response_bytes",
+        "seconds",
+        "skipped_methods",
+        "skipped_paths",
+        "statuses",
+    )
+
+    def __init__(self, options: RequestOptions | None = None, most_label_values: int = 100) -> None:
+        instruments = catalogue(RequestInstruments)
+        self.requests = instruments.that_count("requests")
+        self.seconds = instruments.that_count("seconds")
+        self.errors = instruments.that_count("errors")
+        self.in_progress: tuple[Any, ...] = ()
+        self.request_bytes: tuple[Any, ...] = ()
+        self.response_bytes: tuple[Any, ...] = ()
+        self.skipped_paths: Matcher | None = None
+        self.skipped_methods: Matcher | None = None
+        self.statuses: Statuses | None = None
+        self.labels: CustomLabels | None = None
+        self.group_status = False
+        self.options = options
+        names = shape().labels or ()
+        if options is not None:
+            self._choose(options)
+        if names:
+            from .custom_labels import CustomLabels
+
+            self.labels = CustomLabels(names, (options and options.labels) or {}, most_label_values)
+        chosen = (self.skipped_paths, self.skipped_methods, self.statuses, self.labels, self.group_status)
+        self.are_plain = not any((*chosen, self.in_progress, self.count_sizes))
+
+    def _choose(self, options: RequestOptions) -> None:
+        if options.skip_paths or options.skip_methods or options.status_codes:
+            from .skipped import Matcher, Statuses
+
+            self.skipped_paths = Matcher(options.skip_paths) if options.skip_paths else None
+            self.skipped_methods = Matcher(options.skip_methods) if options.skip_methods else None
+            self.statuses = Statuses(options.status_codes) if options.status_codes else None
+        self.group_status = bool(options.group_status)
+        if options.in_progress:
+            self.in_progress = catalogue(InProgressInstruments).that_count("in_progress")
+        if options.sizes:
+            sizes = catalogue(SizeInstruments)
+            self.request_bytes, self.response_bytes = map(sizes.that_count, ("request_bytes", "response_bytes"))
+
+    def keep_against(self, later: RequestRules | None) -> None:
+        """Log that a second call of `instrument` for the same app has changed nothing, if it has chosen otherwise."""
+        if later is not None and later.options is not None and later.options != self.options:
+            _log.warning("an app is instrumented twice, the second time with other options; the first ones stay")
+
+    @property
+    def count_sizes(self) -> bool:
+        """Whether the bytes of bodies are counted."""
+        return bool(self.request_bytes or self.response_bytes)
+
+    @property
+    def need_response_headers(self) -> bool:
+        """Whether the headers of the response are needed."""
+        return self.count_sizes or (self.labels is not None and self.labels.need_response)
+
+    def skip(self, method: str, *paths: str) -> bool:
+        """Return whether a request is not counted, as far as its begin tells.
+
+        Args:
+            method: of the request.
+            paths: the path, with and without the prefix under which the server has the app.
+        """
+        return (self.skipped_methods is not None and self.skipped_methods(method)) or (
+            self.skipped_paths is not None and any(map(self.skipped_paths, paths))
+        )
+
+    def skip_websocket(self, *paths: str) -> bool:
+        """Return whether a websocket is not counted; see `skip`."""
+        return self.skipped_paths is not None and any(map(self.skipped_paths, paths))
+
+    def skip_answered(self, route: str, status: int) -> bool:
+        """Return whether a request is not counted because of its route or its status."""
+        return (self.skipped_paths is not None and self.skipped_paths.matches_route(route)) or (
+            self.statuses is not None and not self.statuses(status)
+        )
