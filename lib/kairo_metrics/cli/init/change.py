@@ -1,0 +1,60 @@
+"""One file that `init` proposes to write."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..store_access import CommandError
+
+__all__ = ["Change"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file to write.
+
+    Args:
+        path: relative to the project.
+        before: its text now; None for a new file.
+        after: its text then.
+        encoding: of both.
+    """
+
+    path: Path
+    before: str | None
+    after: str
+    encoding: str = "utf-8"
+
+    def diff(self) -> Iterator[str]:
+        """Yield the lines of a unified diff, which `git apply` and `patch -p1` take."""
+        path = self.path.as_posix()
+        if self.before is None:
+            yield f"diff --git a/{path} b/{path}"
+            yield "new file mode 100644"
+        before = (self.before or "").splitlines(keepends=True)
+        old = "/dev/null" if self.before is None else f"a/{path}"
+        for line in difflib.unified_diff(before, self.after.splitlines(keepends=True), old, f"b/{path}"):
+            yield line.rstrip("\r\n")
+            if not line.endswith("\n"):
+                yield "\\ No newline at end of file"
+
+    def write(self, root: Path) -> None:
+        """Write the file, unless somebody else has written it meanwhile.
+
+        Raises:
+            CommandError: it differs from what was read.
+            OSError: it can't be written.
+        """
+        file = root / self.path
+        content = self.after.encode(self.encoding)
+        if self.before is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("xb") as new:
+                new.write(content)
+        elif file.read_bytes() != self.before.encode(self.encoding):
+            raise CommandError(f"{self.path} has been changed meanwhile; run init again")
+        else:
+            file.write_bytes(content)
