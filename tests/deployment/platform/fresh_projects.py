@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
+from tests.deployment.platform.package_origins import Origins
 from tests.support.dev_server import REPOSITORY
 
-__all__ = ["FRESH", "Fresh", "install_wheel"]
+__all__ = ["FRESH", "Fresh"]
 
 _FASTAPI = '''"""A shop."""
 
@@ -76,7 +77,8 @@ class Fresh:
         page: the function with the metrics page.
         path: the path of a request.
         route: the route under which the request is counted.
-        wheel: whether its owner has installed the wheel, instead of running `init` in a clone.
+        origin: where its owner runs `init` from: a clone of this repository, or the package that was installed from a
+            wheel or a git address.
     """
 
     packages: tuple[str, ...]
@@ -85,7 +87,7 @@ class Fresh:
     page: str
     path: str
     route: str
-    wheel: bool = False
+    origin: Literal["clone", "wheel", "git"] = "clone"
 
     def write(self, root: Path) -> None:
         """Write the project into an empty folder."""
@@ -101,15 +103,12 @@ class Fresh:
             lines = "".join(f"{package}=={version(package)}\n" for package in self.packages)
             (root / "requirements.txt").write_text(lines)
 
-    def initializer(self, site: Callable[[], Path]) -> tuple[list[str], dict[str, str]]:
-        """Return the command that runs `init`, without the project, and its environment variables.
-
-        Args:
-            site: gives a folder with the installed wheel.
-        """
-        if self.wheel:
-            return [sys.executable, "-m", "kairo_metrics", "init"], {"PYTHONPATH": str(site())}
-        return [sys.executable, "-m", "lib.kairo_metrics", "init"], {"PYTHONPATH": str(REPOSITORY)}
+    def initializer(self, origins: Origins) -> tuple[list[str], dict[str, str]]:
+        """Return the command that runs `init`, without the project, and its environment variables."""
+        if self.origin == "clone":
+            return [sys.executable, "-m", "lib.kairo_metrics", "init"], {"PYTHONPATH": str(REPOSITORY)}
+        site = origins.wheel_site if self.origin == "wheel" else origins.git_site
+        return [sys.executable, "-m", "kairo_metrics", "init"], {"PYTHONPATH": str(site)}
 
 
 FRESH = {
@@ -128,7 +127,7 @@ FRESH = {
         page="flask",
         path="/items/7",
         route="/items/<int:item>",
-        wheel=True,
+        origin="wheel",
     ),
     "django": Fresh(
         packages=("django",),
@@ -153,18 +152,6 @@ FRESH = {
         page="api/metrics",
         path="/api/hello",
         route="/api/hello",
-        wheel=True,
+        origin="git",
     ),
 }
-
-
-def install_wheel(folder: Path) -> Path:
-    """Build the wheel as `make wheel` does, install it from its file into a folder, and return that folder."""
-    built, site = folder / "dist", folder / "site"
-    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
-    command = [uv, "build", "--quiet", "--python", sys.executable, "--wheel", "--out-dir", str(built)]
-    subprocess.run([*command, str(REPOSITORY / "lib")], check=True)
-    [wheel] = built.glob("*.whl")
-    install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--target", str(site)]
-    subprocess.run([*install, str(wheel)], check=True)
-    return site

@@ -77,7 +77,9 @@ def app_in(root: Path, path: Path, name: str | None = None) -> App | None:
     files = list(_chain(root, file, bound[-1]))
     calls = [call for each in files for call in each.calls()]
     kind, framework = _kind(files, bound[-1])
-    measured = any(call.name in {"instrument", "measured"} for call in calls)
+    # A file may have several functions, and each has its own decorator.
+    own = file.calls(bound[-1]) if kind == "function" else calls
+    measured = any(call.name == ("measured" if kind == "function" else "instrument") for call in own)
     page = any(_is_page(call.name, call.keywords) for call in calls)
     return App(file, name, kind, framework, measured, page)
 
@@ -131,14 +133,13 @@ def _module_file(root: Path, importer: Path, source: str) -> Path | None:
 def _kind(files: list[PythonFile], statement: ast.stmt) -> tuple[Kind, str]:
     if isinstance(statement, ast.ClassDef):
         return "handler class", _HANDLER_CLASS
-    direct = {files[0].origins().get(name, "").partition(".")[0] for name in _sources(statement)}
-    packages = [direct, *(file.packages() for file in files)]
-    for found in packages:
+    is_function = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+    if is_function and getattr(statement, "name", "") not in _APPS:
+        return "function", "function"
+    for found in [file.packages() for file in files]:
         for package, framework in FRAMEWORKS.items():
             if package in found:
                 return "app", framework
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        if statement.name not in _APPS:
-            return "function", "function"
+    if is_function:
         return "app", "ASGI app" if isinstance(statement, ast.AsyncFunctionDef) else "WSGI app"
     return "app", "app"

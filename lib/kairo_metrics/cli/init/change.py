@@ -31,8 +31,8 @@ class Change:
     def diff(self) -> Iterator[str]:
         """Yield the lines of a unified diff, which `git apply` and `patch -p1` take."""
         path = self.path.as_posix()
+        yield f"diff --git a/{path} b/{path}"  # an empty file has no other line with its name
         if self.before is None:
-            yield f"diff --git a/{path} b/{path}"
             yield "new file mode 100644"
         before = (self.before or "").splitlines(keepends=True)
         old = "/dev/null" if self.before is None else f"a/{path}"

@@ -87,10 +87,12 @@ def matching_rule(rules: str, path: str) -> tuple[int, str] | None:
     lines = [line.rstrip() for line in rules.splitlines()]
     parents = [parent.as_posix() for parent in reversed(PurePosixPath(path).parents)][1:]
     # A folder that is ignored takes all that it holds with it.
-    for part in (*(f"{parent}/" for parent in parents), path):
+    for part in (*parents, path):
         verdict = None
         for number, line in enumerate(lines, 1):
-            if line and not line.startswith("#") and _pattern(line.removeprefix("!")).fullmatch(part):
+            rule = line.removeprefix("!")
+            is_meant = part != path or not rule.endswith("/")
+            if line and not line.startswith("#") and is_meant and _pattern(rule).fullmatch(part):
                 verdict = None if line.startswith("!") else (number, line)
         if verdict:
             return verdict
@@ -98,8 +100,7 @@ def matching_rule(rules: str, path: str) -> tuple[int, str] | None:
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
-    """Translate a rule into an expression for a path, which ends with a slash if it is a folder."""
-    only_folders = rule.endswith("/")
+    """Translate a rule into an expression for a path. A slash at its end, which means folders alone, is left out."""
     body = rule.rstrip("/").removeprefix("./")
     anchored = "/" in body
     body = body.removeprefix("/")
@@ -108,7 +109,7 @@ def _pattern(rule: str) -> re.Pattern[str]:
     for found in re.finditer(r"\*\*/|/\*\*|\*|\?|\[(!?)(\]?[^\]]*)\]|\\(.)", body):
         translated += re.escape(body[at : found.start()]) + _translated(found)
         at = found.end()
-    return re.compile(translated + re.escape(body[at:]) + ("/" if only_folders else "/?"), re.DOTALL)
+    return re.compile(translated + re.escape(body[at:]), re.DOTALL)
 
 
 def _translated(found: re.Match[str]) -> str:
@@ -116,7 +117,7 @@ def _translated(found: re.Match[str]) -> str:
         case "**/":
             return "(?:.*/)?"
         case "/**":
-            return "/.*"
+            return "/.+"
         case "*":
             return "[^/]*"
         case "?":

@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["with_item", "with_member"]
 
 _DECODER = json.JSONDecoder()
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SPACE = re.compile("[ \t\r\n\ufeff]*")  # with the mark that some editors begin a file with
 _CLOSING = {"{": "}", "[": "]"}
 
 

@@ -76,10 +76,10 @@ class PythonFile:
                 found.add(node.module.partition(".")[0])
         return found
 
-    def calls(self) -> list[Call]:
-        """Return every use of our functions, whatever the file calls them."""
+    def calls(self, within: ast.stmt | None = None) -> list[Call]:
+        """Return every use of our functions, whatever the file calls them, in the file or in one statement."""
         origins = self.origins()
-        return [call for node in ast.walk(self.tree) for call in _uses(node, origins)]
+        return [call for node in ast.walk(within or self.tree) for call in _uses(node, origins)]
 
     def names(self) -> set[str]:
         """Return every name that the file uses."""
