@@ -147,6 +147,31 @@ def test_vercel_json_keeps_what_it_has(shop: Path, init: Init) -> None:
     assert (found["regions"], found["framework"]) == (["iad1"], None)
 
 
+def test_what_the_example_has_is_enough(tmp_path: Path, init: Init) -> None:
+    """The example project needs nothing but the package itself."""
+    shutil.copytree(REPOSITORY / "examples" / "fastapi", tmp_path / "shop")
+    ran = init(tmp_path / "shop", "--yes")
+    assert "copy this package to lib/kairo_metrics/" in ran.out
+    assert "diff" not in ran.out
+    assert "nothing is missing" in init(tmp_path / "shop").out
+
+
+def test_a_preset_that_is_switched_off_is_told(tmp_path: Path, init: Init) -> None:
+    """With "framework": null Vercel would not load an app in the root at all."""
+    write(tmp_path, {"app.py": FLASK, "vercel.json": '{"framework": null}'})
+    assert 'by hand: vercel.json: Vercel loads app.py only with "framework": "flask"' in init(tmp_path).out
+
+
+def test_a_measured_app_without_a_page_is_told(tmp_path: Path, init: Init) -> None:
+    """A line of the user's own is not changed, so its owner is told what to add to it."""
+    app = FLASK.replace("Flask(__name__)", "instrument(Flask(__name__))")
+    write(tmp_path, {"app.py": f"from lib.kairo_metrics import instrument\n{app}"})
+    assert init(tmp_path, "--yes").code == 0
+    ran = init(tmp_path)
+    assert 'by hand: app.py: write instrument(..., metrics_path="/api/metrics")' in ran.out
+    assert "nothing is missing" not in ran.out
+
+
 def test_a_file_of_the_same_name_is_left_alone(shop: Path, init: Init) -> None:
     """A project with its own api/metrics.py gets the page beside it."""
     write(shop, {"api/metrics.py": HANDLER.replace("...", "'theirs'")})

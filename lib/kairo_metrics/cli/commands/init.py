@@ -46,7 +46,7 @@ def _init(options: argparse.Namespace) -> int:
     what = f"{count} functions" if count > 1 else str(plan.layout.apps[0].path)
     terminal.write_line(f"{printable(str(root))}: {plan.layout.framework} on {plan.layout.host}, {printable(what)}")
     if plan.is_complete:
-        terminal.write_line("nothing is missing")
+        terminal.write_line("there is nothing to write" if plan.by_hand else "nothing is missing")
         _tell(terminal, plan)
         return 0
     for line in _proposal(plan):
@@ -133,7 +133,7 @@ def _write(root: Path, plan: Plan) -> Iterator[Path]:
     files = [(PACKAGE / file, plan.layout.code / plan.library.folder / file) for file in library_files()]
     copied = files if plan.library.copy else []
     if plan.copies_wheel and plan.library.wheel is not None:
-        copied.append((plan.library.wheel, plan.layout.code / "wheels" / plan.library.wheel.name))
+        copied.append((plan.library.wheel, plan.layout.code / plan.library.files[0]))
     path = root
     try:
         for source, path in copied:

@@ -28,6 +28,7 @@ FRAMEWORKS = {
     "pyramid": "Pyramid",
     "starlette": "Starlette",
 }
+_OURS = {"health_app", "metrics_app", "metrics_wsgi_app", "push_app"}
 _HANDLER_CLASS = "handler class"
 _APPS = {"app", "application"}  # a function of another name takes events
 _DEEPEST = 4  # files that lead to each other, until the app is made
@@ -44,6 +45,7 @@ class App:
         framework: as a person calls it.
         measured: whether it is measured already, in this file or in the one where it is made.
         page: whether it serves the metrics page.
+        ours: whether it is an app of this package, such as the page, which is not measured.
     """
 
     file: PythonFile
@@ -52,6 +54,7 @@ class App:
     framework: str
     measured: bool
     page: bool
+    ours: bool
 
     @property
     def path(self) -> Path:
@@ -81,7 +84,7 @@ def app_in(root: Path, path: Path, name: str | None = None) -> App | None:
     own = file.calls(bound[-1]) if kind == "function" else calls
     measured = any(call.name == ("measured" if kind == "function" else "instrument") for call in own)
     page = any(_is_page(call.name, call.keywords) for call in calls)
-    return App(file, name, kind, framework, measured, page)
+    return App(file, name, kind, framework, measured, page, not measured and any(call.name in _OURS for call in calls))
 
 
 def _is_page(name: str, keywords: frozenset[str]) -> bool:

@@ -84,9 +84,8 @@ def find_layout(root: Path, vercel: VercelConfig, chosen: Path | None = None) ->
             return Layout("Vercel", tuple(apps), len(apps) == 1)
     functions, skipped = _functions(root)
     if functions and vercel.preset is None:
-        apps = [app for app in functions if not _is_page_alone(app)]
-        one = len(apps) == 1 and vercel.routes_itself and vercel.everything_goes_to is not None
-        return Layout("Vercel", tuple(apps or functions), one, skipped=tuple(skipped))
+        one = len(functions) == 1 and vercel.routes_itself and vercel.everything_goes_to is not None
+        return Layout("Vercel", tuple(functions), one, skipped=tuple(skipped))
     entries = tuple(_root_apps(root))
     if entries:
         elsewhere = not on_vercel and any((root / name).is_file() for name in _OTHER_HOSTS)
@@ -103,17 +102,13 @@ def _chosen(root: Path, vercel: VercelConfig, file: Path, *, on_vercel: bool) ->
     return Layout("Vercel" if on_vercel else "another host", (app,), one_app=True, preset=on_vercel)
 
 
-def _is_page_alone(app: App) -> bool:
-    return app.page and not app.measured
-
-
 def _functions(root: Path) -> tuple[list[App], list[str]]:
-    """Return the functions in `api/`, and why other files there are none."""
+    """Return the user's functions in `api/`, and why other files there are none."""
     found, skipped = [], []
     for file in function_files(root):
         app = app_in(root, file)
         if app is not None:
-            found.append(app)
+            found += [] if app.ours else [app]
         elif (tree := read_python(root, file).tree).body and _looks_like_one(tree):
             skipped.append(f"{file}: {why_no_entry_point(tree)}")
     return found, skipped

@@ -26,7 +26,7 @@ class Library:
         module: its import name: `lib.kairo_metrics`, `kairo_metrics`, or where else the project has copied it to.
         copy: whether the folder must still be copied.
         requirement: the line that installs it; empty if it is copied, None if it is not known where it came from.
-        wheel: the file to copy into the project, if that line names it.
+        wheel: the file to copy into the project, if that line names a copy of it.
     """
 
     module: str
@@ -49,7 +49,7 @@ class Library:
         """What the project must deploy of it, relative to its code: one file of the folder, or the wheel."""
         if self.is_copied:
             return [self.folder / "__init__.py"]
-        return [Path("wheels", self.wheel.name)] if self.wheel else []
+        return [Path(self.requirement)] if self.requirement and self.requirement.startswith("./") else []
 
 
 def find_library(root: Path, package: Path = PACKAGE, name: str = __name__) -> Library:
@@ -72,12 +72,12 @@ def find_library(root: Path, package: Path = PACKAGE, name: str = __name__) -> L
     if name.partition(".")[0] != _INSTALLED:  # it runs in a clone
         return Library(COPIED, copy=True)
     try:
-        return _installed(distribution("kairo-metrics"))
+        return _installed(root.resolve(), distribution("kairo-metrics"))
     except PackageNotFoundError:  # only on the path
         return Library(_INSTALLED, requirement=None)
 
 
-def _installed(found: Distribution) -> Library:
+def _installed(root: Path, found: Distribution) -> Library:
     """Return the line that installs the package from where it came from (PEP 610)."""
     origin = json.loads(found.read_text("direct_url.json") or "{}")
     url: str = origin.get("url", "")
@@ -88,6 +88,8 @@ def _installed(found: Distribution) -> Library:
     if url.endswith(".whl") and not url.startswith("file:"):
         return Library(_INSTALLED, requirement=f"kairo-metrics @ {url}")
     file = Path(url2pathname(unquote(urlsplit(url).path)))
+    if url.endswith(".whl") and file.is_relative_to(root):
+        return Library(_INSTALLED, requirement=f"./{file.relative_to(root).as_posix()}")
     if url.endswith(".whl") and file.is_file():
         return Library(_INSTALLED, requirement=f"./wheels/{file.name}", wheel=file)
     return Library(_INSTALLED, requirement=None)

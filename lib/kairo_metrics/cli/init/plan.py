@@ -87,9 +87,10 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
         by_hand.append("add to your requirements the address from which you have installed kairo-metrics")
     files = [*(app.path for app in layout.apps), *(change.path for change in changes)]
     warnings = warn_of_ignored(root, layout.code, library, files, vercel=layout.host == "Vercel")
-    wheel_is_there = library.wheel is None or (root / layout.code / "wheels" / library.wheel.name).exists()
+    is_new = bool(required.edits or required.by_hand)
+    copies_wheel = library.wheel is not None and is_new and not (root / layout.code / library.files[0]).exists()
     page = _IN_THE_APP if layout.one_app else f"/{page_file.with_suffix('').as_posix()}"
-    return Plan(layout, library, page, tuple(changes), tuple(warnings), tuple(by_hand), not wheel_is_there)
+    return Plan(layout, library, page, tuple(changes), tuple(warnings), tuple(by_hand), copies_wheel)
 
 
 def _measured(app: App, library: Library, metrics_path: str | None) -> Change | str | None:

@@ -43,7 +43,7 @@ def required_lines(root: Path, code: Path, lines: Sequence[str]) -> Requirements
     pyproject = read_text(root, code / PYPROJECT)
     data = _toml(code / PYPROJECT, pyproject)
     if pyproject is not None and "project" in data:
-        return _in_pyproject(code, pyproject, data, lines)
+        return _in_pyproject(code, pyproject, data, lines, has_lock=(root / code / "uv.lock").is_file())
     if pyproject is not None and "poetry" in data.get("tool", {}):
         missing = _missing(lines, [*data["tool"]["poetry"].get("dependencies", {})])
         return Requirements(by_hand=_command("poetry add", missing))
@@ -112,7 +112,7 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower() if found else ""
 
 
-def _in_pyproject(code: Path, text: str, data: dict[str, Any], lines: Sequence[str]) -> Requirements:
+def _in_pyproject(code: Path, text: str, data: dict[str, Any], lines: Sequence[str], *, has_lock: bool) -> Requirements:
     present: list[str] = data["project"].get("dependencies", [])
     # A path in a requirements.txt is a source of uv's in pyproject.toml.
     paths = [line for line in lines if line.startswith("./")]
@@ -124,7 +124,8 @@ def _in_pyproject(code: Path, text: str, data: dict[str, Any], lines: Sequence[s
     expected = {**data, "project": {**data["project"], "dependencies": [*present, *missing]}}
     if edited is None or _parsed_or_none(edited) != expected:
         return Requirements(by_hand=(*by_hand, f"add to dependencies in {code / PYPROJECT}: {', '.join(missing)}"))
-    return Requirements(((code / PYPROJECT, text, edited),), by_hand)
+    lock = ("uv lock",) if has_lock else ()
+    return Requirements(((code / PYPROJECT, text, edited),), (*by_hand, *lock))
 
 
 def _parsed_or_none(text: str) -> dict[str, Any] | None:

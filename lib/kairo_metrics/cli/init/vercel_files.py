@@ -9,7 +9,7 @@ from .change import Change
 from .layout import Layout
 from .library import Library
 from .vercel_config import FILE, VercelConfig
-from .vercel_pieces import vercel_text
+from .vercel_pieces import preset_of, vercel_text
 
 __all__ = ["vercel_advice", "vercel_changes"]
 
@@ -50,6 +50,8 @@ def vercel_advice(root: Path, vercel: VercelConfig, layout: Layout, page_file: P
     """
     if _settings_are_elsewhere(vercel):
         yield f"{vercel.other_form}: add what docs/vercel.md lists for vercel.json"
+    if layout.preset and vercel.preset is None and ("framework" in vercel.data or _has_frontend(root)):
+        yield f'vercel.json: Vercel loads {layout.apps[0].path} only with "framework": "{preset_of(layout)}"'
     if page and vercel.routes_itself and layout.one_app and vercel.everything_goes_to is None:
         yield f'vercel.json: add a route from /api/metrics to {layout.apps[0].path} to "routes"'
     if page and vercel.routes_itself and not layout.one_app:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from .layout import Layout
 from .library import Library
 from .vercel_config import PRESETS, VercelConfig
 
-__all__ = ["vercel_text"]
+__all__ = ["preset_of", "vercel_text"]
 
 _SCHEMA = "https://openapi.vercel.sh/vercel.json"
 _ENTRY_NAMES = {"app", "index", "server", "main", "wsgi", "asgi"}
 _NO_CACHE = {"key": "Cache-Control", "value": "private, no-store"}
 _MAX_DURATION_S = 30  # longer than a scrape may take
+
+
+def preset_of(layout: Layout) -> str:
+    """Return Vercel's name of the preset for a project of one app."""
+    return PRESETS.get(layout.apps[0].framework, "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +72,14 @@ def _pieces(
     if vercel.routes_itself:  # the old form, which accepts none of these
         return
     if "framework" not in data and vercel.preset is None and not has_frontend:
-        preset = PRESETS.get(layout.apps[0].framework, "python") if layout.preset else None
-        yield _Piece((), "framework", preset)
+        yield _Piece((), "framework", preset_of(layout) if layout.preset else None)
     if layout.one_app:
         return
     page = page_file.as_posix()
     limits = {"maxDuration": _MAX_DURATION_S, "excludeFiles": _excluded(library)}
     if "functions" not in data:
         yield _Piece((), "functions", {page: limits})
-    elif page not in data["functions"]:
+    elif not _has_limits(data["functions"], page):
         yield _Piece(("functions",), page, limits, first=True)  # the first glob that matches wins
     if rewrite := _everything(vercel, layout, has_frontend=has_frontend):
         yield _Piece((), "rewrites", [rewrite])
@@ -93,6 +98,14 @@ def _everything(vercel: VercelConfig, layout: Layout, *, has_frontend: bool) -> 
     if chosen or len(layout.apps) > 1 or only.kind != "app" or only.path.stem not in _ENTRY_NAMES:
         return None
     return {"source": "/(.*)", "destination": f"/{only.path.with_suffix('').as_posix()}"}
+
+
+def _has_limits(functions: Mapping[str, Any], page: str) -> bool:
+    """Tell whether the first glob that matches the page, which Vercel takes, names the page or limits it as well."""
+    for glob, limits in functions.items():
+        if fnmatchcase(page, glob.replace("**/", "")):
+            return glob == page or (isinstance(limits, dict) and {"maxDuration", "excludeFiles"} <= set(limits))
+    return False
 
 
 def _has_header(rules: Sequence[Any], source: str) -> bool:

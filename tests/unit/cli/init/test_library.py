@@ -69,6 +69,10 @@ def test_a_wheel_goes_into_the_project(tmp_path: Path, monkeypatch: pytest.Monke
     installed(tmp_path / "site", {"url": wheel.as_uri(), "archive_info": {}}, monkeypatch)
     found = find_library(tmp_path / "shop", tmp_path / "site/kairo_metrics", RUNS)
     assert (found.requirement, found.wheel) == (f"./wheels/{wheel.name}", wheel)
+    assert found.files == [Path("wheels", wheel.name)]
+    # A wheel that is in the project already stays where it is.
+    found = find_library(tmp_path, tmp_path / ".venv/kairo_metrics", RUNS)
+    assert (found.requirement, found.wheel) == (f"./my dist/{wheel.name}", None)
 
 
 @pytest.mark.parametrize("origin", [None, {"url": "file:///gone.whl"}, {"url": "file:///src", "dir_info": {}}])
