@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -247,6 +248,14 @@ def test_from_a_clone_the_package_is_copied(tmp_path: Path, init: Init) -> None:
     assert (tmp_path / "lib/kairo_metrics/store/lua/apply.lua").is_file()
     assert not list(tmp_path.rglob("*.pyc"))
     assert "nothing is missing" in init(tmp_path).out
+
+
+def test_it_needs_one_package(shop: Path) -> None:
+    """A new user has neither Redis' client nor a web framework installed, and no function of the project runs."""
+    asked = "import sys; from lib.kairo_metrics.cli import main; assert main(['init', '.']) == 2; "
+    asked += "print(*{name.partition('.')[0] for name in sys.modules} & {'redis', 'starlette', 'anyio', 'fastapi'})"
+    ran = subprocess.run([sys.executable, "-c", asked], cwd=shop, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == ""
 
 
 @pytest.mark.parametrize(

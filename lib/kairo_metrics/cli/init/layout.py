@@ -12,7 +12,7 @@ from typing import Literal
 
 from ...hosting.entry_point import function_files, why_no_entry_point
 from ..store_access import CommandError
-from .app import App, app_in
+from .user_app import App, app_in
 from .lambda_project import handlers_of, template_of
 from .python_file import bindings, read_python
 from .text_file import read_text

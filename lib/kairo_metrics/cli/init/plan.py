@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .app import App, app_in
+from .user_app import App, app_in
 from .change import Change
 from .ignored_files import warn_of_ignored
 from .layout import Layout, find_layout

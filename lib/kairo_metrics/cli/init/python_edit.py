@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from .app import App
+from .user_app import App
 from .python_file import PythonFile, bindings
 
 __all__ = ["measured_text"]
