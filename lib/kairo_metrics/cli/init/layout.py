@@ -12,10 +12,10 @@ from typing import Literal
 
 from ...hosting.entry_point import function_files, why_no_entry_point
 from ..store_access import CommandError
-from .user_app import App, app_in
 from .lambda_project import handlers_of, template_of
 from .python_file import bindings, read_python
 from .text_file import read_text
+from .user_app import App, app_in
 from .vercel_config import VercelConfig
 
 __all__ = ["Host", "Layout", "find_layout"]

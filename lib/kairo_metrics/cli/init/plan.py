@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .user_app import App, app_in
 from .change import Change
 from .ignored_files import warn_of_ignored
 from .layout import Layout, find_layout
 from .library import REQUIRED, Library, find_library
 from .python_edit import measured_text
 from .requirements import required_lines
+from .user_app import App, app_in
 from .vercel_config import read_vercel
 from .vercel_files import vercel_advice, vercel_changes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from .user_app import App
 from .python_file import PythonFile, bindings
+from .user_app import App
 
 __all__ = ["measured_text"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.kairo_metrics.cli.init.user_app import app_in
 from lib.kairo_metrics.cli.init.python_edit import measured_text
+from lib.kairo_metrics.cli.init.user_app import app_in
 
 IMPORT = "from lib.kairo_metrics import instrument\n"
 
