@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -29,7 +30,19 @@ _ENTRIES = tuple(
     for name in ("app", "index", "server", "main", "wsgi", "asgi")
 )
 _OTHER_HOSTS = ("Procfile", "Dockerfile", "fly.toml", "render.yaml", "app.yaml", "railway.json", "compose.yaml")
-_NOT_THE_PROJECT = {"node_modules", "site-packages", "__pycache__", "venv", "env", "build", "dist", "tests", "test"}
+_MOST_FILES = 500
+_NOT_THE_PROJECT = {
+    "kairo_metrics",
+    "node_modules",
+    "site-packages",
+    "__pycache__",
+    "venv",
+    "env",
+    "build",
+    "dist",
+    "tests",
+    "test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +203,13 @@ def _nothing_found(root: Path, skipped: list[str]) -> str:
     return "; ".join(lines)
 
 
-def _python_files(root: Path, most: int = 500) -> Iterator[Path]:
+def _python_files(root: Path) -> Iterator[Path]:
+    """Yield the project's own files, and stop where it is no project but a whole disk."""
     found = 0
-    for file in sorted(root.rglob("*.py")):
-        relative = file.relative_to(root)
-        if any(part.startswith(".") or part in _NOT_THE_PROJECT or part == "kairo_metrics" for part in relative.parts):
-            continue
-        found += 1
-        if found > most:
-            return
-        yield relative
+    for folder, inner, names in os.walk(root):
+        inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in _NOT_THE_PROJECT)
+        for name in sorted(name for name in names if name.endswith(".py")):
+            found += 1
+            if found > _MOST_FILES:
+                return
+            yield Path(folder, name).relative_to(root)
