@@ -61,9 +61,7 @@ def test_a_function_for_events_is_measured(project: Path, redis_url: str, capsys
     code = project / "hello_world"
     (code / "app.py").write_text(FUNCTION)
     assert main(["init", str(project), "--yes"]) == 0
-    advice = (
-        "by hand: your template: add a function with the handler api.metrics.handler, CodeUri hello_world/ and the path"
-    )
+    advice = "by hand: your template: add a function with the handler api.metrics.handler, CodeUri hello_world/"
     assert advice in capsys.readouterr().out
     assert (code / "requirements.txt").read_text() == "fastapi\nmangum\nprometheus-client\nredis\n"
     environment = variables(redis_url, project)
