@@ -178,12 +178,13 @@ def _django_entries(root: Path) -> Iterator[tuple[Path, str]]:
 
 def _lambda_app(root: Path, file: Path, name: str) -> App | None:
     """Return what a Lambda function runs: the app in an adapter such as `Mangum(app)`, or the function itself."""
-    if not (bound := bindings(read_python(root, file).tree, name)):
+    tree = read_python(root, file).tree
+    if not (bound := bindings(tree, name)):
         return None
     statement = bound[-1]
     if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
         for argument in statement.value.args[:1]:
-            if isinstance(argument, ast.Name):
+            if isinstance(argument, ast.Name) and bindings(tree, argument.id):
                 return app_in(root, file, argument.id)
     return app_in(root, file, name)
 
