@@ -258,6 +258,28 @@ def test_it_needs_one_package(shop: Path) -> None:
     assert ran.stdout.splitlines()[-1] == ""
 
 
+def test_an_interrupted_copy_goes_on(tmp_path: Path, init: Init, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package of which half was copied is not taken for a whole one."""
+    write(tmp_path, {"app.py": FLASK})
+    copied: list[str] = []
+
+    def copy(source: Path, target: Path) -> None:
+        if len(copied) == 100:
+            raise OSError(28, "No space left on device")
+        copied.append(target.name)
+        target.write_bytes(source.read_bytes())
+
+    with monkeypatch.context() as full:
+        full.setattr("shutil.copyfile", copy)
+        ran = init(tmp_path, "--yes")
+    assert (ran.code, "can't be written: No space left on device; run init again" in ran.err) == (1, True)
+    assert (tmp_path / "app.py").read_text() == FLASK
+    assert init(tmp_path, "--yes").code == 0
+    package = REPOSITORY / "lib" / "kairo_metrics"
+    files = [file.relative_to(package) for file in package.rglob("*.py")]
+    assert [file for file in files if not (tmp_path / "lib/kairo_metrics" / file).is_file()] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -278,6 +300,37 @@ def test_a_wrong_argument_is_named(
     monkeypatch.chdir(REPOSITORY)
     assert main(["init", *arguments]) == code
     assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_file_that_can_not_be_written_is_named(shop: Path, init: Init) -> None:
+    """What was written stays, and the next run writes the rest."""
+    (shop / "public").symlink_to("nowhere/else")
+    ran = init(shop, "--yes")
+    assert (ran.code, ran.err) == (
+        1,
+        "public/.gitkeep can't be written: File exists; run init again for the rest\n",
+    )
+    (shop / "public").unlink()
+    again = init(shop, "--yes")
+    assert again.code == 0
+    assert "wrote public/.gitkeep\nwrote requirements.txt\n" in again.out
+    assert "wrote vercel.json" not in again.out
+
+
+def test_a_file_keeps_its_mode_and_a_link_stays_a_link(shop: Path, init: Init) -> None:
+    """Only the content of a file changes; a new file is one that others may read."""
+    (shop / "api/index.py").chmod(0o750)
+    (shop / "shared.txt").write_text("fastapi\n")
+    (shop / "requirements.txt").unlink()
+    (shop / "requirements.txt").symlink_to("shared.txt")
+    assert init(shop, "--yes").code == 0
+    assert (shop / "api/index.py").stat().st_mode & 0o777 == 0o750
+    assert (shop / "requirements.txt").is_symlink()
+    assert "redis" in (shop / "shared.txt").read_text()
+    plain = shop / "plain"
+    plain.touch()
+    assert (shop / "vercel.json").stat().st_mode == plain.stat().st_mode
+    assert not [file for file in shop.rglob(".*") if "-" in file.name]
 
 
 def test_a_file_that_was_changed_meanwhile_is_not_overwritten(shop: Path) -> None:

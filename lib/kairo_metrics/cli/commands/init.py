@@ -61,16 +61,16 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _project(directory: Path) -> Path:
-    if not directory.exists():
-        raise SettingsError("DIR", f"must be the folder of your project; there is no {printable(str(directory))}")
-    if not directory.is_dir():
-        raise SettingsError("DIR", f"must be the folder of your project; {printable(str(directory))} is a file")
-    root = directory.resolve()
+    name = printable(str(directory))
     try:
-        next(root.iterdir(), None)
+        next(directory.iterdir(), None)
+    except FileNotFoundError as err:
+        raise SettingsError("DIR", f"must be the folder of your project; there is no {name}") from err
+    except NotADirectoryError as err:
+        raise SettingsError("DIR", f"must be the folder of your project; {name} is a file") from err
     except OSError as err:
-        raise CommandError(f"{root} can't be read: {err.strerror}") from err
-    return root
+        raise CommandError(f"{name} can't be read: {err.strerror}") from err
+    return directory.resolve()
 
 
 def _chosen(root: Path, app: Path | None) -> Path | None:
@@ -146,8 +146,6 @@ def _write(root: Path, plan: Plan) -> Iterator[Path]:
             path = change.path
             change.write(root)
             yield path
-    except FileExistsError as err:
-        raise CommandError(f"{path} has been written by somebody else; run init again") from err
     except OSError as err:
         raise CommandError(f"{path} can't be written: {err.strerror}; run init again for the rest") from err
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +52,25 @@ class Change:
         """
         file = root / self.path
         content = self.after.encode(self.encoding)
-        if self.before is None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("xb") as new:
-                new.write(content)
-        elif file.read_bytes() != self.before.encode(self.encoding):
+        found = file.read_bytes() if file.exists() else None
+        if found != (None if self.before is None else self.before.encode(self.encoding)):
             raise CommandError(f"{self.path} has been changed meanwhile; run init again")
-        else:
-            file.write_bytes(content)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A full disk must not cost the user a file: the new one takes its place when it is whole.
+        target = file.resolve()
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{file.name}-", delete=False) as new:
+            try:
+                new.write(content)
+                new.close()
+                Path(new.name).chmod(target.stat().st_mode if found is not None else 0o666 & ~_umask())
+                Path(new.name).replace(target)
+            except OSError:
+                Path(new.name).unlink()
+                raise
+
+
+def _umask() -> int:
+    """Return the process's mask for new files; it can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -16,6 +16,7 @@ COPIED = "lib.kairo_metrics"
 # What the package imports. A project that installs the wheel gets them with it.
 REQUIRED = ("prometheus-client", "redis", "starlette")
 _INSTALLED = "kairo_metrics"
+_FIRST = Path("__init__.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,9 @@ def _installed(root: Path, found: Distribution) -> Library:
 
 
 def library_files() -> list[Path]:
-    """Return the files of the package that runs now, relative to its folder."""
-    files = (file.relative_to(PACKAGE) for file in PACKAGE.rglob("*") if file.is_file())
-    return sorted(file for file in files if "__pycache__" not in file.parts)
+    """Return the files of the package that runs now, relative to its folder.
+
+    The file that tells a later run that the package is there comes last, so that a copy that was interrupted goes on.
+    """
+    files = [file.relative_to(PACKAGE) for file in PACKAGE.rglob("*") if file.is_file()]
+    return sorted((file for file in files if "__pycache__" not in file.parts), key=lambda file: (file == _FIRST, file))
