@@ -37,7 +37,8 @@ def build_origins(folder: Path) -> Origins:
     copy_library(repository)
     for name in ("setup.py", "lib/pyproject.toml"):
         shutil.copyfile(REPOSITORY / name, repository / name)
-    git = ["git", "-C", str(repository), "-c", "user.name=user", "-c", "user.email=user@example.com"]
+    options = ("user.name=user", "user.email=user@example.com", "commit.gpgsign=false")
+    git = ["git", "-C", str(repository), *(word for option in options for word in ("-c", option))]
     for command in (["init", "--quiet"], ["add", "--all", "--force"], ["commit", "--quiet", "--message", "Import"]):
         subprocess.run([*git, *command], check=True)
     subprocess.run(_uv("build", "--wheel", "--out-dir", folder / "dist", repository / "lib"), check=True)
