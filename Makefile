@@ -113,7 +113,9 @@ grafana: $(INSTALLED)  ## build the dashboard's JSON from grafana/dashboard/
 	$(BIN)/python -m grafana.dashboard
 
 wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
-	$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
+	@$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
+	@ls dist/*.whl
+	@echo "docs/your-project.md tells how a project installs it"
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ..errors import KairoError, SettingsError
 from .commands.dev import add_dev
 from .commands.doctor import add_doctor
+from .commands.init import add_init
 from .commands.series import add_series
 from .commands.serve import add_serve
 from .commands.show import add_show
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kairo-metrics", description="Prometheus metrics for serverless Python.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_init(commands)
     add_dev(commands)
     add_serve(commands)
     add_doctor(commands)

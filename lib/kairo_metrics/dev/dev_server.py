@@ -57,7 +57,7 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
         SystemExit: a signal ended the server.
     """
     if importlib.util.find_spec("uvicorn") is None:
-        raise DevError("The dev server needs uvicorn: pip install 'kairo-metrics[dev]'.")
+        raise DevError("The dev server needs uvicorn: pip install uvicorn.")
     parent = Parent() if with_parent else None
     if port is not None:
         os.environ["PORT"] = str(port)

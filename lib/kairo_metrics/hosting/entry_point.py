@@ -1,13 +1,26 @@
-"""The entry point of a function's file: the name that Vercel takes from its source, without importing it."""
+"""The files that may be functions, and the name that Vercel takes from the source of each, without importing it."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["entry_point_of", "why_no_entry_point"]
+__all__ = ["entry_point_of", "function_files", "why_no_entry_point"]
 
 _APPS = {"app", "application"}
 _HANDLERS = {"handler", "Handler"}
+
+
+def function_files(root: Path) -> Iterator[Path]:
+    """Yield every file in `api/` that may be a function, relative to `root` and sorted.
+
+    As on Vercel, files and folders whose name begins with `_` or `.` are left out.
+    """
+    for file in sorted(root.glob("api/**/*.py")):
+        relative = file.relative_to(root)
+        if not any(part.startswith(("_", ".")) for part in relative.parts):
+            yield relative
 
 
 def entry_point_of(source: ast.Module) -> str | None:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from ..entrypoints.interfaces import Interface, interface_of
 from ..errors import HostingError
-from .entry_point import entry_point_of, why_no_entry_point
+from .entry_point import entry_point_of, function_files, why_no_entry_point
 
 __all__ = ["Function", "Skipped", "discover", "load"]
 
@@ -69,10 +69,7 @@ def discover(root: Path) -> Iterator[tuple[str, Path]]:
     Raises:
         HostingError: a file name has a dynamic segment, such as `[id].py`, which is not supported.
     """
-    for file in sorted(root.glob("api/**/*.py")):
-        relative = file.relative_to(root)
-        if any(part.startswith(("_", ".")) for part in relative.parts):
-            continue
+    for relative in function_files(root):
         if "[" in relative.as_posix():
             raise HostingError(f"{relative}: dynamic segments are not supported; use a rewrite in vercel.json")
         module = relative.with_suffix("")

@@ -53,7 +53,7 @@ def run(
         SystemExit: a signal ended the server (code 0), or a function can't be imported or started (code 3).
     """
     if importlib.util.find_spec("uvicorn") is None:
-        raise HostingError("The server needs uvicorn: pip install 'kairo-metrics[serve]'.")
+        raise HostingError("The server needs uvicorn: pip install uvicorn.")
     import uvicorn
 
     for variable, value in (("PORT", port), ("WEB_CONCURRENCY", workers)):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.platform.deployment import Deployment
+from tests.deployment.platform.package_origins import Origins, build_origins
 from tests.deployment.platform.project import ENTRY_POINTS, EXAMPLES, THIS_REPOSITORY, Project
 from tests.deployment.platform.vercel_build import Build, vercel_build
 from tests.deployment.platform.vercel_tools import ToolMissing, Tools, find_tools
@@ -47,6 +48,12 @@ def cron_and_queue(tools: Tools, once: Once) -> Deployment:
 def entry_points(tools: Tools, once: Once) -> Deployment:
     """Return the project with a function for each entry point, as `vercel build` builds it."""
     return _deployed(ENTRY_POINTS, "entry-points", tools, once)
+
+
+@pytest.fixture(scope="session")
+def origins(once: Once) -> Origins:
+    """Return a wheel of the package, and a git repository with it."""
+    return once("package-origins", build_origins)
 
 
 def _deployed(project: Project, name: str, tools: Tools, once: Once) -> Deployment:

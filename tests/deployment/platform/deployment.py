@@ -51,9 +51,9 @@ class Deployment:
         assert answer.response.status_code == 200, f"{answer.response.text}\n{instance.ipc.log}"
         return answer
 
-    def scrape(self, redis_url: str, path: str = "/api/metrics") -> dict[str, float]:
-        """Request the page from a new instance of the metrics function, and return its samples."""
-        with self.instance("api/metrics", redis_url) as instance:
+    def scrape(self, redis_url: str, path: str = "/api/metrics", function: str = "api/metrics") -> dict[str, float]:
+        """Request the page from a new instance of the function that has it, and return its samples."""
+        with self.instance(function, redis_url) as instance:
             answer = instance.request("GET", path, headers={"Authorization": f"Bearer {_TOKEN}"})
             assert answer.response.status_code == 200, f"{answer.response.text}\n{instance.ipc.log}"
         lines = (line for line in answer.response.text.splitlines() if not line.startswith("#"))

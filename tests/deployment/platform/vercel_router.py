@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import dropwhile, takewhile
+from typing import Any
 
 from tests.deployment.platform.vercel_build import Build
 
@@ -31,8 +33,8 @@ def route(build: Build, path: str) -> Destination:
 
     A rewrite does not change the path that the function gets.
     """
-    before = list(takewhile(lambda rule: rule.get("handle") != "filesystem", build.routes))
-    after = takewhile(lambda rule: "handle" not in rule, build.routes[len(before) + 1 :])
+    before = list(takewhile(lambda rule: "handle" not in rule, build.routes))
+    after = [*_phase(build, "filesystem"), *_phase(build, "rewrite")]
     headers = tuple(
         (name, value) for rule in before if re.search(rule["src"], path) for name, value in rule["headers"].items()
     )
@@ -46,6 +48,13 @@ def route(build: Build, path: str) -> Destination:
         if found := _entry(build, rule["dest"].partition("?")[0], headers):
             return found
     return Destination(status=404, headers=headers)
+
+
+def _phase(build: Build, name: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the rules from the one that begins a phase to the next phase."""
+    rest = dropwhile(lambda rule: rule.get("handle") != name, build.routes)
+    next(rest, None)
+    yield from takewhile(lambda rule: "handle" not in rule, rest)
 
 
 def _entry(build: Build, path: str, headers: tuple[tuple[str, str], ...]) -> Destination | None:

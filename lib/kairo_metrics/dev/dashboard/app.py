@@ -46,9 +46,7 @@ _LONGEST_REQUEST = 100_000
 # Running queries share the processor, so a short one ends soon although long ones run.
 _MOST_QUERIES = 8
 _MOST_WAITING = 64
-_NOT_INSTALLED = (
-    "The built-in engine needs promql-parser and google-re2, and {} can't be imported: pip install 'kairo-metrics[dev]'"
-)
+_NOT_INSTALLED = "The built-in engine can't import {}; it needs two packages: pip install promql-parser google-re2"
 _Result = TypeVar("_Result")
 
 

@@ -1,0 +1,137 @@
+"""Everything that a project lacks: the files to write, the files to change, and what only its owner can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .change import Change
+from .ignored_files import warn_of_ignored
+from .layout import Layout, find_layout
+from .library import REQUIRED, Library, find_library
+from .python_edit import measured_text
+from .requirements import required_lines
+from .user_app import App, app_in
+from .vercel_config import read_vercel
+from .vercel_files import vercel_advice, vercel_changes
+
+__all__ = ["Plan", "make_plan"]
+
+_IN_THE_APP = "/api/metrics"
+_PAGE_NAMES = ("metrics", "prometheus", "kairo_metrics_page")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `init` proposes.
+
+    Args:
+        layout: how the project is laid out.
+        library: how the project gets the package.
+        page: the path of the metrics page.
+        changes: the files to write, in their order.
+        warnings: what would keep the project from working, although every file is there.
+        by_hand: what the user must do.
+        copies_wheel: whether the wheel goes into the project.
+    """
+
+    layout: Layout
+    library: Library
+    page: str
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+    by_hand: tuple[str, ...]
+    copies_wheel: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self.changes and not self.library.copy and not self.copies_wheel
+
+
+def make_plan(root: Path, chosen: Path | None = None) -> Plan:
+    """Compare a project with what it needs.
+
+    Args:
+        root: the project.
+        chosen: the file with the app, if the user has named it.
+
+    Raises:
+        CommandError: there is no app, or a file can't be read.
+    """
+    vercel = read_vercel(root)
+    layout = find_layout(root, vercel, chosen)
+    library = find_library(root / layout.code)
+    page_file, has_page = _page_file(root, layout)
+    has_page = has_page or any(app.page for app in layout.apps)
+    in_app = layout.one_app and not has_page
+    changes: list[Change] = []
+    by_hand = list(layout.skipped)
+    for app in layout.apps:
+        change = _measured(app, library, _IN_THE_APP if in_app else None)
+        if isinstance(change, Change):
+            changes.append(change)
+        elif change:
+            by_hand.append(change)
+    if not layout.one_app and not has_page:
+        changes.append(Change(layout.code / page_file, None, _page_text(layout, library)))
+        if layout.host == "AWS Lambda":
+            by_hand.append(_lambda_page(layout, page_file))
+    if layout.host == "Vercel":
+        changes += vercel_changes(root, vercel, layout, library, page_file)
+        by_hand += vercel_advice(root, vercel, layout, page_file, page=not has_page)
+    required = required_lines(root, layout.code, _requirements(layout, library))
+    changes += [Change(*edit) for edit in required.edits]
+    by_hand += required.by_hand
+    if library.requirement is None:
+        by_hand.append("add to your requirements the address from which you have installed kairo-metrics")
+    files = [*(app.path for app in layout.apps), *(change.path for change in changes)]
+    warnings = warn_of_ignored(root, layout.code, library, files, vercel=layout.host == "Vercel")
+    is_new = bool(required.edits or required.by_hand)
+    copies_wheel = library.wheel is not None and is_new and not (root / layout.code / library.files[0]).exists()
+    page = _IN_THE_APP if layout.one_app else f"/{page_file.with_suffix('').as_posix()}"
+    return Plan(layout, library, page, tuple(changes), tuple(warnings), tuple(by_hand), copies_wheel)
+
+
+def _measured(app: App, library: Library, metrics_path: str | None) -> Change | str | None:
+    """Return the change that measures an app, or what its owner must write."""
+    page = f', metrics_path="{metrics_path}"' if metrics_path else ""
+    if app.measured:
+        return f"{app.path}: write instrument(...{page}), so that the app serves the page" if page else None
+    after = measured_text(app, library.module, metrics_path)
+    if after is None:
+        return f"{app.path}: measure `{app.name}`, as in `{app.name} = instrument({app.name}{page})`"
+    return Change(app.path, app.file.text, after, app.file.encoding)
+
+
+def _page_file(root: Path, layout: Layout) -> tuple[Path, bool]:
+    """Return the file of the page, and whether it is there; another file of that name is left alone."""
+    files = [Path("api", f"{name}.py") for name in _PAGE_NAMES]
+    for file in files:
+        if not (root / layout.code / file).exists():
+            return file, False
+        app = app_in(root, layout.code / file)
+        if app is not None and app.page:
+            return file, True
+    return files[-1], True
+
+
+def _page_text(layout: Layout, library: Library) -> str:
+    on_lambda = layout.host == "AWS Lambda"
+    imported = "lambda_handler, metrics_app" if on_lambda else "metrics_app"
+    return (
+        '"""The metrics page that Prometheus scrapes."""\n\n'
+        f"from {library.module} import {imported}\n\n"
+        f"app = metrics_app()\n{'handler = lambda_handler(app)' + chr(10) if on_lambda else ''}"
+    )
+
+
+def _requirements(layout: Layout, library: Library) -> list[str]:
+    own = list(REQUIRED) if library.is_copied else [library.requirement] if library.requirement else []
+    return [*own, "mangum"] if layout.host == "AWS Lambda" and not layout.one_app else own
+
+
+def _lambda_page(layout: Layout, page_file: Path) -> str:
+    handler = ".".join(page_file.with_suffix("").parts)
+    folder = f", CodeUri {layout.code.as_posix()}/" if layout.code != Path() else ""
+    return f"your template: add a function with the handler {handler}.handler{folder} and the path GET /api/metrics"

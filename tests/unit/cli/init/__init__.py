@@ -1,0 +1,1 @@
+"""What `init` finds, and the changes that it proposes."""
