@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ..errors import SettingsError
 
-__all__ = ["BUCKETS_OF", "UNMATCHED_ROUTE", "Buckets", "LabelValue", "RequestOptions", "options_from_env"]
+__all__ = ["BUCKETS_OF", "NAMES", "UNMATCHED_ROUTE", "Buckets", "LabelValue", "RequestOptions", "options_from_env"]
 
 Buckets = Sequence[float] | Mapping[str, Sequence[float]]
 LabelValue = str | Callable[..., Any]
@@ -20,6 +20,9 @@ Patterns = str | re.Pattern[str] | Iterable[str | re.Pattern[str]]
 
 # The durations whose buckets can be chosen.
 BUCKETS_OF = ("http", "database", "function", "websocket")
+# A histogram that the names of prometheus-fastapi-instrumentator have besides.
+_BUCKETS_OF_A_PRESET = "http_highr"
+NAMES = ("django_prometheus", "fastapi_instrumentator", "flask_exporter", "starlette_exporter")
 UNMATCHED_ROUTE = "__unmatched__"
 _MOST_BUCKETS = 100
 _MOST_LABELS = 10
@@ -54,6 +57,7 @@ class RequestOptions:
         in_progress: whether the requests that are being served are counted (`METRICS_IN_PROGRESS`).
         sizes: whether the bytes of request and response bodies are counted (`METRICS_SIZES`).
         status_codes: the only statuses whose requests are counted: 404, "404" or "4xx" (`METRICS_STATUS_CODES`).
+        names: the library whose names our metrics of requests have, such as "starlette_exporter" (`METRICS_NAMES`).
 
     Raises:
         TypeError: an option has a wrong type.
@@ -72,6 +76,7 @@ class RequestOptions:
     in_progress: bool | None = None
     sizes: bool | None = None
     status_codes: Any = None
+    names: str | None = None
 
     def __post_init__(self) -> None:
         """Check all options, and bring each into one form."""
@@ -81,6 +86,7 @@ class RequestOptions:
             "skip_methods": _methods,
             "labels": _labels,
             "status_codes": _statuses,
+            "names": _names,
         }
         for field in fields(self):
             value = getattr(self, field.name)
@@ -141,6 +147,14 @@ def _buckets_of(kind: str) -> Callable[[str], dict[str, list[float]]]:
     return lambda text: {kind: _numbers(text)}
 
 
+def _names(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"names must be one of {', '.join(map(repr, NAMES))}, not {type(given).__name__}")
+    if given not in NAMES:
+        raise ValueError(f"names must be one of {', '.join(map(repr, NAMES))}, not {given!r}")
+    return given
+
+
 _SECONDS = "must be seconds that go up, such as 0.1,0.5,1,60"
 # Of each variable its option, what reads it, and what it must be.
 _VARIABLES: dict[str, tuple[str, Callable[[str], Any], str]] = {
@@ -150,12 +164,13 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "METRICS_SKIP_METHODS": ("skip_methods", _items, "must be methods such as HEAD,OPTIONS"),
     "METRICS_LABELS": ("labels", _constant_labels, "must be labels such as team=shop,region=fra1, with names of yours"),
     "METRICS_STATUS_CODES": ("status_codes", _items, "must be statuses such as 2xx,404"),
+    "METRICS_NAMES": ("names", str, f"must be one of {', '.join(NAMES)}"),
 }
 
 
 def _buckets(given: Any) -> dict[str, tuple[float, ...]]:
     if isinstance(given, Mapping):
-        unknown = [kind for kind in given if kind not in BUCKETS_OF]
+        unknown = [kind for kind in given if kind not in BUCKETS_OF and kind != _BUCKETS_OF_A_PRESET]
         if unknown:
             raise ValueError(f"buckets has no {unknown[0]!r}: give seconds for {', '.join(map(repr, BUCKETS_OF))}")
         return {kind: _bounds(bounds) for kind, bounds in given.items()}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..frameworks.facts import RequestFacts
+from ..frameworks.facts import UNMATCHED, RequestFacts
 from .request_rules import RequestRules
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class HTTPRecord:
         self._request = request
         if rules.labels is not None:
             self._labels = rules.labels.of_request(request)
+        if rules.preset is not None:
+            self.facts.told = {}
         if rules.count_sizes:
             from .body_sizes import BodySizes, content_length_of
 
@@ -133,6 +135,8 @@ class HTTPRecord:
             child(facts).inc()
         for child in rules.seconds:
             child(facts).observe(seconds)
+        for what, child in rules.lengths:
+            child(facts).observe(float(facts.get(what, 0)))
         if self.sizes is not None:
             for child in rules.request_bytes:
                 child(facts).observe(self.sizes.of_request(client_left=self.client_left))
@@ -179,6 +183,12 @@ class HTTPRecord:
             self._request.route = route
             response = Response(self.status or _SERVER_ERROR, self._response_headers)
             facts.update(self._rules.labels.of_response(self._request, response))
+        if self._request is not None and self._rules.preset is not None:
+            from .preset_facts import preset_facts
+
+            facts.update(preset_facts(self._request, self._response_headers, self.facts.told))
+            if route == UNMATCHED:
+                facts["route"] = self._rules.preset.unmatched
         return facts
 
     def _shown_status(self) -> str:

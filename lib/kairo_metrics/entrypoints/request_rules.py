@@ -11,9 +11,13 @@ from ..instruments.shape import shape
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
     from .custom_labels import CustomLabels
+    from ..instruments.presets import Preset
     from .skipped import Matcher, Statuses
 
 __all__ = ["RequestRules"]
+
+# What presets count: the lengths in the headers, and that of the body of Django's response.
+_LENGTHS = ("request_length", "response_length", "body_length")
 
 
 class RequestRules:
@@ -33,7 +37,9 @@ class RequestRules:
         "group_status",
         "in_progress",
         "labels",
+        "lengths",
         "options",
+        "preset",
         "request_bytes",
         "requests",
         "response_bytes",
@@ -57,6 +63,8 @@ class RequestRules:
         self.labels: CustomLabels | None = None
         self.group_status = False
         self.options = options
+        self.preset: Preset | None = None
+        self.lengths: list[tuple[str, Any]] = []
         names = shape().labels or ()
         if options is not None:
             self._choose(options)
@@ -79,6 +87,12 @@ class RequestRules:
         if options.sizes:
             sizes = catalogue(SizeInstruments)
             self.request_bytes, self.response_bytes = map(sizes.that_count, ("request_bytes", "response_bytes"))
+        if options.names:
+            from ..instruments.chosen_preset import preset_of  # few programs come from another library
+
+            self.preset = preset_of(options.names)
+            groups = [catalogue(RequestInstruments), *([catalogue(SizeInstruments)] if options.sizes else [])]
+            self.lengths = [(what, child) for group in groups for what in _LENGTHS for child in group.that_count(what)]
 
     @property
     def count_sizes(self) -> bool:
@@ -88,7 +102,7 @@ class RequestRules:
     @property
     def need_response_headers(self) -> bool:
         """Whether the headers of the response are needed."""
-        return self.count_sizes or (self.labels is not None and self.labels.need_response)
+        return self.count_sizes or bool(self.lengths) or (self.labels is not None and self.labels.need_response)
 
     def skip(self, method: str, *paths: str) -> bool:
         """Return whether a request is not counted, as far as its begin tells.

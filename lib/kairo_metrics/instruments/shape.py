@@ -13,7 +13,7 @@ from ..model.encoding import is_classic_label
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
 
-__all__ = ["Shape", "settle_shape", "shape", "shape_of", "shape_with", "suppose_shape"]
+__all__ = ["Shape", "options_with", "settle_shape", "shape", "shape_of", "shape_with", "suppose_shape"]
 
 _Buckets = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -26,15 +26,17 @@ class Shape(NamedTuple):
         labels: the names of the further labels of requests.
         early_labels: those of them whose values are known when a request begins.
         buckets: the bounds of duration histograms, by what they measure.
+        names: the preset of our request families, and the prefix of their names.
     """
 
     prefix: str | None = None
     labels: tuple[str, ...] | None = None
     early_labels: tuple[str, ...] | None = None
     buckets: _Buckets | None = None
+    names: tuple[str, ...] | None = None
 
 
-_NONE = Shape("", (), (), ())
+_NONE = Shape("", (), (), (), ())
 _settled: list[Shape] = []
 _supposed: list[Shape] = []
 
@@ -66,7 +68,37 @@ def shape_of(prefix: str | None, options: RequestOptions | None) -> Shape:
             if isinstance(value := options.labels[name], str) or argument_count(name, value) == 1
         )
     buckets = None if options.buckets is None else tuple(sorted(options.buckets.items()))
-    return Shape(prefix, labels, early, buckets)
+    return Shape(prefix, labels, early, buckets, _names(options.names, prefix))
+
+
+def _names(preset: str | None, prefix: str | None) -> tuple[str, ...] | None:
+    if preset is None:
+        return None
+    settled = shape().names or ()
+    if prefix is None and preset in settled:
+        return settled
+    from .chosen_preset import preset_of  # few programs come from another library
+
+    return preset, preset_of(preset).prefix if prefix is None else prefix
+
+
+def options_with(given: RequestOptions | None, others: RequestOptions | None) -> RequestOptions | None:
+    """Return the options of a call; where it does not choose, those of the settings, then those of its names.
+
+    Args:
+        given: those of the call; None if it has none.
+        others: those of the settings.
+
+    Raises:
+        ValueError: a further label has the name of a label of these names.
+    """
+    merged = others if given is None else given.over(others)
+    names = (merged.names if merged is not None else None) or next(iter(shape().names or ()), None)
+    if names is None:
+        return merged
+    from .chosen_preset import completed
+
+    return completed(merged, names)
 
 
 def shape_with(asked: Shape) -> Shape:

@@ -1,0 +1,201 @@
+"""Apps of four libraries, moved by the steps of docs/migrating.md, beside the originals: the same requests, the same series."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.migrating_page import moves, section
+from tests.support.moved_pair import Asked, MovedPair, Series, moved_pair
+
+XHR = (("X-Requested-With", "XMLHttpRequest"),)
+JSON = (("Content-Type", "application/json"),)
+
+
+class Case(NamedTuple):
+    """An app of the page, the requests to it, and what the page names as different.
+
+    Args:
+        heading: of the section of the page.
+        number: which of the section's apps it is.
+        requests: sent to both sides, one after the other.
+        interface: of the app.
+        app: where it is.
+        expected: takes the series of the original, and returns what the moved app is to have.
+    """
+
+    heading: str
+    number: int
+    requests: list[Asked]
+    interface: str
+    app: str = "app:app"
+    expected: Callable[[Series], Series] = lambda series: series
+
+
+def of_flask(series: Series) -> Series:
+    """Give the label `path` the URL rule, and leave out the library's own version."""
+    changed: Series = {}
+    for (name, labels), value in series.items():
+        if name.endswith("_exporter_info"):
+            continue
+        found = dict(labels)
+        if "_http_request_duration_seconds" in name and "path" in found:
+            path = re.sub(r"^/items/\d+$", "/items/<int:item>", found["path"])
+            found["path"] = "__unmatched__" if path.startswith("/nothing") else path
+        key = name, frozenset(found.items())
+        changed[key] = None if value is None else (changed.get(key) or 0) + value
+    return changed
+
+
+def of_starlette(series: Series) -> Series:
+    """Add the bytes of the server's answer to an unhandled exception, which the library's middleware does not see."""
+    answers = {
+        labels: value or 0
+        for (name, labels), value in series.items()
+        if name == "http_request_size_bytes_count" and ("handler", "/broken") in labels
+    }
+    return {
+        (name, labels): answers[labels] * len("Internal Server Error")
+        if name == "http_response_size_bytes_sum" and labels in answers
+        else value
+        for (name, labels), value in series.items()
+    }
+
+
+GETS = [Asked("/items/1"), Asked("/items/2"), Asked("/items/101"), Asked("/nothing/1"), Asked("/nothing/2")]
+CASES = {
+    "starlette_exporter": Case(
+        "From starlette_exporter",
+        0,
+        [
+            *GETS,
+            Asked("/items/3", "POST", b"some bytes"),
+            Asked("/items/3", "DELETE"),
+            Asked("/items/x"),
+            Asked("/old"),
+            Asked("/broken"),
+            Asked("/items/1", "HEAD"),
+        ],
+        "asgi",
+    ),
+    "starlette_exporter with options": Case(
+        "From starlette_exporter",
+        1,
+        [
+            Asked("/hello/a"),
+            Asked("/hello/b"),
+            Asked("/health"),
+            Asked("/static/x"),
+            Asked("/hello/a", "OPTIONS"),
+            Asked("/hello/a", "POST", b'{"a": "b"}', JSON),
+            Asked("/hello/a", "POST", b"{", JSON),
+            Asked("/nothing/1"),
+        ],
+        "asgi",
+    ),
+    "fastapi_instrumentator": Case(
+        "From prometheus-fastapi-instrumentator",
+        0,
+        [
+            *GETS,
+            Asked("/items/3", "POST", b"some bytes"),
+            Asked("/items/3", "PUT", b"more"),
+            Asked("/items/x"),
+            Asked("/unavailable"),
+            Asked("/broken"),
+        ],
+        "asgi",
+        expected=of_starlette,
+    ),
+    "fastapi_instrumentator with options": Case(
+        "From prometheus-fastapi-instrumentator",
+        1,
+        [Asked("/hello/a"), Asked("/hello/b"), Asked("/admin/x"), Asked("/nothing/1"), Asked("/hello/a", "POST")],
+        "asgi",
+    ),
+    "flask_exporter": Case(
+        "From prometheus_flask_exporter",
+        0,
+        [
+            Asked("/"),
+            Asked("/skip"),
+            Asked("/by-type/a"),
+            Asked("/by-type/b"),
+            Asked("/long-running"),
+            Asked("/status/201"),
+            Asked("/status/404"),
+            Asked("/items/1"),
+            Asked("/items/2", "POST", b"x"),
+            Asked("/items/2", "HEAD"),
+            Asked("/items/2", "DELETE"),
+            Asked("/items/2", "OPTIONS"),
+            Asked("/nothing/1"),
+            Asked("/broken"),
+            Asked("/answered"),
+        ],
+        "wsgi",
+        expected=of_flask,
+    ),
+    "flask_exporter with options": Case(
+        "From prometheus_flask_exporter",
+        1,
+        [Asked("/"), Asked("/", "POST"), Asked("/health"), Asked("/late"), Asked("/nothing/1"), Asked("/static/x")],
+        "wsgi",
+        expected=of_flask,
+    ),
+    "django_prometheus": Case(
+        "From django-prometheus",
+        0,
+        [
+            Asked("/items/1/"),
+            Asked("/items/1/", "POST", b"some bytes", XHR),
+            Asked("/items/2/", "HEAD"),
+            Asked("/items/2/", "PATCH"),
+            Asked("/items/101/"),
+            Asked("/nothing/1/"),
+            Asked("/stored/"),
+            Asked("/page/"),
+            Asked("/stream/"),
+            Asked("/broken/"),
+        ],
+        "wsgi",
+        "wsgi:application",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_moved_app_shows_the_series_that_it_had(case: Case, tmp_path: Path, redis_url: str) -> None:
+    """After each request both pages have the same names, labels, counts and buckets, but for what the page names."""
+    move = moves(case.heading)[case.number]
+    with moved_pair(move, case.interface, case.app, tmp_path, redis_url) as pair:
+        for asked in case.requests:
+            [before, after] = pair.ask(asked)
+            assert after == before, asked
+            assert differences(pair, case) == {}, asked
+
+
+def differences(pair: MovedPair, case: Case, within_s: float = 5.0) -> dict[str, tuple[object, object]]:
+    """Return what differs once both have counted the last request: they do so after its response."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        original, moved = pair.series()
+        expected = case.expected(original)
+        different = {
+            f"{name}{dict(labels)}": (expected.get((name, labels), "missing"), moved.get((name, labels), "missing"))
+            for name, labels in expected.keys() ^ moved.keys()
+            | {key for key in expected.keys() & moved.keys() if expected[key] != moved[key]}
+        }
+        if not different or time.monotonic() > deadline_s:
+            return different
+        time.sleep(0.05)
+
+
+def test_what_is_not_carried_over_is_named() -> None:
+    """The page names each series that a library makes and a moved app has not."""
+    assert "`flask_exporter_info`" in section("From prometheus_flask_exporter")
