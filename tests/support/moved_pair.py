@@ -77,7 +77,7 @@ def series_of(page: str) -> Series:
         for name, labels, value, *_ in family.samples:
             if name.startswith(_FOREIGN) or name.endswith("_created"):
                 continue
-            is_time = ("seconds" in name or "duration" in name) and name.endswith(("_sum", "_bucket"))
+            is_time = name.endswith(("_sum", "_bucket")) and "bytes" not in name
             series[name, frozenset(labels.items())] = None if is_time else value
     return series
 
@@ -96,8 +96,8 @@ def moved_pair(move: Move, interface: str, app: str, folder: Path, redis_url: st
     ports = [free_port() for _ in range(4)]
     servers = []
     for side, files, port, registry_port in (
-        ("before", move.before, *ports[:2]),
-        ("after", move.after, *ports[2:]),
+        ("before", move.before, ports[0], ports[1]),
+        ("after", move.after, ports[2], ports[3]),
     ):
         (folder / side).mkdir()
         for name, text in files.items():

@@ -124,7 +124,8 @@ class HTTPRecord:
             self._count(self.status, seconds)
 
     def _count(self, status: int, seconds: float) -> None:
-        rules, route = self._rules, self._route()
+        rules = self._rules
+        route = rules.counted_route(self._route(), status)
         for child in rules.in_progress:
             child({"method": self._method, **self._labels}).dec()
         if rules.skip_answered(route, status):

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..instruments.asked_shape import options_with
 from ..instruments.catalogue import SETUP_LOCK
-from ..instruments.shape import options_with
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions

@@ -21,10 +21,13 @@ def preset_facts(
         response_headers: those of its response; none if the app has not answered.
         told: what the framework has told.
     """
+    told = told or {}
+    # The answer to an unhandled exception comes from outside of the middleware of these libraries.
+    response_length = 0 if "unhandled" in told else content_length_of(response_headers) or 0
     facts = {
         "request_length": str(content_length_of(request.headers.items()) or 0),
-        "response_length": str(content_length_of(response_headers) or 0),
-        **(told or {}),
+        "response_length": str(response_length),
+        **told,
     }
     if request.headers.get("X-Requested-With") == "XMLHttpRequest":
         facts["ajax"] = ""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..frameworks.facts import UNMATCHED
 from ..instruments.catalogue import catalogue
 from ..instruments.declarations import InProgressInstruments, RequestInstruments, SizeInstruments
 from ..instruments.shape import shape
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
-    from .custom_labels import CustomLabels
     from ..instruments.presets import Preset
+    from .custom_labels import CustomLabels
     from .skipped import Matcher, Statuses
 
 __all__ = ["RequestRules"]
@@ -114,6 +115,10 @@ class RequestRules:
         return (self.skipped_methods is not None and self.skipped_methods(method)) or (
             self.skipped_paths is not None and any(map(self.skipped_paths, paths))
         )
+
+    def counted_route(self, route: str, status: int) -> str:
+        """Return the route under which a request is counted: other names may not give one to each status."""
+        return UNMATCHED if self.preset is not None and status in self.preset.unmatched_statuses else route
 
     def skip_answered(self, route: str, status: int) -> bool:
         """Return whether a request is not counted because of its route or its status."""

@@ -43,7 +43,10 @@ def declarations_under(names: str, prefix: str) -> Mapping[type[Group], tuple[De
         names: the preset.
         prefix: goes before its names.
     """
-    return {**DECLARATIONS, **{
-        group: tuple(one._replace(name=one.named(prefix), has_prefix=False) for one in declarations)
-        for group, declarations in preset_of(names).declarations.items()
-    }}
+    return {
+        **DECLARATIONS,
+        **{
+            group: tuple(one._replace(name=one.named(prefix), has_prefix=False) for one in declarations)
+            for group, declarations in preset_of(names).declarations.items()
+        },
+    }

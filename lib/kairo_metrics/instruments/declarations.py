@@ -115,7 +115,8 @@ class RequestGroup(Group):
             if shape().names:
                 from .preset_children import preset_child  # few programs come from another library
 
-                child = preset_child(declaration, instrument, facts)
+                amounts = declaration.kind is Counter and declaration.counts != "requests"
+                child = preset_child(instrument, facts, declaration.needs, declaration.twice_with, is_total=amounts)
             else:
                 child = _child_of_facts(instrument, facts)
             self._by_counts.setdefault(declaration.counts, []).append(child)

@@ -5,33 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from prometheus_client import Counter
-
-from .declarations import Declaration
-
 __all__ = ["preset_child"]
 
 
 def preset_child(
-    declaration: Declaration, instrument: Any, facts: tuple[str, ...]
+    instrument: Any, facts: tuple[str, ...], needs: tuple[str, ...], twice_with: str, *, is_total: bool
 ) -> Callable[[Mapping[str, str]], Any]:
     """Return the function from the facts of a request to the child that counts it.
 
     Args:
-        declaration: that of the instrument.
         instrument: with or without labels.
-        facts: the values of its labels. If one is not known, the request is not counted.
+        facts: the values of its labels.
+        needs: further facts. If one of these or of the labels is not known, the request is not counted.
+        twice_with: the fact with which it counts a request twice.
+        is_total: whether it is a counter of amounts.
     """
-    needs = {*facts, *declaration.needs}
-    is_total = declaration.kind is Counter and declaration.counts != "requests"
+    needed = {*facts, *needs}
 
     def child(values: Mapping[str, str]) -> Any:
-        if not needs <= values.keys():
+        if not needed <= values.keys():
             return _Nothing
         found = instrument.labels(*[values[fact] for fact in facts]) if facts else instrument
         if is_total:
             return _Total(found)
-        return _Twice(found) if declaration.twice_with in values else found
+        return _Twice(found) if twice_with in values else found
 
     return child
 

@@ -1,6 +1,6 @@
 """The names of other libraries, as data: what their request metrics are called, and the options that they begin with.
 
-A preset takes the place of our own declarations of requests. It gives each label the fact of the request that is its value.
+A preset takes the place of our own declarations of requests. It gives each label the fact that is its value.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Preset(NamedTuple):
     Args:
         prefix: of its names, unless another is chosen.
         unmatched: the route of a path that matches none.
+        unmatched_statuses: answers with these count as those to a path that matches none.
         options: those of `instrument`, where a call does not choose.
         declarations: by group; a group that is not here has our own.
     """
@@ -33,6 +34,7 @@ class Preset(NamedTuple):
     unmatched: str
     options: Mapping[str, Any]
     declarations: Mapping[type[Group], tuple[Declaration, ...]]
+    unmatched_statuses: tuple[int, ...] = ()
 
 
 def _declared(kind: Any, name: str, text: str, labels: _Labels, counts: str, **more: Any) -> Declaration:
@@ -73,14 +75,11 @@ def _starlette_exporter() -> Preset:
                 "requests_in_progress", "Total HTTP requests currently in progress", {"method": "method"}
             ),
             SizeInstruments: (
-                _declared(
-                    Counter, "request_body_bytes_total", text.format("request"), labels, "request_length"
-                ),
-                _declared(
-                    Counter, "response_body_bytes_total", text.format("response"), labels, "response_length"
-                ),
+                _declared(Counter, "request_body_bytes_total", text.format("request"), labels, "request_length"),
+                _declared(Counter, "response_body_bytes_total", text.format("response"), labels, "response_length"),
             ),
         },
+        unmatched_statuses=(405,),  # it looks for a route with the method
     )
 
 
@@ -88,7 +87,10 @@ def _fastapi_instrumentator() -> Preset:
     """prometheus-fastapi-instrumentator 8.1."""
     highr = (0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60)
     handler = {"handler": "route"}
-    text = "Content length of {} by handler. Only value of header is respected. Otherwise ignored. No percentile calculated. "
+    text = (
+        "Content length of {} by handler. Only value of header is respected. Otherwise ignored. "
+        "No percentile calculated. "
+    )
     return Preset(
         "",
         "none",
@@ -216,7 +218,9 @@ def _django_prometheus() -> Preset:
             options=sizes,
             needs=("view",),
         ),
-        _requests("responses_total_by_templatename", "Count of responses by template name.", {"templatename": "template"}),
+        _requests(
+            "responses_total_by_templatename", "Count of responses by template name.", {"templatename": "template"}
+        ),
         _requests("responses_total_by_status", "Count of responses by status.", status, "view"),
         _requests(
             "responses_total_by_status_view_method",
@@ -238,7 +242,10 @@ def _django_prometheus() -> Preset:
         _requests("exceptions_total_by_view", "Count of exceptions by view.", called, "exception"),
     )
     return Preset(
-        "", "__unmatched__", {}, {RequestInstruments: tuple(row._replace(name=f"django_http_{row.name}") for row in rows)}
+        "",
+        "__unmatched__",
+        {},
+        {RequestInstruments: tuple(row._replace(name=f"django_http_{row.name}") for row in rows)},
     )
 
 

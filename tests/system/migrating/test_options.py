@@ -55,7 +55,11 @@ def public_methods(owner: type) -> set[str]:
 
 def variables(text: str) -> set[str]:
     """Return the variables of the environment that a module reads."""
-    return {name for name in re.findall(r"'(\w+)'(?: in os\.environ|\))", text) if re.fullmatch(r"[A-Z_]+|prom\w+_dir", name)}
+    return {
+        name
+        for name in re.findall(r"'(\w+)'(?: in os\.environ|\))", text)
+        if re.fullmatch(r"[A-Z_]+|prom\w+_dir", name)
+    }
 
 
 def django_texts(*names: str) -> str:
@@ -77,11 +81,7 @@ def backends() -> set[str]:
     }
 
 
-FLASK_METHODS = [
-    member
-    for name, member in inspect.getmembers(PrometheusMetrics, callable)
-    if not name.startswith("_")
-]
+FLASK_METHODS = [member for name, member in inspect.getmembers(PrometheusMetrics, callable) if not name.startswith("_")]
 FASTAPI_METRICS = [getattr(fastapi_metrics, name) for name in public(fastapi_metrics, inspect.isfunction)]
 FLASK_TEXT = inspect.getsource(prometheus_flask_exporter) + inspect.getsource(flask_multiprocess)
 TABLES: dict[str, set[str]] = {
@@ -97,11 +97,11 @@ TABLES: dict[str, set[str]] = {
     "Instrumentator.expose": options_of(Instrumentator.expose, but=["app"]),
     "Instrumentator.add": options_of(Instrumentator.add),
     "metrics": {function.__name__ for function in FASTAPI_METRICS} | options_of(*FASTAPI_METRICS),
-    "PrometheusMetrics": (options_of(PrometheusMetrics, but=["kwargs"]) | taken_from_kwargs(prometheus_flask_exporter))
-    - {"app_"},
+    "PrometheusMetrics": options_of(PrometheusMetrics, but=["kwargs"]) | taken_from_kwargs(prometheus_flask_exporter),
     "Methods of PrometheusMetrics": {method.__name__ for method in FLASK_METHODS},
     "Parameters of these methods": options_of(
-        *FLASK_METHODS, *(vars(getattr(prometheus_flask_exporter, "RESTfulPrometheusMetrics"))[n] for n in ("init_app",))
+        *FLASK_METHODS,
+        prometheus_flask_exporter.RESTfulPrometheusMetrics.init_app,
     ),
     "Classes and variables": {
         *definitions(FLASK_TEXT, "class", r"\w+Metrics") - {"PrometheusMetrics"},
@@ -142,7 +142,7 @@ def test_there_is_no_other_table() -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_each_option_has_our_word_or_a_reason(table: str) -> None:
-    """What stands beside an option is an argument of ours that exists, a name of the package, a setting, or a reason."""
+    """Beside an option stands an argument of ours that exists, a name of the package, a setting, or a reason."""
     arguments = set(inspect.signature(instrument).parameters)
     for option, here in rows(table):
         named = set(re.findall(r"`(\w+)=", here))
@@ -150,5 +150,8 @@ def test_each_option_has_our_word_or_a_reason(table: str) -> None:
         functions = set(re.findall(r"`(\w+)\(\)`", here)) - {"labels", "generate_latest"}
         assert functions <= set(kairo_metrics.__all__), option
         assert set(re.findall(r"`(METRICS_\w+|ENABLE_\w+)`", here)) <= set(re.findall(r"`(\w+)`", README)), option
-        assert "`" in here or re.match(r"none[: ,]|it (may )?stays?\b|always\b|the same|that of|\[", here), (option, here)
+        assert "`" in here or re.match(r"none[: ,]|it (may )?stays?\b|always\b|the same|that of|\[", here), (
+            option,
+            here,
+        )
         assert not re.match(r"none\W*$", here), option
