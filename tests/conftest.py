@@ -20,6 +20,7 @@ from tests.support.aws_account import aws, refusing_aws, silent_aws, store, vaul
 from tests.support.command_run import command
 from tests.support.doctor_run import doctor
 from tests.support.examples import FUZZ
+from tests.support.fresh_catalogue import fresh_catalogue
 from tests.support.instance import Instance, Start, redis_instance
 from tests.support.once import once
 from tests.support.poisoned import cms
@@ -35,6 +36,7 @@ __all__ = [
     "cms",
     "command",
     "doctor",
+    "fresh_catalogue",
     "loop",
     "once",
     "postgres_server",

@@ -30,15 +30,16 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from re import Pattern
 
-    from .config.options import Buckets, LabelValue
+    from .config.options import RequestOptions
     from .config.push_settings import PushSettings
     from .endpoints.apps import metrics_app, metrics_wsgi_app, push_app
     from .endpoints.health_endpoint import health_app
     from .endpoints.token_sources import TokenSource
     from .entrypoints.aws_lambda import lambda_handler
+    from .entrypoints.exchange import MeasuredRequest, MeasuredResponse
     from .entrypoints.invocations import Measured, measured
     from .entrypoints.traces import ExemplarSource
     from .frameworks.request_route import request_route
@@ -51,9 +52,12 @@ __all__ = [
     "ExemplarSource",
     "KairoError",
     "Measured",
+    "MeasuredRequest",
+    "MeasuredResponse",
     "NativeHistogram",
     "PushSettings",
     "ReceiverError",
+    "RequestOptions",
     "Settings",
     "SettingsError",
     "Store",
@@ -80,7 +84,10 @@ __all__ = [
 _MODULES = {
     "ExemplarSource": ".entrypoints.traces",
     "NativeHistogram": ".instruments.native_histogram",
+    "MeasuredRequest": ".entrypoints.exchange",
+    "MeasuredResponse": ".entrypoints.exchange",
     "PushSettings": ".config.push_settings",
+    "RequestOptions": ".config.options",
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
     "health_app": ".endpoints.health_endpoint",
@@ -115,10 +122,10 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
     metrics_path: str | None = None,
     prefix: str | None = None,
     registry: CollectorRegistry | None = None,
-    buckets: Buckets | None = None,
+    buckets: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     skip_paths: Iterable[str | Pattern[str]] | None = None,
     skip_methods: Iterable[str | Pattern[str]] | None = None,
-    labels: Mapping[str, LabelValue] | None = None,
+    labels: Mapping[str, str | Callable[..., Any]] | None = None,
     group_status: bool | None = None,
     in_progress: bool | None = None,
     sizes: bool | None = None,
@@ -147,8 +154,9 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         skip_paths: requests that are not counted, by path or route: text, text with `*` and `?`, or compiled patterns,
             which are searched for.
         skip_methods: the same by method.
-        labels: further labels of the metrics of requests: a name, and its value, or a function of the request, or of
-            the request and the response. A label has `METRICS_MAX_LABEL_VALUES` values at most.
+        labels: further labels of the metrics of requests: a name, and its value, or a function of the request
+            (`MeasuredRequest`), or of the request and the response (`MeasuredResponse`), which returns it. A label has
+            `METRICS_MAX_LABEL_VALUES` values at most.
         group_status: whether the label `status` is `"2xx"` in place of `"204"`.
         in_progress: whether the requests that are being served are counted, in `http_requests_in_progress`.
         sizes: whether the bytes of bodies are counted, in `http_request_size_bytes` and `http_response_size_bytes`.

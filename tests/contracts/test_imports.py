@@ -57,7 +57,7 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.settings
-    instruments instruments.adoption instruments.catalogue instruments.children instruments.declarations
+    instruments instruments.adoption instruments.asked_shape instruments.catalogue instruments.children instruments.declarations
     instruments.pending_series instruments.recorder instruments.sealed_series instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
     instruments.values.replaced_value instruments.values.value

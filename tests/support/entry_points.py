@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import socket
 import threading
@@ -30,6 +31,8 @@ class Act:
         error: raised, if there is one.
         error_after: the number of parts that are sent before it; None for an exception before the response begins.
         until: waited for at the end.
+        headers: of the response.
+        reads: whether the app reads the request's body.
     """
 
     work: Callable[[], object] = lambda: None
@@ -38,6 +41,8 @@ class Act:
     error: BaseException | None = None
     error_after: int | None = None
     until: threading.Event | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    reads: bool = False
 
     def begin(self) -> None:
         self.work()
@@ -66,6 +71,7 @@ class Got:
 
 
 Call = Callable[..., Coroutine[Any, Any, Got]]
+Headers = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ class EntryPoint:
     Args:
         build: returns an app, class or function that does what an `Act` says.
         measure: the one line.
-        call: calls what was measured, as its server does: `method`, `path`, and whether the client `leaves` early.
+        call: calls what was measured, as its server does: `method`, `path`, whether the client `leaves` early, and the
+            request's `headers` and `body`.
         calls: the counter of its calls, and the label with the outcome.
         errors: the counter of its errors.
         outcomes: of a call that succeeds, and of one that raises.
@@ -107,9 +114,12 @@ def _sums(found: dict[str, float], family: str, label: str) -> dict[str, float]:
 
 
 def _asgi(act: Act) -> Any:
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
         act.begin()
-        await send({"type": "http.response.start", "status": act.status, "headers": []})
+        while act.reads and (await receive()).get("more_body"):
+            pass
+        headers = [(name.encode(), value.encode()) for name, value in act.headers]
+        await send({"type": "http.response.start", "status": act.status, "headers": headers})
         for part in act.body():
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await asyncio.to_thread(act.wait)
@@ -118,18 +128,25 @@ def _asgi(act: Act) -> Any:
     return app
 
 
-async def _call_asgi(app: Any, method: str = "GET", path: str = "/a", *, leaves: bool = False) -> Got:
+async def _call_asgi(  # noqa: PLR0913  the parts of a request
+    app: Any, method: str = "GET", path: str = "/a", *, leaves: bool = False, headers: Headers = (), body: bytes = b""
+) -> Got:
     messages: list[Any] = []
+    parts = [body[:2], body[2:]]
 
     async def receive() -> Any:
-        return {"type": "http.disconnect"} if leaves else {"type": "http.request", "body": b""}
+        part = parts.pop(0) if parts else b""
+        return (
+            {"type": "http.disconnect"} if leaves else {"type": "http.request", "body": part, "more_body": bool(parts)}
+        )
 
     async def send(message: Any) -> None:
         messages.append(message)
         if leaves and message.get("body"):
             raise OSError("the client has gone")
 
-    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b"", "root_path": ""}
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "root_path": ""}
+    scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in headers]
     try:
         await app(scope, receive, send)
     except OSError:
@@ -139,9 +156,11 @@ async def _call_asgi(app: Any, method: str = "GET", path: str = "/a", *, leaves:
 
 
 def _wsgi(act: Act) -> Any:
-    def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         act.begin()
-        start_response(f"{act.status} Status", [])
+        if act.reads:
+            environ["wsgi.input"].read()
+        start_response(f"{act.status} Status", list(act.headers))
         return parts()
 
     def parts() -> Iterator[bytes]:
@@ -151,11 +170,16 @@ def _wsgi(act: Act) -> Any:
     return app
 
 
-async def _call_wsgi(app: Any, method: str = "GET", path: str = "/a", *, leaves: bool = False) -> Got:
+async def _call_wsgi(  # noqa: PLR0913  as above
+    app: Any, method: str = "GET", path: str = "/a", *, leaves: bool = False, headers: Headers = (), body: bytes = b""
+) -> Got:
     if leaves:
         await asyncio.to_thread(_leave_wsgi, app, method, path)
         return Got()
-    answer = await asyncio.to_thread(call_wsgi, app, method, path)
+    environ = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers}
+    if "HTTP_CONTENT_LENGTH" in environ:
+        environ["CONTENT_LENGTH"] = environ.pop("HTTP_CONTENT_LENGTH")
+    answer = await asyncio.to_thread(call_wsgi, app, method, path, **environ, **{"wsgi.input": io.BytesIO(body)})
     return Got(int(answer.status[:3]), answer.body)
 
 
@@ -170,11 +194,17 @@ def _handler(act: Act) -> Any:
     class handler(BaseHTTPRequestHandler):  # noqa: N801  Vercel's builder looks for this name
         def do_GET(self) -> None:
             act.begin()
+            if act.reads:
+                self.rfile.read()
             self.send_response(act.status)
+            for name, value in act.headers:
+                self.send_header(name, value)
             self.end_headers()
             for part in act.body():
                 self.wfile.write(part)
             act.wait()
+
+        do_POST = do_HEAD = do_OPTIONS = do_GET  # noqa: N815  http.server's names
 
         def log_message(self, *_arguments: object) -> None:
             """Print nothing."""
@@ -182,17 +212,28 @@ def _handler(act: Act) -> Any:
     return handler
 
 
-async def _call_handler(handler: Any, method: str = "GET", path: str = "/a", *, leaves: bool = False) -> Got:
-    return await asyncio.to_thread(_serve_one, handler, method, path, leaves)
+async def _call_handler(  # noqa: PLR0913  as above
+    handler: Any,
+    method: str = "GET",
+    path: str = "/a",
+    *,
+    leaves: bool = False,
+    headers: Headers = (),
+    body: bytes = b"",
+) -> Got:
+    head = "".join(f"{line}\r\n" for line in (f"{method} {path} HTTP/1.0", *map(": ".join, headers)))
+    return await asyncio.to_thread(_serve_one, handler, f"{head}\r\n".encode() + body, leaves)
 
 
-def _serve_one(handler: Any, method: str, path: str, leaves: bool) -> Got:
+def _serve_one(handler: Any, request: bytes, leaves: bool) -> Got:
     """Let the class handle one connection, as a thread of `http.server` does."""
     client, server = socket.socketpair()
     with client, server:
-        client.sendall(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
+        client.sendall(request)
         if leaves:
             client.close()
+        else:
+            client.shutdown(socket.SHUT_WR)
         try:
             handler(server, ("127.0.0.1", 1), None)
         except BrokenPipeError:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Protocol
 
 from ..errors import SettingsError
 
-__all__ = ["BUCKETS_OF", "NAMES", "UNMATCHED_ROUTE", "Buckets", "LabelValue", "RequestOptions", "options_from_env"]
+__all__ = ["BUCKETS_OF", "NAMES", "RequestOptions", "argument_count", "options_from_env"]
 
-Buckets = Sequence[float] | Mapping[str, Sequence[float]]
-LabelValue = str | Callable[..., Any]
-Patterns = str | re.Pattern[str] | Iterable[str | re.Pattern[str]]
+_LabelValue = str | Callable[..., Any]
 
 # The durations whose buckets can be chosen.
 BUCKETS_OF = ("http", "database", "function", "websocket")
 # A histogram that the names of prometheus-fastapi-instrumentator have besides.
 _BUCKETS_OF_A_PRESET = "http_highr"
 NAMES = ("django_prometheus", "fastapi_instrumentator", "flask_exporter", "starlette_exporter")
-UNMATCHED_ROUTE = "__unmatched__"
+_UNMATCHED_ROUTE = "__unmatched__"
 _MOST_BUCKETS = 100
 _MOST_LABELS = 10
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
@@ -71,7 +69,7 @@ class RequestOptions:
     buckets: Any = None
     skip_paths: Any = None
     skip_methods: Any = None
-    labels: Mapping[str, LabelValue] | None = None
+    labels: Mapping[str, _LabelValue] | None = None
     group_status: bool | None = None
     in_progress: bool | None = None
     sizes: bool | None = None
@@ -208,7 +206,7 @@ def _paths(given: Any) -> tuple[str | re.Pattern[str], ...]:
                 f"skip_paths has {item!r}, which looks like a regular expression: give re.compile({item!r}), "
                 "or a path in which * stands for any characters"
             )
-        if item[:1] not in {"/", "*"} and item != UNMATCHED_ROUTE:
+        if item[:1] not in {"/", "*"} and item != _UNMATCHED_ROUTE:
             raise ValueError(f"skip_paths has {item!r}, and a path begins with a slash: give {'/' + item!r}")
     return items
 
@@ -232,7 +230,7 @@ def _patterns(option: str, given: Any) -> tuple[str | re.Pattern[str], ...]:
     return items
 
 
-def _labels(given: Any) -> dict[str, LabelValue]:
+def _labels(given: Any) -> dict[str, _LabelValue]:
     if not isinstance(given, Mapping):
         raise TypeError(f'labels must be a dictionary such as {{"team": "shop"}}, not {type(given).__name__}')
     if len(given) > _MOST_LABELS:
@@ -248,9 +246,9 @@ def _labels(given: Any) -> dict[str, LabelValue]:
             raise TypeError(f"labels has an async function for {name!r}: give one that is not async")
         if callable(value):
             argument_count(name, value)
-        elif not isinstance(value, str):
+        elif not isinstance(value, str | int | float):
             raise TypeError(f"labels has {value!r} for {name!r}: give a text, or a function of the request")
-    return dict(given)
+    return {name: value if callable(value) else str(value) for name, value in given.items()}
 
 
 def argument_count(name: str, function: Callable[..., Any]) -> int:
@@ -259,7 +257,10 @@ def argument_count(name: str, function: Callable[..., Any]) -> int:
     Raises:
         TypeError: it takes another number of arguments.
     """
-    signature = inspect.signature(function)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some that are written in C tell none
+        return 1
     for arguments in ((None,), (None, None)):
         try:
             signature.bind(*arguments)

@@ -50,7 +50,8 @@ def measured_asgi(
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
-    if entry_of(app, ASGIEntry):
+    if known := entry_of(app, ASGIEntry):
+        known.rules.keep_against(rules)
         return app
     watch(app)
     return in_place_of(app, ASGIEntry(app, flusher, exemplar, rules or RequestRules()), _method)
@@ -70,7 +71,7 @@ class ASGIEntry:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._rules = rules
+        self.rules = rules
 
     async def serve(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan."""
@@ -92,14 +93,15 @@ class ASGIEntry:
         try:
             with served.inside(), self.flusher.ticker.serving():
                 if scope["type"] == "http":
-                    record = HTTPRecord(self._rules, scope["method"], facts, route)
-                    if not self._rules.are_plain:
-                        from ..frameworks.request_path import path_below
-                        from .exchange import Request
+                    record = HTTPRecord(self.rules, scope["method"], facts, route)
+                    if not self.rules.are_plain:
+                        from .exchange import MeasuredRequest
 
-                        request = Request(scope["method"], scope["path"], scope["headers"], scope)
-                        record.begin(request, scope["path"], path_below(before))
+                        request = MeasuredRequest(scope["method"], scope["path"], scope["headers"], scope)
+                        record.begin(request, *_paths(scope))
                     await _Request(record, scope, receive, send, self.flusher).run(call)
+                elif not self.rules.are_plain and self.rules.skip_websocket(*_paths(scope)):
+                    await call(scope, receive, send)
                 else:
                     from .websocket import WebSocket  # few apps have websockets
 
@@ -179,6 +181,13 @@ class _Request:
             note_sent(self._record.sizes, message)
         if message["type"] in _BODY and not message.get("more_body", False):
             self._record.end_response()
+
+
+def _paths(scope: Scope) -> tuple[str, str]:
+    """Return the path, and the path below the prefix under which the server has the app."""
+    from ..frameworks.request_path import path_below  # few apps choose anything
+
+    return scope["path"], path_below(scope)
 
 
 def _uvicorn_behind(receive: Receive, send: Send) -> Any:

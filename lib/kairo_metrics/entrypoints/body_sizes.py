@@ -38,6 +38,10 @@ class BodySizes:
         self.sent = 0
         self.response_announced: int | None = None
 
+    def begin_response(self, headers: Iterable[tuple[Any, Any]]) -> None:
+        """Note the headers of the response."""
+        self.response_announced = content_length_of(headers)
+
     def of_request(self, *, client_left: bool) -> int:
         """Return the bytes of the request's body: an app need not read it to the end.
 
@@ -48,11 +52,17 @@ class BodySizes:
             return self.received
         return self.announced
 
-    def of_response(self, method: str, status: int) -> int:
-        """Return the bytes of the response's body; one that answers `HEAD` has none."""
+    def of_response(self, method: str, status: int, *, client_left: bool) -> int:
+        """Return the bytes of the response's body; one that answers `HEAD` has none.
+
+        Args:
+            method: of the request.
+            status: of the response.
+            client_left: whether the client has left; then what has not passed by may not have been sent.
+        """
         if method == "HEAD" or status < _FIRST_FINAL_STATUS or status in _WITHOUT_BODY:
             return 0
-        return self.sent
+        return self.sent or (0 if client_left else self.response_announced or 0)
 
 
 def note_sent(sizes: BodySizes, message: Mapping[str, Any]) -> None:
@@ -61,15 +71,13 @@ def note_sent(sizes: BodySizes, message: Mapping[str, Any]) -> None:
     A file that the server sends by itself is known by its name, or by the length in the headers.
     """
     kind = message["type"]
-    if kind == "http.response.start":
-        sizes.response_announced = content_length_of(message.get("headers", ()))
-    elif kind == "http.response.body":
+    if kind == "http.response.body":
         sizes.sent += len(message.get("body", b""))
     elif kind == "http.response.pathsend":
         length = sizes.response_announced
         sizes.sent += Path(message["path"]).stat().st_size if length is None else length
     elif kind == "http.response.zerocopysend":
-        sizes.sent += message.get("count") or sizes.response_announced or 0
+        sizes.sent += message.get("count") or 0
 
 
 def content_length_of(headers: Iterable[tuple[Any, Any]]) -> int | None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..config.options import argument_count
+from ..model.fork_lock import fork_lock
 from ..model.schema import OVERFLOW
-from .exchange import Request, Response
+from .exchange import MeasuredRequest, MeasuredResponse
 
 __all__ = ["CustomLabels"]
 
@@ -19,6 +20,7 @@ _LONGEST_VALUE = 200
 # By the label's name: all apps of a process share the families.
 _values: dict[str, set[str]] = {}
 _logged: set[tuple[str, object]] = set()
+_adding = fork_lock()
 
 
 class CustomLabels:
@@ -46,14 +48,14 @@ class CustomLabels:
             else:
                 self._late[name] = value
 
-    def of_request(self, request: Request) -> dict[str, str]:
+    def of_request(self, request: MeasuredRequest) -> dict[str, str]:
         """Return what is known when the request begins: constants, and what functions of the request return."""
         values = dict(self._constants)
         for name, function in self._early.items():
             values[name] = self._asked(name, function, request)
         return values
 
-    def of_response(self, request: Request, response: Response) -> dict[str, str]:
+    def of_response(self, request: MeasuredRequest, response: MeasuredResponse) -> dict[str, str]:
         """Return what functions of the request and the response return."""
         return {name: self._asked(name, function, request, response) for name, function in self._late.items()}
 
@@ -77,7 +79,11 @@ class CustomLabels:
         known = _values.setdefault(name, set())
         if value in known:
             return value
-        if len(known) >= self._most_values or len(value) > _LONGEST_VALUE:
+        with _adding:
+            has_room = len(value) <= _LONGEST_VALUE and (value in known or len(known) < self._most_values)
+            if has_room:
+                known.add(value)
+        if not has_room:
             _log_once(
                 (name, None),
                 "the label %r has more than %d values, or one of over %d characters; these count as %s",
@@ -87,7 +93,6 @@ class CustomLabels:
                 OVERFLOW,
             )
             return OVERFLOW
-        known.add(value)
         return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["Headers", "Request", "Response"]
+__all__ = ["Headers", "MeasuredRequest", "MeasuredResponse"]
 
 
 class Headers(Mapping[str, str]):
@@ -43,7 +43,7 @@ class Headers(Mapping[str, str]):
         return len(self._by_name())
 
 
-class Request:
+class MeasuredRequest:
     """A request.
 
     Args:
@@ -66,7 +66,7 @@ class Request:
         self.route: str | None = None
 
 
-class Response:
+class MeasuredResponse:
     """A response.
 
     Args:

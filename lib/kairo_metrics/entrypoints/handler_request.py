@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import unquote
 
-from .exchange import Request
+from .exchange import MeasuredRequest
 from .http_record import HTTPRecord
 
 __all__ = ["begin_handler", "note_headers"]
@@ -25,14 +25,15 @@ def begin_handler(record: HTTPRecord, handler: Any, method: str, target: str) ->
         the handler's own streams, to be put back at the end; None if they are in place.
     """
     path, headers = unquote(target.partition("?")[0]), getattr(handler, "headers", None)
-    record.begin(Request(method, path, [] if headers is None else headers.items(), handler), path)
+    record.begin(MeasuredRequest(method, path, [] if headers is None else headers.items(), handler), path)
     if record.sizes is None:
         return None
     from .counted_stream import CountedReader, CountedWriter
 
     streams = handler.rfile, handler.wfile
     is_chunked = "chunked" in ("" if headers is None else headers.get("Transfer-Encoding", ""))
-    handler.rfile = CountedReader(handler.rfile, record.sizes, is_chunked=is_chunked)
+    if record.sizes.announced is None:
+        handler.rfile = CountedReader(handler.rfile, record.sizes, is_chunked=is_chunked)
     handler.wfile = CountedWriter(handler, record.sizes)
     return streams
 

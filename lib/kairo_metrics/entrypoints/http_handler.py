@@ -48,7 +48,8 @@ def measured_handler(
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
-    if hasattr(handler_class, _MEASURED):
+    if known := getattr(handler_class, _MEASURED, None):
+        known.keep_against(rules)
         return handler_class
     if handler_class.__module__ == "http.server":
         handler_class = type(handler_class.__name__, (handler_class,), {})
@@ -85,7 +86,7 @@ class _Measurement:
             from .handler_request import note_headers
 
             note_headers(handler_class, _RECORD)
-        setattr(handler_class, _MEASURED, True)
+        setattr(handler_class, _MEASURED, self._rules)
         handler_class.send_response_only = noting_the_status
         # Outside of a `do_*` method it answers requests that are malformed, or of a method that the class lacks.
         handler_class.send_error = self._measured(handler_class.send_error)

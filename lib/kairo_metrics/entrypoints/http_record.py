@@ -11,7 +11,7 @@ from .request_rules import RequestRules
 
 if TYPE_CHECKING:
     from .body_sizes import BodySizes
-    from .exchange import Request
+    from .exchange import MeasuredRequest
 
 __all__ = ["UNKNOWN", "HTTPRecord"]
 
@@ -73,13 +73,13 @@ class HTTPRecord:
         self.status: int | None = None
         self.client_left = False
         self._is_skipped = False
-        self._request: Request | None = None
+        self._request: MeasuredRequest | None = None
         self._response_headers: Iterable[tuple[Any, Any]] = ()
         self._labels: Mapping[str, str] = _NO_LABELS
         self._facts: dict[str, str] = {}
         self.sizes: BodySizes | None = None
 
-    def begin(self, request: Request, *paths: str) -> None:
+    def begin(self, request: MeasuredRequest, *paths: str) -> None:
         """Do what the rules ask for when a request begins, unless they are plain.
 
         Args:
@@ -107,10 +107,14 @@ class HTTPRecord:
         self._had_left = self.client_left
         self.status = _CLIENT_LEFT if self.client_left else status
         self._response_headers = headers
+        if self.sizes is not None:
+            self.sizes.begin_response(headers)
 
     def add_header(self, name: str, value: str) -> None:
         """Note one more header of the response."""
         self._response_headers = [*self._response_headers, (name, value)]
+        if self.sizes is not None:
+            self.sizes.begin_response(self._response_headers)
 
     def end_response(self) -> None:
         """Count the request, and the time until now. What the app does later does not delay the client."""
@@ -142,7 +146,7 @@ class HTTPRecord:
             for child in rules.request_bytes:
                 child(facts).observe(self.sizes.of_request(client_left=self.client_left))
             for child in rules.response_bytes:
-                child(facts).observe(self.sizes.of_response(self._method, status))
+                child(facts).observe(self.sizes.of_response(self._method, status, client_left=self.client_left))
         # It begins at zero with a route's first request, so that an error rate has data before the first error.
         facts["type"] = "http_500"
         for child in rules.errors:
@@ -179,10 +183,10 @@ class HTTPRecord:
         """Return the values of all labels, by what they are."""
         facts = {"method": self._method, "route": route, "status": self._shown_status(), **self._labels}
         if self._request is not None and self._rules.labels is not None and self._rules.labels.need_response:
-            from .exchange import Response
+            from .exchange import MeasuredResponse
 
             self._request.route = route
-            response = Response(self.status or _SERVER_ERROR, self._response_headers)
+            response = MeasuredResponse(self.status or _SERVER_ERROR, self._response_headers)
             facts.update(self._rules.labels.of_response(self._request, response))
         if self._request is not None and self._rules.preset is not None:
             from .preset_facts import preset_facts

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from .body_sizes import content_length_of
-from .exchange import Request
+from .exchange import MeasuredRequest
 
 __all__ = ["preset_facts"]
 
 
 def preset_facts(
-    request: Request, response_headers: Iterable[tuple[Any, Any]], told: dict[str, str] | None
+    request: MeasuredRequest, response_headers: Iterable[tuple[Any, Any]], told: dict[str, str] | None
 ) -> dict[str, str]:
     """Return the facts of a request that only presets need.
 

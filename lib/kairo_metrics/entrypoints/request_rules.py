@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import UNMATCHED
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestRules"]
 
+_log = logging.getLogger("kairo_metrics")
 # What presets count: the lengths in the headers, and that of the body of Django's response.
 _LENGTHS = ("request_length", "response_length", "body_length")
 
@@ -95,6 +97,11 @@ class RequestRules:
             groups = [catalogue(RequestInstruments), *([catalogue(SizeInstruments)] if options.sizes else [])]
             self.lengths = [(what, child) for group in groups for what in _LENGTHS for child in group.that_count(what)]
 
+    def keep_against(self, later: RequestRules | None) -> None:
+        """Log that a second call of `instrument` for the same app has changed nothing, if it has chosen otherwise."""
+        if later is not None and later.options is not None and later.options != self.options:
+            _log.warning("an app is instrumented twice, the second time with other options; the first ones stay")
+
     @property
     def count_sizes(self) -> bool:
         """Whether the bytes of bodies are counted."""
@@ -119,6 +126,10 @@ class RequestRules:
     def counted_route(self, route: str, status: int) -> str:
         """Return the route under which a request is counted: other names may not give one to each status."""
         return UNMATCHED if self.preset is not None and status in self.preset.unmatched_statuses else route
+
+    def skip_websocket(self, *paths: str) -> bool:
+        """Return whether a websocket is not counted; see `skip`."""
+        return self.skipped_paths is not None and any(map(self.skipped_paths, paths))
 
     def skip_answered(self, route: str, status: int) -> bool:
         """Return whether a request is not counted because of its route or its status."""

@@ -44,7 +44,8 @@ def measured_wsgi(
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
-    if entry_of(app, WSGIEntry):
+    if known := entry_of(app, WSGIEntry):
+        known.rules.keep_against(rules)
         return app
     watch(app)
     return in_place_of(app, WSGIEntry(app, flusher, exemplar, rules or RequestRules()), _method)
@@ -64,7 +65,7 @@ class WSGIEntry:
         self._app = app
         self.flusher = flusher
         self._exemplar = exemplar
-        self._rules = rules
+        self.rules = rules
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -76,8 +77,8 @@ class WSGIEntry:
         facts = RequestFacts()
         before = dict(environ)
         environ[REQUEST_KEY] = facts
-        record = HTTPRecord(self._rules, method, facts, lambda: route_of(self._app, facts, before, environ))
-        if not self._rules.are_plain:
+        record = HTTPRecord(self.rules, method, facts, lambda: route_of(self._app, facts, before, environ))
+        if not self.rules.are_plain:
             from .wsgi_request import begin_wsgi
 
             begin_wsgi(record, method, path, whole_path, environ)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .exchange import Request
+from .exchange import MeasuredRequest
 from .http_record import HTTPRecord
 
 __all__ = ["begin_wsgi"]
@@ -21,15 +21,15 @@ def begin_wsgi(record: HTTPRecord, method: str, path: str, whole_path: str, envi
         method: of the request.
         path: its path below the prefix under which the server has the app.
         whole_path: the path with that.
-        environ: the WSGI environ. If bytes are counted, the body passes by a counter.
+        environ: the WSGI environ. If bytes are counted, a body without a length passes by a counter.
     """
     headers = [
         (name.removeprefix("HTTP_").replace("_", "-"), value)
         for name, value in environ.items()
         if name.startswith("HTTP_") or (name in _BARE and value)
     ]
-    record.begin(Request(method, whole_path, headers, environ), path, whole_path)
-    if record.sizes is not None and "wsgi.input" in environ:
+    record.begin(MeasuredRequest(method, whole_path, headers, environ), path, whole_path)
+    if record.sizes is not None and record.sizes.announced is None and "wsgi.input" in environ:
         from .counted_stream import CountedReader
 
         environ["wsgi.input"] = CountedReader(environ["wsgi.input"], record.sizes)
