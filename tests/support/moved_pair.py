@@ -19,7 +19,7 @@ from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import REPOSITORY
 from tests.support.migrating_page import Move
 
-__all__ = ["Asked", "MovedPair", "Series", "moved_pair", "series_of"]
+__all__ = ["Asked", "MovedPair", "Series", "families_of", "moved_pair", "series_of"]
 
 # A sample's name and labels; the value is None where it is a time that a request took.
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float | None]
@@ -63,11 +63,20 @@ class MovedPair:
             for app in self._apps
         ]
 
-    def series(self) -> tuple[Series, Series]:
-        """Return the series of both."""
+    def pages(self) -> tuple[str, str]:
+        """Return the page of the original's registry, and that of the moved app."""
         page = self._client.get(self._apps[1] + "/metrics", headers={"Authorization": f"Bearer {_TOKEN}"})
         assert page.status_code == 200, page.text
-        return series_of(self._client.get(self._registry).text), series_of(page.text)
+        return self._client.get(self._registry).text, page.text
+
+
+def families_of(page: str) -> dict[str, tuple[str, str]]:
+    """Return the type and the help text of each family that has a series."""
+    return {
+        family.name: (family.type, " ".join(family.documentation.split()))
+        for family in text_string_to_metric_families(page)
+        if family.samples and not family.name.startswith(_FOREIGN) and not family.name.endswith("_created")
+    }
 
 
 def series_of(page: str) -> Series:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.migrating_page import moves, section
-from tests.support.moved_pair import Asked, MovedPair, Series, moved_pair
+from tests.support.migrating_page import Move, moves, section
+from tests.support.moved_pair import Asked, MovedPair, Series, families_of, moved_pair, series_of
 
 XHR = (("X-Requested-With", "XMLHttpRequest"),)
 JSON = (("Content-Type", "application/json"),)
@@ -52,6 +52,18 @@ def of_flask(series: Series) -> Series:
     return changed
 
 
+DJANGO = [
+    Asked("/items/1/"),
+    Asked("/items/1/", "POST", b"some bytes", XHR),
+    Asked("/items/2/", "HEAD"),
+    Asked("/items/2/", "PATCH"),
+    Asked("/items/101/"),
+    Asked("/nothing/1/"),
+    Asked("/stored/"),
+    Asked("/page/"),
+    Asked("/stream/"),
+    Asked("/broken/"),
+]
 GETS = [Asked("/items/1"), Asked("/items/2"), Asked("/items/101"), Asked("/nothing/1"), Asked("/nothing/2")]
 CASES = {
     "starlette_exporter": Case(
@@ -132,24 +144,8 @@ CASES = {
         "wsgi",
         expected=of_flask,
     ),
-    "django_prometheus": Case(
-        "From django-prometheus",
-        0,
-        [
-            Asked("/items/1/"),
-            Asked("/items/1/", "POST", b"some bytes", XHR),
-            Asked("/items/2/", "HEAD"),
-            Asked("/items/2/", "PATCH"),
-            Asked("/items/101/"),
-            Asked("/nothing/1/"),
-            Asked("/stored/"),
-            Asked("/page/"),
-            Asked("/stream/"),
-            Asked("/broken/"),
-        ],
-        "wsgi",
-        "wsgi:application",
-    ),
+    "django_prometheus": Case("From django-prometheus", 0, DJANGO, "wsgi", "wsgi:application"),
+    "django_prometheus as ASGI": Case("From django-prometheus", 0, DJANGO, "asgi", "asgi:application"),
 }
 
 
@@ -157,19 +153,26 @@ CASES = {
 def test_a_moved_app_shows_the_series_that_it_had(case: Case, tmp_path: Path, redis_url: str) -> None:
     """After each request both pages have the same names, labels, counts and buckets, but for what the page names."""
     move = moves(case.heading)[case.number]
+    if case.app.startswith("asgi:"):
+        move = Move(*({**side, "asgi.py": side["wsgi.py"].replace("wsgi", "asgi")} for side in move))
     with moved_pair(move, case.interface, case.app, tmp_path, redis_url) as pair:
         for asked in case.requests:
             [before, after] = pair.ask(asked)
             assert after == before, asked
-            assert differences(pair, case) == {}, asked
+            assert differences(pair, case.expected) == {}, asked
+        original, moved = map(families_of, pair.pages())
+        assert {name for name in original.keys() ^ moved.keys() if not name.endswith("exporter_info")} == set()
+        assert {name: original[name] for name in moved} == moved
 
 
-def differences(pair: MovedPair, case: Case, within_s: float = 5.0) -> dict[str, tuple[object, object]]:
+def differences(
+    pair: MovedPair, expected_of: Callable[[Series], Series], within_s: float = 5.0
+) -> dict[str, tuple[object, object]]:
     """Return what differs once both have counted the last request: they do so after its response."""
     deadline_s = time.monotonic() + within_s
     while True:
-        original, moved = pair.series()
-        expected = case.expected(original)
+        original, moved = map(series_of, pair.pages())
+        expected = expected_of(original)
         different: dict[str, tuple[object, object]] = {
             f"{name}{dict(labels)}": (expected.get((name, labels), "missing"), moved.get((name, labels), "missing"))
             for name, labels in expected.keys() ^ moved.keys()
