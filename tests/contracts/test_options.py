@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -330,3 +334,61 @@ async def test_a_wrong_option_is_an_error_with_metrics_on_and_off(app: EntryPoin
     pipeline.close_pipeline()
     with pytest.raises(ValueError, match=r"skip_paths has '/static/\.\*', which looks like a regular expression"):
         instrument(app.build(Act()), settings=Settings(enabled=enabled), skip_paths=["/static/.*"])
+
+
+# Everything that only an app with options needs. `request_rules` is made once for each app.
+OF_OPTIONS = {
+    *("body_sizes", "counted_stream", "custom_labels", "exchange", "handler_request", "options", "request_rules"),
+    *("skipped", "wsgi_request"),
+}
+
+
+async def test_what_is_not_chosen_costs_a_request_nothing(app: EntryPoint) -> None:
+    """A request of an app without options calls no function of the options; one of an app with options does."""
+
+    async def called(**options: Any) -> set[str]:
+        target = app.measure(app.build(Act()), **options)
+        await app.call(target)
+        files: set[str] = set()
+
+        def note(frame: FrameType, event: str, _argument: object) -> None:
+            if event == "call":
+                files.add(Path(frame.f_code.co_filename).stem)
+
+        threading.setprofile(note)  # of new threads alone, so the call gets one
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        sys.setprofile(note)
+        try:
+            await app.call(target)
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+        return files
+
+    plain = await called()
+    assert "http_record" in plain
+    assert plain & OF_OPTIONS == set()
+    assert await called(sizes=True, skip_paths=["/b"]) >= {"body_sizes", "request_rules", "skipped", "exchange"}
+
+
+async def test_a_websocket_is_skipped_by_its_path(recording: Recording) -> None:
+    """A websocket to a skipped path works, and is not counted."""
+
+    async def echo(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+
+    target, sent = instrument(echo, skip_paths=["/live/*"]), []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    for path in ("/live/1", "/other"):
+        await target({"type": "websocket", "path": path, "headers": [], "root_path": ""}, receive, send)
+    assert sent == ["websocket.accept", "websocket.close"] * 2
+    assert await counted(recording, "websocket_connections_total") == {
+        'websocket_connections_total{outcome="accepted",route="__unmatched__"}': 1
+    }

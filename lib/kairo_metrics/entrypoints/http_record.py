@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..frameworks.facts import UNMATCHED, RequestFacts
+from ..frameworks.facts import RequestFacts
 from .request_rules import RequestRules
 
 if TYPE_CHECKING:
@@ -129,19 +129,18 @@ class HTTPRecord:
 
     def _count(self, status: int, seconds: float) -> None:
         rules = self._rules
-        route = rules.counted_route(self._route(), status)
-        for child in rules.in_progress:
-            child({"method": self._method, **self._labels}).dec()
-        if rules.skip_answered(route, status):
-            self._is_skipped = True
-            return
-        facts = self._facts = self._facts_of(route)
+        # The values of all labels, by what they are.
+        facts = self._facts = {"method": self._method, "route": self._route(), "status": self._status_text()}
+        if not rules.are_plain:
+            self._is_skipped = not self._choose(facts, status)
+            if self._is_skipped:
+                return
         for child in rules.requests:
             child(facts).inc()
         for child in rules.seconds:
             child(facts).observe(seconds)
         for what, child in rules.lengths:
-            child(facts).observe(float(facts.get(what, 0)))
+            child(facts).observe(float(facts.get(f"@{what}", 0)))
         if self.sizes is not None:
             for child in rules.request_bytes:
                 child(facts).observe(self.sizes.of_request(client_left=self.client_left))
@@ -179,26 +178,27 @@ class HTTPRecord:
         for child in self._rules.errors:
             child(self._facts).inc()
 
-    def _facts_of(self, route: str) -> dict[str, str]:
-        """Return the values of all labels, by what they are."""
-        facts = {"method": self._method, "route": route, "status": self._shown_status(), **self._labels}
-        if self._request is not None and self._rules.labels is not None and self._rules.labels.need_response:
+    def _choose(self, facts: dict[str, str], status: int) -> bool:
+        """Bring what the app has chosen into the facts, and return whether the request is counted."""
+        rules = self._rules
+        for child in rules.in_progress:
+            child({"method": self._method, **self._labels}).dec()
+        facts["route"] = rules.counted_route(facts["route"], status)
+        if rules.skip_answered(facts["route"], status):
+            return False
+        if rules.group_status and facts["status"] != UNKNOWN:
+            facts["status"] = f"{facts['status'][0]}xx"
+        facts.update(self._labels)
+        if self._request is not None and rules.labels is not None and rules.labels.need_response:
             from .exchange import MeasuredResponse
 
-            self._request.route = route
-            response = MeasuredResponse(self.status or _SERVER_ERROR, self._response_headers)
-            facts.update(self._rules.labels.of_response(self._request, response))
-        if self._request is not None and self._rules.preset is not None:
-            from .preset_facts import preset_facts
+            self._request.route = facts["route"]
+            facts.update(rules.labels.of_response(self._request, MeasuredResponse(status, self._response_headers)))
+        if self._request is not None and rules.preset is not None:
+            from .preset_facts import add_preset_facts
 
-            facts.update(preset_facts(self._request, self._response_headers, self.facts.told))
-            if route == UNMATCHED:
-                facts["route"] = self._rules.preset.unmatched
-        return facts
-
-    def _shown_status(self) -> str:
-        status = self._status_text()
-        return f"{status[0]}xx" if self._rules.group_status and status != UNKNOWN else status
+            add_preset_facts(facts, rules.preset, self._request, self._response_headers, self.facts.told)
+        return True
 
     def _status_text(self) -> str:
         return str(int(self.status)) if self.status and self.status in _STATUSES else UNKNOWN

@@ -1,6 +1,7 @@
 """The names of other libraries, as data: what their request metrics are called, and the options that they begin with.
 
-A preset takes the place of our own declarations of requests. It gives each label the fact that is its value.
+A preset takes the place of our own declarations of requests. It gives each label the fact that is its value. Facts whose
+name begins with @ are known for presets alone; no label of the program can have such a name.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def _flask_exporter() -> Preset:
                     "http_request_exceptions_total",
                     "Total number of HTTP requests which resulted in an exception",
                     labels,
-                    "unhandled",
+                    "@unhandled",
                 ),
             ),
         },
@@ -169,8 +170,8 @@ def _django_prometheus() -> Preset:
     """django-prometheus 2.5. What its inner middleware counts needs the view: Django has looked for one."""
     latency = (0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 25.0, 50.0, 75.0)
     sizes = {"buckets": (0.0, *(2.0**power for power in range(30)))}
-    method, view, status = {"method": "method"}, {"view": "view"}, {"status": "status"}
-    called, transport = {"view": "called_view"}, {"transport": "transport"}
+    method, view, status = {"method": "method"}, {"view": "@view"}, {"status": "status"}
+    called, transport = {"view": "@called_view"}, {"transport": "@transport"}
     rows = (
         _requests("requests_before_middlewares_total", "Total count of requests before middlewares run."),
         _requests("responses_before_middlewares_total", "Total count of responses before middlewares run."),
@@ -185,7 +186,7 @@ def _django_prometheus() -> Preset:
             "Count of requests for which the latency was unknown (when computing "
             "django_http_requests_latency_including_middlewares_seconds).",
             _NONE,
-            "unknown_latency",  # nobody tells it: each latency is known
+            "@unknown_latency",  # nobody tells it: each latency is known
         ),
         # An exception of a view is observed twice there: when it is raised, and with the answer.
         _seconds(
@@ -193,16 +194,16 @@ def _django_prometheus() -> Preset:
             "Histogram of request processing time labelled by view.",
             {**view, **method},
             latency,
-            twice_with="exception",
+            twice_with="@exception",
         ),
         _requests(
             "requests_unknown_latency_total",
             "Count of requests for which the latency was unknown.",
             _NONE,
-            "unknown_latency",
+            "@unknown_latency",
         ),
-        _requests("ajax_requests_total", "Count of AJAX requests.", _NONE, "ajax", "view"),
-        _requests("requests_total_by_method", "Count of requests by method.", method, "view"),
+        _requests("ajax_requests_total", "Count of AJAX requests.", _NONE, "@ajax", "@view"),
+        _requests("requests_total_by_method", "Count of requests by method.", method, "@view"),
         _requests("requests_total_by_transport", "Count of requests by transport.", transport),
         _requests(
             "requests_total_by_view_transport_method",
@@ -216,12 +217,12 @@ def _django_prometheus() -> Preset:
             _NONE,
             "request_length",
             options=sizes,
-            needs=("view",),
+            needs=("@view",),
         ),
         _requests(
-            "responses_total_by_templatename", "Count of responses by template name.", {"templatename": "template"}
+            "responses_total_by_templatename", "Count of responses by template name.", {"templatename": "@template"}
         ),
-        _requests("responses_total_by_status", "Count of responses by status.", status, "view"),
+        _requests("responses_total_by_status", "Count of responses by status.", status, "@view"),
         _requests(
             "responses_total_by_status_view_method",
             "Count of responses by status, view, method.",
@@ -234,12 +235,12 @@ def _django_prometheus() -> Preset:
             _NONE,
             "body_length",
             options=sizes,
-            needs=("view", "body_length"),
+            needs=("@view", "@body_length"),
         ),
-        _requests("responses_total_by_charset", "Count of responses by charset.", {"charset": "charset"}, "view"),
-        _requests("responses_streaming_total", "Count of streaming responses.", _NONE, "streaming", "view"),
-        _requests("exceptions_total_by_type", "Count of exceptions by object type.", {"type": "exception"}),
-        _requests("exceptions_total_by_view", "Count of exceptions by view.", called, "exception"),
+        _requests("responses_total_by_charset", "Count of responses by charset.", {"charset": "@charset"}, "@view"),
+        _requests("responses_streaming_total", "Count of streaming responses.", _NONE, "@streaming", "@view"),
+        _requests("exceptions_total_by_type", "Count of exceptions by object type.", {"type": "@exception"}),
+        _requests("exceptions_total_by_view", "Count of exceptions by view.", called, "@exception"),
     )
     return Preset(
         "",

@@ -47,6 +47,39 @@ def test_an_instrumented_app_has_its_lifespan(
     assert counted == {'http_requests_total{method="GET",route="/state",status="200"}': 2}
 
 
+@pytest.mark.usefixtures("fresh_catalogue")
+def test_an_instrumented_app_has_its_options(
+    recording: Recording, event_loop_of_lambda: asyncio.AbstractEventLoop
+) -> None:
+    """What `instrument` was told holds for the requests of events: their paths, headers and bodies."""
+    asyncio.set_event_loop(event_loop_of_lambda)
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 201, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": body * 2})
+
+    labels = {"tenant": lambda request: request.headers.get("x-tenant")}
+    handler = lambda_handler(instrument(app, labels=labels, sizes=True, skip_paths=["/health"]), lifespan="off")
+    for path in ("/health", "/items"):
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"x-tenant": "acme", "content-length": "5", "host": "x"},
+            "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": "1.2.3.4"}, "stage": "$default"},
+            "isBase64Encoded": False,
+            "body": "hello",
+        }
+        assert handler(event, None)["body"] == "hellohello"
+    counted = event_loop_of_lambda.run_until_complete(recording.samples("http_"))
+    route = 'method="POST",route="__unmatched__"'
+    assert counted[f'http_requests_total{{{route},status="201",tenant="acme"}}'] == 1
+    assert sum(value for sample, value in counted.items() if sample.startswith("http_requests_total")) == 1
+    assert counted[f'http_request_size_bytes_sum{{{route},tenant="acme"}}'] == 5
+    assert counted[f'http_response_size_bytes_sum{{{route},tenant="acme"}}'] == 10
+
+
 def test_the_lifespan_is_a_choice() -> None:
     """With "off" nothing is run; with "on" an app must have a lifespan, and with "auto" it need not."""
     off = lambda_handler(shop(), lifespan="off")
