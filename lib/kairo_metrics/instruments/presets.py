@@ -1,7 +1,7 @@
 """The names of other libraries, as data: what their request metrics are called, and the options that they begin with.
 
-A preset takes the place of our own declarations of requests. It gives each label the fact that is its value. Facts whose
-name begins with @ are known for presets alone; no label of the program can have such a name.
+A preset takes the place of our own declarations of requests. It gives each label the fact that is its value. Facts
+whose name begins with @ are known for presets alone; no label of the program can have such a name.
 """
 
 from __future__ import annotations
