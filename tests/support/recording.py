@@ -31,6 +31,15 @@ class Recording:
         await self.pipeline.flusher.aflush()
         return await samples(self.store, prefix)
 
+    async def counted(self, prefix: str) -> dict[str, float]:
+        """Return the same samples without those at zero."""
+        return {sample: value for sample, value in (await self.samples(prefix)).items() if value}
+
+    async def only(self, prefix: str) -> float:
+        """Return the value of the one sample."""
+        (value,) = (await self.samples(prefix)).values()
+        return value
+
 
 @pytest.fixture
 async def recording() -> AsyncIterator[Recording]:

@@ -25,6 +25,7 @@ _UNMATCHED_ROUTE = "__unmatched__"
 _MOST_BUCKETS = 100
 _MOST_LABELS = 10
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_PREFIX = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED_LABELS = frozenset({"instance_id", "le", "method", "quantile", "route", "status", "type"})
 _METHOD = re.compile(r"[A-Z*?_-]+")
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})")
@@ -55,6 +56,7 @@ class RequestOptions:
         in_progress: whether the requests that are being served are counted (`METRICS_IN_PROGRESS`).
         sizes: whether the bytes of request and response bodies are counted (`METRICS_SIZES`).
         status_codes: the only statuses whose requests are counted: 404, "404" or "4xx" (`METRICS_STATUS_CODES`).
+        prefix: goes before the names of our metrics (`METRICS_PREFIX`); `instrument` has an argument of its own for it.
         names: the library whose names our metrics of requests have, such as "starlette_exporter" (`METRICS_NAMES`).
 
     Raises:
@@ -74,6 +76,7 @@ class RequestOptions:
     in_progress: bool | None = None
     sizes: bool | None = None
     status_codes: Any = None
+    prefix: str | None = None
     names: str | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +87,7 @@ class RequestOptions:
             "skip_methods": _methods,
             "labels": _labels,
             "status_codes": _statuses,
+            "prefix": _prefix,
             "names": _names,
         }
         for field in fields(self):
@@ -161,6 +165,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "METRICS_SKIP_PATHS": ("skip_paths", _items, "must be paths such as /health,/static/*"),
     "METRICS_SKIP_METHODS": ("skip_methods", _items, "must be methods such as HEAD,OPTIONS"),
     "METRICS_LABELS": ("labels", _constant_labels, "must be labels such as team=shop,region=fra1, with names of yours"),
+    "METRICS_PREFIX": ("prefix", str, "must be the beginning of a metric's name, such as shop_"),
     "METRICS_STATUS_CODES": ("status_codes", _items, "must be statuses such as 2xx,404"),
     "METRICS_NAMES": ("names", str, f"must be one of {', '.join(NAMES)}"),
 }
@@ -268,6 +273,14 @@ def argument_count(name: str, function: Callable[..., Any]) -> int:
             continue
         return len(arguments)
     raise TypeError(f"labels has a function for {name!r} that takes neither (request) nor (request, response)")
+
+
+def _prefix(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"prefix must be a text, not {type(given).__name__}")
+    if given and not _PREFIX.fullmatch(given):
+        raise ValueError(f"prefix={given!r} is not the beginning of a metric's name, such as 'shop_'")
+    return given
 
 
 def _statuses(given: Any) -> tuple[str, ...]:

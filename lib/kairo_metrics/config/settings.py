@@ -33,6 +33,7 @@ _ORDINARY_REDIS_URL = re.compile(
 # The variables of `RequestOptions`.
 _OPTIONS = frozenset(
     {
+        "METRICS_PREFIX",
         "METRICS_BUCKETS",
         "METRICS_DATABASE_BUCKETS",
         "METRICS_FUNCTION_BUCKETS",
@@ -93,7 +94,7 @@ class Settings:
         options: what `instrument` uses where a call does not choose (`METRICS_BUCKETS`, `METRICS_DATABASE_BUCKETS`,
             `METRICS_FUNCTION_BUCKETS`, `METRICS_WEBSOCKET_BUCKETS`, `METRICS_SKIP_PATHS`, `METRICS_SKIP_METHODS`,
             `METRICS_LABELS`, `METRICS_GROUP_STATUS`, `METRICS_IN_PROGRESS`, `METRICS_SIZES`, `METRICS_STATUS_CODES`,
-            `METRICS_NAMES`).
+            `METRICS_NAMES`, `METRICS_PREFIX`).
 
     Example:
         >>> Settings.from_env({"ENABLE_METRICS": "true", "VERCEL_ENV": "preview"}).namespace
@@ -141,6 +142,11 @@ class Settings:
             _check_redis_url("REDIS_URL", self.redis_url)
         if self.read_url is not None:
             _check_redis_url("METRICS_READ_URL", self.read_url)
+        if self.options is not None:
+            from .options import RequestOptions  # imported late: most cold starts do not need it
+
+            if not isinstance(self.options, RequestOptions):
+                raise TypeError(f"options must be RequestOptions, not {type(self.options).__name__}")
         if self.redis_tls_ca is not None:
             from .certificates import check_certificates  # imported late: most cold starts do not need it
 

@@ -93,7 +93,7 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         given = settings or first.settings
         chosen = given or load_settings()[0]
         if chosen.options is not None:
-            suppose_shape(shape_of(None, options_with(chosen.options, None)))
+            suppose_shape(shape_of(chosen.options.prefix, options_with(chosen.options, None)))
         own_shape = shape_with(shape_of(prefix, options, chosen.options))
         options = options_with(options, chosen.options)
         if names_must_be_free and not (first.named and len(declared(options)) == len(declared())):

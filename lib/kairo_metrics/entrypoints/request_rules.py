@@ -133,6 +133,6 @@ class RequestRules:
 
     def skip_answered(self, route: str, status: int) -> bool:
         """Return whether a request is not counted because of its route or its status."""
-        return (self.skipped_paths is not None and self.skipped_paths(route)) or (
+        return (self.skipped_paths is not None and self.skipped_paths.matches_route(route)) or (
             self.statuses is not None and not self.statuses(status)
         )

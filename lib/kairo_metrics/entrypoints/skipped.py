@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ..frameworks.route import UNMATCHED
+
 __all__ = ["Matcher", "Statuses"]
 
 
@@ -37,6 +39,10 @@ class Matcher:
 
     def __call__(self, text: str) -> bool:
         return text in self._texts or any(pattern.search(text) for pattern in self._patterns)
+
+    def matches_route(self, route: str) -> bool:
+        """Return whether a route is matched. Patterns are of paths and templates, so only its text stands for none."""
+        return route in self._texts if route == UNMATCHED else self(route)
 
 
 class Statuses:

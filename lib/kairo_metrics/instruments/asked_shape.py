@@ -45,7 +45,7 @@ def shape_of(prefix: str | None, options: RequestOptions | None, others: Request
             if isinstance(value := options.labels[name], str) or argument_count(name, value) == 1
         )
     buckets = None if options.buckets is None else tuple(sorted(options.buckets.items()))
-    return Shape(prefix, labels, early, buckets, _names(names, prefix))
+    return Shape(prefix, labels, early, buckets, _names(names, options.prefix if prefix is None else prefix))
 
 
 def _names(preset: str | None, prefix: str | None) -> tuple[str, ...] | None:

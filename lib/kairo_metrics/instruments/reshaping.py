@@ -35,10 +35,10 @@ def reshape(
         registry: has the instrument.
         build: builds an instrument in the present shape.
     """
-    prefix, now = before.prefix or "", shape()
-    if declaration.named(prefix) != declaration.named(now.prefix or ""):
-        # Only a process without a prefix gets one.
-        _put_before(instrument, (now.prefix or "").removeprefix(prefix), registry)
+    now = shape()
+    old_name, new_name = declaration.named(before.prefix or ""), declaration.named(now.prefix or "")
+    if old_name != new_name:
+        _rename(instrument, before.prefix or "", now.prefix or "", registry)
     if declaration.shaped(before) == declaration.shaped(now):
         return instrument
     # The store merges series of one name whose buckets differ; what it has not got yet must be recorded to be sent.
@@ -48,14 +48,15 @@ def reshape(
     return build(declaration)
 
 
-def _put_before(instrument: Any, prefix: str, registry: CollectorRegistry) -> None:
+def _rename(instrument: Any, old_prefix: str, prefix: str, registry: CollectorRegistry) -> None:
     registry.unregister(instrument)
     # So that no child is made meanwhile; prometheus_client has no public way to any of these.
     with instrument._lock if instrument._is_parent() else nullcontext(), RECORDER.lock:  # noqa: SLF001
         for member in (instrument, *vars(instrument).get("_metrics", {}).values()):
-            member._original_name = prefix + member._original_name  # noqa: SLF001  from it a child gets its name
-            member._name = prefix + member._name  # noqa: SLF001
+            # From the first a child gets its name.
+            member._original_name = prefix + member._original_name.removeprefix(old_prefix)  # noqa: SLF001
+            member._name = prefix + member._name.removeprefix(old_prefix)  # noqa: SLF001
             series = None if member._is_parent() else child_series(member)  # noqa: SLF001
             if series is not None:
-                series.schema = series.schema.changed(name=prefix + series.schema.name)
+                series.schema = series.schema.changed(name=prefix + series.schema.name.removeprefix(old_prefix))
     registry.register(instrument)

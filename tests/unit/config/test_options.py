@@ -59,6 +59,8 @@ WRONG: list[tuple[str, Any, type[Exception], str]] = [
     ("group_status", "yes", TypeError, "group_status must be True or False, not str"),
     ("in_progress", 1, TypeError, "in_progress must be True or False, not int"),
     ("sizes", [], TypeError, "sizes must be True or False, not list"),
+    ("prefix", 5, TypeError, "prefix must be a text, not int"),
+    ("prefix", "a:", ValueError, "prefix='a:' is not the beginning of a metric's name"),
     ("status_codes", 200, TypeError, "status_codes must be a list"),
     ("status_codes", "2xx", TypeError, "status_codes must be a list"),
     ("status_codes", [], ValueError, "status_codes is empty"),
@@ -115,6 +117,7 @@ def test_variables_are_read() -> None:
     """Each option that can be text has a variable."""
     settings = Settings.from_env(
         {
+            "METRICS_PREFIX": "shop_",
             "METRICS_BUCKETS": "0.1, 1,60",
             "METRICS_FUNCTION_BUCKETS": "1,900",
             "METRICS_SKIP_PATHS": "/health, /static/*,",
@@ -137,6 +140,7 @@ def test_variables_are_read() -> None:
         in_progress=True,
         sizes=False,
         status_codes=["2xx", "404"],
+        prefix="shop_",
     )
 
 
@@ -159,6 +163,7 @@ def test_without_variables_there_are_no_options() -> None:
         ("METRICS_DATABASE_BUCKETS", "2,1", "must be seconds that go up"),
         ("METRICS_SKIP_PATHS", "health", "must be paths such as /health,/static/*"),
         ("METRICS_SKIP_METHODS", "G T", "must be methods such as HEAD,OPTIONS"),
+        ("METRICS_PREFIX", "shop-", "must be the beginning of a metric's name, such as shop_"),
         ("METRICS_LABELS", "team", "must be labels such as team=shop,region=fra1"),
         ("METRICS_LABELS", "route=x", "must be labels such as"),
         ("METRICS_STATUS_CODES", "ok", "must be statuses such as 2xx,404"),
@@ -170,3 +175,9 @@ def test_a_wrong_variable_is_named(variable: str, value: str, advice: str) -> No
     """The error names the variable, and says what it must be."""
     with pytest.raises(SettingsError, match=f"^{variable} {re.escape(advice)}"):
         Settings.from_env({variable: value})
+
+
+def test_the_options_of_settings_have_one_type() -> None:
+    """A dictionary in their place is found at once, not with the first request."""
+    with pytest.raises(TypeError, match="options must be RequestOptions, not dict"):
+        Settings(options={"sizes": True})  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from lib.kairo_metrics import KairoError, Settings, install, instrument
 from lib.kairo_metrics.config.options import NAMES
 from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.instruments.catalogue import OWN
 from lib.kairo_metrics.instruments.presets import PRESETS
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.entry_points import APPS, Act
@@ -131,9 +132,16 @@ def test_the_environment_can_choose(recording: Recording) -> None:
     instrument(fresh_app(), settings=chosen, store=store, labels={"app_name": "shop", "team": "a"}, prefix="shop_")
     pipeline.open_pipeline(chosen, store)
     assert recording is not None
-    from lib.kairo_metrics.instruments.catalogue import OWN
-
     assert {"shop_requests_total", "shop_response_body_bytes_total"} <= set(OWN._names_to_collectors)
+
+
+async def test_a_prefix_of_the_environment_is_taken(recording: Recording) -> None:
+    """`METRICS_PREFIX` takes the place of the library's own prefix, as the argument does."""
+    pipeline.close_pipeline()
+    chosen = Settings.from_env({"ENABLE_METRICS": "true", "METRICS_PREFIX": "shop_"})
+    instrument(fresh_app(), settings=chosen, store=MemoryStore(chosen), names="flask_exporter")
+    assert recording is not None
+    assert "shop_http_request_total" in OWN._names_to_collectors
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -155,6 +155,22 @@ async def test_a_process_without_an_app_has_the_buckets_of_the_settings() -> Non
     assert bounds_of(await samples(store, "function_duration_seconds_bucket")) == ["60.0", "900.0", "+Inf"]
 
 
+@pytest.mark.parametrize(("given", "shown"), [(None, "env_"), ("own_", "own_"), ("", "")])
+async def test_a_prefix_of_the_settings_gives_way_to_one_of_a_call(given: str | None, shown: str) -> None:
+    """The variable counts where no call gives a prefix; queries before the first call have the prefix of the call."""
+    pipeline.close_pipeline()
+    chosen = settings(options=RequestOptions(prefix="env_"))
+    store = MemoryStore(chosen)
+    pipeline.open_pipeline(chosen, store)
+    catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.05)
+    target = instrument(fresh_app(), prefix=given)
+    await call(target)
+    assert await aflush()
+    for family in ("http_requests_total", "tenant_db_query_duration_seconds_count"):
+        assert list((await samples(store, f"{shown}{family}")).values()) == [1]
+        assert list((await samples(store, family)).values()) == ([] if shown else [1])
+
+
 OPTIONAL = [("sizes", "http_request_size_bytes"), ("in_progress", "http_requests_in_progress")]
 
 
