@@ -45,10 +45,6 @@ def public(owner: Any, kind: Callable[[Any], bool]) -> set[str]:
     return {name for name, member in inspect.getmembers(owner, kind) if not name.startswith("_")}
 
 
-def written_here(module: Any) -> Callable[[Any], bool]:
-    return lambda member: getattr(member, "__module__", None) == module.__name__
-
-
 def public_methods(owner: type) -> set[str]:
     return public(owner, lambda member: inspect.isfunction(member) or inspect.ismethod(member))
 
@@ -83,6 +79,12 @@ def backends() -> set[str]:
 
 FLASK_METHODS = [member for name, member in inspect.getmembers(PrometheusMetrics, callable) if not name.startswith("_")]
 FASTAPI_METRICS = [getattr(fastapi_metrics, name) for name in public(fastapi_metrics, inspect.isfunction)]
+FLASK_SUBCLASSES = [
+    member
+    for module in (prometheus_flask_exporter, flask_multiprocess)
+    for _name, member in inspect.getmembers(module, inspect.isclass)
+    if issubclass(member, PrometheusMetrics)
+]
 FLASK_TEXT = inspect.getsource(prometheus_flask_exporter) + inspect.getsource(flask_multiprocess)
 TABLES: dict[str, set[str]] = {
     "PrometheusMiddleware": options_of(PrometheusMiddleware, but=["app"]),
@@ -103,6 +105,10 @@ TABLES: dict[str, set[str]] = {
         *FLASK_METHODS,
         prometheus_flask_exporter.RESTfulPrometheusMetrics.init_app,
     ),
+    "What its subclasses add": {
+        *{name for owner in FLASK_SUBCLASSES for name in public_methods(owner)} - public_methods(PrometheusMetrics),
+        *options_of(*FLASK_SUBCLASSES, but=["kwargs", *options_of(PrometheusMetrics)]),
+    },
     "Classes and variables": {
         *definitions(FLASK_TEXT, "class", r"\w+Metrics") - {"PrometheusMetrics"},
         "NO_PREFIX",
