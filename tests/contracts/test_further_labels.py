@@ -6,8 +6,11 @@ import logging
 import re
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
 
 from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.exposition.negotiate import choose_format
+from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.entry_points import APPS, Act, EntryPoint
 from tests.support.instance import samples, settings
@@ -92,3 +95,22 @@ async def test_a_label_whose_function_fails_takes_no_request_down(
     (sample,) = await recording.counted("http_requests_total")
     assert 'user="__unknown__"' in sample
     assert len([record for record in caplog.records if "'user'" in record.getMessage()]) == 1
+
+
+HOSTILE = ['say "hi"\n', "back\\slash", "nul\x00", "\ud800", "größe", "", " ", "a" * 201, b"bytes", None, 5, ["a"]]
+
+
+async def test_whatever_a_function_returns_the_page_is_valid(app: EntryPoint, recording: Recording) -> None:
+    """Values that a client chooses may be anything: each request is counted, and a strict parser reads the page."""
+    values = iter(HOSTILE * 2)
+    labels = {"first": lambda _request: next(values), "second": lambda _request, _response: next(values)}
+    target = app.measure(app.build(Act()), labels=labels, in_progress=True, sizes=True)
+    for _ in HOSTILE:
+        assert (await app.call(target)).body == b"hello"
+    await recording.pipeline.flusher.aflush()
+    taken = await collect(recording.store, Limits(3600))
+    form = choose_format("application/openmetrics-text;version=1.0.0")
+    families = {family.name: family for family in parse(b"".join(form.render(taken.page)).decode())}
+    for name in ("http_requests", "http_request_duration_seconds", "http_request_size_bytes"):
+        counts = [one.value for one in families[name].samples if one.name.endswith(("_total", "_count"))]
+        assert sum(counts) == len(HOSTILE)

@@ -142,6 +142,30 @@ async def test_requests_in_progress_are_counted_while_they_run(app: EntryPoint, 
     assert await recording.samples("http_requests_in_progress") == {'http_requests_in_progress{method="GET"}': 0}
 
 
+async def test_a_request_whose_client_leaves_is_no_longer_in_progress(app: EntryPoint, recording: Recording) -> None:
+    """A client that hangs up ends a request, too."""
+    await app.call(app.measure(app.build(Act(parts=(b"a",) * 3)), in_progress=True), leaves=True)
+    assert await recording.samples("http_requests_in_progress") == {'http_requests_in_progress{method="GET"}': 0}
+
+
+async def test_a_cancelled_request_is_no_longer_in_progress(recording: Recording) -> None:
+    """A server that gives a request up ends it."""
+    app = APPS["asgi"]
+
+    begun = asyncio.Event()
+
+    async def waiting(*_arguments: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    call = asyncio.create_task(app.call(instrument(waiting, in_progress=True)))
+    await begun.wait()
+    assert await recording.only("http_requests_in_progress") == 1
+    call.cancel()
+    await asyncio.wait({call})
+    assert await recording.samples("http_requests_in_progress") == {'http_requests_in_progress{method="GET"}': 0}
+
+
 async def test_a_request_that_fails_is_no_longer_in_progress(app: EntryPoint, recording: Recording) -> None:
     """An exception ends a request, too."""
     with pytest.raises(LookupError):
@@ -218,7 +242,7 @@ OF_OPTIONS = {
 
 
 async def test_what_is_not_chosen_costs_a_request_nothing(app: EntryPoint) -> None:
-    """A request of an app without options calls no function of the options; one of an app with options does."""
+    """A request of an app calls no function of options that it has not; one of an app with options does."""
 
     async def called(**options: Any) -> set[str]:
         target = app.measure(app.build(Act()), **options)
@@ -239,7 +263,7 @@ async def test_what_is_not_chosen_costs_a_request_nothing(app: EntryPoint) -> No
             threading.setprofile(None)
         return files
 
-    plain = await called()
+    plain = await called(buckets=[1, 60], skip_paths=[], sizes=False)
     assert "http_record" in plain
     assert plain & OF_OPTIONS == set()
     assert await called(sizes=True, skip_paths=["/b"]) >= {"body_sizes", "request_rules", "skipped", "exchange"}

@@ -31,7 +31,7 @@ class RequestRules:
         most_label_values: of each further label.
 
     Attributes:
-        are_plain: whether nothing is chosen that concerns a request's begin.
+        are_plain: whether nothing is chosen that a request has to do with; buckets are the histogram's.
     """
 
     __slots__ = (
@@ -75,7 +75,8 @@ class RequestRules:
             from .custom_labels import CustomLabels
 
             self.labels = CustomLabels(names, (options and options.labels) or {}, most_label_values)
-        self.are_plain = options is None and not names
+        chosen = (self.skipped_paths, self.skipped_methods, self.statuses, self.labels, self.group_status)
+        self.are_plain = not any((*chosen, self.in_progress, self.count_sizes))
 
     def _choose(self, options: RequestOptions) -> None:
         if options.skip_paths or options.skip_methods or options.status_codes:

@@ -23,11 +23,11 @@ def begin_wsgi(record: HTTPRecord, method: str, path: str, whole_path: str, envi
         whole_path: the path with that.
         environ: the WSGI environ. If bytes are counted, a body without a length passes by a counter.
     """
-    headers = [
+    headers = (  # most functions never ask
         (name.removeprefix("HTTP_").replace("_", "-"), value)
         for name, value in environ.items()
         if name.startswith("HTTP_") or (name in _BARE and value)
-    ]
+    )
     record.begin(MeasuredRequest(method, whole_path, headers, environ), path, whole_path)
     if record.sizes is not None and record.sizes.announced is None and "wsgi.input" in environ:
         from .counted_stream import CountedReader
