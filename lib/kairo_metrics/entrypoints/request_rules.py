@@ -76,7 +76,7 @@ class RequestRules:
 
             self.labels = CustomLabels(names, (options and options.labels) or {}, most_label_values)
         chosen = (self.skipped_paths, self.skipped_methods, self.statuses, self.labels, self.group_status)
-        self.are_plain = not any((*chosen, self.in_progress, self.count_sizes))
+        self.are_plain = not any((*chosen, self.in_progress, self.count_sizes, self.preset))
 
     def _choose(self, options: RequestOptions) -> None:
         if options.skip_paths or options.skip_methods or options.status_codes:
