@@ -81,6 +81,8 @@ _LONGEST = [
     "system/prometheus/test_samples",
     "faults/test_content_database",
     "system/guide/test_followed",
+    "system/migrating/test_neighbours",
+    "system/migrating/test_moves",
     "deployment/scrapers/test_prometheus_install",
     "system/dev/test_dev_server",
     "deployment/hosts/test_procfile",

@@ -130,6 +130,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
     in_progress: bool | None = None,
     sizes: bool | None = None,
     status_codes: Iterable[int | str] | None = None,
+    names: str | None = None,
 ) -> App:
     """Measure every request of an app, and after each response send what the instruments counted.
 
@@ -160,6 +161,9 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         in_progress: whether the requests that are being served are counted, in `http_requests_in_progress`.
         sizes: whether the bytes of bodies are counted, in `http_request_size_bytes` and `http_response_size_bytes`.
         status_codes: the only statuses whose requests are counted, such as `["2xx", 404]`.
+        names: give our metrics of requests the names, labels and buckets that another library has:
+            `"starlette_exporter"`, `"fastapi_instrumentator"`, `"flask_exporter"` or `"django_prometheus"`. Dashboards
+            made for it go on. `prefix` then takes the place of the library's own.
 
     Where a call does not choose, the options are those of the environment (`METRICS_SKIP_PATHS` and so on), else off.
 
@@ -168,8 +172,8 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
             a wrong type.
         ValueError: an instrument of the program has a name of ours, such as `http_requests_total`; `prefix` helps. Or
             the prefix or an option is malformed.
-        KairoError: an earlier call in this process has given another `prefix`, `settings` or `store`, other `buckets`,
-            or `labels` with other names.
+        KairoError: an earlier call in this process has given another `prefix`, `settings` or `store`, other `buckets`
+            or `names`, or `labels` with other names.
 
     Example:
         >>> async def hello(scope, receive, send): ...
@@ -197,6 +201,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         "in_progress": in_progress,
         "sizes": sizes,
         "status_codes": status_codes,
+        "names": names,
     }
     options = None
     if any(value is not None for value in given.values()):

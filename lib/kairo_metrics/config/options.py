@@ -12,12 +12,15 @@ from typing import Any, Protocol
 
 from ..errors import SettingsError
 
-__all__ = ["BUCKETS_OF", "RequestOptions", "argument_count", "options_from_env"]
+__all__ = ["BUCKETS_OF", "NAMES", "RequestOptions", "argument_count", "options_from_env"]
 
 _LabelValue = str | Callable[..., Any]
 
 # The durations whose buckets can be chosen.
 BUCKETS_OF = ("http", "database", "function", "websocket")
+# A histogram that the names of prometheus-fastapi-instrumentator have besides.
+_BUCKETS_OF_A_PRESET = "http_highr"
+NAMES = ("django_prometheus", "fastapi_instrumentator", "flask_exporter", "starlette_exporter")
 _UNMATCHED_ROUTE = "__unmatched__"
 _MOST_BUCKETS = 100
 _MOST_LABELS = 10
@@ -54,6 +57,7 @@ class RequestOptions:
         sizes: whether the bytes of request and response bodies are counted (`METRICS_SIZES`).
         status_codes: the only statuses whose requests are counted: 404, "404" or "4xx" (`METRICS_STATUS_CODES`).
         prefix: goes before the names of our metrics (`METRICS_PREFIX`); `instrument` has an argument of its own for it.
+        names: the library whose names our metrics of requests have, such as "starlette_exporter" (`METRICS_NAMES`).
 
     Raises:
         TypeError: an option has a wrong type.
@@ -73,6 +77,7 @@ class RequestOptions:
     sizes: bool | None = None
     status_codes: Any = None
     prefix: str | None = None
+    names: str | None = None
 
     def __post_init__(self) -> None:
         """Check all options, and bring each into one form."""
@@ -83,6 +88,7 @@ class RequestOptions:
             "labels": _labels,
             "status_codes": _statuses,
             "prefix": _prefix,
+            "names": _names,
         }
         for field in fields(self):
             value = getattr(self, field.name)
@@ -143,6 +149,14 @@ def _buckets_of(kind: str) -> Callable[[str], dict[str, list[float]]]:
     return lambda text: {kind: _numbers(text)}
 
 
+def _names(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"names must be one of {', '.join(map(repr, NAMES))}, not {type(given).__name__}")
+    if given not in NAMES:
+        raise ValueError(f"names must be one of {', '.join(map(repr, NAMES))}, not {given!r}")
+    return given
+
+
 _SECONDS = "must be seconds that go up, such as 0.1,0.5,1,60"
 # Of each variable its option, what reads it, and what it must be.
 _VARIABLES: dict[str, tuple[str, Callable[[str], Any], str]] = {
@@ -153,12 +167,13 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "METRICS_LABELS": ("labels", _constant_labels, "must be labels such as team=shop,region=fra1, with names of yours"),
     "METRICS_PREFIX": ("prefix", str, "must be the beginning of a metric's name, such as shop_"),
     "METRICS_STATUS_CODES": ("status_codes", _items, "must be statuses such as 2xx,404"),
+    "METRICS_NAMES": ("names", str, f"must be one of {', '.join(NAMES)}"),
 }
 
 
 def _buckets(given: Any) -> dict[str, tuple[float, ...]]:
     if isinstance(given, Mapping):
-        unknown = [kind for kind in given if kind not in BUCKETS_OF]
+        unknown = [kind for kind in given if kind not in BUCKETS_OF and kind != _BUCKETS_OF_A_PRESET]
         if unknown:
             raise ValueError(f"buckets has no {unknown[0]!r}: give seconds for {', '.join(map(repr, BUCKETS_OF))}")
         return {kind: _bounds(bounds) for kind, bounds in given.items()}

@@ -45,6 +45,7 @@ _OPTIONS = frozenset(
         "METRICS_IN_PROGRESS",
         "METRICS_SIZES",
         "METRICS_STATUS_CODES",
+        "METRICS_NAMES",
     }
 )
 _RANGES = {
@@ -93,7 +94,7 @@ class Settings:
         options: what `instrument` uses where a call does not choose (`METRICS_BUCKETS`, `METRICS_DATABASE_BUCKETS`,
             `METRICS_FUNCTION_BUCKETS`, `METRICS_WEBSOCKET_BUCKETS`, `METRICS_SKIP_PATHS`, `METRICS_SKIP_METHODS`,
             `METRICS_LABELS`, `METRICS_GROUP_STATUS`, `METRICS_IN_PROGRESS`, `METRICS_SIZES`, `METRICS_STATUS_CODES`,
-            `METRICS_PREFIX`).
+            `METRICS_NAMES`, `METRICS_PREFIX`).
 
     Example:
         >>> Settings.from_env({"ENABLE_METRICS": "true", "VERCEL_ENV": "preview"}).namespace

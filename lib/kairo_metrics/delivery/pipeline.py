@@ -12,9 +12,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
 from ..instruments.adoption import adopt, renew_client_locks, require_free_names
+from ..instruments.asked_shape import options_with, shape_of
 from ..instruments.catalogue import OWN, SETUP_LOCK, choose, declared, settle
 from ..instruments.children import limit_children
-from ..instruments.shape import shape_of, shape_with, suppose_shape
+from ..instruments.shape import shape_with, suppose_shape
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
@@ -92,11 +93,11 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         given = settings or first.settings
         chosen = given or load_settings()[0]
         if chosen.options is not None:
-            suppose_shape(shape_of(chosen.options.prefix, chosen.options))
-        own_shape = shape_with(shape_of(prefix, options))
-        options = chosen.options if options is None else options.over(chosen.options)
+            suppose_shape(shape_of(chosen.options.prefix, options_with(chosen.options, None)))
+        own_shape = shape_with(shape_of(prefix, options, chosen.options))
+        options = options_with(options, chosen.options)
         if names_must_be_free and not (first.named and len(declared(options)) == len(declared())):
-            require_free_names((REGISTRY, *_registries, *registries), own_shape.prefix or "", declared(options))
+            require_free_names((REGISTRY, *_registries, *registries), own_shape, declared(options, own_shape))
         # From here on nothing is refused.
         choose(options)
         if names_must_be_free or prefix is not None:

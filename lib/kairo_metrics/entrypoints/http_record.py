@@ -93,6 +93,8 @@ class HTTPRecord:
         self._request = request
         if rules.labels is not None:
             self._labels = rules.labels.of_request(request)
+        if rules.preset is not None:
+            self.facts.told = {}
         if rules.count_sizes:
             from .body_sizes import BodySizes, content_length_of
 
@@ -137,6 +139,8 @@ class HTTPRecord:
             child(facts).inc()
         for child in rules.seconds:
             child(facts).observe(seconds)
+        for what, child in rules.lengths:
+            child(facts).observe(float(facts.get(f"@{what}", 0)))
         if self.sizes is not None:
             for child in rules.request_bytes:
                 child(facts).observe(self.sizes.of_request(client_left=self.client_left))
@@ -179,6 +183,7 @@ class HTTPRecord:
         rules = self._rules
         for child in rules.in_progress:
             child({"method": self._method, **self._labels}).dec()
+        facts["route"] = rules.counted_route(facts["route"], status)
         if rules.skip_answered(facts["route"], status):
             return False
         if rules.group_status and facts["status"] != UNKNOWN:
@@ -189,6 +194,10 @@ class HTTPRecord:
 
             self._request.route = facts["route"]
             facts.update(rules.labels.of_response(self._request, MeasuredResponse(status, self._response_headers)))
+        if self._request is not None and rules.preset is not None:
+            from .preset_facts import add_preset_facts
+
+            add_preset_facts(facts, rules.preset, self._request, self._response_headers, self.facts.told)
         return True
 
     def _status_text(self) -> str:

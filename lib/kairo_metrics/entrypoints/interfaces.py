@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..instruments.asked_shape import options_with
 from ..instruments.catalogue import SETUP_LOCK
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def measured_app(
     """Return what stands in the place of the app; an app that is measured already stays as it is."""
     from .request_rules import RequestRules
 
-    if pipeline.settings.options is not None:
-        options = pipeline.settings.options if options is None else options.over(pipeline.settings.options)
+    options = options_with(options, pipeline.settings.options)
     with SETUP_LOCK:  # threads may do it for the same app
         measure = _measuring(interface)
         chosen = {} if exemplar is None else {"exemplar": exemplar}

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from ..frameworks.facts import UNMATCHED
 from ..instruments.catalogue import catalogue
 from ..instruments.declarations import InProgressInstruments, RequestInstruments, SizeInstruments
 from ..instruments.shape import shape
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
+    from ..instruments.presets import Preset
     from .custom_labels import CustomLabels
     from .skipped import Matcher, Statuses
 
 __all__ = ["RequestRules"]
 
 _log = logging.getLogger("kairo_metrics")
+# What presets count: the lengths in the headers, and that of the body of Django's response.
+_LENGTHS = ("request_length", "response_length", "body_length")
 
 
 class RequestRules:
@@ -36,7 +40,9 @@ class RequestRules:
         "group_status",
         "in_progress",
         "labels",
+        "lengths",
         "options",
+        "preset",
         "request_bytes",
         "requests",
         "response_bytes",
@@ -60,6 +66,8 @@ class RequestRules:
         self.labels: CustomLabels | None = None
         self.group_status = False
         self.options = options
+        self.preset: Preset | None = None
+        self.lengths: list[tuple[str, Any]] = []
         names = shape().labels or ()
         if options is not None:
             self._choose(options)
@@ -68,7 +76,7 @@ class RequestRules:
 
             self.labels = CustomLabels(names, (options and options.labels) or {}, most_label_values)
         chosen = (self.skipped_paths, self.skipped_methods, self.statuses, self.labels, self.group_status)
-        self.are_plain = not any((*chosen, self.in_progress, self.count_sizes))
+        self.are_plain = not any((*chosen, self.in_progress, self.count_sizes, self.preset))
 
     def _choose(self, options: RequestOptions) -> None:
         if options.skip_paths or options.skip_methods or options.status_codes:
@@ -83,6 +91,12 @@ class RequestRules:
         if options.sizes:
             sizes = catalogue(SizeInstruments)
             self.request_bytes, self.response_bytes = map(sizes.that_count, ("request_bytes", "response_bytes"))
+        if options.names:
+            from ..instruments.chosen_preset import preset_of  # few programs come from another library
+
+            self.preset = preset_of(options.names)
+            groups = [catalogue(RequestInstruments), *([catalogue(SizeInstruments)] if options.sizes else [])]
+            self.lengths = [(what, child) for group in groups for what in _LENGTHS for child in group.that_count(what)]
 
     def keep_against(self, later: RequestRules | None) -> None:
         """Log that a second call of `instrument` for the same app has changed nothing, if it has chosen otherwise."""
@@ -97,7 +111,7 @@ class RequestRules:
     @property
     def need_response_headers(self) -> bool:
         """Whether the headers of the response are needed."""
-        return self.count_sizes or (self.labels is not None and self.labels.need_response)
+        return self.count_sizes or bool(self.lengths) or (self.labels is not None and self.labels.need_response)
 
     def skip(self, method: str, *paths: str) -> bool:
         """Return whether a request is not counted, as far as its begin tells.
@@ -109,6 +123,10 @@ class RequestRules:
         return (self.skipped_methods is not None and self.skipped_methods(method)) or (
             self.skipped_paths is not None and any(map(self.skipped_paths, paths))
         )
+
+    def counted_route(self, route: str, status: int) -> str:
+        """Return the route under which a request is counted: other names may not give one to each status."""
+        return UNMATCHED if self.preset is not None and status in self.preset.unmatched_statuses else route
 
     def skip_websocket(self, *paths: str) -> bool:
         """Return whether a websocket is not counted; see `skip`."""

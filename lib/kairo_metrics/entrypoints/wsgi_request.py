@@ -25,7 +25,7 @@ def begin_wsgi(record: HTTPRecord, method: str, path: str, whole_path: str, envi
     """
     headers = (  # most functions never ask
         (name.removeprefix("HTTP_").replace("_", "-"), value)
-        for name, value in environ.items()
+        for name, value in list(environ.items())  # the app may add to it before anybody asks
         if name.startswith("HTTP_") or (name in _BARE and value)
     )
     record.begin(MeasuredRequest(method, whole_path, headers, environ), path, whole_path)

@@ -11,6 +11,7 @@ from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
 
 from .django_patterns import readable
+from .django_views import scope_of, tell_exception, tell_responses, tell_view
 from .facts import REQUEST_KEY, UNMATCHED
 from .hooks import hook, unfailing
 from .request_path import path_below
@@ -22,6 +23,7 @@ def watch(handler: Any) -> None:
     """Hook the handler that `get_wsgi_application` or `get_asgi_application` has made."""
     hook(handler, "resolve_request", _resolving)
     hook(handler, "process_exception_by_middleware", _failing)
+    tell_responses(handler)
     got_request_exception.connect(_failed, dispatch_uid="kairo_metrics")
 
 
@@ -47,10 +49,11 @@ def _resolving(resolve_request: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 @unfailing
 def _tell_route(request: Any, found: Any) -> None:
-    scope = _scope_of(request)
+    scope = scope_of(request)
     facts = scope.get(REQUEST_KEY)
     if facts is not None:
         facts.learn(scope, UNMATCHED if found is None else readable(found.route))
+        tell_view(request, found)
 
 
 def _failing(process: Callable[[Exception, Any], Any]) -> Callable[[Exception, Any], Any]:
@@ -58,6 +61,7 @@ def _failing(process: Callable[[Exception, Any], Any]) -> Callable[[Exception, A
 
     def tell(error: Exception, request: Any) -> Any:
         _tell(error, request)
+        _tell_view_error(error, request)
         return process(error, request)
 
     return tell
@@ -71,12 +75,12 @@ def _failed(request: Any = None, **_named: Any) -> None:
 
 
 @unfailing
+def _tell_view_error(error: Exception, request: Any) -> None:
+    tell_exception(request, error)
+
+
+@unfailing
 def _tell(error: Exception, request: Any) -> None:
-    facts = _scope_of(request).get(REQUEST_KEY)
+    facts = scope_of(request).get(REQUEST_KEY)
     if facts is not None:
         facts.error = error
-
-
-def _scope_of(request: Any) -> Mapping[str, Any]:
-    scope: Mapping[str, Any] = getattr(request, "scope", None) or getattr(request, "environ", {})
-    return scope

@@ -28,13 +28,17 @@ class RequestFacts:
         route: the template of the route, with those of the mounts that the app itself has; None while it is unknown.
         error: the exception that a framework has turned into an answer. Exceptions that stand for a status, such as
             `abort(503)`, are left out. The answer may have any status: an exception may well mean a 404.
+        told: what else a framework tells, by name, if anybody wants it; else None. Flask and Starlette tell
+            `unhandled`: an exception that none of the app's handlers has answered. Django
+            tells `view`, `called_view`, `transport`, `exception`, `template`, `charset`, `streaming` and `body_length`.
     """
 
-    __slots__ = ("_later", "error", "is_named", "route")
+    __slots__ = ("_later", "error", "is_named", "route", "told")
 
     def __init__(self) -> None:
         self.route: str | None = None
         self.error: BaseException | None = None
+        self.told: dict[str, str] | None = None
         self._later: Callable[[], str | None] | None = None
         self.is_named = False
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException, WebSocketException
 
 from .facts import MOUNT_KEY, REQUEST_KEY, UNMATCHED, RequestFacts
 from .hooks import hook, unfailing
-from .starlette_templates import context_of, effective, leaf
+from .starlette_templates import as_asked, context_of, effective
 from .watch import watch as watch_behind
 
 __all__ = ["match", "watch"]
@@ -22,6 +22,8 @@ ASGIApp = Callable[[Scope, Any, Any], Awaitable[None]]
 
 # Exceptions that stand for an answer.
 _ANSWERS = (HTTPException, WebSocketException)
+# Their answers come from outside of all middleware, and Starlette raises the exception again.
+_LAST_HANDLERS = (500, Exception)
 # Threads that serve an app's first requests each build its middleware, for which its handlers are exchanged.
 _BUILDING = threading.RLock()
 
@@ -49,19 +51,23 @@ def _build(app: Any, build: Callable[[], ASGIApp]) -> ASGIApp:
     watch(app.router)
     with _BUILDING:
         handlers = app.exception_handlers
-        app.exception_handlers = {key: _telling(handler) for key, handler in handlers.items()}
+        app.exception_handlers = {
+            key: _telling(handler, is_last=key in _LAST_HANDLERS) for key, handler in handlers.items()
+        }
         try:
             return build()
         finally:
             app.exception_handlers = handlers
 
 
-def _telling(handler: Callable[..., Any]) -> Callable[..., Any]:
+def _telling(handler: Callable[..., Any], *, is_last: bool) -> Callable[..., Any]:
     @unfailing
     def tell(request: Any, error: Exception) -> None:
         facts = request.scope.get(REQUEST_KEY)
         if facts is not None and not isinstance(error, _ANSWERS):
             facts.error = error
+            if facts.told is not None and not is_last:
+                facts.told.pop("unhandled", None)
 
     # Starlette calls handlers that are not coroutines in a thread.
     if is_async_callable(handler):
@@ -112,6 +118,8 @@ def _entered(router: Any, call: ASGIApp) -> ASGIApp:
         except Exception as err:
             if not isinstance(err, _ANSWERS):
                 facts.error = err  # middleware may answer it
+                if facts.told is not None:
+                    facts.told["unhandled"] = ""
             raise
         finally:
             facts.settle()
@@ -158,7 +166,7 @@ def _hook_route(route: Any, telling: Callable[[Any], Callable[[RequestFacts, Sco
 
 def _telling_template(route: Any) -> Callable[[RequestFacts, Scope], None]:
     def tell(facts: RequestFacts, scope: Scope) -> None:
-        facts.learn(scope, leaf(effective(route, scope)))
+        facts.learn(scope, as_asked(effective(route, scope), facts))
 
     return tell
 
@@ -167,12 +175,12 @@ def _telling_later(_included_router: Any) -> Callable[[RequestFacts, Scope], Non
     """Let an included router tell. Its routes are copies that only FastAPI knows, so the scope is asked later."""
 
     def tell(facts: RequestFacts, scope: Scope) -> None:
-        facts.learn_later(functools.partial(_included, scope))
+        facts.learn_later(functools.partial(_included, facts, scope))
 
     return tell
 
 
-def _included(scope: Scope) -> Any:
+def _included(facts: RequestFacts, scope: Scope) -> Any:
     context = context_of(scope)
-    template = leaf(getattr(context, "starlette_route", None) or context)
+    template = as_asked(getattr(context, "starlette_route", None) or context, facts)
     return template if template == UNMATCHED else scope.get(MOUNT_KEY, "") + template

@@ -54,6 +54,10 @@ def inner_routes(mount: Any) -> Sequence[Any]:
     return ()
 
 
+def _as_asked(mount: Any, facts: RequestFacts) -> str:
+    return prefix_of(mount) if facts.told is None else getattr(mount, "path", "")
+
+
 def prefix_of(mount: Any) -> str:
     """Return the template of a mount; a host has none."""
     template: str = getattr(mount, "path_format", "")
@@ -65,8 +69,8 @@ def telling_mount(mount: Any) -> Tell:
     knows = is_known(mount.app)
 
     def tell(facts: RequestFacts, scope: Scope) -> None:
-        scope[MOUNT_KEY] = scope.get(MOUNT_KEY, "") + prefix_of(effective(mount, scope))
-        facts.learn(scope, _REST)
+        scope[MOUNT_KEY] = scope.get(MOUNT_KEY, "") + _as_asked(effective(mount, scope), facts)
+        facts.learn(scope, _REST if facts.told is None else "")  # the libraries name the mount alone
         if knows:  # it tells more, unless its own middleware answers
             facts.learn_later(functools.partial(_below, mount.app, scope))
 

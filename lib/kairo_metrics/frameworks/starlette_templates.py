@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .facts import UNMATCHED
+from .facts import UNMATCHED, RequestFacts
 
-__all__ = ["context_of", "effective", "leaf"]
+__all__ = ["as_asked", "context_of", "effective", "leaf"]
 
 
 def context_of(scope: Mapping[str, Any]) -> Any:
@@ -25,6 +25,13 @@ def effective(route: Any, scope: Mapping[str, Any]) -> Any:
     if context is None or context.original_route is not route:
         return route
     return getattr(context, "starlette_route", None) or context
+
+
+def as_asked(route: Any, facts: RequestFacts) -> Any:
+    """Return the template of a route; as the program has written it, with its convertors, if other names ask for it."""
+    if facts.told is None:
+        return leaf(route)
+    return getattr(route, "path", None) or leaf(route)
 
 
 def leaf(route: Any) -> Any:

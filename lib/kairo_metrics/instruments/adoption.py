@@ -16,7 +16,7 @@ from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 from ..model.schema import INSTANCE_LABEL
 from .catalogue import OWN, SETUP_LOCK, may_be_ours
 from .children import adopt_children
-from .shape import shape
+from .shape import Shape, shape
 from .sharing import share
 
 if TYPE_CHECKING:
@@ -76,15 +76,16 @@ def _wrap(owner: type[MetricWrapperBase], name: str) -> None:
 
 
 def require_free_names(
-    registries: Sequence[CollectorRegistry], prefix: str, declarations: Iterable[Declaration]
+    registries: Sequence[CollectorRegistry], chosen: Shape, declarations: Iterable[Declaration]
 ) -> None:
-    """Check that no instrument of these registries has a name that one of these declarations has with the prefix.
+    """Check that no instrument of these registries has a name that one of these declarations has in this shape.
 
     Raises:
         ValueError: one has; see `refuse_taken_names`.
     """
     collectors = [collector for registry in registries for collector in list(registry._collector_to_names)]  # noqa: SLF001
-    if any(_may_have_our_name(collector, prefix) for collector in collectors):
+    prefix = chosen.prefix or ""
+    if chosen.names or any(_may_have_our_name(collector, prefix) for collector in collectors):
         from .taken_names import refuse_taken_names
 
         refuse_taken_names(registries, prefix, declarations)

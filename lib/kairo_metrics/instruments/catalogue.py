@@ -6,7 +6,7 @@ instruments of one concern, and is built when it is first needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -50,7 +50,7 @@ def catalogue(group: type[G]) -> G:
     """Return a group's instruments; the first call in a process builds them."""
     if group not in _built:
         with SETUP_LOCK:
-            declarations = DECLARATIONS[group]
+            declarations = _declarations(shape().names)[group]
             _built.setdefault(group, group(declarations, tuple(build(one) for one in declarations)))
     instruments_of_group: G = _built[group]
     return instruments_of_group
@@ -82,15 +82,23 @@ def choose(options: RequestOptions | None) -> None:
     _chosen.update(_groups(options))
 
 
-def declared(options: RequestOptions | None = None) -> list[Declaration]:
-    """Return the declarations whose names are ours if an app has these options."""
+def declared(options: RequestOptions | None = None, chosen: Shape | None = None) -> list[Declaration]:
+    """Return the declarations whose names are ours if an app has these options, and our families this shape."""
     ours = {*_chosen, *_groups(options)}
     return [
         one
-        for group, declarations in DECLARATIONS.items()
+        for group, declarations in _declarations((chosen or shape()).names).items()
         for one in declarations
         if group not in _OPTIONAL or group in ours
     ]
+
+
+def _declarations(names: tuple[str, ...] | None) -> Mapping[type[Group], tuple[Declaration, ...]]:
+    if not names:
+        return DECLARATIONS
+    from .chosen_preset import declarations_under  # few programs come from another library
+
+    return declarations_under(*names)
 
 
 def _groups(options: RequestOptions | None) -> list[type[Group]]:
@@ -101,6 +109,8 @@ def _groups(options: RequestOptions | None) -> list[type[Group]]:
 
 def may_be_ours(name: str, prefix: str) -> bool:
     """Tell, without much work, whether an instrument with this name may have a name of ours; it hardly ever has."""
+    if shape().names:
+        return True
     stems = [stem for one in (name, name.removeprefix(prefix)) for stem in (one, one.rpartition("_")[0])]
     return any(stem in _STEMS for stem in stems) or not name.isidentifier()  # such a name is printed as another one
 
@@ -114,7 +124,7 @@ def settle(chosen: Shape) -> None:
             from .reshaping import reshape  # few programs run a query before they instrument an app
 
             for group, instruments in list(_built.items()):
-                declarations = DECLARATIONS[group]
+                declarations = _declarations(chosen.names)[group]
                 members = tuple(
                     reshape(declaration, instrument, before, OWN, build)
                     for declaration, instrument in zip(declarations, instruments.members, strict=True)

@@ -10,7 +10,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Summary
 from prometheus_client.metrics import MetricWrapperBase
 
 from .shape import Shape, shape
@@ -53,11 +53,15 @@ class Declaration(NamedTuple):
         options: further arguments of the class.
         buckets_of: the durations whose buckets can be chosen that it measures, such as "http".
         counts: what of a request it counts: "requests", "seconds", "errors", "in_progress", "request_bytes" or
-            "response_bytes". Such an instrument has the further labels.
+            "response_bytes". Such an instrument has the further labels. Presets count lengths as well.
         facts: of each label the fact of the request that is its value, where it has another name than the label.
+        needs: it counts only the requests of which these facts are known; for presets.
+        twice_with: it counts a request twice of which this fact is known; for presets.
+        has_further_labels: whether it has the further labels, if it counts something of a request.
+        has_prefix: whether its name gets the prefix.
     """
 
-    kind: type[Counter | Gauge | Histogram]
+    kind: type[Counter | Gauge | Histogram | Summary]
     name: str
     help: str
     labelnames: tuple[str, ...]
@@ -65,14 +69,18 @@ class Declaration(NamedTuple):
     buckets_of: str = ""
     counts: str = ""
     facts: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    twice_with: str = ""
+    has_further_labels: bool = True
+    has_prefix: bool = True
 
     def named(self, prefix: str) -> str:
         """Return the name with the prefix, if it has one."""
-        return self.name if self.name.startswith(_DELIVERY) else f"{prefix}{self.name}"
+        return f"{prefix}{self.name}" if self.has_prefix and not self.name.startswith(_DELIVERY) else self.name
 
     def further_labels(self, chosen: Shape) -> tuple[str, ...]:
         """Return the names of its further labels."""
-        if not self.counts:
+        if not self.counts or not self.has_further_labels:
             return ()
         return (chosen.early_labels if self.counts == "in_progress" else chosen.labels) or ()
 
@@ -104,7 +112,14 @@ class RequestGroup(Group):
         self._by_counts: dict[str, list[Callable[[Mapping[str, str]], Any]]] = {}
         for declaration, instrument in zip(declarations, instruments, strict=True):
             facts = (*(declaration.facts or declaration.labelnames), *declaration.further_labels(shape()))
-            self._by_counts.setdefault(declaration.counts, []).append(_child_of_facts(instrument, facts))
+            if shape().names:
+                from .preset_children import preset_child  # few programs come from another library
+
+                amounts = declaration.kind is Counter and declaration.counts != "requests"
+                child = preset_child(instrument, facts, declaration.needs, declaration.twice_with, is_total=amounts)
+            else:
+                child = _child_of_facts(instrument, facts)
+            self._by_counts.setdefault(declaration.counts, []).append(child)
 
     def that_count(self, what: str) -> tuple[Callable[[Mapping[str, str]], Any], ...]:
         """Return the instruments that count this."""

@@ -5,15 +5,11 @@ A process has one catalogue of them, so all of its apps share one shape. The fir
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..errors import KairoError
-from ..model.encoding import is_classic_label
 
-if TYPE_CHECKING:
-    from ..config.options import RequestOptions
-
-__all__ = ["Shape", "settle_shape", "shape", "shape_of", "shape_with", "suppose_shape"]
+__all__ = ["Shape", "settle_shape", "shape", "shape_with", "suppose_shape"]
 
 _Buckets = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -26,15 +22,17 @@ class Shape(NamedTuple):
         labels: the names of the further labels of requests.
         early_labels: those of them whose values are known when a request begins.
         buckets: the bounds of duration histograms, by what they measure.
+        names: the preset of our request families, and the prefix of their names.
     """
 
     prefix: str | None = None
     labels: tuple[str, ...] | None = None
     early_labels: tuple[str, ...] | None = None
     buckets: _Buckets | None = None
+    names: tuple[str, ...] | None = None
 
 
-_NONE = Shape("", (), (), ())
+_NONE = Shape("", (), (), (), ())
 _settled: list[Shape] = []
 _supposed: list[Shape] = []
 
@@ -42,31 +40,6 @@ _supposed: list[Shape] = []
 def shape() -> Shape:
     """Return the shape that is settled, else the one that the settings suppose."""
     return _settled[0] if _settled else (_supposed[0] if _supposed else _NONE)
-
-
-def shape_of(prefix: str | None, options: RequestOptions | None) -> Shape:
-    """Return the shape that a call's prefix and options ask for.
-
-    Raises:
-        TypeError: the prefix is no text.
-        ValueError: no metric's name can begin with it.
-    """
-    if prefix is not None:
-        _check_prefix(prefix)
-    if options is None:
-        return Shape(prefix)
-    labels = early = None
-    if options.labels is not None:
-        from ..config.options import argument_count
-
-        labels = tuple(sorted(options.labels))
-        early = tuple(
-            name
-            for name in labels
-            if isinstance(value := options.labels[name], str) or argument_count(name, value) == 1
-        )
-    buckets = None if options.buckets is None else tuple(sorted(options.buckets.items()))
-    return Shape(prefix, labels, early, buckets)
 
 
 def shape_with(asked: Shape) -> Shape:
@@ -101,17 +74,6 @@ def suppose_shape(asked: Shape) -> None:
 
 def _filled(asked: Shape, known: Shape) -> Shape:
     return asked._replace(**{name: value for name, value in known._asdict().items() if getattr(asked, name) is None})
-
-
-def _check_prefix(prefix: object) -> None:
-    if not isinstance(prefix, str):
-        raise TypeError(f"prefix must be a text, not {type(prefix).__name__}")
-    # Prometheus keeps the colon, which is valid in a name, for recording rules.
-    if prefix and not is_classic_label(prefix):
-        raise ValueError(
-            f"no metric's name can begin with prefix={prefix!r}: "
-            "it may have letters of ASCII, digits and '_', and must not begin with a digit"
-        )
 
 
 def _shown(value: object) -> str:

@@ -37,6 +37,13 @@ HTML = "<!doctype html><title>Welcome</title>"
         ),
         (GOOD.replace("http_requests", "cms_http_requests"), {}, "requests", ("ok", "")),
         (
+            GOOD.replace("http_requests", "http_replies")
+            + 'starlette_requests_total{app_name="starlette",method="GET",path="/",status_code="200"} 3\n',
+            {},
+            "requests",
+            ("ok", ""),
+        ),
+        (
             GOOD + 'kairo_quarantined_fields{family="jobs"} 2\n',
             {},
             "quarantine",

@@ -9,6 +9,8 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from ...instruments.declarations import DECLARATIONS, RequestInstruments
+from ...instruments.presets import PRESETS
 from .access_checks import SCRAPE_TIMEOUT_S, Pages
 from .clash_check import check_clashes
 from .finding import Finding, fail, ok, skipped, warn
@@ -160,13 +162,21 @@ def _content(metrics: Sequence[Metric]) -> Iterator[Finding]:
 
 
 def _requests(metrics: Sequence[Metric]) -> dict[str, float]:
-    """Sum the requests by the name that they are counted under: an app may give it a prefix."""
+    """Sum the requests by the name that they are counted under: an app may give it a prefix, or another library's."""
     sums: dict[str, float] = {}
+    counters = _request_counters()
     for family in metrics:
         for sample in family.samples:
-            if sample.name.endswith("http_requests_total") and set(sample.labels) == {"method", "route", "status"}:
+            if any(sample.name.endswith(name) and labels <= set(sample.labels) for name, labels in counters):
                 sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
     return sums
+
+
+def _request_counters() -> list[tuple[str, set[str]]]:
+    """Return the name and the labels of what counts requests, for our names and for those of each other library."""
+    declared = [DECLARATIONS, *(preset().declarations for preset in PRESETS.values())]
+    first = [next(one for one in groups[RequestInstruments] if one.counts == "requests") for groups in declared]
+    return [(one.name, set(one.labelnames)) for one in first]
 
 
 def _memory(metrics: Sequence[Metric]) -> Finding:

@@ -1,0 +1,89 @@
+"""The shape that a call asks for: with its prefix, its options, and what the names of another library bring along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..model.encoding import is_classic_label
+from .shape import Shape, shape
+
+if TYPE_CHECKING:
+    from ..config.options import RequestOptions
+
+__all__ = ["options_with", "shape_of"]
+
+
+def shape_of(prefix: str | None, options: RequestOptions | None, others: RequestOptions | None = None) -> Shape:
+    """Return the shape that a call's prefix and options ask for.
+
+    Args:
+        prefix: None if the call gives none.
+        options: None if the call gives none.
+        others: those of the settings.
+
+    Raises:
+        TypeError: the prefix is no text.
+        ValueError: no metric's name can begin with it.
+    """
+    if prefix is not None:
+        _check_prefix(prefix)
+    names = options.names if options is not None else None
+    if options is not None and (names or options.labels is not None):
+        options = options_with(options, others)  # a preset may have labels of its own
+    if names is None and prefix is not None:
+        names = next(iter(shape().names or ()), None)
+    if options is None:
+        return Shape(prefix, names=_names(names, prefix))
+    labels = early = None
+    if options.labels is not None:
+        from ..config.options import argument_count
+
+        labels = tuple(sorted(options.labels))
+        early = tuple(
+            name
+            for name in labels
+            if isinstance(value := options.labels[name], str) or argument_count(name, value) == 1
+        )
+    buckets = None if options.buckets is None else tuple(sorted(options.buckets.items()))
+    return Shape(prefix, labels, early, buckets, _names(names, options.prefix if prefix is None else prefix))
+
+
+def _names(preset: str | None, prefix: str | None) -> tuple[str, ...] | None:
+    if preset is None:
+        return None
+    settled = shape().names or ()
+    if prefix is None and preset in settled:
+        return settled
+    from .chosen_preset import preset_of  # few programs come from another library
+
+    return preset, preset_of(preset).prefix if prefix is None else prefix
+
+
+def options_with(given: RequestOptions | None, others: RequestOptions | None) -> RequestOptions | None:
+    """Return the options of a call; where it does not choose, those of the settings, then those of its names.
+
+    Args:
+        given: those of the call; None if it has none.
+        others: those of the settings.
+
+    Raises:
+        ValueError: a further label has the name of a label of these names.
+    """
+    merged = others if given is None else given.over(others)
+    names = (merged.names if merged is not None else None) or next(iter(shape().names or ()), None)
+    if names is None:
+        return merged
+    from .chosen_preset import completed
+
+    return completed(merged, names)
+
+
+def _check_prefix(prefix: object) -> None:
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix must be a text, not {type(prefix).__name__}")
+    # Prometheus keeps the colon, which is valid in a name, for recording rules.
+    if prefix and not is_classic_label(prefix):
+        raise ValueError(
+            f"no metric's name can begin with prefix={prefix!r}: "
+            "it may have letters of ASCII, digits and '_', and must not begin with a digit"
+        )
