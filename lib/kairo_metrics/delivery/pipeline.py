@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
@@ -21,7 +22,15 @@ from .flusher import Flusher
 if TYPE_CHECKING:
     from ..store.store_interface import Store
 
-__all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
+__all__ = [
+    "Pipeline",
+    "close_pipeline",
+    "current_pipeline",
+    "current_settings",
+    "is_open",
+    "on_opening",
+    "open_pipeline",
+]
 
 
 class Pipeline(NamedTuple):
@@ -44,6 +53,7 @@ class _Given(NamedTuple):
 
 
 _opened: dict[str, Pipeline] = {}
+_listeners: set[Callable[[], None]] = set()
 _given: dict[str, _Given] = {}
 # Those of the program that were given so far, with metrics on and off.
 _registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
@@ -104,6 +114,8 @@ def open_pipeline(
             store = first.store or RedisStore(chosen)
             opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
             _given["first"] = _Given(opened.settings, opened.store, named)
+            for listener in _listeners:
+                listener()
         return opened
 
 
@@ -128,6 +140,11 @@ def current_settings() -> tuple[Settings, SettingsError | None]:
     """Return the settings of an earlier call or of the open pipeline, else those of the environment."""
     first = _given.get("first")
     return (first.settings, None) if first and first.settings else load_settings()
+
+
+def on_opening(listener: Callable[[], None]) -> None:
+    """Call a function whenever a pipeline opens; the function must not fail."""
+    _listeners.add(listener)
 
 
 def is_open() -> bool:

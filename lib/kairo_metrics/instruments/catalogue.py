@@ -23,7 +23,9 @@ __all__ = [
     "OWN",
     "SETUP_LOCK",
     "DeliveryInstruments",
+    "DjangoInstruments",
     "FunctionInstruments",
+    "OutboundInstruments",
     "QueryInstruments",
     "RequestInstruments",
     "WebSocketInstruments",
@@ -48,6 +50,9 @@ _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0
 _QUERY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 # Up to the 15 minutes that a Lambda function may take, and the hours of a websocket.
 _LONG_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+
+# Of a fact that is the same for all instances, such as a state of the database.
+_LAST_SET = {"multiprocess_mode": "mostrecent"}
 
 # These families tell of the delivery and not of the program, and have no prefix.
 _DELIVERY = "kairo_"
@@ -119,9 +124,27 @@ class FunctionInstruments(_Group):
 
 
 class QueryInstruments(_Group):
-    """The queries of a database."""
+    """The queries of a database, through SQLAlchemy."""
 
     query_duration: Histogram
+    query_errors: Counter
+
+
+class DjangoInstruments(_Group):
+    """The queries of Django, and its migrations."""
+
+    query_duration: Histogram
+    query_errors: Counter
+    migrations_applied: Gauge
+    migrations_unapplied: Gauge
+
+
+class OutboundInstruments(_Group):
+    """The requests that a program sends."""
+
+    requests: Counter
+    request_duration: Histogram
+    errors: Counter
 
 
 class DeliveryInstruments(_Group):
@@ -204,6 +227,34 @@ DECLARATIONS: dict[type[_Group], tuple[Declaration, ...]] = {
             ("model", "operation"),
             {"buckets": _QUERY_BUCKETS},
         ),
+        Declaration(
+            Counter, "tenant_db_query_errors_total", "Database queries that failed.", ("model", "operation", "type")
+        ),
+    ),
+    DjangoInstruments: (
+        Declaration(
+            Histogram,
+            "django_query_duration_seconds",
+            "Seconds that a database query took.",
+            ("alias", "model", "operation"),
+            {"buckets": _QUERY_BUCKETS},
+        ),
+        Declaration(
+            Counter, "django_query_errors_total", "Queries that failed.", ("alias", "model", "operation", "type")
+        ),
+        Declaration(Gauge, "django_migrations_applied", "Migrations that the database has.", ("alias",), _LAST_SET),
+        Declaration(Gauge, "django_migrations_unapplied", "Migrations that it lacks.", ("alias",), _LAST_SET),
+    ),
+    OutboundInstruments: (
+        Declaration(Counter, "outbound_http_requests_total", "HTTP requests sent.", ("host", "method", "status")),
+        Declaration(
+            Histogram,
+            "outbound_http_request_duration_seconds",
+            "Seconds from an HTTP request's sending to the head of its answer.",
+            ("host", "method"),
+            {"buckets": _REQUEST_BUCKETS},
+        ),
+        Declaration(Counter, "outbound_http_errors_total", "HTTP requests that failed.", ("host", "method", "type")),
     ),
     DeliveryInstruments: (
         Declaration(
