@@ -19,17 +19,19 @@ SQLAlchemy sends `BEGIN`, `COMMIT` and `ROLLBACK` without a cursor, so they are 
 The time is that of the execution; the time to fetch rows later is not in it.
 
 Every error of the database is counted in `tenant_db_query_errors_total`, with the class that the program gets as
-`type`: of a query, of rows that are fetched later, and of `COMMIT` and the like (`raw`, `other`). A connection that
-can't be opened has the operation `connect`.
+`type`: of a query, of rows that are fetched later, and of `COMMIT` and the like (`raw`, `other`). Where no connection
+could be had, from the server or from the pool, the operation is `connect`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..instruments.catalogue import QueryInstruments
 from .query_labels import RAW, query_labels
+from .replaced_methods import replace_method
 from .sql_verb import OTHER
 from .switch import recorded, while_on
 
@@ -71,6 +73,7 @@ def _start(engine: Any) -> None:
     event.listen(engine, "before_cursor_execute", _begin)
     event.listen(engine, "after_cursor_execute", _succeed)
     event.listen(engine, "handle_error", _fail)
+    replace_method(engine, "raw_connection", _raw_connection)
 
 
 def _begin(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
@@ -96,6 +99,17 @@ def _fail(error: Any) -> None:
         labels = RAW, OTHER if error.connection is not None else _CONNECT
     seen = error.sqlalchemy_exception or error.original_exception
     instruments.query_errors.labels(*labels, type(seen).__name__).inc()
+
+
+def _raw_connection(connect: Callable[..., Any], engine: Any) -> Any:
+    """Count what SQLAlchemy has no event for: an error that is not of the driver's own class, and an exhausted pool."""
+    try:
+        return connect(engine)
+    except Exception as err:
+        instruments = recorded(QueryInstruments)
+        if instruments is not None and not isinstance(err, engine.dialect.loaded_dbapi.Error):
+            instruments.query_errors.labels(RAW, _CONNECT, type(err).__name__).inc()
+        raise
 
 
 def _end(instruments: QueryInstruments, execution: Any, labels: tuple[str, str]) -> None:
