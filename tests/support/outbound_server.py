@@ -29,8 +29,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(302, {"Location": f"http://localhost:{self.server.server_port}/200"})
         elif path == "circle":
             self.answer(302, {"Location": "/circle"})
-        elif path == "cut":  # fewer bytes than were promised
-            self.answer(200, {"Content-Length": "1000"})
+        elif path == "cut":  # a chunk shorter than was promised
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"100\r\nhello")
             self.close_connection = True
         elif path == "hang":
             self.server.released.wait(20)

@@ -7,6 +7,7 @@ one that the program has given.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -20,6 +21,7 @@ from .switch import while_on
 
 __all__ = ["observe"]
 
+_log = logging.getLogger("kairo_metrics")
 _SEND = "_send_single_request"
 # The request that is measured: a client may be observed as itself, and by its class as well.
 _MEASURED: ContextVar[httpx.Request | None] = ContextVar("kairo_metrics.httpx_request", default=None)
@@ -39,6 +41,8 @@ def observe(client: httpx.Client | httpx.AsyncClient | type[httpx.Client | httpx
 
 def _start(client: Any) -> None:
     kind = client if isinstance(client, type) else type(client)
+    if not hasattr(kind, _SEND):
+        _log.warning("httpx %s is not known: its requests are not observed", httpx.__version__)
     replace_method(client, _SEND, _send_async if issubclass(kind, httpx.AsyncClient) else _send)
 
 

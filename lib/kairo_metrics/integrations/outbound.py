@@ -77,4 +77,6 @@ class OutboundRequest:
     def _end(self, status: str) -> None:
         seconds = perf_counter() - self._started_s
         self._instruments.requests.labels(self._host, self._method, status).inc()
+        # It begins at zero with the first request, so that an error rate has data before the first error.
+        self._instruments.requests.labels(self._host, self._method, _NO_ANSWER)
         self._instruments.request_duration.labels(self._host, self._method).observe(seconds)

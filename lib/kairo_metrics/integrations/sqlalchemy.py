@@ -89,7 +89,7 @@ def _succeed(_connection: Any, _cursor: Any, sql: str, _parameters: Any, executi
 def _fail(error: Any) -> None:
     instruments = recorded(QueryInstruments)
     # A pool that finds a connection of its own closed opens another one, and the program sees no error.
-    if instruments is None or error.is_pre_ping:
+    if instruments is None or getattr(error, "is_pre_ping", False):  # since SQLAlchemy 2.0.5
         return
     execution = error.execution_context
     if execution is not None:

@@ -14,7 +14,7 @@ __all__ = ["recorded", "while_on"]
 Group = TypeVar("Group", bound=Any)
 
 # With metrics off: what waits for a call of `instrument` or `install` that turns them on by its settings.
-_waiting: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
+_waiting: WeakKeyDictionary[Any, set[Callable[[Any], None]]] = WeakKeyDictionary()
 
 
 def while_on(group: type[Any], target: Any, start: Callable[[Any], None]) -> None:
@@ -31,14 +31,15 @@ def while_on(group: type[Any], target: Any, start: Callable[[Any], None]) -> Non
             catalogue(group)
             start(target)
         else:
-            _waiting[target] = start
+            _waiting.setdefault(target, set()).add(start)
             on_opening(_start_all)
 
 
 def _start_all() -> None:
     while _waiting:
-        target, start = _waiting.popitem()
-        start(target)
+        target, starts = _waiting.popitem()
+        for start in starts:
+            start(target)
 
 
 def recorded(group: type[Group]) -> Group | None:

@@ -150,6 +150,14 @@ async def test_concurrent_requests(url: str) -> None:
     assert added() == ({(HERE, "GET", "200"): 6}, {})
 
 
+def test_unknown_release(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A release of httpx without the method that is replaced is used as before, and the log tells of it."""
+    monkeypatch.delattr(httpx.Client, "_send_single_request")
+    with httpx.Client() as client:
+        assert observe(client) is client
+    assert "its requests are not observed" in caplog.text
+
+
 ALL = """
 import asyncio, httpx
 from lib.kairo_metrics import observe

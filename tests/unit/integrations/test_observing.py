@@ -131,6 +131,48 @@ def test_metrics_that_are_turned_on_later() -> None:
     _ran(OFF + LATER)
 
 
+PREFIX = """
+import httpx
+from lib.kairo_metrics import install, observe
+from lib.kairo_metrics.instruments.catalogue import OWN
+from tests.support.outbound_server import outbound_server
+
+with outbound_server() as server, observe(httpx.Client()) as client:
+    client.get(f"{server.url}/200")
+    install(prefix="shop_")
+    client.get(f"{server.url}/200")
+host = {"host": "127.0.0.1", "method": "GET"}
+assert OWN.get_sample_value("shop_outbound_http_requests_total", {**host, "status": "200"}) == 2
+assert OWN.get_sample_value("shop_outbound_http_requests_total", {**host, "status": "__error__"}) == 0
+assert OWN.get_sample_value("shop_outbound_http_request_duration_seconds_count", host) == 2
+assert OWN.get_sample_value("outbound_http_requests_total", {**host, "status": "200"}) is None
+"""
+
+
+def test_prefix() -> None:
+    """The names have the program's prefix, also of what was counted before it was given."""
+    _ran(PREFIX, ENABLE_METRICS="true", REDIS_URL="redis://127.0.0.1:1", METRICS_FLUSH_BUDGET_MS="1")
+
+
+BOTH_WAYS = """
+from django.core.signals import request_finished
+from django.db import connections
+from lib.kairo_metrics import Settings, install, instrument, observe
+
+async def app(scope, receive, send): ...
+
+observe(connections, migrations=True)
+observe(connections)
+instrument(app, settings=Settings(enabled=True, redis_url="redis://127.0.0.1:1"))
+assert "MigrationCount" in repr(request_finished.receivers)
+"""
+
+
+def test_second_call_takes_nothing_back() -> None:
+    """What an earlier call has asked for stays, also while metrics are still off."""
+    _ran("from django.conf import settings; settings.configure()" + BOTH_WAYS)
+
+
 CLASH = """
 import sys
 from prometheus_client import Counter, Gauge
