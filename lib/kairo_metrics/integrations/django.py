@@ -91,8 +91,7 @@ def _connect(connect: Callable[..., Any], connection: Any) -> None:
 
 def _execute(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
     instruments = recorded(DjangoInstruments)
-    text = str(sql)  # psycopg has objects for SQL
-    if instruments is None or text == "BEGIN":  # SQLite's; other databases begin without a cursor
+    if instruments is None or sql == "BEGIN":  # SQLite's; other databases begin without a cursor
         return execute(sql, params, many, context)
     started_s = perf_counter()
     error: BaseException | None = None
@@ -103,10 +102,20 @@ def _execute(execute: Callable[..., Any], sql: Any, params: Any, many: bool, con
         raise
     finally:
         seconds = perf_counter() - started_s
-        labels = (context["connection"].alias, *_labels(text))
+        connection = context["connection"]
+        labels = (connection.alias, *_labels(sql if isinstance(sql, str) else _text(sql, connection)))
         instruments.query_duration.labels(*labels).observe(seconds)
         if error is not None:
             instruments.query_errors.labels(*labels, type(error).__name__).inc()
+
+
+def _text(sql: Any, connection: Any) -> str:
+    """Return the text of an object for SQL, as psycopg has it."""
+    try:
+        text: str = sql.as_string(connection.connection)
+    except Exception:  # noqa: BLE001  it belongs to the driver, and its query must not fail because of us
+        return ""
+    return text
 
 
 def _labels(sql: str) -> tuple[str, str]:

@@ -89,6 +89,18 @@ show()
 """
 
 
+def _postgres(postgres: PostgresServer) -> dict[str, Any]:
+    """Give the settings of an empty database."""
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": postgres.new_database().rpartition("/")[2],
+        "USER": "kairo",
+        "PASSWORD": PASSWORD,
+        "HOST": "127.0.0.1",
+        "PORT": postgres.port,
+    }
+
+
 def _objects(database: dict[str, Any] | None) -> None:
     counts = shown(OBJECTS, START + TABLES, database)
     names = [{labels.removeprefix("default django_shop."): value for labels, value in each.items()} for each in counts]
@@ -119,17 +131,27 @@ def test_objects() -> None:
 @pytest.mark.postgres
 def test_objects_in_postgres(postgres: PostgresServer) -> None:
     """The same in PostgreSQL, with psycopg."""
-    name = postgres.new_database().rpartition("/")[2]
-    _objects(
-        {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": name,
-            "USER": "kairo",
-            "PASSWORD": PASSWORD,
-            "HOST": "127.0.0.1",
-            "PORT": postgres.port,
-        }
-    )
+    _objects(_postgres(postgres))
+
+
+COMPOSED = """
+from psycopg import sql
+with connection.cursor() as cursor:
+    cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier("django_shop_tag")))
+show()
+with connection.cursor() as cursor:
+    cursor.execute(b"SELECT 1")
+show()
+"""
+
+
+@pytest.mark.postgres
+def test_composed_sql(postgres: PostgresServer) -> None:
+    """SQL that psycopg composes counts under the model of its table, and what has no text as raw."""
+    assert shown(COMPOSED, START + TABLES, _postgres(postgres)) == [
+        {"default django_shop.Tag select": 1},
+        {"default raw other": 1},
+    ]
 
 
 OWN_SQL = """
@@ -258,6 +280,43 @@ def test_wrappers_of_the_program() -> None:
         {"reports django_shop.Tag select": 2},
         {"default django_shop.Tag select": 1},
     ]
+
+
+EARLY_THREAD = """
+from queue import Queue
+begun, observed, seen = Queue(), Queue(), []
+
+def theirs(execute, sql, params, many, context):
+    seen.append(sql)
+    return execute(sql, params, many, context)
+
+def work():
+    made = connections["default"]  # before `observe`, and not connected yet
+    begun.put(None)
+    observed.get()
+    with made.execute_wrapper(theirs):
+        Tag.objects.count()
+    Tag.objects.count()
+    assert theirs not in made.execute_wrappers and len(seen) == 1
+    connections.close_all()
+    done.put(None)
+
+make_tables()
+done = Queue()
+thread = threading.Thread(target=work)
+thread.start()
+begun.get()
+observe(connections)
+observed.put(None)
+thread.join()
+done.get_nowait()
+show()
+"""
+
+
+def test_connection_of_an_earlier_thread() -> None:
+    """A connection that another thread has made before is observed once it connects, whatever wraps it then."""
+    assert shown(EARLY_THREAD) == [{"default django_shop.Tag select": 2}]
 
 
 VIEWS = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.integrations.test_django import START, shown
 
 MIGRATED = """
@@ -66,6 +68,41 @@ def test_no_query_once_all_are_applied() -> None:
     first, later = shown(CHEAP, START + MIGRATED)
     assert first
     assert later == {}
+
+
+FIRST_REQUEST = """
+import httpx
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from lib.kairo_metrics import Settings, instrument
+from lib.kairo_metrics.testing import MemoryStore
+from tests.support.instance import samples as stored
+from tests.support.wsgi_client import call_wsgi
+
+migrate("0001")
+connections.close_all()
+chosen = Settings(enabled=True, redis_url="redis://127.0.0.1:1")
+store = MemoryStore(chosen)
+observe(connections, migrations=True)
+
+async def ask():
+    app = instrument(get_asgi_application(), settings=chosen, store=store)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop.example.org") as client:
+        assert (await client.get("/plain")).text == "fine"
+
+if sys.argv[1:] == ["asgi"]:
+    asyncio.run(ask())
+else:
+    call_wsgi(instrument(get_wsgi_application(), settings=chosen, store=store), "GET", "/plain")
+shown.append(asyncio.run(stored(store, 'django_migrations_unapplied{alias="default"')))
+"""
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_sent_with_the_first_request(interface: str) -> None:
+    """What is counted after the first answer is in the batch of that request, in both of Django's modes."""
+    start = START.replace("install()\n", f"sys.argv[1:] = [{interface!r}]\n")
+    assert shown(FIRST_REQUEST, start + MIGRATED) == [{'django_migrations_unapplied{alias="default"}': 1}]
 
 
 NOT_ASKED = """

@@ -138,7 +138,7 @@ async def test_refused_connection() -> None:
     assert errors() == {("raw", "connect", "ConnectionRefusedError"): 1}
 
 
-@pytest.mark.postgres
+@_POSTGRES
 @pytest.mark.parametrize("driver", ["psycopg", "pg8000"])
 def test_synchronous_engines(postgres: PostgresServer, driver: str) -> None:
     """The same in PostgreSQL without asyncio: a transaction, many rows, a cursor in the server, an error."""
@@ -155,5 +155,22 @@ def test_synchronous_engines(postgres: PostgresServer, driver: str) -> None:
             connection.execute(text("SELECT * FROM nowhere"))
 
     assert counted(work) == {("Author", "insert"): 1, ("Author", "select"): 1, ("raw", "select"): 1}
-    assert failed(lambda: None) == {}
+    engine.dispose()
+
+
+@_POSTGRES
+def test_connection_that_is_replaced(postgres: PostgresServer) -> None:
+    """A connection that the pool finds closed and replaces is no error, because the program sees none."""
+    url = postgres.new_database()
+    engine = create_engine(url.replace("postgres://", "postgresql+psycopg://"), pool_pre_ping=True)
+    observe(engine)
+    with engine.connect() as connection:
+        backend = connection.scalar(text("SELECT pg_backend_pid()"))
+    postgres.psql("postgres", f"SELECT pg_terminate_backend({backend})")
+
+    def work() -> None:
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT pg_backend_pid()")) != backend
+
+    assert failed(work) == {}
     engine.dispose()
