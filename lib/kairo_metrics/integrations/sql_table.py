@@ -12,8 +12,9 @@ __all__ = ["sql_table"]
 # In how many brackets it stands, the text in small letters unless it is quoted, and whether it is.
 _Word = tuple[int, str, bool]
 
-# The words after which the table comes. Between them and it may stand ONLY, OR IGNORE, LOW_PRIORITY and the like.
-_BEFORE_TABLE = {"select": "from", "delete": "from", "insert": "into", "update": "update"}
+# The words after which the table comes; after UPDATE it comes at once.
+_BEFORE_TABLE = {"select": "from", "delete": "from", "insert": "into"}
+# What may stand before the table: UPDATE ONLY, UPDATE OR IGNORE, ...
 _FILLERS = {"only", "or", "ignore", "replace", "rollback", "abort", "fail", "low_priority", "lateral"}
 # Comments and strings hide what stands in them. A quoted name is one token, and no keyword.
 _TOKEN = re.compile(
@@ -42,29 +43,29 @@ def sql_table(sql: str) -> str | None:
         if word == "with" and with_depth is None:
             with_depth = depth
         elif word == verb and with_depth in {None, depth}:  # not that of a common table expression
-            return _table_after(_BEFORE_TABLE[verb], depth, words) if verb != "update" else _table(words)
+            return _table_after(_BEFORE_TABLE.get(verb), depth, words)
     return None
 
 
-def _table_after(before: str, depth: int, words: Iterator[_Word]) -> str | None:
-    """Return the name that stands after a word at this depth."""
+def _table_after(before: str | None, depth: int, words: Iterator[_Word]) -> str | None:
+    """Return the name that stands after a word at this depth, or comes now; of a subquery the one that it reads."""
+    is_next = before is None
+    table: str | None = None
     for at, word, is_quoted in words:
-        if at < depth:
+        if table is not None:
+            if is_quoted or word != ".":
+                return table
+            table, is_next = None, True  # it was the schema
+        elif is_next:
+            if word == "(" and not is_quoted:
+                before, depth, is_next = "from", at, False
+            elif is_quoted or word not in _FILLERS:
+                table = word
+        elif at < depth:
             return None
-        if at == depth and word == before and not is_quoted:
-            return _table(words)
-    return None
-
-
-def _table(words: Iterator[_Word]) -> str | None:
-    """Return the name that comes now; of a subquery the one that it reads."""
-    for depth, word, is_quoted in words:
-        if word == "(" and not is_quoted:
-            return _table_after("from", depth, words)
-        if is_quoted or word not in _FILLERS:
-            following = next(words, None)  # after a point: what stood before it was the schema
-            return word if following is None or following[1:] != (".", False) else _table(words)
-    return None
+        elif at == depth and word == before and not is_quoted:
+            is_next = True
+    return table
 
 
 def _words(sql: str) -> Iterator[_Word]:
