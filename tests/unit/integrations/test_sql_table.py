@@ -56,24 +56,10 @@ def test_many_brackets() -> None:
     assert sql_table("SELECT * FROM " + "s." * 5_000 + "a") == "a"
 
 
-WORDS = [*"SELECT FROM INSERT INTO UPDATE DELETE WITH AS ( ) . , [ ] `".split(), '"', "'"]
-    "SELECT",
-    "FROM",
-    "INSERT",
-    "INTO",
-    "UPDATE",
-    "DELETE",
-    "WITH",
-    "AS",
-    "(",
-    ")",
-    ".",
-    ",",
+WORDS = [
+    *["SELECT", "FROM", "INSERT", "INTO", "UPDATE", "DELETE", "WITH", "AS", "(", ")", ".", ",", "[", "]", "`"],
     '"',
     "'",
-    "`",
-    "[",
-    "]",
 ]
 
 
