@@ -19,6 +19,7 @@ from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionHandler
 
 from ..instruments.catalogue import DjangoInstruments
+from .django_alias import alias_label
 from .django_migrations import count_migrations
 from .query_labels import RAW
 from .replaced_methods import replace_method
@@ -85,7 +86,7 @@ def _connect(connect: Callable[..., Any], connection: Any) -> None:
         instruments = recorded(DjangoInstruments)
         if instruments is not None:
             # What the program gets is the class of Django with the same name as the driver's (PEP 249).
-            instruments.query_errors.labels(connection.alias, RAW, _CONNECT, type(err).__name__).inc()
+            instruments.query_errors.labels(alias_label(connection.alias), RAW, _CONNECT, type(err).__name__).inc()
         raise
 
 
@@ -103,7 +104,7 @@ def _execute(execute: Callable[..., Any], sql: Any, params: Any, many: bool, con
     finally:
         seconds = perf_counter() - started_s
         connection = context["connection"]
-        labels = (connection.alias, *_labels(sql if isinstance(sql, str) else _text(sql, connection)))
+        labels = (alias_label(connection.alias), *_labels(sql if isinstance(sql, str) else _text(sql, connection)))
         instruments.query_duration.labels(*labels).observe(seconds)
         if error is not None:
             instruments.query_errors.labels(*labels, type(error).__name__).inc()

@@ -18,6 +18,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from ..instruments.catalogue import DjangoInstruments
+from .django_alias import alias_label
 from .query_labels import RAW
 from .sql_verb import OTHER
 from .switch import recorded
@@ -63,10 +64,10 @@ class MigrationCount:
         except Exception as err:  # noqa: BLE001  the request has its answer, and must not fail because of us
             _log.warning("the migrations of the database %r are not counted: %s", alias, err)
             if not isinstance(err, DatabaseError):  # those are counted where they happen
-                instruments.query_errors.labels(alias, RAW, OTHER, type(err).__name__).inc()
+                instruments.query_errors.labels(alias_label(alias), RAW, OTHER, type(err).__name__).inc()
         else:
-            instruments.migrations_applied.labels(alias).set(applied)
-            instruments.migrations_unapplied.labels(alias).set(unapplied)
+            instruments.migrations_applied.labels(alias_label(alias)).set(applied)
+            instruments.migrations_unapplied.labels(alias_label(alias)).set(unapplied)
             if not unapplied:
                 self._due_s[alias] = float("inf")
         finally:

@@ -25,9 +25,11 @@ def replace_method(owner: Any, name: str, around: Callable[..., Any]) -> bool:
     """
     if isinstance(owner, type):
         return hook(owner, name, lambda method: _in_class(method, around))
-    if not hasattr(owner, "__dict__"):
-        return False  # it takes no attributes
-    return hook(owner, name, lambda _bound: _in_object(owner, name, around))
+    try:
+        weak_owner, own = ref(owner), vars(owner).get(name)
+    except TypeError:  # a class with `__slots__`: it takes no attributes, and is left alone
+        return False
+    return hook(owner, name, lambda _bound: _in_object(type(owner), name, weak_owner, own, around))
 
 
 def _in_class(method: Callable[..., Any], around: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,13 +40,14 @@ def _in_class(method: Callable[..., Any], around: Callable[..., Any]) -> Callabl
     return replaced
 
 
-def _in_object(owner: Any, name: str, around: Callable[..., Any]) -> Callable[..., Any]:
-    # What somebody else has set on the object takes no object.
-    own = vars(owner).get(name)
-    kind, weak_owner = type(owner), ref(owner)
+def _in_object(
+    kind: type, name: str, weak_owner: ref[Any], own: Callable[..., Any] | None, around: Callable[..., Any]
+) -> Callable[..., Any]:
+    shown: Any = getattr(kind, name, own)  # not the bound method, which holds the object
 
-    @wraps(getattr(kind, name))
+    @wraps(shown)
     def replaced(*arguments: Any, **named: Any) -> Any:
+        # What somebody else has set on the object takes no object.
         method = getattr(kind, name) if own is None else lambda _owner, *given, **also: own(*given, **also)
         return around(method, weak_owner(), *arguments, **named)
 

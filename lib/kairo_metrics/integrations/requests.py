@@ -7,6 +7,7 @@ exceptions, and stays the object that the program has mounted. Its retries are i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,9 @@ from .replaced_methods import replace_method
 from .switch import while_on
 
 __all__ = ["observe"]
+
+# In a response: the request that it answers. It is no part of a response that is pickled.
+_EXCHANGE = "_kairo_metrics_request"
 
 
 def observe(session: requests.Session | type[requests.Session]) -> None:
@@ -34,6 +38,8 @@ def observe(session: requests.Session | type[requests.Session]) -> None:
 
 def _start(session: Any) -> None:
     replace_method(session, "get_adapter", _get_adapter)
+    # In the class: `session.get(...).iter_content()` calls a method of a response that nobody else holds.
+    replace_method(requests.Response, "iter_content", _iter_content)
 
 
 def _get_adapter(get_adapter: Callable[..., Any], session: requests.Session, *arguments: Any, **named: Any) -> Any:
@@ -52,11 +58,16 @@ def _send(send: Callable[..., Any], adapter: Any, request: requests.PreparedRequ
         exchange.fail(err)
         raise
     exchange.answer(response.status_code)
-    # Every way to the body leads through this method, but `response.raw`, which belongs to urllib3.
-    replace_method(
-        response, "iter_content", lambda read, owner, *size, **more: _watched(read(owner, *size, **more), exchange)
-    )
+    with suppress(AttributeError):  # what an adapter of the program's own has made may take no attributes
+        setattr(response, _EXCHANGE, exchange)
     return response
+
+
+def _iter_content(read: Callable[..., Any], response: requests.Response, *size: Any, **named: Any) -> Iterator[Any]:
+    # Every way to the body leads through this method, but `response.raw`, which belongs to urllib3.
+    chunks: Iterator[Any] = read(response, *size, **named)
+    exchange = getattr(response, _EXCHANGE, None)
+    return chunks if exchange is None else _watched(chunks, exchange)
 
 
 def _watched(chunks: Iterator[Any], exchange: OutboundRequest) -> Iterator[Any]:

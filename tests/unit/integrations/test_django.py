@@ -213,6 +213,24 @@ def test_several_databases_and_threads() -> None:
     ]
 
 
+MANY_DATABASES = """
+from lib.kairo_metrics.integrations import django_alias
+django_alias.alias_label._limit = 2
+for number in range(4):
+    connections.settings[f"customer{number}"] = {**connections.settings["reports"], "NAME": ":memory:"}
+    with connections[f"customer{number}"].cursor() as cursor:
+        cursor.execute("SELECT 1")
+show()
+"""
+
+
+def test_databases_without_limit() -> None:
+    """A program that adds a database for each customer makes no series without limit: further ones share one."""
+    assert shown(MANY_DATABASES, START + TABLES) == [
+        {f"{alias} raw select": count for alias, count in [("customer0", 1), ("customer1", 1), ("__overflow__", 2)]}
+    ]
+
+
 FAILURES = """
 errors = "django_query_errors_total"
 Customer.objects.create(name="Ada")

@@ -84,6 +84,25 @@ def test_own_adapter() -> None:
     assert added()[0] == {("place", "GET", "418"): 1}
 
 
+def test_adapter_of_another_kind() -> None:
+    """An adapter whose `send` is an attribute is measured; one that takes no attributes is called as before."""
+
+    class Slotted:
+        __slots__ = ()
+        send, close = _Own.send, _Own.close
+
+    class Set:
+        def __init__(self) -> None:
+            self.send, self.close = _Own().send, _Own().close
+
+    with requests.Session() as session, counted() as added:
+        observe(session)
+        session.mount("slot://", Slotted())  # type: ignore[arg-type]
+        session.mount("set://", Set())  # type: ignore[arg-type]
+        assert session.get("slot://place/x").text == session.get("set://place/x").text == "own"
+    assert added()[0] == {("place", "GET", "418"): 1}
+
+
 def test_adapter_that_a_test_replaces(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """A test that replaces the adapter's method after a request gets what it has put there."""
     with requests.Session() as session:
@@ -115,6 +134,24 @@ def test_streams(url: str) -> None:
             assert list(response.iter_lines()) == [b"hello"]
         with session.get(f"{url}/200", stream=True) as response:
             assert response.raw.read() == b"hello"
+
+
+def test_objects_that_nobody_holds(url: str) -> None:
+    """A session and a response that are used once, without a name, work as before."""
+    session = observe(requests.Session())
+    assert list(session.get(f"{url}/200", stream=True).iter_content(2)) == [b"he", b"ll", b"o"]
+    assert list(session.get(f"{url}/200", stream=True)) == [b"hello"]
+    assert observe(requests.Session()).get(f"{url}/200").text == "hello"
+    session.close()
+
+
+def test_response_of_another_session(url: str) -> None:
+    """Errors in the body of a response that another session got are not counted."""
+    with requests.Session() as observed, requests.Session() as other, counted() as added:
+        observe(observed)
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            other.get(f"{url}/cut")
+    assert added() == ({}, {})
 
 
 def test_stream_that_breaks_off(url: str) -> None:
