@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionHandler
@@ -21,15 +22,12 @@ from django.db.utils import ConnectionHandler
 from ..instruments.catalogue import DjangoInstruments
 from .django_alias import alias_label
 from .django_migrations import count_migrations
-from .query_labels import RAW
 from .replaced_methods import replace_method
 from .sql_table import sql_table
-from .sql_verb import OTHER, sql_verb
+from .sql_verb import CONNECT, OTHER, RAW, sql_verb
 from .switch import recorded, while_on
 
 __all__ = ["observe"]
-
-_CONNECT = "connect"
 
 
 def observe(handler: ConnectionHandler, *, migrations: bool = False) -> None:
@@ -51,9 +49,10 @@ def observe(handler: ConnectionHandler, *, migrations: bool = False) -> None:
 
 def _start(handler: Any) -> None:
     replace_method(handler, "create_connection", _create_connection)
-    # Those of this thread; those of others follow when they connect.
-    for connection in handler.all(initialized_only=True):
-        _watch(connection)
+    if settings.configured:  # else there is no connection yet
+        # Those of this thread; those of others follow when they connect.
+        for connection in handler.all(initialized_only=True):
+            _watch(connection)
     connection_created.connect(_connected, dispatch_uid=_connected)
 
 
@@ -86,7 +85,7 @@ def _connect(connect: Callable[..., Any], connection: Any) -> None:
         instruments = recorded(DjangoInstruments)
         if instruments is not None:
             # What the program gets is the class of Django with the same name as the driver's (PEP 249).
-            instruments.query_errors.labels(alias_label(connection.alias), RAW, _CONNECT, type(err).__name__).inc()
+            instruments.query_errors.labels(alias_label(connection.alias), RAW, CONNECT, type(err).__name__).inc()
         raise
 
 

@@ -19,8 +19,7 @@ from django.db import connections
 
 from ..instruments.catalogue import DjangoInstruments
 from .django_alias import alias_label
-from .query_labels import RAW
-from .sql_verb import OTHER
+from .sql_verb import OTHER, RAW
 from .switch import recorded
 
 __all__ = ["MigrationCount", "count_migrations"]

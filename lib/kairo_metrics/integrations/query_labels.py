@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .bounded import BoundedLabel
-from .sql_verb import OTHER, sql_verb
+from .sql_verb import OTHER, RAW, sql_verb
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Mapper
 
-__all__ = ["RAW", "query_labels"]
+__all__ = ["query_labels"]
 
 _log = logging.getLogger("kairo_metrics")
 # A program may create tables as it runs, for example one per customer; their series must not be without a limit.
 _model_label = BoundedLabel(200)
-RAW = "raw"
 
 # SQLAlchemy caches compiled statements, so the labels of each are worked out once.
 _labels_of: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()

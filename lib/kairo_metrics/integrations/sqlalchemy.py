@@ -30,9 +30,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..instruments.catalogue import QueryInstruments
-from .query_labels import RAW, query_labels
+from .query_labels import query_labels
 from .replaced_methods import replace_method
-from .sql_verb import OTHER
+from .sql_verb import CONNECT, OTHER, RAW
 from .switch import recorded, while_on
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["observe"]
-
-_CONNECT = "connect"
 
 
 def observe(engine: Engine | AsyncEngine | type[Engine | AsyncEngine]) -> None:
@@ -96,7 +94,7 @@ def _fail(error: Any) -> None:
         labels = query_labels(execution.compiled, error.statement or "")
         _end(instruments, execution, labels)
     else:
-        labels = RAW, OTHER if error.connection is not None else _CONNECT
+        labels = RAW, OTHER if error.connection is not None else CONNECT
     seen = error.sqlalchemy_exception or error.original_exception
     instruments.query_errors.labels(*labels, type(seen).__name__).inc()
 
@@ -108,7 +106,7 @@ def _raw_connection(connect: Callable[..., Any], engine: Any) -> Any:
     except Exception as err:
         instruments = recorded(QueryInstruments)
         if instruments is not None and not isinstance(err, engine.dialect.loaded_dbapi.Error):
-            instruments.query_errors.labels(RAW, _CONNECT, type(err).__name__).inc()
+            instruments.query_errors.labels(RAW, CONNECT, type(err).__name__).inc()
         raise
 
 

@@ -131,6 +131,28 @@ def test_metrics_that_are_turned_on_later() -> None:
     _ran(OFF + LATER)
 
 
+BEFORE_SETTINGS = """
+from django.db import connections
+from lib.kairo_metrics import observe
+from lib.kairo_metrics.instruments.catalogue import OWN
+assert observe(connections) is connections
+import django
+from django.conf import settings
+settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+django.setup()
+with connections["default"].cursor() as cursor:
+    cursor.execute("SELECT 1")
+connections.close_all()
+labels = {"alias": "default", "model": "raw", "operation": "select"}
+assert OWN.get_sample_value("django_query_duration_seconds_count", labels) == 1
+"""
+
+
+def test_django_before_its_settings() -> None:
+    """Django's connections may be given before the project has read its settings."""
+    _ran(BEFORE_SETTINGS, ENABLE_METRICS="true", REDIS_URL="redis://127.0.0.1:1", METRICS_FLUSH_BUDGET_MS="1")
+
+
 PREFIX = """
 import httpx
 from lib.kairo_metrics import install, observe
