@@ -13,8 +13,8 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
+from django import conf
 from django.apps import apps
-from django.conf import settings
 from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionHandler
@@ -49,7 +49,7 @@ def observe(handler: ConnectionHandler, *, migrations: bool = False) -> None:
 
 def _start(handler: Any) -> None:
     replace_method(handler, "create_connection", _create_connection)
-    if settings.configured:  # else there is no connection yet
+    if conf.settings.configured:  # else there is no connection yet
         # Those of this thread; those of others follow when they connect.
         for connection in handler.all(initialized_only=True):
             _watch(connection)

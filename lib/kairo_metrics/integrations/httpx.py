@@ -1,4 +1,4 @@
-"""httpx: the requests of its clients, as they go to the transport.
+"""httpx, and httpx2 with the same classes: the requests of their clients, as they go to the transport.
 
 `_send_single_request` is the one method through which each request goes, with its transport, also behind a proxy, and
 that sees its exceptions. Event hooks do not see those, and a transport around the client's would hide the class of the
@@ -8,16 +8,19 @@ one that the program has given.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
-
-import httpx
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ..instruments.catalogue import OutboundInstruments
 from .outbound import OutboundRequest, sending
 from .replaced_methods import replace_method
 from .switch import while_on
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["observe"]
 
@@ -34,16 +37,24 @@ def observe(client: httpx.Client | httpx.AsyncClient | type[httpx.Client | httpx
         TypeError: it is no client of httpx.
     """
     kind = client if isinstance(client, type) else type(client)
-    if not issubclass(kind, httpx.Client | httpx.AsyncClient):
+    library = _library_of(kind)
+    if library is None or not issubclass(kind, library.Client | library.AsyncClient):
         raise TypeError(f"observe takes a Client or an AsyncClient of httpx, not {kind.__name__}")
     while_on(OutboundInstruments, client, _start)
 
 
 def _start(client: Any) -> None:
     kind = client if isinstance(client, type) else type(client)
+    library = _library_of(kind)
     if not hasattr(kind, _SEND):
-        _log.warning("httpx %s is not known: its requests are not observed", httpx.__version__)
-    replace_method(client, _SEND, _send_async if issubclass(kind, httpx.AsyncClient) else _send)
+        _log.warning("%s %s is not known: its requests are not observed", library.__name__, library.__version__)
+    replace_method(client, _SEND, _send_async if issubclass(kind, library.AsyncClient) else _send)
+
+
+def _library_of(kind: type) -> Any:
+    """Return the library of a client's class, which is loaded; None if it is of no such library."""
+    packages = (base.__module__.partition(".")[0] for base in kind.__mro__)
+    return next((sys.modules[name] for name in packages if name in {"httpx", "httpx2"}), None)
 
 
 def _send(send: Callable[..., httpx.Response], client: httpx.Client, request: httpx.Request) -> httpx.Response:
@@ -59,7 +70,7 @@ def _send(send: Callable[..., httpx.Response], client: httpx.Client, request: ht
     finally:
         _MEASURED.reset(token)
     exchange.answer(response.status_code)
-    response.stream = _Body(response.stream, exchange)
+    response.stream = _bodies(_library_of(type(client)))[0](response.stream, exchange)
     return response
 
 
@@ -78,7 +89,7 @@ async def _send_async(
     finally:
         _MEASURED.reset(token)
     exchange.answer(response.status_code)
-    response.stream = _AsyncBody(response.stream, exchange)
+    response.stream = _bodies(_library_of(type(client)))[1](response.stream, exchange)
     return response
 
 
@@ -88,7 +99,14 @@ def _exchange(request: httpx.Request) -> OutboundRequest | None:
     return sending(request.url.raw_host.decode("ascii", "replace"), request.method)
 
 
-class _Body(httpx.SyncByteStream):
+@cache
+def _bodies(library: Any) -> tuple[type[Any], type[Any]]:
+    """Return the classes below as those of this library, which checks the class of a body."""
+    sync_body = type("Body", (_Body, library.SyncByteStream), {})
+    return sync_body, type("AsyncBody", (_AsyncBody, library.AsyncByteStream), {})
+
+
+class _Body:
     """The body of an answer. It is no generator, so that nothing is left open where a reader stops early."""
 
     def __init__(self, stream: Any, exchange: OutboundRequest) -> None:
@@ -114,7 +132,7 @@ class _Body(httpx.SyncByteStream):
         self._stream.close()
 
 
-class _AsyncBody(httpx.AsyncByteStream):
+class _AsyncBody:
     """The same for an asynchronous client."""
 
     def __init__(self, stream: Any, exchange: OutboundRequest) -> None:

@@ -9,9 +9,8 @@ __all__ = ["observe"]
 
 Target = TypeVar("Target")
 
-# Of each the module with the same name is imported, which imports the library. It is loaded already: the target is
-# of one of its classes.
-_LIBRARIES = {"django", "httpx", "requests", "sqlalchemy"}
+# The module of each package. The library is loaded already: the target is of one of its classes.
+_MODULES = {"django": "django", "httpx": "httpx", "httpx2": "httpx", "requests": "requests", "sqlalchemy": "sqlalchemy"}
 
 
 def observe(target: Target, *, migrations: bool = False) -> Target:
@@ -21,7 +20,7 @@ def observe(target: Target, *, migrations: bool = False) -> Target:
 
     Args:
         target: an engine of SQLAlchemy, also an asynchronous one; `django.db.connections`; a `Client` or `AsyncClient`
-            of httpx; a `Session` of requests. A class, such as `sqlalchemy.Engine`, `httpx.Client` or
+            of httpx or httpx2; a `Session` of requests. A class, such as `sqlalchemy.Engine`, `httpx.Client` or
             `requests.Session`, stands for all its objects in this process, also those that exist already.
         migrations: with `django.db.connections`, whether migrations are counted as well.
 
@@ -37,7 +36,7 @@ def observe(target: Target, *, migrations: bool = False) -> Target:
         >>> client.close()
     """
     kind = target if isinstance(target, type) else type(target)
-    library = next((name for name in map(_package_of, kind.__mro__) if name in _LIBRARIES), None)
+    library = next((_MODULES[name] for name in map(_package_of, kind.__mro__) if name in _MODULES), None)
     if library is None:
         raise TypeError(
             "observe takes an engine of SQLAlchemy, django.db.connections, a client of httpx or a session of requests, "

@@ -1,4 +1,4 @@
-"""Requests that httpx and requests send to a real server, in `outbound_http_*`: the same of each client."""
+"""Requests that httpx, httpx2 and requests send to a real server, in `outbound_http_*`: the same of each client."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 import requests
 
@@ -20,11 +21,17 @@ from tests.support.outbound_server import counted, outbound_server, seconds
 HERE = "127.0.0.1"
 
 
+def errors(name: str, of_requests: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return an exception of httpx by its name, with those of the other libraries that stand for it."""
+    return getattr(httpx, name), getattr(httpx2, name), of_requests
+
+
 class Client:
-    """One of three clients, with one way to call them."""
+    """One of five clients, with one way to call them."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self.library: Any = httpx2 if kind.startswith("httpx2") else httpx
 
     def __call__(self, method: str, url: str, *, stream: bool = False, **options: Any) -> str:
         """Send one request with an observed client, follow redirects, and return the body, or of a stream nothing."""
@@ -33,22 +40,22 @@ class Client:
                 observe(session)
                 with session.request(method, url, stream=stream, **options) as response:
                     return "" if stream else response.text
-        if self.kind == "httpx":
-            with httpx.Client(follow_redirects=True) as client:
+        if self.kind in {"httpx", "httpx2"}:
+            with self.library.Client(follow_redirects=True) as client:
                 observe(client)
                 if stream:
                     with client.stream(method, url, **options):
                         return ""
-                return client.request(method, url, **options).text
+                return str(client.request(method, url, **options).text)
         return asyncio.run(self._send(method, url, stream=stream, **options))
 
     async def _send(self, method: str, url: str, *, stream: bool, **options: Any) -> str:
-        async with httpx.AsyncClient(follow_redirects=True) as client:
+        async with self.library.AsyncClient(follow_redirects=True) as client:
             observe(client)
             if stream:
                 async with client.stream(method, url, **options):
                     return ""
-            return (await client.request(method, url, **options)).text
+            return str((await client.request(method, url, **options)).text)
 
     def name_of(self, error: str) -> str:
         """Return the class of an exception, which is called otherwise in requests."""
@@ -75,9 +82,9 @@ def url() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture(params=["requests", "httpx", "httpx async"])
+@pytest.fixture(params=["requests", "httpx", "httpx async", "httpx2", "httpx2 async"])
 def client(request: pytest.FixtureRequest) -> Client:
-    """Give one of the three clients."""
+    """Give one of the five clients."""
     return Client(request.param)
 
 
@@ -110,23 +117,23 @@ def test_each_redirect_is_a_request(client: Client, url: str) -> None:
 
 def test_too_many_redirects(client: Client, url: str) -> None:
     """The client's own error is unchanged; each request on the way was answered."""
-    with counted() as added, pytest.raises((requests.TooManyRedirects, httpx.TooManyRedirects)):
+    with counted() as added, pytest.raises(errors("TooManyRedirects", requests.TooManyRedirects)):
         client("GET", f"{url}/circle")
-    requested, errors = added()
+    requested, failed = added()
     assert list(requested) == [(HERE, "GET", "302")]
-    assert errors == {}
+    assert failed == {}
 
 
 def test_refused_connection(client: Client) -> None:
     """Where nothing listens the request counts as `__error__`, and its exception by class."""
-    with counted() as added, pytest.raises((requests.ConnectionError, httpx.ConnectError)):
+    with counted() as added, pytest.raises(errors("ConnectError", requests.ConnectionError)):
         client("GET", "http://127.0.0.1:1/")
     assert added() == ({(HERE, "GET", "__error__"): 1}, {(HERE, "GET", client.name_of("ConnectError")): 1})
 
 
 def test_unknown_host(client: Client) -> None:
     """A name that no server knows is an error of that host."""
-    with counted() as added, pytest.raises((requests.ConnectionError, httpx.ConnectError)):
+    with counted() as added, pytest.raises(errors("ConnectError", requests.ConnectionError)):
         client("GET", "http://nowhere.invalid/")
     [(host, _, status)] = added()[0]
     assert (host, status) == ("nowhere.invalid", "__error__")
@@ -134,7 +141,7 @@ def test_unknown_host(client: Client) -> None:
 
 def test_server_that_hangs_up(client: Client, url: str) -> None:
     """A connection that ends without an answer is an error."""
-    with counted() as added, pytest.raises((requests.ConnectionError, httpx.RemoteProtocolError)):
+    with counted() as added, pytest.raises(errors("RemoteProtocolError", requests.ConnectionError)):
         client("GET", f"{url}/hangs-up")
     assert added() == ({(HERE, "GET", "__error__"): 1}, {(HERE, "GET", client.name_of("RemoteProtocolError")): 1})
 
@@ -142,7 +149,7 @@ def test_server_that_hangs_up(client: Client, url: str) -> None:
 def test_time_limit(client: Client, url: str) -> None:
     """A server that does not answer in time is an error, and the time that was waited is in the duration."""
     before = seconds()
-    with counted() as added, pytest.raises((requests.ReadTimeout, httpx.ReadTimeout)):
+    with counted() as added, pytest.raises(errors("ReadTimeout", requests.ReadTimeout)):
         client("GET", f"{url}/hang", timeout=0.2)
     assert added() == ({(HERE, "GET", "__error__"): 1}, {(HERE, "GET", "ReadTimeout"): 1})
     assert seconds() - before >= 0.2
@@ -150,7 +157,7 @@ def test_time_limit(client: Client, url: str) -> None:
 
 def test_body_that_breaks_off(client: Client, url: str) -> None:
     """A body that ends too early is an error of a request that has its status; the exception is the client's own."""
-    with counted() as added, pytest.raises((requests.exceptions.ChunkedEncodingError, httpx.RemoteProtocolError)):
+    with counted() as added, pytest.raises(errors("RemoteProtocolError", requests.exceptions.ChunkedEncodingError)):
         client("GET", f"{url}/cut")
     assert added() == ({(HERE, "GET", "200"): 1}, {(HERE, "GET", client.name_of("cut")): 1})
 
@@ -170,7 +177,7 @@ def test_packed_body(client: Client, url: str) -> None:
 
 def test_address_without_a_host(client: Client) -> None:
     """An address without a host is the client's error, as without metrics."""
-    with counted() as added, pytest.raises((requests.RequestException, httpx.UnsupportedProtocol)):
+    with counted() as added, pytest.raises(errors("UnsupportedProtocol", requests.RequestException)):
         client("GET", "/no/host")
     assert set(added()[0]) <= {("__unknown__", "GET", "__error__")}
 
@@ -181,7 +188,7 @@ def test_hosts_without_limit(client: Client, url: str, monkeypatch: pytest.Monke
     with counted() as added:
         client("GET", f"{url}/200")
         for number in range(3):
-            with suppress(requests.ConnectionError, httpx.ConnectError):
+            with suppress(*errors("ConnectError", requests.ConnectionError)):
                 client("GET", f"http://tenant{number}.invalid/")
         client("GET", f"{url}/200")
     assert {host: value for (host, _, _), value in added()[0].items()} == {
@@ -211,7 +218,7 @@ def test_invented_methods(client: Client, url: str, monkeypatch: pytest.MonkeyPa
 )
 def test_forms_of_a_host(client: Client, given: str, host: str) -> None:
     """A host has one label value, however it is written; a login is never in it."""
-    with counted() as added, pytest.raises((requests.RequestException, httpx.TransportError)):
+    with counted() as added, pytest.raises(errors("TransportError", requests.RequestException)):
         client("GET", given, timeout=5)
     assert {label for label, _, _ in added()[0]} == {host}
 
