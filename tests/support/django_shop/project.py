@@ -5,8 +5,10 @@ A program imports it, with the address of its first database in `SHOP_DATABASE` 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 from typing import Any
 
@@ -20,6 +22,7 @@ from lib.kairo_metrics.instruments.catalogue import OWN
 __all__ = ["DATABASES", "added", "make_tables", "samples"]
 
 _FOLDER = tempfile.mkdtemp(prefix="kairo-django-")
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": json.loads(os.environ.get("SHOP_DATABASE", "{}"))
     or {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{_FOLDER}/default.sqlite3"},
