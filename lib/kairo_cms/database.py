@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from lib.kairo_metrics.integrations.sqlalchemy import observe
+from lib.kairo_metrics import observe
 
 from .database_url import DatabaseUrl
 from .errors import DatabaseUnavailable

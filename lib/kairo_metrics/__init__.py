@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .entrypoints.traces import ExemplarSource
     from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
+    from .integrations.observing import observe
     from .store.store_interface import Store
 
 App = TypeVar("App")
@@ -75,6 +76,7 @@ __all__ = [
     "measured",
     "metrics_app",
     "metrics_wsgi_app",
+    "observe",
     "push_app",
     "request_route",
 ]
@@ -96,6 +98,7 @@ _MODULES = {
     "lambda_handler": ".entrypoints.aws_lambda",
     "metrics_app": ".endpoints.apps",
     "metrics_wsgi_app": ".endpoints.apps",
+    "observe": ".integrations.observing",
     "push_app": ".endpoints.apps",
     "request_route": ".frameworks.request_route",
 }

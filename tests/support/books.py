@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Column, Engine, Executable, ForeignKey, Integer, MetaData, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from lib.kairo_metrics.instruments.catalogue import OWN
 
-__all__ = ["AUTHORS", "BOOKS", "VISITS", "Author", "Base", "Book", "Editor", "Poet", "Volume", "counted", "executed"]
+__all__ = [
+    "AUTHORS",
+    "BOOKS",
+    "VISITS",
+    "Author",
+    "Base",
+    "Book",
+    "Editor",
+    "Poet",
+    "Volume",
+    "added",
+    "counted",
+    "executed",
+    "failed",
+]
 
 
 class Base(DeclarativeBase):
@@ -57,20 +72,36 @@ VISITS = Table("visits", MetaData(), Column("id", Integer, primary_key=True))
 Counts = dict[tuple[str, str], float]
 
 
+def _samples(name: str) -> dict[tuple[str, ...], float]:
+    return {
+        tuple(sample.labels.values()): sample.value
+        for family in OWN.collect()
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+@contextmanager
+def added(name: str) -> Iterator[Callable[[], dict[tuple[str, ...], float]]]:
+    """Give a function that returns what a metric has got since, by the values of its labels."""
+    before = _samples(name)
+    yield lambda: {
+        key: value - before.get(key, 0) for key, value in _samples(name).items() if value != before.get(key, 0)
+    }
+
+
 def counted(work: Callable[[], object]) -> Counts:
     """Return how many queries `work` adds, by model and operation."""
+    with added("tenant_db_query_duration_seconds_count") as queries:
+        work()
+    return {(model, operation): value for (model, operation), value in queries().items()}
 
-    def counts() -> Counts:
-        return {
-            (sample.labels["model"], sample.labels["operation"]): sample.value
-            for family in OWN.collect()
-            for sample in family.samples
-            if sample.name == "tenant_db_query_duration_seconds_count"
-        }
 
-    before = counts()
-    work()
-    return {key: value - before.get(key, 0) for key, value in counts().items() if value != before.get(key, 0)}
+def failed(work: Callable[[], object]) -> dict[tuple[str, ...], float]:
+    """Return how many errors `work` adds, by model, operation and class."""
+    with added("tenant_db_query_errors_total") as errors:
+        work()
+    return errors()
 
 
 def executed(engine: Engine, statement: Executable) -> Counts:

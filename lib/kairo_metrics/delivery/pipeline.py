@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from ..config.options import RequestOptions
     from ..store.store_interface import Store
 
-__all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
+__all__ = [
+    "Pipeline",
+    "close_pipeline",
+    "current_pipeline",
+    "current_settings",
+    "is_open",
+    "on_opening",
+    "open_pipeline",
+]
 
 
 class Pipeline(NamedTuple):
@@ -47,6 +56,7 @@ class _Given(NamedTuple):
 
 
 _opened: dict[str, Pipeline] = {}
+_listeners: set[Callable[[], None]] = set()
 _given: dict[str, _Given] = {}
 # Those of the program that were given so far, with metrics on and off.
 _registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
@@ -114,6 +124,8 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             store = first.store or RedisStore(chosen)
             opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
             _given["first"] = _Given(opened.settings, opened.store, named)
+            for listener in _listeners:
+                listener()
         return opened
 
 
@@ -138,6 +150,11 @@ def current_settings() -> tuple[Settings, SettingsError | None]:
     """Return the settings of an earlier call or of the open pipeline, else those of the environment."""
     first = _given.get("first")
     return (first.settings, None) if first and first.settings else load_settings()
+
+
+def on_opening(listener: Callable[[], None]) -> None:
+    """Call a function whenever a pipeline opens; the function must not fail."""
+    _listeners.add(listener)
 
 
 def is_open() -> bool:

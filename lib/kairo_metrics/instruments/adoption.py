@@ -20,7 +20,7 @@ from .shape import Shape, shape
 from .sharing import share
 
 if TYPE_CHECKING:
-    from .declarations import Declaration
+    from .declaration import Declaration
 
 __all__ = ["adopt", "renew_client_locks", "require_free_names"]
 

@@ -14,7 +14,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from ..model.delivery_metrics import SCHEMAS
 from ..model.fork_lock import fork_lock
-from .declarations import DECLARATIONS, Declaration, Group, InProgressInstruments, SizeInstruments
+from .declaration import Declaration, Group
+from .declarations import DECLARATIONS, InProgressInstruments, SizeInstruments
 from .shape import Shape, settle_shape, shape
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import cache
 
 from ..config.options import RequestOptions
-from .declarations import DECLARATIONS, Declaration, Group
+from .declaration import Declaration, Group
+from .declarations import DECLARATIONS
 from .presets import PRESETS, Preset
 
 __all__ = ["completed", "declarations_under", "preset_of"]

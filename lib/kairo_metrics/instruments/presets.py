@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
-from .declarations import Declaration, Group, InProgressInstruments, RequestInstruments, SizeInstruments
+from .declaration import Declaration, Group
+from .declarations import InProgressInstruments, RequestInstruments, SizeInstruments
 
 __all__ = ["PRESETS", "Preset"]
 

@@ -14,7 +14,7 @@ from .sharing import child_series, share
 from .values import RECORDER
 
 if TYPE_CHECKING:
-    from .declarations import Declaration
+    from .declaration import Declaration
 
 __all__ = ["reshape"]
 

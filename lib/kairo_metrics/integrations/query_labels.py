@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from .sql_verb import OTHER, sql_verb
+from .bounded import BoundedLabel
+from .sql_verb import OTHER, RAW, sql_verb
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Mapper
@@ -16,13 +17,10 @@ __all__ = ["query_labels"]
 
 _log = logging.getLogger("kairo_metrics")
 # A program may create tables as it runs, for example one per customer; their series must not be without a limit.
-_MAX_MODELS = 200
-_OVERFLOW = "__overflow__"
-_RAW = "raw"
+_model_label = BoundedLabel(200)
 
 # SQLAlchemy caches compiled statements, so the labels of each are worked out once.
 _labels_of: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
-_models: set[str] = set()
 
 
 def query_labels(compiled: Any, sql: str) -> tuple[str, str]:
@@ -33,14 +31,14 @@ def query_labels(compiled: Any, sql: str) -> tuple[str, str]:
         sql: the text that the cursor executes.
     """
     if compiled is None:
-        return _RAW, sql_verb(sql)
+        return RAW, sql_verb(sql)
     labels = _labels_of.get(compiled)
     if labels is None:
         try:
             labels = _describe(compiled, sql)
         except Exception:  # noqa: BLE001  a construct of another library: its query must not fail because of us
             _log.warning("the model of a query is not known, so it counts as raw: %s", sql, exc_info=True)
-            labels = _RAW, sql_verb(sql)
+            labels = RAW, sql_verb(sql)
         _labels_of[compiled] = labels
     return labels
 
@@ -55,7 +53,7 @@ def _describe(compiled: Any, sql: str) -> tuple[str, str]:
     kinds = {SelectBase: "select", Insert: "insert", Update: "update", Delete: "delete"}
     operation = next((name for kind, name in kinds.items() if isinstance(inner, kind)), None) or sql_verb(sql)
     if operation == OTHER:
-        return _RAW, OTHER
+        return RAW, OTHER
     mappers = list(_selected_mappers(statement))
     froms = getattr(compiled.compile_state, "froms", None) if inner is statement else None
     table = _first_table(froms or [inner])
@@ -64,7 +62,7 @@ def _describe(compiled: Any, sql: str) -> tuple[str, str]:
         model = _class_name(mappers[0]) if mappers and inner is not statement else None
     else:
         model = next((_class_name(mapper) for mapper in mappers if _maps(mapper, table)), None) or _model_of(table)
-    return _RAW if model is None else _bounded(model), operation
+    return RAW if model is None else _model_label(model), operation
 
 
 def _first_table(elements: Any) -> Any:
@@ -133,10 +131,3 @@ def _model_of(table: Any) -> str:
     names = sorted(mapper.class_.__name__ for mapper in mappers if mapper.local_table == table and not mapper.single)
     name: str = table.name
     return names[0] if names else name
-
-
-def _bounded(model: str) -> str:
-    if model not in _models and len(_models) >= _MAX_MODELS:
-        return _OVERFLOW
-    _models.add(model)
-    return model

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["OTHER", "sql_verb"]
+__all__ = ["CONNECT", "OTHER", "RAW", "sql_verb"]
 
+# Labels of what is no query on a model: its model, its operation, and the operation where there was no connection.
+RAW = "raw"
 OTHER = "other"
+CONNECT = "connect"
 _VERBS = {"select", "insert", "update", "delete"}
 # After WITH these begin the statement itself as well; of none of them a later word is the verb.
 _OTHER_VERBS = {"merge", "replace", "values", "table"}

@@ -1,7 +1,6 @@
-"""SQLAlchemy: how long each query takes, by model and operation.
+"""SQLAlchemy: how long each query takes, by model and operation, and which ones fail.
 
-While metrics are on, every statement that a cursor executes is observed in `tenant_db_query_duration_seconds`, also a
-failed one:
+Every statement that a cursor executes is observed in `tenant_db_query_duration_seconds`, also a failed one:
 
 | statement                      | `model`                                | `operation`                              |
 |--------------------------------|----------------------------------------|------------------------------------------|
@@ -18,18 +17,23 @@ counts if there is no FROM: `SELECT EXISTS (SELECT ... FROM books)`.
 
 SQLAlchemy sends `BEGIN`, `COMMIT` and `ROLLBACK` without a cursor, so they are not observed.
 The time is that of the execution; the time to fetch rows later is not in it.
+
+Every error of the database is counted in `tenant_db_query_errors_total`, with the class that the program gets as
+`type`: of a query, of rows that are fetched later, and of `COMMIT` and the like (`raw`, `other`). Where no connection
+could be had, from the server or from the pool, the operation is `connect`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ..delivery.pipeline import current_settings, is_open
-from ..instruments.catalogue import built, catalogue
 from ..instruments.declarations import QueryInstruments
-from ..model.fork_lock import fork_lock
 from .query_labels import query_labels
+from .replaced_methods import replace_method
+from .sql_verb import CONNECT, OTHER, RAW
+from .switch import recorded, while_on
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -37,23 +41,18 @@ if TYPE_CHECKING:
 
 __all__ = ["observe"]
 
-_listening = fork_lock()
-
 
 def observe(engine: Engine | AsyncEngine | type[Engine | AsyncEngine]) -> None:
-    """Observe the queries of an engine from now on, while metrics are on; a second call changes nothing.
-
-    Args:
-        engine: an engine, or an asynchronous one; the class `Engine` stands for every engine of the program.
+    """Observe the queries of an engine, or of an asynchronous one; the class stands for every engine of the program.
 
     Raises:
-        TypeError: `engine` is no engine.
+        TypeError: it is no engine.
 
     Example:
         >>> from sqlalchemy import create_engine
         >>> observe(create_engine("sqlite:///cms.sqlite3"))
     """
-    from sqlalchemy import Engine, event
+    from sqlalchemy import Engine
 
     target: Any = engine
     if not isinstance(engine, type):
@@ -62,34 +61,57 @@ def observe(engine: Engine | AsyncEngine | type[Engine | AsyncEngine]) -> None:
         target = Engine  # every asynchronous engine has one of these
     if not (isinstance(target, Engine) or (isinstance(target, type) and issubclass(target, Engine))):
         raise TypeError(f"observe takes an engine, not {getattr(engine, '__name__', type(engine).__name__)}")
-    # SQLAlchemy registers a function on an engine once, but not if two threads do it at the same time.
-    with _listening:
-        event.listen(target, "before_cursor_execute", _start)
-        event.listen(target, "after_cursor_execute", _succeed)
-        event.listen(target, "handle_error", _fail)
-    if current_settings()[0].enabled:
-        catalogue(QueryInstruments)  # queries before the first call of `instrument` are counted, too
+    while_on(QueryInstruments, target, _start)
 
 
-def _start(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
+def _start(engine: Any) -> None:
+    from sqlalchemy import event
+
+    # SQLAlchemy registers a function on an engine once.
+    event.listen(engine, "before_cursor_execute", _begin)
+    event.listen(engine, "after_cursor_execute", _succeed)
+    event.listen(engine, "handle_error", _fail)
+    replace_method(engine, "raw_connection", _raw_connection)
+
+
+def _begin(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
     execution.kairo_started_at = perf_counter()
 
 
 def _succeed(_connection: Any, _cursor: Any, sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
-    _finish(execution, sql)
+    instruments = recorded(QueryInstruments)
+    if instruments is not None:
+        _end(instruments, execution, query_labels(execution.compiled, sql))
 
 
 def _fail(error: Any) -> None:
-    # A refused connection is an error, too, and has no query.
-    if error.execution_context is not None:
-        _finish(error.execution_context, error.statement or "")
+    instruments = recorded(QueryInstruments)
+    # A pool that finds a connection of its own closed opens another one, and the program sees no error.
+    if instruments is None or getattr(error, "is_pre_ping", False):  # since SQLAlchemy 2.0.5
+        return
+    execution = error.execution_context
+    if execution is not None:
+        labels = query_labels(execution.compiled, error.statement or "")
+        _end(instruments, execution, labels)
+    else:
+        labels = RAW, OTHER if error.connection is not None else CONNECT
+    seen = error.sqlalchemy_exception or error.original_exception
+    instruments.query_errors.labels(*labels, type(seen).__name__).inc()
 
 
-def _finish(execution: Any, sql: str) -> None:
+def _raw_connection(connect: Callable[..., Any], engine: Any) -> Any:
+    """Count what SQLAlchemy has no event for: an error that is not of the driver's own class, and an exhausted pool."""
+    try:
+        return connect(engine)
+    except Exception as err:
+        instruments = recorded(QueryInstruments)
+        if instruments is not None and not isinstance(err, engine.dialect.loaded_dbapi.Error):
+            instruments.query_errors.labels(RAW, CONNECT, type(err).__name__).inc()
+        raise
+
+
+def _end(instruments: QueryInstruments, execution: Any, labels: tuple[str, str]) -> None:
     # Removed, because an error may still follow when the rows of this query are fetched.
     started_at = vars(execution).pop("kairo_started_at", None)
-    instruments = catalogue(QueryInstruments) if is_open() else built(QueryInstruments)
-    if started_at is not None and instruments is not None:
-        duration_s = perf_counter() - started_at
-        model, operation = query_labels(execution.compiled, sql)
-        instruments.query_duration.labels(model, operation).observe(duration_s)
+    if started_at is not None:
+        instruments.query_duration.labels(*labels).observe(perf_counter() - started_at)

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased, joinedload
 
 from lib.kairo_metrics.integrations import query_labels as integration
+from lib.kairo_metrics.integrations.bounded import BoundedLabel
 from tests.support.books import AUTHORS, BOOKS, VISITS, Author, Book, Editor, Poet, Volume, counted, executed
 
 
@@ -104,8 +105,7 @@ def test_unknown_construct(engine: Engine, monkeypatch: pytest.MonkeyPatch, capl
 
 def test_tables_without_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that creates tables as it runs does not create series without a limit: further tables share one."""
-    monkeypatch.setattr(integration, "_MAX_MODELS", 2)
-    monkeypatch.setattr(integration, "_models", set())
+    monkeypatch.setattr(integration, "_model_label", BoundedLabel(2))
 
     def work() -> None:
         with engine.begin() as connection:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 import pytest
 from sqlalchemy import (
@@ -16,19 +16,16 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
-    literal,
     select,
     text,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from lib.kairo_metrics.instruments.catalogue import OWN
 from lib.kairo_metrics.integrations.sqlalchemy import observe
-from tests.support.books import VISITS, Author, counted, executed
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine  # at run time it would need greenlet
+from tests.support.books import VISITS, Author, Book, counted, executed, failed
 
 
 def test_observed_class(tmp_path: Path) -> None:
@@ -44,7 +41,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
 from lib.kairo_metrics.instruments.declarations import QueryInstruments
 from lib.kairo_metrics.integrations.sqlalchemy import observe
-from tests.support.books import VISITS, Author, counted, executed
+from tests.support.books import VISITS, Author, Book, counted, executed, failed
 
 catalogue(QueryInstruments)
 early = create_engine("sqlite:///FOLDER/a.sqlite3")
@@ -127,10 +124,11 @@ def test_failing_query(engine: Engine) -> None:
             connection.execute(select(VISITS))
 
     assert counted(work) == {("visits", "select"): 1}
+    assert failed(work) == {("visits", "select", "OperationalError"): 1}
 
 
 def test_refused_connection(tmp_path: Path) -> None:
-    """A database that can't be opened is an error, and no query is counted."""
+    """A database that can't be opened is an error of `connect`, and no query is counted."""
     engine = create_engine(f"sqlite:///{tmp_path}/no/such/folder.sqlite3")
     observe(engine)
 
@@ -139,6 +137,70 @@ def test_refused_connection(tmp_path: Path) -> None:
             engine.connect()
 
     assert counted(work) == {}
+    assert failed(work) == {("raw", "connect", "OperationalError"): 1}
+
+
+def test_exhausted_pool(tmp_path: Path) -> None:
+    """A pool without a free connection is an error of `connect`, and is the program's own."""
+    engine = create_engine(f"sqlite:///{tmp_path}/a.sqlite3", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    observe(engine)
+
+    def work() -> None:
+        with engine.connect(), pytest.raises(PoolTimeout):
+            engine.connect()
+
+    assert failed(work) == {("raw", "connect", "TimeoutError"): 1}
+    engine.dispose()
+
+
+def test_forgotten_engine() -> None:
+    """An engine that is not used any more can be collected as before."""
+    engine = create_engine("sqlite://")
+    observe(engine)
+    gone = weakref.ref(engine)
+    engine.dispose()
+    del engine
+    gc.collect()
+    assert gone() is None
+
+
+def test_error_while_rows_are_fetched(engine: Engine) -> None:
+    """An error that the database gives with a later row counts, and its query counts once."""
+
+    def work() -> None:
+        with engine.connect() as connection:
+            connection.connection.create_function("fails", 1, lambda number: 1 / (3 - number))
+            rows = connection.execute(text("WITH n(i) AS (VALUES (1), (2), (3)) SELECT fails(i) FROM n"))
+            with pytest.raises(OperationalError):
+                rows.all()
+
+    assert failed(work) == {("raw", "select", "OperationalError"): 1}
+    assert counted(work) == {("raw", "select"): 1}
+
+
+def test_error_of_a_commit(engine: Engine) -> None:
+    """A commit that the database refuses counts as an error; BEGIN and COMMIT are no queries."""
+
+    def work() -> None:
+        with Session(engine) as session:
+            session.execute(text("PRAGMA foreign_keys = ON"))
+            session.commit()
+            session.execute(text("PRAGMA defer_foreign_keys = ON"))
+            session.add(Book(id=1, author_id=404))
+            with pytest.raises(IntegrityError):
+                session.commit()
+
+    assert failed(work) == {("raw", "other", "IntegrityError"): 1}
+
+
+def test_wrong_value(engine: Engine) -> None:
+    """An error has the class that the program gets, and the query its model."""
+
+    def work() -> None:
+        with Session(engine) as session, pytest.raises(IntegrityError):
+            session.execute(insert(Author), [{"id": 1}, {"id": 1}])
+
+    assert failed(work) == {("Author", "insert", "IntegrityError"): 1}
 
 
 def test_observed_twice(engine: Engine) -> None:
@@ -149,15 +211,6 @@ def test_observed_twice(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert executed(engine, select(Author)) == {("Author", "select"): 1}
-
-
-def test_async_engine(tmp_path: Path) -> None:
-    """The queries of an asynchronous engine are counted."""
-    engine = create_engine(f"sqlite:///{tmp_path}/books.sqlite3")
-    # Only this attribute is used; a real asynchronous engine would need another driver.
-    observe(cast("AsyncEngine", SimpleNamespace(sync_engine=engine)))
-    assert executed(engine, select(literal(1))) == {("raw", "select"): 1}
-    engine.dispose()
 
 
 def test_duration(engine: Engine) -> None:

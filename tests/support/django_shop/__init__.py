@@ -1,0 +1,1 @@
+"""A Django app with models, migrations and views, and two databases."""
