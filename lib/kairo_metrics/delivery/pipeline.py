@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakSet
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet, ref
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -21,7 +23,16 @@ from .flusher import Flusher
 if TYPE_CHECKING:
     from ..store.store_interface import Store
 
-__all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
+__all__ = [
+    "InstrumentCall",
+    "Pipeline",
+    "close_pipeline",
+    "current_pipeline",
+    "current_settings",
+    "is_open",
+    "open_pipeline",
+    "remember_call",
+]
 
 
 class Pipeline(NamedTuple):
@@ -43,10 +54,21 @@ class _Given(NamedTuple):
     named: bool = False
 
 
+class InstrumentCall(NamedTuple):
+    """A call of `instrument`: the app that it returned, and the arguments beside the app."""
+
+    app: ref[Any]
+    options: Mapping[str, Any]
+
+
 _opened: dict[str, Pipeline] = {}
 _given: dict[str, _Given] = {}
 # Those of the program that were given so far, with metrics on and off.
 _registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
+# These two are for a program's own tests, see `testing.isolated_metrics`, which measures its apps anew, and lets a call
+# give others than those before it.
+_calls: list[InstrumentCall] = []
+_allowances: list[Callable[[Settings | None, Store | None, str | None], None]] = []
 
 
 def open_pipeline(
@@ -78,6 +100,8 @@ def open_pipeline(
     """
     _check_types(settings, store)
     with SETUP_LOCK:
+        if _allowances:
+            _allowances[-1](settings, store, prefix)
         first = _given.get("first", _Given(settings, store))
         if _differ(settings, first.settings) or store not in {None, first.store}:
             raise KairoError(
@@ -105,6 +129,14 @@ def open_pipeline(
             opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
             _given["first"] = _Given(opened.settings, opened.store, named)
         return opened
+
+
+def remember_call(app: object, options: Mapping[str, Any]) -> None:
+    """Remember what `instrument` returned, and the arguments beside the app, for as long as the app lives."""
+    with SETUP_LOCK, suppress(TypeError):  # some objects can't be referenced weakly
+        call = InstrumentCall(ref(app), options)
+        _calls[:] = [known for known in _calls if known.app() is not None and known.app() is not app]
+        _calls.append(call)
 
 
 def _check_types(settings: object, store: object) -> None:

@@ -22,7 +22,7 @@ from .traces import ExemplarSource, exemplar_of, trace_of
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
-__all__ = ["measured_handler"]
+__all__ = ["is_measured", "is_ours", "measure_subclass", "measured_handler"]
 
 _FINAL_STATUS = 200
 # RFC 9110, section 15.2.2. The one status of 1xx that is an answer: what follows is a websocket.
@@ -44,12 +44,28 @@ def measured_handler(
         flusher: flushes after each request.
         exemplar: returns the exemplar labels of a request.
     """
-    if hasattr(handler_class, _MEASURED):
+    if is_measured(handler_class):
         return handler_class
     if handler_class.__module__ == "http.server":
         handler_class = type(handler_class.__name__, (handler_class,), {})
     _Measurement(handler_class, flusher, exemplar).put_in()
     return handler_class
+
+
+def is_measured(handler_class: type[BaseHTTPRequestHandler]) -> bool:
+    """Tell whether a handler class is measured."""
+    return hasattr(handler_class, _MEASURED)
+
+
+def measure_subclass(subclass: type[BaseHTTPRequestHandler]) -> None:
+    """Measure the methods of a subclass of a measured class, which was made before that was measured."""
+    getattr(subclass, _MEASURED).measure_methods(subclass, vars(subclass))
+
+
+def is_ours(name: str, attribute: object) -> bool:
+    """Tell whether an attribute of a handler class was put into it to measure it."""
+    code = getattr(getattr(attribute, "__func__", attribute), "__code__", None)
+    return name == _MEASURED or getattr(code, "co_filename", None) == measured_handler.__code__.co_filename
 
 
 class _Measurement:
@@ -64,7 +80,7 @@ class _Measurement:
 
     def put_in(self) -> None:
         handler_class, send_response_only = self._class, self._class.send_response_only
-        init_subclass = getattr(handler_class.__init_subclass__, "__func__", lambda _subclass: None)
+        init_subclass = getattr(handler_class.__init_subclass__, "__func__", None)
 
         @wraps(send_response_only)
         def noting_the_status(handler: Any, code: int, message: str | None = None) -> None:
@@ -74,17 +90,19 @@ class _Measurement:
             send_response_only(handler, code, message)
 
         def measuring_subclass(subclass: Any, /, **kwargs: Any) -> None:
-            init_subclass(subclass, **kwargs)
-            self._measure_methods(subclass, vars(subclass))
+            if init_subclass is not None:
+                init_subclass(subclass, **kwargs)
+            self.measure_methods(subclass, vars(subclass))
 
-        setattr(handler_class, _MEASURED, True)
+        vars(measuring_subclass)["__wrapped__"] = init_subclass
+        setattr(handler_class, _MEASURED, self)
         handler_class.send_response_only = noting_the_status
         # Outside of a `do_*` method it answers requests that are malformed, or of a method that the class lacks.
         handler_class.send_error = self._measured(handler_class.send_error)
         handler_class.__init_subclass__ = classmethod(measuring_subclass)
-        self._measure_methods(handler_class, dir(handler_class))
+        self.measure_methods(handler_class, dir(handler_class))
 
-    def _measure_methods(self, handler_class: Any, names: Any) -> None:
+    def measure_methods(self, handler_class: Any, names: Any) -> None:
         for name in list(names):
             if name.startswith("do_") and callable(getattr(handler_class, name)):
                 setattr(handler_class, name, self._measured(getattr(handler_class, name)))

@@ -1,0 +1,187 @@
+"""The apps of a program that were given to `instrument`: each test measures them anew, with metrics on.
+
+An app may have been made before the test, while metrics were off. It is measured at its first request in the test.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from .. import instrument, metrics_app
+from ..delivery import pipeline
+from ..delivery.pipeline import InstrumentCall
+from ..endpoints.metrics_endpoint import ENDPOINTS
+from ..endpoints.wsgi_form import close_page_loop, has_page_loop
+from ..entrypoints import http_handler
+from ..entrypoints.app_wrapper import AppWrapper
+from ..entrypoints.in_place import is_measured_class
+from ..entrypoints.interfaces import interface_of
+from ..entrypoints.lambda_instance import INSTANCES
+from ..frameworks.hooks import give_own_class
+from .django_client import measured_django_client
+
+__all__ = ["fresh_apps"]
+
+_WAITS = "_kairo_waits"
+# The test's own: a call in the program has those of its deployment.
+_LEFT_OUT = ("settings", "store")
+
+
+@contextmanager
+def fresh_apps() -> Iterator[None]:
+    """Measure the apps that live already anew in a block; after it they are as before, and its own are unmeasured."""
+    before = [(app, _Measurement.taken_out_of(app)) for app, _ in _living()]
+    with ExitStack() as stack:
+        stack.callback(_put_back, before)
+        stack.enter_context(_ended_loops())
+        stack.enter_context(_fresh_pages())
+        for app, options in _living():
+            _prepare(app, options)
+        stack.enter_context(measured_django_client(_living))
+        yield
+
+
+def _put_back(before: list[tuple[Any, _Measurement]]) -> None:
+    for app, _ in _living():
+        _Measurement.taken_out_of(app)
+    for app, measurement in before:
+        measurement.put_back(app)
+
+
+@contextmanager
+def _fresh_pages() -> Iterator[None]:
+    """Let the pages that live already show what the block counts."""
+    before = [(endpoint, dict(vars(endpoint))) for endpoint in ENDPOINTS]
+    try:
+        for endpoint, _ in before:
+            vars(endpoint).update(vars(metrics_app(token_source=endpoint.token_source)))
+        yield
+    finally:
+        for endpoint, attributes in before:
+            vars(endpoint).update(attributes)
+
+
+@contextmanager
+def _ended_loops() -> Iterator[None]:
+    """End the event loops that begin in the block: of Lambda functions, and of pages of WSGI apps."""
+    started = {instance for instance in INSTANCES if instance.is_started}
+    had_page_loop = has_page_loop()
+    try:
+        yield
+    finally:
+        for instance in set(INSTANCES).difference(started):
+            instance.close()
+        if not had_page_loop:
+            close_page_loop()
+
+
+def _living() -> list[tuple[Any, dict[str, Any]]]:
+    calls: list[InstrumentCall] = list(pipeline._calls)
+    living = [(call.app(), call.options) for call in calls]
+    return [
+        (app, {name: value for name, value in options.items() if name not in _LEFT_OUT})
+        for app, options in living
+        if app is not None
+    ]
+
+
+def _prepare(app: Any, options: dict[str, Any]) -> None:
+    if not isinstance(app, type):
+        with suppress(TypeError):  # a function has no class of its own; while metrics were off, it was given back
+            _let_wait(app, options)
+    elif _is_of_a_module(app):  # the class of a test that is over may live on for a while
+        instrument(app, **options)
+        if http_handler.is_measured(app):
+            for subclass in _family(app)[1:]:
+                http_handler.measure_subclass(subclass)
+
+
+def _is_of_a_module(handler_class: type) -> bool:
+    return getattr(sys.modules.get(handler_class.__module__), handler_class.__name__, None) is handler_class
+
+
+def _let_wait(app: Any, options: dict[str, Any]) -> None:
+    """Let the first request to the app measure it, unless the test has called `instrument` for it before."""
+    own_class = type(app)
+    own_call = AppWrapper.call_app if own_class is AppWrapper else own_class.__call__
+
+    def wake() -> Callable[..., Any]:
+        if type(app) is waiting_class:
+            _set_class(app, own_class)
+            _measure(app, options)
+            return app  # type: ignore[no-any-return]
+        return lambda *args: own_call(app, *args)
+
+    async def asgi_call(_self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await wake()(scope, receive, send)
+
+    def wsgi_call(_self: Any, environ: Any, start_response: Any) -> Any:
+        return wake()(environ, start_response)
+
+    is_asgi = interface_of(app.app if own_class is AppWrapper else app) == "asgi"
+    give_own_class(app, __call__=asgi_call if is_asgi else wsgi_call, **{_WAITS: True})
+    waiting_class = type(app)
+
+
+def _measure(app: Any, options: dict[str, Any]) -> None:
+    measured = instrument(app.app if type(app) is AppWrapper else app, **options)
+    if measured is not app:  # it is a wrapper of a function; with metrics off in the test, there is no new one
+        _set_class(app, type(measured) if isinstance(measured, AppWrapper) else _Unmeasured)
+
+
+class _Unmeasured(AppWrapper):
+    __call__ = AppWrapper.call_app
+
+
+class _Measurement:
+    """What makes an app a measured one: the class that it has, or the methods that a handler class has."""
+
+    def __init__(self, own_class: type, methods: dict[type, dict[str, Any]]) -> None:
+        self._class = own_class
+        self._methods = methods
+
+    @classmethod
+    def taken_out_of(cls, app: Any) -> _Measurement:
+        """Let an app be as it was before it was measured, and return what to put back."""
+        if isinstance(app, type):
+            return cls(type(app), {each: _without_methods(each) for each in _family(app)})
+        own_class = type(app)
+        _set_class(app, next(base for base in own_class.__mro__ if not any(map(_is_ours, base.__mro__))))
+        return cls(own_class, {})
+
+    def put_back(self, app: Any) -> None:
+        if isinstance(app, type):
+            for owner, methods in self._methods.items():
+                for name, method in methods.items():
+                    setattr(owner, name, method)
+        else:
+            _set_class(app, self._class)
+
+
+def _is_ours(base: type) -> bool:
+    return is_measured_class(base) or _WAITS in vars(base)
+
+
+def _set_class(app: Any, own_class: type) -> None:
+    if type(app) is not own_class:
+        object.__setattr__(app, "__class__", own_class)
+
+
+def _family(handler_class: type[BaseHTTPRequestHandler]) -> list[type]:
+    return [handler_class, *(one for below in handler_class.__subclasses__() for one in _family(below))]
+
+
+def _without_methods(handler_class: type) -> dict[str, Any]:
+    """Take what `instrument` has put into a handler class out of it, and return that."""
+    ours = {name: value for name, value in vars(handler_class).items() if http_handler.is_ours(name, value)}
+    for name, value in ours.items():
+        original = getattr(getattr(value, "__func__", value), "__wrapped__", None)
+        delattr(handler_class, name)
+        inherited = getattr(handler_class, name, None)
+        if original is not None and original is not getattr(inherited, "__func__", inherited):
+            setattr(handler_class, name, classmethod(original) if isinstance(value, classmethod) else original)
+    return ours
