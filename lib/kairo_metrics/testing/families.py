@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import Enum, MetricWrapperBase
 
+from ..delivery import pipeline
 from ..instruments import adoption
 from ..instruments.catalogue import DECLARATIONS, prefix_with
 from ..model.delivery_metrics import SCHEMAS
@@ -54,7 +55,7 @@ def declared_families() -> list[Family]:
 
 
 def _of_registries() -> Iterator[Family]:
-    for registry in {REGISTRY, *adoption._registries}:
+    for registry in {REGISTRY, *pipeline._registries, *adoption._registries}:
         for instrument in list(registry._collector_to_names):
             if isinstance(instrument, MetricWrapperBase):
                 more = (instrument._name,) if isinstance(instrument, Enum) else ()

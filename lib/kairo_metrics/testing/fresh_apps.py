@@ -36,7 +36,7 @@ def fresh_apps() -> Iterator[None]:
     """Measure the apps that live already anew in a block; after it they are as before, and its own are unmeasured."""
     before = [(app, _Measurement.taken_out_of(app)) for app, _ in _living()]
     with ExitStack() as stack:
-        stack.callback(_put_back, before)
+        stack.callback(_put_back, before, list(pipeline._calls))
         stack.enter_context(_ended_loops())
         stack.enter_context(_fresh_pages())
         for app, options in _living():
@@ -45,9 +45,11 @@ def fresh_apps() -> Iterator[None]:
         yield
 
 
-def _put_back(before: list[tuple[Any, _Measurement]]) -> None:
+def _put_back(before: list[tuple[Any, _Measurement]], calls: list[InstrumentCall]) -> None:
     for app, _ in _living():
         _Measurement.taken_out_of(app)
+    known = {id(app) for app, _ in before}
+    pipeline._calls[:] = [*calls, *(call for call in pipeline._calls if id(call.app()) not in known)]
     for app, measurement in before:
         measurement.put_back(app)
 

@@ -56,7 +56,10 @@ class Isolation:
         if store is not None and store is not self.store:
             self.close()
             self.store = store
-            self._flusher = SynchronousFlusher(store, settings or self.settings)
+            chosen = settings or self.settings
+            if isinstance(store, MemoryStore):
+                chosen = replace(chosen, shards=store.shards)
+            self._flusher = SynchronousFlusher(store, chosen)
         elif settings in {None, self.settings}:
             return
         elif settings is not None and isinstance(self.store, MemoryStore):
