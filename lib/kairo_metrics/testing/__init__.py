@@ -1,21 +1,23 @@
 """For the tests of a program that counts with this package: blocks that count in memory, and what they have counted.
 
-import pytest
-from starlette.testclient import TestClient
+The guide is docs/testing-your-app.md. In short:
 
-from kairo_metrics.testing import counted, isolated_metrics
-from shop import app
+    import pytest
+    from starlette.testclient import TestClient
 
-
-@pytest.fixture(autouse=True)
-def metrics():
-    with isolated_metrics() as metrics:
-        yield metrics
+    from kairo_metrics.testing import counted, isolated_metrics
+    from shop import app
 
 
-def test_an_order_is_counted():
-    TestClient(app).post("/orders")
-    assert counted("http_requests_total", route="/orders", status=201) == 1
+    @pytest.fixture(autouse=True)
+    def metrics():
+        with isolated_metrics() as metrics:
+            yield metrics
+
+
+    def test_an_order_is_counted():
+        TestClient(app).post("/orders")
+        assert counted("http_requests_total", route="/orders", status=201) == 1
 """
 
 from __future__ import annotations
