@@ -163,7 +163,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
 
         build = apps.metrics_app if interface == "asgi" else apps.metrics_wsgi_app
         app = serving_page(app, interface, metrics_path, lambda: build(settings=settings, store=store))
-    remember_call(app, options)
+    remember_call(app, interface, options)
     return app
 
 

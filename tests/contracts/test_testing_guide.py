@@ -46,7 +46,7 @@ def run(folder: Path, arguments: str, **variables: str) -> str:
 
 @pytest.mark.parametrize("package", ["lib.kairo_metrics", "kairo_metrics"])
 def test_the_project_of_the_guide(package: str, tmp_path: Path) -> None:
-    """A user copies the files and runs the command: all tests pass, with warnings as errors, in parallel, and backwards."""
+    """A user copies the files and runs the command: all pass, with warnings as errors, in parallel, and backwards."""
     assert set(FILES) == {"shop.py", "conftest.py", "test_shop.py", "pytest.ini"}
     project(tmp_path, package, FILES)
     tests = len(re.findall(r"^(?:async )?def test_", FILES["test_shop.py"], re.MULTILINE)) + 1  # one has two settings

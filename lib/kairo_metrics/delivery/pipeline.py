@@ -55,9 +55,10 @@ class _Given(NamedTuple):
 
 
 class InstrumentCall(NamedTuple):
-    """A call of `instrument`: the app that it returned, and the arguments beside the app."""
+    """A call of `instrument`: the app that it returned, its interface, and the arguments beside the app."""
 
     app: ref[Any]
+    interface: str
     options: Mapping[str, Any]
 
 
@@ -131,10 +132,10 @@ def open_pipeline(
         return opened
 
 
-def remember_call(app: object, options: Mapping[str, Any]) -> None:
+def remember_call(app: object, interface: str, options: Mapping[str, Any]) -> None:
     """Remember what `instrument` returned, and the arguments beside the app, for as long as the app lives."""
     with SETUP_LOCK, suppress(TypeError):  # some objects can't be referenced weakly
-        call = InstrumentCall(ref(app), options)
+        call = InstrumentCall(ref(app), interface, options)
         _calls[:] = [known for known in _calls if known.app() is not None and known.app() is not app]
         _calls.append(call)
 

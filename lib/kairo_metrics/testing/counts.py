@@ -55,7 +55,7 @@ def counted(name: str, /, **labels: object) -> float:
     unknown = [label for label in wanted if label not in known]
     if unknown and not any(family.type == "info" for family in declared):
         raise LookupError(f"{name} has no label {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}")
-    return sum(sample.value for sample in samples if wanted.items() <= sample.labels.items())
+    return float(sum(sample.value for sample in samples if wanted.items() <= sample.labels.items()))
 
 
 def page(*, openmetrics: bool = False) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -19,7 +20,6 @@ from ..endpoints.wsgi_form import close_page_loop, has_page_loop
 from ..entrypoints import http_handler
 from ..entrypoints.app_wrapper import AppWrapper
 from ..entrypoints.in_place import is_measured_class
-from ..entrypoints.interfaces import interface_of
 from ..entrypoints.lambda_instance import INSTANCES
 from ..frameworks.hooks import give_own_class
 from .django_client import measured_django_client
@@ -29,6 +29,8 @@ __all__ = ["fresh_apps"]
 _WAITS = "_kairo_waits"
 # The test's own: a call in the program has those of its deployment.
 _LEFT_OUT = ("settings", "store")
+_MOST_WAITING = 256
+_waiting: dict[tuple[type, str], type] = {}
 
 
 @contextmanager
@@ -39,9 +41,9 @@ def fresh_apps() -> Iterator[None]:
         stack.callback(_put_back, before, list(pipeline._calls))
         stack.enter_context(_ended_loops())
         stack.enter_context(_fresh_pages())
-        for app, options in _living():
-            _prepare(app, options)
-        stack.enter_context(measured_django_client(_living))
+        for app, call in _living():
+            _prepare(app, call)
+        stack.enter_context(measured_django_client(lambda: [(app, _options_of(call)) for app, call in _living()]))
         yield
 
 
@@ -81,52 +83,62 @@ def _ended_loops() -> Iterator[None]:
             close_page_loop()
 
 
-def _living() -> list[tuple[Any, dict[str, Any]]]:
-    calls: list[InstrumentCall] = list(pipeline._calls)
-    living = [(call.app(), call.options) for call in calls]
-    return [
-        (app, {name: value for name, value in options.items() if name not in _LEFT_OUT})
-        for app, options in living
-        if app is not None
-    ]
+def _living() -> list[tuple[Any, InstrumentCall]]:
+    calls = [(call.app(), call) for call in list(pipeline._calls)]
+    return [(app, call) for app, call in calls if app is not None]
 
 
-def _prepare(app: Any, options: dict[str, Any]) -> None:
-    if not isinstance(app, type):
+def _prepare(app: Any, call: InstrumentCall) -> None:
+    if call.interface != "handler":
         with suppress(TypeError):  # a function has no class of its own; while metrics were off, it was given back
-            _let_wait(app, options)
+            _let_wait(app, call.interface)
     elif _is_of_a_module(app):  # the class of a test that is over may live on for a while
-        instrument(app, **options)
+        instrument(app, **_options_of(call))
         if http_handler.is_measured(app):
             for subclass in _family(app)[1:]:
                 http_handler.measure_subclass(subclass)
+
+
+def _options_of(call: InstrumentCall) -> dict[str, Any]:
+    return {name: value for name, value in call.options.items() if name not in _LEFT_OUT}
 
 
 def _is_of_a_module(handler_class: type) -> bool:
     return getattr(sys.modules.get(handler_class.__module__), handler_class.__name__, None) is handler_class
 
 
-def _let_wait(app: Any, options: dict[str, Any]) -> None:
-    """Let the first request to the app measure it, unless the test has called `instrument` for it before."""
+def _let_wait(app: Any, interface: str) -> None:
+    """Let the first request to the app measure it, unless the test has called `instrument` for it before.
+
+    The apps of one class share the class of those that wait: a program may make an app in each test.
+    """
     own_class = type(app)
-    own_call = AppWrapper.call_app if own_class is AppWrapper else own_class.__call__
+    if (own_class, interface) in _waiting:
+        _set_class(app, _waiting[own_class, interface])
+        return
+    if len(_waiting) >= _MOST_WAITING:
+        _waiting.clear()
+    call = _asgi_call if interface == "asgi" else _wsgi_call
+    give_own_class(app, __call__=call, **{_WAITS: own_class})
+    _waiting[own_class, interface] = type(app)
 
-    def wake() -> Callable[..., Any]:
-        if type(app) is waiting_class:
-            _set_class(app, own_class)
-            _measure(app, options)
-            return app  # type: ignore[no-any-return]
-        return lambda *args: own_call(app, *args)
 
-    async def asgi_call(_self: Any, scope: Any, receive: Any, send: Any) -> None:
-        await wake()(scope, receive, send)
+async def _asgi_call(app: Any, scope: Any, receive: Any, send: Any) -> None:
+    await _awake(app)(scope, receive, send)
 
-    def wsgi_call(_self: Any, environ: Any, start_response: Any) -> Any:
-        return wake()(environ, start_response)
 
-    is_asgi = interface_of(app.app if own_class is AppWrapper else app) == "asgi"
-    give_own_class(app, __call__=asgi_call if is_asgi else wsgi_call, **{_WAITS: True})
-    waiting_class = type(app)
+def _wsgi_call(app: Any, environ: Any, start_response: Any) -> Any:
+    return _awake(app)(environ, start_response)
+
+
+def _awake(app: Any) -> Callable[..., Any]:
+    """Return what to call: the app, measured now, or if it is measured already, what it is without that."""
+    own_class = getattr(type(app), _WAITS)
+    if _WAITS not in vars(type(app)):
+        return partial(AppWrapper.call_app if own_class is AppWrapper else own_class.__call__, app)
+    _set_class(app, own_class)
+    _measure(app, next(_options_of(call) for known, call in _living() if known is app))
+    return app  # type: ignore[no-any-return]
 
 
 def _measure(app: Any, options: dict[str, Any]) -> None:
@@ -152,7 +164,8 @@ class _Measurement:
         if isinstance(app, type):
             return cls(type(app), {each: _without_methods(each) for each in _family(app)})
         own_class = type(app)
-        _set_class(app, next(base for base in own_class.__mro__ if not any(map(_is_ours, base.__mro__))))
+        if any(map(_is_ours, own_class.__mro__)):
+            _set_class(app, next(base for base in own_class.__mro__ if not any(map(_is_ours, base.__mro__))))
         return cls(own_class, {})
 
     def put_back(self, app: Any) -> None:
