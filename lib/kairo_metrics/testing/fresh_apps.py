@@ -51,7 +51,8 @@ def _put_back(before: list[tuple[Any, _Measurement]], calls: list[InstrumentCall
     for app, _ in _living():
         _Measurement.taken_out_of(app)
     known = {id(app) for app, _ in before}
-    pipeline._calls[:] = [*calls, *(call for call in pipeline._calls if id(call.app()) not in known)]
+    new = [call for app, call in _living() if id(app) not in known]
+    pipeline._calls[:] = [*(call for call in calls if call.app() is not None), *new]
     for app, measurement in before:
         measurement.put_back(app)
 

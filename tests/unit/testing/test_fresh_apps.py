@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 from werkzeug.test import Client
 
 from lib.kairo_metrics import Settings, instrument, lambda_handler, metrics_app, metrics_wsgi_app
+from lib.kairo_metrics.delivery import pipeline
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.recording import Recording
 
@@ -254,6 +255,20 @@ def test_off() -> None:
         assert client.get("/metrics", headers=BEARER).status_code == 404
         assert counted("http_requests_total") == 0
         assert TestClient(PAGE).get("/", headers=BEARER).status_code == 404
+
+
+def test_many_apps_of_a_factory() -> None:
+    """A suite that makes an app in each test gets no slower: an app that is gone is forgotten."""
+    for number in range(20):
+        with isolated_metrics():
+            TestClient(instrument(Starlette(), prefix=f"p{number}_")).get("/")
+            assert counted(f"p{number}_http_requests_total") == 1
+    gc.collect()
+    with isolated_metrics():
+        pass
+    living = [call.app() for call in pipeline._calls]
+    assert len(living) < 20
+    assert None not in living
 
 
 def test_a_deployed_app_does_not_import_it() -> None:
