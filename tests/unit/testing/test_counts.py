@@ -24,6 +24,7 @@ def test_the_sum_over_the_labels_that_are_not_named() -> None:
     sold.labels("book", "500").inc()
     sold.labels("map", "201").inc(4)
     assert counted("sold_total") == 7
+    assert str(counted("sold_total")) == "7.0"
     assert counted("sold_total", kind="book") == 3
     assert counted("sold_total", status=201) == 6
     assert counted("sold_total", kind="book", status=500) == 1
