@@ -105,6 +105,8 @@ def _options_of(call: InstrumentCall) -> dict[str, Any]:
 
 
 def _is_of_a_module(handler_class: type) -> bool:
+    if "<locals>" not in handler_class.__qualname__:
+        return True
     return getattr(sys.modules.get(handler_class.__module__), handler_class.__name__, None) is handler_class
 
 

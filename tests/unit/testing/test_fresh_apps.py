@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -131,6 +133,34 @@ def test_a_handler_class_of_a_module(time: str) -> None:
     send(Below, "POST")
     assert counted("http_requests_total", status=200) == 2, time
     assert counted("http_requests_total", status=201) == 1
+
+
+LOADED = """
+from http.server import BaseHTTPRequestHandler
+from lib.kairo_metrics import instrument
+
+@instrument
+class handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_): ...
+"""
+
+
+def test_a_function_s_file_that_is_loaded_by_its_path(tmp_path: Path) -> None:
+    """Files such as api/[id].py have no names of modules, so a test loads them by their path."""
+    (tmp_path / "[id].py").write_text(LOADED)
+    spec = spec_from_file_location("loaded", tmp_path / "[id].py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for _ in range(2):
+        with isolated_metrics():
+            send(module.handler)
+            assert counted("http_requests_total", status=204) == 1
 
 
 def test_the_block_before_has_left_no_thread() -> None:
