@@ -87,6 +87,7 @@ _LONGEST = [
     "system/dev/test_dev_server",
     "deployment/hosts/test_procfile",
     "contracts/test_fuzz",
+    "contracts/test_testing_guide",
     "contracts/test_store_differential",
     "system/cli/test_wipe",
     "unit/cms/test_routes",

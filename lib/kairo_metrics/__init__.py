@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
-from .delivery.pipeline import current_pipeline, open_pipeline
+from .delivery.pipeline import current_pipeline, open_pipeline, remember_call
 from .errors import (
     KairoError,
     ReceiverError,
@@ -183,6 +183,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         >>> instrument(hello, settings=Settings(enabled=False)) is hello
         True
     """
+    arguments = {name: value for name, value in locals().items() if name != "app"}
     # Imported late: functions that only serve the page or measure no app do not need it.
     from .entrypoints.interfaces import interface_of, measured_app
 
@@ -219,6 +220,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
 
         build = apps.metrics_app if interface == "asgi" else apps.metrics_wsgi_app
         app = serving_page(app, interface, metrics_path, lambda: build(settings=settings, store=store))
+    remember_call(app, interface, arguments)
     return app
 
 

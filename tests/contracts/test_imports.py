@@ -57,9 +57,9 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.settings
-    instruments instruments.adoption instruments.asked_shape instruments.catalogue instruments.children instruments.declaration
-    instruments.declarations instruments.pending_series instruments.recorder instruments.sealed_series
-    instruments.shape instruments.sharing
+    instruments instruments.adoption instruments.asked_shape instruments.catalogue instruments.children
+    instruments.declaration instruments.declarations instruments.pending_series instruments.recorder
+    instruments.sealed_series instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
     instruments.values.replaced_value instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.loop_ticker delivery.outbox

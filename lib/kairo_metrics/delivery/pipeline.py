@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakSet
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from weakref import WeakSet, ref
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..store.store_interface import Store
 
 __all__ = [
+    "InstrumentCall",
     "Pipeline",
     "close_pipeline",
     "current_pipeline",
@@ -33,6 +35,7 @@ __all__ = [
     "is_open",
     "on_opening",
     "open_pipeline",
+    "remember_call",
 ]
 
 
@@ -55,11 +58,29 @@ class _Given(NamedTuple):
     named: bool = False
 
 
+class _Allowance(Protocol):
+    def __call__(
+        self, settings: Settings | None, store: Store | None, prefix: str | None, options: RequestOptions | None
+    ) -> None: ...
+
+
+class InstrumentCall(NamedTuple):
+    """A call of `instrument`: the app that it returned, its interface, and the arguments beside the app."""
+
+    app: ref[Any]
+    interface: str
+    options: Mapping[str, Any]
+
+
 _opened: dict[str, Pipeline] = {}
 _listeners: set[Callable[[], None]] = set()
 _given: dict[str, _Given] = {}
 # Those of the program that were given so far, with metrics on and off.
 _registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
+# These two are for a program's own tests, see `testing.isolated_metrics`, which measures its apps anew, and lets a call
+# give others than those before it.
+_calls: list[InstrumentCall] = []
+_allowances: list[_Allowance] = []
 
 
 def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
@@ -94,6 +115,8 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
     """
     _check_types(settings, store)
     with SETUP_LOCK:
+        if _allowances:
+            _allowances[-1](settings, store, prefix, options)
         first = _given.get("first", _Given(settings, store))
         if _differ(settings, first.settings) or store not in {None, first.store}:
             raise KairoError(
@@ -127,6 +150,14 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             for listener in _listeners:
                 listener()
         return opened
+
+
+def remember_call(app: object, interface: str, options: Mapping[str, Any]) -> None:
+    """Remember what `instrument` returned, and the arguments beside the app, for as long as the app lives."""
+    with SETUP_LOCK, suppress(TypeError):  # some objects can't be referenced weakly
+        call = InstrumentCall(ref(app), interface, options)
+        _calls[:] = [known for known in _calls if known.app() is not None and known.app() is not app]
+        _calls.append(call)
 
 
 def _check_types(settings: object, store: object) -> None:

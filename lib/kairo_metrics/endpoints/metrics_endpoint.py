@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
+from weakref import WeakSet
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -25,7 +26,10 @@ from .gzip_encoding import accepts_gzip, gzipped
 from .token_cache import TokenCache
 from .token_sources import TokenSource, source_named_by
 
-__all__ = ["MetricsEndpoint"]
+__all__ = ["ENDPOINTS", "MetricsEndpoint"]
+
+# Those that live, for a program's own tests: see `testing.isolated_metrics`.
+ENDPOINTS: WeakSet[MetricsEndpoint] = WeakSet()
 
 _NOT_CACHED = {"Cache-Control": "private, no-store"}
 # The share of the scraper's time limit that a scrape may use, so that a 503 with its reason arrives before the limit.
@@ -42,6 +46,9 @@ class MetricsEndpoint:
         settings: tokens and time limits.
         token_source: where the tokens are kept; by default the source that the settings name.
         problem: the wrong variable that turned metrics off.
+
+    Attributes:
+        token_source: the one given, or None.
     """
 
     def __init__(
@@ -54,6 +61,8 @@ class MetricsEndpoint:
         self._reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
         self._settings = settings
         self._problem = problem
+        self.token_source = token_source
+        ENDPOINTS.add(self)
         self._token_cache = TokenCache(settings.auth_tokens, token_source or source_named_by(settings))
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:

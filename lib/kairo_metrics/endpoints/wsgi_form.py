@@ -15,9 +15,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-__all__ = ["WSGIForm"]
+__all__ = ["WSGIForm", "close_page_loop", "has_page_loop"]
 
-_loops: dict[int, asyncio.AbstractEventLoop] = {}
+# By the id of the process, the event loop and its thread.
+_loops: dict[int, tuple[asyncio.AbstractEventLoop, threading.Thread]] = {}
 _starting = threading.Lock()
 
 
@@ -104,13 +105,29 @@ def _scope_of(environ: dict[str, Any]) -> dict[str, Any]:
 def _loop() -> asyncio.AbstractEventLoop:
     """Return this process's event loop for pages; a forked child has none of its parent's threads."""
     with _starting:
-        loop = _loops.get(os.getpid())
-        if loop is None:
+        if os.getpid() not in _loops:
             _loops.clear()
             selector = _Selector()
-            loop = _loops[os.getpid()] = asyncio.SelectorEventLoop(selector)
-            threading.Thread(target=_run, args=(loop, selector), name="kairo_metrics page", daemon=True).start()
-        return loop
+            loop = asyncio.SelectorEventLoop(selector)
+            thread = threading.Thread(target=_run, args=(loop, selector), name="kairo_metrics page", daemon=True)
+            _loops[os.getpid()] = loop, thread
+            thread.start()
+        return _loops[os.getpid()][0]
+
+
+def has_page_loop() -> bool:
+    """Tell whether this process has its event loop for pages."""
+    return os.getpid() in _loops
+
+
+def close_page_loop() -> None:
+    """End the event loop for pages and its thread, if there is one; the next request starts another."""
+    with _starting:
+        loop, thread = _loops.pop(os.getpid(), (None, None))
+    if loop is not None and thread is not None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 class _Selector(selectors.DefaultSelector):

@@ -22,7 +22,7 @@ from .traces import ExemplarSource, exemplar_of, trace_of
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
-__all__ = ["measured_handler"]
+__all__ = ["is_measured", "is_ours", "measure_subclass", "measured_handler"]
 
 _FINAL_STATUS = 200
 # RFC 9110, section 15.2.2. The one status of 1xx that is an answer: what follows is a websocket.
@@ -49,12 +49,31 @@ def measured_handler(
         rules: what is counted of a request.
     """
     if known := getattr(handler_class, _MEASURED, None):
-        known.keep_against(rules)
+        known.rules.keep_against(rules)
         return handler_class
     if handler_class.__module__ == "http.server":
         handler_class = type(handler_class.__name__, (handler_class,), {})
     _Measurement(handler_class, flusher, exemplar, rules or RequestRules()).put_in()
     return handler_class
+
+
+def is_measured(handler_class: type[BaseHTTPRequestHandler]) -> bool:
+    """Tell whether a handler class is measured."""
+    return hasattr(handler_class, _MEASURED)
+
+
+def measure_subclass(subclass: type[BaseHTTPRequestHandler]) -> None:
+    """Measure the methods of a subclass of a measured class, which was made before that was measured."""
+    getattr(subclass, _MEASURED).measure_methods(subclass, vars(subclass))
+
+
+def is_ours(name: str, attribute: object) -> bool:
+    """Tell whether an attribute of a handler class was put into it to measure it."""
+    from .handler_request import note_headers
+
+    code = getattr(getattr(attribute, "__func__", attribute), "__code__", None)
+    ours = {function.__code__.co_filename for function in (measured_handler, note_headers)}
+    return name == _MEASURED or getattr(code, "co_filename", None) in ours
 
 
 class _Measurement:
@@ -64,12 +83,12 @@ class _Measurement:
         self._class = handler_class
         self._flusher = flusher
         self._exemplar = exemplar
-        self._rules = rules
+        self.rules = rules
         self._route = _route_of_file(handler_class)
 
     def put_in(self) -> None:
         handler_class, send_response_only = self._class, self._class.send_response_only
-        init_subclass = getattr(handler_class.__init_subclass__, "__func__", lambda _subclass: None)
+        init_subclass = getattr(handler_class.__init_subclass__, "__func__", None)
 
         @wraps(send_response_only)
         def noting_the_status(handler: Any, code: int, message: str | None = None) -> None:
@@ -79,21 +98,23 @@ class _Measurement:
             send_response_only(handler, code, message)
 
         def measuring_subclass(subclass: Any, /, **kwargs: Any) -> None:
-            init_subclass(subclass, **kwargs)
-            self._measure_methods(subclass, vars(subclass))
+            if init_subclass is not None:
+                init_subclass(subclass, **kwargs)
+            self.measure_methods(subclass, vars(subclass))
 
-        if self._rules.need_response_headers:
+        if self.rules.need_response_headers:
             from .handler_request import note_headers
 
             note_headers(handler_class, _RECORD)
-        setattr(handler_class, _MEASURED, self._rules)
+        vars(measuring_subclass)["__wrapped__"] = init_subclass
+        setattr(handler_class, _MEASURED, self)
         handler_class.send_response_only = noting_the_status
         # Outside of a `do_*` method it answers requests that are malformed, or of a method that the class lacks.
         handler_class.send_error = self._measured(handler_class.send_error)
         handler_class.__init_subclass__ = classmethod(measuring_subclass)
-        self._measure_methods(handler_class, dir(handler_class))
+        self.measure_methods(handler_class, dir(handler_class))
 
-    def _measure_methods(self, handler_class: Any, names: Any) -> None:
+    def measure_methods(self, handler_class: Any, names: Any) -> None:
         for name in list(names):
             if name.startswith("do_") and callable(getattr(handler_class, name)):
                 setattr(handler_class, name, self._measured(getattr(handler_class, name)))
@@ -110,10 +131,10 @@ class _Measurement:
     def _serve(self, handler: Any, method: Callable[[], Any]) -> Any:
         facts = RequestFacts()
         verb, path = getattr(handler, "command", None) or UNKNOWN, getattr(handler, "path", "")
-        record = HTTPRecord(self._rules, verb, facts, lambda: facts.route or self._route)
+        record = HTTPRecord(self.rules, verb, facts, lambda: facts.route or self._route)
         served = Call((verb, path.partition("?")[0]), exemplar_of(self._exemplar, _scope_of(handler, verb, path)))
         streams = None
-        if not self._rules.are_plain:
+        if not self.rules.are_plain:
             from .handler_request import begin_handler
 
             streams = begin_handler(record, handler, verb, path)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..frameworks.hooks import give_own_class
 
-__all__ = ["entry_of", "in_place_of"]
+__all__ = ["entry_of", "in_place_of", "is_measured_class"]
 
 Entry = TypeVar("Entry")
 Method = Callable[..., Any]
@@ -23,6 +23,11 @@ _ENTRIES = "_kairo_entries"
 def entry_of(app: Any, kind: type[Entry]) -> Entry | None:
     """Return the entry of that kind with which the app was put in place, if it was."""
     return next((entry for entry in getattr(type(app), _ENTRIES, ()) if isinstance(entry, kind)), None)
+
+
+def is_measured_class(own_class: type) -> bool:
+    """Tell whether a class is one that `in_place_of` has made."""
+    return _ENTRIES in vars(own_class)
 
 
 def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -> Any:

@@ -10,7 +10,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from ..errors import EventError
 from .lambda_event import is_http_request, kind_of
-from .lambda_instance import LambdaInstance
+from .lambda_instance import LambdaInstance, event_loop
 from .lifespan import Lifespan
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class LambdaAdapter:
     ) -> None:
         runner = None if lifespan == "off" else Lifespan(app, {})
         self._excluded = frozenset(name.lower() for name in exclude_headers)
+        event_loop()  # Mangum asks for it, which is a warning while there is none
         self._mangum = Mangum(
             _Prepared(app, base_path, runner),
             # Mangum would run startup and shutdown at every invocation.

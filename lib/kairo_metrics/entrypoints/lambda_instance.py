@@ -7,18 +7,23 @@ import atexit
 import logging
 import signal
 import threading
+import warnings
+from weakref import WeakSet
 
 from ..config.settings import environment
 from ..errors import LifespanError
 from .lifespan import Lifespan
 
-__all__ = ["LambdaInstance"]
+__all__ = ["INSTANCES", "LambdaInstance", "event_loop"]
 
 # Such instances are started before there is a request, and their init phase may take minutes.
 _STARTED_EARLY = ("provisioned-concurrency", "lambda-managed-instances")
 # Lambda kills an instance two seconds after the SIGTERM.
 _SHUTDOWN_TIMEOUT_S = 1.8
 _log = logging.getLogger("kairo_metrics")
+# The event loops that were made here, and all instances, of which a process has more than one in tests.
+_made: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+INSTANCES: WeakSet[LambdaInstance] = WeakSet()
 
 
 class LambdaInstance:
@@ -36,11 +41,26 @@ class LambdaInstance:
         self._lifespan = lifespan
         self._is_required = is_required
         self._loop: asyncio.AbstractEventLoop | None = None
+        INSTANCES.add(self)
         if environment().get("AWS_LAMBDA_INITIALIZATION_TYPE") in _STARTED_EARLY:
             try:
                 self.start()
             except LifespanError as err:
                 _log.error("%s", err)  # the first invocation tries it again
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it has an event loop."""
+        return self._loop is not None and not self._loop.is_closed()
+
+    def close(self) -> None:
+        """Run the shutdown, and close the event loop if it was made here; the next invocation starts it again."""
+        self._shut_down()
+        atexit.unregister(self._shut_down)
+        loop, self._loop = self._loop, None
+        if loop is not None and loop in _made and not loop.is_running():
+            loop.close()
+            asyncio.set_event_loop(None)
 
     def start(self) -> None:
         """Run the startup, unless this was done, and make its event loop the current one.
@@ -48,11 +68,11 @@ class LambdaInstance:
         Raises:
             LifespanError: the startup failed; the next call tries it again.
         """
-        if self._loop is not None and not self._loop.is_closed():
+        if self._loop is not None and self.is_started:
             # What the startup has opened belongs to this loop. `asyncio.run` elsewhere takes the thread's loop away.
             asyncio.set_event_loop(self._loop)
             return
-        loop = _event_loop()
+        loop = event_loop()
         if self._lifespan is not None:
             if loop.run_until_complete(self._lifespan.startup()):
                 self._shut_down_at_the_end()
@@ -90,13 +110,16 @@ class LambdaInstance:
             _log.error("%s", err)
 
 
-def _event_loop() -> asyncio.AbstractEventLoop:
+def event_loop() -> asyncio.AbstractEventLoop:
     """Return the thread's event loop; if it has none that is open, make one."""
     try:
-        loop = asyncio.get_event_loop()
-    except RuntimeError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # Python 3.12 and 3.13 warn, and make one
+            loop = asyncio.get_event_loop()
+    except (RuntimeError, DeprecationWarning):
         loop = None
     if loop is None or loop.is_closed():
         loop = asyncio.new_event_loop()
+        _made.add(loop)
         asyncio.set_event_loop(loop)
     return loop

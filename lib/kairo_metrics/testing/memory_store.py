@@ -105,6 +105,15 @@ class MemoryStore:
         self._shards = [_Shard() for _ in range(settings.shards)]
         self._run = ServerRun()
 
+    @property
+    def shards(self) -> int:
+        """Into how many shards it is divided."""
+        return len(self._shards)
+
+    def limit(self, settings: Settings) -> None:
+        """Have the limits of other settings from now on: the most series of a family, and the lifetimes."""
+        self._settings = settings
+
     def load(self) -> None:
         """See `Store.load`."""
 

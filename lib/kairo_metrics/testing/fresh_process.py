@@ -1,0 +1,98 @@
+"""The state of a process that has counted nothing: its pipeline, its recorder, and the instruments of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry
+
+from ..delivery import pipeline
+from ..entrypoints import custom_labels, invocation_record
+from ..instruments import catalogue, shape
+from ..instruments.catalogue import OWN
+from ..instruments.children import Children
+from ..instruments.recorder import Recorder
+from ..instruments.shape import Shape
+from ..instruments.values import RECORDER
+
+__all__ = ["Program", "forget_own_names", "fresh_process"]
+
+
+# What is chosen of our families, and what was built so.
+_CHOSEN: tuple[Any, ...] = (
+    catalogue._built,
+    catalogue._chosen,
+    shape._settled,
+    shape._supposed,
+    custom_labels._values,
+    custom_labels._logged,
+)
+
+
+class Program(NamedTuple):
+    """What calls outside of every block have given: a shape of our families, if they did, and registries."""
+
+    shape: list[Shape]
+    registries: list[CollectorRegistry]
+
+
+@contextmanager
+def fresh_process(program: Program | None) -> Iterator[Program]:
+    """Let the process start anew for a block, and go on after it where it was.
+
+    Args:
+        program: for a block inside others, what the outermost one gave; else it is what the process has now.
+    """
+    outer = pipeline._opened.get("pipeline")
+    if outer is not None and outer.flusher._thread_ticker is not None:
+        outer.flusher._thread_ticker.stop()  # the recorder has the deltas of the block, and they are not for its store
+        outer.flusher._thread_ticker = None
+    recorder = _exchanged(vars(RECORDER), {name: value for name, value in vars(Recorder()).items() if name != "lock"})
+    opened, given, registries = dict(pipeline._opened), dict(pipeline._given), list(pipeline._registries)
+    own, chosen = dict(vars(OWN)), [kept.copy() for kept in _CHOSEN]
+    program = program or Program(list(shape._settled), registries)
+    limits, started = (Children.max_series, Children.idle_s), set(invocation_record._started)
+    pipeline._opened.clear()
+    pipeline._given.clear()
+    pipeline._registries.intersection_update(program.registries)
+    forget_own_names()
+    shape._settled[:] = program.shape
+    invocation_record._started.clear()
+    try:
+        yield program
+    finally:
+        _exchanged(vars(RECORDER), recorder)
+        _refill(pipeline._opened, opened)
+        _refill(pipeline._given, given)
+        pipeline._registries.clear()
+        pipeline._registries.update(registries)
+        for kept, content in zip(_CHOSEN, chosen, strict=True):
+            _refill(kept, content)
+        vars(OWN).update(own)
+        Children.max_series, Children.idle_s = limits
+        invocation_record._started.clear()
+        invocation_record._started.update(started)
+
+
+def forget_own_names() -> None:
+    """Let the next call choose how our families look; apps that are measured already keep theirs."""
+    for kept in _CHOSEN:
+        kept.clear()
+    OWN._collector_to_names, OWN._names_to_collectors = {}, {}
+
+
+def _exchanged(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Put new values into the state, and return those that were there."""
+    old = {name: state[name] for name in new}
+    state.update(new)
+    return old
+
+
+def _refill(kept: Any, content: Any) -> None:
+    kept.clear()
+    if isinstance(kept, list):
+        kept.extend(content)
+    else:
+        kept.update(content)

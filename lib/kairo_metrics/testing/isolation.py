@@ -1,0 +1,146 @@
+"""`isolated_metrics`: a block in which a program counts for itself, and what the block has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..config.settings import Settings
+from ..delivery import pipeline
+from ..delivery.pipeline import Pipeline
+from ..errors import KairoError
+from ..instruments.asked_shape import shape_of
+from ..instruments.shape import shape_with
+from .fresh_apps import fresh_apps
+from .fresh_instruments import Members, fresh_instruments
+from .fresh_process import Program, forget_own_names, fresh_process
+from .fresh_registries import fresh_registries
+from .kept_variables import kept_variables
+from .memory_store import MemoryStore
+from .synchronous_flusher import SynchronousFlusher
+
+if TYPE_CHECKING:
+    from ..config.options import RequestOptions
+    from ..store.store_interface import Store
+
+__all__ = ["Isolation", "current_isolation", "isolated_metrics"]
+
+_TOKEN = "test"  # noqa: S105  it opens a page in memory
+
+
+@dataclass(slots=True)
+class Isolation:
+    """What a block of `isolated_metrics` has of its own.
+
+    Args:
+        settings: those in force; a call in the block that gives others changes them.
+        store: where the block's counts are.
+    """
+
+    settings: Settings
+    store: Store
+    _flusher: SynchronousFlusher = field(repr=False)
+    _program: Program = field(repr=False)
+    _members: Members = field(repr=False)
+
+    def flush(self) -> None:
+        """Put what is counted into the store."""
+        self._flusher.flush()
+
+    def allow(
+        self, settings: Settings | None, store: Store | None, prefix: str | None, options: RequestOptions | None
+    ) -> None:
+        """Let a call in the block have other settings, store, prefix or options than those before."""
+        try:
+            shape_with(shape_of(prefix, options, (settings or self.settings).options))
+        except KairoError:
+            forget_own_names()
+        if store is not None and store is not self.store:
+            self.close()
+            self.store = store
+            chosen = settings or self.settings
+            if isinstance(store, MemoryStore):
+                chosen = replace(chosen, shards=store.shards)
+            self._flusher = SynchronousFlusher(store, chosen)
+        elif settings in {None, self.settings}:
+            return
+        elif settings is not None and isinstance(self.store, MemoryStore):
+            self.store.limit(settings)
+        self.settings = settings or self.settings
+        self.open()
+
+    def open(self) -> None:
+        """Make the block's settings and its store those of the process."""
+        pipeline._opened.clear()
+        named = pipeline._given["first"].named if "first" in pipeline._given else False
+        pipeline._given["first"] = pipeline._Given(self.settings, self.store, named)
+        if self.settings.enabled:
+            pipeline._opened["pipeline"] = Pipeline(self.settings, self.store, self._flusher)
+            for listener in pipeline._listeners:
+                listener()
+
+    def close(self) -> None:
+        """Put what is counted into the store, and nothing more."""
+        self._flusher.after_call()
+        self._flusher.is_closed = True
+
+
+_open: list[Isolation] = []
+
+
+def current_isolation() -> Isolation:
+    """Return the innermost block that is open.
+
+    Raises:
+        KairoError: none is.
+    """
+    if not _open:
+        raise KairoError("nothing is counted apart from other tests here: call it inside `with isolated_metrics():`")
+    return _open[-1]
+
+
+@contextmanager
+def isolated_metrics(settings: Settings | None = None) -> Iterator[Isolation]:
+    """Let the program count for this block alone, in memory: a context manager, and so a fixture of three lines.
+
+    A block begins as a process does: nothing is counted, and no option is chosen but those of the program's modules.
+    Its end puts back all that it has changed. Apps that were given to `instrument` before are measured in it, also if
+    metrics were off then. Calls of `instrument` in the block may give settings, a store or a prefix that differ from
+    those before: the last ones count. There is no Redis, no thread and no task. Blocks may stand in each other; each
+    counts for itself. A block belongs to the process, so tests that run in threads beside each other can't have one
+    each; those of pytest-xdist can.
+
+    Args:
+        settings: by default metrics are on, and the token of the page is `test`. Variables are not read.
+
+    Raises:
+        TypeError: `settings` are no Settings.
+
+    Example:
+        >>> with isolated_metrics() as metrics:
+        ...     metrics.settings.auth_tokens
+        ('test',)
+    """
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"isolated_metrics takes Settings, not {type(settings).__name__}")
+    chosen = settings or Settings(enabled=True, auth_tokens=(_TOKEN,), namespace="test")
+    # A store in memory has one part: what a cluster's parts hold is added up anyway.
+    unsharded = replace(chosen, shards=1)
+    with ExitStack() as state:
+        state.enter_context(kept_variables(enabled=chosen.enabled))
+        imported = state.enter_context(fresh_registries())
+        program = state.enter_context(fresh_process(_open[0]._program if _open else None))
+        members = state.enter_context(fresh_instruments(imported, _open[0]._members if _open else None))
+        store = MemoryStore(unsharded)
+        isolation = Isolation(chosen, store, SynchronousFlusher(store, unsharded), program, members)
+        _open.append(isolation)
+        state.callback(_open.remove, isolation)
+        pipeline._allowances.append(isolation.allow)
+        state.callback(pipeline._allowances.remove, isolation.allow)
+        isolation.open()
+        pipeline.open_pipeline()
+        state.enter_context(fresh_apps())
+        state.callback(isolation.close)
+        yield isolation

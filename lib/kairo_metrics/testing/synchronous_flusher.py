@@ -1,0 +1,80 @@
+"""A flusher that has sent everything when a call ends, without tasks, timers and threads that could outlive a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..config.settings import Settings
+from ..delivery.flusher import Flusher
+from ..instruments.values import RECORDER
+
+if TYPE_CHECKING:
+    from ..store.store_interface import Store
+
+__all__ = ["SynchronousFlusher"]
+
+
+class _NoTicker:
+    """Does nothing while something is served: a test reads what is pending as well."""
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        yield
+
+    def begin(self) -> None:
+        """See `ThreadTicker.begin`."""
+
+    def end(self) -> None:
+        """See `ThreadTicker.end`."""
+
+    def stop(self) -> None:
+        """See `ThreadTicker.stop`."""
+
+
+_NO_TICKER: Any = _NoTicker()
+
+
+class SynchronousFlusher(Flusher):
+    """Delivers the deltas of the process at once, also in an event loop: a store in memory lets nobody wait.
+
+    Args:
+        store: gets the deltas.
+        settings: the number of shards, and the budget, which another store may need.
+
+    Attributes:
+        is_closed: whether the deltas are no longer for this store.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.is_closed = False
+        super().__init__(RECORDER, store, settings)
+        self.loop_ticker = _NO_TICKER
+
+    @property
+    def thread_ticker(self) -> Any:
+        """See `Flusher.thread_ticker`."""
+        return _NO_TICKER
+
+    def flush(self) -> None:
+        """See `Flusher.flush`."""
+        if not self.is_closed:
+            super().flush()
+
+    def after_call(self) -> None:
+        """See `Flusher.after_call`."""
+        if not self.is_closed:
+            super().after_call()
+
+    async def aflush(self) -> None:
+        """See `Flusher.aflush`."""
+        self.flush()
+
+    async def after_response(self) -> None:
+        """See `Flusher.after_response`."""
+        self.after_call()
+
+    def flush_beside(self) -> None:
+        """See `Flusher.flush_beside`."""
+        self.after_call()

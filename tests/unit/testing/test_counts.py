@@ -1,0 +1,123 @@
+"""What a user's test reads: `counted` and `page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
+
+from lib.kairo_metrics import KairoError, NativeHistogram
+from lib.kairo_metrics.testing import counted, isolated_metrics, page
+
+
+@pytest.fixture(autouse=True)
+def _metrics() -> Iterator[None]:
+    with isolated_metrics():
+        yield
+
+
+def test_the_sum_over_the_labels_that_are_not_named() -> None:
+    """A user names the labels that matter, and gets the sum over all others; values are compared as text."""
+    sold = Counter("sold_total", "Books sold.", ["kind", "status"])
+    sold.labels("book", "201").inc(2)
+    sold.labels("book", "500").inc()
+    sold.labels("map", "201").inc(4)
+    assert counted("sold_total") == 7
+    assert str(counted("sold_total")) == "7.0"
+    assert counted("sold_total", kind="book") == 3
+    assert counted("sold_total", status=201) == 6
+    assert counted("sold_total", kind="book", status=500) == 1
+
+
+def test_what_has_counted_nothing_is_zero() -> None:
+    """A metric without a series is zero, one of ours too, and so is a series that nobody has touched."""
+    Counter("sold_total", "Books sold.", ["kind"])
+    assert counted("sold_total") == counted("sold_total", kind="book") == 0
+    assert counted("http_requests_total", method="GET", route="/", status=200) == 0
+    assert counted("http_request_duration_seconds_count", route="/") == 0
+    assert counted("kairo_samples_lost_total") == 0
+
+
+def test_every_kind_of_metric() -> None:
+    """Each kind is read by the names that its samples have on the page."""
+    latency = Histogram("latency_seconds", "Seconds.", ["to"], buckets=(0.5, 1, 5))
+    latency.labels("a").observe(0.7)
+    latency.labels("b").observe(3)
+    size = Summary("size_bytes", "Bytes.")
+    size.observe(10)
+    native = NativeHistogram("upload_bytes", "Bytes.", buckets=(1.0, 100.0))
+    native.observe(50)
+    temperature = Gauge("temperature_celsius", "Celsius.", multiprocess_mode="all")
+    temperature.set(-3)
+    Info("build", "Build.").info({"version": "7"})
+    Enum("state", "State.", states=["open", "shut"]).state("shut")
+    assert (counted("latency_seconds_count"), counted("latency_seconds_sum", to="b")) == (2, 3)
+    assert [counted("latency_seconds_bucket", le=bound) for bound in (0.5, 1, "5.0", float("inf"))] == [0, 1, 2, 2]
+    assert (counted("size_bytes_count"), counted("size_bytes_sum")) == (1, 10)
+    assert (counted("upload_bytes_count"), counted("upload_bytes_bucket", le=100)) == (1, 1)
+    assert counted("temperature_celsius") == -3
+    assert (counted("build_info", version=7), counted("build_info", version=8, commit="a")) == (1, 0)
+    assert (counted("state", state="shut"), counted("state", state="open")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "message"),
+    [
+        ("order_total", {}, "no metric has the name 'order_total'; there is orders_total"),
+        ("orders", {}, "no metric has the name 'orders'; there is orders_total"),
+        ("wait_seconds", {}, "there is wait_seconds_bucket or wait_seconds_count or wait_seconds_sum"),
+        ("wait_seconds_total", {}, "there is wait_seconds_bucket or wait_seconds_count or wait_seconds_sum"),
+        ("http_request_total", {}, "there is http_requests_total"),
+        ("orders_created", {}, "no metric has the name 'orders_created'"),
+        ("zzz", {}, "^no metric has the name 'zzz'$"),
+        ("orders_total", {"type": "book"}, "orders_total has no label 'type'; it has kind"),
+        ("http_requests_total", {"path": "/"}, "has no label 'path'; it has method, route, status"),
+        ("plain_total", {"kind": "book"}, "plain_total has no label 'kind'; it has none"),
+    ],
+)
+def test_a_wrong_name_is_an_error_that_helps(name: str, labels: dict[str, str], message: str) -> None:
+    """A mistyped name or label is no zero: the error names those that were perhaps meant."""
+    Counter("orders_total", "Orders.", ["kind"])
+    Counter("plain_total", "Orders.")
+    Histogram("wait_seconds", "Seconds.")
+    with pytest.raises(LookupError, match=message):
+        counted(name, **labels)
+
+
+def test_a_bucket_needs_its_bound() -> None:
+    """The buckets of a histogram include each other, so their sum is no number of observations."""
+    Histogram("wait_seconds", "Seconds.")
+    with pytest.raises(ValueError, match="wait_seconds_bucket needs le"):
+        counted("wait_seconds_bucket")
+    with pytest.raises(ValueError, match="needs le"):
+        counted("http_request_duration_seconds_bucket", route="/")
+
+
+def test_labels_with_any_name_and_value() -> None:
+    """A label may be called `name`, and its value may hold what the page escapes."""
+    Counter("named_total", "Named.", ["name"]).labels('a "b"\n\\').inc()
+    assert counted("named_total", name='a "b"\n\\') == 1
+
+
+def test_the_page_of_a_scrape() -> None:
+    """The page is the one that Prometheus would get, in its text format or in OpenMetrics with exemplars."""
+    Counter("orders_total", "Orders.", ["kind"]).labels("book").inc(exemplar={"trace_id": "abc"})
+    assert 'orders_total{kind="book"} 1\n' in page()
+    assert "# TYPE orders_total counter\n" in page()
+    assert "kairo_scrape_duration_seconds" in page()
+    assert '# {trace_id="abc"} 1 ' in page(openmetrics=True)
+    assert page(openmetrics=True).endswith("# EOF\n")
+
+
+def test_outside_of_a_block_nothing_is_read() -> None:
+    """Without a block the counts would be those of other tests, so the error tells what to write."""
+    from lib.kairo_metrics.testing import isolation
+
+    opened, isolation._open[:] = list(isolation._open), []
+    try:
+        for read in (page, lambda: counted("http_requests_total")):
+            with pytest.raises(KairoError, match="with isolated_metrics"):
+                read()
+    finally:
+        isolation._open[:] = opened
