@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
-from .delivery.pipeline import current_pipeline, open_pipeline
+from .delivery.pipeline import checked_registries, current_pipeline, open_pipeline
 from .errors import (
     KairoError,
     ReceiverError,
@@ -153,8 +153,14 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         from .entrypoints.page_path import check_page_path, serving_page  # few apps serve the page themselves
 
         check_page_path(interface, metrics_path)
-    registries = () if registry is None else _checked("instrument", (registry,))
-    pipeline = open_pipeline(settings, store, registries, prefix=prefix, names_must_be_free=True)
+    pipeline = open_pipeline(
+        settings,
+        store,
+        () if registry is None else checked_registries("instrument", registry),
+        prefix=prefix,
+        names_must_be_free=True,
+        has_page=metrics_path is not None,
+    )
     if pipeline is not None:
         app = measured_app(app, interface, pipeline.flusher, exemplar)
     if metrics_path is not None:
@@ -184,14 +190,7 @@ def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
     Example:
         >>> install(CollectorRegistry())
     """
-    open_pipeline(registries=_checked("install", registries), prefix=prefix)
-
-
-def _checked(taker: str, registries: tuple[CollectorRegistry, ...]) -> tuple[CollectorRegistry, ...]:
-    for registry in registries:
-        if not isinstance(registry, CollectorRegistry):
-            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
-    return registries
+    open_pipeline(registries=checked_registries("install", *registries), prefix=prefix)
 
 
 def flush(*, strict: bool = False) -> bool:

@@ -21,7 +21,16 @@ from .flusher import Flusher
 if TYPE_CHECKING:
     from ..store.store_interface import Store
 
-__all__ = ["Pipeline", "close_pipeline", "current_pipeline", "current_settings", "is_open", "open_pipeline"]
+__all__ = [
+    "Pipeline",
+    "checked_registries",
+    "close_pipeline",
+    "current_pipeline",
+    "current_settings",
+    "is_open",
+    "open_pipeline",
+    "published_registries",
+]
 
 
 class Pipeline(NamedTuple):
@@ -35,12 +44,14 @@ class Pipeline(NamedTuple):
 class _Given(NamedTuple):
     """What the calls so far have given, with metrics on and off; None where the default counts.
 
-    `named` tells whether one of them has found our names free. What takes one of them later is not sent.
+    `named` tells whether one of them has found our names free. What takes one of them later is not sent. `has_page`
+    tells whether one of them makes the page.
     """
 
     settings: Settings | None
     store: Store | None
     named: bool = False
+    has_page: bool = False
 
 
 _opened: dict[str, Pipeline] = {}
@@ -49,13 +60,14 @@ _given: dict[str, _Given] = {}
 _registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
 
 
-def open_pipeline(
+def open_pipeline(  # noqa: PLR0913  what the calls of the facade may choose
     settings: Settings | None = None,
     store: Store | None = None,
     registries: tuple[CollectorRegistry, ...] = (),
     *,
     prefix: str | None = None,
     names_must_be_free: bool = False,
+    has_page: bool = False,
 ) -> Pipeline | None:
     """Return the process's pipeline, opened on first use; None while metrics are not enabled.
 
@@ -70,6 +82,7 @@ def open_pipeline(
         prefix: goes before our names; None if the call does not say.
         names_must_be_free: whether an instrument of the program with a name of ours is an error, in the first such
             call. It settles the prefix, also if none is given.
+        has_page: whether this process makes the page. There the collectors run that are no instruments.
 
     Raises:
         TypeError: an argument has a wrong type.
@@ -94,17 +107,30 @@ def open_pipeline(
             settle_prefix(own_prefix)
         _registries.update(registries)
         named = first.named or names_must_be_free
-        _given["first"] = _Given(given, first.store, named)
+        has_page = first.has_page or has_page
+        _given["first"] = _Given(given, first.store, named, has_page)
         if not chosen.enabled:
             return None
         limit_children(chosen.max_series, chosen.series_ttl_s)
-        adopt(OWN, *_registries)
+        adopt(OWN, *_registries, has_page=has_page)
         opened = _opened.get("pipeline")
         if opened is None:
             store = first.store or RedisStore(chosen)
             opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
-            _given["first"] = _Given(opened.settings, opened.store, named)
+            _given["first"] = _Given(opened.settings, opened.store, named, has_page)
         return opened
+
+
+def checked_registries(taker: str, *registries: CollectorRegistry) -> tuple[CollectorRegistry, ...]:
+    """Return the registries that a function of the facade was given.
+
+    Raises:
+        TypeError: one of them is not a registry.
+    """
+    for registry in registries:
+        if not isinstance(registry, CollectorRegistry):
+            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
+    return registries
 
 
 def _check_types(settings: object, store: object) -> None:
@@ -128,6 +154,11 @@ def current_settings() -> tuple[Settings, SettingsError | None]:
     """Return the settings of an earlier call or of the open pipeline, else those of the environment."""
     first = _given.get("first")
     return (first.settings, None) if first and first.settings else load_settings()
+
+
+def published_registries() -> list[CollectorRegistry]:
+    """Return the registries of the program whose instruments are sent, the default one first."""
+    return sorted(_registries, key=lambda registry: registry is not REGISTRY)
 
 
 def is_open() -> bool:

@@ -12,6 +12,7 @@ import selectors
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 
 from redis import exceptions
@@ -32,6 +33,10 @@ __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
 
 _KEYS_BEING_MOVED = "the keys are being moved from one node of the cluster to another"
 _ERRORS = (exceptions.RedisError, OSError)
+# No CLIENT SETINFO on each new connection. redis-py before 7.2 has other arguments for it.
+_UNNAMED: dict[str, Any] = (
+    {"driver_info": None} if find_spec("redis.driver_info") else dict.fromkeys(("lib_name", "lib_version"))
+)
 # Poll opens no file of its own, so it works also when the process may open no more; Windows does not have it.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
@@ -52,7 +57,9 @@ class AsyncNodeConnection:
         arguments, self._handshake = connection_arguments(
             _for_node(async_parse_url(url), node), settings, encrypted=_is_encrypted(url), socket_timeout=None
         )
-        self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments)
+        self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments, **_UNNAMED)
+        # redis-py before 8 has only the second.
+        self._can_read = getattr(self._connection, "can_read", None) or self._connection.can_read_destructive
         self._unread = 0
         self.sent = 0
         if trusted := getattr(self._connection, "ssl_context", None):
@@ -74,7 +81,7 @@ class AsyncNodeConnection:
         try:
             # The event loop may not have read yet what the socket has, so the socket is asked, too.
             writer = self._connection._writer  # noqa: SLF001  redis-py has no other way to the socket
-            usable = not (await self._connection.can_read() or _is_readable(writer.transport))
+            usable = not (await self._can_read() or _is_readable(writer.transport))
         except _ERRORS:
             usable = False
         if not usable:
@@ -161,7 +168,7 @@ class NodeConnection:
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
         )
-        self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
+        self._connection: Any = arguments.pop("connection_class", Connection)(**arguments, **_UNNAMED)
 
     @property
     def is_open(self) -> bool:

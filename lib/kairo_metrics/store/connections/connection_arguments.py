@@ -14,7 +14,6 @@ __all__ = ["certificate_advice", "connection_arguments", "readable"]
 
 _DEFAULTS = {
     "protocol": 2,  # version 3 sends a HELLO on each new connection, and nothing here needs it
-    "driver_info": None,  # no CLIENT SETINFO on each new connection either
     "socket_connect_timeout": 10.0,  # unless a flush budget or a scrape deadline ends the attempt earlier
 }
 # By OpenSSL's error number: what to do about a certificate that no additional CA makes valid.
