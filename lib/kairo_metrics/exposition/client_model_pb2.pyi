@@ -17,13 +17,11 @@ class MetricType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SUMMARY: _ClassVar[MetricType]
     UNTYPED: _ClassVar[MetricType]
     HISTOGRAM: _ClassVar[MetricType]
-    GAUGE_HISTOGRAM: _ClassVar[MetricType]
 COUNTER: MetricType
 GAUGE: MetricType
 SUMMARY: MetricType
 UNTYPED: MetricType
 HISTOGRAM: MetricType
-GAUGE_HISTOGRAM: MetricType
 
 class LabelPair(_message.Message):
     __slots__ = ("name", "value")

@@ -22,7 +22,8 @@ _TYPES = {
     "histogram": model.HISTOGRAM,
     "native": model.HISTOGRAM,
     "summary": model.SUMMARY,
-    "gaugehistogram": model.GAUGE_HISTOGRAM,
+    # As in the text format; Prometheus reads the type of its own only since lately.
+    "gaugehistogram": model.HISTOGRAM,
     "unknown": model.UNTYPED,
 }
 
