@@ -16,8 +16,11 @@ from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.client_versions import needs_utf_8_names
 from tests.support.instance import settings
 from tests.support.program import Program, apart
+
+pytestmark = needs_utf_8_names
 
 SCHEMES = ["allow-utf-8", "underscores", "dots", "values"]
 

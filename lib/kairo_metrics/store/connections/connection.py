@@ -173,7 +173,9 @@ class NodeConnection:
     @property
     def is_open(self) -> bool:
         """See `AsyncNodeConnection.is_open`."""
-        return bool(self._connection.is_connected)
+        connected = getattr(self._connection, "is_connected", None)
+        # redis-py before 8 does not tell it of a connection for threads.
+        return bool(self._connection._sock if connected is None else connected)  # noqa: SLF001
 
     def close_ended(self) -> None:
         """See `AsyncNodeConnection.close_ended`."""
@@ -199,7 +201,7 @@ class NodeConnection:
                 return mark_sent_before(self._call(commands), sent=err.sent)
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
-        if not self._connection.is_connected and self._handshake:
+        if not self.is_open and self._handshake:
             with _handshaking():
                 replies = self._exchange(self._handshake)
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
