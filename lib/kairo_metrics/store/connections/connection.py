@@ -26,7 +26,7 @@ from ...errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable,
 from ..command_flow import Command
 from ..replies import mark_sent_before
 from ..script_call import RESEND_LIMIT_S
-from .connection_arguments import certificate_advice, connection_arguments, readable
+from .connection_arguments import certificate_advice, connection_arguments, for_node, is_encrypted, readable
 from .node_request import Address, Node
 
 __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
@@ -55,7 +55,7 @@ class AsyncNodeConnection:
 
     def __init__(self, url: str, settings: Settings, node: Node = None) -> None:
         arguments, self._handshake = connection_arguments(
-            _for_node(async_parse_url(url), node), settings, encrypted=_is_encrypted(url), socket_timeout=None
+            for_node(async_parse_url(url), node), settings, encrypted=is_encrypted(url), socket_timeout=None
         )
         self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments, **_UNNAMED)
         # redis-py before 8 has only the second.
@@ -162,9 +162,9 @@ class NodeConnection:
         timeout_s = settings.flush_budget_ms / 1000
         parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
         arguments, self._handshake = connection_arguments(
-            _for_node(parsed, node),
+            for_node(parsed, node),
             settings,
-            encrypted=_is_encrypted(url),
+            encrypted=is_encrypted(url),
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
         )
@@ -253,20 +253,6 @@ def hash_slot(key: bytes) -> int:
     """
     slot: int = key_slot(key)
     return slot
-
-
-def _for_node(parsed: Any, node: Node) -> dict[str, Any]:
-    """Return the arguments in the address with the host and port of another node."""
-    if node is None:
-        return dict(parsed)
-    arguments = {**parsed, "host": node[0], "port": node[1]}
-    if arguments.pop("path", None) is not None:
-        arguments.pop("connection_class", None)
-    return arguments
-
-
-def _is_encrypted(url: str) -> bool:
-    return url.startswith("rediss://")
 
 
 def _is_late(sent_s: float) -> bool:
