@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from prometheus_client import values
+from prometheus_client import Counter, values
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.openmetrics import exposition
 
-__all__ = ["has_remove_by_labels", "needs_closed_files", "needs_utf_8_names"]
+__all__ = [
+    "has_remove_by_labels",
+    "has_utf_8_names",
+    "needs_closed_files",
+    "needs_utf_8_names",
+    "removes_unknown_labels",
+]
 
+
+def _removes_unknown_labels() -> bool:
+    try:
+        Counter("unknown", "Unknown.", ["label"], registry=None).remove("never")
+    except KeyError:
+        return False
+    return True
+
+
+# Whether `remove` of labels that this process does not have is no error: since 0.22.
+removes_unknown_labels = _removes_unknown_labels()
 # Since 0.24.
 has_remove_by_labels = hasattr(MetricWrapperBase, "remove_by_labels")
+has_utf_8_names = hasattr(exposition, "escape_metric_name")
 needs_utf_8_names = pytest.mark.skipif(
-    not hasattr(exposition, "escape_metric_name"), reason="prometheus_client has classic names only until 0.22"
+    not has_utf_8_names, reason="prometheus_client has classic names only until 0.22"
 )
 needs_closed_files = pytest.mark.skipif(
     not hasattr(values, "close_all_multiprocess_files"),

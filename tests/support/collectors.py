@@ -17,6 +17,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.samples import Exemplar
 
+from tests.support.client_versions import has_utf_8_names
+
 __all__ = ["Stock", "every_type", "faulty"]
 
 
@@ -65,7 +67,7 @@ def every_type() -> Iterable[Metric]:
     yield quantiles
     yield InfoMetricFamily("build", "Build.", {"version": "1.2"})
     yield StateSetMetricFamily("mode", "Mode.", {"on": True, "off": False})
-    yield GaugeMetricFamily("näme.with dots", "Beyond the classic letters.", 5)
+    yield GaugeMetricFamily("näme.with dots" if has_utf_8_names else "n_me_with_dots", "Beyond the classic letters.", 5)
 
 
 def faulty() -> Iterable[Metric]:

@@ -151,7 +151,7 @@ def _install(row: Row, folder: Path, log: object) -> str:
     Raises:
         CalledProcessError: the versions do not go together, or could not be downloaded.
     """
-    wanted = [f"{row.library}{row.requirement}\n"]
+    wanted = [f"{requirement}\n" for requirement in (f"{row.library}{row.requirement}", *row.also)]
     for file in ("requirements.in", "requirements-dev.in"):
         lines = (REPOSITORY / file).read_text().splitlines(keepends=True)
         wanted += [line for line in lines if not line.startswith("-c ")]
