@@ -43,9 +43,10 @@ class Stock:
 
 def every_type() -> Iterable[Metric]:
     """Return a family of each type, with labels, exemplars and created times where the type has them."""
-    yield CounterMetricFamily(
-        "made", "Made.", 3, created=1_764_000_000.5, exemplar=Exemplar({"trace_id": "4bf9"}, 1.0, 1_764_000_001)
-    )
+    made = Metric("made", "Made.", "counter")
+    made.add_sample("made_total", {}, 3, exemplar=Exemplar({"trace_id": "4bf9"}, 1.0, 1_764_000_001))
+    made.add_sample("made_created", {}, 1_764_000_000.5)
+    yield made
     gauge = GaugeMetricFamily("level_ratio", "Level.", labels=["shelf"], unit="ratio")
     gauge.add_metric(['a"b\n\\'], 0.5)
     gauge.add_metric(["b"], float("nan"))

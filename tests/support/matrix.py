@@ -74,10 +74,11 @@ def main(arguments: Sequence[str]) -> int:
         for row in rows:
             progress.update(task, description=row.name)
             outcomes.append(_run(row))
+            # After each row, so that a run that is interrupted keeps what it has shown.
+            _PAGE.write_text(with_outcomes(_PAGE.read_text(), {row.name: outcomes[-1]}))
             progress.advance(task)
             if outcomes[-1].problem:
                 progress.console.print(f"{row.name}: {outcomes[-1].problem}; see {_log_of(row)}", markup=False)
-    _PAGE.write_text(with_outcomes(_PAGE.read_text(), {outcome.row.name: outcome for outcome in outcomes}))
     table = Table(*_COLUMNS)
     for outcome in outcomes:
         table.add_row(*outcome.cells)

@@ -91,12 +91,13 @@ def _collect_of(collector: Any) -> Callable[[], Iterable[Metric]]:
 class CollectorRuns:
     """Runs collectors for one page after the other.
 
-    A collector that has not come to its end by the time of the page is not run again meanwhile, and no other page waits
-    for it.
+    Pages that are made at the same time share a run. A collector that has not come to its end by the time of the page
+    is not run again meanwhile, and no other page waits for it.
     """
 
     def __init__(self) -> None:
-        self._running: dict[object, Future[Outcome]] = {}
+        # By the collector's key, its run, and when the page needs it for which it was started.
+        self._running: dict[object, tuple[Future[Outcome], float]] = {}
         self._logged: set[tuple[str, str]] = set()
 
     def start(self, registries: Iterable[CollectorRegistry], end_s: float) -> list[tuple[str, Future[Outcome] | None]]:
@@ -107,14 +108,15 @@ class CollectorRuns:
             end_s: when the page needs the outcomes, by `time.perf_counter`.
         """
         runs: list[tuple[str, Future[Outcome] | None]] = []
+        self._running = {key: run for key, run in self._running.items() if not run[0].done()}
         for collector in page_collectors(registries):
-            before = self._running.get(collector.key)
-            if before is not None and not before.done():
-                runs.append((collector.name, None))
+            if collector.key in self._running:
+                running, needed_s = self._running[collector.key]
+                runs.append((collector.name, running if time.perf_counter() < needed_s else None))
                 continue
             future: Future[Outcome] = Future()
             future.set_running_or_notify_cancel()
-            self._running[collector.key] = future
+            self._running[collector.key] = future, end_s
             run = threading.Thread(target=self._run, args=(collector, future, end_s), daemon=True)
             try:
                 run.start()

@@ -191,8 +191,26 @@ async def test_a_collector_that_hangs_delays_one_page_only() -> None:
         assert started == [1]
     finally:
         release.set()
-    await asyncio.gather(*map(asyncio.wrap_future, reader._collectors._running.values()))
+    await asyncio.gather(*(asyncio.wrap_future(future) for future, _ in reader._collectors._running.values()))
     assert (await samples_of(reader))["late"] == "1"
+
+
+async def test_two_scrapes_at_the_same_time_share_a_run() -> None:
+    """Each of two Prometheus servers gets the families, and the database is asked once."""
+    started, begun, release = [], threading.Event(), threading.Event()
+
+    def wait() -> Iterable[Metric]:
+        started.append(1)
+        begun.set()
+        release.wait(30)
+        yield GaugeMetricFamily("shared", "Shared.", 1)
+
+    reader = reader_of(registry_of(Stock(wait)))
+    scrapes = [asyncio.create_task(samples_of(reader, patience_s=30.0)) for _ in range(2)]
+    assert await asyncio.to_thread(begun.wait, 30)
+    release.set()
+    assert [samples.get("shared") for samples in await asyncio.gather(*scrapes)] == ["1", "1"]
+    assert started == [1]
 
 
 async def test_a_collector_without_an_end_stops_after_the_page() -> None:
