@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
-from prometheus_client import Counter, values
+from prometheus_client import Counter, generate_latest, values
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.openmetrics import exposition
 
@@ -11,6 +13,7 @@ __all__ = [
     "has_remove_by_labels",
     "has_utf_8_names",
     "needs_closed_files",
+    "needs_escaping",
     "needs_utf_8_names",
     "removes_unknown_labels",
 ]
@@ -31,6 +34,9 @@ has_remove_by_labels = hasattr(MetricWrapperBase, "remove_by_labels")
 has_utf_8_names = hasattr(exposition, "escape_metric_name")
 needs_utf_8_names = pytest.mark.skipif(
     not has_utf_8_names, reason="prometheus_client has classic names only until 0.22"
+)
+needs_escaping = pytest.mark.skipif(
+    "escaping" not in signature(generate_latest).parameters, reason="prometheus_client has no schemes until 0.23"
 )
 needs_closed_files = pytest.mark.skipif(
     not hasattr(values, "close_all_multiprocess_files"),

@@ -66,11 +66,11 @@ _VERSIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "starlette": (("==0.40.0", "<0.46", "<0.50", "<1", ""), _ASGI),
     "fastapi": (("==0.115.3", "<0.120", "<0.136", ""), _ASGI),
     # The test client of Flask 2.0 and 2.1 does not work with the Werkzeug that these ask for.
-    "flask": (("==2.2.0", "<3", "<3.1", ""), _FLASK),
+    "flask": (("==2.2.0", "==2.3.3", "<3.1", ""), _FLASK),
     "django": (("==4.2", "<5", "<5.1", "<6", ""), _DJANGO),
 }
 # Flask 2 asks for any Werkzeug from 2.2, and can't be imported with 3.
-_ALSO = {("flask", "==2.2.0"): ("werkzeug<3",), ("flask", "<3"): ("werkzeug<3",)}
+_ALSO = {("flask", "==2.2.0"): ("werkzeug<3",), ("flask", "==2.3.3"): ("werkzeug<3",)}
 ROWS = tuple(
     Row(library, requirement, tests, _ALSO.get((library, requirement), ()))
     for library, (requirements, tests) in _VERSIONS.items()
