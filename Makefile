@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast coverage chaos fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling incidents cold-start wheel clean test-programs
+.PHONY: help run demo test test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling incidents cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -57,6 +57,9 @@ chaos: $(INSTALLED)  ## run 100,000 simulated schedules, all faults and all tria
 # Property tests of the parsers, of damaged data, of both stores and of all kinds of instruments.
 FUZZED := $(patsubst %,tests/contracts/test_%.py,fuzz hostile_registries store_differential declared_keys differential) \
 	tests/system/prometheus/test_hostile_registries.py
+
+matrix: $(INSTALLED)  ## run the concerned tests with old and new versions of each library (MATRIX="redis 'django<5'")
+	@$(BIN)/python -m tests.support.matrix $(MATRIX)
 
 fuzz: $(INSTALLED)  ## try 25 times as many random inputs as make test
 	$(BIN)/python -m pytest --hypothesis-profile fuzz $(FUZZED) $(PYTEST_ARGS)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
-from .delivery.pipeline import current_pipeline, open_pipeline, remember_call
+from .delivery.pipeline import checked_registries, current_pipeline, open_pipeline, remember_call
 from .errors import (
     KairoError,
     ReceiverError,
@@ -195,7 +195,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         from .entrypoints.page_path import check_page_path, serving_page  # few apps serve the page themselves
 
         check_page_path(interface, metrics_path)
-    registries = () if registry is None else _checked("instrument", (registry,))
+    registries = () if registry is None else checked_registries("instrument", registry)
     given = {
         "buckets": buckets,
         "skip_paths": skip_paths,
@@ -212,7 +212,15 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         from .config.options import RequestOptions  # most apps choose nothing
 
         options = RequestOptions(**given)  # type: ignore[arg-type]
-    pipeline = open_pipeline(settings, store, registries, prefix=prefix, options=options, names_must_be_free=True)
+    pipeline = open_pipeline(
+        settings,
+        store,
+        registries,
+        prefix=prefix,
+        options=options,
+        names_must_be_free=True,
+        has_page=metrics_path is not None,
+    )
     if pipeline is not None:
         app = measured_app(app, interface, pipeline, exemplar, options)
     if metrics_path is not None:
@@ -243,14 +251,7 @@ def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
     Example:
         >>> install(CollectorRegistry())
     """
-    open_pipeline(registries=_checked("install", registries), prefix=prefix)
-
-
-def _checked(taker: str, registries: tuple[CollectorRegistry, ...]) -> tuple[CollectorRegistry, ...]:
-    for registry in registries:
-        if not isinstance(registry, CollectorRegistry):
-            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
-    return registries
+    open_pipeline(registries=checked_registries("install", *registries), prefix=prefix)
 
 
 def flush(*, strict: bool = False) -> bool:

@@ -19,6 +19,7 @@ from prometheus_client.values import MutexValue
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.client_versions import has_remove_by_labels, removes_unknown_labels
 from tests.support.examples import examples
 from tests.support.instance import page, settings
 from tests.support.program import Program, apart
@@ -95,6 +96,10 @@ def one_use(draw: st.DrawFn) -> Use:
         ("enum", (name,), lambda shown: shown.state(state), True, f"state({state!r})"),
         ("enum", None, lambda shown: shown.clear(), True, "clear()"),
     ]
+    if not has_remove_by_labels:
+        kinds = [kind for kind in kinds if not kind[-1].startswith("remove_by")]
+    if not removes_unknown_labels:
+        kinds = [kind for kind in kinds if not kind[-1].startswith("remove(")]
     return Use(instance, *draw(st.sampled_from(kinds)))
 
 

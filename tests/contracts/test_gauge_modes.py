@@ -29,10 +29,13 @@ from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.adopted import adopted_registry
+from tests.support.client_versions import needs_closed_files
 from tests.support.instance import page, scrape_once, settings
 from tests.support.program import Program, apart
 from tests.support.recording import Recording
 from tests.support.store_clock import age_state, wait_for_ticks
+
+pytestmark = needs_closed_files
 
 MODES = ["all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent"]
 LEASE_S = 300

@@ -16,8 +16,11 @@ from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.client_versions import needs_escaping, needs_utf_8_names
 from tests.support.instance import settings
 from tests.support.program import Program, apart
+
+pytestmark = needs_utf_8_names
 
 SCHEMES = ["allow-utf-8", "underscores", "dots", "values"]
 
@@ -67,6 +70,7 @@ def own(page: str, parse: object) -> set[tuple[str, tuple[tuple[str, str], ...],
     }
 
 
+@needs_escaping
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_escaping_is_that_of_prometheus_client(store: Store, scheme: str) -> None:
     """In both text formats the samples equal those that prometheus_client prints for the same metrics.

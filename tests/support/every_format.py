@@ -14,14 +14,15 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from lib.kairo_metrics.exposition import client_model_pb2 as model
 from lib.kairo_metrics.exposition.negotiate import choose_format
+from lib.kairo_metrics.exposition.page import Page
 from lib.kairo_metrics.exposition.remote_write import body_of, write_requests
 from lib.kairo_metrics.model.labels import label_pairs
-from lib.kairo_metrics.scrape.collector import Limits, Scrape, collect
+from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from tests.support.write_receiver import decoded
 
-__all__ = ["FORMATS", "Samples", "read_in_every_format", "read_protobuf"]
+__all__ = ["FORMATS", "Samples", "read_in_every_format", "read_page", "read_protobuf", "read_pushed"]
 
 Samples = dict[str, str]
 
@@ -47,18 +48,21 @@ async def _read(store: Store) -> Samples:
             form = choose_format(accept)
             extras = replace(form.extras, created=True, escaping=form.escaping or "underscores")
             scrape = await collect(store, Limits(3600), extras=extras)
-            page = b"".join(form.render(scrape.page))
-            if name == "protobuf":
-                read_protobuf(page)
-                continue
-            found[name] = _samples(page.decode(), openmetrics="OpenMetrics" in name)
-            read = list((parse_openmetrics if "OpenMetrics" in name else parse_text)(page.decode()))
-            assert read
-        _read_pushed(await collect(store, Limits(3600)))
+            found[name] = read_page(name, b"".join(form.render(scrape.page)))
+        read_pushed((await collect(store, Limits(3600))).page)
     finally:
         if isinstance(store, RedisStore):
             await store.aclose()
     return found["text 0.0.4"]
+
+
+def read_page(name: str, page: bytes) -> Samples:
+    """Return the samples of a page in one of the formats, none of protobuf, and fail if a scraper would."""
+    if name == "protobuf":
+        read_protobuf(page)
+        return {}
+    assert list((parse_openmetrics if "OpenMetrics" in name else parse_text)(page.decode()))
+    return _samples(page.decode(), openmetrics="OpenMetrics" in name)
 
 
 def _samples(page: str, *, openmetrics: bool) -> Samples:
@@ -129,9 +133,10 @@ def _check_histogram(histogram: model.Histogram) -> None:
         assert inside == histogram.sample_count
 
 
-def _read_pushed(scrape: Scrape) -> None:
+def read_pushed(page: Page) -> None:
+    """Fail if a receiver would refuse what is pushed of a page."""
     pushed = set()
-    for series in write_requests(scrape.page, {"job": "kairo"}):
+    for series in write_requests(page, {"job": "kairo"}):
         for labels, _, _ in decoded(body_of(series)):
             names = list(labels)
             assert names == sorted(names)

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 __all__ = [
     "InstrumentCall",
     "Pipeline",
+    "checked_registries",
     "close_pipeline",
     "current_pipeline",
     "current_settings",
     "is_open",
     "on_opening",
     "open_pipeline",
+    "published_registries",
     "remember_call",
 ]
 
@@ -50,12 +52,14 @@ class Pipeline(NamedTuple):
 class _Given(NamedTuple):
     """What the calls so far have given, with metrics on and off; None where the default counts.
 
-    `named` tells whether one of them has found our names free. What takes one of them later is not sent.
+    `named` tells whether one of them has found our names free. What takes one of them later is not sent. `has_page`
+    tells whether one of them makes the page.
     """
 
     settings: Settings | None
     store: Store | None
     named: bool = False
+    has_page: bool = False
 
 
 class _Allowance(Protocol):
@@ -91,6 +95,7 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
     prefix: str | None = None,
     options: RequestOptions | None = None,
     names_must_be_free: bool = False,
+    has_page: bool = False,
 ) -> Pipeline | None:
     """Return the process's pipeline, opened on first use; None while metrics are not enabled.
 
@@ -106,6 +111,7 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         options: those of an app's requests; None if the call has none.
         names_must_be_free: whether an instrument of the program with a name of ours is an error, in the first such
             call. It settles the shape of our families, also if none is given.
+        has_page: whether this process makes the page. There the collectors run that are no instruments.
 
     Raises:
         TypeError: an argument has a wrong type.
@@ -137,16 +143,17 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             settle(own_shape)
         _registries.update(registries)
         named = first.named or names_must_be_free
-        _given["first"] = _Given(given, first.store, named)
+        has_page = first.has_page or has_page
+        _given["first"] = _Given(given, first.store, named, has_page)
         if not chosen.enabled:
             return None
         limit_children(chosen.max_series, chosen.series_ttl_s)
-        adopt(OWN, *_registries)
+        adopt(OWN, *_registries, has_page=has_page)
         opened = _opened.get("pipeline")
         if opened is None:
             store = first.store or RedisStore(chosen)
             opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
-            _given["first"] = _Given(opened.settings, opened.store, named)
+            _given["first"] = _Given(opened.settings, opened.store, named, has_page)
             for listener in _listeners:
                 listener()
         return opened
@@ -158,6 +165,18 @@ def remember_call(app: object, interface: str, options: Mapping[str, Any]) -> No
         call = InstrumentCall(ref(app), interface, options)
         _calls[:] = [known for known in _calls if known.app() is not None and known.app() is not app]
         _calls.append(call)
+
+
+def checked_registries(taker: str, *registries: CollectorRegistry) -> tuple[CollectorRegistry, ...]:
+    """Return the registries that a function of the facade was given.
+
+    Raises:
+        TypeError: one of them is not a registry.
+    """
+    for registry in registries:
+        if not isinstance(registry, CollectorRegistry):
+            raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
+    return registries
 
 
 def _check_types(settings: object, store: object) -> None:
@@ -186,6 +205,11 @@ def current_settings() -> tuple[Settings, SettingsError | None]:
 def on_opening(listener: Callable[[], None]) -> None:
     """Call a function whenever a pipeline opens; the function must not fail."""
     _listeners.add(listener)
+
+
+def published_registries() -> list[CollectorRegistry]:
+    """Return the registries of the program whose instruments are sent, the default one first."""
+    return sorted(_registries, key=lambda registry: registry is not REGISTRY)
 
 
 def is_open() -> bool:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from ..config.settings import Settings
-from ..delivery.pipeline import Pipeline
+from ..delivery.pipeline import Pipeline, published_registries
 from ..errors import SettingsError, StoreError, TokenSourceError
 from ..exposition.negotiate import Format, choose_format
 from ..exposition.page import Page
@@ -58,7 +58,11 @@ class MetricsEndpoint:
         token_source: TokenSource | None = None,
         problem: SettingsError | None = None,
     ) -> None:
-        self._reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
+        self._reader = (
+            StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush, published_registries)
+            if pipeline
+            else None
+        )
         self._settings = settings
         self._problem = problem
         self.token_source = token_source

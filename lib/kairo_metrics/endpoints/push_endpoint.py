@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from ..config.push_settings import PushSettings
 from ..config.settings import Settings
-from ..delivery.pipeline import Pipeline
+from ..delivery.pipeline import Pipeline, published_registries
 from ..errors import SettingsError, StoreError
 from ..instruments.catalogue import catalogue
 from ..instruments.declarations import DeliveryInstruments
@@ -43,7 +43,11 @@ def push_endpoint(
         problem: the wrong variable that turned metrics or pushes off.
     """
     auth = BearerAuth(filter(None, [push_settings.cron_secret]))
-    reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush) if pipeline else None
+    reader = (
+        StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush, published_registries)
+        if pipeline
+        else None
+    )
 
     async def push(request: Request) -> PlainTextResponse:
         if pipeline is None or reader is None or push_settings.url is None or not auth.configured:

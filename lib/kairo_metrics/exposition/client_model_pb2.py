@@ -16,33 +16,37 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+kairo_metrics/exposition/client_model.proto\x12\x12kairo.client_model\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\tLabelPair\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x16\n\x05Gauge\x12\r\n\x05value\x18\x01 \x01(\x01\"\x7f\n\x07\x43ounter\x12\r\n\x05value\x18\x01 \x01(\x01\x12.\n\x08\x65xemplar\x18\x02 \x01(\x0b\x32\x1c.kairo.client_model.Exemplar\x12\x35\n\x11\x63reated_timestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x07Summary\x12\x14\n\x0csample_count\x18\x01 \x01(\x04\x12\x12\n\nsample_sum\x18\x02 \x01(\x01\x12\x35\n\x11\x63reated_timestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x03\n\tHistogram\x12\x14\n\x0csample_count\x18\x01 \x01(\x04\x12\x12\n\nsample_sum\x18\x02 \x01(\x01\x12*\n\x06\x62ucket\x18\x03 \x03(\x0b\x32\x1a.kairo.client_model.Bucket\x12\x13\n\x06schema\x18\x05 \x01(\x11H\x00\x88\x01\x01\x12\x16\n\x0ezero_threshold\x18\x06 \x01(\x01\x12\x12\n\nzero_count\x18\x07 \x01(\x04\x12\x35\n\rnegative_span\x18\t \x03(\x0b\x32\x1e.kairo.client_model.BucketSpan\x12\x16\n\x0enegative_delta\x18\n \x03(\x12\x12\x35\n\rpositive_span\x18\x0c \x03(\x0b\x32\x1e.kairo.client_model.BucketSpan\x12\x16\n\x0epositive_delta\x18\r \x03(\x12\x12\x35\n\x11\x63reated_timestamp\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_schema\"g\n\x06\x42ucket\x12\x18\n\x10\x63umulative_count\x18\x01 \x01(\x04\x12\x13\n\x0bupper_bound\x18\x02 \x01(\x01\x12.\n\x08\x65xemplar\x18\x03 \x01(\x0b\x32\x1c.kairo.client_model.Exemplar\",\n\nBucketSpan\x12\x0e\n\x06offset\x18\x01 \x01(\x11\x12\x0e\n\x06length\x18\x02 \x01(\r\"v\n\x08\x45xemplar\x12,\n\x05label\x18\x01 \x03(\x0b\x32\x1d.kairo.client_model.LabelPair\x12\r\n\x05value\x18\x02 \x01(\x01\x12-\n\ttimestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xee\x01\n\x06Metric\x12,\n\x05label\x18\x01 \x03(\x0b\x32\x1d.kairo.client_model.LabelPair\x12(\n\x05gauge\x18\x02 \x01(\x0b\x32\x19.kairo.client_model.Gauge\x12,\n\x07\x63ounter\x18\x03 \x01(\x0b\x32\x1b.kairo.client_model.Counter\x12,\n\x07summary\x18\x04 \x01(\x0b\x32\x1b.kairo.client_model.Summary\x12\x30\n\thistogram\x18\x07 \x01(\x0b\x32\x1d.kairo.client_model.Histogram\"\x92\x01\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x1e.kairo.client_model.MetricType\x12*\n\x06metric\x18\x04 \x03(\x0b\x32\x1a.kairo.client_model.Metric\x12\x0c\n\x04unit\x18\x05 \x01(\t*M\n\nMetricType\x12\x0b\n\x07\x43OUNTER\x10\x00\x12\t\n\x05GAUGE\x10\x01\x12\x0b\n\x07SUMMARY\x10\x02\x12\x0b\n\x07UNTYPED\x10\x03\x12\r\n\tHISTOGRAM\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+kairo_metrics/exposition/client_model.proto\x12\x12kairo.client_model\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\tLabelPair\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x16\n\x05Gauge\x12\r\n\x05value\x18\x01 \x01(\x01\"\x7f\n\x07\x43ounter\x12\r\n\x05value\x18\x01 \x01(\x01\x12.\n\x08\x65xemplar\x18\x02 \x01(\x0b\x32\x1c.kairo.client_model.Exemplar\x12\x35\n\x11\x63reated_timestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x08Quantile\x12\x10\n\x08quantile\x18\x01 \x01(\x01\x12\r\n\x05value\x18\x02 \x01(\x01\"\x18\n\x07Untyped\x12\r\n\x05value\x18\x01 \x01(\x01\"\x9a\x01\n\x07Summary\x12\x14\n\x0csample_count\x18\x01 \x01(\x04\x12\x12\n\nsample_sum\x18\x02 \x01(\x01\x12.\n\x08quantile\x18\x03 \x03(\x0b\x32\x1c.kairo.client_model.Quantile\x12\x35\n\x11\x63reated_timestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x03\n\tHistogram\x12\x14\n\x0csample_count\x18\x01 \x01(\x04\x12\x12\n\nsample_sum\x18\x02 \x01(\x01\x12*\n\x06\x62ucket\x18\x03 \x03(\x0b\x32\x1a.kairo.client_model.Bucket\x12\x13\n\x06schema\x18\x05 \x01(\x11H\x00\x88\x01\x01\x12\x16\n\x0ezero_threshold\x18\x06 \x01(\x01\x12\x12\n\nzero_count\x18\x07 \x01(\x04\x12\x35\n\rnegative_span\x18\t \x03(\x0b\x32\x1e.kairo.client_model.BucketSpan\x12\x16\n\x0enegative_delta\x18\n \x03(\x12\x12\x35\n\rpositive_span\x18\x0c \x03(\x0b\x32\x1e.kairo.client_model.BucketSpan\x12\x16\n\x0epositive_delta\x18\r \x03(\x12\x12\x35\n\x11\x63reated_timestamp\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_schema\"g\n\x06\x42ucket\x12\x18\n\x10\x63umulative_count\x18\x01 \x01(\x04\x12\x13\n\x0bupper_bound\x18\x02 \x01(\x01\x12.\n\x08\x65xemplar\x18\x03 \x01(\x0b\x32\x1c.kairo.client_model.Exemplar\",\n\nBucketSpan\x12\x0e\n\x06offset\x18\x01 \x01(\x11\x12\x0e\n\x06length\x18\x02 \x01(\r\"v\n\x08\x45xemplar\x12,\n\x05label\x18\x01 \x03(\x0b\x32\x1d.kairo.client_model.LabelPair\x12\r\n\x05value\x18\x02 \x01(\x01\x12-\n\ttimestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x02\n\x06Metric\x12,\n\x05label\x18\x01 \x03(\x0b\x32\x1d.kairo.client_model.LabelPair\x12(\n\x05gauge\x18\x02 \x01(\x0b\x32\x19.kairo.client_model.Gauge\x12,\n\x07\x63ounter\x18\x03 \x01(\x0b\x32\x1b.kairo.client_model.Counter\x12,\n\x07summary\x18\x04 \x01(\x0b\x32\x1b.kairo.client_model.Summary\x12,\n\x07untyped\x18\x05 \x01(\x0b\x32\x1b.kairo.client_model.Untyped\x12\x30\n\thistogram\x18\x07 \x01(\x0b\x32\x1d.kairo.client_model.Histogram\"\x92\x01\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x1e.kairo.client_model.MetricType\x12*\n\x06metric\x18\x04 \x03(\x0b\x32\x1a.kairo.client_model.Metric\x12\x0c\n\x04unit\x18\x05 \x01(\t*M\n\nMetricType\x12\x0b\n\x07\x43OUNTER\x10\x00\x12\t\n\x05GAUGE\x10\x01\x12\x0b\n\x07SUMMARY\x10\x02\x12\x0b\n\x07UNTYPED\x10\x03\x12\r\n\tHISTOGRAM\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kairo_metrics.exposition.client_model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METRICTYPE']._serialized_start=1453
-  _globals['_METRICTYPE']._serialized_end=1530
+  _globals['_METRICTYPE']._serialized_start=1619
+  _globals['_METRICTYPE']._serialized_end=1696
   _globals['_LABELPAIR']._serialized_start=100
   _globals['_LABELPAIR']._serialized_end=140
   _globals['_GAUGE']._serialized_start=142
   _globals['_GAUGE']._serialized_end=164
   _globals['_COUNTER']._serialized_start=166
   _globals['_COUNTER']._serialized_end=293
-  _globals['_SUMMARY']._serialized_start=295
-  _globals['_SUMMARY']._serialized_end=401
-  _globals['_HISTOGRAM']._serialized_start=404
-  _globals['_HISTOGRAM']._serialized_end=790
-  _globals['_BUCKET']._serialized_start=792
-  _globals['_BUCKET']._serialized_end=895
-  _globals['_BUCKETSPAN']._serialized_start=897
-  _globals['_BUCKETSPAN']._serialized_end=941
-  _globals['_EXEMPLAR']._serialized_start=943
-  _globals['_EXEMPLAR']._serialized_end=1061
-  _globals['_METRIC']._serialized_start=1064
-  _globals['_METRIC']._serialized_end=1302
-  _globals['_METRICFAMILY']._serialized_start=1305
-  _globals['_METRICFAMILY']._serialized_end=1451
+  _globals['_QUANTILE']._serialized_start=295
+  _globals['_QUANTILE']._serialized_end=338
+  _globals['_UNTYPED']._serialized_start=340
+  _globals['_UNTYPED']._serialized_end=364
+  _globals['_SUMMARY']._serialized_start=367
+  _globals['_SUMMARY']._serialized_end=521
+  _globals['_HISTOGRAM']._serialized_start=524
+  _globals['_HISTOGRAM']._serialized_end=910
+  _globals['_BUCKET']._serialized_start=912
+  _globals['_BUCKET']._serialized_end=1015
+  _globals['_BUCKETSPAN']._serialized_start=1017
+  _globals['_BUCKETSPAN']._serialized_end=1061
+  _globals['_EXEMPLAR']._serialized_start=1063
+  _globals['_EXEMPLAR']._serialized_end=1181
+  _globals['_METRIC']._serialized_start=1184
+  _globals['_METRIC']._serialized_end=1468
+  _globals['_METRICFAMILY']._serialized_start=1471
+  _globals['_METRICFAMILY']._serialized_end=1617
 # @@protoc_insertion_point(module_scope)

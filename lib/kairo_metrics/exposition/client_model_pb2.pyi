@@ -47,15 +47,31 @@ class Counter(_message.Message):
     created_timestamp: _timestamp_pb2.Timestamp
     def __init__(self, value: _Optional[float] = ..., exemplar: _Optional[_Union[Exemplar, _Mapping]] = ..., created_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class Quantile(_message.Message):
+    __slots__ = ("quantile", "value")
+    QUANTILE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    quantile: float
+    value: float
+    def __init__(self, quantile: _Optional[float] = ..., value: _Optional[float] = ...) -> None: ...
+
+class Untyped(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    def __init__(self, value: _Optional[float] = ...) -> None: ...
+
 class Summary(_message.Message):
-    __slots__ = ("sample_count", "sample_sum", "created_timestamp")
+    __slots__ = ("sample_count", "sample_sum", "quantile", "created_timestamp")
     SAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_SUM_FIELD_NUMBER: _ClassVar[int]
+    QUANTILE_FIELD_NUMBER: _ClassVar[int]
     CREATED_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     sample_count: int
     sample_sum: float
+    quantile: _containers.RepeatedCompositeFieldContainer[Quantile]
     created_timestamp: _timestamp_pb2.Timestamp
-    def __init__(self, sample_count: _Optional[int] = ..., sample_sum: _Optional[float] = ..., created_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, sample_count: _Optional[int] = ..., sample_sum: _Optional[float] = ..., quantile: _Optional[_Iterable[_Union[Quantile, _Mapping]]] = ..., created_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Histogram(_message.Message):
     __slots__ = ("sample_count", "sample_sum", "bucket", "schema", "zero_threshold", "zero_count", "negative_span", "negative_delta", "positive_span", "positive_delta", "created_timestamp")
@@ -112,18 +128,20 @@ class Exemplar(_message.Message):
     def __init__(self, label: _Optional[_Iterable[_Union[LabelPair, _Mapping]]] = ..., value: _Optional[float] = ..., timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Metric(_message.Message):
-    __slots__ = ("label", "gauge", "counter", "summary", "histogram")
+    __slots__ = ("label", "gauge", "counter", "summary", "untyped", "histogram")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     GAUGE_FIELD_NUMBER: _ClassVar[int]
     COUNTER_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    UNTYPED_FIELD_NUMBER: _ClassVar[int]
     HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
     label: _containers.RepeatedCompositeFieldContainer[LabelPair]
     gauge: Gauge
     counter: Counter
     summary: Summary
+    untyped: Untyped
     histogram: Histogram
-    def __init__(self, label: _Optional[_Iterable[_Union[LabelPair, _Mapping]]] = ..., gauge: _Optional[_Union[Gauge, _Mapping]] = ..., counter: _Optional[_Union[Counter, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ...) -> None: ...
+    def __init__(self, label: _Optional[_Iterable[_Union[LabelPair, _Mapping]]] = ..., gauge: _Optional[_Union[Gauge, _Mapping]] = ..., counter: _Optional[_Union[Counter, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., untyped: _Optional[_Union[Untyped, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ...) -> None: ...
 
 class MetricFamily(_message.Message):
     __slots__ = ("name", "help", "type", "metric", "unit")

@@ -9,15 +9,18 @@ from ..model.schema import Schema
 
 __all__ = ["Exemplar", "Extras", "Family", "sample_names_of"]
 
+# By type, the ends of the names of its samples. Gauge histograms and unknowns come from collectors alone.
 SUFFIXES = {
     "counter": ("", "_total", "_created"),
     "exemplars": (),  # they are printed with the samples of another family
     "gauge": ("",),
+    "gaugehistogram": ("", "_bucket", "_gcount", "_gsum"),
     "histogram": ("", "_bucket", "_count", "_sum", "_created"),
     "info": ("", "_info"),
     "native": ("", "_bucket", "_count", "_sum", "_created"),
     "stateset": ("",),
     "summary": ("", "_count", "_sum", "_created"),
+    "unknown": ("",),
 }
 
 

@@ -29,7 +29,7 @@ JOINED = Schema(
     help="Series that this format prints like another one; they are added up, or the newest is shown.",
 )
 # Labels that the samples of a type have beside those of the series.
-_RESERVED = {"histogram": {"le"}, "native": {"le"}, "summary": {"quantile"}}
+_RESERVED = {"gaugehistogram": {"le"}, "histogram": {"le"}, "native": {"le"}, "summary": {"quantile"}}
 # What is printed in another way: a name in quotes or with two underscores before it, and an empty value.
 _MAY_CHANGE = re.compile(rb'(?:^|,)(?:"|__)|=""')
 # OpenMetrics 1.0, section "Exemplars": names and values together. Escaping may make names longer.

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from prometheus_client.openmetrics.exposition import escape_label_name, escape_metric_name
-
+from ..model.encoding import is_classic, label_name
 from ..model.schema import Schema
+from .escaping import ALLOW_UTF_8, SCHEMES, escaped
 from .family import SUFFIXES, Extras, Family, sample_names_of
 
 __all__ = [
-    "SCHEMES",
-    "UNDERSCORES",
     "VALUE_SUFFIXES",
     "answers_to",
     "bare",
@@ -27,11 +25,8 @@ __all__ = [
     "unquoted_name_of",
 ]
 
-ALLOW_UTF_8 = "allow-utf-8"
-UNDERSCORES = "underscores"
 # By type, the suffix of a sample that is the value of a series; empty for the other types.
 VALUE_SUFFIXES = {"counter": "_total", "info": "_info"}
-SCHEMES = (ALLOW_UTF_8, UNDERSCORES, "dots", "values")
 _OF_HISTOGRAM = ("", "_bucket", "_count", "_sum")
 # By type, the suffixes of the names that a page has of a family. An OpenMetrics page reserves all of `SUFFIXES`.
 _PRINTED = {"counter": ("_total",), "histogram": _OF_HISTOGRAM, "info": ("_info",), "native": _OF_HISTOGRAM}
@@ -49,14 +44,14 @@ def printed_label(name: str, scheme: str) -> str:
         >>> printed_label("mail.to", "underscores"), printed_label("mail.to", "allow-utf-8")
         ('mail_to', 'mail.to')
     """
-    escaped = name if scheme == ALLOW_UTF_8 else str(escape_label_name(name, scheme))
-    return f"exported{escaped}" if escaped.startswith("__") else escaped
+    printed = escaped(name, scheme, colons=False)
+    return f"exported{printed}" if printed.startswith("__") else printed
 
 
 @lru_cache(maxsize=4096)
 def _base(name: str, value_suffix: str, scheme: str) -> str:
     """Escape a name. A counter is escaped with its suffix, as Prometheus' own libraries do; it is taken off again."""
-    return str(escape_metric_name(f"{name}{value_suffix}", scheme)).removesuffix(value_suffix)
+    return escaped(f"{name}{value_suffix}", scheme, colons=True).removesuffix(value_suffix)
 
 
 def name_of(family: Family, suffix: str = "") -> str:
@@ -70,7 +65,8 @@ def name_of(family: Family, suffix: str = "") -> str:
         'mails_sent_total'
     """
     if family.escaping == ALLOW_UTF_8:
-        return str(escape_metric_name(f"{family.schema.name}{suffix}", ALLOW_UTF_8))
+        name = f"{family.schema.name}{suffix}"
+        return name if is_classic(name) else label_name(name)
     return unquoted_name_of(family, suffix)
 
 

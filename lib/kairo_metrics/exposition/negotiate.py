@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 
+from .escaping import SCHEMES, UNDERSCORES
 from .family import Extras
 from .fitting import fitted
-from .names import SCHEMES, UNDERSCORES
 from .page import Page
 
 __all__ = ["PLAIN", "Format", "choose_format", "header_ranges", "protobuf_flaw"]

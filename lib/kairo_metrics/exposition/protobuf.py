@@ -22,6 +22,9 @@ _TYPES = {
     "histogram": model.HISTOGRAM,
     "native": model.HISTOGRAM,
     "summary": model.SUMMARY,
+    # As in the text format; Prometheus reads the type of its own only since lately.
+    "gaugehistogram": model.HISTOGRAM,
+    "unknown": model.UNTYPED,
 }
 
 
@@ -65,6 +68,11 @@ def _gauge(metric: model.Metric, family: Family, text: bytes, numbers: bytes) ->
     metric.gauge.value = float(numbers)
 
 
+def _untyped(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
+    del family, text
+    metric.untyped.value = float(numbers)
+
+
 def _counter(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
     metric.counter.value = float(numbers)
     if exemplar := family.exemplars.get(text, {}).get(1):
@@ -74,8 +82,11 @@ def _counter(metric: model.Metric, family: Family, text: bytes, numbers: bytes) 
 
 
 def _summary(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
-    count, total = numbers.split()
-    metric.summary.sample_count, metric.summary.sample_sum = _held(int(count)), float(total)
+    count, total, *at_quantiles = numbers.split()
+    if count != b"NaN":  # a collector may give quantiles alone
+        metric.summary.sample_count, metric.summary.sample_sum = _held(int(count)), float(total)
+    for quantile, value in zip(family.schema.bounds, at_quantiles, strict=True):
+        metric.summary.quantile.add(quantile=float(quantile), value=float(value))
     if text in family.created:
         metric.summary.created_timestamp.CopyFrom(_time(family.created[text]))
 
@@ -129,7 +140,14 @@ def _held(count: int) -> int:
 
 
 _Filler = Callable[[model.Metric, Family, bytes, bytes], None]
-_FILLERS: dict[str, _Filler] = {"counter": _counter, "histogram": _histogram, "native": _native, "summary": _summary}
+_FILLERS: dict[str, _Filler] = {
+    "counter": _counter,
+    "gaugehistogram": _histogram,
+    "histogram": _histogram,
+    "native": _native,
+    "summary": _summary,
+    "unknown": _untyped,
+}
 
 
 def _labels(text: bytes) -> list[model.LabelPair]:

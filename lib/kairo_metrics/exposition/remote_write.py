@@ -7,9 +7,10 @@ from itertools import accumulate, islice
 
 from ..model.encoding import label_text
 from ..model.labels import labels_of
+from .escaping import UNDERSCORES
 from .family import Extras, Family
 from .fitting import fitted
-from .names import UNDERSCORES, VALUE_SUFFIXES, name_of
+from .names import VALUE_SUFFIXES, name_of
 from .page import Page
 from .remote_write_pb2 import TimeSeries, WriteRequest
 from .snappy import wrap
@@ -86,10 +87,20 @@ def _samples(family: Family, numbers: bytes) -> Iterator[_Sample]:
             yield "_count", {}, cumulative[-1]
             if float(family.schema.bounds[0]) >= 0:  # a sum of negative observations can fall, so it is no counter
                 yield "_sum", {}, float(observed)
+        case "gaugehistogram":
+            observed, *counts = numbers.split()
+            cumulative = list(accumulate(map(int, counts)))
+            for bound, count in zip(family.schema.bounds, cumulative, strict=True):
+                yield "_bucket", {"le": bound}, count
+            yield "_gcount", {}, cumulative[-1]
+            yield "_gsum", {}, float(observed)
         case "summary":
-            counted, observed = numbers.split()
-            yield "_count", {}, float(counted)
-            yield "_sum", {}, float(observed)
+            counted, observed, *at_quantiles = numbers.split()
+            for quantile, value in zip(family.schema.bounds, at_quantiles, strict=True):
+                yield "", {"quantile": quantile}, float(value)
+            if counted != b"NaN":  # a collector may give quantiles alone
+                yield "_count", {}, float(counted)
+                yield "_sum", {}, float(observed)
         case other:
             yield VALUE_SUFFIXES.get(other, ""), {}, float(numbers)
 

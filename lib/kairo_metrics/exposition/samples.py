@@ -14,7 +14,7 @@ from ..model.schema import Schema
 from .family import Exemplar, Family
 from .names import VALUE_SUFFIXES, bare, name_of, opened
 
-__all__ = ["created_lines", "sample_lines"]
+__all__ = ["created_lines", "gauge_totals", "sample_lines"]
 
 # Series per piece of the body: large enough to be cheap, small enough not to block the event loop.
 _ROWS_PER_PIECE = 5_000
@@ -23,7 +23,7 @@ _LABELS = b"\x00"
 # The first letter of a sum that OpenMetrics forbids: below zero, or NaN.
 _NO_SUM = (b"-", b"N")
 # The place, in the packed line, of the first number that is printed: a counter's value, a histogram's first bucket.
-_FIRST_PRINTED = {"counter": 1, "histogram": 2}
+_FIRST_PRINTED = {"counter": 1, "gaugehistogram": 2, "histogram": 2}
 
 
 def sample_lines(family: Family, *, strict: bool) -> Iterator[bytes]:
@@ -47,6 +47,8 @@ def _printed(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -
     match family.schema.type:
         case "histogram":
             return _histograms(family, rows, strict=strict)
+        case "gaugehistogram":
+            return _gauge_histograms(family, rows, strict=strict)
         case "summary":
             return _summaries(family, rows, strict=strict)
     return _plain(family, VALUE_SUFFIXES.get(family.schema.type, ""), rows)
@@ -115,12 +117,45 @@ def _histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool
     return b"".join(lines)
 
 
+def _gauge_histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
+    """Print the buckets of gauge histograms, in OpenMetrics also their counts and sums."""
+    negative = float(family.schema.bounds[0]) < 0
+    lines = []
+    for text, numbers in rows:
+        buckets, count, total = _histogram_template(family.schema, family.escaping, unlabelled=not text)
+        observed, *counts = numbers.split()
+        cumulative = tuple(accumulate(map(int, counts)))
+        printed = buckets % cumulative
+        if strict and not (observed == b"NaN" or (observed.startswith(b"-") and not negative)):
+            printed += (count + total) % (cumulative[-1], observed)
+        lines.append(printed.replace(_LABELS, text))
+    return b"".join(lines)
+
+
+def gauge_totals(family: Family) -> Iterator[tuple[str, bytes]]:
+    """Print the counts and the sums of gauge histograms, which are gauges of their own in the text format.
+
+    Returns for both the end of their name, and their lines.
+    """
+    for place, suffix in enumerate(("_gcount", "_gsum")):
+        lines = []
+        for text, numbers in family.series.items():
+            templates = _histogram_template(family.schema, family.escaping, unlabelled=not text)
+            observed, *counts = numbers.split()
+            value = (sum(map(int, counts)), observed)[place]
+            lines.append((templates[1 + place] % value).replace(_LABELS, text))
+        yield suffix, b"".join(lines)
+
+
 def _summaries(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
     lines = []
     for text, numbers in rows:
-        counted, observed = numbers.split()
-        count, total = _summary_template(family.schema, family.escaping, unlabelled=not text)
-        printed = count % counted if strict and observed.startswith(_NO_SUM) else (count + total) % (counted, observed)
+        counted, observed, *at_quantiles = numbers.split()
+        quantiles, count, total = _summary_template(family.schema, family.escaping, unlabelled=not text)
+        printed = quantiles % tuple(at_quantiles)
+        if counted != b"NaN":  # a collector may give quantiles alone
+            printed += count % counted
+            printed += b"" if strict and observed.startswith(_NO_SUM) else total % observed
         lines.append(printed.replace(_LABELS, text))
     return b"".join(lines)
 
@@ -132,15 +167,19 @@ def _histogram_template(schema: Schema, escaping: str, *, unlabelled: bool) -> t
     start = _template_text(opened(name_of(family, "_bucket")))
     labels = b"" if unlabelled else _LABELS + b","
     buckets = [b'%b%ble="%b"} %%d\n' % (start, labels, bound.encode()) for bound in schema.bounds]
-    count, total = (_start(name_of(family, suffix), unlabelled=unlabelled) for suffix in ("_count", "_sum"))
+    suffixes = ("_gcount", "_gsum") if schema.type == "gaugehistogram" else ("_count", "_sum")
+    count, total = (_start(name_of(family, suffix), unlabelled=unlabelled) for suffix in suffixes)
     return b"".join(buckets), count + b" %d\n", total + b" %b\n"
 
 
 @lru_cache(maxsize=256)
-def _summary_template(schema: Schema, escaping: str, *, unlabelled: bool) -> tuple[bytes, bytes]:
+def _summary_template(schema: Schema, escaping: str, *, unlabelled: bool) -> tuple[bytes, bytes, bytes]:
     family = Family(schema, {}, escaping=escaping)
+    start = _template_text(opened(name_of(family)))
+    labels = b"" if unlabelled else _LABELS + b","
+    quantiles = [b'%b%bquantile="%b"} %%b\n' % (start, labels, quantile.encode()) for quantile in schema.bounds]
     count, total = (_start(name_of(family, suffix), unlabelled=unlabelled) for suffix in ("_count", "_sum"))
-    return count + b" %b\n", total + b" %b\n"
+    return b"".join(quantiles), count + b" %b\n", total + b" %b\n"
 
 
 def _start(name: str, *, unlabelled: bool) -> bytes:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from .family import Family
 from .names import VALUE_SUFFIXES, name_of
-from .samples import created_lines, sample_lines
+from .samples import created_lines, gauge_totals, sample_lines
 
 __all__ = ["render"]
 
 # Types that this format does not have.
-_TYPES = {"info": "gauge", "stateset": "gauge"}
+_TYPES = {"gaugehistogram": "histogram", "info": "gauge", "stateset": "gauge", "unknown": "untyped"}
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
@@ -31,6 +31,8 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
         name = name_of(family, VALUE_SUFFIXES.get(schema.type, ""))
         yield _head(name, schema.help, _TYPES.get(schema.type, schema.type))
         yield from sample_lines(family, strict=False)
+        for suffix, lines in gauge_totals(family) if schema.type == "gaugehistogram" else ():
+            yield _head(name_of(family, suffix), schema.help, "gauge") + lines
         if family.created:
             yield _head(name_of(family, "_created"), schema.help, "gauge")
             yield from created_lines(family)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import wraps
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from prometheus_client import CollectorRegistry, values
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, REGISTRY, CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.schema import INSTANCE_LABEL
@@ -22,11 +22,15 @@ from .sharing import share
 if TYPE_CHECKING:
     from .declaration import Declaration
 
-__all__ = ["adopt", "renew_client_locks", "require_free_names"]
+__all__ = ["adopt", "is_of_one_process", "renew_client_locks", "require_free_names"]
 
 _log = logging.getLogger("kairo_metrics")
 _registries: WeakSet[CollectorRegistry] = WeakSet()
 _left_out: WeakSet[MetricWrapperBase] = WeakSet()
+# What prometheus_client registers itself. It describes one process, and instances live for seconds.
+_OF_ONE_PROCESS = (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
+# Whether this process makes the page. There the collectors run that are no instruments.
+_page = {"is here": False}
 # The methods of prometheus_client that call no value; see `wrapped_methods`.
 _WRAPPED: list[tuple[type[MetricWrapperBase], str]] = [
     (Info, "info"),
@@ -39,30 +43,39 @@ _WRAPPED: list[tuple[type[MetricWrapperBase], str]] = [
 ]
 
 
-def adopt(*registries: CollectorRegistry) -> None:
+def adopt(*registries: CollectorRegistry, has_page: bool = False) -> None:
     """Record what the instruments of the registries count from now on, and what they have counted until now.
 
     Instruments that are registered later are included; those of other registries, and of none, are not. Nor is an
     instrument of the program with a name of ours, which is logged. A second call changes nothing, but if the prefix of
     our names was settled meanwhile, it includes those whose names that makes free.
+
+    Args:
+        registries: those of the program, and ours.
+        has_page: whether this process makes the page. If not, it is logged which collectors are not sent.
     """
     with SETUP_LOCK:
+        _page["is here"] = has_page
         _leave_multiprocess_mode()
         for owner, name in _WRAPPED:
             _wrap(owner, name)
+        _watch_target_info()
         for registry in registries:
             # Under SETUP_LOCK nobody else adopts it; the registry's own lock keeps others from registering meanwhile.
             if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001  there is no public way
                 with registry._lock:  # noqa: SLF001
-                    registry._collector_to_names = _Collectors(registry._collector_to_names)  # noqa: SLF001
+                    registry._collector_to_names = _Collectors(registry)  # noqa: SLF001
                     _registries.add(registry)
+                _tell_target_info(registry)
         for instrument in list(_left_out):
             _left_out.discard(instrument)
             _adopt_instrument(instrument)
 
 
 def _wrap(owner: type[MetricWrapperBase], name: str) -> None:
-    method = getattr(owner, name)
+    method = getattr(owner, name, None)
+    if method is None:  # prometheus_client before 0.24 has no `remove_by_labels`
+        return
     if hasattr(method, "__wrapped__"):
         return
 
@@ -95,31 +108,43 @@ class _Collectors(dict[Any, list[str]]):
     """The collectors of a registry; it takes the place of prometheus_client's dictionary, and adopts each instrument.
 
     It is asked inside the registry's lock, so no instrument is missed, whichever thread registers it at the same time.
-    Other collectors (process, platform, garbage collector) describe one process and are not shared.
+    Other collectors are not sent: they run where the page is made.
 
     Args:
-        collectors: those that the registry has already, and their names.
+        registry: the registry; the collectors that it has already are adopted.
     """
 
-    __slots__ = ()
+    __slots__ = ("_is_default",)
 
-    def __init__(self, collectors: Mapping[Any, list[str]]) -> None:
-        super().__init__(collectors)
-        for collector in collectors:
-            _adopt_instrument(collector)
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry._collector_to_names)  # noqa: SLF001
+        self._is_default = registry is REGISTRY
+        for collector in self:
+            self._adopt(collector)
 
     def __setitem__(self, collector: Any, names: list[str]) -> None:
         super().__setitem__(collector, names)
-        _adopt_instrument(collector)
+        self._adopt(collector)
+
+    def _adopt(self, collector: Any) -> None:
+        if isinstance(collector, MetricWrapperBase):
+            _adopt_instrument(collector)
+        elif not (_page["is here"] or (self._is_default and is_of_one_process(collector))):
+            from .unsent import tell_collector  # few programs have one
+
+            tell_collector(collector)
 
     def __copy__(self) -> dict[Any, list[str]]:
         """Return a plain dictionary: a registry copies this one for each page."""
         return dict(self)
 
 
-def _adopt_instrument(collector: object) -> None:
-    if not isinstance(collector, MetricWrapperBase):
-        return
+def is_of_one_process(collector: object) -> bool:
+    """Tell whether a collector is one of the three that prometheus_client registers in its default registry."""
+    return any(collector is default for default in _OF_ONE_PROCESS)
+
+
+def _adopt_instrument(collector: MetricWrapperBase) -> None:
     if _is_left_out(collector):
         _left_out.add(collector)
     elif collector._is_parent():  # noqa: SLF001
@@ -157,6 +182,27 @@ def _leave_multiprocess_mode() -> None:
             "PROMETHEUS_MULTIPROC_DIR is set; metrics of all processes are added up in Redis, so it is not needed, and "
             "you can remove it"
         )
+
+
+def _watch_target_info() -> None:
+    method = CollectorRegistry.set_target_info
+    if hasattr(method, "__wrapped__"):
+        return
+
+    @wraps(method)
+    def told(self: CollectorRegistry, labels: dict[str, str] | None) -> None:
+        method(self, labels)
+        if isinstance(self._collector_to_names, _Collectors):
+            _tell_target_info(self)
+
+    CollectorRegistry.set_target_info = told  # type: ignore[method-assign]
+
+
+def _tell_target_info(registry: CollectorRegistry) -> None:
+    if not _page["is here"] and registry.get_target_info():
+        from .unsent import tell_target_info  # few programs have one
+
+        tell_target_info()
 
 
 def renew_client_locks() -> None:

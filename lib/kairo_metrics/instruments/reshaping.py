@@ -53,9 +53,9 @@ def _rename(instrument: Any, old_prefix: str, prefix: str, registry: CollectorRe
     # So that no child is made meanwhile; prometheus_client has no public way to any of these.
     with instrument._lock if instrument._is_parent() else nullcontext(), RECORDER.lock:  # noqa: SLF001
         for member in (instrument, *vars(instrument).get("_metrics", {}).values()):
-            # From the first a child gets its name.
-            member._original_name = prefix + member._original_name.removeprefix(old_prefix)  # noqa: SLF001
-            member._name = prefix + member._name.removeprefix(old_prefix)  # noqa: SLF001
+            # From the first a child gets its name; prometheus_client before 0.24 has the second alone.
+            for name in {"_original_name", "_name"} & vars(member).keys():
+                setattr(member, name, prefix + getattr(member, name).removeprefix(old_prefix))
             series = None if member._is_parent() else child_series(member)  # noqa: SLF001
             if series is not None:
                 series.schema = series.schema.changed(name=prefix + series.schema.name.removeprefix(old_prefix))

@@ -51,10 +51,11 @@ class Schema:
 
     Args:
         name: the family's name; a counter's is without `_total`.
-        type: counter, gauge, histogram, native (a native histogram), summary, info, stateset, or exemplars.
+        type: counter, gauge, histogram, native (a native histogram), summary, info, stateset, or exemplars. On a page
+            there are also gaugehistogram and unknown, of collectors.
         labelnames: sorted; with `instance_id` if each instance has a value of its own.
         bounds: a histogram's upper bounds as canonical `le` text, ending in `+Inf`; for a native histogram, those for
-            scrapers that read classic buckets only.
+            scrapers that read classic buckets only; the quantiles of a collector's summary.
         mode: a gauge's `multiprocess_mode`.
         states: the states of a stateset, in order.
         of: for exemplars, the id of the schema that they belong to.
@@ -209,12 +210,14 @@ def _rule(typ: str, mode: str) -> Rule:
         return "word"
     if typ == "native":
         return "native"
-    return "latest" if typ == "stateset" or mode == "mostrecent" or mode in _OWN_VALUE_MODES else "sum"
+    return "latest" if typ in {"stateset", "unknown"} or mode == "mostrecent" or mode in _OWN_VALUE_MODES else "sum"
 
 
 def _shape(typ: str, rule: Rule, bounds: int) -> str:
-    if typ == "histogram":
+    if typ in {"gaugehistogram", "histogram"}:
         return "a" + bounds * "w"
+    if typ == "summary" and bounds:
+        return "aa" + bounds * "a"
     if rule == "sum":
         return {"counter": "g", "summary": "wa"}.get(typ, "fiii")
     return {"native": "awwszbb", "word": "xi"}.get(rule, "ai")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ..exposition.escaping import UNDERSCORES
 from ..exposition.family import Extras, Family
-from ..exposition.names import UNDERSCORES, claimed_names, unquoted_name_of
+from ..exposition.names import claimed_names, unquoted_name_of
 from ..model.schema import Schema
 from .self_metrics import OWN_NAMES
 
@@ -24,15 +25,21 @@ class Clash:
         family: the one that is left out.
         other: the name of the one that is shown; `kairo_...` if it is one of the page's own.
         is_left_out: whether this page leaves it out.
+        is_collected: whether it comes from a collector.
     """
 
     family: Family
     other: str
     is_left_out: bool
+    is_collected: bool = False
 
     @property
     def reason(self) -> str:
-        """`type` if both have one name, and another type or another way to merge a gauge; `name` otherwise."""
+        """`collector` if it comes from one; `type` if both have one name, and another type or another way to merge a
+        gauge; `name` otherwise.
+        """
+        if self.is_collected:
+            return "collector"
         return "type" if self.family.schema.name == self.other else "name"
 
     def told(self, *, is_current: bool) -> tuple[str, str, str]:
@@ -52,17 +59,20 @@ def sentence(family: str, other: str, reason: str) -> str:
         >>> sentence("orders_created", "orders", "name")
         'orders_created has a name that orders uses or reserves'
     """
+    if reason == "collector":
+        return f"{family} comes from a collector, and has a name that {other} uses or reserves"
     if reason == "name":
         return f"{family} has a name that {other} uses or reserves"
     return f"{family} has two types, or is a gauge that is merged in two ways"
 
 
-def find_clashes(families: Iterable[Family], extras: Extras) -> Iterator[Clash]:
+def find_clashes(families: Iterable[Family], extras: Extras, collected: Sequence[Family] = ()) -> Iterator[Clash]:
     """Find what this page, or one in the strictest format, leaves out.
 
     Args:
         families: those with series; of two that clash, the first is shown.
         extras: those of the format.
+        collected: those of collectors. They come last, and none is joined with another family.
 
     Example:
         >>> from ..model.schema import Schema
@@ -70,22 +80,26 @@ def find_clashes(families: Iterable[Family], extras: Extras) -> Iterator[Clash]:
         >>> [(clash.family.schema.name, clash.other, clash.is_left_out) for clash in find_clashes(orders, Extras())]
         [('orders_created', 'orders', False)]
     """
-    listed = list(families)
-    here = dict(_left_out(listed, extras))
-    strictly = here if extras == _STRICTEST else dict(_left_out(listed, _STRICTEST))
+    stored = list(families)
+    listed = [*stored, *collected]
+    here = dict(_left_out(listed, extras, len(stored)))
+    strictly = here if extras == _STRICTEST else dict(_left_out(listed, _STRICTEST, len(stored)))
     for place, family in enumerate(listed):
         if place in here or place in strictly:
-            yield Clash(family, here.get(place) or strictly[place], place in here)
+            yield Clash(family, here.get(place) or strictly[place], place in here, place >= len(stored))
 
 
-def _left_out(families: Iterable[Family], extras: Extras) -> Iterator[tuple[int, str]]:
-    """Yield the place of each family that is left out, and the name of the one that is shown instead."""
+def _left_out(families: Iterable[Family], extras: Extras, joinable: int) -> Iterator[tuple[int, str]]:
+    """Yield the place of each family that is left out, and the name of the one that is shown instead.
+
+    The first `joinable` families may be printed as one with another of their kind.
+    """
     own = (Family(Schema(name, "gauge"), {}, escaping=extras.escaping) for name in OWN_NAMES)
     claimed: dict[str, tuple[str, object]] = {unquoted_name_of(family): (family.schema.name, None) for family in own}
     for place, family in enumerate(families):
         escaped = replace(family, escaping=extras.escaping)
         names = claimed_names(escaped, extras)
-        kind = _kind(escaped)
+        kind = _kind(escaped) if place < joinable else place
         others = [claimed[name] for name in names if name in claimed and claimed[name][1] != kind]
         if others:
             yield place, min(other for other, _ in others)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from ..exposition.family import Family
 from ..exposition.fitting import JOINED
@@ -12,7 +13,7 @@ from ..model.encoding import SeriesNumbers, label_text, number_text
 from ..model.schema import Schema
 from ..model.snapshot import Snapshot
 
-__all__ = ["ABOUT_ALL", "OWN_NAMES", "duration", "own_families", "zeros"]
+__all__ = ["ABOUT_ALL", "OWN_NAMES", "duration", "own_families", "with_collectors", "zeros"]
 
 _SERIES = Schema("kairo_series", "gauge", ("family",), help="Series of a family on this page.")
 _QUARANTINED = Schema(
@@ -26,6 +27,12 @@ _CLASHING = Schema(
     "gauge",
     ("family", "other", "reason"),
     help="Families left out, at least in OpenMetrics, because another one has their name, or a name of their samples.",
+)
+_PROBLEMS = Schema(
+    "kairo_collector_problems",
+    "gauge",
+    ("collector", "reason"),
+    help="Samples of collectors that this page leaves out, or shows without their time or exemplar; 1 if one failed.",
 )
 _STORE = Schema(
     "kairo_store_info", "gauge", ("eviction_policy", "version"), help="The server that holds the state; always 1."
@@ -54,7 +61,7 @@ _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from 
 _COUNTS = (_SERIES, _QUARANTINED, _CLASHING, JOINED)
 # A scrape that asks for one of these needs every family.
 ABOUT_ALL = frozenset(schema.name for schema in _COUNTS)
-OWN_NAMES = frozenset(schema.name for schema in (*_COUNTS, _STORE, _MISSING, _DURATION, *_MEASURES.values()))
+OWN_NAMES = frozenset(schema.name for schema in (*_COUNTS, _PROBLEMS, _STORE, _MISSING, _DURATION, *_MEASURES.values()))
 
 
 def duration(seconds: float) -> Family:
@@ -102,6 +109,34 @@ def own_families(
         Family(_MEASURES[name], {b"": number_text(number).encode()}) for name, number in snapshot.measures.items()
     ]
     return [family for family in families if family.series]
+
+
+def with_collectors(
+    families: Iterable[Family],
+    collected: Iterable[Family],
+    clashing: Mapping[tuple[str, str, str], int],
+    problems: Mapping[tuple[str, str], int],
+) -> list[Family]:
+    """Return the families of a page, with those about the page saying what it has of collectors.
+
+    Args:
+        families: those of the page so far.
+        collected: those of collectors that the page shows.
+        clashing: as in `own_families`.
+        problems: what is missing, by the collector and the reason.
+    """
+    rows = {
+        _SERIES: {_text(_SERIES, family.schema.name): len(family.series) for family in collected},
+        _CLASHING: {label_text(_CLASHING.labelnames, values).encode(): count for values, count in clashing.items()},
+        _PROBLEMS: {label_text(_PROBLEMS.labelnames, values).encode(): count for values, count in problems.items()},
+    }
+    shown = {family.schema: family for family in families}
+    for schema, counts in rows.items():
+        if counts:
+            before = shown.get(schema, Family(schema, {}))
+            series = {text: b"%d" % count for text, count in counts.items()}
+            shown[schema] = replace(before, series={**before.series, **series})
+    return [*shown.values(), *collected]
 
 
 def _text(schema: Schema, value: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,16 +17,22 @@ from ..exposition.page import Page
 from ..model.encoding import SeriesNumbers
 from ..model.schema import Schema
 from ..store.command_flow import arun_flow
+from .assemble import with_collected
 from .collector import Limits, Scrape, collect
+from .page_collectors import CollectorRuns
 from .rollback.high_water import HighWater, with_missing
 from .self_metrics import duration
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from ..store.store_interface import Store
 
 __all__ = ["StateReader", "Upkeep"]
 
 _log = logging.getLogger("kairo_metrics")
+# The share of the time limit after which a page does without a collector, so that it is still sent in time.
+_SHARE_OF_COLLECTORS = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +63,20 @@ class StateReader:
         store: where the state is.
         settings: how old series may be.
         flush: sends what this process has counted.
+        registries: returns those whose collectors run for each page.
     """
 
-    def __init__(self, store: Store, settings: Settings, flush: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        flush: Callable[[], Awaitable[None]],
+        registries: Callable[[], Sequence[CollectorRegistry]] = tuple,
+    ) -> None:
         self._store = store
         self._flush = flush
+        self._registries = registries
+        self._collectors = CollectorRuns()
         self._water = HighWater()
         self._limits = Limits(settings.series_ttl_s, settings.instance_lease_s)
         self._begun = self._shown = 0
@@ -87,13 +102,17 @@ class StateReader:
             StoreError: the store could not be read in time. Its sentence may be shown to the scraper.
         """
         end_s = started_s + patience_s
+        collectors_end_s = started_s + patience_s * _SHARE_OF_COLLECTORS
+        extras = extras or Extras()
+        runs = self._collectors.start(self._registries(), collectors_end_s)
         try:
             async with asyncio.timeout(end_s - time.perf_counter()):
                 with suppress(StoreError):
                     await self._flush()
                 self._begun += 1
                 number = self._begun
-                scrape = await self._read(names, extras or Extras(), end_s)
+                scrape = await self._read(names, extras, end_s)
+                outcomes = await self._collectors.outcomes(runs, collectors_end_s)
             # If a later scrape was faster, this one is older than the last page. The store did not go back in time.
             is_newest = number > self._shown
             missing = (self._water.missing if is_newest else self._water.missing_for_older)(scrape, names)
@@ -108,7 +127,7 @@ class StateReader:
         now_s = time.perf_counter()
         if now_s > end_s:  # merging all that was read took too long
             raise StoreUnavailable(f"the page could not be made within {patience_s:.3g} s")
-        page = shown.page.with_family(duration(now_s - started_s)).named(names)
+        page = with_collected(shown.page, outcomes, extras).with_family(duration(now_s - started_s)).named(names)
         return page, Upkeep(scrape, missing if is_newest else {}, names, end_s - now_s)
 
     async def _read(self, names: frozenset[str], extras: Extras, end_s: float) -> Scrape:

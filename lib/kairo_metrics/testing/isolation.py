@@ -74,8 +74,8 @@ class Isolation:
     def open(self) -> None:
         """Make the block's settings and its store those of the process."""
         pipeline._opened.clear()
-        named = pipeline._given["first"].named if "first" in pipeline._given else False
-        pipeline._given["first"] = pipeline._Given(self.settings, self.store, named)
+        first = pipeline._given.get("first", pipeline._Given(None, None))
+        pipeline._given["first"] = first._replace(settings=self.settings, store=self.store)
         if self.settings.enabled:
             pipeline._opened["pipeline"] = Pipeline(self.settings, self.store, self._flusher)
             for listener in pipeline._listeners:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -25,6 +21,7 @@ from lib.kairo_metrics.scrape.collector import Limits, collect
 from tests.support.examples import examples
 from tests.support.hostile_registries import REGISTRIES, Registry, store_of
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
+from tests.support.served_pages import served
 
 pytestmark = pytest.mark.prometheus
 
@@ -34,32 +31,6 @@ PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFam
 ACCEPTED = ("", OPENMETRICS, PROTOBUF, f"{OPENMETRICS};escaping=dots", f"{OPENMETRICS};escaping=values")
 FLAGS = ["--web.enable-remote-write-receiver", "--enable-feature=native-histograms,exemplar-storage"]
 DUPLICATES = re.compile(r"^prometheus_target_scrapes_sample_duplicate_timestamp_total (.*)$", re.MULTILINE)
-
-
-@contextlib.contextmanager
-def served(pages: Mapping[str, tuple[str, bytes]]) -> Iterator[str]:
-    """Serve pages by path, each with its content type, and give the address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            kind, body = pages[self.path]
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def pages_of(registries: list[Registry]) -> dict[str, tuple[str, bytes]]:

@@ -50,7 +50,8 @@ class Server:
         await self.endpoint({**scope, "asgi": {"spec_version": "2.4"}}, self._receive, self._send)
 
     async def _receive(self) -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        await self.sent.wait()
+        return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
         if message["type"] == "http.response.start":

@@ -17,6 +17,7 @@ from lib.kairo_metrics.instruments.children import Children
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.values import RECORDER
 from tests.support.adopted import adopted_registry
+from tests.support.client_versions import removes_unknown_labels
 from tests.support.program import apart
 from tests.support.recording import Recording
 
@@ -192,6 +193,7 @@ async def test_the_share_of_a_sum_is_kept(recording: Recording, hours: Callable[
     assert (await recording.samples("load"))['load{room="a"}'] == 2
 
 
+@pytest.mark.skipif(not removes_unknown_labels, reason="before 0.22 prometheus_client raises a KeyError")
 async def test_removing_an_unknown_label_set_does_not_remove_the_overflow(recording: Recording) -> None:
     """`remove` of a label set that only other instances have does not remove the overflow series."""
     jobs = make(Counter, "gone_jobs")

@@ -9,8 +9,9 @@ from typing import Any
 
 from ...config.settings import Settings
 from ...exposition.classic import as_classic
+from ...exposition.escaping import UNDERSCORES
 from ...exposition.family import Family
-from ...exposition.names import UNDERSCORES, answers_to, found_by, printed_label
+from ...exposition.names import answers_to, found_by, printed_label
 from ...model.labels import labels_of
 from ...model.merging import merge_series
 from ...scrape.clashes import sentence

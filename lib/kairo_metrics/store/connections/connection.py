@@ -12,6 +12,7 @@ import selectors
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 
 from redis import exceptions
@@ -25,13 +26,17 @@ from ...errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable,
 from ..command_flow import Command
 from ..replies import mark_sent_before
 from ..script_call import RESEND_LIMIT_S
-from .connection_arguments import certificate_advice, connection_arguments, readable
+from .connection_arguments import certificate_advice, connection_arguments, for_node, is_encrypted, readable
 from .node_request import Address, Node
 
 __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
 
 _KEYS_BEING_MOVED = "the keys are being moved from one node of the cluster to another"
 _ERRORS = (exceptions.RedisError, OSError)
+# No CLIENT SETINFO on each new connection. redis-py before 7.2 has other arguments for it.
+_UNNAMED: dict[str, Any] = (
+    {"driver_info": None} if find_spec("redis.driver_info") else dict.fromkeys(("lib_name", "lib_version"))
+)
 # Poll opens no file of its own, so it works also when the process may open no more; Windows does not have it.
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
@@ -50,9 +55,11 @@ class AsyncNodeConnection:
 
     def __init__(self, url: str, settings: Settings, node: Node = None) -> None:
         arguments, self._handshake = connection_arguments(
-            _for_node(async_parse_url(url), node), settings, encrypted=_is_encrypted(url), socket_timeout=None
+            for_node(async_parse_url(url), node), settings, encrypted=is_encrypted(url), socket_timeout=None
         )
-        self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments)
+        self._connection: Any = arguments.pop("connection_class", AsyncConnection)(**arguments, **_UNNAMED)
+        # redis-py before 8 has only the second.
+        self._can_read = getattr(self._connection, "can_read", None) or self._connection.can_read_destructive
         self._unread = 0
         self.sent = 0
         if trusted := getattr(self._connection, "ssl_context", None):
@@ -74,7 +81,7 @@ class AsyncNodeConnection:
         try:
             # The event loop may not have read yet what the socket has, so the socket is asked, too.
             writer = self._connection._writer  # noqa: SLF001  redis-py has no other way to the socket
-            usable = not (await self._connection.can_read() or _is_readable(writer.transport))
+            usable = not (await self._can_read() or _is_readable(writer.transport))
         except _ERRORS:
             usable = False
         if not usable:
@@ -155,18 +162,20 @@ class NodeConnection:
         timeout_s = settings.flush_budget_ms / 1000
         parsed: Any = parse_url(url)  # type: ignore[no-untyped-call]
         arguments, self._handshake = connection_arguments(
-            _for_node(parsed, node),
+            for_node(parsed, node),
             settings,
-            encrypted=_is_encrypted(url),
+            encrypted=is_encrypted(url),
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
         )
-        self._connection: Any = arguments.pop("connection_class", Connection)(**arguments)
+        self._connection: Any = arguments.pop("connection_class", Connection)(**arguments, **_UNNAMED)
 
     @property
     def is_open(self) -> bool:
         """See `AsyncNodeConnection.is_open`."""
-        return bool(self._connection.is_connected)
+        connected = getattr(self._connection, "is_connected", None)
+        # redis-py before 8 does not tell it of a connection for threads.
+        return bool(self._connection._sock if connected is None else connected)  # noqa: SLF001
 
     def close_ended(self) -> None:
         """See `AsyncNodeConnection.close_ended`."""
@@ -192,7 +201,7 @@ class NodeConnection:
                 return mark_sent_before(self._call(commands), sent=err.sent)
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
-        if not self._connection.is_connected and self._handshake:
+        if not self.is_open and self._handshake:
             with _handshaking():
                 replies = self._exchange(self._handshake)
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:
@@ -244,20 +253,6 @@ def hash_slot(key: bytes) -> int:
     """
     slot: int = key_slot(key)
     return slot
-
-
-def _for_node(parsed: Any, node: Node) -> dict[str, Any]:
-    """Return the arguments in the address with the host and port of another node."""
-    if node is None:
-        return dict(parsed)
-    arguments = {**parsed, "host": node[0], "port": node[1]}
-    if arguments.pop("path", None) is not None:
-        arguments.pop("connection_class", None)
-    return arguments
-
-
-def _is_encrypted(url: str) -> bool:
-    return url.startswith("rediss://")
 
 
 def _is_late(sent_s: float) -> bool:

@@ -9,12 +9,12 @@ from typing import Any
 from ...config.certificates import read_certificates
 from ...config.settings import Settings
 from ..command_flow import Command
+from .node_request import Node
 
-__all__ = ["certificate_advice", "connection_arguments", "readable"]
+__all__ = ["certificate_advice", "connection_arguments", "for_node", "is_encrypted", "readable"]
 
 _DEFAULTS = {
     "protocol": 2,  # version 3 sends a HELLO on each new connection, and nothing here needs it
-    "driver_info": None,  # no CLIENT SETINFO on each new connection either
     "socket_connect_timeout": 10.0,  # unless a flush budget or a scrape deadline ends the attempt earlier
 }
 # By OpenSSL's error number: what to do about a certificate that no additional CA makes valid.
@@ -56,6 +56,30 @@ def connection_arguments(
         elif settings.redis_tls_ca is not None:
             arguments["ssl_ca_data"] = read_certificates(settings.redis_tls_ca)
     return arguments, tuple(handshake)
+
+
+def for_node(parsed: Any, node: Node) -> dict[str, Any]:
+    """Return the arguments in an address with the host and port of another node.
+
+    Args:
+        parsed: the arguments that redis-py reads in the address.
+        node: the other node; None for the one of the address.
+
+    Example:
+        >>> for_node({"path": "/run/redis.sock", "db": 2}, ("10.0.0.7", 6379))
+        {'db': 2, 'host': '10.0.0.7', 'port': 6379}
+    """
+    if node is None:
+        return dict(parsed)
+    arguments = {**parsed, "host": node[0], "port": node[1]}
+    if arguments.pop("path", None) is not None:
+        arguments.pop("connection_class", None)
+    return arguments
+
+
+def is_encrypted(url: str) -> bool:
+    """Tell whether an address asks for TLS."""
+    return url.startswith("rediss://")
 
 
 def readable(text: str, handshake: Iterable[Command] = ()) -> str:
