@@ -58,6 +58,8 @@ httpx_transports.create_ssl_context = functools.cache(httpx.create_ssl_context) 
 _LONGEST = [
     "faults/simulation/test_simulation",
     "deployment/platform/test_vercel_flush",
+    "deployment/platform/test_vercel_init",
+    "deployment/platform/test_examples",
     "deployment/platform/test_vercel_entry_points",
     "system/prometheus/test_end_to_end",
     "deployment/scrapers/test_prometheus_scrape",
