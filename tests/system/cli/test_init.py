@@ -34,6 +34,9 @@ GITHUB_PYTHON = "__pycache__/\nbuild/\ndist/\nlib/\nlib64/\n*.egg-info/\n.env\n"
 Init = Callable[..., Output]
 
 
+EXAMPLES = REPOSITORY / "examples"
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """Return a project that copied the package, and has one FastAPI function."""
@@ -148,9 +151,10 @@ def test_vercel_json_keeps_what_it_has(shop: Path, init: Init) -> None:
     assert (found["regions"], found["framework"]) == (["iad1"], None)
 
 
-def test_what_the_example_has_is_enough(tmp_path: Path, init: Init) -> None:
-    """The example project needs nothing but the package itself."""
-    shutil.copytree(REPOSITORY / "examples" / "fastapi", tmp_path / "shop")
+@pytest.mark.parametrize("example", sorted(path.parent.name for path in EXAMPLES.glob("*/requirements.in")))
+def test_what_an_example_has_is_enough(tmp_path: Path, init: Init, example: str) -> None:
+    """An example project needs nothing but the package itself."""
+    shutil.copytree(EXAMPLES / example, tmp_path / "shop")
     ran = init(tmp_path / "shop", "--yes")
     assert "copy this package to lib/kairo_metrics/" in ran.out
     assert "diff" not in ran.out

@@ -56,6 +56,7 @@ class Layout:
         code: the folder with the code that is deployed, relative to the project: the root, but for some on Lambda.
         preset: whether it is one of Vercel's presets, which load one app from the project's root.
         skipped: what looks like a function and is none.
+        has_page: whether a function serves the page that is none of the apps.
     """
 
     host: Host
@@ -64,6 +65,7 @@ class Layout:
     code: Path = Path()
     preset: bool = False
     skipped: tuple[str, ...] = ()
+    has_page: bool = False
 
     @property
     def framework(self) -> str:
@@ -87,9 +89,11 @@ def find_layout(root: Path, vercel: VercelConfig, chosen: Path | None = None) ->
         return _chosen(root, vercel, chosen, on_vercel=on_vercel)
     if not on_vercel and (template := template_of(root)):
         code, handlers = handlers_of(root, template)
-        apps = [app for file, name in handlers if (app := _lambda_app(root, file, name))]
+        found = [app for file, name in handlers if (app := _lambda_app(root, file, name))]
+        apps = [app for app in found if not app.ours]
         if apps:
-            return Layout("AWS Lambda", tuple(apps), len(apps) == 1 and apps[0].kind == "app", code)
+            one_app = len(found) == 1 and apps[0].kind == "app"
+            return Layout("AWS Lambda", tuple(apps), one_app, code, has_page=any(app.page for app in found))
     if vercel.built:
         files = [file.relative_to(root) for source in vercel.built for file in sorted(root.glob(source.lstrip("/")))]
         apps = [app for file in files if file.suffix == ".py" and (app := app_in(root, file))]
