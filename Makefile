@@ -33,7 +33,7 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server of make run
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=2
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
-	$(PYTEST) --numprocesses 4 $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses 6 $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
@@ -41,7 +41,7 @@ test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer rando
 # Programs that tests start are measured, too, except killed ones. The table is printed even if a test fails.
 coverage: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
 	@rm -rf build/coverage
-	@$(BIN)/coverage run -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS); result=$$?; \
+	@$(BIN)/coverage run -m pytest --numprocesses 6 --dist loadfile $(PYTEST_ARGS); result=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage json -q && $(BIN)/coverage html -q --skip-empty \
 			&& $(BIN)/python -m tests.support.coverage_by_room build/coverage/coverage.json \
 			&& echo "line by line: build/coverage/index.html"; exit $$result

@@ -48,6 +48,9 @@ __all__ = [
     "vault",
 ]
 
+# Programs of users, which their tests import when they need them: no tests, and no examples in docstrings.
+collect_ignore = ["support/django_shop", "support/late_shop.py"]
+
 # Objects made by imports are never freed, so the garbage collector need not walk them again and again.
 gc.disable()
 
