@@ -16,8 +16,8 @@ import redis
 from benchmarks.scaling.sender import Sender
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.exposition import text
+from lib.kairo_metrics.model.batch import WRITER_LEASE_S
 from lib.kairo_metrics.scrape.collector import Limits, collect
-from lib.kairo_metrics.store.apply_batch import WRITER_LEASE_S
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.redis_store import RedisStore
 

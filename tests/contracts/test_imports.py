@@ -57,7 +57,7 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.settings
-    instruments instruments.adoption instruments.asked_shape instruments.catalogue instruments.children
+    instruments instruments.adoption instruments.catalogue instruments.children
     instruments.declaration instruments.declarations instruments.pending_series instruments.recorder
     instruments.sealed_series instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
@@ -65,7 +65,7 @@ WRITING = """
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.loop_ticker delivery.outbox
     delivery.pipeline
     model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
-    store store.apply_batch store.command_flow store.keys store.redis_store store.replies store.script_call
+    store store.command_flow store.redis_store store.replies
 """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
@@ -78,7 +78,7 @@ READING = """
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
     endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
-    scrape.page_collectors
+    scrape.custom_collectors
     scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
     model.labels model.leases model.merging model.recovery model.server_run model.snapshot
@@ -137,6 +137,7 @@ FLUSHING = """
     store.connections store.connections.client store.connections.client_pool store.connections.connection
     store.connections.connection_arguments store.connections.node_flow store.connections.node_request
     store.connections.topology
+    store.apply_batch store.keys store.script_call
 """
 
 

@@ -200,7 +200,7 @@ LEFT_BEHIND = """
 import asyncio, sys
 from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.instruments.recorder import Recorder
-from lib.kairo_metrics.store.apply_batch import WRITER_LEASE_S
+from lib.kairo_metrics.model.batch import WRITER_LEASE_S
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.instance import Instance, settings
 

@@ -10,10 +10,21 @@ from itertools import chain
 from typing import cast
 
 from ..instruments.recorder import Recorder
-from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, Refused, State, Unannounced, Verdict, Writer
+from ..model.batch import (
+    WRITER_LEASE_S,
+    Applied,
+    Batch,
+    Duplicate,
+    FamilyDelta,
+    Gap,
+    Refused,
+    State,
+    Unannounced,
+    Verdict,
+    Writer,
+)
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED
 from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
-from ..store.apply_batch import WRITER_LEASE_S
 
 __all__ = ["Outbox"]
 

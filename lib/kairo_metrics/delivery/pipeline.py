@@ -6,7 +6,7 @@ import atexit
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet, ref
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -14,10 +14,9 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
 from ..instruments.adoption import adopt, renew_client_locks, require_free_names
-from ..instruments.asked_shape import options_with, shape_of
 from ..instruments.catalogue import OWN, SETUP_LOCK, choose, declared, settle
 from ..instruments.children import limit_children
-from ..instruments.shape import shape_with, suppose_shape
+from ..instruments.shape import NOTHING_ASKED, Shape, shape, shape_with, suppose_shape
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
@@ -62,12 +61,6 @@ class _Given(NamedTuple):
     has_page: bool = False
 
 
-class _Allowance(Protocol):
-    def __call__(
-        self, settings: Settings | None, store: Store | None, prefix: str | None, options: RequestOptions | None
-    ) -> None: ...
-
-
 class InstrumentCall(NamedTuple):
     """A call of `instrument`: the app that it returned, its interface, and the arguments beside the app."""
 
@@ -84,7 +77,7 @@ _registries: WeakSet[CollectorRegistry] = WeakSet([REGISTRY])
 # These two are for a program's own tests, see `testing.isolated_metrics`, which measures its apps anew, and lets a call
 # give others than those before it.
 _calls: list[InstrumentCall] = []
-_allowances: list[_Allowance] = []
+_allowances: list[Callable[..., None]] = []
 
 
 def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
@@ -131,10 +124,8 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             )
         given = settings or first.settings
         chosen = given or load_settings()[0]
-        if chosen.options is not None:
-            suppose_shape(shape_of(chosen.options.prefix, options_with(chosen.options, None)))
-        own_shape = shape_with(shape_of(prefix, options, chosen.options))
-        options = options_with(options, chosen.options)
+        asked, options = _asked(prefix, options, chosen.options)
+        own_shape = shape_with(asked)
         if names_must_be_free and not (first.named and len(declared(options)) == len(declared())):
             require_free_names((REGISTRY, *_registries, *registries), own_shape, declared(options, own_shape))
         # From here on nothing is refused.
@@ -157,6 +148,19 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             for listener in _listeners:
                 listener()
         return opened
+
+
+def _asked(
+    prefix: str | None, options: RequestOptions | None, others: RequestOptions | None
+) -> tuple[Shape, RequestOptions | None]:
+    """Return the shape of our families that a call and the settings ask for, and the options of both."""
+    if prefix is None and options is None and others is None and not shape().names:
+        return NOTHING_ASKED, None
+    from ..instruments.asked_shape import options_with, shape_of  # most programs choose nothing
+
+    if others is not None:
+        suppose_shape(shape_of(others.prefix, options_with(others, None)))
+    return shape_of(prefix, options, others), options_with(options, others)
 
 
 def remember_call(app: object, interface: str, options: Mapping[str, Any]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..instruments.asked_shape import options_with
 from ..instruments.catalogue import SETUP_LOCK
+from ..instruments.shape import shape
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
@@ -55,7 +55,11 @@ def measured_app(
     """Return what stands in the place of the app; an app that is measured already stays as it is."""
     from .request_rules import RequestRules
 
-    options = options_with(options, pipeline.settings.options)
+    others = pipeline.settings.options
+    if options is not None or others is not None or shape().names:
+        from ..instruments.asked_shape import options_with  # most apps choose nothing
+
+        options = options_with(options, others)
     with SETUP_LOCK:  # threads may do it for the same app
         measure = _measuring(interface)
         chosen = {} if exemplar is None else {"exemplar": exemplar}

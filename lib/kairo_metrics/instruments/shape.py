@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..errors import KairoError
 
-__all__ = ["Shape", "settle_shape", "shape", "shape_with", "suppose_shape"]
+__all__ = ["NOTHING_ASKED", "Shape", "settle_shape", "shape", "shape_with", "suppose_shape"]
 
 _Buckets = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -32,6 +32,7 @@ class Shape(NamedTuple):
     names: tuple[str, ...] | None = None
 
 
+NOTHING_ASKED = Shape()
 _NONE = Shape("", (), (), (), ())
 _settled: list[Shape] = []
 _supposed: list[Shape] = []

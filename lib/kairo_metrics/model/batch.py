@@ -11,6 +11,7 @@ from .moment import Moment
 from .schema import Schema
 
 __all__ = [
+    "WRITER_LEASE_S",
     "Applied",
     "Batch",
     "Duplicate",
@@ -22,6 +23,9 @@ __all__ = [
     "Verdict",
     "Writer",
 ]
+
+# How long the store keeps the last sequence number of a writer that sends nothing.
+WRITER_LEASE_S = 3600
 
 # A time has at most 13; Lua cannot hold a whole number of more than 15 exactly.
 _MAX_DIGITS = 15

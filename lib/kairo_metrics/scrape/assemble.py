@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..exposition.family import Extras, Family
 from ..exposition.page import Page
 from ..model.snapshot import Snapshot
 from .clashes import Clash, find_clashes
-from .page_collectors import Outcome
 from .resolve import ResolvedFamily
 from .selection import Selection, is_deployed
 from .self_metrics import OWN_NAMES, own_families, with_collectors, zeros
+
+if TYPE_CHECKING:
+    from .page_collectors import Outcome
 
 __all__ = ["Assembled", "assemble", "with_collected"]
 

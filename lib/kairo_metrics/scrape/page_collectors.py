@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
-
-from ..instruments.adoption import is_of_one_process
+from .custom_collectors import custom_collectors
 
 if TYPE_CHECKING:
-    from prometheus_client import Metric
+    from prometheus_client import CollectorRegistry, Metric
 
     from .collected import Collected
 
@@ -63,21 +60,17 @@ class Outcome:
 
 
 def page_collectors(registries: Iterable[CollectorRegistry]) -> Iterator[PageCollector]:
-    """Return what of these registries runs for each page: the target info, and the collectors that are no instruments.
-
-    The three collectors that prometheus_client registers by itself in its default registry are left out.
+    """Return what of these registries runs for each page.
 
     Args:
-        registries: those of the program whose instruments are sent. Of two families with one name the first is shown.
+        registries: see `custom_collectors`. Of two families with one name the first is shown.
     """
-    for registry in registries:
-        if registry.get_target_info():
+    for registry, collector in custom_collectors(registries):
+        if collector is None:
             yield PageCollector("target_info", ("target_info", id(registry)), _target_info_of(registry))
-        for collector in list(registry._collector_to_names):  # noqa: SLF001  the registry has no public listing
-            is_default = registry is REGISTRY and is_of_one_process(collector)
-            if not (is_default or isinstance(collector, MetricWrapperBase)):
-                kind = type(collector)
-                yield PageCollector(f"{kind.__module__}.{kind.__qualname__}", id(collector), _collect_of(collector))
+        else:
+            kind = type(collector)
+            yield PageCollector(f"{kind.__module__}.{kind.__qualname__}", id(collector), _collect_of(collector))
 
 
 def _target_info_of(registry: CollectorRegistry) -> Callable[[], Iterable[Metric]]:

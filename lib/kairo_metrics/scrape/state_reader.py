@@ -19,14 +19,17 @@ from ..model.schema import Schema
 from ..store.command_flow import arun_flow
 from .assemble import with_collected
 from .collector import Limits, Scrape, collect
-from .page_collectors import CollectorRuns
+from .custom_collectors import custom_collectors
 from .rollback.high_water import HighWater, with_missing
 from .self_metrics import duration
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from prometheus_client import CollectorRegistry
 
     from ..store.store_interface import Store
+    from .page_collectors import CollectorRuns, Outcome
 
 __all__ = ["StateReader", "Upkeep"]
 
@@ -76,7 +79,7 @@ class StateReader:
         self._store = store
         self._flush = flush
         self._registries = registries
-        self._collectors = CollectorRuns()
+        self._collectors: CollectorRuns | None = None
         self._water = HighWater()
         self._limits = Limits(settings.series_ttl_s, settings.instance_lease_s)
         self._begun = self._shown = 0
@@ -104,7 +107,7 @@ class StateReader:
         end_s = started_s + patience_s
         collectors_end_s = started_s + patience_s * _SHARE_OF_COLLECTORS
         extras = extras or Extras()
-        runs = self._collectors.start(self._registries(), collectors_end_s)
+        runs = self._start_collectors(collectors_end_s)
         try:
             async with asyncio.timeout(end_s - time.perf_counter()):
                 with suppress(StoreError):
@@ -112,7 +115,7 @@ class StateReader:
                 self._begun += 1
                 number = self._begun
                 scrape = await self._read(names, extras, end_s)
-                outcomes = await self._collectors.outcomes(runs, collectors_end_s)
+                outcomes = await self._collectors.outcomes(runs, collectors_end_s) if self._collectors else []
             # If a later scrape was faster, this one is older than the last page. The store did not go back in time.
             is_newest = number > self._shown
             missing = (self._water.missing if is_newest else self._water.missing_for_older)(scrape, names)
@@ -129,6 +132,14 @@ class StateReader:
             raise StoreUnavailable(f"the page could not be made within {patience_s:.3g} s")
         page = with_collected(shown.page, outcomes, extras).with_family(duration(now_s - started_s)).named(names)
         return page, Upkeep(scrape, missing if is_newest else {}, names, end_s - now_s)
+
+    def _start_collectors(self, end_s: float) -> list[tuple[str, Future[Outcome] | None]]:
+        registries = self._registries()
+        if self._collectors is None and any(custom_collectors(registries)):
+            from .page_collectors import CollectorRuns  # few programs have a collector
+
+            self._collectors = CollectorRuns()
+        return self._collectors.start(registries, end_s) if self._collectors else []
 
     async def _read(self, names: frozenset[str], extras: Extras, end_s: float) -> Scrape:
         """Read the store. If it has just started and this reader has shown no page, wait for the instances first."""

@@ -7,7 +7,18 @@ from typing import Any
 
 from ..config.settings import Settings
 from ..errors import StoreRefused
-from ..model.batch import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced, Verdict, Writer
+from ..model.batch import (
+    WRITER_LEASE_S,
+    Applied,
+    Batch,
+    Duplicate,
+    Gap,
+    Refused,
+    State,
+    Unannounced,
+    Verdict,
+    Writer,
+)
 from ..model.delivery_metrics import OVERFLOWED
 from ..model.encoding import label_text
 from ..model.moment import Moment, elapsed_s
@@ -16,10 +27,7 @@ from .command_flow import Command, CommandFlow
 from .keys import Keys
 from .script_call import call_script, script_text, supports_key_locking
 
-__all__ = ["WRITER_LEASE_S", "apply_batch", "load_script"]
-
-# How long the store keeps the last sequence number of a writer that sends nothing.
-WRITER_LEASE_S = 3600
+__all__ = ["apply_batch", "load_script"]
 
 
 def apply_batch(settings: Settings, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:

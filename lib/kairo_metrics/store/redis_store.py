@@ -14,7 +14,6 @@ from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
 from ..model.batch import Batch, Verdict, Writer
 from ..model.fork_lock import fork_lock
-from .apply_batch import apply_batch, load_script
 from .command_flow import CommandFlow
 from .replies import raise_refusal
 
@@ -47,11 +46,15 @@ class RedisStore:
         with _LOADING:
             with suppress(ImportError):  # raised again by the first call that needs a connection
                 from .connections import client_pool  # noqa: F401  imported before the first connection needs it
+            from .apply_batch import load_script  # a cold start does not need it
+
             load_script()
             self.is_loaded = True
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`."""
+        from .apply_batch import apply_batch  # see `load`
+
         return apply_batch(self._settings, writer, batch)
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:

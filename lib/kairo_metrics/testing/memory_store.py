@@ -9,7 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..config.settings import Settings
-from ..model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Unannounced, Verdict, Writer
+from ..model.batch import (
+    WRITER_LEASE_S,
+    Applied,
+    Batch,
+    Duplicate,
+    FamilyDelta,
+    Gap,
+    State,
+    Unannounced,
+    Verdict,
+    Writer,
+)
 from ..model.delivery_metrics import OVERFLOWED
 from ..model.encoding import label_text, pack_line
 from ..model.leases import fold_rule, residual_text
@@ -20,7 +31,6 @@ from ..model.schema import Schema
 from ..model.schema_validation import parse_schema
 from ..model.server_run import ServerRun
 from ..model.snapshot import IndexEntry, Snapshot
-from ..store.apply_batch import WRITER_LEASE_S
 from ..store.command_flow import Command, CommandFlow
 from .recovery_account import account_after
 

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from lib.kairo_metrics.delivery.outbox import Outbox
-from lib.kairo_metrics.store import apply_batch as script
+from lib.kairo_metrics.model.batch import WRITER_LEASE_S
 from tests.faults.chaos import trials
 from tests.faults.chaos.__main__ import main
 from tests.faults.chaos.books import FAMILIES
@@ -91,7 +91,7 @@ BROKEN: dict[str, tuple[str, Callable[[], AbstractContextManager[Any]]]] = {
     ),
     "records of writers that stay": (
         "writers come and go",
-        lambda: mock.patch("tests.faults.chaos.crowd._SHORT_LEASE_S", script.WRITER_LEASE_S),
+        lambda: mock.patch("tests.faults.chaos.crowd._SHORT_LEASE_S", WRITER_LEASE_S),
     ),
 }
 

@@ -8,9 +8,9 @@ from random import Random
 
 from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.delivery import outbox
+from lib.kairo_metrics.model.batch import WRITER_LEASE_S
 from lib.kairo_metrics.model.delivery_metrics import BATCHES, LOST
 from lib.kairo_metrics.model.schema import Schema
-from lib.kairo_metrics.store.apply_batch import WRITER_LEASE_S
 from lib.kairo_metrics.testing.memory_store import _Line, _Shard
 from tests.faults.simulation.instance import CONSERVED, SimulatedInstance
 from tests.faults.simulation.network import Network

@@ -8,9 +8,8 @@ from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import StoreUnavailable, UnknownScript
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
-from lib.kairo_metrics.model.batch import Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
+from lib.kairo_metrics.model.batch import WRITER_LEASE_S, Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
 from lib.kairo_metrics.model.delivery_metrics import BATCHES, LOST, OVERFLOWED
-from lib.kairo_metrics.store.apply_batch import WRITER_LEASE_S
 from lib.kairo_metrics.store.replies import mark_sent_before
 from lib.kairo_metrics.store.script_call import RESEND_LIMIT_S, call_script
 from tests.support.instance import JOBS, WAIT

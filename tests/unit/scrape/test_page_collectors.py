@@ -191,6 +191,7 @@ async def test_a_collector_that_hangs_delays_one_page_only() -> None:
         assert started == [1]
     finally:
         release.set()
+    assert reader._collectors is not None
     await asyncio.gather(*(asyncio.wrap_future(future) for future, _ in reader._collectors._running.values()))
     assert (await samples_of(reader))["late"] == "1"
 
