@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,14 @@ def test_when_the_startup_is_run(environment: dict[str, str], kind: str, early: 
         assert function.output.count("startup") == 1
 
 
-def test_the_shutdown_is_run_at_sigterm(environment: dict[str, str]) -> None:
-    """When Lambda ends an instance with an extension, the shutdown runs, and what it counts is delivered."""
-    with lambda_function(APP, environment) as function:
-        assert seen(function)["same_loop"]
-        assert function.terminate() == -signal.SIGTERM
-    assert counted(environment, "stops") == ["stops_total 1"]
+if sys.version_info >= (3, 12):  # before, AWS's client hears no signal while it waits for an event
+
+    def test_the_shutdown_is_run_at_sigterm(environment: dict[str, str]) -> None:
+        """When Lambda ends an instance with an extension, the shutdown runs, and what it counts is delivered."""
+        with lambda_function(APP, environment) as function:
+            assert seen(function)["same_loop"]
+            assert function.terminate() == -signal.SIGTERM
+        assert counted(environment, "stops") == ["stops_total 1"]
 
 
 @pytest.mark.parametrize(
