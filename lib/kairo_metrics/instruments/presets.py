@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
+from .chosen_instruments import InProgressInstruments, SizeInstruments
 from .declaration import Declaration, Group
-from .declarations import InProgressInstruments, RequestInstruments, SizeInstruments
+from .request_instruments import RequestInstruments
 
 __all__ = ["PRESETS", "Preset"]
 

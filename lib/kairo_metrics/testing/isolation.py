@@ -11,8 +11,7 @@ from ..config.settings import Settings
 from ..delivery import pipeline
 from ..delivery.pipeline import Pipeline
 from ..errors import KairoError
-from ..instruments.asked_shape import shape_of
-from ..instruments.shape import shape_with
+from ..instruments.asked_shape import shape_of, shape_with
 from .fresh_apps import fresh_apps
 from .fresh_instruments import Members, fresh_instruments
 from .fresh_process import Program, forget_own_names, fresh_process

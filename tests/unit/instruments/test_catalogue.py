@@ -46,7 +46,8 @@ assert b"http_requests" not in generate_latest() and b"kairo_" not in generate_l
 """
 ON = """
 from lib.kairo_metrics.instruments.catalogue import OWN, built, catalogue
-from lib.kairo_metrics.instruments.declarations import DeliveryInstruments, QueryInstruments
+from lib.kairo_metrics.instruments.delivery_instruments import DeliveryInstruments
+from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
 
 async def app(scope, receive, send): ...
 
@@ -123,7 +124,7 @@ assert shown["cms_api_errors_total"] == 0, shown
 assert shown["cms_tenant_db_query_duration_seconds_count"] == 3, shown
 assert all(name.startswith("cms_") for name in shown), shown
 from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
-from lib.kairo_metrics.instruments.declarations import DeliveryInstruments
+from lib.kairo_metrics.instruments.delivery_instruments import DeliveryInstruments
 catalogue(DeliveryInstruments).pushes.labels("done").inc()
 assert OWN.get_sample_value("kairo_pushes_total", {"outcome": "done"}) == 1
 """
@@ -137,7 +138,7 @@ assert "tenant_db_query_duration_seconds_count" not in page()
 """
 INTERRUPTED = """
 from lib.kairo_metrics.instruments import catalogue as module
-from lib.kairo_metrics.instruments.declarations import RequestInstruments
+from lib.kairo_metrics.instruments.request_instruments import RequestInstruments
 
 build = module.build
 
@@ -151,8 +152,7 @@ async def app(scope, receive, send): ...
 module.build = interrupted
 instrument(app)
 labels = {"method": "GET", "route": "/", "type": "http_500"}
-for child in module.catalogue(RequestInstruments).that_count("errors"):
-    child(labels).inc()
+module.catalogue(RequestInstruments).members[-1].labels(**labels).inc()
 assert module.OWN.get_sample_value("api_errors_total", labels) == 1
 """
 
