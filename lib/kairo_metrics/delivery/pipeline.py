@@ -48,25 +48,29 @@ class Pipeline(NamedTuple):
     flusher: Flusher
 
 
-class _Given(NamedTuple):
+class _Given:
     """What the calls so far have given, with metrics on and off; None where the default counts.
 
     `named` tells whether one of them has found our names free. What takes one of them later is not sent. `has_page`
     tells whether one of them makes the page.
     """
 
-    settings: Settings | None
-    store: Store | None
-    named: bool = False
-    has_page: bool = False
+    def __init__(
+        self, settings: Settings | None, store: Store | None, *, named: bool = False, has_page: bool = False
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.named = named
+        self.has_page = has_page
 
 
-class InstrumentCall(NamedTuple):
+class InstrumentCall:
     """A call of `instrument`: the app that it returned, its interface, and the arguments beside the app."""
 
-    app: ref[Any]
-    interface: str
-    options: Mapping[str, Any]
+    def __init__(self, app: ref[Any], interface: str, options: Mapping[str, Any]) -> None:
+        self.app = app
+        self.interface = interface
+        self.options = options
 
 
 _opened: dict[str, Pipeline] = {}
@@ -140,7 +144,7 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         _registries.update(registries)
         named = first.named or names_must_be_free
         has_page = first.has_page or has_page
-        _given["first"] = _Given(given, first.store, named, has_page)
+        _given["first"] = _Given(given, first.store, named=named, has_page=has_page)
         if not chosen.enabled:
             return None
         limit_children(chosen.max_series, chosen.series_ttl_s)
@@ -149,7 +153,7 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         if opened is None:
             store = first.store or RedisStore(chosen)
             opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
-            _given["first"] = _Given(opened.settings, opened.store, named, has_page)
+            _given["first"] = _Given(opened.settings, opened.store, named=named, has_page=has_page)
             for listener in _listeners:
                 listener()
         return opened

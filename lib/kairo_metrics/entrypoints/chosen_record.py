@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
+from ..instruments.asked_shape import options_with
 from .body_sizes import BodySizes, content_length_of
+from .chosen_rules import ChosenRules
 from .exchange import MeasuredRequest, MeasuredResponse
 from .http_record import UNKNOWN, HTTPRecord
+from .request_rules import RequestRules
 
 if TYPE_CHECKING:
-    from .chosen_rules import ChosenRules
+    from ..config.options import RequestOptions
+    from ..config.settings import Settings
 
-__all__ = ["ChosenRecord"]
+__all__ = ["ChosenRecord", "rules_with"]
 
 _NO_LABELS: Mapping[str, str] = {}
+
+
+def rules_with(options: RequestOptions | None, settings: Settings) -> RequestRules:
+    """Return the rules of an app, which make such records if it has chosen anything that a request has to do with.
+
+    Args:
+        options: those of its call of `instrument`; None if it has none.
+        settings: their options count where the call does not choose.
+    """
+    rules = ChosenRules(options_with(options, settings.options), settings.max_label_values)
+    if not rules.are_plain:
+        rules.record = partial(ChosenRecord, rules)
+    return rules
 
 
 class ChosenRecord(HTTPRecord):
@@ -31,7 +49,7 @@ class ChosenRecord(HTTPRecord):
     __slots__ = ("_chosen", "_facts", "_is_skipped", "_labels", "_request", "_response_headers", "sizes")
 
     def __init__(self, rules: ChosenRules, method: str, facts: RequestFacts, route: Callable[[], str]) -> None:
-        super().__init__(rules, method, facts, route)
+        super().__init__(rules.instruments, method, facts, route)
         self._chosen = rules
         self._is_skipped = False
         self._request: MeasuredRequest | None = None

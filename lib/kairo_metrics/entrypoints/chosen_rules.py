@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ..frameworks.facts import UNMATCHED, RequestFacts
-from ..instruments.asked_shape import options_with
+from ..frameworks.facts import UNMATCHED
 from ..instruments.catalogue import catalogue
 from ..instruments.chosen_instruments import InProgressInstruments, SizeInstruments
 from ..instruments.request_children import Child, children_that_count
 from ..instruments.request_instruments import RequestInstruments
 from ..instruments.shape import shape
-from .chosen_record import ChosenRecord
-from .http_record import HTTPRecord
 from .request_rules import RequestRules
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
-    from ..config.settings import Settings
     from ..instruments.presets import Preset
     from .custom_labels import CustomLabels
     from .skipped import Matcher, Statuses
 
-__all__ = ["ChosenRules", "rules_of"]
+__all__ = ["ChosenRules"]
 
 _log = logging.getLogger("kairo_metrics")
 # What presets count: the lengths in the headers, and that of the body of Django's response.
 _LENGTHS = ("request_length", "response_length", "body_length")
-
-
-def rules_of(options: RequestOptions | None, settings: Settings) -> ChosenRules:
-    """Return the rules of an app.
-
-    Args:
-        options: those of its call of `instrument`; None if it has none.
-        settings: their options count where the call does not choose.
-    """
-    return ChosenRules(options_with(options, settings.options), settings.max_label_values)
 
 
 class ChosenRules(RequestRules):
@@ -103,12 +89,6 @@ class ChosenRules(RequestRules):
             self.lengths = [
                 (what, child) for group in groups for what in _LENGTHS for child in children_that_count(group, what)
             ]
-
-    def record(self, method: str, facts: RequestFacts, route: Callable[[], str]) -> HTTPRecord:
-        """Return the record of a request that begins now; for the arguments see `HTTPRecord`."""
-        if self.are_plain:
-            return super().record(method, facts, route)
-        return ChosenRecord(self, method, facts, route)
 
     def give_way_to(self, first: RequestRules) -> None:
         """Let the rules of an earlier call of `instrument` for the same app stay; log it if it has chosen otherwise."""

@@ -11,7 +11,6 @@ from ..frameworks.facts import RequestFacts
 if TYPE_CHECKING:
     from .body_sizes import BodySizes
     from .exchange import MeasuredRequest
-    from .request_rules import RequestRules
 
 __all__ = ["UNKNOWN", "HTTPRecord"]
 
@@ -29,7 +28,7 @@ class HTTPRecord:
     """One request: what is known about it while it is served, and what is counted of it at its end.
 
     Args:
-        rules: what is counted of it.
+        instruments: those of requests, durations and errors.
         method: the request's method.
         facts: what the framework tells of the request.
         route: returns the template of the request's route.
@@ -44,10 +43,10 @@ class HTTPRecord:
     __slots__ = (
         "_answered",
         "_had_left",
+        "_instruments",
         "_is_ended",
         "_method",
         "_route",
-        "_rules",
         "_started_s",
         "client_left",
         "facts",
@@ -56,8 +55,10 @@ class HTTPRecord:
     )
     sizes: BodySizes | None = None
 
-    def __init__(self, rules: RequestRules, method: str, facts: RequestFacts, route: Callable[[], str]) -> None:
-        self._rules = rules
+    def __init__(
+        self, instruments: tuple[Any, ...], method: str, facts: RequestFacts, route: Callable[[], str]
+    ) -> None:
+        self._instruments = instruments
         self._method = method if method in _METHODS else UNKNOWN
         self._route = route
         self._started_s = time.perf_counter()
@@ -87,7 +88,7 @@ class HTTPRecord:
         self._count(self.status, seconds)
 
     def _count(self, _status: int, seconds: float) -> None:
-        requests, durations, errors = self._rules.instruments
+        requests, durations, errors = self._instruments
         labels = self._answered = self._method, self._route()
         requests.labels(*labels, self._status_text()).inc()
         durations.labels(*labels).observe(seconds)
@@ -117,7 +118,7 @@ class HTTPRecord:
             self._count_error(status if status == UNKNOWN else f"http_{status}")
 
     def _count_error(self, kind: str) -> None:
-        self._rules.instruments[-1].labels(*self._answered, kind).inc()
+        self._instruments[-1].labels(*self._answered, kind).inc()
 
     def _status_text(self) -> str:
         return str(int(self.status)) if self.status and self.status in _STATUSES else UNKNOWN

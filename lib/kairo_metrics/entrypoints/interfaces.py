@@ -58,9 +58,9 @@ def measured_app(
         chosen: dict[str, Any] = {} if exemplar is None else {"exemplar": exemplar}
         settings = pipeline.settings
         if options is not None or settings.options is not None or shape().names or shape().labels:
-            from .chosen_rules import rules_of  # most apps choose nothing
+            from .chosen_record import rules_with  # most apps choose nothing
 
-            chosen["rules"] = rules_of(options, settings)
+            chosen["rules"] = rules_with(options, settings)
         return measure(app, pipeline.flusher, **chosen)
 
 

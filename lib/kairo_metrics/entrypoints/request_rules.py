@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from ..frameworks.facts import RequestFacts
@@ -12,12 +13,15 @@ from .http_record import HTTPRecord
 
 __all__ = ["RequestRules"]
 
+_Record = Callable[[str, RequestFacts, Callable[[], str]], HTTPRecord]
+
 
 class RequestRules:
     """The rules of one app, made ready once; see `ChosenRules` for those of an app that has chosen something.
 
     Attributes:
         instruments: what counts the requests, the seconds and the errors.
+        record: returns the record of a request that begins now; for the arguments see `HTTPRecord`.
         are_plain: whether nothing is chosen that a request has to do with.
         need_response_headers: whether the headers of the response are needed.
     """
@@ -27,10 +31,7 @@ class RequestRules:
 
     def __init__(self) -> None:
         self.instruments: tuple[Any, ...] = catalogue(RequestInstruments).members
-
-    def record(self, method: str, facts: RequestFacts, route: Callable[[], str]) -> HTTPRecord:
-        """Return the record of a request that begins now; for the arguments see `HTTPRecord`."""
-        return HTTPRecord(self, method, facts, route)
+        self.record: _Record = partial(HTTPRecord, self.instruments)
 
     def give_way_to(self, first: RequestRules) -> None:
         """Let the rules of an earlier call of `instrument` for the same app stay."""

@@ -88,7 +88,8 @@ def shape_with(asked: Shape) -> Shape:
     """
     now = shape()
     if is_settled():
-        for name, value, settled in zip(Shape._fields, asked, now, strict=True):
+        for name, value in vars(asked).items():
+            settled = getattr(now, name)
             if value is not None and value != settled:
                 option = name.removeprefix("early_")
                 raise KairoError(
@@ -130,7 +131,7 @@ def _check_prefix(prefix: object) -> None:
 
 
 def _filled(asked: Shape, known: Shape) -> Shape:
-    return asked._replace(**{name: value for name, value in known._asdict().items() if getattr(asked, name) is None})
+    return Shape(**{name: getattr(known, name) if value is None else value for name, value in vars(asked).items()})
 
 
 def _shown(value: object) -> str:

@@ -48,7 +48,7 @@ def build(declaration: Declaration) -> MetricWrapperBase:
     labelnames, buckets = declaration.shaped(chosen)
     options = {**declaration.options, "buckets": buckets} if buckets else declaration.options
     try:
-        return declaration.kind(name, declaration.help, labelnames, registry=OWN, **options)
+        return declaration.kind(name, declaration.text, labelnames, registry=OWN, **options)
     except ValueError:
         built_meanwhile = OWN._names_to_collectors.get(name)  # noqa: SLF001  there is no public look-up
         if not isinstance(built_meanwhile, MetricWrapperBase):
@@ -74,7 +74,7 @@ def settle(chosen: Shape) -> None:
     with SETUP_LOCK:
         before = shape()
         settle_shape(chosen)
-        if _built and shape() != before:
+        if _built and shape() is not before:
             from .reshaping import reshape_group  # few programs run a query before they instrument an app
 
             for group, instruments in list(_built.items()):

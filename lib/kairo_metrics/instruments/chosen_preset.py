@@ -49,6 +49,6 @@ def declarations_under(group: type[Group], names: str, prefix: str) -> tuple[Dec
 @cache
 def _renamed(names: str, prefix: str) -> Mapping[type[Group], tuple[Declaration, ...]]:
     return {
-        group: tuple(one._replace(name=one.named(prefix), has_prefix=False) for one in declarations)
+        group: tuple(one.renamed(one.named(prefix), has_prefix=False) for one in declarations)
         for group, declarations in preset_of(names).declarations.items()
     }

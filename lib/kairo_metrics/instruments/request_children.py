@@ -34,12 +34,16 @@ def children_that_count(group: Group, what: str) -> tuple[Child, ...]:
 
 
 def _child(declaration: Declaration, instrument: Any) -> Child:
-    facts = (*(declaration.facts or declaration.labelnames), *declaration.further_labels(shape()))
+    further = declaration.further_labels(shape())
     if shape().names:
         from .preset_children import preset_child  # few programs come from another library
+        from .preset_declaration import PresetDeclaration
 
-        amounts = declaration.kind is Counter and declaration.counts != "requests"
-        return preset_child(instrument, facts, declaration.needs, declaration.twice_with, is_total=amounts)
+        if isinstance(declaration, PresetDeclaration):
+            amounts = declaration.kind is Counter and declaration.counts != "requests"
+            facts = (*declaration.facts, *further)
+            return preset_child(instrument, facts, declaration.needs, declaration.twice_with, is_total=amounts)
+    facts = (*declaration.labelnames, *further)
     if not facts:
         return lambda _values: instrument
     pick: Any = itemgetter(*facts)

@@ -5,15 +5,13 @@ A process has one catalogue of them, so all of its apps share one shape. The fir
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 __all__ = ["NO_CHOICE", "Shape", "is_settled", "settle_shape", "shape", "suppose_shape"]
 
 _Buckets = tuple[tuple[str, tuple[float, ...]], ...]
 
 
-class Shape(NamedTuple):
-    """How our families look; None where a call has not said.
+class Shape:
+    """How our families look; None where a call has not said. It is no named tuple, as `Declaration` is none.
 
     Args:
         prefix: goes before our names.
@@ -23,11 +21,19 @@ class Shape(NamedTuple):
         names: the preset of our request families, and the prefix of their names.
     """
 
-    prefix: str | None = None
-    labels: tuple[str, ...] | None = None
-    early_labels: tuple[str, ...] | None = None
-    buckets: _Buckets | None = None
-    names: tuple[str, ...] | None = None
+    def __init__(
+        self,
+        prefix: str | None = None,
+        labels: tuple[str, ...] | None = None,
+        early_labels: tuple[str, ...] | None = None,
+        buckets: _Buckets | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        self.prefix = prefix
+        self.labels = labels
+        self.early_labels = early_labels
+        self.buckets = buckets
+        self.names = names
 
 
 NO_CHOICE = Shape("", (), (), (), ())

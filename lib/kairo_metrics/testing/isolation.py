@@ -74,7 +74,9 @@ class Isolation:
         """Make the block's settings and its store those of the process."""
         pipeline._opened.clear()
         first = pipeline._given.get("first", pipeline._Given(None, None))
-        pipeline._given["first"] = first._replace(settings=self.settings, store=self.store)
+        pipeline._given["first"] = pipeline._Given(
+            self.settings, self.store, named=first.named, has_page=first.has_page
+        )
         if self.settings.enabled:
             pipeline._opened["pipeline"] = Pipeline(self.settings, self.store, self._flusher)
             for listener in pipeline._listeners:
