@@ -1,4 +1,4 @@
-"""What is counted of one HTTP request to an app that has chosen what."""
+"""What is counted of one HTTP request to an app that has chosen something."""
 
 from __future__ import annotations
 
