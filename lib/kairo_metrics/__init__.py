@@ -104,6 +104,10 @@ _MODULES = {
 }
 
 
+# The arguments of `instrument` that are no options of requests.
+_OF_ALL_APPS = frozenset({"settings", "store", "exemplar", "metrics_path", "prefix", "registry"})
+
+
 def __getattr__(name: str) -> Any:
     """Import the module of a name in `_MODULES`."""
     if name not in _MODULES:
@@ -196,22 +200,12 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
 
         check_page_path(interface, metrics_path)
     registries = () if registry is None else checked_registries("instrument", registry)
-    given = {
-        "buckets": buckets,
-        "skip_paths": skip_paths,
-        "skip_methods": skip_methods,
-        "labels": labels,
-        "group_status": group_status,
-        "in_progress": in_progress,
-        "sizes": sizes,
-        "status_codes": status_codes,
-        "names": names,
-    }
+    chosen = {name: value for name, value in arguments.items() if name not in _OF_ALL_APPS and value is not None}
     options = None
-    if any(value is not None for value in given.values()):
+    if chosen:
         from .config.options import RequestOptions  # most apps choose nothing
 
-        options = RequestOptions(**given)  # type: ignore[arg-type]
+        options = RequestOptions(**chosen)
     pipeline = open_pipeline(
         settings,
         store,

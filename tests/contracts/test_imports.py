@@ -58,11 +58,11 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 WRITING = """
     errors config config.settings
     instruments instruments.adoption instruments.catalogue instruments.children
-    instruments.declaration instruments.declarations instruments.pending_series instruments.recorder
-    instruments.sealed_series instruments.shape instruments.sharing
+    instruments.declaration instruments.pending_series instruments.recorder instruments.sealed_series
+    instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
     instruments.values.replaced_value instruments.values.value
-    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.loop_ticker delivery.outbox
+    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.loop_tasks delivery.loop_ticker
     delivery.pipeline
     model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
     store store.command_flow store.redis_store store.replies
@@ -70,15 +70,15 @@ WRITING = """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
-    entrypoints.request_rules entrypoints.traces
+    entrypoints.request_rules entrypoints.traces instruments.request_instruments
     frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
     frameworks.starlette_templates frameworks.watch
 """
 READING = """
+    instruments.delivery_instruments
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
     endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
-    scrape.custom_collectors
     scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
     model.labels model.leases model.merging model.recovery model.server_run model.snapshot

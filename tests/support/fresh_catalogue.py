@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics.entrypoints import custom_labels
-from lib.kairo_metrics.instruments import catalogue, shape
+from lib.kairo_metrics.instruments import catalogue, declarations, shape
 from lib.kairo_metrics.instruments.catalogue import OWN
 
 __all__ = ["fresh_catalogue"]
 
 _KEPT: tuple[Any, ...] = (
     catalogue._built,
-    catalogue._chosen,
+    declarations._chosen,
     shape._settled,
     shape._supposed,
     custom_labels._values,

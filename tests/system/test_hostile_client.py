@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument
 from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.declarations import RequestInstruments
+from lib.kairo_metrics.instruments.request_instruments import RequestInstruments
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.framework_apps import ASGI_APPS, NAMED, WSGI_APPS

@@ -8,8 +8,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
@@ -19,12 +18,13 @@ from ..model.moment import CLOCKS, Clocks
 from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
+from .loop_tasks import forget_closed, running, start
 from .loop_ticker import LoopTicker, loop_is_running
-from .outbox import Outbox
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
     from ..store.transports import AsyncTransport
+    from .outbox import Outbox
     from .thread_ticker import ThreadTicker
 
 __all__ = ["Flusher"]
@@ -72,8 +72,7 @@ class Flusher:
 
     def forget(self) -> None:
         """Start as a new writer: in a forked child, the parent sends what is on its way."""
-        settings = self._settings
-        self._outbox = Outbox(self.recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw)
+        self._own_outbox: Outbox | None = None
         self._lock = FlushLock(_BUDGETS_PER_LEASE * self._budget_s, self._clock)
         self._breaker = Breaker(self._clock)
         self._settled_epoch = self.recorder.epoch - 1
@@ -81,8 +80,21 @@ class Flusher:
         self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
-        self.loop_ticker = LoopTicker(settings.stream_flush_s, self.flush_beside)
+        self.loop_ticker = LoopTicker(self._settings.stream_flush_s, self.flush_beside)
         self._thread_ticker: ThreadTicker | None = None
+
+    @property
+    def _outbox(self) -> Outbox:
+        """The batches that are on their way; made with the first one."""
+        if self._own_outbox is None:
+            settings = self._settings
+            with SETUP_LOCK:
+                from .outbox import Outbox
+
+                self._own_outbox = self._own_outbox or Outbox(
+                    self.recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw
+                )
+        return self._own_outbox
 
     @property
     def thread_ticker(self) -> ThreadTicker:
@@ -99,7 +111,7 @@ class Flusher:
     @property
     def pending(self) -> bool:
         """Whether anything is not yet delivered."""
-        return self.recorder.pending or self._outbox.unsettled
+        return self.recorder.pending or (self._own_outbox is not None and self._own_outbox.unsettled)
 
     @property
     def ticker(self) -> LoopTicker | ThreadTicker:
@@ -192,7 +204,7 @@ class Flusher:
     def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool]) -> None:
         if self._settled_epoch < epoch:
             try:
-                self._store.load()
+                self._load_modules()
             except RuntimeError as err:  # a thread that outlives the main thread can't import `concurrent.futures`
                 late = StoreUnavailable(f"the client of Redis can't be imported now: {err}")
                 self._fail(late)
@@ -229,27 +241,20 @@ class Flusher:
         """
         if self._store.is_loaded:
             return
-        loop = asyncio.get_running_loop()
-        _forget_closed(self._loads)
-        loading = self._loads.get(loop)
-        if loading is None or loading.done():
-            loading = self._loads[loop] = loop.create_task(asyncio.to_thread(self._store.load), context=Context())
-            loading.add_done_callback(_retrieve_exception)
-        await asyncio.wait({loading})
+        await asyncio.wait({running(self._loads) or start(self._loads, asyncio.to_thread(self._load_modules))})
+
+    def _load_modules(self) -> None:
+        with SETUP_LOCK:  # see `fork_lock`: no child is forked while a thread imports
+            from . import outbox  # noqa: F401  no response waits for it
+        self._store.load()
 
     def _running_flush(self) -> asyncio.Task[None] | None:
         """Return the flush of this event loop that is running."""
-        flush = self._flushes.get(asyncio.get_running_loop())
-        return None if flush is None or flush.done() else flush
+        return running(self._flushes)
 
     def _start_flush(self, epoch: int) -> asyncio.Task[None]:
-        loop = asyncio.get_running_loop()
-        _forget_closed(self._flushes)
-        # An empty context: it sends the deltas of many requests, so it has not the trace of the one that started it.
-        flush = self._flushes[loop] = loop.create_task(self._flush_in_loop(loop, epoch), context=Context())
         # It may fail when no request waits for it any more; the breaker and the log have the failure.
-        flush.add_done_callback(_retrieve_exception)
-        return flush
+        return start(self._flushes, self._flush_in_loop(asyncio.get_running_loop(), epoch))
 
     async def _flush_in_loop(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
         await self._load()
@@ -320,7 +325,7 @@ class Flusher:
 
     def _retry_later(self) -> None:
         loop = asyncio.get_running_loop()
-        _forget_closed(self._retries)
+        forget_closed(self._retries)
         if loop not in self._retries:
             self._retries[loop] = loop.call_later(self._breaker.pause_s(), self._retry, loop)
 
@@ -335,15 +340,3 @@ class Flusher:
     def _retry_after_failure(self, _flush: asyncio.Task[None]) -> None:
         if self._breaker.pause_s() and self.pending:
             self._retry_later()
-
-
-def _retrieve_exception(task: asyncio.Task[None]) -> None:
-    """Take the exception, which asyncio would log otherwise."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _forget_closed(by_loop: dict[asyncio.AbstractEventLoop, Any]) -> None:
-    for loop in list(by_loop):
-        if loop.is_closed():
-            by_loop.pop(loop, None)

@@ -14,9 +14,9 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
 from ..instruments.adoption import adopt, renew_client_locks, require_free_names
-from ..instruments.catalogue import OWN, SETUP_LOCK, choose, declared, settle
+from ..instruments.catalogue import OWN, SETUP_LOCK, settle
 from ..instruments.children import limit_children
-from ..instruments.shape import NOTHING_ASKED, Shape, shape, shape_with, suppose_shape
+from ..instruments.shape import Shape, shape
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
@@ -48,25 +48,29 @@ class Pipeline(NamedTuple):
     flusher: Flusher
 
 
-class _Given(NamedTuple):
+class _Given:
     """What the calls so far have given, with metrics on and off; None where the default counts.
 
     `named` tells whether one of them has found our names free. What takes one of them later is not sent. `has_page`
     tells whether one of them makes the page.
     """
 
-    settings: Settings | None
-    store: Store | None
-    named: bool = False
-    has_page: bool = False
+    def __init__(
+        self, settings: Settings | None, store: Store | None, *, named: bool = False, has_page: bool = False
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.named = named
+        self.has_page = has_page
 
 
-class InstrumentCall(NamedTuple):
+class InstrumentCall:
     """A call of `instrument`: the app that it returned, its interface, and the arguments beside the app."""
 
-    app: ref[Any]
-    interface: str
-    options: Mapping[str, Any]
+    def __init__(self, app: ref[Any], interface: str, options: Mapping[str, Any]) -> None:
+        self.app = app
+        self.interface = interface
+        self.options = options
 
 
 _opened: dict[str, Pipeline] = {}
@@ -112,30 +116,35 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             that give our families another shape.
         ValueError: the prefix is malformed, or an instrument of the program has a name of ours.
     """
-    _check_types(settings, store)
+    if settings is not None or store is not None:
+        from .given_settings import check_types, differ  # most calls give neither
+
+        check_types(settings, store)
     with SETUP_LOCK:
         if _allowances:
             _allowances[-1](settings, store, prefix, options)
         first = _given.get("first", _Given(settings, store))
-        if _differ(settings, first.settings) or store not in {None, first.store}:
+        if store not in {None, first.store} or (settings is not None and differ(settings, first.settings)):
             raise KairoError(
                 "an earlier call in this process had another settings= or store=, or none: "
                 "give each call the same, or give them in the first call alone"
             )
         given = settings or first.settings
         chosen = given or load_settings()[0]
-        asked, options = _asked(prefix, options, chosen.options)
-        own_shape = shape_with(asked)
-        if names_must_be_free and not (first.named and len(declared(options)) == len(declared())):
-            require_free_names((REGISTRY, *_registries, *registries), own_shape, declared(options, own_shape))
+        own_shape, options = _asked(prefix, options, chosen.options)
+        if names_must_be_free:
+            require_free_names((REGISTRY, *_registries, *registries), own_shape, options, is_later=first.named)
         # From here on nothing is refused.
-        choose(options)
+        if options is not None:
+            from ..instruments.declarations import choose
+
+            choose(options)
         if names_must_be_free or prefix is not None:
             settle(own_shape)
         _registries.update(registries)
         named = first.named or names_must_be_free
         has_page = first.has_page or has_page
-        _given["first"] = _Given(given, first.store, named, has_page)
+        _given["first"] = _Given(given, first.store, named=named, has_page=has_page)
         if not chosen.enabled:
             return None
         limit_children(chosen.max_series, chosen.series_ttl_s)
@@ -144,7 +153,7 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         if opened is None:
             store = first.store or RedisStore(chosen)
             opened = _opened.setdefault("pipeline", Pipeline(chosen, store, Flusher(RECORDER, store, chosen)))
-            _given["first"] = _Given(opened.settings, opened.store, named, has_page)
+            _given["first"] = _Given(opened.settings, opened.store, named=named, has_page=has_page)
             for listener in _listeners:
                 listener()
         return opened
@@ -153,14 +162,11 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
 def _asked(
     prefix: str | None, options: RequestOptions | None, others: RequestOptions | None
 ) -> tuple[Shape, RequestOptions | None]:
-    """Return the shape of our families that a call and the settings ask for, and the options of both."""
     if prefix is None and options is None and others is None and not shape().names:
-        return NOTHING_ASKED, None
-    from ..instruments.asked_shape import options_with, shape_of  # most programs choose nothing
+        return shape(), None
+    from ..instruments.asked_shape import asked_of  # most programs choose nothing
 
-    if others is not None:
-        suppose_shape(shape_of(others.prefix, options_with(others, None)))
-    return shape_of(prefix, options, others), options_with(options, others)
+    return asked_of(prefix, options, others)
 
 
 def remember_call(app: object, interface: str, options: Mapping[str, Any]) -> None:
@@ -181,23 +187,6 @@ def checked_registries(taker: str, *registries: CollectorRegistry) -> tuple[Coll
         if not isinstance(registry, CollectorRegistry):
             raise TypeError(f"{taker} takes registries, not {type(registry).__name__}")
     return registries
-
-
-def _check_types(settings: object, store: object) -> None:
-    if settings is not None and not isinstance(settings, Settings):
-        raise TypeError(f"settings must be Settings, not {type(settings).__name__}")
-    if store is not None and (isinstance(store, type) or not callable(getattr(store, "apply", None))):
-        raise TypeError(f"store must be a Store, not {type(store).__name__}")
-
-
-def _differ(settings: Settings | None, first: Settings | None) -> bool:
-    """Tell whether a call's settings are others than those of the first call, which had the environment's if None."""
-    if settings is None or settings == first:
-        return False
-    try:
-        return first is not None or settings != Settings.from_env()
-    except SettingsError:
-        return False  # variables are judged only while metrics are on, and not by an error
 
 
 def current_settings() -> tuple[Settings, SettingsError | None]:

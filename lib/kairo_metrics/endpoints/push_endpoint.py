@@ -18,7 +18,7 @@ from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline, published_registries
 from ..errors import SettingsError, StoreError
 from ..instruments.catalogue import catalogue
-from ..instruments.declarations import DeliveryInstruments
+from ..instruments.delivery_instruments import DeliveryInstruments
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
 from .explanations import wrong_setting

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from ..errors import TokenSourceError
 from ..instruments.catalogue import catalogue
-from ..instruments.declarations import DeliveryInstruments
+from ..instruments.delivery_instruments import DeliveryInstruments
 from ..model.moment import CLOCKS, Clocks, Moment
 from .bearer_auth import BearerAuth, is_bearer
 from .token_sources import TokenSource

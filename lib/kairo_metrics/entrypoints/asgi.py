@@ -50,11 +50,12 @@ def measured_asgi(
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
+    rules = rules or RequestRules()
     if known := entry_of(app, ASGIEntry):
-        known.rules.keep_against(rules)
+        rules.give_way_to(known.rules)
         return app
     watch(app)
-    return in_place_of(app, ASGIEntry(app, flusher, exemplar, rules or RequestRules()), _method)
+    return in_place_of(app, ASGIEntry(app, flusher, exemplar, rules), _method)
 
 
 def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -93,14 +94,13 @@ class ASGIEntry:
         try:
             with served.inside(), self.flusher.ticker.serving():
                 if scope["type"] == "http":
-                    record = HTTPRecord(self.rules, scope["method"], facts, route)
+                    record = self.rules.record(scope["method"], facts, route)
                     if not self.rules.are_plain:
-                        from .exchange import MeasuredRequest
+                        from .asgi_request import begin_asgi
 
-                        request = MeasuredRequest(scope["method"], scope["path"], scope["headers"], scope)
-                        record.begin(request, *_paths(scope))
+                        begin_asgi(record, scope)
                     await _Request(record, scope, receive, send, self.flusher).run(call)
-                elif not self.rules.are_plain and self.rules.skip_websocket(*_paths(scope)):
+                elif self.rules.skip_websocket(scope):
                     await call(scope, receive, send)
                 else:
                     from .websocket import WebSocket  # few apps have websockets
@@ -181,13 +181,6 @@ class _Request:
             note_sent(self._record.sizes, message)
         if message["type"] in _BODY and not message.get("more_body", False):
             self._record.end_response()
-
-
-def _paths(scope: Scope) -> tuple[str, str]:
-    """Return the path, and the path below the prefix under which the server has the app."""
-    from ..frameworks.request_path import path_below  # few apps choose anything
-
-    return scope["path"], path_below(scope)
 
 
 def _uvicorn_behind(receive: Receive, send: Send) -> Any:

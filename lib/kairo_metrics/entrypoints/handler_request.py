@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import unquote
 
+from .chosen_record import ChosenRecord
 from .exchange import MeasuredRequest
 from .http_record import HTTPRecord
 
@@ -49,7 +50,7 @@ def note_headers(handler_class: Any, attribute: str) -> None:
 
     @wraps(send_header)
     def noting_the_header(handler: Any, keyword: str, value: Any) -> None:
-        record: HTTPRecord | None = getattr(handler, attribute, None)
+        record: ChosenRecord | None = getattr(handler, attribute, None)
         if record is not None:
             record.add_header(keyword, str(value))
         send_header(handler, keyword, value)

@@ -14,7 +14,7 @@ from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import UNMATCHED
 from .calls import Call
-from .http_record import UNKNOWN, HTTPRecord
+from .http_record import UNKNOWN
 from .request_rules import RequestRules
 from .response_end import end_sending
 from .traces import ExemplarSource, exemplar_of, trace_of
@@ -48,12 +48,13 @@ def measured_handler(
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
+    rules = rules or RequestRules()
     if known := getattr(handler_class, _MEASURED, None):
-        known.rules.keep_against(rules)
+        rules.give_way_to(known.rules)
         return handler_class
     if handler_class.__module__ == "http.server":
         handler_class = type(handler_class.__name__, (handler_class,), {})
-    _Measurement(handler_class, flusher, exemplar, rules or RequestRules()).put_in()
+    _Measurement(handler_class, flusher, exemplar, rules).put_in()
     return handler_class
 
 
@@ -131,7 +132,7 @@ class _Measurement:
     def _serve(self, handler: Any, method: Callable[[], Any]) -> Any:
         facts = RequestFacts()
         verb, path = getattr(handler, "command", None) or UNKNOWN, getattr(handler, "path", "")
-        record = HTTPRecord(self.rules, verb, facts, lambda: facts.route or self._route)
+        record = self.rules.record(verb, facts, lambda: facts.route or self._route)
         served = Call((verb, path.partition("?")[0]), exemplar_of(self._exemplar, _scope_of(handler, verb, path)))
         streams = None
         if not self.rules.are_plain:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
-from .request_rules import RequestRules
 
 if TYPE_CHECKING:
     from .body_sizes import BodySizes
@@ -23,14 +22,13 @@ _SERVER_ERROR = 500
 _STATUSES = range(100, 600)
 # The status that nginx logs for a client that has closed the connection before the response.
 _CLIENT_LEFT = 499
-_NO_LABELS: Mapping[str, str] = {}
 
 
 class HTTPRecord:
     """One request: what is known about it while it is served, and what is counted of it at its end.
 
     Args:
-        rules: what is counted of it.
+        instruments: those of requests, durations and errors.
         method: the request's method.
         facts: what the framework tells of the request.
         route: returns the template of the request's route.
@@ -43,26 +41,24 @@ class HTTPRecord:
     """
 
     __slots__ = (
-        "_facts",
+        "_answered",
         "_had_left",
+        "_instruments",
         "_is_ended",
-        "_is_skipped",
-        "_labels",
         "_method",
-        "_request",
-        "_response_headers",
         "_route",
-        "_rules",
         "_started_s",
         "client_left",
         "facts",
         "is_answered",
-        "sizes",
         "status",
     )
+    sizes: BodySizes | None = None
 
-    def __init__(self, rules: RequestRules, method: str, facts: RequestFacts, route: Callable[[], str]) -> None:
-        self._rules = rules
+    def __init__(
+        self, instruments: tuple[Any, ...], method: str, facts: RequestFacts, route: Callable[[], str]
+    ) -> None:
+        self._instruments = instruments
         self._method = method if method in _METHODS else UNKNOWN
         self._route = route
         self._started_s = time.perf_counter()
@@ -72,49 +68,14 @@ class HTTPRecord:
         self.facts = facts
         self.status: int | None = None
         self.client_left = False
-        self._is_skipped = False
-        self._request: MeasuredRequest | None = None
-        self._response_headers: Iterable[tuple[Any, Any]] = ()
-        self._labels: Mapping[str, str] = _NO_LABELS
-        self._facts: dict[str, str] = {}
-        self.sizes: BodySizes | None = None
 
     def begin(self, request: MeasuredRequest, *paths: str) -> None:
-        """Do what the rules ask for when a request begins, unless they are plain.
+        """Do what the rules ask for when a request begins; see `ChosenRecord`."""
 
-        Args:
-            request: the request.
-            paths: its path, with and without the prefix under which the server has the app.
-        """
-        rules = self._rules
-        if rules.skip(request.method, *paths):
-            self._is_skipped = True
-            return
-        self._request = request
-        if rules.labels is not None:
-            self._labels = rules.labels.of_request(request)
-        if rules.preset is not None:
-            self.facts.told = {}
-        if rules.count_sizes:
-            from .body_sizes import BodySizes, content_length_of
-
-            self.sizes = BodySizes(content_length_of(request.headers.items()))
-        for child in rules.in_progress:
-            child({"method": self._method, **self._labels}).inc()
-
-    def begin_response(self, status: int, headers: Iterable[tuple[Any, Any]] = ()) -> None:
+    def begin_response(self, status: int, _headers: Iterable[tuple[Any, Any]] = ()) -> None:
         """Note the status. A client that has left gets no response, so the app's status is not counted."""
         self._had_left = self.client_left
         self.status = _CLIENT_LEFT if self.client_left else status
-        self._response_headers = headers
-        if self.sizes is not None:
-            self.sizes.begin_response(headers)
-
-    def add_header(self, name: str, value: str) -> None:
-        """Note one more header of the response."""
-        self._response_headers = [*self._response_headers, (name, value)]
-        if self.sizes is not None:
-            self.sizes.begin_response(self._response_headers)
 
     def end_response(self) -> None:
         """Count the request, and the time until now. What the app does later does not delay the client."""
@@ -124,32 +85,15 @@ class HTTPRecord:
         seconds = time.perf_counter() - self._started_s
         if self.status is None:
             self.status = _CLIENT_LEFT if self.client_left else _SERVER_ERROR
-        if not self._is_skipped:
-            self._count(self.status, seconds)
+        self._count(self.status, seconds)
 
-    def _count(self, status: int, seconds: float) -> None:
-        rules = self._rules
-        # The values of all labels, by what they are.
-        facts = self._facts = {"method": self._method, "route": self._route(), "status": self._status_text()}
-        if not rules.are_plain:
-            self._is_skipped = not self._choose(facts, status)
-            if self._is_skipped:
-                return
-        for child in rules.requests:
-            child(facts).inc()
-        for child in rules.seconds:
-            child(facts).observe(seconds)
-        for what, child in rules.lengths:
-            child(facts).observe(float(facts.get(f"@{what}", 0)))
-        if self.sizes is not None:
-            for child in rules.request_bytes:
-                child(facts).observe(self.sizes.of_request(client_left=self.client_left))
-            for child in rules.response_bytes:
-                child(facts).observe(self.sizes.of_response(self._method, status, client_left=self.client_left))
+    def _count(self, _status: int, seconds: float) -> None:
+        requests, durations, errors = self._instruments
+        labels = self._answered = self._method, self._route()
+        requests.labels(*labels, self._status_text()).inc()
+        durations.labels(*labels).observe(seconds)
         # It begins at zero with a route's first request, so that an error rate has data before the first error.
-        facts["type"] = "http_500"
-        for child in rules.errors:
-            child(facts)
+        errors.labels(*labels, "http_500")
 
     def end(self, error: BaseException | None = None) -> None:
         """Count the request if its response has not ended, and its error if there is one; later calls add errors only.
@@ -162,43 +106,19 @@ class HTTPRecord:
         self._is_ended = True
         left = self._had_left or (self.client_left and not self.is_answered)
         self.end_response()
-        if self._is_skipped or left:
+        if left:
             return  # whoever hangs up early can't spend the error budget
         failed = self.status is None or self.status >= _SERVER_ERROR
         if error is None and failed:
             error = self.facts.error
         if error is not None:
-            kind = type(error).__name__
+            self._count_error(type(error).__name__)
         elif failed:
             status = self._status_text()
-            kind = status if status == UNKNOWN else f"http_{status}"
-        else:
-            return
-        self._facts["type"] = kind
-        for child in self._rules.errors:
-            child(self._facts).inc()
+            self._count_error(status if status == UNKNOWN else f"http_{status}")
 
-    def _choose(self, facts: dict[str, str], status: int) -> bool:
-        """Bring what the app has chosen into the facts, and return whether the request is counted."""
-        rules = self._rules
-        for child in rules.in_progress:
-            child({"method": self._method, **self._labels}).dec()
-        facts["route"] = rules.counted_route(facts["route"], status)
-        if rules.skip_answered(facts["route"], status):
-            return False
-        if rules.group_status and facts["status"] != UNKNOWN:
-            facts["status"] = f"{facts['status'][0]}xx"
-        facts.update(self._labels)
-        if self._request is not None and rules.labels is not None and rules.labels.need_response:
-            from .exchange import MeasuredResponse
-
-            self._request.route = facts["route"]
-            facts.update(rules.labels.of_response(self._request, MeasuredResponse(status, self._response_headers)))
-        if self._request is not None and rules.preset is not None:
-            from .preset_facts import add_preset_facts
-
-            add_preset_facts(facts, rules.preset, self._request, self._response_headers, self.facts.told)
-        return True
+    def _count_error(self, kind: str) -> None:
+        self._instruments[-1].labels(*self._answered, kind).inc()
 
     def _status_text(self) -> str:
         return str(int(self.status)) if self.status and self.status in _STATUSES else UNKNOWN

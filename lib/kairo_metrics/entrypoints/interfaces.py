@@ -53,17 +53,15 @@ def measured_app(
     options: RequestOptions | None = None,
 ) -> Any:
     """Return what stands in the place of the app; an app that is measured already stays as it is."""
-    from .request_rules import RequestRules
-
-    others = pipeline.settings.options
-    if options is not None or others is not None or shape().names:
-        from ..instruments.asked_shape import options_with  # most apps choose nothing
-
-        options = options_with(options, others)
     with SETUP_LOCK:  # threads may do it for the same app
         measure = _measuring(interface)
-        chosen = {} if exemplar is None else {"exemplar": exemplar}
-        return measure(app, pipeline.flusher, rules=RequestRules(options, pipeline.settings.max_label_values), **chosen)
+        chosen: dict[str, Any] = {} if exemplar is None else {"exemplar": exemplar}
+        settings = pipeline.settings
+        if options is not None or settings.options is not None or shape().names or shape().labels:
+            from .chosen_record import rules_with  # most apps choose nothing
+
+            chosen["rules"] = rules_with(options, settings)
+        return measure(app, pipeline.flusher, **chosen)
 
 
 def _measuring(interface: Interface) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ..instruments.catalogue import catalogue
-from ..instruments.declarations import FunctionInstruments
+from ..instruments.function_instruments import FunctionInstruments
 
 __all__ = ["InvocationRecord"]
 

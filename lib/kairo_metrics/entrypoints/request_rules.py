@@ -1,139 +1,41 @@
-"""What is counted of the requests of one app: the instruments, and what the app has chosen."""
+"""What is counted of the requests of one app that has chosen nothing: all of them, in the same way."""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, MutableMapping
+from functools import partial
+from typing import Any
 
-from ..frameworks.facts import UNMATCHED
+from ..frameworks.facts import RequestFacts
 from ..instruments.catalogue import catalogue
-from ..instruments.declarations import InProgressInstruments, RequestInstruments, SizeInstruments
-from ..instruments.shape import shape
-
-if TYPE_CHECKING:
-    from ..config.options import RequestOptions
-    from ..instruments.presets import Preset
-    from .custom_labels import CustomLabels
-    from .skipped import Matcher, Statuses
+from ..instruments.request_instruments import RequestInstruments
+from .http_record import HTTPRecord
 
 __all__ = ["RequestRules"]
 
-_log = logging.getLogger("kairo_metrics")
-# What presets count: the lengths in the headers, and that of the body of Django's response.
-_LENGTHS = ("request_length", "response_length", "body_length")
+_Record = Callable[[str, RequestFacts, Callable[[], str]], HTTPRecord]
 
 
 class RequestRules:
-    """The rules of one app, made ready once, so that a request does no work for what is not chosen.
-
-    Args:
-        options: what the app has chosen; None if nothing.
-        most_label_values: of each further label.
+    """The rules of one app, made ready once; see `ChosenRules` for those of an app that has chosen something.
 
     Attributes:
-        are_plain: whether nothing is chosen that a request has to do with; buckets are the histogram's.
+        instruments: what counts the requests, the seconds and the errors.
+        record: returns the record of a request that begins now; for the arguments see `HTTPRecord`.
+        are_plain: whether nothing is chosen that a request has to do with.
+        need_response_headers: whether the headers of the response are needed.
     """
 
-    __slots__ = (
-        "are_plain",
-        "errors",
-        "group_status",
-        "in_progress",
-        "labels",
-        "lengths",
-        "options",
-        "preset",
-        "request_bytes",
-        "requests",
-        "response_bytes",
-        "seconds",
-        "skipped_methods",
-        "skipped_paths",
-        "statuses",
-    )
+    are_plain = True
+    need_response_headers = False
 
-    def __init__(self, options: RequestOptions | None = None, most_label_values: int = 100) -> None:
-        instruments = catalogue(RequestInstruments)
-        self.requests = instruments.that_count("requests")
-        self.seconds = instruments.that_count("seconds")
-        self.errors = instruments.that_count("errors")
-        self.in_progress: tuple[Any, ...] = ()
-        self.request_bytes: tuple[Any, ...] = ()
-        self.response_bytes: tuple[Any, ...] = ()
-        self.skipped_paths: Matcher | None = None
-        self.skipped_methods: Matcher | None = None
-        self.statuses: Statuses | None = None
-        self.labels: CustomLabels | None = None
-        self.group_status = False
-        self.options = options
-        self.preset: Preset | None = None
-        self.lengths: list[tuple[str, Any]] = []
-        names = shape().labels or ()
-        if options is not None:
-            self._choose(options)
-        if names:
-            from .custom_labels import CustomLabels
+    def __init__(self) -> None:
+        self.instruments: tuple[Any, ...] = catalogue(RequestInstruments).members
+        self.record: _Record = partial(HTTPRecord, self.instruments)
 
-            self.labels = CustomLabels(names, (options and options.labels) or {}, most_label_values)
-        chosen = (self.skipped_paths, self.skipped_methods, self.statuses, self.labels, self.group_status)
-        self.are_plain = not any((*chosen, self.in_progress, self.count_sizes, self.preset))
+    def give_way_to(self, first: RequestRules) -> None:
+        """Let the rules of an earlier call of `instrument` for the same app stay."""
 
-    def _choose(self, options: RequestOptions) -> None:
-        if options.skip_paths or options.skip_methods or options.status_codes:
-            from .skipped import Matcher, Statuses
-
-            self.skipped_paths = Matcher(options.skip_paths) if options.skip_paths else None
-            self.skipped_methods = Matcher(options.skip_methods) if options.skip_methods else None
-            self.statuses = Statuses(options.status_codes) if options.status_codes else None
-        self.group_status = bool(options.group_status)
-        if options.in_progress:
-            self.in_progress = catalogue(InProgressInstruments).that_count("in_progress")
-        if options.sizes:
-            sizes = catalogue(SizeInstruments)
-            self.request_bytes, self.response_bytes = map(sizes.that_count, ("request_bytes", "response_bytes"))
-        if options.names:
-            from ..instruments.chosen_preset import preset_of  # few programs come from another library
-
-            self.preset = preset_of(options.names)
-            groups = [catalogue(RequestInstruments), *([catalogue(SizeInstruments)] if options.sizes else [])]
-            self.lengths = [(what, child) for group in groups for what in _LENGTHS for child in group.that_count(what)]
-
-    def keep_against(self, later: RequestRules | None) -> None:
-        """Log that a second call of `instrument` for the same app has changed nothing, if it has chosen otherwise."""
-        if later is not None and later.options is not None and later.options != self.options:
-            _log.warning("an app is instrumented twice, the second time with other options; the first ones stay")
-
-    @property
-    def count_sizes(self) -> bool:
-        """Whether the bytes of bodies are counted."""
-        return bool(self.request_bytes or self.response_bytes)
-
-    @property
-    def need_response_headers(self) -> bool:
-        """Whether the headers of the response are needed."""
-        return self.count_sizes or bool(self.lengths) or (self.labels is not None and self.labels.need_response)
-
-    def skip(self, method: str, *paths: str) -> bool:
-        """Return whether a request is not counted, as far as its begin tells.
-
-        Args:
-            method: of the request.
-            paths: the path, with and without the prefix under which the server has the app.
-        """
-        return (self.skipped_methods is not None and self.skipped_methods(method)) or (
-            self.skipped_paths is not None and any(map(self.skipped_paths, paths))
-        )
-
-    def counted_route(self, route: str, status: int) -> str:
-        """Return the route under which a request is counted: other names may not give one to each status."""
-        return UNMATCHED if self.preset is not None and status in self.preset.unmatched_statuses else route
-
-    def skip_websocket(self, *paths: str) -> bool:
-        """Return whether a websocket is not counted; see `skip`."""
-        return self.skipped_paths is not None and any(map(self.skipped_paths, paths))
-
-    def skip_answered(self, route: str, status: int) -> bool:
-        """Return whether a request is not counted because of its route or its status."""
-        return (self.skipped_paths is not None and self.skipped_paths.matches_route(route)) or (
-            self.statuses is not None and not self.statuses(status)
-        )
+    def skip_websocket(self, _scope: MutableMapping[str, Any]) -> bool:
+        """Return whether a websocket is not counted."""
+        return False

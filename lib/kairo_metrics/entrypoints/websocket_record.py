@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..frameworks.facts import RequestFacts
 from ..instruments.catalogue import catalogue
-from ..instruments.declarations import WebSocketInstruments
+from ..instruments.websocket_instruments import WebSocketInstruments
 
 __all__ = ["WebSocketRecord"]
 

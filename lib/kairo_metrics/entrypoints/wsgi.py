@@ -44,11 +44,12 @@ def measured_wsgi(
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
+    rules = rules or RequestRules()
     if known := entry_of(app, WSGIEntry):
-        known.rules.keep_against(rules)
+        rules.give_way_to(known.rules)
         return app
     watch(app)
-    return in_place_of(app, WSGIEntry(app, flusher, exemplar, rules or RequestRules()), _method)
+    return in_place_of(app, WSGIEntry(app, flusher, exemplar, rules), _method)
 
 
 def _method(entry: WSGIEntry, own_call: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -77,7 +78,7 @@ class WSGIEntry:
         facts = RequestFacts()
         before = dict(environ)
         environ[REQUEST_KEY] = facts
-        record = HTTPRecord(self.rules, method, facts, lambda: route_of(self._app, facts, before, environ))
+        record = self.rules.record(method, facts, lambda: route_of(self._app, facts, before, environ))
         if not self.rules.are_plain:
             from .wsgi_request import begin_wsgi
 

@@ -29,18 +29,6 @@ def escaped(name: str, scheme: str, *, colons: bool) -> str:
     is_classic = name.isascii() and (name.replace(":", "_") if colons else name).isidentifier()
     if scheme == ALLOW_UTF_8 or (is_classic and scheme != "dots"):
         return name
-    start = "U__" if scheme == "values" else ""
-    return start + "".join([_letter(letter, place, scheme, colons=colons) for place, letter in enumerate(name)])
+    from .escaped_letters import escaped_letters  # most names have classic letters alone
 
-
-def _letter(letter: str, place: int, scheme: str, *, colons: bool) -> str:
-    if letter == "_":
-        return "_" if scheme == UNDERSCORES else "__"
-    if letter.isascii() and ((letter.isalpha() or (letter.isdigit() and place > 0)) or (colons and letter == ":")):
-        return letter
-    match scheme:
-        case "dots":
-            return "_dot_" if letter == "." else "__"
-        case "values":
-            return f"_{ord(letter):x}_"
-    return "_"
+    return escaped_letters(name, scheme, colons=colons)

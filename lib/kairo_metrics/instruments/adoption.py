@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import wraps
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from .shape import Shape, shape
 from .sharing import share
 
 if TYPE_CHECKING:
-    from .declaration import Declaration
+    from ..config.options import RequestOptions
 
 __all__ = ["adopt", "is_of_one_process", "renew_client_locks", "require_free_names"]
 
@@ -32,7 +32,8 @@ _OF_ONE_PROCESS = (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
 # Whether this process makes the page. There the collectors run that are no instruments.
 _page = {"is here": False}
 # The methods of prometheus_client that call no value; see `wrapped_methods`.
-_WRAPPED: list[tuple[type[MetricWrapperBase], str]] = [
+_WRAPPED: list[tuple[type, str]] = [
+    (CollectorRegistry, "set_target_info"),
     (Info, "info"),
     (Enum, "__init__"),
     (Enum, "state"),
@@ -59,20 +60,19 @@ def adopt(*registries: CollectorRegistry, has_page: bool = False) -> None:
         _leave_multiprocess_mode()
         for owner, name in _WRAPPED:
             _wrap(owner, name)
-        _watch_target_info()
         for registry in registries:
             # Under SETUP_LOCK nobody else adopts it; the registry's own lock keeps others from registering meanwhile.
             if not isinstance(registry._collector_to_names, _Collectors):  # noqa: SLF001  there is no public way
                 with registry._lock:  # noqa: SLF001
-                    registry._collector_to_names = _Collectors(registry)  # noqa: SLF001
+                    registry._collector_to_names = collectors = _Collectors(registry)  # noqa: SLF001
                     _registries.add(registry)
-                _tell_target_info(registry)
+                collectors.note_target_info(registry.get_target_info())
         for instrument in list(_left_out):
             _left_out.discard(instrument)
             _adopt_instrument(instrument)
 
 
-def _wrap(owner: type[MetricWrapperBase], name: str) -> None:
+def _wrap(owner: type, name: str) -> None:
     method = getattr(owner, name, None)
     if method is None:  # prometheus_client before 0.24 has no `remove_by_labels`
         return
@@ -89,19 +89,34 @@ def _wrap(owner: type[MetricWrapperBase], name: str) -> None:
 
 
 def require_free_names(
-    registries: Sequence[CollectorRegistry], chosen: Shape, declarations: Iterable[Declaration]
+    registries: Sequence[CollectorRegistry], chosen: Shape, options: RequestOptions | None, *, is_later: bool
 ) -> None:
-    """Check that no instrument of these registries has a name that one of these declarations has in this shape.
+    """Check that no instrument of these registries has a name that is ours in this shape, with these options.
+
+    Args:
+        registries: the program's.
+        chosen: the shape.
+        options: those of a call.
+        is_later: whether an earlier call has found our names free; then only further names are checked.
 
     Raises:
         ValueError: one has; see `refuse_taken_names`.
     """
+    if is_later and not (options and _take_further_names(options)):
+        return
     collectors = [collector for registry in registries for collector in list(registry._collector_to_names)]  # noqa: SLF001
     prefix = chosen.prefix or ""
     if chosen.names or any(_may_have_our_name(collector, prefix) for collector in collectors):
+        from .declarations import declared  # few programs have one
         from .taken_names import refuse_taken_names
 
-        refuse_taken_names(registries, prefix, declarations)
+        refuse_taken_names(registries, prefix, declared(options, chosen))
+
+
+def _take_further_names(options: RequestOptions) -> bool:
+    from .declarations import declared  # most apps choose nothing
+
+    return len(declared(options)) > len(declared())
 
 
 class _Collectors(dict[Any, list[str]]):
@@ -133,6 +148,14 @@ class _Collectors(dict[Any, list[str]]):
             from .unsent import tell_collector  # few programs have one
 
             tell_collector(collector)
+
+    @staticmethod
+    def note_target_info(labels: dict[str, str] | None) -> None:
+        """Log that a target info is not sent, unless this process makes the page."""
+        if labels and not _page["is here"]:
+            from .unsent import tell_target_info  # few programs have one
+
+            tell_target_info()
 
     def __copy__(self) -> dict[Any, list[str]]:
         """Return a plain dictionary: a registry copies this one for each page."""
@@ -184,41 +207,16 @@ def _leave_multiprocess_mode() -> None:
         )
 
 
-def _watch_target_info() -> None:
-    method = CollectorRegistry.set_target_info
-    if hasattr(method, "__wrapped__"):
-        return
-
-    @wraps(method)
-    def told(self: CollectorRegistry, labels: dict[str, str] | None) -> None:
-        method(self, labels)
-        if isinstance(self._collector_to_names, _Collectors):
-            _tell_target_info(self)
-
-    CollectorRegistry.set_target_info = told  # type: ignore[method-assign]
-
-
-def _tell_target_info(registry: CollectorRegistry) -> None:
-    if not _page["is here"] and registry.get_target_info():
-        from .unsent import tell_target_info  # few programs have one
-
-        tell_target_info()
-
-
 def renew_client_locks() -> None:
     """Replace prometheus_client's locks in a forked child: a thread that exists only in the parent may hold one."""
     for registry in _registries:
         registry._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
-        for instrument in _instruments(registry):
-            instrument._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
-            for child in _children(instrument):
-                if hasattr(child, "_lock"):  # those of an info and an enum have one of their own
-                    child._lock = RLock()  # noqa: SLF001
-
-
-def _instruments(registry: CollectorRegistry) -> Iterator[MetricWrapperBase]:
-    collectors = list(registry._collector_to_names)  # noqa: SLF001
-    return (collector for collector in collectors if isinstance(collector, MetricWrapperBase))
+        for instrument in list(registry._collector_to_names):  # noqa: SLF001
+            if isinstance(instrument, MetricWrapperBase):
+                instrument._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
+                for child in _children(instrument):
+                    if hasattr(child, "_lock"):  # those of an info and an enum have one of their own
+                        child._lock = RLock()  # noqa: SLF001
 
 
 def _children(instrument: Any) -> list[Any]:

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import KairoError
 from ..model.encoding import is_classic_label
-from .shape import Shape, shape
+from .shape import NO_CHOICE, Shape, is_settled, shape, suppose_shape
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
 
-__all__ = ["options_with", "shape_of"]
+__all__ = ["asked_of", "options_with", "shape_of", "shape_with"]
+
+
+def asked_of(
+    prefix: str | None, options: RequestOptions | None, others: RequestOptions | None
+) -> tuple[Shape, RequestOptions | None]:
+    """Return the shape of our families that a call and the settings ask for, and the options of both.
+
+    Args:
+        prefix: None if the call gives none.
+        options: None if the call gives none.
+        others: those of the settings.
+
+    Raises:
+        TypeError: the prefix is no text.
+        ValueError: no metric's name can begin with it.
+        KairoError: an earlier call has settled on another shape.
+    """
+    if others is not None:
+        suppose_shape(_filled(shape_of(others.prefix, options_with(others, None)), NO_CHOICE))
+    return shape_with(shape_of(prefix, options, others)), options_with(options, others)
 
 
 def shape_of(prefix: str | None, options: RequestOptions | None, others: RequestOptions | None = None) -> Shape:
@@ -59,6 +80,26 @@ def _names(preset: str | None, prefix: str | None) -> tuple[str, ...] | None:
     return preset, preset_of(preset).prefix if prefix is None else prefix
 
 
+def shape_with(asked: Shape) -> Shape:
+    """Return the shape of this process if a call asks for this one.
+
+    Raises:
+        KairoError: an earlier call has settled on another one.
+    """
+    now = shape()
+    if is_settled():
+        for name, value in vars(asked).items():
+            settled = getattr(now, name)
+            if value is not None and value != settled:
+                option = name.removeprefix("early_")
+                raise KairoError(
+                    f"metrics have {option}={_shown(settled)} in this process since an earlier call of instrument or "
+                    f"install, so {option}={_shown(value)} comes too late; give each call the same {option}, or give "
+                    "it in the first call alone"
+                )
+    return _filled(asked, now)
+
+
 def options_with(given: RequestOptions | None, others: RequestOptions | None) -> RequestOptions | None:
     """Return the options of a call; where it does not choose, those of the settings, then those of its names.
 
@@ -87,3 +128,11 @@ def _check_prefix(prefix: object) -> None:
             f"no metric's name can begin with prefix={prefix!r}: "
             "it may have letters of ASCII, digits and '_', and must not begin with a digit"
         )
+
+
+def _filled(asked: Shape, known: Shape) -> Shape:
+    return Shape(**{name: getattr(known, name) if value is None else value for name, value in vars(asked).items()})
+
+
+def _shown(value: object) -> str:
+    return repr(dict(value) if isinstance(value, tuple) and value and isinstance(value[0], tuple) else value)

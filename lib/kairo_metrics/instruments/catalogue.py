@@ -6,22 +6,16 @@ instruments of one concern, and is built when it is first needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from ..model.delivery_metrics import SCHEMAS
 from ..model.fork_lock import fork_lock
 from .declaration import Declaration, Group
-from .declarations import DECLARATIONS, InProgressInstruments, SizeInstruments
 from .shape import Shape, settle_shape, shape
 
-if TYPE_CHECKING:
-    from ..config.options import RequestOptions
-
-__all__ = ["OWN", "SETUP_LOCK", "build", "built", "catalogue", "choose", "declared", "may_be_ours", "settle"]
+__all__ = ["OWN", "SETUP_LOCK", "build", "built", "catalogue", "may_be_ours", "settle"]
 
 G = TypeVar("G", bound=Group)
 
@@ -33,25 +27,15 @@ SETUP_LOCK = fork_lock()
 
 _built: dict[type[Group], Any] = {}
 
-# The names of all other groups are ours, also of those that a process never builds.
-_OPTIONAL: dict[type[Group], Callable[[RequestOptions], bool | None]] = {
-    InProgressInstruments: lambda options: options.in_progress,
-    SizeInstruments: lambda options: options.sizes,
-}
-_chosen: set[type[Group]] = set()
-
-# Our names without the endings that a page or a registry adds.
-_STEMS = {
-    *(one.name.removesuffix("_total") for declarations in DECLARATIONS.values() for one in declarations),
-    *(schema.name for schema in SCHEMAS),
-}
+# The words with which our names begin.
+_FIRST_WORDS = frozenset({"api", "django", "function", "http", "kairo", "outbound", "tenant", "websocket"})
 
 
 def catalogue(group: type[G]) -> G:
     """Return a group's instruments; the first call in a process builds them."""
     if group not in _built:
         with SETUP_LOCK:
-            declarations = _declarations(shape().names)[group]
+            declarations = _declarations(group)
             _built.setdefault(group, group(declarations, tuple(build(one) for one in declarations)))
     instruments_of_group: G = _built[group]
     return instruments_of_group
@@ -64,7 +48,7 @@ def build(declaration: Declaration) -> MetricWrapperBase:
     labelnames, buckets = declaration.shaped(chosen)
     options = {**declaration.options, "buckets": buckets} if buckets else declaration.options
     try:
-        return declaration.kind(name, declaration.help, labelnames, registry=OWN, **options)
+        return declaration.kind(name, declaration.text, labelnames, registry=OWN, **options)
     except ValueError:
         built_meanwhile = OWN._names_to_collectors.get(name)  # noqa: SLF001  there is no public look-up
         if not isinstance(built_meanwhile, MetricWrapperBase):
@@ -78,42 +62,11 @@ def built(group: type[G]) -> G | None:
     return _built.get(group)
 
 
-def choose(options: RequestOptions | None) -> None:
-    """Take the names of the groups that an app has chosen; those of the others stay free."""
-    _chosen.update(_groups(options))
-
-
-def declared(options: RequestOptions | None = None, chosen: Shape | None = None) -> list[Declaration]:
-    """Return the declarations whose names are ours if an app has these options, and our families this shape."""
-    ours = {*_chosen, *_groups(options)}
-    return [
-        one
-        for group, declarations in _declarations((chosen or shape()).names).items()
-        for one in declarations
-        if group not in _OPTIONAL or group in ours
-    ]
-
-
-def _declarations(names: tuple[str, ...] | None) -> Mapping[type[Group], tuple[Declaration, ...]]:
-    if not names:
-        return DECLARATIONS
-    from .chosen_preset import declarations_under  # few programs come from another library
-
-    return declarations_under(*names)
-
-
-def _groups(options: RequestOptions | None) -> list[type[Group]]:
-    if options is None:
-        return []
-    return [group for group, is_chosen in _OPTIONAL.items() if is_chosen(options)]
-
-
 def may_be_ours(name: str, prefix: str) -> bool:
-    """Tell, without much work, whether an instrument with this name may have a name of ours; it hardly ever has."""
-    if shape().names:
+    """Tell, without much work, whether an instrument with this name may have a name of ours; few have."""
+    if shape().names or not name.isidentifier():  # such a name is printed as another one
         return True
-    stems = [stem for one in (name, name.removeprefix(prefix)) for stem in (one, one.rpartition("_")[0])]
-    return any(stem in _STEMS for stem in stems) or not name.isidentifier()  # such a name is printed as another one
+    return any(one.partition("_")[0] in _FIRST_WORDS for one in (name, name.removeprefix(prefix)))
 
 
 def settle(chosen: Shape) -> None:
@@ -121,13 +74,17 @@ def settle(chosen: Shape) -> None:
     with SETUP_LOCK:
         before = shape()
         settle_shape(chosen)
-        if _built and shape() != before:
-            from .reshaping import reshape  # few programs run a query before they instrument an app
+        if _built and shape() is not before:
+            from .reshaping import reshape_group  # few programs run a query before they instrument an app
 
             for group, instruments in list(_built.items()):
-                declarations = _declarations(chosen.names)[group]
-                members = tuple(
-                    reshape(declaration, instrument, before, OWN, build)
-                    for declaration, instrument in zip(declarations, instruments.members, strict=True)
-                )
-                _built[group] = group(declarations, members)
+                _built[group] = reshape_group(instruments, _declarations(group), before, OWN, build)
+
+
+def _declarations(group: type[Group]) -> tuple[Declaration, ...]:
+    names = shape().names
+    if not names:
+        return group.declared
+    from .chosen_preset import declarations_under  # few programs come from another library
+
+    return declarations_under(group, *names)

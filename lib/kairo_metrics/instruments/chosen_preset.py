@@ -8,7 +8,6 @@ from functools import cache
 
 from ..config.options import RequestOptions
 from .declaration import Declaration, Group
-from .declarations import DECLARATIONS
 from .presets import PRESETS, Preset
 
 __all__ = ["completed", "declarations_under", "preset_of"]
@@ -36,18 +35,20 @@ def completed(options: RequestOptions | None, names: str) -> RequestOptions:
     return replace(options, names=names, **missing)
 
 
-@cache
-def declarations_under(names: str, prefix: str) -> Mapping[type[Group], tuple[Declaration, ...]]:
-    """Return our declarations with those of a preset in their place.
+def declarations_under(group: type[Group], names: str, prefix: str) -> tuple[Declaration, ...]:
+    """Return the declarations of a group: a preset's, or our own if it has none for the group.
 
     Args:
+        group: the group.
         names: the preset.
         prefix: goes before its names.
     """
+    return _renamed(names, prefix).get(group, group.declared)
+
+
+@cache
+def _renamed(names: str, prefix: str) -> Mapping[type[Group], tuple[Declaration, ...]]:
     return {
-        **DECLARATIONS,
-        **{
-            group: tuple(one._replace(name=one.named(prefix), has_prefix=False) for one in declarations)
-            for group, declarations in preset_of(names).declarations.items()
-        },
+        group: tuple(one.renamed(one.named(prefix), has_prefix=False) for one in declarations)
+        for group, declarations in preset_of(names).declarations.items()
     }

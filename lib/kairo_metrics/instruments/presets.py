@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
-from .declaration import Declaration, Group
-from .declarations import InProgressInstruments, RequestInstruments, SizeInstruments
+from .chosen_instruments import InProgressInstruments, SizeInstruments
+from .declaration import Group
+from .preset_declaration import PresetDeclaration
+from .request_instruments import RequestInstruments
 
 __all__ = ["PRESETS", "Preset"]
 
@@ -35,33 +37,33 @@ class Preset(NamedTuple):
     prefix: str
     unmatched: str
     options: Mapping[str, Any]
-    declarations: Mapping[type[Group], tuple[Declaration, ...]]
+    declarations: Mapping[type[Group], tuple[PresetDeclaration, ...]]
     unmatched_statuses: tuple[int, ...] = ()
 
 
-def _declared(kind: Any, name: str, text: str, labels: _Labels, counts: str, **more: Any) -> Declaration:
-    return Declaration(kind, name, text, tuple(labels), counts=counts, facts=tuple(labels.values()), **more)
-
-
-def _requests(name: str, text: str, labels: _Labels = _NONE, *needs: str) -> Declaration:
+def _requests(name: str, text: str, labels: _Labels = _NONE, *needs: str) -> PresetDeclaration:
     """Count requests, or those alone of which these facts are known."""
-    return _declared(Counter, name, text, labels, "requests", needs=needs)
+    return PresetDeclaration(Counter, name, text, labels, "requests", needs=needs)
 
 
-def _seconds(name: str, text: str, labels: _Labels, buckets: tuple[float, ...], **more: Any) -> Declaration:
+def _bytes(whose: str, labels: _Labels) -> PresetDeclaration:
+    text = f"Total HTTP {whose} body bytes"
+    return PresetDeclaration(Counter, f"{whose}_body_bytes_total", text, labels, f"{whose}_length")
+
+
+def _seconds(name: str, text: str, labels: _Labels, buckets: tuple[float, ...], **more: Any) -> PresetDeclaration:
     more = {"buckets_of": "http", **more}
-    return _declared(Histogram, name, text, labels, "seconds", options={"buckets": buckets}, **more)
+    return PresetDeclaration(Histogram, name, text, labels, "seconds", options={"buckets": buckets}, **more)
 
 
-def _in_progress(name: str, text: str, labels: _Labels, **more: Any) -> tuple[Declaration, ...]:
+def _in_progress(name: str, text: str, labels: _Labels, **more: Any) -> tuple[PresetDeclaration, ...]:
     options = {"multiprocess_mode": "livesum"}
-    return (_declared(Gauge, name, text, labels, "in_progress", options=options, **more),)
+    return (PresetDeclaration(Gauge, name, text, labels, "in_progress", options=options, **more),)
 
 
 def _starlette_exporter() -> Preset:
     """starlette_exporter 0.24. Its label `app_name` is one of the further labels."""
     labels = {"method": "method", "path": "route", "status_code": "status"}
-    text = "Total HTTP {} body bytes"
     return Preset(
         "starlette_",
         "__unknown__",
@@ -77,8 +79,8 @@ def _starlette_exporter() -> Preset:
                 "requests_in_progress", "Total HTTP requests currently in progress", {"method": "method"}
             ),
             SizeInstruments: (
-                _declared(Counter, "request_body_bytes_total", text.format("request"), labels, "request_length"),
-                _declared(Counter, "response_body_bytes_total", text.format("response"), labels, "response_length"),
+                _bytes("request", labels),
+                _bytes("response", labels),
             ),
         },
         unmatched_statuses=(405,),  # it looks for a route with the method
@@ -104,10 +106,10 @@ def _fastapi_instrumentator() -> Preset:
                     "Total number of requests by method, status and handler.",
                     {"method": "method", "status": "status", **handler},
                 ),
-                _declared(
+                PresetDeclaration(
                     Summary, "http_request_size_bytes", text.format("incoming requests"), handler, "request_length"
                 ),
-                _declared(
+                PresetDeclaration(
                     Summary, "http_response_size_bytes", text.format("outgoing responses"), handler, "response_length"
                 ),
                 _seconds(
@@ -211,7 +213,7 @@ def _django_prometheus() -> Preset:
             "Count of requests by view, transport, method.",
             {**called, **transport, **method},
         ),
-        _declared(
+        PresetDeclaration(
             Histogram,
             "requests_body_total_bytes",
             "Histogram of requests by body size.",
@@ -229,7 +231,7 @@ def _django_prometheus() -> Preset:
             "Count of responses by status, view, method.",
             {**status, **view, **method},
         ),
-        _declared(
+        PresetDeclaration(
             Histogram,
             "responses_body_total_bytes",
             "Histogram of responses by body size.",
@@ -247,7 +249,7 @@ def _django_prometheus() -> Preset:
         "",
         "__unmatched__",
         {},
-        {RequestInstruments: tuple(row._replace(name=f"django_http_{row.name}") for row in rows)},
+        {RequestInstruments: tuple(row.renamed(f"django_http_{row.name}") for row in rows)},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -14,27 +14,44 @@ from .sharing import child_series, share
 from .values import RECORDER
 
 if TYPE_CHECKING:
-    from .declaration import Declaration
+    from .declaration import Declaration, Group
 
-__all__ = ["reshape"]
+__all__ = ["reshape_group"]
+
+G = TypeVar("G", bound="Group")
 
 
-def reshape(
+def reshape_group(
+    group: G,
+    declarations: tuple[Declaration, ...],
+    before: Shape,
+    registry: CollectorRegistry,
+    build: Callable[[Declaration], Any],
+) -> G:
+    """Return a group with each of its instruments in the present shape.
+
+    Args:
+        group: as it was built.
+        declarations: those of its instruments in the present shape.
+        before: the shape in which it was built.
+        registry: has the instruments.
+        build: builds an instrument in the present shape.
+    """
+    members = tuple(
+        _reshaped(declaration, instrument, before, registry, build)
+        for declaration, instrument in zip(declarations, group.members, strict=True)
+    )
+    return type(group)(declarations, members)
+
+
+def _reshaped(
     declaration: Declaration,
     instrument: Any,
     before: Shape,
     registry: CollectorRegistry,
     build: Callable[[Declaration], Any],
 ) -> Any:
-    """Return the instrument in the present shape. What it has counted is sent under the new name.
-
-    Args:
-        declaration: that of the instrument.
-        instrument: with or without labels.
-        before: the shape in which it was built.
-        registry: has the instrument.
-        build: builds an instrument in the present shape.
-    """
+    """Return the instrument in the present shape. What it has counted is sent under the new name."""
     now = shape()
     old_name, new_name = declaration.named(before.prefix or ""), declaration.named(now.prefix or "")
     if old_name != new_name:

@@ -5,17 +5,13 @@ A process has one catalogue of them, so all of its apps share one shape. The fir
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from ..errors import KairoError
-
-__all__ = ["NOTHING_ASKED", "Shape", "settle_shape", "shape", "shape_with", "suppose_shape"]
+__all__ = ["NO_CHOICE", "Shape", "is_settled", "settle_shape", "shape", "suppose_shape"]
 
 _Buckets = tuple[tuple[str, tuple[float, ...]], ...]
 
 
-class Shape(NamedTuple):
-    """How our families look; None where a call has not said.
+class Shape:
+    """How our families look; None where a call has not said. It is no named tuple, as `Declaration` is none.
 
     Args:
         prefix: goes before our names.
@@ -25,41 +21,34 @@ class Shape(NamedTuple):
         names: the preset of our request families, and the prefix of their names.
     """
 
-    prefix: str | None = None
-    labels: tuple[str, ...] | None = None
-    early_labels: tuple[str, ...] | None = None
-    buckets: _Buckets | None = None
-    names: tuple[str, ...] | None = None
+    def __init__(
+        self,
+        prefix: str | None = None,
+        labels: tuple[str, ...] | None = None,
+        early_labels: tuple[str, ...] | None = None,
+        buckets: _Buckets | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        self.prefix = prefix
+        self.labels = labels
+        self.early_labels = early_labels
+        self.buckets = buckets
+        self.names = names
 
 
-NOTHING_ASKED = Shape()
-_NONE = Shape("", (), (), (), ())
+NO_CHOICE = Shape("", (), (), (), ())
 _settled: list[Shape] = []
 _supposed: list[Shape] = []
 
 
 def shape() -> Shape:
     """Return the shape that is settled, else the one that the settings suppose."""
-    return _settled[0] if _settled else (_supposed[0] if _supposed else _NONE)
+    return next(iter((*_settled, *_supposed)), NO_CHOICE)
 
 
-def shape_with(asked: Shape) -> Shape:
-    """Return the shape of this process if a call asks for this one.
-
-    Raises:
-        KairoError: an earlier call has settled on another one.
-    """
-    now = shape()
-    if _settled:
-        for name, value, settled in zip(Shape._fields, asked, now, strict=True):
-            if value is not None and value != settled:
-                option = name.removeprefix("early_")
-                raise KairoError(
-                    f"metrics have {option}={_shown(settled)} in this process since an earlier call of instrument or "
-                    f"install, so {option}={_shown(value)} comes too late; give each call the same {option}, or give "
-                    "it in the first call alone"
-                )
-    return _filled(asked, now)
+def is_settled() -> bool:
+    """Return whether a call has settled the shape."""
+    return bool(_settled)
 
 
 def settle_shape(chosen: Shape) -> None:
@@ -68,14 +57,6 @@ def settle_shape(chosen: Shape) -> None:
         _settled.append(chosen)
 
 
-def suppose_shape(asked: Shape) -> None:
-    """Use what the settings ask for, until a call of the program chooses."""
-    _supposed[:] = [_filled(asked, _NONE)]
-
-
-def _filled(asked: Shape, known: Shape) -> Shape:
-    return asked._replace(**{name: value for name, value in known._asdict().items() if getattr(asked, name) is None})
-
-
-def _shown(value: object) -> str:
-    return repr(dict(value) if isinstance(value, tuple) and value and isinstance(value[0], tuple) else value)
+def suppose_shape(supposed: Shape) -> None:
+    """Use the shape that the settings ask for, until a call of the program chooses."""
+    _supposed[:] = [supposed]

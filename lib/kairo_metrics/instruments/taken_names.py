@@ -16,8 +16,9 @@ from prometheus_client.metrics import Gauge, MetricWrapperBase
 
 from ..model.delivery_metrics import SCHEMAS
 from ..model.schema import INSTANCE_LABEL, is_per_instance
-from .catalogue import OWN, declared
+from .catalogue import OWN
 from .declaration import Declaration
+from .declarations import declared
 from .shape import shape
 
 __all__ = ["is_left_out", "log_left_out", "refuse_taken_names"]

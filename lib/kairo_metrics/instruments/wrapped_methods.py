@@ -1,4 +1,4 @@
-"""The methods of prometheus_client's instruments that call no value: what takes their place records what they do.
+"""The methods of prometheus_client that call no value: what takes their place records or notes what they do.
 
 Each function has the method itself, then the parameters of the method.
 """
@@ -69,7 +69,15 @@ def _clear(clear: Method, self: Any) -> None:
         clear(self)
 
 
+def _set_target_info(set_target_info: Method, self: Any, labels: dict[str, str] | None) -> None:
+    set_target_info(self, labels)
+    note = getattr(self._collector_to_names, "note_target_info", None)
+    if note is not None:  # else the registry is not adopted
+        note(labels)
+
+
 RECORDED: dict[str, Method] = {
+    "set_target_info": _set_target_info,
     "info": _info,
     "__init__": _init_enum,
     "state": _state,

@@ -19,7 +19,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionHandler
 
-from ..instruments.declarations import DjangoInstruments
+from ..instruments.query_instruments import DjangoInstruments
 from .django_alias import alias_label
 from .django_migrations import count_migrations
 from .replaced_methods import replace_method

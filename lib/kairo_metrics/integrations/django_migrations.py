@@ -17,7 +17,7 @@ from django.core.signals import request_finished
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from ..instruments.declarations import DjangoInstruments
+from ..instruments.query_instruments import DjangoInstruments
 from .django_alias import alias_label
 from .sql_verb import OTHER, RAW
 from .switch import recorded

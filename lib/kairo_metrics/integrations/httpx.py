@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ..instruments.declarations import OutboundInstruments
+from ..instruments.outbound_instruments import OutboundInstruments
 from .outbound import OutboundRequest, sending
 from .replaced_methods import replace_method
 from .switch import while_on

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from ..instruments.declarations import OutboundInstruments
+from ..instruments.outbound_instruments import OutboundInstruments
 from .bounded import BoundedLabel
 from .switch import recorded
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ..instruments.declarations import OutboundInstruments
+from ..instruments.outbound_instruments import OutboundInstruments
 from .outbound import OutboundRequest, sending
 from .replaced_methods import replace_method
 from .switch import while_on

@@ -29,7 +29,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ..instruments.declarations import QueryInstruments
+from ..instruments.query_instruments import QueryInstruments
 from .query_labels import query_labels
 from .replaced_methods import replace_method
 from .sql_verb import CONNECT, OTHER, RAW

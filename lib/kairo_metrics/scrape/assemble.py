@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ..exposition.family import Extras, Family
 from ..exposition.page import Page
@@ -13,12 +12,9 @@ from ..model.snapshot import Snapshot
 from .clashes import Clash, find_clashes
 from .resolve import ResolvedFamily
 from .selection import Selection, is_deployed
-from .self_metrics import OWN_NAMES, own_families, with_collectors, zeros
+from .self_metrics import own_families, zeros
 
-if TYPE_CHECKING:
-    from .page_collectors import Outcome
-
-__all__ = ["Assembled", "assemble", "with_collected"]
+__all__ = ["Assembled", "assemble"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +59,3 @@ def assemble(snapshot: Snapshot, selection: Selection, resolved: Sequence[Resolv
     shown += own_families(snapshot, shown, damaged, clashing)
     page = Page(tuple(sorted(shown, key=lambda family: family.schema.name)), snapshot.now_ms)
     return Assembled(page, clashes)
-
-
-def with_collected(page: Page, outcomes: Sequence[Outcome], extras: Extras) -> Page:
-    """Return the page with the families of collectors. A stored family with a name of theirs takes precedence.
-
-    Args:
-        page: what the store holds.
-        outcomes: what the collectors have given.
-        extras: what the format prints.
-    """
-    if not outcomes:
-        return page
-    stored = [family for family in page.families if family.schema.name not in OWN_NAMES]
-    found = [family for outcome in outcomes if outcome.collected for family in outcome.collected.families]
-    collected = [family if extras.created else replace(family, created={}) for family in found]
-    clashes = [clash for clash in find_clashes(stored, extras, collected) if clash.is_collected]
-    left_out = {id(clash.family) for clash in clashes if clash.is_left_out}
-    problems: Counter[tuple[str, str]] = Counter()
-    for outcome in outcomes:
-        problems.update({(outcome.name, reason): count for reason, count in outcome.problems.items()})
-    families = with_collectors(
-        page.families,
-        [family for family in collected if id(family) not in left_out],
-        Counter(clash.told(is_current=True) for clash in clashes),
-        problems,
-    )
-    return replace(page, families=tuple(sorted(families, key=lambda family: family.schema.name)))

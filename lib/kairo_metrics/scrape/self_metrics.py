@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from ..exposition.family import Family
 from ..exposition.fitting import JOINED
@@ -13,22 +12,22 @@ from ..model.encoding import SeriesNumbers, label_text, number_text
 from ..model.schema import Schema
 from ..model.snapshot import Snapshot
 
-__all__ = ["ABOUT_ALL", "OWN_NAMES", "duration", "own_families", "with_collectors", "zeros"]
+__all__ = ["ABOUT_ALL", "CLASHING", "OWN_NAMES", "PROBLEMS", "SERIES", "duration", "own_families", "zeros"]
 
-_SERIES = Schema("kairo_series", "gauge", ("family",), help="Series of a family on this page.")
+SERIES = Schema("kairo_series", "gauge", ("family",), help="Series of a family on this page.")
 _QUARANTINED = Schema(
     "kairo_quarantined_fields",
     "gauge",
     ("family",),
     help="Series left out because what is stored of them is damaged; no family where its name is lost.",
 )
-_CLASHING = Schema(
+CLASHING = Schema(
     "kairo_clashing_schemas",
     "gauge",
     ("family", "other", "reason"),
     help="Families left out, at least in OpenMetrics, because another one has their name, or a name of their samples.",
 )
-_PROBLEMS = Schema(
+PROBLEMS = Schema(
     "kairo_collector_problems",
     "gauge",
     ("collector", "reason"),
@@ -58,10 +57,10 @@ _MISSING = Schema(
 )
 _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")
 
-_COUNTS = (_SERIES, _QUARANTINED, _CLASHING, JOINED)
+_COUNTS = (SERIES, _QUARANTINED, CLASHING, JOINED)
 # A scrape that asks for one of these needs every family.
 ABOUT_ALL = frozenset(schema.name for schema in _COUNTS)
-OWN_NAMES = frozenset(schema.name for schema in (*_COUNTS, _PROBLEMS, _STORE, _MISSING, _DURATION, *_MEASURES.values()))
+OWN_NAMES = frozenset(schema.name for schema in (*_COUNTS, PROBLEMS, _STORE, _MISSING, _DURATION, *_MEASURES.values()))
 
 
 def duration(seconds: float) -> Family:
@@ -95,10 +94,10 @@ def own_families(
     """
     series: Counter[bytes] = Counter()
     for family in served:
-        series[_text(_SERIES, family.schema.name)] += len(family.series)
-    left_out = {label_text(_CLASHING.labelnames, values).encode(): count for values, count in clashing.items()}
+        series[_text(SERIES, family.schema.name)] += len(family.series)
+    left_out = {label_text(CLASHING.labelnames, values).encode(): count for values, count in clashing.items()}
     quarantined = {_text(_QUARANTINED, name): count for name, count in damaged.items()}
-    counted = ((_SERIES, series), (_CLASHING, left_out), (_QUARANTINED, quarantined))
+    counted = ((SERIES, series), (CLASHING, left_out), (_QUARANTINED, quarantined))
     families = [Family(schema, {text: b"%d" % count for text, count in counts.items()}) for schema, counts in counted]
     missing = sum(max(0, recovery.missing) for recovery in snapshot.recoveries if recovery)
     families.append(Family(_MISSING, {b"": b"%d" % missing}))
@@ -109,34 +108,6 @@ def own_families(
         Family(_MEASURES[name], {b"": number_text(number).encode()}) for name, number in snapshot.measures.items()
     ]
     return [family for family in families if family.series]
-
-
-def with_collectors(
-    families: Iterable[Family],
-    collected: Iterable[Family],
-    clashing: Mapping[tuple[str, str, str], int],
-    problems: Mapping[tuple[str, str], int],
-) -> list[Family]:
-    """Return the families of a page, with those about the page saying what it has of collectors.
-
-    Args:
-        families: those of the page so far.
-        collected: those of collectors that the page shows.
-        clashing: as in `own_families`.
-        problems: what is missing, by the collector and the reason.
-    """
-    rows = {
-        _SERIES: {_text(_SERIES, family.schema.name): len(family.series) for family in collected},
-        _CLASHING: {label_text(_CLASHING.labelnames, values).encode(): count for values, count in clashing.items()},
-        _PROBLEMS: {label_text(_PROBLEMS.labelnames, values).encode(): count for values, count in problems.items()},
-    }
-    shown = {family.schema: family for family in families}
-    for schema, counts in rows.items():
-        if counts:
-            before = shown.get(schema, Family(schema, {}))
-            series = {text: b"%d" % count for text, count in counts.items()}
-            shown[schema] = replace(before, series={**before.series, **series})
-    return [*shown.values(), *collected]
 
 
 def _text(schema: Schema, value: str) -> bytes:

@@ -17,9 +17,7 @@ from ..exposition.page import Page
 from ..model.encoding import SeriesNumbers
 from ..model.schema import Schema
 from ..store.command_flow import arun_flow
-from .assemble import with_collected
 from .collector import Limits, Scrape, collect
-from .custom_collectors import custom_collectors
 from .rollback.high_water import HighWater, with_missing
 from .self_metrics import duration
 
@@ -130,10 +128,17 @@ class StateReader:
         now_s = time.perf_counter()
         if now_s > end_s:  # merging all that was read took too long
             raise StoreUnavailable(f"the page could not be made within {patience_s:.3g} s")
-        page = with_collected(shown.page, outcomes, extras).with_family(duration(now_s - started_s)).named(names)
+        page = shown.page
+        if outcomes:
+            from .collected_page import with_collected  # few programs have a collector
+
+            page = with_collected(page, outcomes, extras)
+        page = page.with_family(duration(now_s - started_s)).named(names)
         return page, Upkeep(scrape, missing if is_newest else {}, names, end_s - now_s)
 
     def _start_collectors(self, end_s: float) -> list[tuple[str, Future[Outcome] | None]]:
+        from .custom_collectors import custom_collectors  # no page is made before the first scrape
+
         registries = self._registries()
         if self._collectors is None and any(custom_collectors(registries)):
             from .page_collectors import CollectorRuns  # few programs have a collector

@@ -10,7 +10,7 @@ from prometheus_client.metrics import Enum, MetricWrapperBase
 
 from ..delivery import pipeline
 from ..instruments import adoption
-from ..instruments.catalogue import declared
+from ..instruments.declarations import declared
 from ..instruments.shape import shape
 from ..model.delivery_metrics import SCHEMAS
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from ..delivery import pipeline
 from ..entrypoints import custom_labels, invocation_record
-from ..instruments import catalogue, shape
+from ..instruments import catalogue, declarations, shape
 from ..instruments.catalogue import OWN
 from ..instruments.children import Children
 from ..instruments.recorder import Recorder
@@ -23,7 +23,7 @@ __all__ = ["Program", "forget_own_names", "fresh_process"]
 # What is chosen of our families, and what was built so.
 _CHOSEN: tuple[Any, ...] = (
     catalogue._built,
-    catalogue._chosen,
+    declarations._chosen,
     shape._settled,
     shape._supposed,
     custom_labels._values,

@@ -11,8 +11,7 @@ from ..config.settings import Settings
 from ..delivery import pipeline
 from ..delivery.pipeline import Pipeline
 from ..errors import KairoError
-from ..instruments.asked_shape import shape_of
-from ..instruments.shape import shape_with
+from ..instruments.asked_shape import shape_of, shape_with
 from .fresh_apps import fresh_apps
 from .fresh_instruments import Members, fresh_instruments
 from .fresh_process import Program, forget_own_names, fresh_process
@@ -75,7 +74,9 @@ class Isolation:
         """Make the block's settings and its store those of the process."""
         pipeline._opened.clear()
         first = pipeline._given.get("first", pipeline._Given(None, None))
-        pipeline._given["first"] = first._replace(settings=self.settings, store=self.store)
+        pipeline._given["first"] = pipeline._Given(
+            self.settings, self.store, named=first.named, has_page=first.has_page
+        )
         if self.settings.enabled:
             pipeline._opened["pipeline"] = Pipeline(self.settings, self.store, self._flusher)
             for listener in pipeline._listeners:

@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from lib.kairo_metrics.instruments.catalogue import may_be_ours
+from lib.kairo_metrics.instruments.declarations import DECLARATIONS
+from lib.kairo_metrics.model.delivery_metrics import SCHEMAS
+
 # Everything of the package that a deployment may import, and its functions.
 IMPORTS = """
 import importlib, pkgutil, sys
@@ -46,7 +50,8 @@ assert b"http_requests" not in generate_latest() and b"kairo_" not in generate_l
 """
 ON = """
 from lib.kairo_metrics.instruments.catalogue import OWN, built, catalogue
-from lib.kairo_metrics.instruments.declarations import DeliveryInstruments, QueryInstruments
+from lib.kairo_metrics.instruments.delivery_instruments import DeliveryInstruments
+from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
 
 async def app(scope, receive, send): ...
 
@@ -123,7 +128,7 @@ assert shown["cms_api_errors_total"] == 0, shown
 assert shown["cms_tenant_db_query_duration_seconds_count"] == 3, shown
 assert all(name.startswith("cms_") for name in shown), shown
 from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
-from lib.kairo_metrics.instruments.declarations import DeliveryInstruments
+from lib.kairo_metrics.instruments.delivery_instruments import DeliveryInstruments
 catalogue(DeliveryInstruments).pushes.labels("done").inc()
 assert OWN.get_sample_value("kairo_pushes_total", {"outcome": "done"}) == 1
 """
@@ -137,7 +142,7 @@ assert "tenant_db_query_duration_seconds_count" not in page()
 """
 INTERRUPTED = """
 from lib.kairo_metrics.instruments import catalogue as module
-from lib.kairo_metrics.instruments.declarations import RequestInstruments
+from lib.kairo_metrics.instruments.request_instruments import RequestInstruments
 
 build = module.build
 
@@ -151,8 +156,7 @@ async def app(scope, receive, send): ...
 module.build = interrupted
 instrument(app)
 labels = {"method": "GET", "route": "/", "type": "http_500"}
-for child in module.catalogue(RequestInstruments).that_count("errors"):
-    child(labels).inc()
+module.catalogue(RequestInstruments).members[-1].labels(**labels).inc()
 assert module.OWN.get_sample_value("api_errors_total", labels) == 1
 """
 
@@ -193,3 +197,21 @@ def test_a_script_gives_its_prefix_to_install() -> None:
 def test_a_signal_handler_may_build_the_instruments_meanwhile() -> None:
     """A handler that instruments an app while the thread below it does the same gets the same instruments."""
     _ran(INTERRUPTED)
+
+
+NAMES = [*(one.name for group in DECLARATIONS.values() for one in group), *(schema.name for schema in SCHEMAS)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_of_our_names_gets_a_closer_look(name: str) -> None:
+    """No instrument of a program takes a name of ours unseen, with the prefix of ours or without it."""
+    assert may_be_ours(name, "")
+    assert may_be_ours(name.removesuffix("_total"), "shop_")
+    assert may_be_ours(f"shop_{name}", "shop_")
+    assert may_be_ours(f"shop{name}_created", "shop")
+
+
+@pytest.mark.parametrize("name", ["orders_total", "shop_orders", "https_requests", "my_http_requests"])
+def test_other_names_cost_a_cold_start_nothing(name: str) -> None:
+    """What begins with another word is known at once to be the program's."""
+    assert not may_be_ours(name, "shop_")

@@ -12,7 +12,8 @@ from sqlalchemy import create_engine, text
 from lib.kairo_metrics import KairoError, RequestOptions, Settings, aflush, install, instrument
 from lib.kairo_metrics.delivery import pipeline
 from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
-from lib.kairo_metrics.instruments.declarations import FunctionInstruments, QueryInstruments
+from lib.kairo_metrics.instruments.function_instruments import FunctionInstruments
+from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples, settings

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.declarations import QueryInstruments
+from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 from tests.support.books import VISITS, Base
 

@@ -14,7 +14,7 @@ import requests
 
 from lib.kairo_metrics import observe
 from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.declarations import OutboundInstruments
+from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
 from lib.kairo_metrics.integrations import outbound
 from lib.kairo_metrics.integrations.bounded import BoundedLabel
 from tests.support.outbound_server import counted, outbound_server, seconds

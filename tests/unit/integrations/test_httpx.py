@@ -15,7 +15,7 @@ import pytest
 
 from lib.kairo_metrics import observe
 from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.declarations import OutboundInstruments
+from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
 from tests.support.outbound_server import counted, outbound_server
 
 HERE = "127.0.0.1"
@@ -163,7 +163,7 @@ ALL = """
 import asyncio, httpx
 from lib.kairo_metrics import observe
 from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.declarations import OutboundInstruments
+from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
 from tests.support.outbound_server import counted, outbound_server
 
 class Own(httpx.Client):

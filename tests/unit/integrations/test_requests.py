@@ -16,7 +16,7 @@ from urllib3 import Retry
 
 from lib.kairo_metrics import observe
 from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.declarations import OutboundInstruments
+from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
 from tests.support.outbound_server import counted, outbound_server
 
 HERE = "127.0.0.1"
@@ -192,7 +192,7 @@ ALL = """
 import requests
 from lib.kairo_metrics import observe
 from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.declarations import OutboundInstruments
+from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
 from tests.support.outbound_server import counted, outbound_server
 
 class Own(requests.Session):

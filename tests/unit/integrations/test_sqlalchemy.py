@@ -39,7 +39,7 @@ OBSERVED_CLASS = """
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
-from lib.kairo_metrics.instruments.declarations import QueryInstruments
+from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 from tests.support.books import VISITS, Author, Book, counted, executed, failed
 

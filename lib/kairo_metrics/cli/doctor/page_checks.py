@@ -9,8 +9,9 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from ...instruments.declarations import DECLARATIONS, RequestInstruments
+from ...instruments.declarations import DECLARATIONS
 from ...instruments.presets import PRESETS
+from ...instruments.request_instruments import RequestInstruments
 from .access_checks import SCRAPE_TIMEOUT_S, Pages
 from .clash_check import check_clashes
 from .finding import Finding, fail, ok, skipped, warn

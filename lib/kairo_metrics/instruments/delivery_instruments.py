@@ -1,0 +1,39 @@
+"""What is counted of the metrics endpoint and the push endpoint."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+from .declaration import Declaration, Group
+
+__all__ = ["DeliveryInstruments"]
+
+
+class DeliveryInstruments(Group):
+    """What the metrics endpoint and the push endpoint do besides serving the page."""
+
+    token_reads: Counter
+    pushes: Counter
+    pushed_samples: Counter
+
+    declared = (
+        Declaration(
+            Counter,
+            "kairo_token_reads_total",
+            "Times an instance read the accepted tokens from where they are kept: "
+            "done, missing (there is none) or failed.",
+            ("outcome",),
+        ),
+        Declaration(
+            Counter,
+            "kairo_pushes_total",
+            "Times that the metrics were pushed to a remote-write receiver: done, refused, or failed on the way.",
+            ("outcome",),
+        ),
+        Declaration(
+            Counter,
+            "kairo_pushed_samples_total",
+            "Samples that a remote-write receiver has taken or has refused.",
+            ("outcome",),
+        ),
+    )
