@@ -114,6 +114,7 @@ async def test_queries_before_the_first_app_keep_their_counts(recording: Recordi
     instrument(fresh_app(), prefix="cms_", buckets={"database": [0.3, 60]})
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
+    engine.dispose()
     found = await recording.samples("cms_tenant_db_query_duration_seconds_bucket")
     assert bounds_of(found) == ["0.3", "60.0", "+Inf"]
     assert sum((await recording.samples("cms_tenant_db_query_duration_seconds_count")).values()) == 4
