@@ -15,7 +15,7 @@ import httpx._transports.default as httpx_transports
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from tests.support.aws_account import aws, refusing_aws, silent_aws, store, vault
 from tests.support.command_run import command
 from tests.support.doctor_run import doctor
@@ -24,6 +24,7 @@ from tests.support.fresh_catalogue import fresh_catalogue
 from tests.support.instance import Instance, Start, redis_instance
 from tests.support.once import once
 from tests.support.poisoned import cms
+from tests.support.ports import free_port
 from tests.support.postgres_server import postgres_server, running_postgres
 from tests.support.proxy import Proxy
 from tests.support.recording import recording

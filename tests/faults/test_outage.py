@@ -12,9 +12,10 @@ import anyio
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.errors import StoreUnavailable
 from tests.support.instance import Instance, Start, jobs_total, redis_instance
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 
 

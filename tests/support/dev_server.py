@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from lib.kairo_metrics.dev.private_redis import free_port
+from tests.support.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 

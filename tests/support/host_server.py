@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import REPOSITORY
+from tests.support.ports import free_port
 
 __all__ = ["HostServer", "host_server", "starting_host_server"]
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import REPOSITORY
 from tests.support.migrating_page import Move
+from tests.support.ports import free_port
 
 __all__ = ["Asked", "MovedPair", "Series", "families_of", "moved_pair", "series_of"]
 

@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from lib.kairo_metrics.dev.private_redis import free_port
+from tests.support.ports import free_port
 
 PASSWORD = "s3cret-of-the-tests"
 # For every module with tests of PostgreSQL: pg8000's sockets are closed by the garbage collector.

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from lib.kairo_metrics.dev.private_redis import free_port
+from tests.support.ports import free_port
 
 
 def require(program: str, package: str = "prometheus") -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import redis
 
-from lib.kairo_metrics.dev.private_redis import find_binary, free_port
+from lib.kairo_metrics.dev.private_redis import find_binary
+from tests.support.ports import free_port
 
 __all__ = ["RedisProcess", "paused_writes"]
 

@@ -11,8 +11,9 @@ import redis
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import NativeHistogram, Settings, flush, install
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.ports import free_port
 
 __all__ = ["print_state"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.instance import Start, samples
+from tests.support.ports import free_port
 
 SHOP = """
 from prometheus_client import Counter, Gauge, Info

@@ -13,8 +13,8 @@ import redis
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from lib.kairo_metrics import metrics_app
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import DevServer, dev_server
+from tests.support.ports import free_port
 from tests.support.prometheus_server import require
 from tests.support.proxy import Proxy
 from tests.support.recording import Recording

@@ -12,12 +12,13 @@ from prometheus_client import Counter, Histogram
 
 from lib.kairo_metrics import aflush, flush, install
 from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.adopted import adopted_registry
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.instance import settings
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 from tests.support.redis_process import paused_writes
 

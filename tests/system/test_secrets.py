@@ -24,7 +24,6 @@ from lib.kairo_metrics import Settings, SettingsError
 from lib.kairo_metrics.cli.doctor.http_client import Target
 from lib.kairo_metrics.config.dev_settings import DevSettings
 from lib.kairo_metrics.config.push_settings import PushSettings
-from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.endpoints.bearer_auth import BearerAuth
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.endpoints.token_cache import TokenCache
@@ -34,6 +33,7 @@ from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.dev_server import _FOREIGN, REPOSITORY, dev_server
 from tests.support.host_server import host_server
 from tests.support.instance import Start
+from tests.support.ports import free_port
 from tests.support.tls_front import TlsFront
 from tests.support.write_receiver import Reply, write_receiver
 

@@ -15,9 +15,9 @@ import httpx
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_project import HELLO, make_project
 from tests.support.host_server import SERVE, HostServer, host_server, starting_host_server
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 
 TOKEN = {"Authorization": "Bearer a-token"}

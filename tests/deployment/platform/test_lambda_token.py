@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.deployment.platform.lambda_events import Call
 from tests.deployment.platform.lambda_requests import ask, variables
 from tests.deployment.platform.lambda_runtime import LambdaFunction, lambda_function
 from tests.support.aws_account import PARAMETER, REGION, SECRET
+from tests.support.ports import free_port
 
 TOKENS = ("second", "first", "zeroth", "other")
 # The endpoint before it knows a token.

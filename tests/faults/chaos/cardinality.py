@@ -23,11 +23,12 @@ from typing import Any
 import redis
 from rich.progress import Progress
 
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.model.labels import labels_of
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.faults.chaos.flooding import STEADY
 from tests.support.instance import samples, settings
+from tests.support.ports import free_port
 
 __all__ = ["Findings", "flood"]
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from tests.faults.chaos.cardinality import flood
 from tests.faults.chaos.cluster_storm import Storm
 from tests.faults.chaos.instance_memory import Growth, grow
+from tests.support.ports import free_port
 from tests.support.redis_cluster import redis_cluster
 
 __all__ = ["TRIALS", "Found", "Trial", "attempt"]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.model.schema import Schema
 from tests.support.command_run import Command, on_terminal
 from tests.support.instance import JOBS, WAIT, redis_instance
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 
 LEVEL = Schema("level", "gauge", (), mode="sum", help="A level.")

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
+from tests.support.ports import free_port
 
 
 def demo(port: object, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,10 +13,11 @@ import pytest
 import redis
 import yaml
 
-from lib.kairo_metrics.dev.private_redis import find_binary, free_port
+from lib.kairo_metrics.dev.private_redis import find_binary
 from lib.kairo_metrics.errors import DevError
 from tests.support.dev_project import HELLO, environ, make_project
 from tests.support.dev_server import DevServer, dev_server, starting_dev_server
+from tests.support.ports import free_port
 from tests.support.prometheus_server import prometheus_server, require
 
 

@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from lib.kairo_metrics.cli import main
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.doctor_run import TOKEN, Doctor
 from tests.support.host_server import host_server
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 from tests.support.site import HTML_KIND, Page, endpoint, make_certificate, site
 

@@ -14,13 +14,14 @@ import redis
 
 from lib.kairo_metrics.cli.doctor import redis_checks as server
 from lib.kairo_metrics.config.settings import Settings
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.store import script_call
 from lib.kairo_metrics.store.admin.inspection import Refusal, ServerFacts, probe_rights
 from lib.kairo_metrics.store.command_flow import CommandFlow
 from tests.support.doctor_run import Doctor, filled, healthy
 from tests.support.instance import Start
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 from tests.support.tls_front import TlsFront
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from lib.kairo_metrics import Settings, StoreError
 from lib.kairo_metrics.cli.doctor.redis_advice import REPLIES, advice_on_reply, how_to_reach
-from lib.kairo_metrics.dev.private_redis import free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.store.connections.connection_arguments import readable
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.doctor_run import TOKEN, Doctor, healthy
 from tests.support.host_server import host_server
+from tests.support.ports import free_port
 from tests.support.refusing_redis import refusing_redis
 from tests.support.site import Page, endpoint, site
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import httpx
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.deployment.scrapers.installation import installation
 from tests.deployment.scrapers.protected import in_front_of
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.lab_project import lab_project
+from tests.support.ports import free_port
 from tests.support.prometheus_server import PrometheusServer, require
 from tests.support.write_receiver import WriteReceiver, write_receiver
 from tests.system.guide.pages import Block

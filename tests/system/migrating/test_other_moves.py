@@ -20,11 +20,11 @@ import httpx
 import prometheus_client.exposition
 from prometheus_client.parser import text_string_to_metric_families
 
-from lib.kairo_metrics.dev.private_redis import free_port
 from tests.support.dev_server import REPOSITORY
 from tests.support.instance import Start, samples
 from tests.support.migrating_page import moves, section
 from tests.support.moved_pair import series_of
+from tests.support.ports import free_port
 
 
 def environment(redis_url: str, **more: str) -> dict[str, str]:

@@ -18,13 +18,14 @@ import redis
 from lib.kairo_metrics.cli.doctor import replica_checks
 from lib.kairo_metrics.cli.doctor.replica_checks import check_read_url
 from lib.kairo_metrics.config.settings import Settings
-from lib.kairo_metrics.dev.private_redis import find_binary, free_port, private_redis
+from lib.kairo_metrics.dev.private_redis import find_binary, private_redis
 from lib.kairo_metrics.errors import StoreError, StoreRefused, StoreUnavailable
 from lib.kairo_metrics.store.connections.sentinel import Sentinels, find_server
 from lib.kairo_metrics.store.connections.topology import Topology
 from lib.kairo_metrics.store.replica import check_replica
 from tests.support.doctor_run import Doctor, healthy
 from tests.support.instance import JOBS, Start, jobs_total, scrape_once, settings
+from tests.support.ports import free_port
 from tests.support.redis_cluster import wait_until
 
 AT_ONCE = ("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0")

@@ -16,11 +16,11 @@ from starlette.applications import Starlette
 
 from lib.kairo_metrics import Settings, install, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
-from lib.kairo_metrics.dev.private_redis import free_port
 from lib.kairo_metrics.endpoints import remote_write_client
 from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
 from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
 from tests.support.adopted import adopted_registry
+from tests.support.ports import free_port
 from tests.support.push_settings import SECRET, push_settings
 from tests.support.recording import Recording
 from tests.support.write_receiver import Reply, WriteReceiver, decoded, write_receiver
