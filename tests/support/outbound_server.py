@@ -11,7 +11,11 @@ from typing import Any
 
 from lib.kairo_metrics.instruments.catalogue import OWN
 
-__all__ = ["Counts", "counted", "outbound_server", "seconds"]
+__all__ = ["HERE", "OK", "Counts", "counted", "outbound_server", "seconds"]
+
+HERE = "127.0.0.1"
+# What one request with 200 counts.
+OK = {(HERE, "GET", "200"): 1}
 
 Counts = dict[tuple[str, ...], float]
 

@@ -11,7 +11,7 @@ from .shape import NO_CHOICE, Shape, is_settled, shape, suppose_shape
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
 
-__all__ = ["asked_of", "options_with", "shape_of", "shape_with"]
+__all__ = ["asked_of", "options_with"]
 
 
 def asked_of(
@@ -30,22 +30,12 @@ def asked_of(
         KairoError: an earlier call has settled on another shape.
     """
     if others is not None:
-        suppose_shape(_filled(shape_of(others.prefix, options_with(others, None)), NO_CHOICE))
-    return shape_with(shape_of(prefix, options, others)), options_with(options, others)
+        suppose_shape(_filled(_shape_of(others.prefix, options_with(others, None)), NO_CHOICE))
+    return _shape_with(_shape_of(prefix, options, others)), options_with(options, others)
 
 
-def shape_of(prefix: str | None, options: RequestOptions | None, others: RequestOptions | None = None) -> Shape:
-    """Return the shape that a call's prefix and options ask for.
-
-    Args:
-        prefix: None if the call gives none.
-        options: None if the call gives none.
-        others: those of the settings.
-
-    Raises:
-        TypeError: the prefix is no text.
-        ValueError: no metric's name can begin with it.
-    """
+def _shape_of(prefix: str | None, options: RequestOptions | None, others: RequestOptions | None = None) -> Shape:
+    """Return the shape that a call asks for, whatever is settled; for the arguments see `asked_of`."""
     if prefix is not None:
         _check_prefix(prefix)
     names = options.names if options is not None else None
@@ -80,7 +70,7 @@ def _names(preset: str | None, prefix: str | None) -> tuple[str, ...] | None:
     return preset, preset_of(preset).prefix if prefix is None else prefix
 
 
-def shape_with(asked: Shape) -> Shape:
+def _shape_with(asked: Shape) -> Shape:
     """Return the shape of this process if a call asks for this one.
 
     Raises:

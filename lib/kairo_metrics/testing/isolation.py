@@ -11,7 +11,7 @@ from ..config.settings import Settings
 from ..delivery import pipeline
 from ..delivery.pipeline import Pipeline
 from ..errors import KairoError
-from ..instruments.asked_shape import shape_of, shape_with
+from ..instruments.asked_shape import asked_of
 from .fresh_apps import fresh_apps
 from .fresh_instruments import Members, fresh_instruments
 from .fresh_process import Program, forget_own_names, fresh_process
@@ -53,7 +53,7 @@ class Isolation:
     ) -> None:
         """Let a call in the block have other settings, store, prefix or options than those before."""
         try:
-            shape_with(shape_of(prefix, options, (settings or self.settings).options))
+            asked_of(prefix, options, (settings or self.settings).options)
         except KairoError:
             forget_own_names()
         if store is not None and store is not self.store:

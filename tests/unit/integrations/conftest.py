@@ -1,4 +1,4 @@
-"""An engine that is observed while metrics are on."""
+"""While metrics are on: an engine that is observed, and a server that clients call."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from lib.kairo_metrics.instruments.catalogue import catalogue
+from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
 from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 from tests.support.books import VISITS, Base
+from tests.support.outbound_server import outbound_server
 
 
 @pytest.fixture(autouse=True)
 def _metrics_on() -> None:
     """Build the catalogue, which exists while metrics are on."""
     catalogue(QueryInstruments)
+    catalogue(OutboundInstruments)
 
 
 @pytest.fixture
@@ -29,3 +32,10 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     observe(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Give the address of a real server."""
+    with outbound_server() as server:
+        yield server.url

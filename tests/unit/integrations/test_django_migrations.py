@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.integrations.test_django import START, shown
+from tests.support.django_run import START, shown
 
 MIGRATED = """
 from django.core.management import call_command

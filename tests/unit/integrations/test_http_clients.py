@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -17,9 +16,7 @@ from lib.kairo_metrics.instruments.catalogue import catalogue
 from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
 from lib.kairo_metrics.integrations import outbound
 from lib.kairo_metrics.integrations.bounded import BoundedLabel
-from tests.support.outbound_server import counted, outbound_server, seconds
-
-HERE = "127.0.0.1"
+from tests.support.outbound_server import HERE, counted, seconds
 
 
 def errors(name: str, of_requests: type[Exception]) -> tuple[type[Exception], ...]:
@@ -74,13 +71,6 @@ def _metrics_on(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue(OutboundInstruments)
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """Give the address of a real server."""
-    with outbound_server() as server:
-        yield server.url
 
 
 @pytest.fixture(params=["requests", "httpx", "httpx async", "httpx2", "httpx2 async"])

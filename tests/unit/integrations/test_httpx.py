@@ -8,31 +8,12 @@ import pickle
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from lib.kairo_metrics import observe
-from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
-from tests.support.outbound_server import counted, outbound_server
-
-HERE = "127.0.0.1"
-OK = {(HERE, "GET", "200"): 1}
-
-
-@pytest.fixture(autouse=True)
-def _metrics_on() -> None:
-    """Build the catalogue, which exists while metrics are on."""
-    catalogue(OutboundInstruments)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """Give the address of a real server."""
-    with outbound_server() as server:
-        yield server.url
+from tests.support.outbound_server import HERE, OK, counted
 
 
 def test_observed_twice(url: str) -> None:

@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,25 +14,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry
 
 from lib.kairo_metrics import observe
-from lib.kairo_metrics.instruments.catalogue import catalogue
-from lib.kairo_metrics.instruments.outbound_instruments import OutboundInstruments
-from tests.support.outbound_server import counted, outbound_server
-
-HERE = "127.0.0.1"
-OK = {(HERE, "GET", "200"): 1}
-
-
-@pytest.fixture(autouse=True)
-def _metrics_on() -> None:
-    """Build the catalogue, which exists while metrics are on."""
-    catalogue(OutboundInstruments)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """Give the address of a real server."""
-    with outbound_server() as server:
-        yield server.url
+from tests.support.outbound_server import HERE, OK, counted
 
 
 def test_observed_twice(url: str) -> None:
