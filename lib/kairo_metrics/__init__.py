@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 App = TypeVar("App")
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ExemplarSource",
     "KairoError",
