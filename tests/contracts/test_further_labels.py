@@ -97,6 +97,31 @@ async def test_a_label_whose_function_fails_takes_no_request_down(
     assert len([record for record in caplog.records if "'user'" in record.getMessage()]) == 1
 
 
+async def test_a_label_whose_function_must_be_awaited(
+    app: EntryPoint, recording: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A function that hides an async one gives no value of its own to each request, and no warning of Python."""
+
+    async def user_of(name: str) -> str:
+        return name
+
+    target = app.measure(app.build(Act()), labels={"user": lambda request: user_of(request.path)})
+    with caplog.at_level(logging.WARNING, "kairo_metrics"):
+        for _ in range(2):
+            assert (await app.call(target)).body == b"hello"
+    (sample,) = await recording.counted("http_requests_total")
+    assert 'user="__unknown__"' in sample
+    assert "must be awaited" in caplog.text
+
+
+async def test_bytes_are_text(app: EntryPoint, recording: Recording) -> None:
+    """The headers in an ASGI scope are bytes, and a label shows them as text."""
+    target = app.measure(app.build(Act()), labels={"plan": lambda _request: "größe".encode()})
+    await app.call(target)
+    (sample,) = await recording.counted("http_requests_total")
+    assert 'plan="größe"' in sample
+
+
 HOSTILE = ['say "hi"\n', "back\\slash", "nul\x00", "\ud800", "größe", "", " ", "a" * 201, b"bytes", None, 5, ["a"]]
 
 

@@ -55,7 +55,7 @@ def _shape_of(prefix: str | None, options: RequestOptions | None, others: Reques
             for name in labels
             if isinstance(value := options.labels[name], str) or argument_count(name, value) == 1
         )
-    buckets = None if options.buckets is None else tuple(sorted(options.buckets.items()))
+    buckets = None if options.buckets is None else tuple(sorted(options.over(others).buckets.items()))
     return Shape(prefix, labels, early, buckets, _names(names, options.prefix if prefix is None else prefix))
 
 

@@ -63,7 +63,7 @@ class Isolation:
             if isinstance(store, MemoryStore):
                 chosen = replace(chosen, shards=store.shards)
             self._flusher = SynchronousFlusher(store, chosen)
-        elif settings in {None, self.settings}:
+        elif settings is None or settings == self.settings:
             return
         elif settings is not None and isinstance(self.store, MemoryStore):
             self.store.limit(settings)

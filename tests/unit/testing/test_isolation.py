@@ -16,7 +16,17 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Enum, Gauge,
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from lib.kairo_metrics import KairoError, NativeHistogram, Settings, aflush, flush, install, instrument, measured
+from lib.kairo_metrics import (
+    KairoError,
+    NativeHistogram,
+    RequestOptions,
+    Settings,
+    aflush,
+    flush,
+    install,
+    instrument,
+    measured,
+)
 from lib.kairo_metrics.delivery.pipeline import current_settings
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.testing import MemoryStore, counted, isolated_metrics, page
@@ -221,6 +231,16 @@ def test_two_settings_two_stores_and_two_prefixes_in_one_test() -> None:
         TestClient(third).get("/")
         assert metrics.store is store
         assert counted("second_http_requests_total") == 1
+
+
+def test_settings_with_options() -> None:
+    """A block may have the options of the deployment, and a call in it its own."""
+    options = RequestOptions(labels={"team": "shop"}, group_status=True)
+    with isolated_metrics(Settings(enabled=True, options=options)):
+        TestClient(instrument(Starlette())).get("/")
+        assert counted("http_requests_total", team="shop", status="4xx") == 1
+        TestClient(instrument(Starlette(), settings=Settings(enabled=True, options=options))).get("/")
+        assert counted("http_requests_total", team="shop", status="4xx") == 2
 
 
 def test_metrics_off() -> None:
