@@ -64,6 +64,21 @@ async def test_requests_in_progress_have_the_labels_that_are_known(app: EntryPoi
     assert await recording.samples("http_requests_in_progress") == {shown: 0}
 
 
+async def test_two_apps_may_know_a_label_at_different_times(app: EntryPoint, recording: Recording) -> None:
+    """One has it from the request, the other from the response: then it is empty while a request is in progress."""
+    early = app.measure(app.build(Act()), labels={"user": lambda _request: "u1"}, in_progress=True)
+    late = app.measure(app.build(Act()), labels={"user": lambda _request, _response: "u2"}, in_progress=True)
+    for target in (early, late):
+        await app.call(target)
+    counts = await recording.counted("http_requests_total")
+    assert [re.findall(r'user="([^"]*)"', sample)[0] for sample in counts] == ["u1", "u2"]
+    in_progress = await samples(recording.store, "http_requests_in_progress")
+    assert {re.findall(r'user="([^"]*)"', sample)[0]: value for sample, value in in_progress.items()} == {
+        "u1": 0,
+        "": 0,
+    }
+
+
 async def test_a_label_has_few_values(app: EntryPoint, caplog: pytest.LogCaptureFixture) -> None:
     """What exceeds the bound counts as `__overflow__`, and the log says so once; no request is lost."""
     pipeline.close_pipeline()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import KairoError
 from ..model.encoding import is_classic_label
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ..config.options import RequestOptions
 
 __all__ = ["asked_of", "options_with"]
+
+# What all calls have in common. Which labels are known when a request begins may differ: what one does not know is empty.
+_OF_THE_PROCESS = ("prefix", "names", "labels", "buckets")
 
 
 def asked_of(
@@ -78,14 +81,13 @@ def _shape_with(asked: Shape) -> Shape:
     """
     now = shape()
     if is_settled():
-        for name, value in vars(asked).items():
-            settled = getattr(now, name)
+        for name in _OF_THE_PROCESS:
+            value, settled = getattr(asked, name), getattr(now, name)
             if value is not None and value != settled:
-                option = name.removeprefix("early_")
                 raise KairoError(
-                    f"metrics have {option}={_shown(settled)} in this process since an earlier call of instrument or "
-                    f"install, so {option}={_shown(value)} comes too late; give each call the same {option}, or give "
-                    "it in the first call alone"
+                    f"metrics have {name}={_shown(name, settled)} in this process since an earlier call of instrument "
+                    f"or install, so {name}={_shown(name, value)} comes too late; give each call the same {name}, or "
+                    "give it in the first call alone"
                 )
     return _filled(asked, now)
 
@@ -124,5 +126,8 @@ def _filled(asked: Shape, known: Shape) -> Shape:
     return Shape(**{name: getattr(known, name) if value is None else value for name, value in vars(asked).items()})
 
 
-def _shown(value: object) -> str:
-    return repr(dict(value) if isinstance(value, tuple) and value and isinstance(value[0], tuple) else value)
+def _shown(name: str, value: Any) -> str:
+    """Return what a call would have given."""
+    if name == "names":
+        return repr(value[0] if value else None)
+    return repr(dict(value) if name == "buckets" else value)

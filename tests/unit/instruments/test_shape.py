@@ -60,6 +60,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "prefix": ({"prefix": "a_"}, {"prefix": "b_"}),
     "buckets": ({"buckets": [1]}, {"buckets": [2]}),
     "labels": ({"labels": {"team": "a"}}, {"labels": {"tier": "a"}}),
+    "names": ({"names": "flask_exporter"}, {"names": "starlette_exporter"}),
 }
 
 
