@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["asked_of", "options_with"]
 
-# What all calls have in common. Which labels are known when a request begins may differ: what one does not know is empty.
+# What all calls have in common. Which labels are known when a request begins may differ: unknown ones are empty then.
 _OF_THE_PROCESS = ("prefix", "names", "labels", "buckets")
 
 

@@ -34,6 +34,7 @@ def counted(name: str, /, **labels: object) -> float:
         labels: each value is compared as text, so `status=200` is `status="200"`.
 
     Raises:
+        TypeError: the name is no text.
         LookupError: no metric has this name, or this metric has no such label; the error names those that there are.
         ValueError: a bucket is asked for without `le`: the buckets of a histogram include each other.
         KairoError: no block is open.
@@ -41,6 +42,8 @@ def counted(name: str, /, **labels: object) -> float:
     Example:
         assert counted("http_requests_total", route="/orders", status=200) == 1
     """
+    if not isinstance(name, str):
+        raise TypeError(f'counted takes the name of a metric, such as "orders_total", not {type(name).__name__}')
     isolation = current_isolation()
     wanted = {label: _text(label, value) for label, value in labels.items()}
     shown = [sample for family in text_string_to_metric_families(_read(isolation, "")) for sample in family.samples]
