@@ -113,9 +113,9 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         store: by default Redis, as the settings say.
         registries: those whose instruments are adopted; the default registry always is.
         prefix: goes before our names; None if the call does not say.
-        options: those of an app's requests; None if the call has none.
+        options: those of an app's requests, or buckets alone; None if the call has none.
         names_must_be_free: whether an instrument of the program with a name of ours is an error, in the first such
-            call. It settles the shape of our families, also if none is given.
+            call. It settles the shape of our families, also if none is given; other calls settle what they give.
         has_page: whether this process makes the page. There the collectors run that are no instruments.
 
     Raises:
@@ -139,16 +139,16 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             )
         given = settings or first.settings
         checked = (REGISTRY, *_registries, *registries) if names_must_be_free else None
-        chosen, own_shape, options, problem = _agreed(given, partial(_asked, prefix, options, checked, first.named))
+        ask = partial(_asked, prefix, options, checked, first.named)
+        chosen, own_shape, all_options, problem = _agreed(given, ask)
         if problem is not None:
             given = chosen
         # From here on nothing is refused.
-        if options is not None:
+        if all_options is not None:
             from ..instruments.declarations import choose
 
-            choose(options)
-        if names_must_be_free or prefix is not None:
-            settle(own_shape)
+            choose(all_options)
+        settle(own_shape if names_must_be_free else _said(prefix, options, own_shape))
         _registries.update(registries)
         named = first.named or names_must_be_free
         has_page = first.has_page or has_page
@@ -165,6 +165,12 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
             for listener in _listeners:
                 listener()
         return opened
+
+
+def _said(prefix: str | None, options: RequestOptions | None, whole: Shape) -> Shape:
+    """Return what a call says that is not about an app: a prefix, also of the names of another library, and buckets."""
+    names = None if prefix is None else whole.names or None
+    return Shape(prefix, buckets=None if options is None else whole.buckets, names=names)
 
 
 def _agreed(
