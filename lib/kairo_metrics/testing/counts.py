@@ -17,6 +17,8 @@ from .isolation import Isolation, current_isolation
 
 __all__ = ["counted", "page"]
 
+# It has all names as they were given. Another format has others in the place of those beyond the classic letters.
+_AS_GIVEN = "text/plain; version=1.0.0; escaping=allow-utf-8"
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # The least likeness, from 0 to 1, of a name that was perhaps meant.
 _LIKENESS = 0.6
@@ -46,7 +48,9 @@ def counted(name: str, /, **labels: object) -> float:
         raise TypeError(f'counted takes the name of a metric, such as "orders_total", not {type(name).__name__}')
     isolation = current_isolation()
     wanted = {label: _text(label, value) for label, value in labels.items()}
-    shown = [sample for family in text_string_to_metric_families(_read(isolation, "")) for sample in family.samples]
+    shown = [
+        sample for family in text_string_to_metric_families(_read(isolation, _AS_GIVEN)) for sample in family.samples
+    ]
     samples = [sample for sample in shown if sample.name == name]
     families = declared_families()
     declared = [family for family in families if name in family.samples]

@@ -9,6 +9,7 @@ from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import KairoError, NativeHistogram
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
+from tests.support.client_versions import needs_utf_8_names
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,32 @@ def test_what_has_counted_nothing_is_zero() -> None:
     assert counted("http_requests_total", method="GET", route="/", status=200) == 0
     assert counted("http_request_duration_seconds_count", route="/") == 0
     assert counted("kairo_samples_lost_total") == 0
+
+
+@needs_utf_8_names
+def test_names_beyond_the_classic_letters() -> None:
+    """A name is asked for as it was given, not as an old scraper gets it."""
+    sizes = Counter("größe.bytes_total", "Bytes.", ["http.länge"])
+    sizes.labels("é").inc(3)
+    assert counted("größe.bytes_total") == counted("größe.bytes_total", **{"http.länge": "é"}) == 3
+    with pytest.raises(LookupError, match=r"there is größe\.bytes_total"):
+        counted("gr__e_bytes_total")
+
+
+@pytest.mark.parametrize("value", ['a"\n\\b,c="d"}', "", " ", "größe", "__overflow__", 1.0, True, None])
+def test_any_value_of_a_label(value: object) -> None:
+    """It is found again as it was given."""
+    sold = Counter("sold_total", "Books sold.", ["kind"])
+    sold.labels(value).inc()
+    sold.labels("another").inc(5)
+    assert counted("sold_total", kind=value) == 1
+
+
+def test_an_instrument_in_the_place_of_its_name() -> None:
+    """The error says what to give."""
+    sold = Counter("sold_total", "Books sold.")
+    with pytest.raises(TypeError, match='counted takes the name of a metric, such as "orders_total", not Counter'):
+        counted(sold)  # type: ignore[arg-type]
 
 
 def test_every_kind_of_metric() -> None:
