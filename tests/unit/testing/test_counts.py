@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client import REGISTRY, Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client.core import GaugeMetricFamily
 
 from lib.kairo_metrics import KairoError, NativeHistogram
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
@@ -64,6 +65,37 @@ def test_an_instrument_in_the_place_of_its_name() -> None:
     sold = Counter("sold_total", "Books sold.")
     with pytest.raises(TypeError, match='counted takes the name of a metric, such as "orders_total", not Counter'):
         counted(sold)  # type: ignore[arg-type]
+
+
+class _Queue:
+    """A user's collector, which asks a server."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        self.runs += 1
+        family = GaugeMetricFamily("waiting_jobs", "Jobs that wait.", labels=["queue"])
+        family.add_metric(["mail"], 3)
+        family.add_metric(["print"], 4)
+        yield family
+
+
+def test_a_collector_runs_only_if_it_is_asked_for() -> None:
+    """What it gives is read as by a scrape, and a test that counts something else does not wait for its server."""
+    queue = _Queue()
+    REGISTRY.register(queue)
+    runs = queue.runs  # the registry asks for the names
+    sold = Counter("sold_total", "Books sold.")
+    sold.inc()
+    assert counted("sold_total") == 1
+    assert queue.runs == runs
+    assert (counted("waiting_jobs"), counted("waiting_jobs", queue="mail")) == (7, 3)
+    assert 'waiting_jobs{queue="print"} 4' in page()
+    with pytest.raises(LookupError, match="there is waiting_jobs"):
+        counted("waiting_job")
+    with pytest.raises(LookupError, match="waiting_jobs has no label 'server'; it has queue"):
+        counted("waiting_jobs", server="a")
 
 
 def test_every_kind_of_metric() -> None:
