@@ -11,8 +11,9 @@ from .change import Change
 from .ignored_files import warn_of_ignored
 from .layout import Layout, find_layout, python_files
 from .library import REQUIRED, Library, find_library
+from .package_lists import folders_with_lists
 from .python_edit import measured_text
-from .requirements import required_lines
+from .requirements import Requirements, required_lines
 from .user_app import App, app_in
 from .vercel_config import read_vercel
 from .vercel_files import vercel_advice, vercel_changes
@@ -82,14 +83,15 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
     if layout.host == "Vercel":
         changes += vercel_changes(root, vercel, layout, library, page_file)
         by_hand += vercel_advice(root, vercel, layout, page_file, page=not has_page)
-    required = required_lines(root, layout.code, _requirements(layout, library))
-    changes += [Change(*edit) for edit in required.edits]
-    by_hand += required.by_hand
+    lists = _required(root, layout, library, () if layout.one_app else (page_file,))
+    changes += [Change(*edit) for each in lists for edit in each.edits]
+    by_hand += [line for each in lists for line in each.by_hand]
     if library.requirement is None:
         by_hand.append("add to your requirements the address from which you have installed kairo-metrics")
     files = [*(app.path for app in layout.apps), *(change.path for change in changes)]
-    warnings = warn_of_ignored(root, layout.code, library, files, vercel=layout.host == "Vercel")
-    is_new = bool(required.edits or required.by_hand)
+    warnings = [*warn_of_ignored(root, layout.code, library, files, vercel=layout.host == "Vercel")]
+    warnings += [line for each in lists for line in each.old]
+    is_new = any(each.edits or each.by_hand for each in lists)
     copies_wheel = library.wheel is not None and is_new and not (root / layout.code / library.files[0]).exists()
     return Plan(layout, library, page, tuple(changes), tuple(warnings), tuple(by_hand), copies_wheel)
 
@@ -146,6 +148,20 @@ def _page_text(layout: Layout, library: Library) -> str:
         f"from {library.module} import {imported}\n\n"
         f"app = metrics_app()\n{'handler = lambda_handler(app)' + chr(10) if on_lambda else ''}"
     )
+
+
+def _required(root: Path, layout: Layout, library: Library, pages: tuple[Path, ...]) -> list[Requirements]:
+    """Return what each list of packages lacks: Vercel installs for a function the nearest one."""
+    folders = [layout.code]
+    if layout.host == "Vercel":
+        folders = folders_with_lists(root, layout.code, [*(app.path for app in layout.apps), *pages])
+    lines = _requirements(layout, library)
+    return [required_lines(root, folder, [_from(folder, line) for line in lines]) for folder in folders]
+
+
+def _from(folder: Path, line: str) -> str:
+    """Return a line as a list in that folder has it: a path is relative to the list."""
+    return f"{'../' * len(folder.parts)}{line.removeprefix('./')}" if line.startswith("./") and folder.parts else line
 
 
 def _requirements(layout: Layout, library: Library) -> list[str]:

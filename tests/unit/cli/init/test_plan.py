@@ -52,3 +52,31 @@ def test_the_page_of_an_app_is_where_the_app_has_it(tmp_path: Path) -> None:
         'app = instrument(Flask(__name__), metrics_path="/internal/metrics")\n'
     )
     assert make_plan(tmp_path).page == "/internal/metrics"
+
+
+def test_a_function_gets_its_packages_where_vercel_looks_for_them(tmp_path: Path) -> None:
+    """Vercel installs for a function the nearest list, so a line in another one would be without effect."""
+    for name, text in {
+        "requirements.txt": "django\n",
+        "api/requirements.txt": "flask\n",
+        "api/index.py": FLASK,
+        "api/shop/requirements.in": "flask\n",
+        "api/shop/index.py": FLASK,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    changed = {change.path.as_posix(): change.after for change in make_plan(tmp_path).changes}
+    lists = {name: text for name, text in changed.items() if "requirements" in name}
+    assert lists == dict.fromkeys(
+        ["api/requirements.txt", "api/shop/requirements.in"], "flask\nprometheus-client\nredis\nstarlette\n"
+    )
+
+
+def test_an_app_in_a_folder_has_the_list_of_the_root(tmp_path: Path) -> None:
+    """Where no nearer one is."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text(FLASK)
+    (tmp_path / "requirements.txt").write_text("flask\nredis==3.5\n")
+    plan = make_plan(tmp_path)
+    assert "requirements.txt" in {change.path.as_posix() for change in plan.changes}
+    assert "requirements.txt has redis==3.5: redis>=5 is needed" in plan.warnings
