@@ -19,7 +19,7 @@ from .text_file import read_text
 from .user_app import App, app_in
 from .vercel_config import VercelConfig
 
-__all__ = ["Host", "Layout", "find_layout"]
+__all__ = ["Host", "Layout", "find_layout", "python_files"]
 
 Host = Literal["Vercel", "AWS Lambda", "another host"]
 
@@ -198,7 +198,7 @@ def _nothing_found(root: Path, skipped: list[str]) -> str:
     searched = "api/*.py, or from app.py, index.py, server.py, main.py, wsgi.py or asgi.py"
     wanted = "Vercel loads a top-level `app` or `application`, or a class `handler`, from"
     lines = [f"no app was found in {root}: {wanted} {searched}", *skipped]
-    for file in _python_files(root):
+    for file in python_files(root):
         try:
             app = app_in(root, file)
         except CommandError:  # a file that nobody runs, perhaps
@@ -208,7 +208,7 @@ def _nothing_found(root: Path, skipped: list[str]) -> str:
     return "; ".join(lines)
 
 
-def _python_files(root: Path) -> Iterator[Path]:
+def python_files(root: Path) -> Iterator[Path]:
     """Yield the project's own files, and stop where it is no project but a whole disk."""
     found = 0
     for folder, inner, names in os.walk(root):

@@ -13,8 +13,8 @@ __all__ = ["COPIED", "REQUIRED", "Library", "find_library", "library_files"]
 
 PACKAGE = Path(__file__).parents[2]
 COPIED = "lib.kairo_metrics"
-# What the package imports. A project that installs the wheel gets them with it.
-REQUIRED = ("prometheus-client", "redis", "starlette")
+# What the package imports, and the oldest version that works. A project that installs the wheel gets them with it.
+REQUIRED = {"prometheus-client": "0.20", "redis": "5", "starlette": "0.40"}
 _INSTALLED = "kairo_metrics"
 _FIRST = Path("__init__.py")
 
