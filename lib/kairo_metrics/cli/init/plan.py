@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .change import Change
+from .earlier_library import find_earlier_library
 from .ignored_files import warn_of_ignored
 from .layout import Layout, find_layout
 from .library import REQUIRED, Library, find_library
+from .project_files import python_files
 from .python_edit import measured_text
 from .requirements import required_lines
 from .user_app import App, app_in
@@ -18,6 +20,7 @@ from .vercel_files import vercel_advice, vercel_changes
 __all__ = ["Plan", "make_plan"]
 
 _IN_THE_APP = "/api/metrics"
+_IN_PLACE_OF_ANOTHER = "/metrics"  # where the page of the earlier library was, so that Prometheus finds ours
 _PAGE_NAMES = ("metrics", "prometheus", "kairo_metrics_page")
 
 
@@ -65,9 +68,16 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
     page_file, has_page = _page_file(root, layout)
     has_page = has_page or layout.has_page or any(app.page for app in layout.apps)
     in_app = layout.one_app and not has_page
+    app_page = _IN_THE_APP
     changes: list[Change] = []
     by_hand = list(layout.skipped)
     for app in layout.apps:
+        # One app may have its measuring in any file.
+        earlier = find_earlier_library(root, python_files(root) if layout.one_app else [app.path])
+        if earlier and not app.measured:
+            app_page = _IN_PLACE_OF_ANOTHER
+            by_hand.append(earlier.step(app.name, app.path, app_page if in_app else None))
+            continue
         change = _measured(app, library, _IN_THE_APP if in_app else None)
         if isinstance(change, Change):
             changes.append(change)
@@ -89,7 +99,7 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
     warnings = warn_of_ignored(root, layout.code, library, files, vercel=layout.host == "Vercel")
     is_new = bool(required.edits or required.by_hand)
     copies_wheel = library.wheel is not None and is_new and not (root / layout.code / library.files[0]).exists()
-    page = _IN_THE_APP if layout.one_app else f"/{page_file.with_suffix('').as_posix()}"
+    page = app_page if layout.one_app else f"/{page_file.with_suffix('').as_posix()}"
     return Plan(layout, library, page, tuple(changes), tuple(warnings), tuple(by_hand), copies_wheel)
 
 
