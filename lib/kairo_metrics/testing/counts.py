@@ -87,7 +87,7 @@ def _no_such_name(name: str, families: list[Family], shown: set[str]) -> str:
 
 def _read(isolation: Isolation, accept: str) -> str:
     form = choose_format(accept)
-    reader = StateReader(isolation.store, isolation.settings, _nothing_to_flush)
+    reader = StateReader(isolation.store, isolation.settings, _nothing_to_flush, isolation.collected)
     isolation.flush()
     started_s = time.perf_counter()
     patience_s = isolation.settings.scrape_timeout_ms / 1000
