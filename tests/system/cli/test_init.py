@@ -232,6 +232,14 @@ def test_an_app_that_another_library_measures_is_not_measured_twice(tmp_path: Pa
     assert "nothing is missing" in init(tmp_path).out
 
 
+def test_the_route_to_the_page_is_that_of_the_other_library(tmp_path: Path, init: Init) -> None:
+    """Where vercel.json has routes, the one to add leads to the page that the printed line makes."""
+    _file, files = MEASURED_BY_ANOTHER["fastapi_instrumentator"]
+    settings = '{"builds": [{"src": "main.py", "use": "@vercel/python"}], "routes": []}'
+    write(tmp_path, {**files, "vercel.json": settings})
+    assert 'vercel.json: add a route from /metrics to main.py to "routes"' in init(tmp_path).out
+
+
 def test_what_only_mentions_another_library_is_measured(tmp_path: Path, init: Init) -> None:
     """Backends of django-prometheus, a comment and a test measure no requests."""
     write(

@@ -89,7 +89,7 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
             by_hand.append(_lambda_page(layout, page_file))
     if layout.host == "Vercel":
         changes += vercel_changes(root, vercel, layout, library, page_file)
-        by_hand += vercel_advice(root, vercel, layout, page_file, page=not has_page)
+        by_hand += vercel_advice(root, vercel, layout, page_file, None if has_page else app_page)
     required = required_lines(root, layout.code, _requirements(layout, library))
     changes += [Change(*edit) for edit in required.edits]
     by_hand += required.by_hand
