@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
@@ -23,6 +24,7 @@ PAGES = sorted(
     for page in REPOSITORY.rglob("*.md")
     if not any(re.match(r"\.|(node_modules|build|dist)$", part) for part in page.relative_to(REPOSITORY).parts)
 )
+_FEW_LINES, _MANY_BLOCKS = 3, 20
 # What the README leads a newcomer to.
 GUIDES = {
     "docs/your-project.md",
@@ -81,6 +83,24 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors_of(file)):
             broken.append(target)
     assert broken == []
+
+
+def test_code_that_is_copied_from_a_page_knows_its_names(tmp_path: Path) -> None:
+    """A block of Python that imports something imports or defines all that it uses; shorter ones are single lines."""
+    for page in PAGES:
+        text = page.read_text()
+        for block in re.finditer(r"^( *)```python\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE):
+            line = text.count("\n", 0, block.start()) + 1
+            name = f"{page.relative_to(REPOSITORY).as_posix().replace('/', '_')}_{line}.py"
+            code = textwrap.dedent(block[2])
+            if re.search(r"^(import|from) ", code, re.MULTILINE):
+                (tmp_path / name).write_text(code)
+            else:
+                assert len(code.splitlines()) <= _FEW_LINES, name
+    assert len(list(tmp_path.iterdir())) > _MANY_BLOCKS
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select=F821", "--output-format=concise", "."]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_the_readme_leads_to_each_guide() -> None:
