@@ -192,5 +192,5 @@ def _nothing_found(root: Path, skipped: list[str]) -> str:
             continue
         if app is not None and app.framework not in {"app", "function"}:
             lines.append(f"{file} has an app ({app.framework}): name it with --app {file}")
-    by_hand = "a job without an app needs no init: copy lib/kairo_metrics into it, and require prometheus-client and redis"
-    return "; ".join([*lines, by_hand])
+    lines.append("a job without an app needs no init: copy lib/kairo_metrics, and require prometheus-client and redis")
+    return "; ".join(lines)
