@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.utils import floatToGoString
 
-from ..delivery.pipeline import published_registries
 from ..exposition.negotiate import choose_format
 from ..scrape.state_reader import StateReader
 from .families import Family, declared_families
@@ -60,7 +59,7 @@ def counted(name: str, /, **labels: object) -> float:
     families = declared_families()
     declared = [family for family in families if name in family.samples]
     if not declared and not any(sample.name == name for sample in shown):
-        shown = _samples(isolation, published_registries)  # a collector may ask a server, so none runs without need
+        shown = _samples(isolation, isolation.collected)  # a collector may ask a server, so none runs without need
     samples = [sample for sample in shown if sample.name == name]
     if not samples and not declared:
         raise LookupError(_no_such_name(name, families, {sample.name for sample in shown}))
@@ -85,7 +84,8 @@ def page(*, openmetrics: bool = False) -> str:
     Example:
         assert 'orders_total{kind="book"} 1' in page()
     """
-    return _read(current_isolation(), _OPENMETRICS if openmetrics else "", published_registries)
+    isolation = current_isolation()
+    return _read(isolation, _OPENMETRICS if openmetrics else "", isolation.collected)
 
 
 def _samples(isolation: Isolation, registries: _Registries = tuple) -> list[Any]:

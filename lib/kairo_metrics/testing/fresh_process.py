@@ -36,10 +36,11 @@ _CHOSEN: tuple[Any, ...] = (
 
 
 class Program(NamedTuple):
-    """What calls outside of every block have given: a shape of our families, if they did, and registries."""
+    """What calls outside of every block have given: a shape of our families, if they did, registries, and a page."""
 
     shape: list[Shape]
     registries: list[CollectorRegistry]
+    has_page: bool
 
 
 @contextmanager
@@ -56,7 +57,8 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
     recorder = _exchanged(vars(RECORDER), {name: value for name, value in vars(Recorder()).items() if name != "lock"})
     opened, given, registries = dict(pipeline._opened), dict(pipeline._given), list(pipeline._registries)
     own, chosen = dict(vars(OWN)), [kept.copy() for kept in _CHOSEN]
-    program = program or Program(list(shape._settled), registries)
+    has_page = "first" in given and given["first"].has_page
+    program = program or Program(list(shape._settled), registries, has_page)
     limits, started = (Children.max_series, Children.idle_s), set(invocation_record._started)
     pipeline._opened.clear()
     pipeline._given.clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..delivery import pipeline
-from ..delivery.pipeline import Pipeline
+from ..delivery.pipeline import Pipeline, published_registries
 from ..errors import KairoError
 from ..instruments.asked_shape import asked_of
 from .fresh_apps import fresh_apps
@@ -21,6 +21,8 @@ from .memory_store import MemoryStore
 from .synchronous_flusher import SynchronousFlusher
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from ..config.options import RequestOptions
     from ..store.store_interface import Store
 
@@ -73,13 +75,16 @@ class Isolation:
         self.settings = settings or self.settings
         self.open()
 
+    def collected(self) -> list[CollectorRegistry]:
+        """Return the registries whose collectors run for a page: those of the program, if it makes one."""
+        return published_registries() if pipeline._given["first"].has_page else []
+
     def open(self) -> None:
         """Make the block's settings and its store those of the process."""
         pipeline._opened.clear()
         first = pipeline._given.get("first", pipeline._Given(None, None))
-        pipeline._given["first"] = pipeline._Given(
-            self.settings, self.store, named=first.named, has_page=first.has_page
-        )
+        has_page = first.has_page or self._program.has_page
+        pipeline._given["first"] = pipeline._Given(self.settings, self.store, named=first.named, has_page=has_page)
         if self.settings.enabled:
             pipeline._opened["pipeline"] = Pipeline(self.settings, self.store, self._flusher)
             for listener in pipeline._listeners:

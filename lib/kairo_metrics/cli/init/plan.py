@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .change import Change
+from .earlier_library import find_earlier_library
 from .ignored_files import warn_of_ignored
-from .layout import Layout, find_layout, python_files
+from .layout import Layout, find_layout
 from .library import REQUIRED, Library, find_library
 from .package_lists import folders_with_lists
+from .project_files import python_files
 from .python_edit import measured_text
 from .requirements import Requirements, required_lines
 from .user_app import App, app_in
@@ -20,6 +22,7 @@ from .vercel_files import vercel_advice, vercel_changes
 
 __all__ = ["Plan", "make_plan"]
 
+_IN_PLACE_OF_ANOTHER = "/metrics"  # where the page of the earlier library was, so that Prometheus finds ours
 _PAGE_NAMES = ("metrics", "prometheus", "kairo_metrics_page")
 
 
@@ -71,6 +74,13 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
     changes: list[Change] = []
     by_hand = list(layout.skipped)
     for app in layout.apps:
+        # One app may have its measuring in any file.
+        earlier = find_earlier_library(root, python_files(root) if layout.one_app else [app.path])
+        if earlier and not app.measured:
+            if in_app:
+                page = _IN_PLACE_OF_ANOTHER
+            by_hand.append(earlier.step(app.name, app.path, page if in_app else None))
+            continue
         change = _measured(app, library, page if in_app else None)
         if isinstance(change, Change):
             changes.append(change)
@@ -82,7 +92,7 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
             by_hand.append(_lambda_page(layout, page_file))
     if layout.host == "Vercel":
         changes += vercel_changes(root, vercel, layout, library, page_file)
-        by_hand += vercel_advice(root, vercel, layout, page_file, page=not has_page)
+        by_hand += vercel_advice(root, vercel, layout, page_file, None if has_page else page)
     lists = _required(root, layout, library, () if layout.one_app else (page_file,))
     changes += [Change(*edit) for each in lists for edit in each.edits]
     by_hand += [line for each in lists for line in each.by_hand]
