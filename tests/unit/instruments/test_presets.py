@@ -169,7 +169,9 @@ def test_the_library_beside_it_is_an_error(enabled: bool) -> None:
     pipeline.close_pipeline()
     registry = CollectorRegistry()
     Counter("flask_http_request_total", "Theirs.", ["method", "status"], registry=registry)
-    with pytest.raises(ValueError, match="the name flask_http_request_total is taken"):
+    with pytest.raises(
+        ValueError, match=r"the name flask_http_request_total is taken.* If the library of names='flask_exporter' still"
+    ):
         instrument(
             fresh_app(), settings=settings() if enabled else Settings(), registry=registry, names="flask_exporter"
         )
