@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["asked_of", "options_with"]
 
+# A histogram that one preset alone has.
+_OF_A_PRESET = "http_highr"
 # What all calls have in common. Which labels are known when a request begins may differ: unknown ones are empty then.
 _OF_THE_PROCESS = ("prefix", "names", "labels", "buckets")
 
@@ -99,10 +101,13 @@ def options_with(given: RequestOptions | None, others: RequestOptions | None) ->
         others: those of the settings.
 
     Raises:
-        ValueError: a further label has the name of a label of these names.
+        ValueError: a further label has the name of a label of these names, or the names lack a histogram that has
+            buckets.
     """
     merged = others if given is None else given.over(others)
     names = (merged.names if merged is not None else None) or next(iter(shape().names or ()), None)
+    if merged is not None and _OF_A_PRESET in (merged.buckets or ()) and names != "fastapi_instrumentator":
+        raise ValueError(f"buckets has {_OF_A_PRESET!r}, which names='fastapi_instrumentator' alone has")
     if names is None:
         return merged
     from .chosen_preset import completed

@@ -97,6 +97,15 @@ def test_a_label_of_the_library_can_t_be_added() -> None:
         instrument(fresh_app(), names="fastapi_instrumentator", labels={"handler": "x"})
 
 
+@pytest.mark.parametrize("names", [None, "starlette_exporter"])
+def test_buckets_of_a_histogram_that_is_not_there(names: str | None) -> None:
+    """They would be without effect."""
+    with pytest.raises(ValueError, match="buckets has 'http_highr', which names='fastapi_instrumentator' alone has"):
+        instrument(fresh_app(), names=names, buckets={"http_highr": [1]})
+    instrument(fresh_app(), names="fastapi_instrumentator", buckets={"http_highr": [1]})
+    instrument(fresh_app(), buckets={"http_highr": [1]})
+
+
 def test_a_process_has_one_choice() -> None:
     """Later calls give the same names or none; others are an error that names both."""
     instrument(fresh_app(), names="flask_exporter", prefix="shop_")
@@ -169,7 +178,9 @@ def test_the_library_beside_it_is_an_error(enabled: bool) -> None:
     pipeline.close_pipeline()
     registry = CollectorRegistry()
     Counter("flask_http_request_total", "Theirs.", ["method", "status"], registry=registry)
-    with pytest.raises(ValueError, match=r"flask_http_request_total is taken: .* Take the library out"):
+    with pytest.raises(
+        ValueError, match=r"the name flask_http_request_total is taken.* If the library of names='flask_exporter' still"
+    ):
         instrument(
             fresh_app(), settings=settings() if enabled else Settings(), registry=registry, names="flask_exporter"
         )

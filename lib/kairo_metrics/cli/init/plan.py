@@ -66,7 +66,7 @@ def make_plan(root: Path, chosen: Path | None = None) -> Plan:
     """
     vercel = read_vercel(root)
     layout = find_layout(root, vercel, chosen)
-    library = find_library(root / layout.code)
+    library = find_library(root / layout.code, beside=[root / app.path.parent for app in layout.apps])
     page_file, has_page = _page_file(root, layout)
     has_page = has_page or layout.has_page or any(app.page for app in layout.apps)
     page = (layout.one_app and has_page and _path_in_code(root)) or f"/{page_file.with_suffix('').as_posix()}"
