@@ -6,7 +6,6 @@ import logging
 import secrets
 import threading
 from collections import defaultdict
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
@@ -16,7 +15,7 @@ from ..model.encoding import label_text
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries
-from .sealed_series import SealedFamily, delta_text, move
+from .sealed_series import SealedFamily, delta_text, listed, move
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
@@ -143,7 +142,7 @@ class Recorder:
     def renew(self) -> None:
         """Send again every series that only this instance writes: the store's lease on each begins anew."""
         with self.lock:
-            for series in self._held:
+            for series in listed(self._held):
                 self.touch(series)
 
     def follow(self, follower: Follower) -> None:
@@ -154,7 +153,7 @@ class Recorder:
     def sample_followers(self) -> None:
         """Sample each follower; a failure is counted as a loss, and the first one of a family is logged."""
         with self.lock:
-            followers = list(self._followers)
+            followers = listed(self._followers)
         for follower in followers:
             try:
                 follower.sample()
@@ -206,9 +205,9 @@ class Recorder:
 
     def _drop_oldest_over_limit(self, removals: dict[tuple[Schema, str], None]) -> None:
         if len(removals) > _MAX_REMOVALS:
-            schema, text = next(iter(removals))
-            del removals[schema, text]
-            self.count_lost(schema.name, 1.0)
+            [oldest] = listed(removals, 1)
+            removals.pop(oldest, None)
+            self.count_lost(oldest[0].name, 1.0)
 
     def _retire(self, removed: set[PendingSeries]) -> None:
         self._drop(removed)
@@ -272,13 +271,13 @@ class Recorder:
         cleared, self._cleared = self._cleared, {}
         for schema, pairs in cleared:
             family(schema).cleared.append(pairs)
-        removed = list(islice(self._removed, limit))
+        removed = listed(self._removed, limit)
         for schema, text in removed:
             family(schema).series[text].removed = True
             self._removed.pop((schema, text), None)
         # What was recorded later must not be applied before a removal that waits.
         room = 0 if self._removed else limit - len(removed)
-        for series in list(islice(self._touched, room)):
+        for series in listed(self._touched, room):
             # Out first: what a signal handler adds from here to `move` is in this batch, and later in the next.
             self._touched.pop(series, None)
             move(series, family(series.schema).series[series.text])
