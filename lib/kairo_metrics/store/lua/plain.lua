@@ -1,0 +1,145 @@
+-- The clock, and the plain way of a batch, which nearly all batches take: updates of stored counters and histograms, by a
+-- writer that the state knows, with nothing unusual in any key. At anything else nothing has been written yet, and
+-- apply.lua follows, which does all that this does, and the rest. Its header says what the keys and arguments are.
+--
+-- It is written for speed. A function takes time to define, and more with each local name that it uses from outside, so
+-- there are two, which use none.
+
+local WRITER_LEASE_MS = 3600000 -- see batch.py
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now_text = string.format('%013d', now)
+
+-- These two return the updated line and the age of the stored one, or nothing if something is unusual: a number that is
+-- not written as usual or has many digits, a line that is damaged or has expired, a delta of another form.
+
+local function counter_line(line, delta, life_ms, now, now_text)
+  local amount = delta == '1 1.0' and '1' or string.match(delta, '^1 (%d+)%.?0*$')
+  local value, created, touched = string.match(line, '^(%d+)( %d+ )(%d+)$')
+  if not amount or not value or #amount > 14 or #value > 14 or #created ~= 15 or #touched ~= 13 then return nil end
+  local age = now - touched
+  if age > life_ms then return nil end
+  return string.format('%d', value + amount) .. created .. now_text, age
+end
+
+local function histogram_line(line, delta, life_ms, now, now_text, bounds)
+  local amount, index, more = string.match(delta, '^1 (%S+) (%d+) (%d+)%.?0*$')
+  index, amount = tonumber(index), tonumber(amount)
+  if not amount or not index or #more > 14 or index < 2 or index > bounds + 1 then return nil end
+  local rep = string.rep
+  local sum, before, count, after, created, touched = string.match(line, '^(%-?%d+%.?%d*)(' .. rep(' %d+', index - 2)
+    .. ' )(%d+)(' .. rep(' %d+', bounds + 1 - index) .. ' )(%d+ )(%d+)$')
+  if not sum or #count > 14 or #created ~= 14 or #touched ~= 13 or #sum > 24 or string.byte(sum, -1) == 46 then
+    return nil
+  end
+  -- No count has over 15 digits if all of them together have few. Else each is looked at.
+  if #before > 2 * index + 11 and string.find(before, rep('%d', 16)) then return nil end
+  if #after > 2 * (bounds - index) + 17 and string.find(after, rep('%d', 16)) then return nil end
+  local age, total = now - touched, sum + amount
+  if age > life_ms or total - total ~= 0 then return nil end
+  local text
+  if total % 1 == 0 and total < 1e15 and total > -1e15 then
+    text = string.format('%d', total)
+  else
+    text = string.format('%.15g', total)
+    if tonumber(text) ~= total then text = string.format('%.17g', total) end
+  end
+  return text .. before .. string.format('%d', count + more) .. after .. created .. now_text, age
+end
+
+repeat
+  local sequence, life_ms, first, last = ARGV[1], tonumber(ARGV[2]), 5, #ARGV
+  if ARGV[3] ~= '' or string.find(ARGV[4], ' ', 1, true) then break end
+  local record = redis.pcall('GET', KEYS[1])
+  if type(record) ~= 'string' then break end
+  local number, copy, rest, created, uncounted, told_batches, told_state =
+    string.match(record, '^(%d+) (%d+)( %d+ (%d+) (%-?%d+) )(%d+) (.+)$')
+  if not number or number ~= copy or #number > 15 or number + 1 ~= tonumber(sequence) or #created ~= 13 then break end
+
+  -- The state, and the entries of the families. Their fields are in their keys, which begin like that of the index.
+  local name_from = #KEYS[2]
+  local fields, is_plain = { 'incarnation', 'batches', 'recovery' }, #KEYS < 1000
+  for i = 4, #KEYS do
+    local key = KEYS[i]
+    is_plain = is_plain and key ~= KEYS[3]
+    fields[i] = string.sub(key, name_from, -18) .. ' ' .. string.sub(key, -16)
+  end
+  if not is_plain then break end
+  local stored = redis.pcall('HMGET', KEYS[2], unpack(fields))
+  local batches, recovery = stored[2], stored[3] or ''
+  if stored.err or not stored[1] or told_state ~= stored[1] .. ' ' .. recovery then break end
+  if not batches or #batches > 14 or not string.find(batches, '^%d+$') or batches - told_batches < 0 then break end
+  if recovery ~= '' and string.find(recovery, stored[1], 1, true) then break end
+
+  local lines, family = {}, 4
+  local span_age_ms = now % math.min(life_ms / 8, 60000)
+  while first <= last do
+    local head, key, series = ARGV[first], KEYS[family], 1
+    local shape = head
+    if string.find(head, ' ', 1, true) then
+      shape, series = string.match(head, '^(%S+) (%d+)$')
+      if not shape then break end
+      series = tonumber(series)
+    end
+    local bounds = shape ~= 'g' and tonumber(string.match(shape, '^a(%d+)$'))
+    local entry = stored[family]
+    if not key or not entry or not (bounds or shape == 'g') then break end
+
+    -- The entry is what an instance announced, see is_intact.
+    local _, opened, second = string.find(entry, '^%d+ ()%d+ {')
+    if opened ~= 29 or second ~= 15 or not redis.sha1hex then break end
+    local digest = redis.sha1hex(fields[family] .. string.sub(entry, 29, -23))
+    if string.sub(entry, -22) ~= ', "check": "' .. string.sub(digest, 1, 8) .. '"}' then break end
+
+    local after = first + 1 + 2 * series
+    if after > last + 1 then break end
+    if series == 1 then
+      local field = ARGV[first + 1]
+      local line = redis.pcall('HGET', key, field)
+      if type(line) ~= 'string' then break end
+      local text, age
+      if bounds then
+        text, age = histogram_line(line, ARGV[first + 2], life_ms, now, now_text, bounds)
+      else
+        text, age = counter_line(line, ARGV[first + 2], life_ms, now, now_text)
+      end
+      if not text or age < 0 or age > span_age_ms then break end
+      lines[2 * family], lines[2 * family + 1] = field, text
+    else
+      local texts = {}
+      for i = 1, series do texts[i] = ARGV[first + 2 * i - 1] end
+      local found = series < 1000 and redis.pcall('HMGET', key, unpack(texts))
+      if not found or found.err then break end
+      for i = series, 1, -1 do
+        local line, text, age = found[i], nil, nil
+        if bounds then
+          text, age = histogram_line(line or '', ARGV[first + 2 * i], life_ms, now, now_text, bounds)
+        else
+          text, age = counter_line(line or '', ARGV[first + 2 * i], life_ms, now, now_text)
+        end
+        is_plain = text and age >= 0 and age <= span_age_ms
+        if not is_plain then break end
+        texts[2 * i - 1], texts[2 * i] = texts[i], text
+      end
+      if not is_plain then break end
+      lines[2 * family] = texts
+    end
+    first = after
+    family = family + 1
+  end
+  if first <= last or family <= #KEYS then break end
+
+  batches = string.format('%d', batches + 1)
+  redis.call('HSET', KEYS[2], 'batches', batches)
+  redis.call('SET', KEYS[1], sequence .. ' ' .. sequence .. rest .. batches .. ' ' .. told_state, 'PX', WRITER_LEASE_MS)
+  for i = 4, #KEYS do
+    local field = lines[2 * i]
+    if type(field) == 'table' then
+      redis.call('HSET', KEYS[i], unpack(field))
+    else
+      redis.call('HSET', KEYS[i], field, lines[2 * i + 1])
+    end
+  end
+  redis.pcall('HSET', KEYS[3], 'outcome="applied"', string.format('%d', batches - uncounted) .. ' ' .. created .. ' ' .. now_text)
+  return { 'applied', stored[1] .. ' ' .. batches }
+until true
