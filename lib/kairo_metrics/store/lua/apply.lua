@@ -91,6 +91,9 @@ local OTHER_FIELDS = #index_fields
 local words_in_argv = #ARGV
 local name_from = #INDEX - #'families' + #'series:' + 1 -- the keys of a shard begin with the same text
 
+-- The index field of a family is in its key.
+local function field_of(key) return sub(key, name_from, -ID_WIDTH - 2) .. ' ' .. sub(key, -ID_WIDTH) end
+
 local at = 5
 while at <= words_in_argv do
   local head = ARGV[at]
@@ -106,13 +109,15 @@ while at <= words_in_argv do
     family.last = family.first + 2 * series - 1
   end
   families[#families + 1] = family
-  index_fields[OTHER_FIELDS + #families] = key and sub(key, name_from, -ID_WIDTH - 2) .. ' ' .. sub(key, -ID_WIDTH)
+  index_fields[OTHER_FIELDS + #families] = key and field_of(key)
   at = family.last + 1
 end
 local overflowed_key = KEYS[OTHER_KEYS + #families + 1]
 if at ~= words_in_argv + 1 or #KEYS < OTHER_KEYS + #families then
   return redis.error_reply('ERR kairo: the batch is cut off or too long')
 end
+
+index_fields[#index_fields + 1] = field_of(BATCHES)
 
 -- The values of a hash in these fields, or the error.
 local function get(key, fields)
@@ -345,7 +350,7 @@ local function compute(family)
   end
 end
 
-local full, is_due = { 'full' }, #families == 0
+local full, is_due, is_own_announced = { 'full' }, #families == 0, false
 for position, family in ipairs(families) do
   if not pcall(compute, family) then
     if family.failure then return family.failure end
@@ -354,9 +359,14 @@ for position, family in ipairs(families) do
     full[#full + 1] = position
   end
   is_due = is_due or family.is_due or family.metadata
+  is_own_announced = is_own_announced or family.metadata and family.key == BATCHES
 end
 if #refused > 1 then return refused end
 if #full > 1 then return full end
+-- No batch has updates of the family that counts batches, so its entry is looked at now and then. It is announced again
+-- together with any other.
+local own_entry = is_due and stored[#index_fields]
+if own_entry and not is_own_announced and not is_intact(own_entry, index_fields[#index_fields]) then return unannounced end
 
 -- A batch may itself count updates that found no room in its instance; those are counted in the same lines.
 local overflowed, overflowed_words, is_separate = {}, {}, overflowed_key
@@ -441,12 +451,16 @@ set(INDEX, index, is_due)
 for _, family in ipairs(families) do
   for _, field in ipairs(family.removed or {}) do redis.call('HDEL', family.key, field) end
 end
-redis.call('SET', RECORD, table.concat({ sequence, sequence, format('%.0f', batch_newest_set_at), created, uncounted,
-  state.batches, counted_as(state.recovery) }, ' '), 'PX', WRITER_LEASE_MS)
+local reply = redis.pcall('SET', RECORD, table.concat({ sequence, sequence, format('%.0f', batch_newest_set_at), created,
+  uncounted, state.batches, counted_as(state.recovery) }, ' '), 'PX', WRITER_LEASE_MS)
+if reply.err then
+  redis.call('HSET', INDEX, 'batches', format('%.0f', batches - 1)) -- the batch is not counted until it is applied
+  return reply
+end
 for _, family in ipairs(families) do set(family.key, family.words, family.is_due or family.metadata) end
 if is_separate then set(overflowed_key, overflowed_words, true) end
 -- If the key holds another type, the batches are not counted until it is deleted.
-redis.pcall('HSET', BATCHES, APPLIED, format('%.0f', batches - uncounted) .. ' ' .. created .. ' ' .. now_text)
-if is_due then redis.call('PEXPIRE', BATCHES, key_life_ms) end
+reply = redis.pcall('HSET', BATCHES, APPLIED, format('%.0f', batches - uncounted) .. ' ' .. created .. ' ' .. now_text)
+if is_due and type(reply) ~= 'table' then redis.call('PEXPIRE', BATCHES, key_life_ms) end
 answer[2] = state.incarnation .. ' ' .. state.batches
 return answer

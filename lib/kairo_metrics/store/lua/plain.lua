@@ -87,9 +87,10 @@ repeat
 
     -- The entry is what an instance announced, see is_intact.
     local _, opened, second = string.find(entry, '^%d+ ()%d+ {')
-    if opened ~= 29 or second ~= 15 or not redis.sha1hex then break end
-    local digest = redis.sha1hex(fields[family] .. string.sub(entry, 29, -23))
-    if string.sub(entry, -22) ~= ', "check": "' .. string.sub(digest, 1, 8) .. '"}' then break end
+    if opened ~= 29 or second ~= 15 then break end
+    local check = string.sub(entry, -10, -3)
+    if redis.sha1hex then check = string.sub(redis.sha1hex(fields[family] .. string.sub(entry, 29, -23)), 1, 8) end
+    if string.sub(entry, -22) ~= ', "check": "' .. check .. '"}' or string.find(check, '%X') then break end
 
     local after = first + 1 + 2 * series
     if after > last + 1 then break end
@@ -129,9 +130,14 @@ repeat
   end
   if first <= last or family <= #KEYS then break end
 
-  batches = string.format('%d', batches + 1)
-  redis.call('HSET', KEYS[2], 'batches', batches)
-  redis.call('SET', KEYS[1], sequence .. ' ' .. sequence .. rest .. batches .. ' ' .. told_state, 'PX', WRITER_LEASE_MS)
+  local next_batches = string.format('%d', batches + 1)
+  redis.call('HSET', KEYS[2], 'batches', next_batches)
+  record = sequence .. ' ' .. sequence .. rest .. next_batches .. ' ' .. told_state
+  local reply = redis.pcall('SET', KEYS[1], record, 'PX', WRITER_LEASE_MS)
+  if reply.err then
+    redis.call('HSET', KEYS[2], 'batches', batches)
+    return reply
+  end
   for i = 4, #KEYS do
     local field = lines[2 * i]
     if type(field) == 'table' then
@@ -140,6 +146,7 @@ repeat
       redis.call('HSET', KEYS[i], field, lines[2 * i + 1])
     end
   end
-  redis.pcall('HSET', KEYS[3], 'outcome="applied"', string.format('%d', batches - uncounted) .. ' ' .. created .. ' ' .. now_text)
-  return { 'applied', stored[1] .. ' ' .. batches }
+  local applied = string.format('%d', next_batches - uncounted)
+  redis.pcall('HSET', KEYS[3], 'outcome="applied"', applied .. ' ' .. created .. ' ' .. now_text)
+  return { 'applied', stored[1] .. ' ' .. next_batches }
 until true
