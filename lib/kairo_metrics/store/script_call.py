@@ -18,7 +18,17 @@ __all__ = ["RESEND_LIMIT_S", "call_script", "require_recent", "script_text", "su
 # its writer's record has expired; the store could then not recognise a duplicate.
 RESEND_LIMIT_S = 60.0
 # Redis runs one text at a time, so the files that a script needs are joined.
-_PARTS = {"apply.lua": ("plain.lua", "native.lua", "line.lua", "recovery.lua", "apply.lua")}
+_PARTS = {
+    "apply.lua": (
+        "plain.lua",
+        "native.lua",
+        "line.lua",
+        "recovery.lua",
+        "apply.lua",
+        "compute.lua",
+        "write.lua",
+    )
+}
 
 
 def call_script(

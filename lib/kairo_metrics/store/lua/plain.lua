@@ -58,7 +58,7 @@ repeat
 
   -- The state, and the entries of the families. Their fields are in their keys, which begin like that of the index.
   local name_from = #KEYS[2]
-  local fields, is_plain = { 'incarnation', 'batches', 'recovery' }, #KEYS < 1000
+  local fields, is_plain = { 'incarnation', 'batches', 'recovery' }, #KEYS > 3 and #KEYS < 1000
   for i = 4, #KEYS do
     local key = KEYS[i]
     is_plain = is_plain and key ~= KEYS[3]
