@@ -31,6 +31,9 @@ BOUNDS = tuple(f"{bound}.0" for bound in range(1, 15))
 LATENCY = Schema("latency_seconds", "histogram", ("queue",), (*BOUNDS, "+Inf"))
 ERRORS = Schema("errors", "counter", ("queue",))
 FAMILIES = (JOBS, LATENCY, ERRORS)
+SHARES = Schema("shares", "gauge", ("queue",), mode="sum")
+SIZES = Schema("sizes", "summary", ("queue",))
+ADDED_UP = (*FAMILIES, SHARES, SIZES)
 WRITER = Writer("00ff00ff00ff00ff", 0)
 LIFE_S = 3_600
 # Where the fourth argument is, behind the name, the digest and the number of keys.
@@ -83,7 +86,7 @@ class Instance:
     def announce(self) -> None:
         """Send a first batch, with one series of each family."""
         own = [delta(schema=schema) for schema in (BATCHES, OVERFLOWED)]
-        assert isinstance(self.send(*[delta(amount(schema), schema=schema) for schema in FAMILIES], *own), Applied)
+        assert isinstance(self.send(*[delta(amount(schema), schema=schema) for schema in ADDED_UP], *own), Applied)
 
     def use(self) -> Verdict:
         """Send what one request counts."""
@@ -96,7 +99,7 @@ class Instance:
 
 def amount(schema: Schema, queue: str = "a") -> tuple[str, str]:
     """Return a series, and what one request adds to it."""
-    return f'queue="{queue}"', "1 0.25 5 1.0" if schema is LATENCY else "1 1.0"
+    return f'queue="{queue}"', {LATENCY: "1 0.25 5 1.0", SIZES: "1 1.0 2 512.5"}.get(schema, "1 1.0")
 
 
 NUMBERS = st.sampled_from(
@@ -112,8 +115,10 @@ def one_delta(draw: st.DrawFn, schema: Schema) -> Any:
     for queue in draw(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=3)):
         words = [1, draw(NUMBERS)]
         if schema is LATENCY:
-            for index in draw(st.lists(st.integers(2, 16), max_size=2)):
+            for index in draw(st.lists(st.integers(2, 16), max_size=3)):
                 words += [index, draw(WHOLE)]
+        if schema is SIZES:
+            words = [1, draw(WHOLE), 2, draw(NUMBERS)]
         change = " ".join(map(str, words))
         series[f'queue="{queue}"'] = draw(
             st.sampled_from([change] * 6 + ["D", f"D {change}", "1", "1 x", "17 1", "0 1"])
@@ -143,6 +148,18 @@ LINES = st.sampled_from(
         *("1" + " 0" * 15, "-1.5" + " 0" * 15, "1." + " 0" * 15, "1.5" + " 0" * 14, "1" + " 0" * 16, "007"),
         *("1" + " 1" * 14 + " " + "9" * 16, "1" + " " + "9" * 15 + " 1" * 14, "1" + " " + "1" * 16 + " 1" * 14),
         *("1" + " 123456" * 15, "1e5" + " 1" * 15, "1" + " 1" * 14 + " -1", "NaN" + " 1" * 15, " 1", "1 "),
+        *(
+            "1.5 0 0 0",
+            "-2 1 -1 0",
+            "1 0 0",
+            "1 0 0 1.5",
+            "1 0 0 " + "9" * 17,
+            "3 0.5",
+            "3.5 1",
+            "-3 1",
+            "3 -0.5",
+            "3 +Inf",
+        ),
     ]
 )
 AGES = st.sampled_from([0, 1, LIFE_S - 60, LIFE_S + 60, -3_000])
@@ -154,10 +171,10 @@ def one_doing(draw: st.DrawFn) -> tuple[Any, ...]:
     """Draw a batch, or damage."""
     kind = draw(st.sampled_from(["send"] * 8 + ["line", "entry", "state", "record", "foreign", "delete"]))
     if kind == "send":
-        chosen = draw(st.lists(st.sampled_from(FAMILIES), unique=True, max_size=3))
+        chosen = draw(st.lists(st.sampled_from(ADDED_UP), unique=True, max_size=3))
         return kind, [draw(one_delta(schema)) for schema in chosen], draw(st.sampled_from([1] * 8 + [0, 2]))
     if kind == "line":
-        return kind, draw(st.sampled_from((*FAMILIES, BATCHES))), draw(st.sampled_from("ab")), draw(LINES), draw(AGES)
+        return kind, draw(st.sampled_from((*ADDED_UP, BATCHES))), draw(st.sampled_from("ab")), draw(LINES), draw(AGES)
     if kind == "entry":
         place = draw(st.just((13, False)) | st.tuples(st.integers(29, 400), st.booleans()))
         return kind, draw(st.sampled_from(FAMILIES)), *place
@@ -281,6 +298,25 @@ def test_more_series_need_no_more_commands(instance: Instance, redis_client: Any
         "hmget": 2,
         "hset": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("schema", "change"),
+    [
+        (JOBS, "1 0.1"),
+        (SHARES, "1 -1e-07"),
+        (SIZES, "1 3.0 2 0.5"),
+        (LATENCY, "1 -0.5 3 1.0"),
+        (LATENCY, "1 2.5 3 2.0 16 1.0"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Schema) else value,
+)
+def test_what_is_added_up_goes_the_plain_way(
+    instance: Instance, redis_client: Any, schema: Schema, change: str
+) -> None:
+    """Also fractions, and observations in several buckets, take six commands and two for the family."""
+    commands = inside(redis_client, instance, delta(('queue="a"', change), schema=schema, announce=False))
+    assert commands == {"evalsha": 1, "time": 1, "get": 1, "hmget": 1, "hget": 1, "hset": 3, "set": 1}
 
 
 def test_an_ordinary_flush_is_short(instance: Instance) -> None:

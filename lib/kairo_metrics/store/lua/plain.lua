@@ -1,50 +1,90 @@
--- The clock, and the plain way of a batch, which nearly all batches take: updates of stored counters and histograms, by a
--- writer that the state knows, with nothing unusual in any key. At anything else nothing has been written yet, and
+-- The clock, and the plain way of a batch, which nearly all batches take: updates of stored series that are added
+-- up, by a writer that the state knows, with nothing unusual in any key. At anything else nothing has been written yet, and
 -- apply.lua follows, which does all that this does, and the rest. Its header says what the keys and arguments are.
 --
 -- It is written for speed. A function takes time to define, and more with each local name that it uses from outside, so
--- there are two, which use none.
+-- there are few, and they use none but each other.
 
 local WRITER_LEASE_MS = 3600000 -- see batch.py
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now_text = string.format('%013d', now)
 
--- These two return the updated line and the age of the stored one, or nothing if something is unusual: a number that is
--- not written as usual or has many digits, a line that is damaged or has expired, a delta of another form.
+-- A number of a line, as plainly written text, with an amount added; nil if it is not written plainly. Other numbers are
+-- printed as number_text does it.
+local function plus(word, amount)
+  if not amount or #word > 24 or string.byte(word, -1) == 46 then return nil end -- 46 is the point
+  local total = word + amount
+  if total % 1 == 0 and total < 1e15 and total > -1e15 then return string.format('%d', total) end
+  if total - total ~= 0 then return nil end
+  local text = string.format('%.15g', total)
+  return tonumber(text) == total and text or string.format('%.17g', total)
+end
+
+-- These return the updated line and the age of the stored one, or nothing if something is unusual: a number that is not
+-- written plainly, a line that is damaged or has expired, a delta of another form.
 
 local function counter_line(line, delta, life_ms, now, now_text)
-  local amount = delta == '1 1.0' and '1' or string.match(delta, '^1 (%d+)%.?0*$')
-  local value, created, touched = string.match(line, '^(%d+)( %d+ )(%d+)$')
-  if not amount or not value or #amount > 14 or #value > 14 or #created ~= 15 or #touched ~= 13 then return nil end
-  local age = now - touched
-  if age > life_ms then return nil end
-  return string.format('%d', value + amount) .. created .. now_text, age
+  local value, created, touched = string.match(line, '^(%d+%.?%d*)( %d+ )(%d+)$')
+  if not value or #created ~= 15 or #touched ~= 13 or now - touched > life_ms then return nil end
+  local text = plus(value, delta == '1 1.0' and 1 or tonumber(string.match(delta, '^1 (%S+)$')))
+  if text then return text .. created .. now_text, now - touched end
+end
+
+-- A gauge that is added up, or a summary.
+local function short_line(line, delta, life_ms, now, now_text, shape)
+  local before, value, after, created, touched, added = '', nil, '', nil, nil, nil
+  if shape == 'fiii' then
+    added = string.match(delta, '^1 (%S+)$')
+    value, after, created, touched = string.match(line, '^(%-?%d+%.?%d*)( %-?%d+ %-?%d+ %-?%d+)( %d+ )(%d+)$')
+    if #(after or '') > 18 then return nil end -- so each has few digits
+  else
+    local more
+    more, added = string.match(delta, '^1 (%d+)%.?0* 2 (%S+)$')
+    before, value, created, touched = string.match(line, '^(%d+) (%-?%d+%.?%d*)( %d+ )(%d+)$')
+    if not more or not value or #more > 14 or #before > 14 then return nil end
+    before = string.format('%d ', before + more)
+  end
+  if not value or not added or #created ~= 15 or #touched ~= 13 or now - touched > life_ms then return nil end
+  local text = plus(value, tonumber(added))
+  if text then return before .. text .. after .. created .. now_text, now - touched end
 end
 
 local function histogram_line(line, delta, life_ms, now, now_text, bounds)
-  local amount, index, more = string.match(delta, '^1 (%S+) (%d+) (%d+)%.?0*$')
-  index, amount = tonumber(index), tonumber(amount)
-  if not amount or not index or #more > 14 or index < 2 or index > bounds + 1 then return nil end
   local rep = string.rep
+  local amount, index, more = string.match(delta, '^1 (%S+) (%d+) (%d+)%.?0*$')
+  if not amount then -- several buckets
+    local others
+    amount, others = string.match(delta, '^1 (%S+)( .*)$')
+    if not amount or string.gsub(others, ' (%d+) (%d+)%.?0*', '') ~= '' then return nil end
+    local sum, counts, created, touched = string.match(line, '^(%-?%d+%.?%d*)' .. rep(' %d+', bounds) .. '()( %d+ )(%d+)$')
+    if not sum or #created ~= 15 or #touched ~= 13 or now - touched > life_ms then return nil end
+    local words = {}
+    for word in string.gmatch(string.sub(line, 1, counts - 1), '%S+') do
+      if #words > 0 and #word > 14 then return nil end
+      words[#words + 1] = word
+    end
+    words[1] = plus(sum, tonumber(amount))
+    if not words[1] then return nil end
+    for place, count in string.gmatch(others, ' (%d+) (%d+)') do
+      place = tonumber(place)
+      if #count > 14 or place < 2 or place > bounds + 1 then return nil end
+      words[place] = string.format('%d', words[place] + count)
+    end
+    return table.concat(words, ' ') .. created .. now_text, now - touched
+  end
+  index = tonumber(index)
+  if #more > 14 or index < 2 or index > bounds + 1 then return nil end
   local sum, before, count, after, created, touched = string.match(line, '^(%-?%d+%.?%d*)(' .. rep(' %d+', index - 2)
     .. ' )(%d+)(' .. rep(' %d+', bounds + 1 - index) .. ' )(%d+ )(%d+)$')
-  if not sum or #count > 14 or #created ~= 14 or #touched ~= 13 or #sum > 24 or string.byte(sum, -1) == 46 then
-    return nil
-  end
+  if not sum or #count > 14 or #created ~= 14 or #touched ~= 13 or now - touched > life_ms then return nil end
   -- No count has over 15 digits if all of them together have few. Else each is looked at.
   if #before > 2 * index + 11 and string.find(before, rep('%d', 16)) then return nil end
   if #after > 2 * (bounds - index) + 17 and string.find(after, rep('%d', 16)) then return nil end
-  local age, total = now - touched, sum + amount
-  if age > life_ms or total - total ~= 0 then return nil end
-  local text
-  if total % 1 == 0 and total < 1e15 and total > -1e15 then
-    text = string.format('%d', total)
-  else
-    text = string.format('%.15g', total)
-    if tonumber(text) ~= total then text = string.format('%.17g', total) end
+  local text = plus(sum, tonumber(amount))
+  if text then
+    return text .. before .. string.format('%d', count + more) .. after .. created .. now_text, now - touched
   end
-  return text .. before .. string.format('%d', count + more) .. after .. created .. now_text, age
 end
 
 repeat
@@ -81,9 +121,15 @@ repeat
       if not shape then break end
       series = tonumber(series)
     end
-    local bounds = shape ~= 'g' and tonumber(string.match(shape, '^a(%d+)$'))
+    local update, more = counter_line, nil
+    if shape == 'fiii' or shape == 'wa' then
+      update, more = short_line, shape
+    elseif shape ~= 'g' then
+      update, more = histogram_line, tonumber(string.match(shape, '^a(%d+)$'))
+      if not more then break end
+    end
     local entry = stored[family]
-    if not key or not entry or not (bounds or shape == 'g') then break end
+    if not key or not entry then break end
 
     -- The entry is what an instance announced, see is_intact.
     local _, opened, second = string.find(entry, '^%d+ ()%d+ {')
@@ -98,12 +144,7 @@ repeat
       local field = ARGV[first + 1]
       local line = redis.pcall('HGET', key, field)
       if type(line) ~= 'string' then break end
-      local text, age
-      if bounds then
-        text, age = histogram_line(line, ARGV[first + 2], life_ms, now, now_text, bounds)
-      else
-        text, age = counter_line(line, ARGV[first + 2], life_ms, now, now_text)
-      end
+      local text, age = update(line, ARGV[first + 2], life_ms, now, now_text, more)
       if not text or age < 0 or age > span_age_ms then break end
       lines[2 * family], lines[2 * family + 1] = field, text
     else
@@ -112,12 +153,7 @@ repeat
       local found = series < 1000 and redis.pcall('HMGET', key, unpack(texts))
       if not found or found.err then break end
       for i = series, 1, -1 do
-        local line, text, age = found[i], nil, nil
-        if bounds then
-          text, age = histogram_line(line or '', ARGV[first + 2 * i], life_ms, now, now_text, bounds)
-        else
-          text, age = counter_line(line or '', ARGV[first + 2 * i], life_ms, now, now_text)
-        end
+        local text, age = update(found[i] or '', ARGV[first + 2 * i], life_ms, now, now_text, more)
         is_plain = text and age >= 0 and age <= span_age_ms
         if not is_plain then break end
         texts[2 * i - 1], texts[2 * i] = texts[i], text
