@@ -56,7 +56,7 @@ class Flushes:
     """
 
     def __init__(self, url: str, families: int, series: int = 1) -> None:
-        self._store = RedisStore(Settings(enabled=True, redis_url=url))
+        self._store = RedisStore(Settings(enabled=True, redis_url=url, flush_budget_ms=10_000))
         self._recorder = Recorder()
         self._outbox = Outbox(self._recorder, 1)
         self._series = [

@@ -9,6 +9,7 @@ from typing import Any
 from ..config.settings import Settings
 from ..errors import StoreRefused, StoreUnavailable
 from ..model.batch import (
+    WRITER_LEASE_S,
     Applied,
     Batch,
     Duplicate,
@@ -101,6 +102,7 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch, memory: Memory)
     arguments = [
         str(batch.seq),
         str(settings.series_ttl_s * 1000),
+        str(WRITER_LEASE_S * 1000),
         "" if is_told else f"{known.incarnation} {known.batches}" if known.incarnation else "-",
         further,
     ]

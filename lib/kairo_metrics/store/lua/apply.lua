@@ -16,10 +16,11 @@
 --
 -- ARGV[1] number of the batch: 1, 2, 3, ...
 -- ARGV[2] life of a series that is not updated, and of every key that holds series, ms
--- ARGV[3] the state that the writer knows: "<incarnation> <batches>", "" for the one in its record, "-" for none. If that
+-- ARGV[3] lease of the writer's record, ms
+-- ARGV[4] the state that the writer knows: "<incarnation> <batches>", "" for the one in its record, "-" for none. If that
 --         one had more batches than this one has, the state went back in time: it gets a new name, so that other writers
 --         notice as well
--- ARGV[4] "<series per family>"; for a batch that is not plain (see plain.lua) "<series per family> <age> <replaced>", and
+-- ARGV[5] "<series per family>"; for a batch that is not plain (see plain.lua) "<series per family> <age> <replaced>", and
 --         " restores <account>" for one that restores
 --   age       since it was sealed, ms
 --   replaced  how many lost batches it replaces
@@ -61,8 +62,8 @@ local ID_WIDTH = 16 -- of a schema
 -- key lives longer by one of them, so that it never ends before its lines.
 local LONGEST_SPAN_MS = 60000
 
-local sequence, life_ms, known_state = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
-local max_series, batch_age_ms, replaced, rest = match(ARGV[4], '^(%d+) ?(%d*) ?(%d*)(.*)$')
+local sequence, life_ms, lease_ms, known_state = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local max_series, batch_age_ms, replaced, rest = match(ARGV[5], '^(%d+) ?(%d*) ?(%d*)(.*)$')
 max_series, batch_age_ms, replaced = tonumber(max_series), tonumber(batch_age_ms) or 0, tonumber(replaced) or 0
 local restores = rest ~= '' and match(rest, '^ restores ?(.*)$') or nil
 local span_ms = math.min(life_ms / 8, LONGEST_SPAN_MS)
@@ -94,7 +95,7 @@ local name_from = #INDEX - #'families' + #'series:' + 1 -- the keys of a shard b
 -- The index field of a family is in its key.
 local function field_of(key) return sub(key, name_from, -ID_WIDTH - 2) .. ' ' .. sub(key, -ID_WIDTH) end
 
-local at = 5
+local at = 6
 while at <= words_in_argv do
   local head = ARGV[at]
   local key = KEYS[OTHER_KEYS + #families + 1]

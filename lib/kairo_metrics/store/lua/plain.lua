@@ -5,7 +5,6 @@
 -- It is written for speed. A function takes time to define, and more with each local name that it uses from outside, so
 -- there are few, and they use none but each other.
 
-local WRITER_LEASE_MS = 3600000 -- see batch.py
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now_text = string.format('%013d', now)
@@ -88,36 +87,39 @@ local function histogram_line(line, delta, life_ms, now, now_text, bounds)
 end
 
 repeat
-  local sequence, life_ms, first, last = ARGV[1], tonumber(ARGV[2]), 5, #ARGV
-  if ARGV[3] ~= '' or string.find(ARGV[4], ' ', 1, true) then break end
-  local record = redis.pcall('GET', KEYS[1])
+  local call, try, find, match, sub = redis.call, redis.pcall, string.find, string.match, string.sub
+  local sequence, life_ms, first, last = ARGV[1], tonumber(ARGV[2]), 6, #ARGV
+  if ARGV[4] ~= '' or find(ARGV[5], ' ', 1, true) then break end
+  local record = try('GET', KEYS[1])
   if type(record) ~= 'string' then break end
   local number, copy, rest, created, uncounted, told_batches, told_state =
-    string.match(record, '^(%d+) (%d+)( %d+ (%d+) (%-?%d+) )(%d+) (.+)$')
+    match(record, '^(%d+) (%d+)( %d+ (%d+) (%-?%d+) )(%d+) (.+)$')
   if not number or number ~= copy or #number > 15 or number + 1 ~= tonumber(sequence) or #created ~= 13 then break end
 
   -- The state, and the entries of the families. Their fields are in their keys, which begin like that of the index.
   local name_from = #KEYS[2]
-  local fields, is_plain = { 'incarnation', 'batches', 'recovery' }, #KEYS > 3 and #KEYS < 1000
-  for i = 4, #KEYS do
+  local keys = #KEYS
+  -- A table with room is not copied while it grows.
+  local fields, is_plain = { 'incarnation', 'batches', 'recovery', nil, nil, nil, nil, nil }, keys > 3 and keys < 1000
+  for i = 4, keys do
     local key = KEYS[i]
     is_plain = is_plain and key ~= KEYS[3]
-    fields[i] = string.sub(key, name_from, -18) .. ' ' .. string.sub(key, -16)
+    fields[i] = sub(key, name_from, -18) .. ' ' .. sub(key, -16)
   end
   if not is_plain then break end
-  local stored = redis.pcall('HMGET', KEYS[2], unpack(fields))
+  local stored = try('HMGET', KEYS[2], unpack(fields, 1, keys))
   local batches, recovery = stored[2], stored[3] or ''
   if stored.err or not stored[1] or told_state ~= stored[1] .. ' ' .. recovery then break end
-  if not batches or #batches > 14 or not string.find(batches, '^%d+$') or batches - told_batches < 0 then break end
-  if recovery ~= '' and string.find(recovery, stored[1], 1, true) then break end
+  if not batches or #batches > 14 or not find(batches, '^%d+$') or batches - told_batches < 0 then break end
+  if recovery ~= '' and find(recovery, stored[1], 1, true) then break end
 
-  local lines, family = {}, 4
+  local texts, lines, family = { nil, nil, nil, nil, nil, nil }, { nil, nil, nil, nil, nil, nil }, 4
   local span_age_ms = now % math.min(life_ms / 8, 60000)
   while first <= last do
     local head, key, series = ARGV[first], KEYS[family], 1
     local shape = head
-    if string.find(head, ' ', 1, true) then
-      shape, series = string.match(head, '^(%S+) (%d+)$')
+    if find(head, ' ', 1, true) then
+      shape, series = match(head, '^(%S+) (%d+)$')
       if not shape then break end
       series = tonumber(series)
     end
@@ -125,64 +127,63 @@ repeat
     if shape == 'fiii' or shape == 'wa' then
       update, more = short_line, shape
     elseif shape ~= 'g' then
-      update, more = histogram_line, tonumber(string.match(shape, '^a(%d+)$'))
+      update, more = histogram_line, tonumber(match(shape, '^a(%d+)$'))
       if not more then break end
     end
     local entry = stored[family]
     if not key or not entry then break end
 
     -- The entry is what an instance announced, see is_intact.
-    local _, opened, second = string.find(entry, '^%d+ ()%d+ {')
+    local _, opened, second = find(entry, '^%d+ ()%d+ {')
     if opened ~= 29 or second ~= 15 then break end
-    local check = string.sub(entry, -10, -3)
-    if redis.sha1hex then check = string.sub(redis.sha1hex(fields[family] .. string.sub(entry, 29, -23)), 1, 8) end
-    if string.sub(entry, -22) ~= ', "check": "' .. check .. '"}' or string.find(check, '%X') then break end
+    local check = sub(entry, -10, -3)
+    if redis.sha1hex then check = sub(redis.sha1hex(fields[family] .. sub(entry, 29, -23)), 1, 8) end
+    if sub(entry, -22) ~= ', "check": "' .. check .. '"}' or find(check, '%X') then break end
 
     local after = first + 1 + 2 * series
     if after > last + 1 then break end
     if series == 1 then
       local field = ARGV[first + 1]
-      local line = redis.pcall('HGET', key, field)
+      local line = try('HGET', key, field)
       if type(line) ~= 'string' then break end
       local text, age = update(line, ARGV[first + 2], life_ms, now, now_text, more)
       if not text or age < 0 or age > span_age_ms then break end
-      lines[2 * family], lines[2 * family + 1] = field, text
+      texts[family], lines[family] = field, text
     else
-      local texts = {}
-      for i = 1, series do texts[i] = ARGV[first + 2 * i - 1] end
-      local found = series < 1000 and redis.pcall('HMGET', key, unpack(texts))
+      local words = {}
+      for i = 1, series do words[i] = ARGV[first + 2 * i - 1] end
+      local found = series < 1000 and try('HMGET', key, unpack(words))
       if not found or found.err then break end
       for i = series, 1, -1 do
         local text, age = update(found[i] or '', ARGV[first + 2 * i], life_ms, now, now_text, more)
         is_plain = text and age >= 0 and age <= span_age_ms
         if not is_plain then break end
-        texts[2 * i - 1], texts[2 * i] = texts[i], text
+        words[2 * i - 1], words[2 * i] = words[i], text
       end
       if not is_plain then break end
-      lines[2 * family] = texts
+      texts[family] = words
     end
     first = after
     family = family + 1
   end
-  if first <= last or family <= #KEYS then break end
+  if first <= last or family <= keys then break end
 
   local next_batches = string.format('%d', batches + 1)
-  redis.call('HSET', KEYS[2], 'batches', next_batches)
+  call('HSET', KEYS[2], 'batches', next_batches)
   record = sequence .. ' ' .. sequence .. rest .. next_batches .. ' ' .. told_state
-  local reply = redis.pcall('SET', KEYS[1], record, 'PX', WRITER_LEASE_MS)
+  local reply = try('SET', KEYS[1], record, 'PX', ARGV[3])
   if reply.err then
-    redis.call('HSET', KEYS[2], 'batches', batches)
+    call('HSET', KEYS[2], 'batches', batches)
     return reply
   end
-  for i = 4, #KEYS do
-    local field = lines[2 * i]
-    if type(field) == 'table' then
-      redis.call('HSET', KEYS[i], unpack(field))
+  for i = 4, keys do
+    if lines[i] then
+      call('HSET', KEYS[i], texts[i], lines[i])
     else
-      redis.call('HSET', KEYS[i], field, lines[2 * i + 1])
+      call('HSET', KEYS[i], unpack(texts[i]))
     end
   end
   local applied = string.format('%d', next_batches - uncounted)
-  redis.pcall('HSET', KEYS[3], 'outcome="applied"', applied .. ' ' .. created .. ' ' .. now_text)
+  try('HSET', KEYS[3], 'outcome="applied"', applied .. ' ' .. created .. ' ' .. now_text)
   return { 'applied', stored[1] .. ' ' .. next_batches }
 until true

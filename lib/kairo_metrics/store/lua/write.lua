@@ -34,7 +34,7 @@ for _, family in ipairs(families) do
   for _, field in ipairs(family.removed or {}) do redis.call('HDEL', family.key, field) end
 end
 local reply = redis.pcall('SET', RECORD, table.concat({ sequence, sequence, format('%.0f', batch_newest_set_at), created,
-  uncounted, state.batches, counted_as(state.recovery) }, ' '), 'PX', WRITER_LEASE_MS)
+  uncounted, state.batches, counted_as(state.recovery) }, ' '), 'PX', lease_ms)
 if reply.err then
   redis.call('HSET', INDEX, 'batches', format('%.0f', batches - 1)) -- the batch is not counted until it is applied
   return reply
