@@ -423,3 +423,27 @@ async def test_batches_are_counted_however_they_travel(start: Start, redis_url: 
     await instance.flusher.aflush()
     assert redis_client.get(key) == b"mine"
     assert redis_client.pttl(key) == -1
+
+
+async def test_a_damaged_entry_of_the_batches_is_announced_again(
+    start: Start, redis_url: str, redis_client: Any
+) -> None:
+    """No batch has that family, so its entry is looked at once a minute; the batch that finds it damaged counts once."""
+    instance, keys = start(redis_url), Keys("development", 0)
+
+    async def use() -> None:
+        instance.add('queue="a"')
+        await instance.flusher.aflush()
+
+    await use()
+    good = redis_client.hget(keys.families, BATCHES.index_field)
+    redis_client.hset(keys.families, BATCHES.index_field, good.replace(b"counter", b"cou~ter"))
+    await use()
+    assert b"cou~ter" in redis_client.hget(keys.families, BATCHES.index_field)
+    minute_ago = b"%013d" % ((time.time() - 60) * 1000)
+    [(text, line)] = redis_client.hgetall(keys.series(JOBS)).items()
+    redis_client.hset(keys.series(JOBS), text, line[:-13] + minute_ago)
+    await use()
+    assert redis_client.hget(keys.families, BATCHES.index_field)[27:] == good[27:]
+    assert await nonzero_samples(instance.store, "jobs_total") == {'jobs_total{queue="a"}': 3}
+    assert await nonzero_samples(instance.store, "kairo_batches_total") == {'kairo_batches_total{outcome="applied"}': 3}
