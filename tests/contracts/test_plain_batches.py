@@ -428,7 +428,7 @@ async def test_batches_are_counted_however_they_travel(start: Start, redis_url: 
 async def test_a_damaged_entry_of_the_batches_is_announced_again(
     start: Start, redis_url: str, redis_client: Any
 ) -> None:
-    """No batch has that family, so its entry is looked at once a minute; the batch that finds it damaged counts once."""
+    """No batch has that family, so its entry is looked at once a minute; the batch that finds damage counts once."""
     instance, keys = start(redis_url), Keys("development", 0)
 
     async def use() -> None:
