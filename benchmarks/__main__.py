@@ -8,6 +8,7 @@ import platform
 from benchmarks.flush import bench_flush
 from benchmarks.outages import bench_outages
 from benchmarks.push import bench_push
+from benchmarks.redis_time import bench_redis_time
 from benchmarks.response import bench_response
 from benchmarks.scrape import bench_scrape
 from lib.kairo_metrics.dev.private_redis import private_redis
@@ -16,7 +17,7 @@ from lib.kairo_metrics.dev.private_redis import private_redis
 def main() -> None:
     """Run every benchmark, each with its own Redis."""
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, times are medians\n")
-    for bench in (bench_flush, bench_scrape, bench_response, bench_outages):
+    for bench in (bench_flush, bench_redis_time, bench_scrape, bench_response, bench_outages):
         with private_redis() as url:
             bench(url)
         print()
