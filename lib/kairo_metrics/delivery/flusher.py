@@ -128,7 +128,7 @@ class Flusher:
             self.flush()
             return
         epoch = self._open_epoch()
-        if self._settled_epoch < epoch:
+        if self._settled_epoch < epoch and not self._store.is_loaded:
             await self._load()
         deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch:
@@ -149,31 +149,25 @@ class Flusher:
         epoch = self._open_epoch()
         if self._settled_epoch >= epoch:
             return
-        cancelled = None if self._breaker.pause_s() else await self._wait_for(epoch)
+        cancelled, deadline_s = None, 0.0
+        for _ in range(2):  # one that is cancelled waits all the same, but not if it is cancelled again
+            if self._settled_epoch >= epoch or self._breaker.pause_s():
+                break
+            try:
+                if not self._store.is_loaded:
+                    await self._load()
+                waiting = self._waiting_here()
+                deadline_s = deadline_s or waiting.time() + self._budget_s
+                running(self._flushes) or self._start_flush(epoch)
+                await waiting.until(epoch, deadline_s)
+                break
+            except asyncio.CancelledError as err:
+                cancelled = err
         self._retry_if_failed()
         if self._settled_epoch < epoch and (flush := running(self._flushes)):
             flush.add_done_callback(self._retry_if_failed)  # it outlasts this request, and may still fail
         if cancelled is not None:
             raise cancelled
-
-    async def _wait_for(self, epoch: int) -> asyncio.CancelledError | None:
-        """Wait until the epoch is settled, the breaker opens, or the budget is spent.
-
-        A request that is cancelled waits all the same, but not if it is cancelled again: the flush goes on.
-        """
-        cancelled, deadline_s = None, 0.0
-        for _ in range(2):
-            try:
-                await self._load()
-                waiting = self._waiting_here()
-                deadline_s = deadline_s or waiting.time() + self._budget_s
-                if self._settled_epoch < epoch:
-                    running(self._flushes) or self._start_flush(epoch)
-                    await waiting.wait(epoch, deadline_s)
-                break
-            except asyncio.CancelledError as err:
-                cancelled = err
-        return cancelled
 
     def _waiting_here(self) -> Waiting:
         """Return the requests of the running event loop that wait."""
@@ -253,8 +247,7 @@ class Flusher:
 
         A thread does it, so that other requests go on. It is done once, also if many requests wait for it.
         """
-        if not self._store.is_loaded:
-            await asyncio.wait({running(self._loads) or start(self._loads, asyncio.to_thread(self._load_modules))})
+        await asyncio.wait({running(self._loads) or start(self._loads, asyncio.to_thread(self._load_modules))})
 
     def _load_modules(self) -> None:
         with SETUP_LOCK:  # see `fork_lock`: no child is forked while a thread imports
@@ -278,7 +271,8 @@ class Flusher:
             self._start_flush(epoch)
 
     async def _flush_in_loop(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
-        await self._load()
+        if not self._store.is_loaded:
+            await self._load()
         deadline_s = self._clock() + self._budget_s
         while (holder := self._lock.acquire(loop)) is None:
             if self._clock() > deadline_s:

@@ -34,8 +34,8 @@ class Waiting:
         """The last epoch that is waited for; None if nothing waits."""
         return max((epoch for epoch, _ in self._waiting.values()), default=None)
 
-    async def wait(self, epoch: int, deadline_s: float) -> None:
-        """Return when the epoch is settled, when nothing settles it for now, or at the deadline.
+    def until(self, epoch: int, deadline_s: float) -> asyncio.Future[None]:
+        """Return what is done when the epoch is settled, when nothing settles it for now, or at the deadline.
 
         Args:
             epoch: see `Recorder.open_epoch`.
@@ -45,10 +45,7 @@ class Waiting:
         self._waiting[woken] = epoch, deadline_s
         if self._timer is None:
             self._timer = self._loop.call_at(deadline_s, self._on_timer)
-        try:
-            await woken
-        finally:
-            self._waiting.pop(woken, None)
+        return woken
 
     def wake(self, settled_epoch: float = math.inf) -> None:
         """Wake those whose epoch is settled.
