@@ -70,7 +70,7 @@ class Recorder:
         self._inherited: list[Inheritance] = []
         # Values of another instance alone, which this one renews in its place.
         self._foreign: list[PendingSeries] = []
-        self._delivery_series: dict[str, PendingSeries] = {}
+        self._delivery_series: dict[tuple[str, str], PendingSeries] = {}
         # The keys are a set that keeps its order: a series is found, added and taken out in constant time.
         self._touched: dict[PendingSeries, None] = {}
         self._removed: dict[tuple[Schema, str], None] = {}
@@ -232,8 +232,10 @@ class Recorder:
 
     def count(self, schema: Schema, value: str, amount: float = 1.0) -> None:
         """Add to a family about the delivery itself, which has one label; the caller holds `lock`."""
-        text = label_text(schema.labelnames, [value])
-        series = self._delivery_series.setdefault(f"{schema.name}{text}", PendingSeries(schema, text))
+        series = self._delivery_series.get((schema.name, value))
+        if series is None:
+            made = PendingSeries(schema, label_text(schema.labelnames, [value]))
+            series = self._delivery_series.setdefault((schema.name, value), made)
         self.add(series, 1, amount)
 
     def seal(self, seq: int, limit: int = 1_000) -> Batch:
@@ -270,7 +272,8 @@ class Recorder:
         families: dict[str, SealedFamily] = {}
 
         def family(schema: Schema) -> SealedFamily:
-            return families.setdefault(schema.index_field, SealedFamily(schema))
+            known = families.get(schema.index_field)
+            return families.setdefault(schema.index_field, SealedFamily(schema)) if known is None else known
 
         cleared, self._cleared = self._cleared, {}
         for schema, pairs in cleared:
@@ -286,6 +289,8 @@ class Recorder:
             self._touched.pop(series, None)
             move(series, family(series.schema).series[series.text])
             series.sealed_at = sealed_at
+            if not series.exemplars:
+                continue
             exemplars, series.exemplars = series.exemplars, {}
             for index, (exemplar, set_at) in exemplars.items():
                 sealed = family(series.schema.exemplars).series[f"{index} {series.text}"]
