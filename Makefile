@@ -103,7 +103,10 @@ kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/pro
 screenshots: $(INSTALLED)  ## take the dashboard's pictures in docs/img/ again
 	$(BIN)/python -m tests.support.screenshots
 
-bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
+bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis, and requests against other libraries
+	@if command -v wrk >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk || echo "wrk can't be installed"; fi
 	$(BIN)/python -m benchmarks
 
 scaling: $(INSTALLED)  ## simulate 10,000 instances with measured costs (SCALING_ARGS: --help has them)

@@ -1,4 +1,4 @@
-"""`make bench`: measure flushes, scrapes and pushes, each against a floor in the same run."""
+"""`make bench`: measure flushes, scrapes, pushes and requests, each against a floor in the same run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from benchmarks.flush import bench_flush
 from benchmarks.outages import bench_outages
 from benchmarks.push import bench_push
 from benchmarks.redis_time import bench_redis_time
+from benchmarks.request_cost import bench_request_cost
 from benchmarks.response import bench_response
 from benchmarks.scrape import bench_scrape
 from lib.kairo_metrics.dev.private_redis import private_redis
@@ -22,6 +23,7 @@ def main() -> None:
             bench(url)
         print()
     bench_push()
+    bench_request_cost()
 
 
 if __name__ == "__main__":

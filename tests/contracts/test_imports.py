@@ -136,7 +136,7 @@ for name in sys.modules:
 FLUSHING = """
     store.connections store.connections.client store.connections.client_pool store.connections.connection
     store.connections.connection_arguments store.connections.node_flow store.connections.node_request
-    store.connections.topology
+    store.connections.packing store.connections.topology
     store.apply_batch store.keys store.script_call
 """
 
