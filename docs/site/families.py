@@ -45,7 +45,7 @@ _GROUPS = {
     ),
     OutboundInstruments: (
         "Requests to others",
-        "With [`observe(httpx.AsyncClient())` or `observe(requests.Session())`](databases-and-clients.md#http-clients).",
+        "With [`observe(httpx.AsyncClient())`](databases-and-clients.md#http-clients), or another client.",
     ),
     DeliveryInstruments: (
         "Pushes and tokens",
@@ -55,8 +55,7 @@ _GROUPS = {
 _OF_BATCHES = ("Delivery", "Always, each outcome from 0.")
 _OF_THE_PAGE = (
     "The page itself",
-    "Always, except those that count what is wrong: they have a series for each fault, and none without a fault. "
-    "A store that does not report its memory or version has no such series.",
+    "Always; those that count faults only where there is a fault, and the memory only if the store reports it.",
 )
 
 

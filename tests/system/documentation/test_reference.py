@@ -38,7 +38,7 @@ def test_the_tables_of_metrics_are_those_of_the_code() -> None:
 
 
 def test_every_family_on_a_page_is_in_the_tables() -> None:
-    """An app that uses all of it shows no family of ours that the reference lacks, and each with its type and labels."""
+    """The reference has each family of ours that an app shows, with its type, its labels and its meaning."""
 
     async def chat(websocket: WebSocket) -> None:
         await websocket.accept()
