@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules docs reference screenshots bench scaling incidents cold-start wheel clean test-programs
+.PHONY: help run demo test test-long test-store test-prometheus test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules docs reference screenshots bench scaling incidents cold-start wheel sbom clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -38,6 +38,17 @@ test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests (PYTEST_A
 
 test-long: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
 	$(PYTEST) --numprocesses 4 -m long $(PYTEST_ARGS)
+
+# What depends on the server: its scripts, rights, expiry, replicas, clusters, outages.
+STORE_TESTS := tests/unit/store tests/system/redis tests/system/doctor \
+	$(patsubst %,tests/contracts/test_%.py,store store_differential declared_keys expiry gauge_modes least_rights) \
+	$(patsubst %,tests/faults/test_%.py,cluster outage rollback rolling_deploy)
+
+test-store: $(INSTALLED)  ## run the tests of the store, with the redis-server or valkey-server that is first on PATH
+	$(PYTEST) --numprocesses 4 -m "not prometheus" $(STORE_TESTS) $(PYTEST_ARGS)
+
+test-prometheus: $(INSTALLED)  ## run the tests that need Prometheus, with the one that is first on PATH
+	$(PYTEST) --numprocesses 4 -m prometheus $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
@@ -129,10 +140,19 @@ cold-start: $(INSTALLED) $(VERCEL)  ## measure how much metrics add to a cold st
 grafana: $(INSTALLED)  ## build the dashboard's JSON from grafana/dashboard/
 	$(BIN)/python -m grafana.dashboard
 
-wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
-	@$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
-	@ls dist/*.whl
+# The packages that build it are pinned, too, so that two builds give the same bytes.
+wheel: $(INSTALLED)  ## build the wheel and the sdist of kairo-metrics into dist/
+	@$(BIN)/uv build --quiet --python $(BIN)/python --build-constraints requirements-dev.txt --wheel --sdist --out-dir dist lib
+	@ls dist/*.whl dist/*.tar.gz
 	@echo "docs/your-project.md tells how a project installs it"
+
+SBOM := cyclonedx-bom==7.5.0
+sbom: wheel  ## write dist/sbom.cdx.json: what an environment with the wheel holds
+	@rm -rf build/sbom && $(BIN)/uv venv --quiet --python $(BIN)/python build/sbom
+	@$(BIN)/uv pip install --quiet --python build/sbom/bin/python dist/*.whl
+	@$(BIN)/uv tool run --quiet --from $(SBOM) cyclonedx-py environment --output-reproducible --pyproject lib/pyproject.toml \
+		-o dist/sbom.cdx.json build/sbom/bin/python
+	@ls dist/sbom.cdx.json
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
