@@ -117,7 +117,7 @@ kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/pro
 docs: $(DOCS)  ## build the documentation site into build/site/html, and check its links
 	@$(BIN)/python -m docs.site.pages
 	@NO_COLOR=1 $(BIN)/zensical build --clean --strict
-	@echo "open build/site/html/index.html"
+	@echo "python -m http.server -d build/site/html serves it"
 
 reference: $(INSTALLED)  ## write the table of docs/metrics.md from the code
 	@$(BIN)/python -m docs.site.families
