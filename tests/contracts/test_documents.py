@@ -1,14 +1,11 @@
-"""What CONTRIBUTING and README say about the code is true."""
+"""What CONTRIBUTING and the page of the data model say about the code is true."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from dataclasses import fields
-from inspect import getdoc
 
-from lib.kairo_metrics import Settings
 from tests.support.dev_server import REPOSITORY
 
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
@@ -30,16 +27,6 @@ def test_the_data_model_is_what_a_flush_writes() -> None:
     assert len(shown) > 20
     assert [line for line in shown if line not in printed] == []
     assert {line for line in printed if ":series:" in line and ":kairo_" not in line} <= set(shown)
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    """The docstring of Settings names the variable of each field, and the README's table has a row for it."""
-    documented = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", getdoc(Settings) or "", re.MULTILINE))
-    variables = {field.name: re.findall(r"`([A-Z][A-Z_]+)`", documented[field.name]) for field in fields(Settings)}
-    assert [field for field, named in variables.items() if not named] == []
-    section = (REPOSITORY / "README.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
-    listed = set(re.findall(r"`([A-Z][A-Z_]+)`", section))
-    assert {variable for named in variables.values() for variable in named} - listed == set()
 
 
 def test_every_named_file_exists() -> None:
