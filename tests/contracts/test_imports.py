@@ -79,7 +79,7 @@ READING = """
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
     endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
-    scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
+    scrape.page_order scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
     model.labels model.leases model.merging model.recovery model.server_run model.snapshot
     exposition exposition.escaping exposition.family exposition.fitting exposition.names exposition.negotiate

@@ -84,6 +84,8 @@ class ASGIEntry:
             await call(scope, receive, send)
             return
         facts = RequestFacts()
+        if (readable := _read_often(scope)) is not scope:
+            scope.update(readable)
         before = dict(scope)
         scope[REQUEST_KEY] = facts
         served = Call((scope.get("method", ""), scope["path"]), exemplar_of(self._exemplar, scope))
@@ -167,6 +169,7 @@ class _Request:
             uvicorn = _uvicorn_behind(self._receive, self._send)
             # It drops what is sent to a client that has left, and tells only an app that receives.
             self._record.client_left = self._record.client_left or getattr(uvicorn, "disconnected", False)
+            message = _read_often(message)
             self._record.begin_response(message["status"], message.get("headers", ()))
             if message["status"] == _SERVER_ERROR and uvicorn is not None:
                 message = _closing(message)
@@ -181,6 +184,12 @@ class _Request:
             note_sent(self._record.sizes, message)
         if message["type"] in _BODY and not message.get("more_body", False):
             self._record.end_response()
+
+
+def _read_often(message: Message) -> Message:
+    """Return a scope or a message whose headers may be read more than once: by the standard any iterable holds them."""
+    headers = message.get("headers")
+    return message if headers is None or isinstance(headers, list | tuple) else {**message, "headers": list(headers)}
 
 
 def _uvicorn_behind(receive: Receive, send: Send) -> Any:

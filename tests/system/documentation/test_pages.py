@@ -13,17 +13,11 @@ from docs.site.pages import lay_out, pages_of, tracked
 from lib import kairo_metrics
 from lib.kairo_metrics import testing
 from tests.support.dev_server import REPOSITORY
-from tests.system.guide.pages import anchor
 
 CONFIG = tomllib.loads((REPOSITORY / "zensical.toml").read_text())
 PAGES = pages_of(CONFIG)
 # About files that came from elsewhere.
 NO_PAGES = {"grafana/viewer/vendor/README.md", "tests/deployment/hosts/operator_schemas/README.md"}
-
-
-def without_code(page: str) -> str:
-    """Return a page's text without its blocks."""
-    return re.sub(r"(?ms)^ *```.*?^ *```$", "", (REPOSITORY / page).read_text())
 
 
 def test_the_navigation_holds_every_page_once() -> None:
@@ -35,21 +29,6 @@ def test_the_navigation_holds_every_page_once() -> None:
 def test_every_page_begins_with_its_title() -> None:
     """The navigation shows the first heading of each page."""
     assert [page for page in PAGES if not re.match(r"# \S", (REPOSITORY / page).read_text())] == []
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
-    """On GitHub no link of the documentation is broken; `make docs` checks those of the site."""
-    broken = []
-    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
-        file, _, place = link.partition("#")
-        if re.match(r"[a-z]+:", link):
-            continue
-        target = (REPOSITORY / page).parent / file if file else REPOSITORY / page
-        headings = re.findall(r"^#+ (.+)$", without_code(str(target)), re.MULTILINE) if target.suffix == ".md" else ()
-        if not target.exists() or (place and place not in {anchor(heading) for heading in headings}):
-            broken.append(link)
-    assert broken == []
 
 
 def test_the_api_reference_has_every_public_name() -> None:
