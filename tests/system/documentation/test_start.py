@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import httpx
@@ -89,6 +90,15 @@ def test_the_lines_of_a_framework_measure_its_app(section: str, tmp_path: Path, 
     finally:
         server.terminate()
         server.wait()
+
+
+@pytest.mark.parametrize("section", [*ORDERS, "Lambda with SQS"])
+def test_a_reader_installs_what_the_package_needs(section: str) -> None:
+    """The first command of each section has the dependencies of the wheel; FastAPI brings Starlette along."""
+    project = tomllib.loads((REPOSITORY / "lib" / "pyproject.toml").read_text())["project"]
+    needed = {dependency.partition(">=")[0] for dependency in project["dependencies"]}
+    installed = set(blocks(section, "bash")[0].removeprefix("pip install ").split())
+    assert needed - installed <= ({"starlette"} if "fastapi" in installed else set())
 
 
 def test_the_lines_for_lambda_measure_the_function(tmp_path: Path, redis_url: str) -> None:
