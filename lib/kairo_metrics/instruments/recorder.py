@@ -9,13 +9,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from ..model.batch import Batch, FamilyDelta
+from ..model.batch import Batch
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries
-from .sealed_series import SealedFamily, delta_text, listed, move
+from .sealed_series import SealedFamily, family_delta, listed, move
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
@@ -249,22 +249,8 @@ class Recorder:
             families = self._take(limit, sealed_at)
             if not self.pending:
                 self.epoch += 1
-        return Batch(
-            seq,
-            tuple(
-                FamilyDelta(
-                    family.schema,
-                    tuple(
-                        (text.replace(INSTANCE_PLACE, self.instance), delta_text(family.schema, sealed, sealed_at))
-                        for text, sealed in family.series.items()
-                    ),
-                    sum(sealed.weight for sealed in family.series.values()),
-                    cleared=tuple(family.cleared),
-                )
-                for family in families
-            ),
-            sealed_at,
-        )
+        deltas = [family_delta(family, sealed_at, self.instance) for family in families]
+        return Batch(seq, tuple(deltas), sealed_at)
 
     def _take(self, limit: int, sealed_at: Moment) -> list[SealedFamily]:
         """Empty the series, and join those with the same labels: two instruments may share a name."""

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from ..model.batch import FamilyDelta
 from ..model.moment import NEVER, Moment, elapsed_s
 from ..model.schema import Schema
-from .pending_series import PendingSeries
+from .pending_series import INSTANCE_PLACE, PendingSeries
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
 
-__all__ = ["SealedFamily", "SealedSeries", "delta_text", "listed", "move"]
+__all__ = ["SealedFamily", "SealedSeries", "family_delta", "listed", "move"]
 
 T = TypeVar("T")
 
@@ -88,7 +89,17 @@ def listed(members: Iterable[T], limit: int | None = None) -> list[T]:
             continue
 
 
-def delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:
+def family_delta(family: SealedFamily, sealed_at: Moment, instance: str) -> FamilyDelta:
+    """Return what a batch adds to the family; `instance` is the id for the series that only this instance writes."""
+    series = [
+        (text.replace(INSTANCE_PLACE, instance), _delta_text(family.schema, sealed, sealed_at))
+        for text, sealed in family.series.items()
+    ]
+    weight = sum(sealed.weight for sealed in family.series.values())
+    return FamilyDelta(family.schema, tuple(series), weight, cleared=tuple(family.cleared))
+
+
+def _delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:
     """Print the change to a series, as `apply.lua` reads it."""
     if not sealed.recorded:
         return _REMOVED
