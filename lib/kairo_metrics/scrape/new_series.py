@@ -14,7 +14,7 @@ from ..exposition.page import Page
 from ..model.merging import zero_numbers
 from ..model.schema import Schema
 
-__all__ = ["is_new", "with_zeros"]
+__all__ = ["at_zero", "with_zeros"]
 
 # The metrics about the delivery itself; those that rules look at are on the page at zero before they count anything.
 _OWN = "kairo_"
@@ -35,26 +35,32 @@ def with_zeros(page: Page, zero_s: float, kept: Mapping[Schema, Collection[bytes
         >>> with_zeros(Page((jobs,), at_ms=9_000), 10, {}).families[0].series
         {b'': b'0'}
     """
-    return replace(page, families=tuple(_with_zeros(family, page.at_ms, zero_s, kept) for family in page.families))
+    families = (_with_zeros(family, page.at_ms, zero_s, kept.get(family.schema, ())) for family in page.families)
+    return replace(page, families=tuple(families))
 
 
-def is_new(began_ms: int, now_ms: int, zero_s: float) -> bool:
-    """Tell whether a series is shown at zero.
+def at_zero(family: Family, now_ms: int, zero_s: float) -> dict[bytes, float]:
+    """Return the series of a family that are shown at zero, each with the seconds until its value is shown.
 
     Args:
-        began_ms: when it began, in ms since 1970; 0 if that is not certain.
-        now_ms: the time now, by the same clock.
+        family: it tells when its series began.
+        now_ms: the time of the page, in ms since 1970.
         zero_s: seconds during which a series is new.
+
+    Example:
+        >>> jobs = Family(Schema("jobs", "counter"), {b"": b"5"}, began={b"": 1_000})
+        >>> at_zero(jobs, 9_000, 10)
+        {b'': 2.0}
     """
-    return now_ms - began_ms < zero_s * 1000
+    if family.schema.name.startswith(_OWN):
+        return {}
+    left_s = {text: zero_s - (now_ms - began_ms) / 1000 for text, began_ms in family.began.items()}
+    return {text: seconds for text, seconds in left_s.items() if seconds > 0}
 
 
-def _with_zeros(family: Family, at_ms: int, zero_s: float, kept: Mapping[Schema, Collection[bytes]]) -> Family:
+def _with_zeros(family: Family, at_ms: int, zero_s: float, kept: Collection[bytes]) -> Family:
     schema = family.schema
-    if schema.name.startswith(_OWN):
-        return family
-    stays = kept.get(schema, ())
-    new = {text for text, began_ms in family.began.items() if is_new(began_ms, at_ms, zero_s) and text not in stays}
+    new = at_zero(family, at_ms, zero_s).keys() - set(kept)
     if not new:
         return family
     series = {
