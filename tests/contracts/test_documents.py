@@ -10,7 +10,9 @@ from inspect import getdoc
 
 from lib.kairo_metrics import Settings
 from tests.support.dev_server import REPOSITORY
+from tests.support.receivers import RECEIVERS
 
+SCRAPERS = REPOSITORY / "tests" / "deployment" / "scrapers"
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 
 
@@ -48,3 +50,20 @@ def test_every_named_file_exists() -> None:
     roots = (REPOSITORY, REPOSITORY / "lib" / "kairo_metrics", REPOSITORY / "tests" / "faults")
     assert len(paths) > 20
     assert {path for path in paths if not any((root / path).exists() for root in roots)} - {"build/coverage/"} == set()
+
+
+def test_every_row_of_the_receivers_has_its_test() -> None:
+    """Each test that docs/receivers.md names exists, it names each test of the receivers, and has each version."""
+    page = (REPOSITORY / "docs" / "receivers.md").read_text()
+    rows = [line for line in page.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    named = {name for row in rows for name in re.findall(r"`(test_\w+)`", row)}
+    assert all(re.search(r"`test_\w+` \|$", row) for row in rows)
+    files = [*(REPOSITORY / "tests" / "system").rglob("test_*.py"), *SCRAPERS.glob("test_*.py")]
+    existing = {file: set(re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)) for file in files}
+    assert named - set().union(*existing.values()) == set()
+    assert existing[REPOSITORY / "tests" / "system" / "prometheus" / "test_receivers.py"] - named == set()
+    shown = "\n".join(rows)
+    for receiver in RECEIVERS:
+        name, version = receiver.rsplit(" ", 1)
+        assert name in shown
+        assert version in shown

@@ -16,8 +16,9 @@ from tests.support.dev_server import REPOSITORY
 from tests.support.ports import free_port
 from tests.support.prometheus_server import PrometheusServer, prometheus_server, require, running_server
 
-__all__ = ["RECEIVERS", "Receiver", "fetched", "job_at"]
+__all__ = ["AGENT", "RECEIVERS", "Receiver", "fetched", "job_at", "victoria_metrics"]
 
+AGENT = "vmagent"
 _FETCHED = REPOSITORY / "build" / "receivers"
 # The features of a version that metrics of functions profit from.
 _FEATURES = {
@@ -65,26 +66,49 @@ def _prometheus(version: str) -> Receiver:
 
 
 @contextlib.contextmanager
-def _victoria_metrics(
-    folder: Path, jobs: Sequence[Mapping[str, Any]] = (), rules: Sequence[Path] = ()
-) -> Iterator[PrometheusServer]:
-    assert not rules, "it evaluates no rules"
-    config = folder / "scrape.json"
-    scraped = [{**job, "scrape_interval": "1s", "scrape_timeout": "1s"} for job in jobs]
-    config.write_text(json.dumps({"scrape_configs": scraped}))
+def victoria_metrics(config: Path, *flags: str) -> Iterator[PrometheusServer]:
+    """Run VictoriaMetrics with a scrape configuration until the block ends; its data go beside the file."""
     address = f"127.0.0.1:{free_port()}"
     command = [
         fetched("forky", "victoria-metrics"),
         f"-httpListenAddr={address}",
-        f"-storageDataPath={folder / 'victoria-data'}",
+        f"-storageDataPath={config.parent / 'victoria-data'}",
         f"-promscrape.config={config}",
         # By default a query does not see the last 30 seconds.
         "-search.latencyOffset=0s",
         "-search.disableCache",
-        "-inmemoryDataFlushInterval=1s",
+        *flags,
     ]
-    with running_server(command, f"http://{address}", folder / "victoria.log", "/health") as server:
+    with running_server(command, f"http://{address}", config.parent / "victoria.log", "/health") as server:
         yield server
+
+
+@contextlib.contextmanager
+def _victoria_metrics(
+    folder: Path, jobs: Sequence[Mapping[str, Any]] = (), rules: Sequence[Path] = ()
+) -> Iterator[PrometheusServer]:
+    """Run VictoriaMetrics, and beside it vmagent, which scrapes the job of its name and sends it there."""
+    assert not rules, "it evaluates no rules"
+    configs = {}
+    for name, is_for_agent in (("scrape.json", False), ("agent.json", True)):
+        scraped = [
+            {**job, "scrape_interval": "1s", "scrape_timeout": "1s"}
+            for job in jobs
+            if (job["job_name"] == AGENT) == is_for_agent
+        ]
+        configs[name] = folder / name
+        configs[name].write_text(json.dumps({"scrape_configs": scraped}))
+    with victoria_metrics(configs["scrape.json"]) as server:
+        address = f"127.0.0.1:{free_port()}"
+        command = [
+            fetched("forky", "vmagent"),
+            f"-httpListenAddr={address}",
+            f"-promscrape.config={configs['agent.json']}",
+            f"-remoteWrite.url={server.url}/api/v1/write",
+            f"-remoteWrite.tmpDataPath={folder / 'agent-data'}",
+        ]
+        with running_server(command, f"http://{address}", folder / "agent.log", "/health"):
+            yield server
 
 
 RECEIVERS = {

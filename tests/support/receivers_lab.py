@@ -25,7 +25,7 @@ from tests.support.ports import free_port
 from tests.support.program import Program
 from tests.support.prometheus_server import PrometheusServer
 from tests.support.push_lab import Pushed, push_to
-from tests.support.receivers import RECEIVERS, Receiver, job_at
+from tests.support.receivers import AGENT, RECEIVERS, Receiver, job_at
 
 _TOKEN = "a-token-of-sixteen-characters"
 _ZERO_S = 3
@@ -97,6 +97,8 @@ def _jobs_of(receiver: Receiver, functions: DevServer, port: int) -> list[dict[s
         job_at(port, "zero", _TOKEN, metrics_path="/zero"),
         job_at(port, "created", _TOKEN, metrics_path="/created"),
     ]
+    if receiver.name == VICTORIA:
+        return [*jobs, job_at(functions.port, AGENT, functions.token)]
     if receiver.name != NEW:
         return jobs
     asked = [

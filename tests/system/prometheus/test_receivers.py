@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.once import Once
 from tests.support.push_lab import TOTALS
-from tests.support.receivers import RECEIVERS
+from tests.support.receivers import AGENT, RECEIVERS
 from tests.support.receivers_lab import (
     BORN,
     MIDDLE,
@@ -26,7 +26,13 @@ from tests.system.prometheus.test_samples import GUIDE_QUERIES
 pytestmark = pytest.mark.prometheus
 
 # The functions' page, by the receiver and its job.
-FUNCTIONS = [(OLD, "functions"), (MIDDLE, "functions"), *((NEW, job) for job in PAGES), (VICTORIA, "functions")]
+FUNCTIONS = [
+    (OLD, "functions"),
+    (MIDDLE, "functions"),
+    *((NEW, job) for job in PAGES),
+    (VICTORIA, "functions"),
+    (VICTORIA, AGENT),
+]
 IN_PROTOBUF = [(OLD, "functions"), (MIDDLE, "functions"), (NEW, f"functions, {PROTOBUF}")]
 WITH_UTF8 = [(NEW, f"functions, {OPENMETRICS}"), (NEW, f"functions, {TEXT_1}")]
 KNOWS_CREATED = [(MIDDLE, "functions"), (NEW, f"functions, {PROTOBUF}"), (NEW, f"created, {OPENMETRICS}")]
@@ -119,9 +125,10 @@ def test_new_series_at_zero_first_lose_nothing(seen: dict[str, Seen], name: str,
     assert seen[name].increases[job] == BORN
 
 
-def test_victoria_metrics_counts_the_first_value(seen: dict[str, Seen]) -> None:
+@pytest.mark.parametrize("job", ["functions", AGENT])
+def test_victoria_metrics_counts_the_first_value(seen: dict[str, Seen], job: str) -> None:
     """VictoriaMetrics takes a new series as one that was at zero before, so it needs no setting."""
-    assert seen[VICTORIA].increases["functions"] == BORN
+    assert seen[VICTORIA].increases[job] == BORN
 
 
 @pytest.mark.parametrize(("name", "job"), [pair for pair in AT_ZERO_FIRST + KNOWS_CREATED if pair[0] != VICTORIA])
@@ -140,6 +147,12 @@ def test_without_either_the_alert_is_silent(seen: dict[str, Seen], name: str, jo
 def test_a_native_histogram_loses_nothing_either(seen: dict[str, Seen], name: str, job: str) -> None:
     """The increase of its count is the count; Prometheus extrapolates that of a native histogram a little."""
     assert seen[name].native[job][2] == pytest.approx(3, rel=0.2)
+
+
+def test_prometheus_2_53_does_not_do_both(seen: dict[str, Seen]) -> None:
+    """With both features, 2.53 writes a zero that is no native histogram, so a native increase has no result."""
+    assert seen[MIDDLE].native["functions"][2] is None
+    assert seen[MIDDLE].native["functions"][:2] == (3, 5)
 
 
 def test_created_samples_cost_series_only_where_they_are_not_understood(seen: dict[str, Seen]) -> None:
