@@ -1,4 +1,7 @@
-"""Several metrics pages of one Redis on one port of this process, each with other settings."""
+"""Several metrics pages of one Redis on one port of this process, each with other settings.
+
+Each request is answered by a function that has served no page yet.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.kairo_metrics.delivery.pipeline import Pipeline
 from lib.kairo_metrics.endpoints.metrics_endpoint import MetricsEndpoint
@@ -32,10 +36,15 @@ def page_server(redis_url: str, token: str, pages: Mapping[str, Mapping[str, Any
     """
     instances: list[Instance] = []
 
-    def endpoint(changes: Mapping[str, Any]) -> MetricsEndpoint:
+    def function(changes: Mapping[str, Any]) -> ASGIApp:
         chosen = settings(redis_url, auth_tokens=(token,), **changes)
-        instances.append(redis_instance(redis_url))
-        return MetricsEndpoint(Pipeline(chosen, instances[-1].store, instances[-1].flusher), chosen)
+        instance = redis_instance(redis_url)
+        instances.append(instance)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await MetricsEndpoint(Pipeline(chosen, instance.store, instance.flusher), chosen)(scope, receive, send)
+
+        return answer
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> Any:
@@ -43,7 +52,7 @@ def page_server(redis_url: str, token: str, pages: Mapping[str, Mapping[str, Any
         for instance in instances:
             await instance.close()
 
-    app = Starlette(routes=[Mount(path, endpoint(changes)) for path, changes in pages.items()], lifespan=lifespan)
+    app = Starlette(routes=[Mount(path, function(changes)) for path, changes in pages.items()], lifespan=lifespan)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=asyncio.run, args=(server.serve(),))

@@ -59,7 +59,7 @@ def _prometheus(version: str) -> Receiver:
     ) -> Iterator[PrometheusServer]:
         program = fetched(_SUITES[version], "prometheus") if version in _SUITES else require("prometheus")
         flags = ["--web.enable-remote-write-receiver", f"--enable-feature={_FEATURES[version]}"]
-        with prometheus_server(folder, json.dumps(jobs), "1s", flags, rules, program=program) as server:
+        with prometheus_server(folder, json.dumps(jobs), "2s", flags, rules, program=program) as server:
             yield server
 
     return Receiver(f"Prometheus {version}", start)
@@ -92,7 +92,7 @@ def _victoria_metrics(
     configs = {}
     for name, is_for_agent in (("scrape.json", False), ("agent.json", True)):
         scraped = [
-            {**job, "scrape_interval": "1s", "scrape_timeout": "1s"}
+            {**job, "scrape_interval": "2s", "scrape_timeout": "2s"}
             for job in jobs
             if (job["job_name"] == AGENT) == is_for_agent
         ]
