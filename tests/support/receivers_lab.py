@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -190,7 +190,9 @@ def _count(registry: CollectorRegistry) -> None:
 
 
 def _look(name: str, server: PrometheusServer, queries: Sequence[str]) -> Seen:
-    seen = Seen(problems=[target["lastError"] for target in server.targets() if target["lastError"]])
+    with suppress(AssertionError):  # a busy machine may be late once; a page that is refused stays so
+        server.wait_for(lambda: not _problems(server), 10)
+    seen = Seen(problems=_problems(server))
     seen.answered = {query: _jobs_in(server, query) for query in queries}
     seen.created = {
         row["metric"]["job"]: float(row["value"][1])
@@ -219,6 +221,10 @@ def _look(name: str, server: PrometheusServer, queries: Sequence[str]) -> Seen:
         seen.traces.setdefault(series["seriesLabels"]["job"], set()).update(traces)
     seen.firing = {row["metric"]["job"] for row in server.query('ALERTS{alertname="RareError",alertstate="firing"}')}
     return seen
+
+
+def _problems(server: PrometheusServer) -> list[str]:
+    return [target["lastError"] for target in server.targets() if target["lastError"]]
 
 
 def _jobs_in(server: PrometheusServer, query: str) -> set[str]:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 
+from lib.kairo_metrics.config.settings import Settings
+from lib.kairo_metrics.errors import SettingsError
 from lib.kairo_metrics.exposition.family import Extras, Family
 from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.exposition.page import Page
@@ -203,3 +205,12 @@ def test_what_an_earlier_page_has_shown_is_kept() -> None:
 def test_extras_ask_for_nothing_by_default() -> None:
     """A page that shows no zeros does not read when series began."""
     assert not Extras().began
+
+
+def test_the_time_comes_from_a_variable() -> None:
+    """METRICS_NEW_SERIES_ZERO_S is a whole number of seconds, off by default; anything else is an error that names it."""
+    assert Settings.from_env({}).new_series_zero_s == 0
+    assert Settings.from_env({"METRICS_NEW_SERIES_ZERO_S": "90"}).new_series_zero_s == 90
+    for wrong in ("-1", "1.5", "3601", "soon"):
+        with pytest.raises(SettingsError, match="METRICS_NEW_SERIES_ZERO_S must be a whole number from 0 to 3600"):
+            Settings.from_env({"METRICS_NEW_SERIES_ZERO_S": wrong})
