@@ -208,7 +208,7 @@ def test_extras_ask_for_nothing_by_default() -> None:
 
 
 def test_the_time_comes_from_a_variable() -> None:
-    """METRICS_NEW_SERIES_ZERO_S is a whole number of seconds, off by default; anything else is an error that names it."""
+    """METRICS_NEW_SERIES_ZERO_S is whole seconds, off by default; anything else is an error that names it."""
     assert Settings.from_env({}).new_series_zero_s == 0
     assert Settings.from_env({"METRICS_NEW_SERIES_ZERO_S": "90"}).new_series_zero_s == 90
     for wrong in ("-1", "1.5", "3601", "soon"):
