@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long test-store test-prometheus test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules docs reference screenshots bench scaling incidents cold-start wheel sbom clean test-programs
+.PHONY: help run demo test test-long test-store test-prometheus test-fast coverage receivers chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules docs reference screenshots bench scaling incidents cold-start wheel sbom clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -34,6 +34,7 @@ demo: $(INSTALLED)  ## send lifelike traffic to the server of make run
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=2
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests (PYTEST_ARGS adds arguments)
+	-@$(FETCH_RECEIVERS)
 	$(PYTEST) --numprocesses 6 -m "not long" $(PYTEST_ARGS)
 
 test-long: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
@@ -50,11 +51,17 @@ test-store: $(INSTALLED)  ## run the tests of the store, with the redis-server o
 test-prometheus: $(INSTALLED)  ## run the tests that need Prometheus, with the one that is first on PATH
 	$(PYTEST) --numprocesses 4 -m prometheus $(PYTEST_ARGS)
 
+# Newer programs than this system's, which are not installed. Without them, make goes on.
+FETCH_RECEIVERS := tests/support/fetch_receivers.sh build/receivers
+receivers:  ## fetch Prometheus 2.53 and 3.5 and VictoriaMetrics for the tests, into build/receivers
+	@$(FETCH_RECEIVERS)
+
 test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
 
 # Programs that tests start are measured, too, except killed ones. The table is printed even if a test fails.
 coverage: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
+	-@$(FETCH_RECEIVERS)
 	@rm -rf build/coverage
 	@$(BIN)/coverage run -m pytest --numprocesses 6 --dist loadfile $(PYTEST_ARGS); result=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage json -q && $(BIN)/coverage html -q --skip-empty \
@@ -197,7 +204,7 @@ $(VIEWER): tests/system/viewer/package.json tests/system/viewer/package-lock.jso
 BROWSER := $(shell command -v google-chrome >/dev/null || echo chromium)
 # Programs that some tests need, and their packages. If they can't be installed, these tests are skipped.
 TEST_PROGRAMS := prometheus promtool systemd-analyze strace envsubst curl openssl $(BROWSER)
-TEST_PACKAGES := prometheus postgresql systemd strace gettext-base curl openssl $(BROWSER)
+TEST_PACKAGES := prometheus debian-archive-keyring postgresql systemd strace gettext-base curl openssl $(BROWSER)
 test-programs:
 	@if [ -d /usr/lib/postgresql ] && [ -z "$$(for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || echo no; done)" ]; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \

@@ -66,6 +66,7 @@ _LONGEST = [
     "deployment/platform/test_examples",
     "deployment/platform/test_vercel_entry_points",
     "system/prometheus/test_end_to_end",
+    "system/prometheus/test_receivers",
     "deployment/scrapers/test_prometheus_scrape",
     "system/test_serve",
     "system/dev/test_dashboard_page",

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.dev_server import REPOSITORY
+from tests.support.receivers import RECEIVERS
 
+SCRAPERS = REPOSITORY / "tests" / "deployment" / "scrapers"
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 DATA_MODEL = (REPOSITORY / "docs" / "data-model.md").read_text()
 PAGES = sorted(
@@ -23,6 +25,8 @@ PAGES = sorted(
     if not any(re.match(r"\.|(node_modules|build|dist)$", part) for part in page.relative_to(REPOSITORY).parts)
 )
 _FEW_LINES, _MANY_BLOCKS = 3, 20
+# What a command makes.
+MADE = {"build/coverage/", "build/receivers"}
 # What the README leads a newcomer to.
 GUIDES = {
     "docs/your-project.md",
@@ -57,7 +61,7 @@ def test_every_named_file_exists() -> None:
     paths = re.findall(r"`([\w.-]+/[\w./-]*)`", CONTRIBUTING)
     roots = (REPOSITORY, REPOSITORY / "lib" / "kairo_metrics", REPOSITORY / "tests" / "faults")
     assert len(paths) > 20
-    assert {path for path in paths if not any((root / path).exists() for root in roots)} - {"build/coverage/"} == set()
+    assert {path for path in paths if not any((root / path).exists() for root in roots)} - MADE == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
@@ -131,3 +135,20 @@ def anchors_of(page: Path) -> frozenset[str]:
 def without_blocks(text: str) -> str:
     """Return a text without its blocks of code."""
     return re.sub(r"^( *)(```|~~~).*?^\1\2", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_every_row_of_the_receivers_has_its_test() -> None:
+    """Each test that docs/receivers.md names exists, it names each test of the receivers, and has each version."""
+    page = (REPOSITORY / "docs" / "receivers.md").read_text()
+    rows = [line for line in page.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    named = {name for row in rows for name in re.findall(r"`(test_\w+)`", row)}
+    assert all(re.search(r"`test_\w+` \|$", row) for row in rows)
+    files = [*(REPOSITORY / "tests" / "system").rglob("test_*.py"), *SCRAPERS.glob("test_*.py")]
+    existing = {file: set(re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)) for file in files}
+    assert named - set().union(*existing.values()) == set()
+    assert existing[REPOSITORY / "tests" / "system" / "prometheus" / "test_receivers.py"] - named == set()
+    shown = "\n".join(rows)
+    for receiver in RECEIVERS:
+        name, version = receiver.rsplit(" ", 1)
+        assert name in shown
+        assert version in shown

@@ -44,6 +44,31 @@ async def test_a_page_that_was_served_before_shows_no_dip_while_instances_send_a
     assert (await site.page()())[A] == 11.0
 
 
+@pytest.mark.parametrize("is_warm", [True, False])
+async def test_what_is_sent_again_is_not_taken_for_new(site: Site, is_warm: bool) -> None:
+    """A series that was lost and sent again is new to the store, but is not put back to zero; a really new one is."""
+    one = site.writer()
+    await add(one)
+    site.client.hdel(site.client.keys("*:series:jobs:*")[0], 'queue="a"')
+    disk = site.disk()
+    await add(one, 5)
+    page = site.page()
+    assert (await page())[A] == 5.0
+    disk.load()
+    page = page if is_warm else site.page()
+    page.zero_s = 3600
+    await add(one)
+    assert (await page())[A] == 6.0
+    assert (await page())['shares{queue="a"}'] == 7.0
+    [index] = site.client.keys("*:families")
+    recovered = site.client.hget(index, "recovery").split()
+    site.client.hset(index, "recovery", b" ".join([b"%d" % (int(recovered[0]) - 61_000), *recovered[1:]]))
+    one.add('queue="b"')
+    await one.flusher.aflush()
+    assert (await site.page()())['jobs_total{queue="b"}'] == 1.0
+    assert (await page())['jobs_total{queue="b"}'] == 0.0
+
+
 async def test_a_new_function_serves_no_page_until_everything_is_sent_again(site: Site) -> None:
     """A function that has served no page before answers 503 until all lost batches are sent again."""
     one, other = site.writer(), site.writer()

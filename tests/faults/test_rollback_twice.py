@@ -46,7 +46,7 @@ async def test_a_scrape_of_some_families_writes_them_back(site: Site, monkeypatc
     disk.load()
     end_recovery(monkeypatch)
     assert (await page("jobs_total"))[A] == 7.0
-    monkeypatch.setattr(high_water, "_REMEMBERS_MS", -1)
+    monkeypatch.setattr(high_water, "REMEMBERS_MS", -1)
     assert (await page("jobs_total"))[A] == 7.0
     assert (await site.page()())[A] == 7.0
 

@@ -24,7 +24,7 @@ def rules(kind: str) -> dict[str, dict[str, Any]]:
     return {rule[kind]: rule for group in groups for rule in group["rules"] if kind in rule}
 
 
-def promtool(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run promtool."""
-    command = [require("promtool"), *map(str, arguments)]
+def promtool(*arguments: object, program: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the installed promtool, or another one."""
+    command = [program or require("promtool"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

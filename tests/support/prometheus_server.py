@@ -45,9 +45,9 @@ class PrometheusServer:
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
 
-    def value(self, promql: str) -> float | None:
+    def value(self, promql: str, at_s: float | None = None) -> float | None:
         """Return the number of a query with one result, or None if it has no result."""
-        result = self.query(promql)
+        result = self.query(promql, at_s)
         assert len(result) <= 1, result
         return float(result[0]["value"][1]) if result else None
 
@@ -70,12 +70,13 @@ class PrometheusServer:
 
 
 @contextlib.contextmanager
-def prometheus_server(
+def prometheus_server(  # noqa: PLR0913, PLR0917  what tests differ in
     folder: Path,
     scrape_configs: str = "[]",
     interval: str = "1s",
     flags: Sequence[str] = (),
     rules: Sequence[Path] = (),
+    program: str = "",
 ) -> Iterator[PrometheusServer]:
     """Run Prometheus on a free port of the loopback address until the block ends.
 
@@ -85,53 +86,64 @@ def prometheus_server(
         interval: replaces every scrape interval and timeout in it, so that a test need not wait.
         flags: more arguments for the command line.
         rules: files with rules.
+        program: another Prometheus than the installed one.
     """
     jobs = [{**job, "scrape_interval": interval, "scrape_timeout": interval} for job in yaml.safe_load(scrape_configs)]
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump({"scrape_configs": jobs, "rule_files": [str(file) for file in rules]}))
-    with prometheus_with(config, *flags) as server:
+    with prometheus_with(config, *flags, program=program) as server:
         yield server
 
 
 @contextlib.contextmanager
-def prometheus_with(config: Path, *flags: str, login: str = "") -> Iterator[PrometheusServer]:
+def prometheus_with(config: Path, *flags: str, login: str = "", program: str = "") -> Iterator[PrometheusServer]:
     """Run Prometheus with an unchanged configuration on a free port of the loopback address until the block ends.
 
     Args:
         config: the file; storage and log go beside it.
         flags: more arguments for the command line.
         login: user and password with a colon between them, if the flags demand a login.
+        program: another Prometheus than the installed one.
     """
-    program = require("prometheus")
-    log = config.parent / "prometheus.log"
     address = f"127.0.0.1:{free_port()}"
+    command = [
+        program or require("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={config.parent / 'prometheus-data'}",
+        f"--web.listen-address={address}",
+        *flags,
+    ]
     url = f"http://{login}@{address}" if login else f"http://{address}"
+    with running_server(command, url, config.parent / "prometheus.log", "/-/ready") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_server(command: Sequence[str], url: str, log: Path, ready: str) -> Iterator[PrometheusServer]:
+    """Run a program with Prometheus' API until the block ends.
+
+    Args:
+        command: its command line.
+        url: its base address.
+        log: the file for its output.
+        ready: the path that answers with success once it is ready.
+    """
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={config.parent / 'prometheus-data'}",
-                f"--web.listen-address={address}",
-                *flags,
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_until_ready(process, url, log)
+        _wait_until_ready(process, url + ready, log)
         yield PrometheusServer(url, log)
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
     deadline = time.monotonic() + 30
     while True:
-        assert process.poll() is None, f"Prometheus ended:\n{log.read_text()[-2000:]}"
-        assert time.monotonic() < deadline, f"Prometheus is not ready:\n{log.read_text()[-2000:]}"
+        assert process.poll() is None, f"the server ended:\n{log.read_text()[-2000:]}"
+        assert time.monotonic() < deadline, f"the server is not ready:\n{log.read_text()[-2000:]}"
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/-/ready").is_success:
+            if httpx.get(address).is_success:
                 return
         time.sleep(0.05)

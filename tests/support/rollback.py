@@ -40,15 +40,20 @@ class Disk:
 
 
 class Page:
-    """A function that serves the page, and stays warm from one scrape to the next."""
+    """A function that serves the page, and stays warm from one scrape to the next.
+
+    Attributes:
+        zero_s: seconds for which it shows new series at zero.
+    """
 
     def __init__(self, instance: Instance) -> None:
+        self.zero_s = 0
         self._store: Any = instance.store
         self._reader = StateReader(instance.store, settings(), instance.flusher.aflush)
 
     async def __call__(self, *names: str) -> dict[str, float]:
         """Scrape; return the samples."""
-        page, upkeep = await self._reader.read_page(time.perf_counter(), 5, frozenset(names))
+        page, upkeep = await self._reader.read_page(time.perf_counter(), 5, frozenset(names), zero_s=self.zero_s)
         await self._reader.maintain(upkeep)
         lines = b"".join(PLAIN.render(page)).decode().splitlines()
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}

@@ -62,6 +62,7 @@ _RANGES = {
     "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
     "max_label_values": ("METRICS_MAX_LABEL_VALUES", 1, 10_000),
     "series_ttl_s": ("METRICS_SERIES_TTL", 60, 400 * 24 * 3600),
+    "new_series_zero_s": ("METRICS_NEW_SERIES_ZERO_S", 0, 3600),
     "instance_lease_s": ("METRICS_INSTANCE_LEASE_S", 1, 7 * 24 * 3600),
     "stream_flush_s": ("METRICS_STREAM_FLUSH_S", 1, 3600),
     "flush_budget_ms": ("METRICS_FLUSH_BUDGET_MS", 1, 60_000),
@@ -96,6 +97,8 @@ class Settings:
             per instance (`METRICS_INSTANCE_LEASE_S`).
         created_samples: whether the text formats show when each series began, as `_created` samples, which double the
             samples (`METRICS_CREATED_SAMPLES`).
+        new_series_zero_s: seconds for which the metrics page shows a new counter, histogram or summary at zero, so that
+            a scraper sees it at zero before it sees it counted; 0 shows it at once (`METRICS_NEW_SERIES_ZERO_S`).
         stream_flush_s: seconds between two flushes while a stream, a websocket or a function runs
             (`METRICS_STREAM_FLUSH_S`).
         flush_budget_ms: milliseconds that one flush may take (`METRICS_FLUSH_BUDGET_MS`).
@@ -125,6 +128,7 @@ class Settings:
     series_ttl_s: int = 7 * 24 * 3600
     instance_lease_s: int = 300
     created_samples: bool = False
+    new_series_zero_s: int = 0
     stream_flush_s: int = 5
     flush_budget_ms: int = 1_000
     scrape_timeout_ms: int = 10_000

@@ -108,7 +108,9 @@ class MetricsEndpoint:
         extras = form.printed_extras
         extras = replace(extras, created=extras.created or self._settings.created_samples)
         try:
-            page, upkeep = await reader.read_page(started_s, patience_s, names, extras)
+            page, upkeep = await reader.read_page(
+                started_s, patience_s, names, extras, self._settings.new_series_zero_s
+            )
         except StoreError as err:
             return _refusal(request, 503, str(err))
         return _response(request, page, form, BackgroundTask(reader.maintain, upkeep))

@@ -17,6 +17,7 @@ from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline, published_registries
 from ..errors import SettingsError, StoreError
+from ..exposition.family import Extras
 from ..instruments.catalogue import catalogue
 from ..instruments.delivery_instruments import DeliveryInstruments
 from ..scrape.state_reader import StateReader
@@ -86,16 +87,25 @@ async def _push(
     if flaw := protobuf_flaw():
         instruments.pushes.labels("failed").inc()
         return _text(503, f"nothing was pushed: {flaw}")
-    from ..exposition.remote_write import body_of, title_of, write_requests
+    from ..exposition.remote_write import body_of, title_of, write_requests, zero_requests
     from .page_push import push_page
+    from .push_mark import new_since_ms, receiver_name
     from .remote_write_client import RemoteWriteClient
 
     receiver = RemoteWriteClient(push_settings)
+    name = receiver_name(push_settings)
     deadline_s = time.monotonic() + push_settings.timeout_ms / 1000
     patience_s = min(settings.scrape_timeout_ms, push_settings.timeout_ms) / 1000
     try:
-        page, upkeep = await reader.read_page(time.perf_counter(), patience_s)
+        page, upkeep = await reader.read_page(time.perf_counter(), patience_s, extras=Extras(began=True))
         finish.add_task(reader.maintain, upkeep)
+        zeros = await asyncio.to_thread(
+            push_page,
+            receiver,
+            zero_requests(page, push_settings.labels, new_since_ms(page, name)),
+            body_of,
+            deadline_s - (deadline_s - time.monotonic()) / 2,  # without zeros, the values are still of use
+        )
         requests = write_requests(page, push_settings.labels)
         report = await asyncio.to_thread(push_page, receiver, requests, body_of, deadline_s)
     except StoreError as err:
@@ -107,6 +117,11 @@ async def _push(
         raise
     instruments.pushed_samples.labels("taken").inc(report.taken)
     instruments.pushed_samples.labels("refused").inc(report.refused)
+    # Refused zeros are no fault: the receiver has later samples, or takes none as old as these.
+    instruments.pushed_samples.labels("zero").inc(zeros.taken)
+    instruments.pushed_samples.labels("zero_refused").inc(zeros.refused)
+    if not report.unconfirmed:
+        instruments.pushed_until.labels(name).set(page.at_ms / 1000)
     sentences = [f"pushed {report.taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}"]
     if report.refused:
         named = "; ".join(f"{_shown(title_of(series))}: {reason}" for series, reason in report.named)
@@ -114,6 +129,8 @@ async def _push(
         sentences.append(f"refused {report.refused}{more}: {named}")
     if report.unconfirmed:
         sentences.append(f"not confirmed {report.unconfirmed}: {report.reason}")
+    elif zeros.unconfirmed:
+        sentences.append(f"not confirmed {zeros.unconfirmed} zeros before the first values: {zeros.reason}")
     if len(sentences) == 1:
         instruments.pushes.labels("done").inc()
         return _text(200, sentences[0])

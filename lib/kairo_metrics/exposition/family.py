@@ -32,6 +32,7 @@ class Extras:
         exemplars: the newest exemplar of each counter and bucket.
         created: when each series began.
         native: native histograms; for other formats they are made classic.
+        began: when each stored series began, for those who show a zero before its first value.
         strict: the rules of OpenMetrics: a family reserves every name that its type may use.
         escaping: the scheme for names beyond the classic letters. It may turn two names into one.
     """
@@ -39,6 +40,7 @@ class Extras:
     exemplars: bool = False
     created: bool = False
     native: bool = False
+    began: bool = False
     strict: bool = False
     escaping: str = "underscores"
 
@@ -70,6 +72,8 @@ class Family:
         set_at: label text -> when a gauge or an enum was set, in ms since 1970; filled only if series may coincide.
         mixed: whether the series have different label names. An empty label may then stand beside an absent one.
         escaping: the scheme for the family's name. The names of labels are escaped already.
+        began: label text -> when a series of the store began at zero, in ms since 1970 by the page's clock; 0 if it may
+            be older than the store says. Filled only if asked for, and never for what a collector gives.
     """
 
     schema: Schema
@@ -79,6 +83,7 @@ class Family:
     set_at: Mapping[bytes, int] = field(default_factory=dict)
     mixed: bool = False
     escaping: str = "allow-utf-8"
+    began: Mapping[bytes, int] = field(default_factory=dict)
 
     @property
     def sample_names(self) -> frozenset[str]:

@@ -96,6 +96,7 @@ def _joined_family(group: list[Family]) -> Family:
     main = min(group, key=lambda family: (unquoted_name_of(family) != family.schema.name, family.schema.name))
     series: dict[bytes, bytes] = {}
     created: dict[bytes, int] = {}
+    began: dict[bytes, int] = {}
     set_at: dict[bytes, int] = {}
     exemplars: dict[bytes, dict[int, Exemplar]] = defaultdict(dict)
     for family in group:
@@ -109,11 +110,20 @@ def _joined_family(group: list[Family]) -> Family:
                 numbers = _join(main.schema, (held, set_at.get(printed, 0)), (numbers, at_ms))  # noqa: PLW2901
             series[printed] = numbers
             set_at[printed] = max(at_ms, set_at.get(printed, 0))
-            if text in family.created:
-                created[printed] = min(family.created[text], created.get(printed, family.created[text]))
+            for times, joined in ((family.created, created), (family.began, began)):
+                if text in times:
+                    joined[printed] = min(times[text], joined.get(printed, times[text]))
             for place, exemplar in () if bounds_differ else family.exemplars.get(text, {}).items():
                 _add_exemplar(exemplars[printed], place, exemplar, family.escaping)
-    return replace(main, series=series, created=created, set_at=set_at, exemplars=exemplars, mixed=len(group) > 1)
+    return replace(
+        main,
+        series=series,
+        exemplars=exemplars,
+        created=created,
+        set_at=set_at,
+        mixed=len(group) > 1,
+        began=began,
+    )
 
 
 def _printed_text(family: Family, text: bytes) -> bytes:

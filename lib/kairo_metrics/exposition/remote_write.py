@@ -7,6 +7,7 @@ from itertools import accumulate, islice
 
 from ..model.encoding import label_text
 from ..model.labels import labels_of
+from ..model.merging import zero_numbers
 from .escaping import UNDERSCORES
 from .family import Extras, Family
 from .fitting import fitted
@@ -15,7 +16,7 @@ from .page import Page
 from .remote_write_pb2 import TimeSeries, WriteRequest
 from .snappy import wrap
 
-__all__ = ["HEADERS", "body_of", "title_of", "write_requests"]
+__all__ = ["HEADERS", "body_of", "title_of", "write_requests", "zero_requests"]
 
 HEADERS = {
     "Content-Type": "application/x-protobuf",
@@ -48,9 +49,29 @@ def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[lis
         >>> [(len(series), len(body_of(series))) for series in write_requests(page, {"job": "kairo"})]
         [(1, 74)]
     """
-    series = _series(page, target_labels)
-    while some := list(islice(series, _SERIES_PER_REQUEST)):
-        yield some
+    return _in_requests(_series(page, target_labels))
+
+
+def zero_requests(page: Page, target_labels: Mapping[str, str], since_ms: int) -> Iterator[list[TimeSeries]]:
+    """Return a zero for each sample of the new counters, histograms and summaries, at the time when they began.
+
+    Without it `increase` would not see what a series counted before its first push. A zero that the receiver has
+    already is the same again, as long as no later sample has followed it. So the zeros are sent before the values, in
+    requests of their own.
+
+    Args:
+        page: families that tell when their series began.
+        target_labels: as in `write_requests`.
+        since_ms: series that began after this time are new, in ms since 1970.
+
+    Example:
+        >>> from ..model.schema import Schema
+        >>> jobs = Family(Schema("jobs", "counter"), {b"": b"5"}, began={b"": 1764000000000})
+        >>> [[zero]] = zero_requests(Page((jobs,), at_ms=1764000009000), {}, since_ms=1763999990000)
+        >>> [(sample.value, sample.timestamp) for sample in zero.samples]
+        [(0.0, 1764000000000)]
+    """
+    return _in_requests(_series(page, target_labels, since_ms))
 
 
 def body_of(series: Sequence[TimeSeries]) -> bytes:
@@ -65,15 +86,29 @@ def title_of(series: TimeSeries) -> str:
     return f"{name}{{{label_text(list(labels), labels.values())}}}"
 
 
-def _series(page: Page, target_labels: Mapping[str, str]) -> Iterator[TimeSeries]:
+def _in_requests(series: Iterator[TimeSeries]) -> Iterator[list[TimeSeries]]:
+    while some := list(islice(series, _SERIES_PER_REQUEST)):
+        yield some
+
+
+def _series(page: Page, target_labels: Mapping[str, str], zeros_since_ms: int | None = None) -> Iterator[TimeSeries]:
+    """Return the samples of a page; with a time, the zeros of the series that began after it."""
     # Receivers of this version accept only the classic letters.
     for family in fitted(page, Extras(escaping=UNDERSCORES)).families:
         names = _label_names(family)
         for text, numbers in family.series.items():
+            began_ms, at_ms = family.began.get(text, 0), page.at_ms
+            if began_ms > page.at_ms:
+                continue  # it began while the page was read: the next push has its zero and its value
+            if zeros_since_ms is not None:
+                if began_ms <= zeros_since_ms:
+                    continue
+                numbers = zero_numbers(family.schema, numbers)  # noqa: PLW2901
+                at_ms = min(began_ms, page.at_ms - 1)  # no two samples of a series may have one time
             own = labels_of(text.decode())
             for suffix, more, value in _samples(family, numbers):
                 labels = _with_target({**own, **more}, names.union(own, more), target_labels)
-                yield _time_series(name_of(family, suffix), labels, value, page.at_ms)
+                yield _time_series(name_of(family, suffix), labels, value, at_ms)
 
 
 def _samples(family: Family, numbers: bytes) -> Iterator[_Sample]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from .declaration import Declaration, Group
 
@@ -15,6 +15,7 @@ class DeliveryInstruments(Group):
     token_reads: Counter
     pushes: Counter
     pushed_samples: Counter
+    pushed_until: Gauge
 
     declared = (
         Declaration(
@@ -33,7 +34,15 @@ class DeliveryInstruments(Group):
         Declaration(
             Counter,
             "kairo_pushed_samples_total",
-            "Samples that a remote-write receiver has taken or has refused.",
+            "Samples that a remote-write receiver has taken or has refused; "
+            "zero and zero_refused are those before the first value of a new series.",
             ("outcome",),
+        ),
+        Declaration(
+            Gauge,
+            "kairo_pushed_until_timestamp_seconds",
+            "The time, by the store's clock, until which a remote-write receiver has the metrics.",
+            ("receiver",),
+            {"multiprocess_mode": "mostrecent"},
         ),
     )

@@ -8,7 +8,7 @@ from itertools import accumulate
 from .encoding import SeriesNumbers, number_text
 from .schema import Schema
 
-__all__ = ["join_numbers", "merge_series", "rebin"]
+__all__ = ["join_numbers", "merge_series", "rebin", "zero_numbers"]
 
 
 def merge_series(schema: Schema, parts: Iterable[SeriesNumbers]) -> SeriesNumbers:
@@ -46,6 +46,21 @@ def join_numbers(schema: Schema, one: bytes, other: bytes) -> bytes:
 
 def _sum(one: bytes, other: bytes) -> bytes:
     return number_text(float(one) + float(other)).encode()
+
+
+def zero_numbers(schema: Schema, numbers: bytes) -> bytes:
+    """Return the numbers that a counter, a histogram or a summary had before it counted anything.
+
+    Example:
+        >>> zero_numbers(Schema("wait", "summary"), b"3 1.5")
+        b'0 0'
+    """
+    if schema.rule == "native":
+        from .native_counts import NativeCounts  # most pages have no native histogram
+
+        counts = NativeCounts.parse(numbers.decode().split())
+        return NativeCounts(counts.schema, counts.zero_threshold).text().encode()
+    return b" ".join([b"0"] * len(numbers.split()))
 
 
 def rebin(series: SeriesNumbers, old: Schema, new: Schema) -> SeriesNumbers:

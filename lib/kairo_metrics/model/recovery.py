@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from .batch import State
 
-__all__ = ["RECOVERY_MS", "Recovery", "is_older"]
+__all__ = ["RECOVERY_MS", "REMEMBERS_MS", "Recovery", "is_older"]
 
 # The breaker of an instance pauses for 3 s at most, so by then every running instance has sent its batches again.
 RECOVERY_MS = 10_000
+# After this time instances have sent again, and pages have written back, whatever they still had.
+REMEMBERS_MS = 60_000
 _RECOVERY = re.compile(rb"([0-9]{1,15}) ([0-9A-Za-z-]+) ([0-9]{1,15}) ([0-9]{1,15}) (-?[0-9]{1,15})")
 
 
@@ -64,6 +66,14 @@ class Recovery:
         """Whether some counters are lower than they were, and may still rise again soon."""
         # A time in the future is from another node's clock, or damaged; it must not keep the recovery open until then.
         return self.missing > 0 and abs(now_ms - self.since_ms) < RECOVERY_MS
+
+    def may_have_brought(self, created_ms: int) -> bool:
+        """Tell whether a series that is stored since then may be an older one, sent again or written back.
+
+        Args:
+            created_ms: when the store created it, in ms since 1970 by the same clock.
+        """
+        return self.since_ms <= created_ms <= self.since_ms + REMEMBERS_MS
 
     @staticmethod
     def went_back(before: Recovery | None, state: State, known: State) -> bool:

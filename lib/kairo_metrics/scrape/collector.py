@@ -97,9 +97,9 @@ async def collect(
     selection = select(snapshot, names, exemplars=extras.exemplars)
     decoded = await _read_and_decode(store, snapshot, selection, limits, extras)
     expired = find_expired(snapshot, decoded.decoders, limits.series_ttl_s)
-    merged = merge_families(selection, decoded)
+    merged = merge_families(selection, decoded, snapshot if extras.began else None)
     escapes = not all(map(_has_classic_names, selection.served.values()))
-    resolved = [resolve_family(family, dated=family.mixed or escapes) for family in merged]
+    resolved = [resolve_family(family, dated=family.mixed or escapes, with_created=extras.created) for family in merged]
     assembled = assemble(snapshot, selection, resolved, extras)
     return Scrape(
         assembled.page, snapshot.states, snapshot.recoveries, snapshot.runs, expired, tuple(assembled.clashes)
@@ -120,7 +120,7 @@ async def _read_and_decode(
             entry.schema,
             snapshot.clock_ms(entry.shard) - limits.series_ttl_s * 1000,
             snapshot.clock_ms(entry.shard) - limits.instance_lease_s * 1000,
-            keeps_created=extras.created and entry.schema.type in _WITH_CREATED,
+            keeps_created=(extras.created or extras.began) and entry.schema.type in _WITH_CREATED,
         )
         for entry in entries
     }

@@ -9,11 +9,14 @@ from ..model.encoding import SeriesNumbers
 from ..model.leases import fold_rule, residual_text
 from ..model.merging import merge_series, rebin
 from ..model.schema import Schema
-from ..model.snapshot import IndexEntry
+from ..model.snapshot import IndexEntry, Snapshot
 from .decode import SeriesDecoder
 from .selection import Selection
 
 __all__ = ["Decoded", "MergedFamily", "merge_families"]
+
+# Series may be created while a page is being read, after it has read the clock. No page takes as long.
+_LONGEST_READING_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class MergedFamily:
         series: label text -> the numbers of the packed line.
         exemplars: the stored exemplars, one part for each shard.
         created: label text -> when the series began, in ms since 1970.
+        began: as in `Family`.
         damaged: series that could not be decoded.
         mixed: whether they come from schemas with different label names.
     """
@@ -46,12 +50,19 @@ class MergedFamily:
     series: SeriesNumbers
     exemplars: Sequence[SeriesNumbers] = ()
     created: Mapping[bytes, int] = field(default_factory=dict)
+    began: Mapping[bytes, int] = field(default_factory=dict)
     damaged: int = 0
     mixed: bool = False
 
 
-def merge_families(selection: Selection, decoded: Decoded) -> list[MergedFamily]:
-    """Merge the decoded series, family by family. The series of the decoders become those of the families."""
+def merge_families(selection: Selection, decoded: Decoded, clocks: Snapshot | None = None) -> list[MergedFamily]:
+    """Merge the decoded series, family by family. The series of the decoders become those of the families.
+
+    Args:
+        selection: the families.
+        decoded: their series.
+        clocks: the clocks and the recoveries of the shards, if the page needs to know when each series began.
+    """
     merged = []
     for kind, entries in selection.entries.items():
         served = selection.served[kind]
@@ -62,7 +73,8 @@ def merge_families(selection: Selection, decoded: Decoded) -> list[MergedFamily]
                 served,
                 _merge_decoders(served, schemas, decoders),
                 [decoded.decoders[entry].series for entry in selection.exemplars.get(kind, ())],
-                _created(decoders),
+                _earliest(decoder.created for decoder in decoders),
+                _earliest(_began(entry, decoded.decoders[entry], clocks) for entry in entries) if clocks else {},
                 sum(decoded.foreign.get(entry, 0) for entry in entries) + sum(decoder.damaged for decoder in decoders),
                 len({schema.labelnames for schema in schemas}) > 1,
             )
@@ -83,13 +95,28 @@ def _merge_decoders(served: Schema, schemas: Sequence[Schema], decoders: Sequenc
     return series
 
 
-def _created(decoders: Iterable[SeriesDecoder]) -> dict[bytes, int]:
+def _earliest(parts: Iterable[Mapping[bytes, int]]) -> dict[bytes, int]:
     """Return when each series began: the earliest time of all shards."""
-    created: dict[bytes, int] = {}
-    for decoder in decoders:
-        for text, at_ms in decoder.created.items():
-            created[text] = min(at_ms, created.get(text, at_ms))
-    return created
+    earliest: dict[bytes, int] = {}
+    for part in parts:
+        for text, at_ms in part.items():
+            earliest[text] = min(at_ms, earliest.get(text, at_ms))
+    return earliest
+
+
+def _began(entry: IndexEntry, decoder: SeriesDecoder, clocks: Snapshot) -> dict[bytes, int]:
+    """Return when each series of a shard began, by the page's clock; 0 if that is not certain.
+
+    It is not if the series was perhaps lost and sent again, or if the time is in the future: then it is damaged.
+    """
+    clock_ms = clocks.clock_ms(entry.shard)
+    recovery = clocks.recoveries[entry.shard] if entry.shard < len(clocks.recoveries) else None
+    return {
+        text: 0
+        if at_ms > clock_ms + _LONGEST_READING_MS or (recovery and recovery.may_have_brought(at_ms))
+        else at_ms + clocks.now_ms - clock_ms
+        for text, at_ms in decoder.created.items()
+    }
 
 
 def _fold(schema: Schema, series: SeriesNumbers, ended: SeriesNumbers) -> None:

@@ -48,16 +48,18 @@ class ResolvedFamily:
     damaged: int
 
 
-def resolve_family(merged: MergedFamily, *, dated: bool = False) -> ResolvedFamily:
+def resolve_family(merged: MergedFamily, *, dated: bool = False, with_created: bool = True) -> ResolvedFamily:
     """Return a merged family as the page shows it.
 
     Args:
         merged: the family as it is stored.
         dated: whether to tell when each value was set. It is needed where two series may be printed alike.
+        with_created: whether the format prints when each series began.
     """
     schema, resolved = merged.schema, resolve(merged.schema, merged.series)
     set_at = _set_times(schema, merged.series) if dated else {}
-    family = Family(schema, resolved.series, _exemplars(merged), merged.created, set_at, merged.mixed)
+    created = merged.created if with_created else {}
+    family = Family(schema, resolved.series, _exemplars(merged), created, set_at, merged.mixed, began=merged.began)
     return ResolvedFamily(family, merged.damaged + resolved.damaged)
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -90,6 +90,7 @@ class StateReader:
         patience_s: float,
         names: frozenset[str] = frozenset(),
         extras: Extras | None = None,
+        zero_s: float = 0,
     ) -> tuple[Page, Upkeep]:
         """Read what all instances have sent, including what this process has counted.
 
@@ -100,6 +101,7 @@ class StateReader:
             patience_s: seconds from `started_s` after which the attempt ends.
             names: family or sample names to keep, as in `name[]`; all when empty.
             extras: what to read beyond the numbers.
+            zero_s: seconds for which a new series is shown at zero; see `with_zeros`.
 
         Raises:
             StoreError: the store could not be read in time. Its sentence may be shown to the scraper.
@@ -107,6 +109,8 @@ class StateReader:
         end_s = started_s + patience_s
         collectors_end_s = started_s + patience_s * _SHARE_OF_COLLECTORS
         extras = extras or Extras()
+        if zero_s:
+            extras = replace(extras, began=True)
         runs = self._start_collectors(collectors_end_s)
         try:
             async with asyncio.timeout(end_s - time.perf_counter()):
@@ -131,6 +135,10 @@ class StateReader:
         if now_s > end_s:  # merging all that was read took too long
             raise StoreUnavailable(f"the page could not be made within {patience_s:.3g} s")
         page = shown.page
+        if zero_s:
+            from .new_series import with_zeros  # the setting is off by default
+
+            page = with_zeros(page, zero_s, missing)
         if outcomes:
             from .collected_page import with_collected  # few programs have a collector
 

@@ -47,7 +47,8 @@ def test_a_cron_of_vercel_pushes_what_another_function_has_counted(deployment: D
         assert pushing.request("GET", "/api/push").response.status_code == 401
         answer = pushing.request("GET", "/api/push", headers={"Authorization": f"Bearer {SECRET}"})
         assert answer.response.status_code == 200, answer.response.text
-    assert requests_pushed(receiver.received[0].body) == 1
+    zeros, values = receiver.received
+    assert (requests_pushed(zeros.body), requests_pushed(values.body)) == (0, 1)
 
 
 def test_a_schedule_of_aws_pushes_what_another_function_has_counted(redis_url: str, tmp_path: Path) -> None:
@@ -66,7 +67,8 @@ def test_a_schedule_of_aws_pushes_what_another_function_has_counted(redis_url: s
     ):
         answer = pushing.invoke(event)
         assert answer["statusCode"] == 200, answer
-    assert requests_pushed(receiver.received[0].body) == 1
+    zeros, values = receiver.received
+    assert (requests_pushed(zeros.body), requests_pushed(values.body)) == (0, 1)
 
 
 def requests_pushed(body: bytes) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.support.dev_server import REPOSITORY
 from tests.support.prometheus_server import require
+from tests.support.receivers import fetched
 
 SCRIPT = REPOSITORY / "deploy" / "prometheus" / "install.sh"
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -79,12 +80,12 @@ class Installation:
         self.config.write_text(text.replace("30s", "1s").replace("10s", "1s"))
 
 
-def installation(folder: Path) -> Installation:
-    """Return a machine that has Prometheus from Debian's package."""
+def installation(folder: Path, suite: str = "") -> Installation:
+    """Return a machine that has Prometheus from Debian's package, or from that of another suite."""
     programs = folder / "usr" / "bin"
     programs.mkdir(parents=True)
     for program in ("prometheus", "promtool"):
-        (programs / program).symlink_to(require(program))
+        (programs / program).symlink_to(fetched(suite, program) if suite else require(program))
     return Installation(folder)
 
 

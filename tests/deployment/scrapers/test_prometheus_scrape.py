@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tests.deployment.scrapers.installation import SCRIPT, Installation, installation
 from tests.deployment.scrapers.protected import bypassed_by, in_front_of
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.prometheus_server import PrometheusServer, prometheus_with, require
+from tests.support.receivers import fetched, victoria_metrics
 
 pytestmark = pytest.mark.prometheus
 
+KUBERNETES = REPOSITORY / "deploy" / "kubernetes"
 # Characters that are special to a shell, to YAML and to awk.
 TOKEN = r"""q"u'o\t$e`d&|;#%{}~"""
 
@@ -52,6 +56,48 @@ def test_what_was_installed_scrapes(machine: Installation, server: DevServer) ->
         labels = f'job="kairo-cms-production", environment="staging", instance="127.0.0.1:{server.port}"'
         prometheus.wait_for(lambda: prometheus.value(f"up{{{labels}}}") == 1)
         prometheus.wait_for(lambda: prometheus.value(f"http_requests_total{{{labels}}}") == 1)
+
+
+def test_what_was_installed_scrapes_with_prometheus_3(tmp_path: Path, server: DevServer) -> None:
+    """Prometheus 3.5 takes the installed configuration as it is, and with the settings for it in the comment."""
+    machine = installation(tmp_path / "machine", "forky")
+    machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{server.port}")
+    text = machine.config.read_text()
+    told = re.sub(r"(?m)^    #   ((?:scrape_pro|fallback|metric_name)\w+: )", r"    \1", text)
+    assert told.count("PrometheusText0.0.4") > 1
+    assert told != text
+    machine.config.write_text(told)
+    machine.shorten_interval()
+    with prometheus_with(machine.config, program=fetched("forky", "prometheus")) as prometheus:
+        assert (scraped(prometheus)["health"], prometheus.targets()[0]["lastError"]) == ("up", "")
+        prometheus.wait_for(lambda: prometheus.value("http_requests_total") == 1)
+    tool = fetched("forky", "promtool")
+    later = re.sub(r"(?m)^    #   (scrape_native)", r"    \1", text)
+    machine.config.write_text(later)
+    checked = subprocess.run([tool, "check", "config", machine.config], capture_output=True, text=True, check=False)
+    assert "field scrape_native_histograms not found" in checked.stderr  # as the comment says of 3.5
+
+
+def test_what_was_installed_scrapes_with_victoria_metrics(machine: Installation, server: DevServer) -> None:
+    """VictoriaMetrics takes the same file, if it is told to pass over what is only for Prometheus."""
+    machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{server.port}")
+    machine.shorten_interval()
+    with victoria_metrics(machine.config, "-promscrape.config.strictParse=false") as victoria:
+        victoria.wait_for(lambda: victoria.value("http_requests_total") == 1)
+
+
+@pytest.mark.parametrize("name", ["servicemonitor", "scrapeconfig"])
+def test_prometheus_3_takes_the_settings_of_the_manifests(tmp_path: Path, name: str) -> None:
+    """promtool 3.5 accepts what the operator makes of the settings for Prometheus 3."""
+    [spec] = [item["spec"] for item in yaml.safe_load_all((KUBERNETES / f"{name}.yaml").read_text()) if item]
+    job = {
+        "job_name": name,
+        "scrape_protocols": spec["scrapeProtocols"],
+        "fallback_scrape_protocol": spec["fallbackScrapeProtocol"],
+    }
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+    command = [fetched("forky", "promtool"), "check", "config", str(tmp_path / "prometheus.yml")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def test_a_new_token_is_used_without_a_reload(machine: Installation, server: DevServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -326,3 +327,23 @@ def test_any_name_is_one_line_of_text(command: Command) -> None:
             assert not [letter for letter in text if letter != "\n" and not letter.isprintable()], text
     assert sum(line.startswith(r"a\nb ") for line in listed.splitlines()) == 2
     assert command("show", "a\x1bb").out.startswith(r"a\x1bb (counter)")
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("metric", ["jobs", "wait_seconds", "sizes"])
+def test_show_tells_what_the_page_still_has_at_zero(command: Command, metric: str) -> None:
+    """With METRICS_NEW_SERIES_ZERO_S, `show` has the values, and says how long the page shows these series at 0."""
+    assert "METRICS_NEW_SERIES_ZERO_S" not in command("show", metric).out
+    new = {"METRICS_NEW_SERIES_ZERO_S": "3600"}
+    shown = command("show", metric, **new).out
+    assert re.search(
+        r"\d of \d series are new: METRICS_NEW_SERIES_ZERO_S shows them at 0 on the page, .* 59 min", shown
+    )
+    series = command("show", metric, "--json", **new).json["series"]
+    assert all(3_500 < one["at_zero_for_s"] < 3_600 for one in series)
+
+
+@pytest.mark.usefixtures("filled")
+def test_show_says_nothing_of_that_for_gauges(command: Command) -> None:
+    """A gauge is never held back."""
+    assert "NEW_SERIES" not in command("show", "level", METRICS_NEW_SERIES_ZERO_S="3600").out

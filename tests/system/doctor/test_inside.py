@@ -42,6 +42,13 @@ def test_two_places_for_the_token_are_found(doctor: Doctor) -> None:
     assert "both set" in report.text("settings")
 
 
+def test_the_time_of_new_series_is_told(doctor: Doctor, redis_url: str) -> None:
+    """With METRICS_NEW_SERIES_ZERO_S, the settings say for how long a new series is at 0, and how often to scrape."""
+    assert "new series" not in doctor(**healthy(redis_url)).text("settings")
+    told = doctor(**healthy(redis_url), METRICS_NEW_SERIES_ZERO_S="90").text("settings")
+    assert "the page shows a new series at 0 for 90 s, so scrape more often than that" in told
+
+
 def test_an_empty_environment_gets_all_that_is_missing(doctor: Doctor) -> None:
     """Without any variable, one run reports the switch, the token and Redis."""
     report = doctor()

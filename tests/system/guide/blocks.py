@@ -48,6 +48,8 @@ CLASSES = {
     ),
     # a configuration for Prometheus: promtool
     "configuration": ("2-configure-the-scraping/1", "preview-deployments/3", "several-regions/1"),
+    # the same for Prometheus 3: its own promtool
+    "newer configuration": ("3-what-prometheus-3-wants-to-be-told/1",),
     # an object for Kubernetes: the schema of its kind
     "object": ("prometheus-operator/2", "prometheus-operator/3"),
     # rules for Prometheus: promtool
@@ -61,6 +63,7 @@ LANGUAGES = {
     "runs": "bash",
     "commands": "bash",
     "configuration": "yaml",
+    "newer configuration": "yaml",
     "object": "yaml",
     "rules": "yaml",
     "query": "promql",

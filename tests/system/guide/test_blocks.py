@@ -15,6 +15,7 @@ from tests.deployment.platform.project import tracked
 from tests.deployment.platform.vercel_tools import Tools
 from tests.support.alert_rules import promtool, rules
 from tests.support.dev_server import REPOSITORY
+from tests.support.receivers import fetched
 from tests.system.guide.blocks import CLASSES, LANGUAGES, each
 from tests.system.guide.commands import commands_of, mistakes, vercel_mistakes
 from tests.system.guide.pages import ENGLISH, GUIDES, Guide
@@ -110,16 +111,35 @@ def test_commands_are_separated() -> None:
 @each("configuration")
 def test_prometheus_takes_a_configuration(guide: Guide, name: str, tmp_path: Path) -> None:
     """promtool accepts a scrape job with its token in a file; it has the labels that rules and dashboard use."""
-    config = yaml.safe_load(guide.block(name).text)
+    config = written(guide.block(name).text, tmp_path)
+    checked = promtool("check", "config", config)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.prometheus
+@each("newer configuration")
+def test_prometheus_3_takes_its_settings(guide: Guide, name: str, tmp_path: Path) -> None:
+    """promtool 3.5 accepts the job; the setting in the comment is refused by 3.5, as the comment says."""
+    text = guide.block(name).text
+    tool = fetched("forky", "promtool")
+    checked = promtool("check", "config", written(text, tmp_path), program=tool)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    later = written(text.replace("# scrape_native", "scrape_native"), tmp_path)
+    refused = promtool("check", "config", later, program=tool)
+    assert "field scrape_native_histograms not found" in refused.stderr
+
+
+def written(text: str, folder: Path) -> Path:
+    """Check the jobs of a configuration, and write it with a token of its own."""
+    config = yaml.safe_load(text)
     for job in config["scrape_configs"]:
         assert job["job_name"].startswith("kairo-cms")
         assert all(target["labels"]["environment"] for target in job["static_configs"])
-        token = tmp_path / Path(job["authorization"]["credentials_file"]).name
+        token = folder / Path(job["authorization"]["credentials_file"]).name
         token.write_text("token")
         job["authorization"]["credentials_file"] = str(token)
-    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-    checked = promtool("check", "config", tmp_path / "prometheus.yml")
-    assert (checked.returncode, checked.stderr) == (0, "")
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    return folder / "prometheus.yml"
 
 
 @each("object")

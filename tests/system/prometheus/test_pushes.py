@@ -77,14 +77,15 @@ def test_a_push_brings_the_numbers_that_a_scrape_brings(prometheus: PrometheusSe
 
 
 def test_the_second_push_continues_the_series_of_the_first(prometheus: PrometheusServer) -> None:
-    """Prometheus has one growing counter: two pushes differ by the increments between them."""
+    """Prometheus has one growing counter: a zero, then two pushes that differ by the increments between them."""
     with dev_server(env=pushing(prometheus)) as server:
         traffic(server)
         assert push(server).status_code == 200
         traffic(server)
         assert push(server).status_code == 200
     window = '{job="pushed",status="404"}[5m]'
-    assert prometheus.value(f"count_over_time(http_requests_total{window})") == 2
+    assert prometheus.value(f"count_over_time(http_requests_total{window})") == 3
+    assert prometheus.value(f"min_over_time(http_requests_total{window})") == 0
     assert prometheus.value(f"resets(http_requests_total{window})") == 0
     assert prometheus.value('http_requests_total{job="pushed",status="404"}') == 6
     assert prometheus.value('kairo_pushes_total{job="pushed",outcome="done"}') == 1
@@ -114,7 +115,7 @@ def test_one_series_that_prometheus_refuses_for_good_holds_up_no_other(prometheu
             assert left_out.startswith("refused 1: http_requests_total{")
             assert "127.0.0.1 answered 400: out of order sample" in left_out
             assert prometheus.value('http_requests_total{job="pushed",status="200"}') == count
-            assert prometheus.value(f"count_over_time({refused}[5m])") == 1
+            assert prometheus.value(f"count_over_time({refused}[5m])") == 2  # the zero, and the first push
             times = [result["values"][-1][0] for result in prometheus.query('{job="pushed"}[5m]')]
             assert times.count(max(times)) == float(taken.split()[1])
         assert prometheus.value('kairo_pushed_samples_total{job="pushed",outcome="refused"}') == 1

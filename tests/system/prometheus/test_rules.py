@@ -12,6 +12,7 @@ import yaml
 
 from tests.support.alert_rules import FILES, RULES, promtool, rules
 from tests.support.dev_server import REPOSITORY
+from tests.support.receivers import fetched
 
 pytestmark = pytest.mark.prometheus
 
@@ -35,6 +36,12 @@ def steps(name: str) -> list[dict[str, Any]]:
 def test_prometheus_takes_the_rules() -> None:
     """promtool accepts both files, and its linter finds nothing."""
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", *FILES)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_prometheus_3_takes_the_rules() -> None:
+    """promtool 3.5 accepts the same files, and its linter finds nothing either."""
+    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", *FILES, program=fetched("forky", "promtool"))
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

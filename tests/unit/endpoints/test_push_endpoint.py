@@ -54,8 +54,7 @@ async def test_a_call_pushes_what_the_instances_have_counted(recording: Recordin
     counter.labels("mail").inc(3)
     answer = await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
     assert answer.status_code == 200, answer.text
-    [request] = receiver.received
-    samples = decoded(request.body)
+    samples = decoded(receiver.received[-1].body)
     jobs = [(value, at_ms) for labels, value, at_ms in samples if labels["__name__"] == "pushed_jobs_total"]
     assert [value for value, _ in jobs] == [3]
     assert answer.text == f"pushed {len(samples)} samples of {jobs[0][1] / 1000:.3f} to 127.0.0.1\n"

@@ -11,15 +11,16 @@ from typing import Any
 from ...config.settings import Settings
 from ...exposition.classic import as_classic
 from ...exposition.escaping import UNDERSCORES
-from ...exposition.family import Family
+from ...exposition.family import Extras, Family
 from ...exposition.names import answers_to, found_by, printed_label
 from ...model.labels import labels_of
 from ...model.merging import merge_series
 from ...scrape.clashes import sentence
 from ...scrape.collector import Limits, collect
+from ...scrape.new_series import at_zero
 from ...store.redis_store import RedisStore
 from ..arguments import count
-from ..formatting import finite, short
+from ..formatting import duration, finite, short
 from ..histogram_figures import SHARES, figures_of, mean_text
 from ..histogram_picture import picture
 from ..store_access import CommandError, join_dev_server, read_store, unknown_metric
@@ -64,9 +65,10 @@ def _show(options: argparse.Namespace) -> int:
     join_dev_server()
     terminal = Terminal()
 
-    async def read(store: RedisStore, settings: Settings) -> Family:
-        names = frozenset({options.metric})
-        scrape = await collect(store, Limits(settings.series_ttl_s, settings.instance_lease_s), names)
+    async def read(store: RedisStore, settings: Settings) -> tuple[Family, dict[bytes, float]]:
+        names, zero_s = frozenset({options.metric}), settings.new_series_zero_s
+        limits = Limits(settings.series_ttl_s, settings.instance_lease_s)
+        scrape = await collect(store, limits, names, Extras(began=zero_s > 0))
         families = scrape.page.named(names).families
         left_out = [clash for clash in scrape.clashes if clash.is_left_out and answers_to(clash.family.schema, names)]
         if left_out and not families:
@@ -77,9 +79,10 @@ def _show(options: argparse.Namespace) -> int:
             snapshot = await store.snapshot()
             raise unknown_metric(options.metric, [entry.schema for entry in snapshot.entries], settings.namespace)
         [first, *_] = found_by(options.metric, [family.schema for family in families])
-        return next(family for family in families if family.schema == first)
+        family = next(family for family in families if family.schema == first)
+        return family, at_zero(family, scrape.page.at_ms, zero_s)
 
-    family = read_store(read)
+    family, left_s = read_store(read)
     rows = {
         text: numbers
         for text, numbers in sorted(family.series.items())
@@ -90,13 +93,19 @@ def _show(options: argparse.Namespace) -> int:
         labels = ", ".join(family.schema.labelnames) or "none"
         raise CommandError(f"{family.schema.name} has no series with {wanted}; its labels are {labels}")
     if options.json:
-        terminal.write_line(json.dumps(_as_json(family, rows, options.limit), indent=2))
+        terminal.write_line(json.dumps(_as_json(family, rows, options.limit, left_s), indent=2))
         return 0
     _print(terminal, family, rows, options.limit)
     if len(rows) > options.limit:
         terminal.write_line()
         left_out = f"{options.limit} of {len(rows)} series; --limit {len(rows)} shows all, --label NAME=VALUE chooses"
         terminal.write_line(terminal.style(left_out, "dim"))
+    if new := left_s.keys() & rows.keys():
+        terminal.write_line()
+        terminal.write_line(
+            f"{len(new)} of {len(rows)} series are new: METRICS_NEW_SERIES_ZERO_S shows them at 0 on the page, "
+            f"the last of them for {duration(max(left_s[text] for text in new))} more"
+        )
     return 0
 
 
@@ -144,10 +153,13 @@ def _set(text: bytes) -> str:
     return f"{{{text.decode()}}}" if text else "(no labels)"
 
 
-def _as_json(family: Family, rows: Mapping[bytes, bytes], limit: int) -> dict[str, Any]:
+def _as_json(family: Family, rows: Mapping[bytes, bytes], limit: int, left_s: Mapping[bytes, float]) -> dict[str, Any]:
     schema = family.schema
-    shown = _first(rows, limit)
-    series = [{"labels": labels_of(text.decode()), **_value_of(family, numbers)} for text, numbers in shown]
+    series = [
+        {"labels": labels_of(text.decode()), **_value_of(family, numbers)}
+        | ({"at_zero_for_s": round(left_s[text], 3)} if text in left_s else {})
+        for text, numbers in _first(rows, limit)
+    ]
     return {"name": schema.name, "type": schema.type, "help": schema.help, "total": len(rows), "series": series}
 
 

@@ -32,9 +32,10 @@ def check_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings |
             for err in found
         ]
     settings = Settings.from_env(environ)
-    return settings, [
-        ok("settings", f"namespace {settings.namespace}, {settings.shards} shard{'s'[: settings.shards != 1]}")
-    ]
+    text = f"namespace {settings.namespace}, {settings.shards} shard{'s'[: settings.shards != 1]}"
+    if zero_s := settings.new_series_zero_s:
+        text += f"; the page shows a new series at 0 for {zero_s} s, so scrape more often than that"
+    return settings, [ok("settings", text)]
 
 
 def problems(environ: Mapping[str, str]) -> list[SettingsError]:

@@ -15,14 +15,12 @@ from ...exposition.names import answers_to
 from ...model.batch import State
 from ...model.encoding import SeriesNumbers
 from ...model.merging import merge_series
-from ...model.recovery import RECOVERY_MS, Recovery
+from ...model.recovery import RECOVERY_MS, REMEMBERS_MS, Recovery
 from ...model.schema import Schema
 from ..collector import Scrape
 
 __all__ = ["HighWater", "with_missing"]
 
-# After this time instances have sent again, and pages have written back, whatever they still had.
-_REMEMBERS_MS = 60_000
 # A breaker skips a store for 3 s at most. So each instance in use has written to a store that started this long ago,
 # and has noticed if it went back.
 _NOTICED_MS = 5_000
@@ -169,7 +167,7 @@ class HighWater:
         if self._rollback is None:
             return False
         shard, known = self._rollback.shard, self._rollback.known
-        if scrape.page.at_ms - self._rollback.since_ms > _REMEMBERS_MS or shard >= len(scrape.states):
+        if scrape.page.at_ms - self._rollback.since_ms > REMEMBERS_MS or shard >= len(scrape.states):
             return True
         state = scrape.states[shard]
         return state.incarnation != known.incarnation and not Recovery.went_back(scrape.recoveries[shard], state, known)
