@@ -418,6 +418,11 @@ async def test_batches_are_counted_however_they_travel(start: Start, redis_url: 
     redis_client.hset(key, 'outcome="applied"', "junk")
     assert await use() == {applied: 4}
     redis_client.delete(key)
+    [(text, line)] = redis_client.hgetall(Keys("development", 0).series(JOBS)).items()
+    minute_ago = b"%013d" % ((time.time() - 60) * 1000)
+    redis_client.hset(Keys("development", 0).series(JOBS), text, line[:-13] + minute_ago)  # so the count is looked at
+    assert await use() == {applied: 5}
+    redis_client.delete(key)
     redis_client.set(key, "mine")
     instance.add('queue="a"')
     await instance.flusher.aflush()

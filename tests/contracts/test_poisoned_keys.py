@@ -101,4 +101,6 @@ def test_a_missing_right_loses_nothing(cms: Poisoned, command: str) -> None:
     assert_counted(cms, 3)
     samples = cms.read()
     assert samples['more_total{kind="new"}'] == "1"
+    applied = samples['kairo_batches_total{outcome="applied"}']
+    assert cms.client.hget(INDEX, "batches").decode() == applied, "a batch is counted once it is applied"
     assert not [s for s, value in samples.items() if s.startswith("kairo_samples_lost") and value != "0"]

@@ -194,7 +194,7 @@ class Outbox:
         """Add the metadata of the families that this writer has not announced."""
         families = list(batch.families)
         for schema in (BATCHES, OVERFLOWED):  # the store itself counts in these
-            if not any(delta.schema == schema for delta in families):
+            if schema.index_field not in self._announced and not any(delta.schema == schema for delta in families):
                 families.append(FamilyDelta(schema, (), 0.0))
         return batch._replace(
             families=tuple(

@@ -65,7 +65,7 @@ def apply_batch(settings: Settings, writer: Writer, batch: Batch, memory: Memory
     key_locking = supports_key_locking(settings.redis_url)
     sent_s = time.time()
     reply = yield from call_script("apply.lua", _arguments(settings, writer, batch, memory), key_locking=key_locking)
-    if reply[0] == b"full":
+    if isinstance(reply, list) and reply[0] == b"full":
         memory.full.update(batch.families[position - 1].schema.index_field for position in reply[1:])
         require_recent(sent_s)
         try:

@@ -1,10 +1,10 @@
--- Applies one sealed batch as a whole or not at all. plain.lua, native.lua, line.lua and recovery.lua are before this file;
--- compute.lua and write.lua follow it. All are one script.
+-- Applies one sealed batch as a whole or not at all. plain.lua, native.lua, line.lua and recovery.lua are before this
+-- file; compute.lua and write.lua follow it. All are one script.
 --
--- KEYS[1]   string  the writer's record: "<number> <number> <set at> <created> <uncounted> <batches> <incarnation>
---                   <recovery>". The number of its last batch, twice; the time of the newest setting of this writer, ms, or
---                   0; when the line of applied batches began, and how many batches of the state it lacks (see
---                   compute.lua); then the state, as it was answered to the writer, and its recovery
+-- KEYS[1]   string  the writer's record: "<number> <number> <set at> <created> <uncounted> <batches> <incarnation>",
+--                   and " <recovery>" if there is one. The number of its last batch, twice; the time of the newest
+--                   setting of this writer, ms, or 0; when the line of applied batches began, and how many batches of
+--                   the state it lacks (see compute.lua); then the state, as it was answered to the writer
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
 --                   "incarnation" -> the name of this state, "batches" -> how many it has applied
 --                   "recovery" -> its recovery, if it ever went back in time: "<since ms> <name before> <goal> <held>
@@ -17,19 +17,19 @@
 -- ARGV[1] number of the batch: 1, 2, 3, ...
 -- ARGV[2] life of a series that is not updated, and of every key that holds series, ms
 -- ARGV[3] lease of the writer's record, ms
--- ARGV[4] the state that the writer knows: "<incarnation> <batches>", "" for the one in its record, "-" for none. If that
---         one had more batches than this one has, the state went back in time: it gets a new name, so that other writers
---         notice as well
--- ARGV[5] "<series per family>"; for a batch that is not plain (see plain.lua) "<series per family> <age> <replaced>", and
---         " restores <account>" for one that restores
+-- ARGV[4] the state that the writer knows: "<incarnation> <batches>", "" for the one in its record, "-" for none. If
+--         that one had more batches than this one has, the state went back in time: it gets a new name, so that other
+--         writers notice as well
+-- ARGV[5] "<series per family>"; for a batch that is not plain (see plain.lua) "<series per family> <age> <replaced>",
+--         and " restores <account>" for one that restores
 --   age       since it was sealed, ms
 --   replaced  how many lost batches it replaces
---   account   the batch holds what the known state had, and no instance sends again. The account is the recovery that it
---             was computed from, without its time; "" for none. The batch is a duplicate if the state has lost nothing
---             since the known one; also if its account has changed, because some of the loss has been sent again or
---             restored in the meantime
+--   account   the batch holds what the known state had, and no instance sends again. The account is the recovery that
+--             it was computed from, without its time; "" for none. The batch is a duplicate if the state has lost
+--             nothing since the known one; also if its account has changed, because some of the loss has been sent
+--             again or restored in the meantime
 -- then for each family:
---   "<shape>", "<shape> <n>", or "<shape> <n> <m> <announces> <overflows>"; n is 1 and the rest is 0 if they are left out
+--   "<shape>", "<shape> <n>", or "<shape> <n> <m> <announces> <overflows>"; what is left out is 1 for n, else 0
 --     shape      a letter for each number of a packed line, see schema.py; "a<n>" for "a" and n times "w". A line of
 --                another shape is damaged, and starts again from zero
 --   its metadata, if it announces

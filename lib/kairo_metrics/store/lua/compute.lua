@@ -1,5 +1,5 @@
--- The new line of each series of the batch, and what they add to the counts of batches and of overflowed updates. apply.lua
--- is before this file, and write.lua follows it.
+-- The new line of each series of the batch, and what they add to the counts of batches and of overflowed updates.
+-- apply.lua is before this file, and write.lua follows it.
 
 local function add(numbers, delta)
   local index
@@ -84,6 +84,8 @@ local function room_of(family)
   return max_series - length
 end
 
+local is_in_use = false -- whether a line of this batch was updated before, within the life of a series
+
 local function compute(family)
   remove(family)
   family.has_overflow = family.overflow and family.stored[family.overflow]
@@ -119,6 +121,7 @@ local function compute(family)
     if text then
       lines[field] = text
       words[#words + 1], words[#words + 2] = field, text
+      is_in_use = is_in_use or age ~= nil
       if not age or age < 0 or age > span_age_ms then family.is_due = true end
     end
   end
@@ -147,7 +150,9 @@ end
 -- A batch may itself count updates that found no room in its instance; those are counted in the same lines.
 local overflowed, overflowed_words, is_separate = {}, {}, overflowed_key
 for _, family in ipairs(families) do
-  if family.key == overflowed_key then overflowed, overflowed_words, is_separate = family.stored, family.words, false end
+  if family.key == overflowed_key then
+    overflowed, overflowed_words, is_separate = family.stored, family.words, false
+  end
 end
 local answer = { 'applied', '' }
 for position, family in ipairs(families) do
@@ -162,10 +167,12 @@ for position, family in ipairs(families) do
   end
 end
 
--- The line of applied batches. What it lacks of the batches of the state stays the same, as long as the state has its name
--- and its recovery: every batch is counted in both. So the line is not read each time; the writer's record knows what it
--- lacks. It is read if the line might have expired: then all lines of this batch have, too.
-local function counted_as(recovery_text) return state.incarnation .. ' ' .. recovery_text end
+-- The line of applied batches. What it lacks of the batches of the state stays the same, as long as the state has its
+-- name and its recovery: every batch is counted in both. So the line is not read each time; the writer's record knows
+-- what it lacks. It is read if the line might have expired: then all lines of this batch have, too.
+local function counted_as(account)
+  return account == '' and state.incarnation or state.incarnation .. ' ' .. account
+end
 
 local batches = state.batches + 1
 local applied_line
@@ -176,8 +183,12 @@ if not is_record or is_due or applied_line or told_state ~= counted_as(state.rec
   applied_line = applied_line or redis.pcall('HGET', BATCHES, APPLIED)
   local is_hash = type(applied_line) ~= 'table'
   if not is_hash and not is_foreign(applied_line) then return applied_line end
-  local words = unpack_line(is_hash and applied_line, 'g', life_ms)
-  created, uncounted = words.created, format('%.0f', state.batches - (fitted('w', words[1]) or 0))
+  local words = is_hash and applied_line and words_of(applied_line, 'g', life_ms)
+  -- Without a line, although the family is in use, it was damaged or deleted, and the record still knows it.
+  if words or not is_in_use or not is_record or told_state ~= counted_as(state.recovery) then
+    created = words and words.created or now_text
+    uncounted = format('%.0f', state.batches - (words and fitted('w', words[1]) or 0))
+  end
 end
 
 local index, replaces_name = {}, false

@@ -1,5 +1,5 @@
--- Packed lines as in schema.py. A word is one token of a line; most words are numbers as text. native.lua is before this
--- file, and apply.lua follows it.
+-- Packed lines as in schema.py. A word is one token of a line; most words are numbers as text. native.lua is before
+-- this file, and apply.lua follows it.
 
 local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
 -- Redis holds the functions of the library in tables; a local name is found faster.

@@ -1,5 +1,5 @@
--- The clock, and the plain way of a batch, which nearly all batches take: updates of stored series that are added
--- up, by a writer that the state knows, with nothing unusual in any key. At anything else nothing has been written yet, and
+-- The clock, and the plain way of a batch, which nearly all batches take: updates of stored series that are added up,
+-- by a writer that the state knows, with nothing unusual in any key. At anything else nothing has been written yet, and
 -- apply.lua follows, which does all that this does, and the rest. Its header says what the keys and arguments are.
 --
 -- It is written for speed. A function takes time to define, and more with each local name that it uses from outside, so
@@ -9,8 +9,8 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now_text = string.format('%013d', now)
 
--- A number of a line, as plainly written text, with an amount added; nil if it is not written plainly. Other numbers are
--- printed as number_text does it.
+-- A number of a line, as plainly written text, with an amount added; nil if it is not written plainly. Other numbers
+-- are printed as number_text does it.
 local function plus(word, amount)
   if not amount or #word > 24 or string.byte(word, -1) == 46 then return nil end -- 46 is the point
   local total = word + amount
@@ -56,7 +56,8 @@ local function histogram_line(line, delta, life_ms, now, now_text, bounds)
     local others
     amount, others = string.match(delta, '^1 (%S+)( .*)$')
     if not amount or string.gsub(others, ' (%d+) (%d+)%.?0*', '') ~= '' then return nil end
-    local sum, counts, created, touched = string.match(line, '^(%-?%d+%.?%d*)' .. rep(' %d+', bounds) .. '()( %d+ )(%d+)$')
+    local form = '^(%-?%d+%.?%d*)' .. rep(' %d+', bounds) .. '()( %d+ )(%d+)$'
+    local sum, counts, created, touched = string.match(line, form)
     if not sum or #created ~= 15 or #touched ~= 13 or now - touched > life_ms then return nil end
     local words = {}
     for word in string.gmatch(string.sub(line, 1, counts - 1), '%S+') do
@@ -109,7 +110,8 @@ repeat
   if not is_plain then break end
   local stored = try('HMGET', KEYS[2], unpack(fields, 1, keys))
   local batches, recovery = stored[2], stored[3] or ''
-  if stored.err or not stored[1] or told_state ~= stored[1] .. ' ' .. recovery then break end
+  if stored.err or not stored[1] then break end
+  if told_state ~= (recovery == '' and stored[1] or stored[1] .. ' ' .. recovery) then break end
   if not batches or #batches > 14 or not find(batches, '^%d+$') or batches - told_batches < 0 then break end
   if recovery ~= '' and find(recovery, stored[1], 1, true) then break end
 

@@ -1,5 +1,5 @@
 -- The recovery of a state that went back in time, as in recovery.py, which has an example. apply.lua follows this file:
--- its header says what a recovery is, and what the state is that the writer knows (ARGV[7]).
+-- its header says what a recovery is, and what the state is that the writer knows (ARGV[4]).
 --
 -- Few batches meet a state that went back, and a function takes time to define. So all of them are defined by a call.
 
@@ -45,14 +45,15 @@ local function load_recovery()
     return has_lost_batches(state, known_state) and account == current
   end
 
-  -- Returns the recovery after this batch, or nil if it does not change, and whether the state needs a new name. It does
-  -- if it went back and still has the name that it had before, or an older one. A state that was begun empty in place of
-  -- the known one already has a name of its own.
+  -- Returns the recovery after this batch, or nil if it does not change, and whether the state needs a new name. It
+  -- does if it went back and still has the name that it had before, or an older one. A state that was begun empty in
+  -- place of the known one already has a name of its own.
   function recovery.after(state, known_state, replaced, restores)
     local known, known_batches = string.match(known_state, KNOWN)
     if not known then return nil, false end
     local since, name, goal, held, missing = read(state.recovery)
-    -- Other writers may have brought the state past its old count by now; a batch that is sent again still proves a loss.
+    -- Other writers may have brought the state past its old count by now; a batch that is sent again still proves a
+    -- loss.
     local is_behind = replaced > 0 or tonumber(known_batches) > tonumber(state.batches)
     local went_back = state.incarnation == '' or (known == state.incarnation and is_behind)
       or is_older(state.incarnation, known)

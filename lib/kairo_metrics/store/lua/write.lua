@@ -29,21 +29,33 @@ if state.incarnation == '' or replaces_name then
 end
 state.batches = format('%.0f', batches)
 append(index, 'batches', state.batches)
-set(INDEX, index, is_due)
-for _, family in ipairs(families) do
-  for _, field in ipairs(family.removed or {}) do redis.call('HDEL', family.key, field) end
-end
-local reply = redis.pcall('SET', RECORD, table.concat({ sequence, sequence, format('%.0f', batch_newest_set_at), created,
-  uncounted, state.batches, counted_as(state.recovery) }, ' '), 'PX', lease_ms)
-if reply.err then
-  redis.call('HSET', INDEX, 'batches', format('%.0f', batches - 1)) -- the batch is not counted until it is applied
+set(INDEX, index)
+
+-- Returns an error, after taking back that the batch was counted: it is sent again.
+local function undone(reply)
+  redis.call('HSET', INDEX, 'batches', format('%.0f', batches - 1))
   return reply
 end
+
+local function is_error(reply) return type(reply) == 'table' and reply.err end
+
+local reply = is_due and redis.pcall('PEXPIRE', INDEX, key_life_ms)
+if is_error(reply) then return undone(reply) end
+for _, family in ipairs(families) do
+  for _, field in ipairs(family.removed or {}) do
+    reply = redis.pcall('HDEL', family.key, field)
+    if is_error(reply) then return undone(reply) end
+  end
+end
+local record_words = { sequence, sequence, format('%.0f', batch_newest_set_at), created, uncounted, state.batches,
+  counted_as(state.recovery) }
+reply = redis.pcall('SET', RECORD, table.concat(record_words, ' '), 'PX', lease_ms)
+if is_error(reply) then return undone(reply) end
 for _, family in ipairs(families) do set(family.key, family.words, family.is_due or family.metadata) end
 if is_separate then set(overflowed_key, overflowed_words, true) end
 -- If the key holds another type, the batches are not counted until it is deleted.
 local line = format('%.0f', batches - uncounted) .. ' ' .. created .. ' ' .. now_text
 reply = redis.pcall('HSET', BATCHES, APPLIED, line)
-if is_due and type(reply) ~= 'table' then redis.call('PEXPIRE', BATCHES, key_life_ms) end
+if is_due and not is_error(reply) then redis.call('PEXPIRE', BATCHES, key_life_ms) end
 answer[2] = state.incarnation .. ' ' .. state.batches
 return answer
