@@ -10,13 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from ..model.batch import Batch, FamilyDelta
+from ..model.batch import Batch
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries
-from .sealed_series import SealedFamily, delta_text, move
+from .sealed_series import SealedFamily, move
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
@@ -250,22 +250,7 @@ class Recorder:
             families = self._take(limit, sealed_at)
             if not self.pending:
                 self.epoch += 1
-        return Batch(
-            seq,
-            tuple(
-                FamilyDelta(
-                    family.schema,
-                    tuple(
-                        (text.replace(INSTANCE_PLACE, self.instance), delta_text(family.schema, sealed, sealed_at))
-                        for text, sealed in family.series.items()
-                    ),
-                    sum(sealed.weight for sealed in family.series.values()),
-                    cleared=tuple(family.cleared),
-                )
-                for family in families
-            ),
-            sealed_at,
-        )
+        return Batch(seq, tuple([family.delta(self.instance, sealed_at) for family in families]), sealed_at)
 
     def _take(self, limit: int, sealed_at: Moment) -> list[SealedFamily]:
         """Empty the series, and join those with the same labels: two instruments may share a name."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from ..model.batch import FamilyDelta
 from ..model.moment import NEVER, Moment, elapsed_s
 from ..model.schema import Schema
-from .pending_series import PendingSeries
+from .pending_series import INSTANCE_PLACE, PendingSeries
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
@@ -50,6 +51,19 @@ class SealedFamily:
         self.schema = schema
         self.series: defaultdict[str, SealedSeries] = defaultdict(SealedSeries)
         self.cleared: list[str] = []
+
+    def delta(self, instance: str, sealed_at: Moment) -> FamilyDelta:
+        """Return what a batch adds to the family.
+
+        Args:
+            instance: the id of this one, for the series that only it writes.
+            sealed_at: when the batch is sealed.
+        """
+        schema, weight, series = self.schema, 0.0, []
+        for text, sealed in self.series.items():
+            weight += sealed.weight
+            series.append((text.replace(INSTANCE_PLACE, instance), delta_text(schema, sealed, sealed_at)))
+        return FamilyDelta(schema, tuple(series), weight, "", tuple(self.cleared))
 
 
 def move(series: PendingSeries, sealed: SealedSeries) -> None:
