@@ -281,6 +281,7 @@ class Flusher:
         with self._attempt(holder, loop):
             async with asyncio.timeout(self._budget_s), self._store.client() as client:
                 await arun_flow(self._deliver(epoch, client), client)
+        self._waiting_here().wake(self._settled_epoch)  # the loop may serve many requests before the task is done
 
     @contextmanager
     def _attempt(self, holder: object, loop: asyncio.AbstractEventLoop | None = None) -> Iterator[None]:

@@ -45,12 +45,6 @@ class LoopTicker(AbstractContextManager[None]):
         """Tick while the block runs. A short block costs no timer of its own."""
         return self
 
-    def __enter__(self) -> None:
-        self.begin()
-
-    def __exit__(self, *_error: object) -> None:
-        self.end()
-
     def begin(self) -> None:
         """Tick in the running event loop until `end` is called as often as this."""
         loop = asyncio.get_running_loop()
@@ -63,11 +57,13 @@ class LoopTicker(AbstractContextManager[None]):
         if state.timer is None:
             state.timer = loop.call_later(self._interval_s, self._on_timer, loop, state)
 
-    def end(self) -> None:
+    def end(self, *_error: object) -> None:
         """See `begin`, which may have been called in the parent of a forked child."""
         state = self._loops.get(asyncio.get_running_loop())
         if state is not None and state.active:
             state.active -= 1
+
+    __enter__, __exit__ = begin, end
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop, state: _Loop) -> None:
         state.timer = None

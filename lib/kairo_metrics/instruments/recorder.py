@@ -15,7 +15,7 @@ from ..model.encoding import label_text
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries
-from .sealed_series import SealedFamily, family_delta, listed, move
+from .sealed_series import SealedFamily, listed, move
 
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
@@ -249,8 +249,7 @@ class Recorder:
             families = self._take(limit, sealed_at)
             if not self.pending:
                 self.epoch += 1
-        deltas = [family_delta(family, sealed_at, self.instance) for family in families]
-        return Batch(seq, tuple(deltas), sealed_at)
+        return Batch(seq, tuple([family.delta(self.instance, sealed_at) for family in families]), sealed_at)
 
     def _take(self, limit: int, sealed_at: Moment) -> list[SealedFamily]:
         """Empty the series, and join those with the same labels: two instruments may share a name."""

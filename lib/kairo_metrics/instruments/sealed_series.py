@@ -15,7 +15,7 @@ from .pending_series import INSTANCE_PLACE, PendingSeries
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
 
-__all__ = ["SealedFamily", "SealedSeries", "family_delta", "listed", "move"]
+__all__ = ["SealedFamily", "SealedSeries", "listed", "move"]
 
 T = TypeVar("T")
 
@@ -56,6 +56,19 @@ class SealedFamily:
         self.series: defaultdict[str, SealedSeries] = defaultdict(SealedSeries)
         self.cleared: list[str] = []
 
+    def delta(self, instance: str, sealed_at: Moment) -> FamilyDelta:
+        """Return what a batch adds to the family.
+
+        Args:
+            instance: the id of this one, for the series that only it writes.
+            sealed_at: when the batch is sealed.
+        """
+        schema, weight, series = self.schema, 0.0, []
+        for text, sealed in self.series.items():
+            weight += sealed.weight
+            series.append((text.replace(INSTANCE_PLACE, instance), _delta_text(schema, sealed, sealed_at)))
+        return FamilyDelta(schema, tuple(series), weight, "", tuple(self.cleared))
+
 
 def move(series: PendingSeries, sealed: SealedSeries) -> None:
     """Empty a series, and add what was in it to the sealed one."""
@@ -87,16 +100,6 @@ def listed(members: Iterable[T], limit: int | None = None) -> list[T]:
             return list(islice(members, limit))
         except RuntimeError:
             continue
-
-
-def family_delta(family: SealedFamily, sealed_at: Moment, instance: str) -> FamilyDelta:
-    """Return what a batch adds to the family; `instance` is the id for the series that only this instance writes."""
-    series = [
-        (text.replace(INSTANCE_PLACE, instance), _delta_text(family.schema, sealed, sealed_at))
-        for text, sealed in family.series.items()
-    ]
-    weight = sum(sealed.weight for sealed in family.series.values())
-    return FamilyDelta(family.schema, tuple(series), weight, cleared=tuple(family.cleared))
 
 
 def _delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:

@@ -8,7 +8,7 @@ once or ten times. The cluster client is not used for the same reason.
 from __future__ import annotations
 
 import asyncio
-import selectors
+import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -38,8 +38,6 @@ _ERRORS = (exceptions.RedisError, OSError)
 _UNNAMED: dict[str, Any] = (
     {"driver_info": None} if find_spec("redis.driver_info") else dict.fromkeys(("lib_name", "lib_version"))
 )
-# Poll opens no file of its own, so it works also when the process may open no more; Windows does not have it.
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class AsyncNodeConnection:
@@ -286,9 +284,12 @@ def _is_readable(transport: asyncio.Transport) -> bool:
     """Tell whether the socket has something that the event loop has not read; of an idle one that is its end."""
     if transport.is_closing():
         return True
-    with _Selector() as selector:
-        selector.register(transport.get_extra_info("socket"), selectors.EVENT_READ)
-        return bool(selector.select(0))
+    socket = transport.get_extra_info("socket")
+    if not hasattr(select, "poll"):  # on Windows
+        return bool(select.select([socket], (), (), 0)[0])
+    poll = select.poll()  # it opens no file, so it works also when the process may open no more
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _is_reply(reply: StoreError, err: Exception) -> bool:
