@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling incidents cold-start wheel clean test-programs
+.PHONY: help run demo test test-long test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling incidents cold-start wheel clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -29,11 +29,14 @@ run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a priva
 demo: $(INSTALLED)  ## send lifelike traffic to the server of make run
 	@$(BIN)/python -m benchmarks.demo
 
-# Four processes: on two cores, half of the tests wait for a server at any moment. The ten slowest are printed.
+# Six processes: on two cores, most of the tests wait for a server at any moment. The ten slowest are printed.
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=2
 
-test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test (PYTEST_ARGS adds arguments)
-	$(PYTEST) --numprocesses 6 $(PYTEST_ARGS)
+test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests (PYTEST_ARGS adds arguments)
+	$(PYTEST) --numprocesses 6 -m "not long" $(PYTEST_ARGS)
+
+test-long: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
+	$(PYTEST) --numprocesses 4 -m long $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
@@ -100,7 +103,10 @@ kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/pro
 screenshots: $(INSTALLED)  ## take the dashboard's pictures in docs/img/ again
 	$(BIN)/python -m tests.support.screenshots
 
-bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
+bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis, and requests against other libraries
+	@if command -v wrk >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk || echo "wrk can't be installed"; fi
 	$(BIN)/python -m benchmarks
 
 scaling: $(INSTALLED)  ## simulate 10,000 instances with measured costs (SCALING_ARGS: --help has them)

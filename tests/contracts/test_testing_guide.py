@@ -44,7 +44,7 @@ def run(folder: Path, arguments: str, **variables: str) -> str:
     return ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("package", ["lib.kairo_metrics", "kairo_metrics"])
+@pytest.mark.parametrize("package", ["lib.kairo_metrics", pytest.param("kairo_metrics", marks=pytest.mark.long)])
 def test_the_project_of_the_guide(package: str, tmp_path: Path) -> None:
     """A user copies the files and runs the command: all pass, with warnings as errors, in parallel, and backwards."""
     assert set(FILES) == {"shop.py", "conftest.py", "test_shop.py", "pytest.ini"}

@@ -11,15 +11,13 @@ __all__ = ["FUZZ", "examples"]
 FUZZ, FAST = "fuzz", "fast"
 _NORMAL = 100
 _TIMES = {FUZZ: 25.0, FAST: 0.25}
-# The profile that is loaded where no other is named. On a server of CI, Hypothesis loads one of its own, as patient.
-_DEFAULT = "default"
-for _name, _times in {**_TIMES, _DEFAULT: 1.0}.items():
-    # A busy machine draws and runs slowly, which is no fault of a test.
+# Without a time limit for one example, and for drawing them: a busy machine may stop a process for longer.
+for _name, _times in {"default": 1.0, **_TIMES}.items():
     hypothesis_settings.register_profile(
         _name, max_examples=int(_NORMAL * _times), deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
-if hypothesis_settings.get_current_profile_name() == _DEFAULT:
-    hypothesis_settings.load_profile(_DEFAULT)
+if hypothesis_settings.get_current_profile_name() == "default":  # Hypothesis loads another one on a server of CI
+    hypothesis_settings.load_profile("default")
 
 
 def examples(count: int) -> int:

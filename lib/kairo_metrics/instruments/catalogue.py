@@ -70,11 +70,14 @@ def may_be_ours(name: str, prefix: str) -> bool:
 
 
 def settle(chosen: Shape) -> None:
-    """Let the process's families have this shape from now on, also those of groups that are built already."""
+    """Let the process's families have this shape from now on, also those of groups that are built already.
+
+    What it does not say stays open.
+    """
     with SETUP_LOCK:
         before = shape()
         settle_shape(chosen)
-        if _built and shape() is not before:
+        if _built and vars(shape()) != vars(before):
             from .reshaping import reshape_group  # few programs run a query before they instrument an app
 
             for group, instruments in list(_built.items()):

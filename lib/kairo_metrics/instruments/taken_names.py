@@ -57,7 +57,7 @@ def refuse_taken_names(
             if name is not None:
                 raise ValueError(
                     f"the name {name} is taken: kairo_metrics measures under it, and {whose} has your "
-                    f"{_described(collector)}. {_advice(name, prefix, is_preset=bool(chosen.names))}"
+                    f"{_described(collector)}. {_advice(name, prefix, chosen.names)}"
                 )
             if _has_our_label(collector):
                 raise ValueError(f"{whose} has your {_described(collector)} with {_LABEL_IS_OURS}")
@@ -88,7 +88,7 @@ def log_left_out(instrument: MetricWrapperBase) -> None:
             "your %s is not sent: kairo_metrics measures under the name %s. It goes on in its own registry. %s",
             described,
             name,
-            _advice(name, shape().prefix or "", is_preset=bool(shape().names)),
+            _advice(name, shape().prefix or "", shape().names),
         )
 
 
@@ -150,9 +150,9 @@ def _described(instrument: MetricWrapperBase) -> str:
     return f"{family.type} {family.shown()}"
 
 
-def _advice(name: str, prefix: str, *, is_preset: bool) -> str:
+def _advice(name: str, prefix: str, names: tuple[str, ...] | None) -> str:
     if name.startswith("kairo_"):
         return "Rename yours."
-    if is_preset:
-        return "Take the library out that makes it, because names= makes the same metrics; or rename yours."
+    if names:
+        return f"If the library of names={names[0]!r} still measures the app, take it out. Otherwise rename yours."
     return f'Give ours another prefix, such as instrument(app, prefix="{prefix}app_"), or rename yours.'

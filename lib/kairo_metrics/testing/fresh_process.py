@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
 from ..delivery import pipeline
 from ..entrypoints import custom_labels, invocation_record
 from ..instruments import catalogue, declarations, shape
+from ..instruments.asked_shape import _shape_of, options_with
 from ..instruments.catalogue import OWN
 from ..instruments.children import Children
 from ..instruments.recorder import Recorder
 from ..instruments.shape import Shape
 from ..instruments.values import RECORDER
 
-__all__ = ["Program", "forget_own_names", "fresh_process"]
+if TYPE_CHECKING:
+    from ..config.options import RequestOptions
+
+__all__ = ["Program", "choose_as", "forget_own_names", "fresh_process"]
 
 
 # What is chosen of our families, and what was built so.
@@ -76,6 +80,16 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
         Children.max_series, Children.idle_s = limits
         invocation_record._started.clear()
         invocation_record._started.update(started)
+
+
+def choose_as(options: RequestOptions | None) -> None:
+    """Let our families look as the options of a block's settings say, where the program's own calls do not."""
+    for settled in shape._settled:
+        if options is not None:
+            asked = vars(_shape_of(options.prefix, options_with(options, None)))
+            shape._settled[:] = [
+                Shape(**{name: value or asked[name] or value for name, value in vars(settled).items()})
+            ]
 
 
 def forget_own_names() -> None:

@@ -19,6 +19,8 @@ from tests.deployment.hosts.variables import is_read
 from tests.support.dev_server import REPOSITORY
 from tests.support.prometheus_server import prometheus_server, require
 
+pytestmark = pytest.mark.long
+
 TOKEN = "a-token-of-the-environment"
 PROMETHEUS = REPOSITORY / "deploy" / "compose" / "prometheus.yml"
 CHECKER = Path(sys.executable).parent / "check-jsonschema"

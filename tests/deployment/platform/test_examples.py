@@ -16,6 +16,8 @@ from tests.deployment.platform.project import DECOY, copy_library
 from tests.deployment.platform.vercel_router import route
 from tests.support.dev_server import REPOSITORY
 
+pytestmark = pytest.mark.long
+
 # What Vercel's builder adds to every function.
 _BUILDER = {"pip", "vercel_runtime"}
 LAMBDA_SQS = REPOSITORY / "examples" / "lambda_sqs"

@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.deployment.platform.deployment import Deployment
 from tests.deployment.platform.lambda_requests import ask as ask_lambda
 from tests.deployment.platform.lambda_requests import read, variables
 from tests.deployment.platform.lambda_runtime import lambda_function
 from tests.support.dev_server import REPOSITORY
 from tests.support.write_receiver import decoded, write_receiver
+
+pytestmark = pytest.mark.long
 
 SECRET = "a-secret-of-the-cron"
 

@@ -19,6 +19,8 @@ from tests.deployment.platform.vercel_router import route
 from tests.deployment.platform.vercel_tools import Tools
 from tests.support.dev_server import REPOSITORY
 
+pytestmark = pytest.mark.long
+
 PACKAGE = REPOSITORY / "lib" / "kairo_metrics"
 PACKAGE_FILES = {
     file.relative_to(PACKAGE.parent).as_posix()

@@ -26,7 +26,7 @@ from tests.faults.simulation.instance import SharedClaim
 from tests.faults.simulation.schedule import STEPS, Failure, run
 from tests.faults.simulation.server import Server
 
-SCHEDULES = 500
+SCHEDULES = 300
 # Most faults are found by far fewer; two are found by none of the first, which would take half a minute.
 SEEDS_TO_FIND_A_FAULT = 2_000
 FIRST_SEED = {"a page that takes each restart for a loss": 200, "a store that does not report that it went back": 1_000}

@@ -47,11 +47,22 @@ def test_it_reads_writes_misses_and_fails() -> None:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert f"Watch it at {server.url}/dashboard" in ran.stdout
         counted = requests(server)
-        assert {method for method, _, _ in counted} == {"GET", "POST", "PUT", "DELETE"}
-        assert {status for _, _, status in counted} >= {"200", "201", "404", "409", "422", "503"}
         total = sum(counted.values())
         assert f"{total:.0f} requests: " in ran.stdout
-        assert 200 < total < 27 * 50
+        assert 0 < total < 27 * 50
+        for _ in range(5):  # on a busy machine a run is too short for the rare kinds
+            if kinds(counted) >= KINDS:
+                break
+            demo(server.port, "--seconds", "27")
+            counted = requests(server)
+        assert kinds(counted) >= KINDS
+
+
+KINDS = {"GET", "POST", "PUT", "DELETE", "200", "201", "404", "409", "422", "503"}
+
+
+def kinds(counted: dict[tuple[str, str, str], float]) -> set[str]:
+    return {kind for method, _, status in counted for kind in (method, status)}
 
 
 def test_without_a_server_it_says_what_to_do_first() -> None:

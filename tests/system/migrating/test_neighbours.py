@@ -10,6 +10,8 @@ from tests.support.moved_apps import DJANGO, FASTAPI, FLASK, STARLETTE, moved
 from tests.support.moved_pair import Asked, Series, moved_pair
 from tests.system.migrating.test_moves import differences
 
+pytestmark = pytest.mark.long
+
 MIDDLEWARE = """
 from starlette_exporter import PrometheusMiddleware
 from starlette_exporter.optional_metrics import request_body_size, response_body_size
