@@ -208,6 +208,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         from .config.options import RequestOptions  # most apps choose nothing
 
         options = RequestOptions(**chosen)
+        arguments.update((name, getattr(options, name)) for name in chosen)  # an iterator can be read but once
     pipeline = open_pipeline(
         settings,
         store,

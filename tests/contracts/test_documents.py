@@ -1,4 +1,4 @@
-"""What CONTRIBUTING and README say about the code is true, and each link of a page leads somewhere."""
+"""What CONTRIBUTING and the page of the data model say is true, and each link of a page leads somewhere."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import cache
-from inspect import getdoc
 from pathlib import Path
 
 import pytest
 
-from lib.kairo_metrics import Settings
 from tests.support.dev_server import REPOSITORY
 
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
+DATA_MODEL = (REPOSITORY / "docs" / "data-model.md").read_text()
 PAGES = sorted(
     page
     for page in REPOSITORY.rglob("*.md")
@@ -45,24 +43,13 @@ def lines_of(text: str) -> list[str]:
 
 
 def test_the_data_model_is_what_a_flush_writes() -> None:
-    """Each key and line that CONTRIBUTING shows is in a real Redis after one of each kind was counted."""
+    """Each key and line that the page shows is in a real Redis after one of each kind was counted."""
     command = [sys.executable, "-m", "tests.support.stored_state"]
     printed = lines_of(subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout)
-    section = CONTRIBUTING.partition("\n## The data model\n")[2].partition("\n## ")[0]
-    shown = [line for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL) for line in lines_of(block)]
+    shown = [line for block in re.findall(r"```text\n(.*?)```", DATA_MODEL, re.DOTALL) for line in lines_of(block)]
     assert len(shown) > 20
     assert [line for line in shown if line not in printed] == []
     assert {line for line in printed if ":series:" in line and ":kairo_" not in line} <= set(shown)
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    """The docstring of Settings names the variable of each field, and the README's table has a row for it."""
-    documented = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", getdoc(Settings) or "", re.MULTILINE))
-    variables = {field.name: re.findall(r"`([A-Z][A-Z_]+)`", documented[field.name]) for field in fields(Settings)}
-    assert [field for field, named in variables.items() if not named] == []
-    section = (REPOSITORY / "README.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
-    listed = set(re.findall(r"`([A-Z][A-Z_]+)`", section))
-    assert {variable for named in variables.values() for variable in named} - listed == set()
 
 
 def test_every_named_file_exists() -> None:

@@ -172,6 +172,26 @@ async def test_what_was_counted_before_any_pipeline_is_kept() -> None:
     assert [value for sample, value in found.items() if 'le="+Inf"' in sample] == [2]
 
 
+@pytest.mark.parametrize("has_app", [True, False])
+async def test_a_database_that_is_observed_before_the_settings_are_known(has_app: bool) -> None:
+    """`observe` often comes first in a program: its metrics have the prefix and the buckets of the variables, too."""
+    pipeline.close_pipeline()
+    catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.05)
+    chosen = settings(options=RequestOptions(prefix="env_", buckets=[0.3, 60]))
+    store = MemoryStore(chosen)
+    if has_app:
+        instrument(fresh_app(), settings=chosen, store=store)
+    else:
+        pipeline.open_pipeline(chosen, store)
+    for _ in range(3):
+        catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.5)
+    assert await aflush()
+    found = await samples(store, "env_tenant_db_query_duration_seconds")
+    assert [value for sample, value in found.items() if "_count" in sample] == [4]
+    assert bounds_of({sample: 0 for sample in found if "_bucket" in sample}) == ["0.3", "60.0", "+Inf"]
+    assert await samples(store, "tenant_db_query_duration_seconds") == {}
+
+
 async def test_one_list_of_buckets_is_for_requests_and_queries(recording: Recording) -> None:
     """As with `PROMETHEUS_LATENCY_BUCKETS` of django-prometheus; other durations keep their own."""
     target = instrument(fresh_app(), buckets=[0.3, 60])

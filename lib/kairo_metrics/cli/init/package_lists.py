@@ -11,7 +11,7 @@ from .text_file import read_text
 __all__ = ["folders_with_lists", "lines_in", "lists_of_lines"]
 
 # Vercel takes the first of these that a folder has, and looks in the folder of the function first, then in those around
-# it (@vercel/python-analysis, src/manifest/package.ts).
+# it (`discoverPythonPackage` of @vercel/python-analysis).
 _TABLES = ("pyproject.toml", "Pipfile.lock", "Pipfile")
 _FROZEN = ("requirements.frozen.txt", "requirements-frozen.txt")
 _PLAIN = ("requirements.txt", "requirements.in", "requirements/prod.txt")
