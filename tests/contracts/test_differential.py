@@ -189,7 +189,9 @@ def test_instances_show_what_one_process_would_show(uses: list[Use]) -> None:
 @pytest.mark.parametrize("cached", [False, True])
 @given(uses=st.lists(one_use(), max_size=12))
 @hypothesis_settings(
-    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_instances_show_the_same_through_redis(redis_server: str, *, cached: bool, uses: list[Use]) -> None:
     """With Redis the page is the same too, whether the server has the script already or not."""

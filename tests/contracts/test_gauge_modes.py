@@ -170,7 +170,9 @@ def test_instances_show_what_processes_would_show(
 
 @pytest.mark.parametrize("mode", MODES)
 @given(uses=USES)
-@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_instances_show_the_same_through_redis(
     redis_server: str, mode: str, uses: list[tuple[int, str, str, float]]
 ) -> None:

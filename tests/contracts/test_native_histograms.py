@@ -27,7 +27,9 @@ from tests.support.program import Program
         st.tuples(st.lists(AMOUNTS, max_size=6), SCHEMAS, THRESHOLDS, st.integers(1, 12)), min_size=1, max_size=4
     )
 )
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_the_script_merges_as_python_does(redis_server: str, parts: list[Any]) -> None:
     """Any mixture of resolutions, zero thresholds and caps gives the same line in Redis and in memory."""
     with redis.Redis.from_url(redis_server) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 __all__ = ["FUZZ", "examples"]
@@ -10,10 +11,13 @@ __all__ = ["FUZZ", "examples"]
 FUZZ, FAST = "fuzz", "fast"
 _NORMAL = 100
 _TIMES = {FUZZ: 25.0, FAST: 0.25}
-# Without a time limit for one example: a busy machine may stop a process for longer.
-hypothesis_settings.register_profile("default", deadline=None)
-for _name, _times in _TIMES.items():
-    hypothesis_settings.register_profile(_name, max_examples=int(_NORMAL * _times), deadline=None)
+# Without a time limit for one example, and for drawing them: a busy machine may stop a process for longer.
+for _name, _times in {"default": 1.0, **_TIMES}.items():
+    hypothesis_settings.register_profile(
+        _name, max_examples=int(_NORMAL * _times), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+if hypothesis_settings.get_current_profile_name() == "default":  # Hypothesis loads another one on a server of CI
+    hypothesis_settings.load_profile("default")
 
 
 def examples(count: int) -> int:

@@ -29,7 +29,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.sampled_from(RULES), max_size=5))
 def test_rules_mean_what_they_mean_to_git(repository: Path, rules: list[str]) -> None:
     """For any rules, the same files are ignored, by the same line."""
