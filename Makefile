@@ -115,8 +115,9 @@ incidents: $(INSTALLED)  ## simulate what increase() says after Redis has lost d
 cold-start: $(INSTALLED) $(VERCEL)  ## measure how much metrics add to a cold start on Vercel
 	$(BIN)/python -m benchmarks.cold_start
 
-grafana: $(INSTALLED)  ## build the dashboard's JSON from grafana/dashboard/
-	$(BIN)/python -m grafana.dashboard
+grafana: $(INSTALLED)  ## write the dashboard, the rules and the runbooks of the CMS, also for Kubernetes
+	$(BIN)/python -m grafana
+	$(BIN)/python deploy/kubernetes/rules.py
 
 wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
 	@$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ..errors import KairoError, SettingsError
 from .commands.dev import add_dev
 from .commands.doctor import add_doctor
+from .commands.grafana import add_grafana
 from .commands.init import add_init
 from .commands.series import add_series
 from .commands.serve import add_serve
@@ -61,4 +62,5 @@ def _parser() -> argparse.ArgumentParser:
     add_series(commands)
     add_show(commands)
     add_wipe(commands)
+    add_grafana(commands)
     return parser

@@ -31,6 +31,9 @@ VARIABLES = {
 }
 
 
+UNUSED = ("lost", "restored", "overflowed", "pushes", "token_reads")
+
+
 def panels(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for panel in found:
         yield panel
@@ -91,10 +94,15 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromqlPair]:
 
 
 def test_the_dashboard_shows_what_grafana_would_show(pair: PromqlPair) -> None:
-    """Each query of each panel has the same result as in Prometheus for the same samples, and none is empty."""
+    """Each query of each panel has the same result as in Prometheus for the same samples; most have one."""
     queries = dashboard_queries()
     assert len(queries) > 40
-    differences = [difference for query in queries for difference in pair.differences(query, step_s=3)]
+    differences = [
+        difference
+        for query in queries
+        # Nothing was lost, restored, overflowed or pushed.
+        for difference in pair.differences(query, step_s=3, empty=any(name in query for name in UNUSED))
+    ]
     assert not differences, "\n".join(differences)
 
 

@@ -1,7 +1,8 @@
 """Queries: parts of PromQL that use the dashboard's variables, and results for queries without series.
 
-A panel that says "No data" makes people look for a fault. So every query of the dashboard has a result as soon as the
-system is scraped: zero if nothing has happened, not-a-number if there is no value.
+A panel that says "No data" makes people look for a fault. So a query for one number always has a result: zero if
+nothing has happened, not-a-number if there is no value. A query for several series has those that exist; if
+there are none, the panel shows its text for no value.
 """
 
 from __future__ import annotations
@@ -26,26 +27,23 @@ class Query:
         expr: PromQL with Grafana's variables.
         legend: the name of a series in the legend, such as `{{route}}`.
         exemplars: whether to query exemplars, the points that link to traces.
+        about: the part of a system that it asks for, if the rest of its panel is about another.
     """
 
     expr: str
     legend: str
     exemplars: bool = False
+    about: str = ""
 
 
-def otherwise(expr: str, value: str = "0", **labels: str) -> str:
-    """Let a query that finds no series return one series with this value and these labels.
+def otherwise(expr: str, value: str = "0") -> str:
+    """Let a query for one number return this value if it finds no series.
 
     Example:
         >>> otherwise("sum(up)")
         'sum(up) or on () vector(0)'
-        >>> otherwise("up", job="none")
-        'up or on () label_replace(vector(0), "job", "none", "", "")'
     """
-    series = f"vector({value})"
-    for name, text in labels.items():
-        series = f'label_replace({series}, "{name}", "{text}", "", "")'
-    return f"{expr} or on () {series}"
+    return f"{expr} or on () vector({value})"
 
 
 def by(labels: str, expr: str) -> str:
