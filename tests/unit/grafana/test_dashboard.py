@@ -210,3 +210,44 @@ def test_what_is_idle_is_shown_as_it_is(tmp_path: Path) -> None:
     command = [require("promtool"), "test", "rules", str(file)]
     tested = subprocess.run(command, capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+# The rules of Grafana's dashboard-linter, which is a program in Go: https://github.com/grafana/dashboard-linter
+RATES = re.compile(r"\b(?:rate|irate|increase)\(")
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_rate_has_the_interval_that_grafana_computes(name: str) -> None:
+    """A graph's rates use $__rate_interval; what has a fixed window says so, because it shows one number for it."""
+    windows = set(re.findall(r"\[((?:\$|\d+[a-z])[^\]]*)\]", QUERIES[name]))
+    fixed = {"Error budget spent": {"30d"}, "Routes now": {"5m"}, "Errors in this time": {"$__range"}}
+    fixed["Lost in this time"] = {"$__range"}
+    assert windows <= fixed.get(name.partition(" (")[0], {"$__rate_interval"})
+    assert bool(windows) == bool(RATES.search(QUERIES[name]))
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_looks_at_the_chosen_jobs_alone(name: str) -> None:
+    """Each selector has the job and the environment, a counter is never shown without rate or increase."""
+    names = re.findall(r"\b(?:kairo|http|api|tenant|scrape|up)\w*\{([^}]*)\}", QUERIES[name])
+    assert names
+    assert all('job=~"$job"' in selector and 'environment=~"$environment"' in selector for selector in names)
+    counters = re.findall(r"(\w+\()?\b\w+_(?:total|count|sum|bucket)\{", QUERIES[name])
+    assert set(counters) <= {"rate(", "increase("}
+
+
+def test_the_dashboard_can_be_moved_to_any_grafana() -> None:
+    """The data source is a variable, no uid of one is written in, and variables follow the time range."""
+    uids = set(re.findall(r'"uid": "([^"]*)"', json.dumps(DOCUMENT)))
+    assert uids == {"${datasource}", DOCUMENT["uid"]}
+    assert [variable["type"] for variable in DOCUMENT["templating"]["list"]].count("datasource") == 1
+    for variable in VARIABLES.values():
+        if variable["type"] == "query":
+            assert (variable["datasource"], variable["refresh"]) == (SOURCE, 2)
+            assert variable["multi"]
+            assert variable["includeAll"]
+            assert variable["label"]
+            assert variable["description"]
+    assert DOCUMENT["editable"]
+    assert DOCUMENT["refresh"]
+    assert DOCUMENT["timezone"] == "browser"

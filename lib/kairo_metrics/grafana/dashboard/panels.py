@@ -291,7 +291,7 @@ def grid(spec: PanelSpec, columns: dict[str, tuple[Query, str]], keys: dict[str,
             "frameIndex": 0,
             "showTypeIcons": False,
         },
-        defaults={"custom": {"align": "auto", "inspect": False}},
+        defaults={"custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}},
         overrides=tuple(
             {"matcher": {"id": "byName", "options": title}, "properties": [{"id": "unit", "value": unit}]}
             for title, (_, unit) in columns.items()
