@@ -82,7 +82,7 @@ lint: $(INSTALLED)  ## check style, types and the direction of imports
 format: $(INSTALLED) $(VIEWER)  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(PRETTIER) --log-level warn --write "grafana/viewer/*.{js,css,html}" "grafana/viewer/panels/*.js"
+	$(PRETTIER) --log-level warn --write "lib/kairo_metrics/dev/dashboard/viewer/*.{js,css,html}" "lib/kairo_metrics/dev/dashboard/viewer/panels/*.js"
 
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) --generate-hashes -o requirements.txt requirements.in

@@ -286,9 +286,10 @@ def test_with_a_prometheus_the_numbers_are_its_own(tab: Open, tmp_path: Path) ->
 def project_with(tmp_path: Path, dashboard: str) -> Path:
     """Create a project with the repository's functions and page, and another dashboard."""
     root = tmp_path / "project"
-    for folder in ("api", "grafana/viewer", "lib"):
+    for folder in ("api", "lib"):
         shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "vercel.json", root)
+    (root / "grafana").mkdir()
     (root / "grafana" / "my-dashboard.json").write_text(dashboard)
     return root
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from lib.kairo_metrics.dev.dashboard.app import dashboard_file
+from grafana import DASHBOARD, FOLDER
 from lib.kairo_metrics.dev.dashboard.scraper import samples_of
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.prometheus_server import prometheus_server
@@ -42,11 +42,8 @@ def panels(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def dashboard_queries() -> list[str]:
     """Return the queries of all panels, with values for the variables."""
-    file = dashboard_file(REPOSITORY)
-    assert file, "make grafana builds the dashboard"
-    targets = [
-        target for panel in panels(json.loads(file.read_text())["panels"]) for target in panel.get("targets", [])
-    ]
+    document = json.loads((FOLDER / DASHBOARD).read_text())
+    targets = [target for panel in panels(document["panels"]) for target in panel.get("targets", [])]
     queries = []
     for target in targets:
         query = target["expr"]

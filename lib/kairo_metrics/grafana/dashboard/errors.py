@@ -6,12 +6,12 @@ from ..thresholds import Thresholds
 from .panels import Panel, PanelSpec, graph, grid
 from .queries import ROUTE, WINDOW, Query, by
 
-__all__ = ["STATUS_COLOURS", "TITLE", "panels"]
+__all__ = ["TITLE", "panels"]
 
 TITLE = "Errors by type"
 
-# What a status means, as a colour.
-STATUS_COLOURS = {"^2": "green", "^[13]": "blue", "^4": "orange", "^5": "red"}
+# What a status means, as a colour: 2xx is green, 4xx amber, 5xx red.
+_STATUS_COLOURS = {"^4": "orange", "^5": "red"}
 
 _IN_THIS_TIME = by("method, route, type", f"increase(api_errors_total{{{ROUTE}}}[$__range])")
 
@@ -32,6 +32,7 @@ def panels(_at: Thresholds) -> tuple[Panel, ...]:
             ),
             Query(by("type", f"rate(api_errors_total{{{ROUTE}}}{WINDOW})"), "{{type}}"),
             stacked=True,
+            colours={"": "red"},
         ),
         graph(
             PanelSpec(
@@ -44,7 +45,7 @@ def panels(_at: Thresholds) -> tuple[Panel, ...]:
             ),
             Query(by("status", f'rate(http_requests_total{{{ROUTE},status=~"[45].."}}{WINDOW})'), "{{status}}"),
             stacked=True,
-            colours=STATUS_COLOURS,
+            colours=_STATUS_COLOURS,
         ),
         grid(
             PanelSpec(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..thresholds import Thresholds
-from .errors import STATUS_COLOURS
 from .panels import Panel, PanelSpec, graph, number
 from .queries import ENVIRONMENT, MODEL, ROUTE, WINDOW, Query, by, otherwise, quantile, ratio
 
@@ -119,7 +118,7 @@ def panels(at: Thresholds) -> tuple[Panel, ...]:
             ),
             Query(by("class", f'label_replace({_REQUESTS}, "class", "$1", "status", "(.).*")'), "{{class}}xx"),
             stacked=True,
-            colours=STATUS_COLOURS,
+            colours={"^2xx$": "green", "^[13]xx$": "blue", "^4xx$": "orange", "^5xx$": "red"},
         ),
         graph(
             PanelSpec(

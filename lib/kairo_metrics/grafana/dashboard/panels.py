@@ -311,7 +311,9 @@ def _form(name: str, *, instant: bool = False) -> dict[str, Any]:
 
 
 def _coloured(pattern: str, colour: str) -> dict[str, Any]:
-    colouring = {"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}
+    # Several series of one colour are told apart by its shades.
+    mode = "fixed" if pattern.endswith("$") else "shades"
+    colouring = {"id": "color", "value": {"mode": mode, "fixedColor": colour}}
     return {"matcher": {"id": "byRegexp", "options": f"/{pattern}/"}, "properties": [colouring]}
 
 

@@ -34,6 +34,16 @@ export function labelValues(label, selector, signal) {
   return get(`label/${encodeURIComponent(label)}/values`, selector ? { "match[]": selector } : {}, signal);
 }
 
+/** What is known of each metric: name -> [{type, help}]. */
+export function metadata() {
+  return get("metadata", {});
+}
+
+/** The names of the metrics that a selector matches. */
+export function names(selector) {
+  return labelValues("__name__", selector);
+}
+
 /** The source of the numbers. */
 export async function source() {
   return (await reach("/dashboard/source.json")).json();

@@ -1,10 +1,10 @@
 // A graph over time: lines or bars, stacked or not, with thresholds and a table as legend.
 
-import { frame, hideTooltip, valueAxis, watchSize, withTooltip } from "../chart.js";
+import { FONT, frame, hideTooltip, reportZoom, valueAxis, watchSize, withTooltip } from "../chart.js";
 import { css, h } from "../dom.js";
-import { Field, colour, paletteColour } from "../field.js";
+import { Field, colour, paletteColour, shade } from "../field.js";
 import { legend } from "../template.js";
-import { clock } from "../units.js";
+import { clock, format } from "../units.js";
 import uPlot from "../vendor/uplot.js";
 
 const CALCS = {
@@ -21,9 +21,14 @@ export class TimeSeries {
     this.panel = panel;
     this.host = h("div", { class: "plot" });
     this.legend = h("div", { class: "legend" });
+    this.more = h("p", { class: "more", "aria-hidden": "true" });
+    this.legend.addEventListener("scroll", () => this.#countMore(), { passive: true });
     body.replaceChildren(this.host, this.legend);
     this.hidden = new Set();
-    this.unwatch = watchSize(this.host, (width, height) => this.chart?.setSize({ width, height }));
+    this.unwatch = watchSize(this.host, (width, height) => {
+      this.chart?.setSize({ width, height });
+      this.#countMore();
+    });
     this.series = [];
   }
 
@@ -31,12 +36,12 @@ export class TimeSeries {
   draw(results, times) {
     const named = results.flatMap(({ target, series }) =>
       series.map(({ labels, values }) => {
-        const name = legend(target.legendFormat, labels, target.expr);
+        const name = legend(target, labels);
         return { name, values, field: new Field(this.panel, name, target.refId) };
       }),
     );
     this.times = times;
-    this.series = named.map(coloured);
+    this.series = coloured(named);
     this.#plot();
     this.#list();
     return this.series.some(({ values }) => values.some((value) => value !== null))
@@ -53,7 +58,7 @@ export class TimeSeries {
   }
 
   restyle() {
-    this.series = this.series.map(coloured);
+    this.series = coloured(this.series);
     if (this.times) {
       this.shape = "";
       this.#plot();
@@ -96,7 +101,7 @@ export class TimeSeries {
       scales: { ...base.scales, y: { range: (_, low, high) => range(low, high, settings, custom) } },
       series: [{}, ...shown.map((one, number) => this.#line(one, number, custom))],
       bands: this.stacked ? shown.slice(1).map((_, number) => ({ series: [number + 2, number + 1] })) : [],
-      hooks: { drawClear: [], draw: [(chart) => drawThresholds(chart, new Field(this.panel))] },
+      hooks: { setSelect: [reportZoom], draw: [(chart) => drawThresholds(chart, new Field(this.panel))] },
     };
   }
 
@@ -168,8 +173,21 @@ export class TimeSeries {
       h("th", { scope: "col" }, h("span", { class: "unseen" }, "Series")),
       ...known.map((calc) => h("th", { scope: "col" }, CALCS[calc].title)),
     );
-    this.legend.replaceChildren(h("table", {}, known.length ? h("thead", {}, head) : null, h("tbody", {}, ...rows)));
+    const list = h("table", {}, known.length ? h("thead", {}, head) : null, h("tbody", {}, ...rows));
+    const { scrollTop } = this.legend;
+    this.legend.replaceChildren(list, this.more);
+    this.legend.scrollTop = scrollTop;
+    this.#countMore();
     if (focused !== null) this.legend.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  /** Tell how many rows of the legend are below its edge. */
+  #countMore() {
+    const edge = this.legend.scrollTop + this.legend.clientHeight;
+    const rows = [...this.legend.querySelectorAll("tbody tr")];
+    const below = rows.filter((row) => row.offsetTop + row.offsetHeight / 2 > edge).length;
+    this.more.textContent = below ? `↓ ${below} more` : "";
+    this.more.hidden = !below;
   }
 
   /** Show only one series, or all again; with `hide`, hide this one. */
@@ -183,10 +201,18 @@ export class TimeSeries {
   }
 }
 
-const coloured = (one, number) => ({
-  ...one,
-  colour: colour(one.field.settings.fixedColour ?? "") || paletteColour(number),
-});
+/** Give each series its colour: the one that its meaning has, in another shade for each, or the next of the palette. */
+function coloured(series) {
+  const used = new Map();
+  let palette = 0;
+  return series.map((one) => {
+    const { fixedColour } = one.field.settings;
+    if (!fixedColour) return { ...one, colour: paletteColour(palette++) };
+    const number = used.get(fixedColour) ?? 0;
+    used.set(fixedColour, number + 1);
+    return { ...one, colour: shade(colour(fixedColour), number) };
+  });
+}
 const hex = (share) =>
   Math.round(Math.min(1, share) * 255)
     .toString(16)
@@ -240,7 +266,7 @@ function lonely(chart, number) {
   );
 }
 
-/** Draw the thresholds within the scale. */
+/** Draw the thresholds within the scale, each with its value. */
 function drawThresholds(chart, field) {
   const mode = field.custom.thresholdsStyle?.mode ?? "off";
   if (mode === "off") return;
@@ -248,6 +274,8 @@ function drawThresholds(chart, field) {
   const { min, max } = chart.scales.y;
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
+  ctx.textAlign = "right";
+  ctx.font = FONT.replace(/^\d+/, (size) => size * devicePixelRatio);
   if (mode.includes("dashed")) ctx.setLineDash([6 * devicePixelRatio, 5 * devicePixelRatio]);
   for (const { value, color } of field.steps) {
     if (value === null || value <= min || value >= max) continue;
@@ -257,6 +285,8 @@ function drawThresholds(chart, field) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
+    ctx.fillStyle = colour(color);
+    ctx.fillText(format(value, field.settings.unit), bbox.left + bbox.width, y - 3 * devicePixelRatio);
   }
   ctx.restore();
 }

@@ -14,14 +14,14 @@ export const literal = (value) => quoted(value.replace(/[\\^$*+?.()|[\]{}]/g, "\
 /** Text, escaped for a PromQL string: it can neither end the string nor break its line. */
 const quoted = (text) => text.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
 
-/** Name a series by its labels: by a template such as {{route}}, or by all labels without a template. */
-export function legend(template, labels, query) {
+/** Name a series of a query by its labels: by the query's template such as {{route}}, or by all labels without one. */
+export function legend({ legendFormat: template, name, expr }, labels) {
   if (template && template !== "__auto") {
-    return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name) => labels[name] ?? "").trim();
+    return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => labels[label] ?? "").trim();
   }
-  const pairs = Object.entries(labels).filter(([name]) => name !== "__name__");
-  const shown = pairs.map(([name, value]) => `${name}="${value}"`).join(", ");
-  return (labels.__name__ ?? "") + (shown ? `{${shown}}` : "") || query;
+  const pairs = Object.entries(labels).filter(([label]) => label !== "__name__");
+  const shown = pairs.map(([label, value]) => `${label}="${value}"`).join(", ");
+  return (labels.__name__ ?? "") + (shown ? `{${shown}}` : "") || name || expr;
 }
 
 /** The built-in variables of time: the window of a rate, the step, and the whole range. */

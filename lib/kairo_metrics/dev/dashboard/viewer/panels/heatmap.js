@@ -1,6 +1,6 @@
 // A heat map of a histogram's buckets: time to the right, buckets upwards, stronger colours for more observations.
 
-import { frame, hideTooltip, valueAxis, watchSize, withTooltip } from "../chart.js";
+import { frame, hideTooltip, reportZoom, valueAxis, watchSize, withTooltip } from "../chart.js";
 import { css, h } from "../dom.js";
 import { Field } from "../field.js";
 import { clock, format } from "../units.js";
@@ -78,7 +78,7 @@ export class HeatMap {
           }),
         ],
         series: [{}, { paths: () => null, points: { show: false } }],
-        hooks: { draw: [(chart) => this.#cells(chart)] },
+        hooks: { setSelect: [reportZoom], draw: [(chart) => this.#cells(chart)] },
       },
       data,
       this.host,

@@ -42,6 +42,7 @@ const UNITS = {
   percentunit: (value, decimals) => `${digits(value * 100, decimals)} %`,
   reqps: (value, decimals) => `${scaled(value, SHORT, decimals, "")} req/s`,
   ops: (value, decimals) => `${scaled(value, SHORT, decimals, "")} ops/s`,
+  Bps: (value, decimals) => `${scaled(value, BYTES, decimals)}/s`,
   cps: (value, decimals) => `${scaled(value, SHORT, decimals, "")} /s`,
 };
 
@@ -49,6 +50,7 @@ const UNITS = {
 export function format(value, unit = "short", decimals = undefined) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (unit.startsWith("suffix:")) return minus(`${scaled(value, SHORT, decimals, "")}${unit.slice(7)}`);
   const print = UNITS[unit];
   return minus(print ? print(value, decimals) : `${digits(value, decimals)} ${unit}`);
 }

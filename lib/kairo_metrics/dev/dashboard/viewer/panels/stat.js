@@ -17,7 +17,7 @@ export class Stat {
   draw(results) {
     this.items = results.flatMap(({ target, series }) =>
       series.map((one) => {
-        const name = legend(target.legendFormat, one.labels, target.expr);
+        const name = legend(target, one.labels);
         return {
           name,
           field: new Field(this.panel, name, target.refId),

@@ -63,6 +63,10 @@ export class Board {
   /** Move the focus to the next or the previous panel. */
   step(by) {
     const shown = this.panels.filter(({ element }) => element.offsetParent !== null);
+    // A row that was added later may stand above others.
+    shown.sort(({ element: one }, { element: other }) =>
+      one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1,
+    );
     const at = shown.findIndex(({ element }) => element.contains(document.activeElement));
     const next = shown[at < 0 ? (by > 0 ? 0 : shown.length - 1) : Math.min(shown.length - 1, Math.max(0, at + by))];
     next?.element.focus();
@@ -80,34 +84,57 @@ export class Board {
     for (const row of this.rows) row.toggle(open);
   }
 
+  /** Add a row below the first one; it begins closed and empty, and its panels flow. */
+  addRow(row, tools) {
+    const element = this.#row({ row: { ...row, collapsed: true }, panels: [] });
+    const added = this.rows.at(-1);
+    added.grid.classList.add("flow");
+    added.grid.before(tools);
+    added.tools = tools;
+    added.toggle(false);
+    if (this.host.firstElementChild) this.host.firstElementChild.after(element);
+    else this.host.append(element);
+    return added;
+  }
+
+  /** Add a panel to a row. */
+  addPanel({ grid }, model) {
+    const panel = new Panel(model, this);
+    this.panels.push(panel);
+    grid.append(panel.element);
+    this.seen.observe(panel.element);
+    return panel;
+  }
+
   #row({ row, panels }) {
-    const words = panels.every(({ type }) => type === "text");
+    const words = panels.length > 0 && panels.every(({ type }) => type === "text");
     const grid = h("div", { class: words ? "grid words-only" : "grid", id: `row-${row?.id ?? "first"}` });
-    for (const model of panels) {
-      const panel = new Panel(model, this);
-      this.panels.push(panel);
-      grid.append(panel.element);
-      this.seen.observe(panel.element);
-    }
+    for (const model of panels) this.addPanel({ grid }, model);
     if (!row) return h("section", { class: "row" }, grid);
     const button = h(
       "button",
       { type: "button", "aria-controls": grid.id },
       h("span", { class: "chevron", "aria-hidden": "true" }),
       row.title,
-      h("span", { class: "muted count" }, ` ${panels.length} panels`),
+      h("span", { class: "muted count" }),
     );
     const element = h("section", { class: "row", "aria-label": row.title }, h("h2", {}, button), grid);
     const entry = {
       element,
+      grid,
       isOpen: true,
+      count(number, what) {
+        button.lastElementChild.textContent = ` ${number} ${what}`;
+      },
       toggle(open) {
         entry.isOpen = open;
         button.setAttribute("aria-expanded", String(open));
         grid.hidden = !open;
+        if (entry.tools) entry.tools.hidden = !open;
       },
     };
     button.addEventListener("click", () => entry.toggle(!entry.isOpen));
+    entry.count(panels.length, "panels");
     entry.toggle(!row.collapsed);
     this.rows.push(entry);
     return element;

@@ -3,15 +3,17 @@
 import { Board } from "./board.js";
 import { hideTooltip } from "./chart.js";
 import { byId, h } from "./dom.js";
+import { isMachinery } from "./families.js";
 import { listen } from "./keyboard.js";
-import { Unreachable, dashboard, instant, source } from "./prometheus.js";
-import { timeVariables } from "./template.js";
+import { OwnMetrics } from "./own_metrics.js";
+import { Unreachable, dashboard, instant, metadata, names, source } from "./prometheus.js";
+import { interpolate, timeVariables } from "./template.js";
 import { Theme } from "./theme.js";
 import { clock, span } from "./units.js";
 import { Variables } from "./variables.js";
 
 // In seconds: the ranges to choose from, the first range, the refresh interval, and the assumed scrape interval.
-const BUILT_IN = { ranges: [300, 900], first: 300, every: 3, scrape: 5 };
+const BUILT_IN = { ranges: [300, 900], first: 300, every: 2, scrape: 5 };
 const PROMETHEUS = { ranges: [900, 3600, 21600, 86400], first: 3600, every: 15, scrape: 30 };
 const POINTS = 110;
 const STEPS = [1, 2, 3, 5, 10, 15, 30, 60, 120, 300, 600, 900];
@@ -24,7 +26,7 @@ class Page {
     this.pace = about.kind === "built-in" ? BUILT_IN : PROMETHEUS;
     const address = new URLSearchParams(location.search);
     const asked = Number(address.get("range"));
-    this.range = this.pace.ranges.includes(asked) ? asked : this.pace.first;
+    this.range = asked >= SHORTEST_S ? asked : this.pace.first;
     this.paused = false;
     document.title = `${model.title} · dashboard`;
     byId("title").textContent = model.title;
@@ -33,6 +35,7 @@ class Page {
     );
     this.variables = new Variables(model.templating?.list ?? [], byId("variables"), chosen, () => this.#choose());
     this.board = new Board(model, byId("panels"), (panel) => this.ready && this.#refresh([panel]));
+    this.own = new OwnMetrics(this.board, model);
     this.theme = new Theme(() => this.board.panels.forEach((panel) => panel.restyle()));
     this.#tools();
     this.#keys();
@@ -40,6 +43,7 @@ class Page {
     byId("panels").addEventListener("tell", ({ detail }) => {
       byId("live").textContent = detail;
     });
+    byId("panels").addEventListener("zoom", ({ detail }) => this.#zoom(detail));
     addEventListener("hashchange", () => this.#followHash());
     addEventListener("scroll", hideTooltip, { passive: true });
   }
@@ -65,11 +69,15 @@ class Page {
 
   async #round() {
     try {
+      const before = this.about.prefix;
       this.about = await source();
+      // The first request shows what the metrics are called: the dashboard is then written with these names.
+      if (before !== this.about.prefix) location.reload();
       if (!this.loaded || performance.now() - this.loaded > VARIABLES_EVERY_S * 1000 || this.quiet) {
         await this.variables.load();
         this.loaded = performance.now();
       }
+      await this.#ownMetrics();
       this.ready = true;
       await this.#refresh(this.board.visible);
       await this.#tell();
@@ -87,13 +95,34 @@ class Page {
     }
   }
 
+  async #ownMetrics() {
+    const soon = this.about.kind === "built-in" || this.loaded !== this.listed;
+    if (!soon) return;
+    this.listed = this.loaded;
+    let known = await metadata();
+    if (this.about.kind !== "built-in") {
+      // A Prometheus knows the metrics of all its targets.
+      const ours = new Set(await names(`{${interpolate('job=~"$job"', this.#values)}}`));
+      const endings = ["", "_total", "_count", "_bucket", "_info"];
+      const has = ([name]) => endings.some((ending) => ours.has(name + ending));
+      known = Object.fromEntries(Object.entries(known).filter(has));
+    }
+    this.known = known;
+    this.own.update(known);
+  }
+
+  get #values() {
+    return { job: ".*", ...this.variables.values };
+  }
+
   #context() {
     // Times are multiples of the step, so that a point keeps its place and value when the page refreshes.
     const { kind, first_ms: first, last_ms: last } = this.about;
     const builtIn = kind === "built-in";
-    const now = builtIn && last ? last / 1000 : Date.now() / 1000;
+    const now = this.zoomed?.to ?? (builtIn && last ? last / 1000 : Date.now() / 1000);
     // A short history fills the whole width, too.
-    const range = builtIn && first ? Math.min(this.range, Math.max(SHORTEST_S, now - first / 1000)) : this.range;
+    const whole = builtIn && first ? Math.min(this.range, Math.max(SHORTEST_S, now - first / 1000)) : this.range;
+    const range = this.zoomed ? this.zoomed.to - this.zoomed.from : whole;
     const step = Math.max(
       STEPS.find((each) => each >= range / POINTS) ?? range / POINTS,
       builtIn ? 0 : this.pace.scrape,
@@ -101,7 +130,7 @@ class Page {
     const end = Math.floor(now / step) * step;
     const start = end - Math.ceil(range / step) * step;
     const times = Array.from({ length: Math.round((end - start) / step) + 1 }, (_, number) => start + number * step);
-    const values = { ...this.variables.values, ...timeVariables({ start, end, step, scrape: this.pace.scrape }) };
+    const values = { ...this.#values, ...timeVariables({ start, end, step, scrape: this.pace.scrape }) };
     return { now, start, end, step, times, values };
   }
 
@@ -117,14 +146,22 @@ class Page {
       h("span", { class: this.paused ? "beat still" : "beat", "aria-hidden": "true" }),
       `${age} · ${clock(Date.now() / 1000)}`,
     );
+    const requests = `sum(${this.about.prefix}http_requests_total)`;
     const known =
       this.quiet === false ||
-      (await instant("sum(http_requests_total)", this.#context().now)).some(({ value }) => value > 0);
+      // With the names of another library, the requests have another name.
+      Object.keys(this.known ?? {}).some((each) => !isMachinery({ name: each })) ||
+      (await instant(requests, this.#context().now)).some(({ value }) => value > 0);
     this.quiet = !known;
     if (problem) this.#notice(problem, "bad");
     else if (this.quiet) {
       this.#notice(
-        h("span", {}, "No requests yet. Send some in another terminal: ", h("code", {}, "make demo")),
+        h(
+          "span",
+          {},
+          "No requests yet. Send some in another terminal: ",
+          h("code", {}, this.about.demo || `curl ${location.origin}/`),
+        ),
         "hint",
       );
     } else this.#notice("");
@@ -137,6 +174,8 @@ class Page {
         ? "The dev server does not answer. Is make run still running? This page goes on by itself."
         : error.message;
     this.#notice(reason, "bad");
+    const dot = byId("source").querySelector(".beat");
+    if (dot && error instanceof Unreachable) dot.className = "beat gone";
   }
 
   #notice(text, kind = "") {
@@ -160,7 +199,18 @@ class Page {
           span(seconds),
         ),
       ),
+      h("input", {
+        type: "number",
+        id: "own-range",
+        min: SHORTEST_S / 60,
+        placeholder: "min",
+        "aria-label": "Time range in minutes",
+        title: "Another time range, in minutes",
+        onchange: ({ target }) => target.checkValidity() && this.#setRange(target.valueAsNumber * 60),
+      }),
     );
+    this.#showRange();
+    byId("unzoom").addEventListener("click", () => this.#zoom(null));
     byId("pause").addEventListener("click", () => this.#pause());
     this.#showPause();
   }
@@ -179,6 +229,7 @@ class Page {
       },
       { keys: ["t"], shown: "t", does: "theme: system, light, dark", run: () => this.theme.next() },
       { keys: ["v"], shown: "v", does: "go to the variables", run: () => this.variables.focus() },
+      { keys: ["/"], shown: "/", does: "search your metrics", run: () => this.own.focus() },
       { keys: ["j"], shown: "j", does: "next panel", run: () => board.step(1) },
       { keys: ["k"], shown: "k", does: "panel before", run: () => board.step(-1) },
       {
@@ -208,15 +259,30 @@ class Page {
   #escape() {
     hideTooltip();
     if (this.board.viewed) this.board.view(this.board.viewed);
+    else if (this.zoomed) this.#zoom(null);
   }
 
   #setRange(seconds) {
     if (!seconds) return;
     this.range = seconds;
-    for (const button of byId("ranges").children) {
-      button.setAttribute("aria-pressed", String(Number(button.dataset.range) === seconds));
-    }
+    this.#showRange();
     this.#remember();
+    this.#zoom(null);
+  }
+
+  #showRange() {
+    for (const button of byId("ranges").querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.range) === this.range));
+    }
+    byId("own-range").value = this.pace.ranges.includes(this.range) ? "" : String(this.range / 60);
+  }
+
+  /** Show the part of the time that was dragged over, {from, to} in seconds, or with null all of it again. */
+  #zoom(part) {
+    this.zoomed = part;
+    const button = byId("unzoom");
+    button.hidden = !part;
+    if (part) button.textContent = `${clock(part.from)} – ${clock(part.to)} ✕`;
     this.#refresh(this.board.visible);
   }
 

@@ -5,7 +5,7 @@ import { clock, format, isBinary } from "./units.js";
 import uPlot from "./vendor/uplot.js";
 
 const SYNC = uPlot.sync("panels");
-const FONT = "11px Inter, ui-sans-serif, system-ui, sans-serif";
+export const FONT = "11px Inter, ui-sans-serif, system-ui, sans-serif";
 const tooltip = h("div", { class: "tooltip", "aria-hidden": "true", hidden: true });
 
 /** The common settings of uPlot. */
@@ -16,8 +16,9 @@ export function frame({ unit, width, height, left = 0 }) {
     padding: [8, 20, 0, left],
     legend: { show: false },
     cursor: {
-      sync: { key: SYNC.key, scales: ["x", null] },
-      drag: { x: false, y: false },
+      // Others follow the crosshair, and do not drag along.
+      sync: { key: SYNC.key, scales: ["x", null], filters: { pub: (type) => /^mouse(move|leave)$/.test(type) } },
+      drag: { x: true, y: false, setScale: false, dist: 6 },
       y: false,
       points: { size: 7, width: 2 },
     },
@@ -25,6 +26,16 @@ export function frame({ unit, width, height, left = 0 }) {
     axes: [timeAxis(), valueAxis(unit)],
   };
 }
+
+/** The hook that reports the time that was dragged over, as the event "zoom". */
+export const reportZoom = (chart) => {
+  const { left, width } = chart.select;
+  if (width < 6) return;
+  const [from, to] = [left, left + width].map((at) => chart.posToVal(at, "x"));
+  chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  hideTooltip();
+  chart.root.dispatchEvent(new CustomEvent("zoom", { bubbles: true, detail: { from, to } }));
+};
 
 /** The axis of values: round numbers of the unit; its width fits them. */
 export function valueAxis(unit, more = {}) {

@@ -22,6 +22,17 @@ const NAMED = {
 /** The colour in the page's theme for a colour in the dashboard's JSON. */
 export const colour = (name) => (NAMED[name] ? css(NAMED[name]) : name);
 
+/** The nth shade of a colour, #rrggbb: each is closer to the colour of texts, which is far from the background's. */
+export function shade(base, number) {
+  const share = Math.min(0.66, 0.22 * number);
+  const parts = [base, css("--text")].map((each) =>
+    each.match(/[0-9a-f]{2}/gi)?.map((part) => Number.parseInt(part, 16)),
+  );
+  if (!parts[0] || !share) return base;
+  const mixed = parts[0].map((part, at) => Math.round(part + (parts[1][at] - part) * share));
+  return `#${mixed.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+}
+
 /** The nth colour of the palette. */
 export const paletteColour = (number) => css(`--s${number % 10}`);
 
@@ -73,7 +84,7 @@ export class Field {
 
   #set(id, value) {
     if (id.startsWith("custom.")) this.settings.custom[id.slice(7)] = value;
-    else if (id === "color" && value.mode === "fixed") this.settings.fixedColour = value.fixedColor;
+    else if (id === "color" && ["fixed", "shades"].includes(value.mode)) this.settings.fixedColour = value.fixedColor;
     else this.settings[id] = value;
   }
 
