@@ -200,8 +200,12 @@ def test_any_project_has_a_dashboard_of_its_own(tmp_path: Path) -> None:
         assert httpx.get(f"{server.url}/order?kind=toy").text == "thanks\n"
         with anyio.from_thread.start_blocking_portal() as portal:
             portal.call(_until, lambda: httpx.get(f"{server.url}/dashboard").text.startswith("<!doctype html>"))
+        with anyio.from_thread.start_blocking_portal() as portal:
+            portal.call(_until, lambda: httpx.get(f"{server.url}/dashboard/source.json").json()["prefix"])
         document = httpx.get(f"{server.url}/dashboard/dashboard.json").json()
         assert (document["title"], document["uid"]) == ("My Shop", "my-shop")
+        # It has no database and pushes nothing.
+        assert "Database" not in [panel["title"] for panel in document["panels"]]
         assert "shop_http_requests_total" in str(document["panels"])
         assert 'job_name: "my-shop-development"' in server.output
         source = httpx.get(f"{server.url}/dashboard/source.json").json()

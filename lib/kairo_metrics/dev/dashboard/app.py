@@ -42,6 +42,11 @@ _PATHS = ("metadata", "query", "query_range", "series")
 _VIEWER = Path(__file__).parent / "viewer"
 # The counter that every app has, whose name shows the prefix of the others.
 _ERRORS = "api_errors_total"
+# The metrics of what a project may lack, without a prefix.
+_PARTS = {
+    "database": ("tenant_db_query_duration_seconds",),
+    "push": ("kairo_pushes_total", "kairo_token_reads_total"),
+}
 _LABEL_VALUES = re.compile(r"label/\w+/values", re.ASCII)
 _UNPROCESSABLE = 422
 _TOO_LONG = 414
@@ -126,10 +131,13 @@ class Dashboard:
         return app
 
     async def _document(self, _request: Request) -> Response:
-        return Response(self._shown.text(self._prefix()), media_type="application/json")
+        return Response(self._shown.text(self._prefix(), self._without()), media_type="application/json")
 
     async def _source_status(self, _request: Request) -> Response:
-        about = {"prefix": self._prefix(), "demo": self._shown.demo}
+        prefix = self._prefix()
+        # A page that has loaded another form of the dashboard loads it again.
+        form = " ".join([prefix, *sorted(self._without())])
+        about = {"prefix": prefix, "form": form, "demo": self._shown.demo}
         if isinstance(self._source, Upstream):
             return JSONResponse({"kind": "prometheus", "name": self._source.address, **about})
         self._source.note_viewer()
@@ -237,6 +245,16 @@ class Dashboard:
             return min(found, key=len)
         options = Settings.from_env().options
         return (options and options.prefix) or ""
+
+    def _without(self) -> frozenset[str]:
+        """Return the parts of a dashboard that the project has no metrics for; with a Prometheus it is not known."""
+        if not isinstance(self._source, Scraper):
+            return frozenset()
+        return frozenset(
+            part
+            for part, names in _PARTS.items()
+            if not any(family.endswith(name) for family in self._source.families for name in names)
+        )
 
     def _metadata(self) -> dict[str, list[dict[str, str]]]:
         """Return what the page says of each metric, in the form of Prometheus' API."""

@@ -39,15 +39,17 @@ class Document:
         name = own.get("uid") if isinstance(own.get("uid"), str) else None
         return f"{name or System(job='.*', title=self.title).uid}-development"
 
-    def text(self, prefix: str) -> str:
-        """Return the JSON.
+    def text(self, prefix: str, without: frozenset[str]) -> str:
+        """Return the JSON. The arguments are for a dashboard that is written for the project.
 
         Args:
-            prefix: that of the names of the project's metrics; for a dashboard that is written for it.
+            prefix: that of the names of the project's metrics.
+            without: the parts that the project does not have.
         """
         if self.file is not None:
             return self.file.read_text(encoding="utf-8")
-        return dashboard_json(System(job=f"{self.job.removesuffix('development')}.*", title=self.title, prefix=prefix))
+        job = f"{self.job.removesuffix('development')}.*"
+        return dashboard_json(System(job=job, title=self.title, prefix=prefix, without=without))
 
     def _own(self) -> dict[str, Any]:
         try:

@@ -69,10 +69,10 @@ class Page {
 
   async #round() {
     try {
-      const before = this.about.prefix;
+      const before = this.about.form;
       this.about = await source();
       // The first request shows what the metrics are called: the dashboard is then written with these names.
-      if (before !== this.about.prefix) location.reload();
+      if (before !== this.about.form) location.reload();
       if (!this.loaded || performance.now() - this.loaded > VARIABLES_EVERY_S * 1000 || this.quiet) {
         await this.variables.load();
         this.loaded = performance.now();
