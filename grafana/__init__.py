@@ -1,10 +1,10 @@
-"""The dashboard, the alert rules and the runbooks of the CMS, written by `lib/kairo_metrics/grafana/`."""
+"""The dashboard, the alert rules and the runbooks of the CMS, written by `lib/kairo_metrics/dev/grafana/`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lib.kairo_metrics.grafana.system import System
+from lib.kairo_metrics.dev.grafana.system import System
 
 __all__ = ["CMS", "DASHBOARD", "FOLDER"]
 

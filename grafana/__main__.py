@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.kairo_metrics.grafana.files import files_of
+from lib.kairo_metrics.dev.grafana.system_files import files_of
 
 from . import CMS, DASHBOARD, FOLDER
 

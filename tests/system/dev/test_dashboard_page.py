@@ -259,7 +259,7 @@ def own_project(root: Path) -> Path:
     return root
 
 
-DOTS = "rows => rows.map(row => [row.innerText, getComputedStyle(row.querySelector('.dot')).backgroundColor])"
+DOTS = "rows => rows.map(row => [row.innerText, row.querySelector('.dot').style.backgroundColor])"
 RGB = """name => {
     const probe = document.body.appendChild(document.createElement("i"));
     probe.style.color = `var(${name})`;

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lib.kairo_metrics.grafana.files import files_of
-from lib.kairo_metrics.grafana.system import System
+from lib.kairo_metrics.dev.grafana.system import System
+from lib.kairo_metrics.dev.grafana.system_files import files_of
 from tests.support.alert_rules import quick
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.prometheus_server import PrometheusServer, prometheus_server

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from grafana import CMS
-from lib.kairo_metrics.grafana.files import files_of
-from lib.kairo_metrics.grafana.system import System
+from lib.kairo_metrics.dev.grafana.system import System
+from lib.kairo_metrics.dev.grafana.system_files import files_of
 from tests.support.alert_rules import FILES, RULES, promtool, rules
 from tests.support.dev_server import REPOSITORY
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from grafana import CMS
-from lib.kairo_metrics.grafana.dashboard.panels import RUNBOOKS
-from lib.kairo_metrics.grafana.runbooks import sections
+from lib.kairo_metrics.dev.grafana.dashboard.panels import RUNBOOKS
+from lib.kairo_metrics.dev.grafana.runbooks import sections
 from tests.support.alert_rules import rules
 from tests.support.dashboard import PANELS
 from tests.support.dev_server import REPOSITORY

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from grafana import CMS
-from lib.kairo_metrics.grafana.dashboard.document import dashboard_json
-from lib.kairo_metrics.grafana.system import PARTS, System
+from lib.kairo_metrics.dev.grafana.dashboard.dashboard_json import dashboard_json
+from lib.kairo_metrics.dev.grafana.system import PARTS, System
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"

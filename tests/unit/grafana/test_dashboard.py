@@ -17,8 +17,8 @@ from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import CMS, DASHBOARD, FOLDER
-from lib.kairo_metrics.grafana.dashboard.document import dashboard_json
-from lib.kairo_metrics.grafana.dashboard.panels import RUNBOOKS
+from lib.kairo_metrics.dev.grafana.dashboard.dashboard_json import dashboard_json
+from lib.kairo_metrics.dev.grafana.dashboard.panels import RUNBOOKS
 from tests.support.dashboard import DOCUMENT, PANELS, QUERIES, filled
 from tests.support.prometheus_server import require
 

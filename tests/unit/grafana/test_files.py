@@ -14,8 +14,8 @@ import yaml
 
 from grafana import CMS, DASHBOARD, FOLDER
 from lib.kairo_metrics.cli import main
-from lib.kairo_metrics.grafana.files import files_of
-from lib.kairo_metrics.grafana.system import PARTS, System
+from lib.kairo_metrics.dev.grafana.system import PARTS, System
+from lib.kairo_metrics.dev.grafana.system_files import files_of
 from tests.support.alert_rules import promtool
 from tests.support.dev_server import REPOSITORY
 
@@ -133,8 +133,8 @@ def test_it_works_from_the_wheels_folder(tmp_path: Path) -> None:
 def test_it_imports_nothing_heavy() -> None:
     """Writing the files needs neither Redis, nor a web framework, nor a library for YAML or dashboards."""
     code = (
-        "import sys; from lib.kairo_metrics.grafana.files import files_of; "
-        "from lib.kairo_metrics.grafana.system import System; files_of(System(job='a', title='A')); "
+        "import sys; from lib.kairo_metrics.dev.grafana.system_files import files_of; "
+        "from lib.kairo_metrics.dev.grafana.system import System; files_of(System(job='a', title='A')); "
         "print({'redis', 'yaml', 'starlette', 'grafana_foundation_sdk'} & sys.modules.keys())"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

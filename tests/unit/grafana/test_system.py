@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics.cli.commands import grafana as command
-from lib.kairo_metrics.grafana.files import files_of
-from lib.kairo_metrics.grafana.system import PARTS, System
-from lib.kairo_metrics.grafana.thresholds import Thresholds
+from lib.kairo_metrics.dev.grafana.system import PARTS, System
+from lib.kairo_metrics.dev.grafana.system_files import files_of
+from lib.kairo_metrics.dev.grafana.thresholds import Thresholds
 from lib.kairo_metrics.instruments.declarations import DECLARATIONS
 
 

@@ -12,11 +12,11 @@ from ..store_access import CommandError
 from ..terminal import Terminal, printable
 
 if TYPE_CHECKING:
-    from ...grafana.system import System
+    from ...dev.grafana.system import System
 
 __all__ = ["add_grafana"]
 
-# As in `grafana.system`, which is imported only when the command runs; a test compares the two.
+# As in `dev.grafana.system`, which is imported only when the command runs; a test compares the two.
 PARTS = ("requests", "database", "push")
 
 
@@ -54,7 +54,7 @@ def add_grafana(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _grafana(options: argparse.Namespace) -> int:
-    from ...grafana.files import files_of
+    from ...dev.grafana.system_files import files_of
 
     terminal = Terminal()
     chosen = Settings.from_env().options
@@ -76,8 +76,8 @@ def _grafana(options: argparse.Namespace) -> int:
 
 
 def _system(options: argparse.Namespace, prefix: str) -> System:
-    from ...grafana.system import System
-    from ...grafana.thresholds import Thresholds
+    from ...dev.grafana.system import System
+    from ...dev.grafana.thresholds import Thresholds
 
     thresholds = Thresholds()
     for given in options.threshold:

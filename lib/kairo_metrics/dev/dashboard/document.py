@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...grafana.dashboard.document import dashboard_json
-from ...grafana.system import System
+from ..grafana.dashboard.dashboard_json import dashboard_json
+from ..grafana.system import System
 
 __all__ = ["Document", "document_of"]
 

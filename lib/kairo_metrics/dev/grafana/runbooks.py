@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .rules.files import alerts_of
+from .rules.rule_files import alerts_of
 from .system import System
 
 __all__ = ["runbooks_md", "sections"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .dashboard.document import dashboard_json
-from .rules.files import alerts_yml, recording_yml
+from .dashboard.dashboard_json import dashboard_json
+from .rules.rule_files import alerts_yml, recording_yml
 from .runbooks import runbooks_md
 from .system import System
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..rules.files import alerts_of
+from ..rules.rule_files import alerts_of
 from ..runbooks import sections
 from ..system import System
-from . import database, errors, golden, pipeline, routes, saturation
-from .layout import placed
+from . import database_row, error_row, golden_row, pipeline_row, route_row, saturation_row
+from .grid_places import placed
 from .panels import SOURCE, Panel, runbook
 from .queries import ENVIRONMENT
 from .variables import INPUT, variables
@@ -22,7 +22,14 @@ _GRAFANA = "10.4.0"
 _SCHEMA = 41
 _NAMES = {"heatmap": "Heatmap", "stat": "Stat", "table": "Table", "text": "Text", "timeseries": "Time series"}
 # The id of each row; like those of panels it never changes.
-_ROWS = {900: golden, 901: routes, 902: errors, 903: database, 904: saturation, 905: pipeline}
+_ROWS = {
+    900: golden_row,
+    901: route_row,
+    902: error_row,
+    903: database_row,
+    904: saturation_row,
+    905: pipeline_row,
+}
 _RUNBOOKS_ID = 950
 
 
