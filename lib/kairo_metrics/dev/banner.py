@@ -39,7 +39,7 @@ def banner(settings: DevSettings, project: Project, job: str, *, own_redis: bool
     ]
     if not settings.enabled:
         lines += ["  Metrics are off, because ENABLE_METRICS is false."]
-    elif any(path == _METRICS_PATH for path, _ in served):
+    elif any(path == _METRICS_PATH for path, _ in served) or project.vercel.destination(_METRICS_PATH):
         token = settings.auth_token or f"<the token of {settings.auth_token_source}>"
         header = shlex.quote(f"Authorization: Bearer {token}")
         lines += [

@@ -269,6 +269,7 @@ RGB = """name => {
 }"""
 
 
+@pytest.mark.long
 def test_colours_have_a_meaning(tab: Open, server: DevServer) -> None:
     """2xx is green, 4xx amber and errors red; no legend has a name that stands for "nothing"."""
     send(server)
@@ -286,6 +287,7 @@ def test_colours_have_a_meaning(tab: Open, server: DevServer) -> None:
     assert sorted(titles) == sorted(set(titles))
 
 
+@pytest.mark.long
 def test_a_part_of_the_time_can_be_dragged_over(tab: Open, server: DevServer) -> None:
     """Dragging on a graph shows that time in all panels, Escape shows all of it; any number of minutes can be typed."""
     send(server)
@@ -308,6 +310,7 @@ def test_a_part_of_the_time_can_be_dragged_over(tab: Open, server: DevServer) ->
     assert "range=420" in page.url
 
 
+@pytest.mark.long
 def test_a_long_legend_says_how_much_is_below(tab: Open, server: DevServer) -> None:
     """Names that do not fit are counted at the edge, until they are scrolled to."""
     send(server)

@@ -16,6 +16,9 @@ from grafana import CMS
 from lib.kairo_metrics.dev.grafana.dashboard.dashboard_json import dashboard_json
 from lib.kairo_metrics.dev.grafana.system import PARTS, System
 
+# The compiler takes six seconds; what it reads changes seldom.
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
 SYSTEMS = {
