@@ -80,7 +80,7 @@ def panels(at: Thresholds) -> tuple[Panel, ...]:
                 "An objective of @{objective_percent} lets @{budget_percent} of the requests of 30 days fail. At 1 "
                 "all of "
                 "this month's budget is spent, at 28 it is spent 28 times over.",
-                "suffix: times the budget",
+                "suffix: times",
                 width=4,
                 height=5,
                 lines=(0.75, 1),
@@ -144,11 +144,12 @@ def panels(at: Thresholds) -> tuple[Panel, ...]:
                 width=6,
                 lines=(at.latency_s / 2, at.latency_s),
                 alerts=("HighLatency",),
+                absent="no requests",
                 about="requests",
             ),
-            Query(otherwise(quantile(0.5, "", _LATENCY, ROUTE), "NaN"), "p50"),
-            Query(otherwise(quantile(0.95, "", _LATENCY, ROUTE), "NaN"), "p95"),
-            Query(otherwise(quantile(0.99, "", _LATENCY, ROUTE), "NaN"), "p99", exemplars=True),
+            Query(quantile(0.5, "", _LATENCY, ROUTE), "p50"),
+            Query(quantile(0.95, "", _LATENCY, ROUTE), "p95"),
+            Query(quantile(0.99, "", _LATENCY, ROUTE), "p99", exemplars=True),
         ),
         graph(
             PanelSpec(

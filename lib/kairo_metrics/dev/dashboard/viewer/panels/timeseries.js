@@ -275,6 +275,8 @@ function drawThresholds(chart, field) {
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
   ctx.textAlign = "right";
+  ctx.textBaseline = "bottom";
+  let labelled = Infinity;
   ctx.font = FONT.replace(/^\d+/, (size) => size * devicePixelRatio);
   if (mode.includes("dashed")) ctx.setLineDash([6 * devicePixelRatio, 5 * devicePixelRatio]);
   for (const { value, color } of field.steps) {
@@ -285,8 +287,12 @@ function drawThresholds(chart, field) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    ctx.fillStyle = colour(color);
-    ctx.fillText(format(value, field.settings.unit), bbox.left + bbox.width, y - 3 * devicePixelRatio);
+    // Two lines may be too close for two labels.
+    if (labelled - y > 13 * devicePixelRatio) {
+      ctx.fillStyle = colour(color);
+      ctx.fillText(format(value, field.settings.unit), bbox.left + bbox.width, y - 2 * devicePixelRatio);
+      labelled = y;
+    }
   }
   ctx.restore();
 }
