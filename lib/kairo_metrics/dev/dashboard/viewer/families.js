@@ -1,6 +1,8 @@
 // Panels for metrics that the dashboard does not show, each drawn by its type.
 
 const MACHINERY = /^(kairo_|scrape_)/;
+// Prometheus itself makes these for each scrape and for each alert.
+const FROM_THE_SCRAPE = /^(up|scrape_\w+|ALERTS|ALERTS_FOR_STATE)$|:/;
 const OURS = 'job=~"$job"';
 const WINDOW = "[$__rate_interval]";
 // Labels that say where a sample was scraped, and not what it counts.
@@ -25,6 +27,26 @@ export function notShown(metadata, model) {
     .filter(({ name }) => !["", "_bucket", "_count", "_sum"].some((suffix) => shown.has(name + suffix)))
     .filter(({ name }) => !(name.endsWith("_created") && name.replace(/_created$/, "_total") in metadata))
     .sort((one, other) => isMachinery(one) - isMachinery(other) || (one.name < other.name ? -1 : 1));
+}
+
+/**
+ * What is known of the metrics that some series belong to: of those that were pushed only what their names say.
+ *
+ * @param names the names of the series
+ * @param metadata what Prometheus' API says of each metric
+ */
+export function ofSeries(names, metadata) {
+  const found = {};
+  for (const name of names) {
+    const base = name.replace(/_(bucket|count|sum)$/, "");
+    const about = [name, base, name.replace(/_total$/, "")].find((each) => each in metadata);
+    if (about) found[about] = metadata[about];
+    else if (names.includes(`${base}_bucket`)) found[base] = [{ type: "histogram", help: "" }];
+    else if (!FROM_THE_SCRAPE.test(name)) {
+      found[name] = [{ type: /_(total|count|sum)$/.test(name) ? "counter" : "gauge", help: "" }];
+    }
+  }
+  return found;
 }
 
 /** Whether a metric is about the delivery, and not about the program. */
@@ -94,4 +116,4 @@ const unitOf = (name) => (/_seconds$/.test(name) ? "s" : /_bytes$/.test(name) ? 
 /** Seconds per second have no unit. */
 const rateUnit = (name) => (/_bytes_total$/.test(name) ? "Bps" : /_seconds_total$/.test(name) ? "short" : "cps");
 /** The name of a counter's samples: what was scraped as OpenMetrics is known under the name without the ending. */
-const counted = (name, type) => (type === "counter" && !name.endsWith("_total") ? `${name}_total` : name);
+const counted = (name, type) => (type === "counter" && !/_(total|count|sum)$/.test(name) ? `${name}_total` : name);

@@ -3,7 +3,7 @@
 import { Board } from "./board.js";
 import { hideTooltip } from "./chart.js";
 import { byId, h } from "./dom.js";
-import { isMachinery } from "./families.js";
+import { isMachinery, ofSeries } from "./families.js";
 import { listen } from "./keyboard.js";
 import { OwnMetrics } from "./own_metrics.js";
 import { Unreachable, dashboard, instant, metadata, names, source } from "./prometheus.js";
@@ -96,19 +96,18 @@ class Page {
   }
 
   async #ownMetrics() {
-    const soon = this.about.kind === "built-in" || this.loaded !== this.listed;
-    if (!soon) return;
+    const builtIn = this.about.kind === "built-in";
+    if (!builtIn && this.listed === this.loaded) return;
     this.listed = this.loaded;
-    let known = await metadata();
-    if (this.about.kind !== "built-in") {
+    try {
+      const known = await metadata();
       // A Prometheus knows the metrics of all its targets.
-      const ours = new Set(await names(`{${interpolate('job=~"$job"', this.#values)}}`));
-      const endings = ["", "_total", "_count", "_bucket", "_info"];
-      const has = ([name]) => endings.some((ending) => ours.has(name + ending));
-      known = Object.fromEntries(Object.entries(known).filter(has));
+      this.known = builtIn ? known : ofSeries(await names(`{${interpolate('job=~"$job"', this.#values)}}`), known);
+      this.own.update(this.known);
+    } catch (error) {
+      if (error instanceof Unreachable) throw error;
+      this.own.tell(error.message);
     }
-    this.known = known;
-    this.own.update(known);
   }
 
   get #values() {
@@ -323,8 +322,9 @@ class Page {
 
 async function begin() {
   try {
-    const [model, about] = await Promise.all([dashboard(), source()]);
-    await new Page(model, about).run();
+    // In this order, so that a dashboard that has changed in between is noticed.
+    const about = await source();
+    await new Page(await dashboard(), about).run();
   } catch (error) {
     byId("source").textContent = "";
     byId("notice").hidden = false;

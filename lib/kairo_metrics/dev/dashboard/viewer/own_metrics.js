@@ -46,6 +46,11 @@ export class OwnMetrics {
     this.#filter();
   }
 
+  /** Say why there are no metrics. */
+  tell(reason) {
+    this.none.textContent = reason;
+  }
+
   focus() {
     this.row.toggle(true);
     this.search.scrollIntoView({ block: "center" });
