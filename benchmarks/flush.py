@@ -7,6 +7,7 @@ import asyncio
 import redis
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from benchmarks.redis_time import FLOOR_SCRIPT
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.delivery.pipeline import open_pipeline
@@ -15,19 +16,13 @@ from lib.kairo_metrics.store.redis_store import RedisStore
 __all__ = ["bench_flush"]
 
 _ROUNDS = 3_000
-_FLOOR_SCRIPT = """
-redis.call('HINCRBYFLOAT', KEYS[1], 'requests', 1)
-redis.call('HINCRBYFLOAT', KEYS[1], 'bucket', 1)
-redis.call('HINCRBYFLOAT', KEYS[1], 'sum', 0.25)
-redis.call('HINCRBYFLOAT', KEYS[1], 'errors', 1)
-"""
 
 
 def bench_flush(url: str) -> None:
     """Measure the flush of one request: a counter, a histogram observation and an error counter."""
     print("Flush of 1 counter + 1 histogram observation + 1 error, floor: EVALSHA of 4 HINCRBYFLOAT")
     client = redis.Redis.from_url(url)
-    digest = client.script_load(_FLOOR_SCRIPT)
+    digest = client.script_load(FLOOR_SCRIPT)
     floor_s = median_s(lambda: client.evalsha(digest, 1, "{floor}"), _ROUNDS)
     row("EVALSHA, redis-py", floor_s)
     client.close()

@@ -124,6 +124,12 @@ def _log() -> None:
     log.setLevel(logging.NOTSET)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_dev_server(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no command of a test find a dev server that the user of this machine runs."""
+    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("runtime"))
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """Give the URL of one real Redis for the whole run; tests use `redis_url`, which empties it first."""

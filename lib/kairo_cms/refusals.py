@@ -22,8 +22,9 @@ async def _content_error(_request: Request, error: ContentError) -> JSONResponse
 
 
 async def _unavailable(request: Request, error: DatabaseUnavailable) -> JSONResponse:
-    # The client gets no details; they are in the log.
-    _log.error("%s", error, exc_info=error)
+    # The client gets no details; they are in the log, in one line: an outage has one for each request.
+    cause = getattr(error.__cause__, "orig", None) or error.__cause__
+    _log.error("%s%s", error, f" {type(cause).__name__}: {str(cause).partition(chr(10))[0]}" if cause else "")
     return await _content_error(request, error)
 
 

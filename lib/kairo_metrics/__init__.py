@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 App = TypeVar("App")
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ExemplarSource",
     "KairoError",
@@ -206,6 +208,7 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         from .config.options import RequestOptions  # most apps choose nothing
 
         options = RequestOptions(**chosen)
+        arguments.update((name, getattr(options, name)) for name in chosen)  # an iterator can be read but once
     pipeline = open_pipeline(
         settings,
         store,
@@ -226,7 +229,11 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
     return app
 
 
-def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
+def install(
+    *registries: CollectorRegistry,
+    prefix: str | None = None,
+    buckets: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+) -> None:
     """Record what the instruments of these registries count from now on, and what they have counted until now.
 
     Instruments of other registries, and those with `registry=None`, are not published. `instrument` and `metrics_app`
@@ -236,16 +243,23 @@ def install(*registries: CollectorRegistry, prefix: str | None = None) -> None:
     Args:
         registries: your own registries; the default registry is always included.
         prefix: as in `instrument`.
+        buckets: as in `instrument`: `{"function": [60, 300]}` for those of functions, in seconds.
 
     Raises:
-        TypeError: one of them is not a registry, or the prefix is no text.
-        ValueError: the prefix is malformed.
-        KairoError: an earlier call in this process has given another `prefix`.
+        TypeError: one of them is not a registry, or another argument has a wrong type.
+        ValueError: the prefix or the buckets are malformed.
+        KairoError: an earlier call in this process has given another `prefix` or other `buckets`.
 
     Example:
         >>> install(CollectorRegistry())
     """
-    open_pipeline(registries=checked_registries("install", *registries), prefix=prefix)
+    published = checked_registries("install", *registries)
+    options = None
+    if buckets is not None:
+        from .config.options import RequestOptions  # few scripts choose any
+
+        options = RequestOptions(buckets=buckets)
+    open_pipeline(registries=published, prefix=prefix, options=options)
 
 
 def flush(*, strict: bool = False) -> bool:

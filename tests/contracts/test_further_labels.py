@@ -64,6 +64,21 @@ async def test_requests_in_progress_have_the_labels_that_are_known(app: EntryPoi
     assert await recording.samples("http_requests_in_progress") == {shown: 0}
 
 
+async def test_two_apps_may_know_a_label_at_different_times(app: EntryPoint, recording: Recording) -> None:
+    """One has it from the request, the other from the response: then it is empty while a request is in progress."""
+    early = app.measure(app.build(Act()), labels={"user": lambda _request: "u1"}, in_progress=True)
+    late = app.measure(app.build(Act()), labels={"user": lambda _request, _response: "u2"}, in_progress=True)
+    for target in (early, late):
+        await app.call(target)
+    counts = await recording.counted("http_requests_total")
+    assert [re.findall(r'user="([^"]*)"', sample)[0] for sample in counts] == ["u1", "u2"]
+    in_progress = await samples(recording.store, "http_requests_in_progress")
+    assert {re.findall(r'user="([^"]*)"', sample)[0]: value for sample, value in in_progress.items()} == {
+        "u1": 0,
+        "": 0,
+    }
+
+
 async def test_a_label_has_few_values(app: EntryPoint, caplog: pytest.LogCaptureFixture) -> None:
     """What exceeds the bound counts as `__overflow__`, and the log says so once; no request is lost."""
     pipeline.close_pipeline()
@@ -95,6 +110,31 @@ async def test_a_label_whose_function_fails_takes_no_request_down(
     (sample,) = await recording.counted("http_requests_total")
     assert 'user="__unknown__"' in sample
     assert len([record for record in caplog.records if "'user'" in record.getMessage()]) == 1
+
+
+async def test_a_label_whose_function_must_be_awaited(
+    app: EntryPoint, recording: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A function that hides an async one gives no value of its own to each request, and no warning of Python."""
+
+    async def user_of(name: str) -> str:
+        return name
+
+    target = app.measure(app.build(Act()), labels={"user": lambda request: user_of(request.path)})
+    with caplog.at_level(logging.WARNING, "kairo_metrics"):
+        for _ in range(2):
+            assert (await app.call(target)).body == b"hello"
+    (sample,) = await recording.counted("http_requests_total")
+    assert 'user="__unknown__"' in sample
+    assert "must be awaited" in caplog.text
+
+
+async def test_bytes_are_text(app: EntryPoint, recording: Recording) -> None:
+    """The headers in an ASGI scope are bytes, and a label shows them as text."""
+    target = app.measure(app.build(Act()), labels={"plan": lambda _request: "größe".encode()})
+    await app.call(target)
+    (sample,) = await recording.counted("http_requests_total")
+    assert 'plan="größe"' in sample
 
 
 HOSTILE = ['say "hi"\n', "back\\slash", "nul\x00", "\ud800", "größe", "", " ", "a" * 201, b"bytes", None, 5, ["a"]]

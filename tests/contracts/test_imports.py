@@ -79,7 +79,7 @@ READING = """
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
     endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
-    scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
+    scrape.page_order scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
     model.labels model.leases model.merging model.recovery model.server_run model.snapshot
     exposition exposition.escaping exposition.family exposition.fitting exposition.names exposition.negotiate
@@ -136,7 +136,7 @@ for name in sys.modules:
 FLUSHING = """
     store.connections store.connections.client store.connections.client_pool store.connections.connection
     store.connections.connection_arguments store.connections.node_flow store.connections.node_request
-    store.connections.topology
+    store.connections.packing store.connections.topology
     store.apply_batch store.keys store.script_call
 """
 

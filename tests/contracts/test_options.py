@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lib.kairo_metrics import RequestOptions, Settings, instrument
+from lib.kairo_metrics import RequestOptions, Settings, aflush, instrument, measured
 from lib.kairo_metrics.delivery import pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.entry_points import APPS, Act, EntryPoint
@@ -224,6 +224,30 @@ async def test_settings_choose_for_all_apps(app: EntryPoint) -> None:
         'http_requests_total{method="GET",route="__unmatched__",status="200",team="shop"}': 1
     }
     assert bounds_of(await samples(store, "http_request_duration_seconds_bucket")) == ["+Inf", "1.0", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("given", "http", "function"),
+    [
+        ([5, 6], ["+Inf", "5.0", "6.0"], ["+Inf", "60.0"]),
+        ({"http": [5]}, ["+Inf", "5.0"], ["+Inf", "60.0"]),
+        ({"function": [7]}, ["+Inf", "1.0", "2.0"], ["+Inf", "7.0"]),
+    ],
+)
+async def test_the_buckets_of_each_duration_are_chosen_by_themselves(
+    given: Any, http: list[str], function: list[str]
+) -> None:
+    """A call that chooses those of requests leaves those of functions to their variable."""
+    pipeline.close_pipeline()
+    chosen = settings(options=RequestOptions(buckets={"http": [1, 2], "function": [60]}))
+    store = MemoryStore(chosen)
+    app = APPS["asgi"]
+    await app.call(app.measure(app.build(Act()), settings=chosen, store=store, buckets=given))
+    with measured("job"):
+        pass
+    await aflush(strict=True)
+    assert bounds_of(await samples(store, "http_request_duration_seconds_bucket")) == http
+    assert bounds_of(await samples(store, "function_duration_seconds_bucket")) == function
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -15,7 +15,10 @@ from tests.support.dev_server import REPOSITORY
 
 # Built by whoever deploys it; no registry has it.
 _OWN_IMAGES = {"kairo-cms:local"}
-_FILES = ("compose.yaml", "deploy/**/*.yaml", "deploy/**/*.yml", "examples/**/*.yaml", "examples/**/*.yml")
+_FILES = (
+    *("compose.yaml", ".github/workflows/*.yml"),
+    *("deploy/**/*.yaml", "deploy/**/*.yml", "examples/**/*.yaml", "examples/**/*.yml"),
+)
 
 
 def values_of(document: Any, key: str) -> Iterator[str]:

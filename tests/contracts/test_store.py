@@ -323,6 +323,6 @@ def test_every_key_has_a_time_to_live(redis_url: str, redis_client: redis.Redis)
     store = RedisStore(settings(redis_url, max_series=1))
     send(store, batch(1, delta(('queue="a"', "1 1"), ('queue="b"', "1 1")), delta(('queue="a"', "1 1"), schema=WAIT)))
     keys = redis_client.keys("*")
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert all(redis_client.pttl(key) > 0 for key in keys)
     assert sorted(redis_client.keys("kairo:v1:{development/0}:*")) == sorted(keys)

@@ -143,6 +143,16 @@ def test_a_django_project(tmp_path: Path) -> None:
     assert "5 passed" in run(tmp_path, options, DJANGO_SETTINGS_MODULE="shop.settings")
 
 
+def test_the_unittest_of_the_guide(tmp_path: Path) -> None:
+    """A Django user copies the class with its imports into a project whose application is measured, and it passes."""
+    [block] = re.findall(r"```python\n(from django.test.*?)```", GUIDE, re.DOTALL)
+    files = {name: textwrap.dedent(text) for name, text in DJANGO.items()}
+    files["shop/wsgi.py"] = files["shop/wsgi.py"].replace(', prefix="shop_"', "")
+    files["test_shop.py"] = f"import django\ndjango.setup()\n{block}"
+    project(tmp_path, "lib.kairo_metrics", files)
+    assert "Ran 1 test" in run(tmp_path, "-W error -m unittest test_shop", DJANGO_SETTINGS_MODULE="shop.settings")
+
+
 def test_a_django_project_that_is_not_instrumented(tmp_path: Path) -> None:
     """A project whose application is not given to `instrument` counts no requests in its tests, as in production."""
     files = {name: textwrap.dedent(text) for name, text in DJANGO.items()}

@@ -1,7 +1,7 @@
-"""A rolling deploy: instances of the previous version share the state with current ones, also after a rollback.
+"""A rolling deploy: instances of earlier versions share the state with current ones, also after a rollback.
 
 Recorded from the last version without an account of recoveries: its script, and the batches of one of its
-instances as sent.
+instances as sent. From the last version in which a batch counted itself: its script, and how it laid out a batch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.instance import JOBS, Start
+from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.instruments.recorder import Recorder
+from tests.support.instance import JOBS, WAIT, Instance, Start, settings
+from tests.support.previous_version import PreviousStore
 from tests.support.rollback import A, Page, Site, add, end_recovery
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -140,3 +143,88 @@ async def test_a_name_with_a_blank_or_a_line_break_starts_again_from_zero(
     assert shown['kairo_batches_total{outcome="applied"}'] == 4.0
     assert not [name for name in shown if name.startswith(("kairo_quarantined", "kairo_samples_lost")) and shown[name]]
     assert old.send_again() == b"duplicate"
+
+
+APPLIED = 'kairo_batches_total{outcome="applied"}'
+
+
+async def use(instance: Instance) -> None:
+    """Send what nearly all batches hold: a job and a wait."""
+    instance.add('queue="a"')
+    instance.add('queue="a"', 0.5, schema=WAIT, index=1)
+    instance.add('queue="a"', 1.0, schema=WAIT, index=3)
+    await instance.flusher.aflush()
+
+
+def previous(redis_url: str) -> Instance:
+    """Start an instance of the version in which a batch counted itself."""
+    chosen = settings(redis_url)
+    store, recorder = PreviousStore(chosen), Recorder()
+    return Instance(store, recorder, Flusher(recorder, store, chosen))
+
+
+@pytest.mark.parametrize("order", ["onnonno", "noonoon", "nnnoooo", "ooonnnn"])
+async def test_batches_count_once_in_both_versions(site: Site, redis_url: str, order: str) -> None:
+    """After each batch of either version, the page has exactly what was counted, batches included."""
+    old, new, page = previous(redis_url), site.writer(), site.page()
+    for number, version in enumerate(order, start=1):
+        await use(old if version == "o" else new)
+        shown = await page()
+        assert (shown[A], shown['wait_seconds_count{queue="a"}'], shown['wait_seconds_sum{queue="a"}']) == (
+            number,
+            number,
+            number / 2,
+        )
+        assert shown[APPLIED] == number
+    assert not [name for name in shown if name.startswith(("kairo_quarantined", "kairo_samples_lost")) and shown[name]]
+    await old.close()
+
+
+@pytest.mark.parametrize("old_first", [False, True])
+async def test_both_versions_repair_a_loss(
+    site: Site, redis_url: str, monkeypatch: pytest.MonkeyPatch, *, old_first: bool
+) -> None:
+    """A state that went back is completed by instances of both versions, and goes on to count exactly."""
+    instances = previous(redis_url), site.writer()
+    page = site.page()
+    for instance in instances:
+        await use(instance)
+    disk = site.disk()
+    for _ in range(3):
+        for instance in instances:
+            await use(instance)
+    assert (await page())[APPLIED] == 8
+    disk.load()
+    for instance in instances if old_first else instances[::-1]:
+        await use(instance)
+    end_recovery(monkeypatch)
+    for _ in range(2):
+        for instance in instances:
+            await use(instance)
+    for reader in (page, site.page()):
+        shown = await reader()
+        assert shown[A] == shown['wait_seconds_count{queue="a"}'] == shown[APPLIED] == 14
+    await instances[0].close()
+
+
+async def test_a_restoration_is_counted_in_both_versions(
+    site: Site, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a page writes back of the count of batches stays, whichever version counts the next ones."""
+    old, new, ended, page = previous(redis_url), site.writer(), site.writer(), site.page()
+    for instance in (old, new, ended):
+        await use(instance)
+    disk = site.disk()
+    for _ in range(3):
+        await use(ended)
+    assert (await page())[APPLIED] == 6
+    disk.load()
+    end_recovery(monkeypatch)
+    await page()  # it writes back what nobody sends again
+    restored = (await page())[APPLIED]
+    assert restored >= 6
+    for number, instance in enumerate((new, old, new, new, old), start=1):
+        await use(instance)
+        assert (await page())[APPLIED] == restored + number
+    assert (await site.page()())[APPLIED] == restored + 5
+    await old.close()

@@ -31,12 +31,14 @@ class DevServer:
         process: the server, in its own process group, as on a terminal.
         port: its TCP port on 127.0.0.1.
         log: the file with its output.
+        runtime: the folder in which it says where it runs.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes], runtime: Path) -> None:
         self.process = process
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+        self.runtime = runtime
         self._log = log
 
     @property
@@ -101,18 +103,21 @@ def starting_dev_server(
     """
     inherited = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
     port = free_port()
-    with tempfile.NamedTemporaryFile(prefix="dev-server-", suffix=".log") as log:
+    with (
+        tempfile.NamedTemporaryFile(prefix="dev-server-", suffix=".log") as log,
+        tempfile.TemporaryDirectory(prefix="dev-run-") as runtime,  # so that no command of another test finds it
+    ):
         with _default_signals():
             process = subprocess.Popen(
                 command or [sys.executable, "-m", "lib.kairo_metrics", "dev", "--root", str(root)],
                 cwd=REPOSITORY,
-                env={**inherited, "PORT": str(port), **(env or {})},
+                env={**inherited, "PORT": str(port), "XDG_RUNTIME_DIR": runtime, **(env or {})},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         try:
-            yield DevServer(process, port, log)
+            yield DevServer(process, port, log, Path(runtime))
         finally:
             with contextlib.suppress(ProcessLookupError):  # the group has ended by itself
                 os.killpg(process.pid, signal.SIGKILL)

@@ -10,8 +10,10 @@ __all__ = ["FUZZ", "examples"]
 FUZZ, FAST = "fuzz", "fast"
 _NORMAL = 100
 _TIMES = {FUZZ: 25.0, FAST: 0.25}
+# Without a time limit for one example: a busy machine may stop a process for longer.
+hypothesis_settings.register_profile("default", deadline=None)
 for _name, _times in _TIMES.items():
-    hypothesis_settings.register_profile(_name, max_examples=int(_NORMAL * _times))
+    hypothesis_settings.register_profile(_name, max_examples=int(_NORMAL * _times), deadline=None)
 
 
 def examples(count: int) -> int:

@@ -52,7 +52,7 @@ class MovedPair:
         self._apps = before, after
         self._registry = registry
         # Behind an exception uvicorn ends a connection, which another request may have taken meanwhile.
-        self._client = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+        self._client = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 
     def ask(self, asked: Asked) -> list[int]:
         """Send one request to each app, and return the statuses."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 import redis
 
 from lib.kairo_metrics.model.batch import Applied, Batch, Duplicate, FamilyDelta, Gap, State, Verdict, Writer
-from lib.kairo_metrics.model.delivery_metrics import OVERFLOWED
+from lib.kairo_metrics.model.delivery_metrics import BATCHES, OVERFLOWED
 from lib.kairo_metrics.model.encoding import TIMES_WIDTH, pack_line
 from lib.kairo_metrics.model.moment import Moment
 from lib.kairo_metrics.model.recovery import Recovery
@@ -66,7 +66,7 @@ class StorePair:
                 self.memory._shards[0].writers.pop(doing.writer, None)
             case Tidied():
                 self._tidy(doing.schema)
-        for schema in (*SCHEMAS, OVERFLOWED):
+        for schema in (*SCHEMAS, OVERFLOWED, BATCHES):
             assert list(self._differences(schema)) == []
         self._compare_state()
 
@@ -144,10 +144,11 @@ class StorePair:
         for field in STATE_FIELDS:
             index.pop(field, None)
         announced = {place.decode(): parse_schema(entry.split(b" ", 2)[2]) for place, entry in index.items()}
-        overflowed = {OVERFLOWED.index_field}  # counted by the store itself, and announced by a writer's first batch
+        # The store itself counts in these; a writer's first batch announces them.
+        own = {OVERFLOWED.index_field, BATCHES.index_field}
         known = {place: family.schema for place, family in shard.families.items()}
-        assert {place: announced[place] for place in announced.keys() - overflowed} == {
-            place: known[place] for place in known.keys() - overflowed
+        assert {place: announced[place] for place in announced.keys() - own} == {
+            place: known[place] for place in known.keys() - own
         }
 
 

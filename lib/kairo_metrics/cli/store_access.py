@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
+from ..config.dev_run import join_dev_run
 from ..config.settings import Settings
 from ..errors import KairoError, StoreUnavailable
 from ..exposition.family import Family
@@ -15,7 +18,7 @@ from ..model.schema import Schema
 from ..store.redis_store import RedisStore
 from .terminal import printable
 
-__all__ = ["CommandError", "patient_store", "read_store", "unknown_metric"]
+__all__ = ["CommandError", "join_dev_server", "patient_store", "read_store", "unknown_metric"]
 
 T = TypeVar("T")
 # A command may take longer than a flush, but it must end.
@@ -29,6 +32,12 @@ class CommandError(KairoError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(printable(sentence))
+
+
+def join_dev_server() -> None:
+    """Use the store of the dev server of this folder's project, if one runs and the environment names no store."""
+    if run := join_dev_run(Path()):
+        sys.stderr.write(f"Using the dev server at {run.url}\n")
 
 
 def patient_store(settings: Settings) -> RedisStore:

@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ _RESERVED_LABELS = frozenset({"instance_id", "le", "method", "quantile", "route"
 _METHOD = re.compile(r"[A-Z*?_-]+")
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})")
 # What is common in regular expressions and has no sense in a glob.
-_REGULAR_EXPRESSION = re.compile(r"\.[*+]|[\\^$|()]")
+_REGULAR_EXPRESSION = re.compile(r"\.[*+]|[\\^$|()]|\[[^\]]-|\][*+]")
 
 
 class _Environment(Protocol):
@@ -68,10 +68,11 @@ class RequestOptions:
         {'http': (1.0, 60.0), 'database': (1.0, 60.0)}
     """
 
-    buckets: Any = None
+    # Dictionaries have no hash, and settings that hold these options have one.
+    buckets: Any = field(default=None, hash=False)
     skip_paths: Any = None
     skip_methods: Any = None
-    labels: Mapping[str, _LabelValue] | None = None
+    labels: Mapping[str, _LabelValue] | None = field(default=None, hash=False)
     group_status: bool | None = None
     in_progress: bool | None = None
     sizes: bool | None = None
@@ -90,22 +91,24 @@ class RequestOptions:
             "prefix": _prefix,
             "names": _names,
         }
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for one in fields(self):
+            value = getattr(self, one.name)
             if value is None:
                 continue
-            form = forms.get(field.name)
+            form = forms.get(one.name)
             if form is not None:
-                object.__setattr__(self, field.name, form(value))
+                object.__setattr__(self, one.name, form(value))
             elif not isinstance(value, bool):
-                raise TypeError(f"{field.name} must be True or False, not {type(value).__name__}")
+                raise TypeError(f"{one.name} must be True or False, not {type(value).__name__}")
 
     def over(self, others: RequestOptions | None) -> RequestOptions:
-        """Return these options, and where this call has not said, the others."""
+        """Return these options, and where this call has not said, the others. Each duration has its own buckets."""
         if others is None:
             return self
-        missing = [field.name for field in fields(self) if getattr(self, field.name) is None]
-        return replace(self, **{name: getattr(others, name) for name in missing})
+        missing = {one.name: getattr(others, one.name) for one in fields(self) if getattr(self, one.name) is None}
+        if self.buckets is not None and others.buckets is not None:
+            missing["buckets"] = {**others.buckets, **self.buckets}
+        return replace(self, **missing)
 
 
 def options_from_env(env: _Environment) -> RequestOptions:
@@ -247,7 +250,7 @@ def _labels(given: Any) -> dict[str, _LabelValue]:
             )
         if name in _RESERVED_LABELS:
             raise ValueError(f"labels has the name {name!r}, which metrics have already: choose another name")
-        if inspect.iscoroutinefunction(value):
+        if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
             raise TypeError(f"labels has an async function for {name!r}: give one that is not async")
         if callable(value):
             argument_count(name, value)

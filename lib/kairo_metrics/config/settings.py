@@ -15,7 +15,16 @@ from ..errors import SettingsError
 if TYPE_CHECKING:
     from .options import RequestOptions
 
-__all__ = ["Environment", "Settings", "environment", "load_settings", "quoted", "read_or_log", "split_tokens"]
+__all__ = [
+    "REDIS_URL_VARIABLES",
+    "Environment",
+    "Settings",
+    "environment",
+    "load_settings",
+    "quoted",
+    "read_or_log",
+    "split_tokens",
+]
 
 T = TypeVar("T")
 _log = logging.getLogger("kairo_metrics")
@@ -26,7 +35,7 @@ _YES = frozenset({"1", "on", "true", "yes"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _NAMESPACE_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_.-")
 _LONGEST_NAMESPACE = 64
-_REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
+REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
 _ORDINARY_REDIS_URL = re.compile(
     r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]{0,9})?"
 )
@@ -300,7 +309,7 @@ class Environment:
         return split_tokens(value) if value else ()
 
     def redis_url(self, *, checked: bool = True) -> str | None:
-        for variable in _REDIS_URL_VARIABLES:
+        for variable in REDIS_URL_VARIABLES:
             if value := self.text(variable):
                 if checked:
                     _check_redis_url(variable, value)

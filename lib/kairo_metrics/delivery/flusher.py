@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -26,11 +25,12 @@ if TYPE_CHECKING:
     from ..store.transports import AsyncTransport
     from .outbox import Outbox
     from .thread_ticker import ThreadTicker
+    from .waiting import Waiting
 
 __all__ = ["Flusher"]
 
 _log = logging.getLogger("kairo_metrics")
-# A thread and an event loop can't wait for each other's flush, so they ask for the lock again after so many seconds.
+# An event loop can't wait for the flush of a thread or of another loop, so it asks for the lock again after so many s.
 _POLL_S = 0.002
 # A flush may outlast its budget: if its connection breaks at the very end, it opens another one.
 _BUDGETS_PER_LEASE = 3
@@ -78,8 +78,8 @@ class Flusher:
         self._settled_epoch = self.recorder.epoch - 1
         self.is_left_to_exit = False
         self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
-        self._retries: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+        self._waiting: dict[asyncio.AbstractEventLoop, Waiting] = {}
         self.loop_ticker = LoopTicker(self._settings.stream_flush_s, self.flush_beside)
         self._thread_ticker: ThreadTicker | None = None
 
@@ -128,16 +128,16 @@ class Flusher:
             self.flush()
             return
         epoch = self._open_epoch()
-        if self._settled_epoch < epoch:
+        if self._settled_epoch < epoch and not self._store.is_loaded:
             await self._load()
         deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch:
-            running = self._running_flush()
-            flush = running or self._start_flush(epoch)
+            earlier = running(self._flushes)
+            flush = earlier or self._start_flush(epoch)
             done, _ = await asyncio.wait({flush}, timeout=deadline_s - self._clock())
             if not done:
                 raise self._too_slow()
-            if running is None:  # the failure of a flush that began earlier is not raised here: ours comes next
+            if earlier is None:  # the failure of a flush that began earlier is not raised here: ours comes next
                 flush.result()
 
     async def after_response(self) -> None:
@@ -146,30 +146,38 @@ class Flusher:
         While the store is away, the breaker decides which request may try it, and a timer flushes if no further
         request comes. A cancelled request is flushed, too.
         """
-        cancelled: asyncio.CancelledError | None = None
         epoch = self._open_epoch()
-        if self._settled_epoch < epoch and not self._breaker.pause_s():
+        if self._settled_epoch >= epoch:
+            return
+        cancelled, deadline_s = None, 0.0
+        for _ in range(2):  # one that is cancelled waits all the same, but not if it is cancelled again
+            if self._settled_epoch >= epoch or self._breaker.pause_s():
+                break
             try:
-                await self._load()
+                if not self._store.is_loaded:
+                    await self._load()
+                waiting = self._waiting_here()
+                deadline_s = deadline_s or waiting.time() + self._budget_s
+                running(self._flushes) or self._start_flush(epoch)
+                await waiting.until(epoch, deadline_s)
+                break
             except asyncio.CancelledError as err:
                 cancelled = err
-        deadline_s = self._clock() + self._budget_s
-        while self._settled_epoch < epoch and not self._breaker.pause_s() and self._clock() < deadline_s:
-            flush = self._running_flush() or self._start_flush(epoch)
-            try:
-                await asyncio.wait({flush}, timeout=deadline_s - self._clock())
-            except asyncio.CancelledError as err:
-                if cancelled is not None:
-                    break  # cancelled a second time, the request does not wait; the flush goes on
-                cancelled = err
-            if flush.done() and flush.cancelled():
-                break  # the event loop is shutting down
-        if self._breaker.pause_s() and self.pending:
-            self._retry_later()
-        elif running := self._running_flush():
-            running.add_done_callback(self._retry_after_failure)  # it outlasts this request, and may still fail
+        self._retry_if_failed()
+        if self._settled_epoch < epoch and (flush := running(self._flushes)):
+            flush.add_done_callback(self._retry_if_failed)  # it outlasts this request, and may still fail
         if cancelled is not None:
             raise cancelled
+
+    def _waiting_here(self) -> Waiting:
+        """Return the requests of the running event loop that wait."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._waiting:
+            from .waiting import Waiting  # no response waits for the import
+
+            forget_closed(self._waiting)
+            self._waiting[loop] = Waiting(loop)
+        return self._waiting[loop]
 
     def flush_beside(self) -> None:
         """Start a flush in the running event loop, for which nobody waits; the breaker and a timer see to a failure."""
@@ -177,9 +185,19 @@ class Flusher:
             import concurrent.futures.thread  # noqa: F401  the client of Redis needs it, and at the exit it is too late
 
             self.is_left_to_exit = True
-        if self.pending and not self._breaker.pause_s():
-            flush = self._running_flush() or self._start_flush(self._open_epoch())
-            flush.add_done_callback(self._retry_after_failure)
+        self.recorder.sample_followers()
+        self._retry()
+
+    def _retry(self) -> None:
+        if self._breaker.pause_s():
+            self._retry_if_failed()
+        elif self.pending:
+            flush = running(self._flushes) or self._start_flush(self.recorder.open_epoch())
+            flush.add_done_callback(self._retry_if_failed)
+
+    def _retry_if_failed(self, _flush: object = None) -> None:
+        if (pause_s := self._breaker.pause_s()) and self.pending:
+            self._waiting_here().try_again(pause_s, self._retry)
 
     def flush(self) -> None:
         """Do the same as `aflush`, and block the thread; async code uses `aflush`.
@@ -202,32 +220,22 @@ class Flusher:
             self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0)
 
     def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool]) -> None:
-        if self._settled_epoch < epoch:
+        if self._settled_epoch < epoch and not self._store.is_loaded:
             try:
                 self._load_modules()
             except RuntimeError as err:  # a thread that outlives the main thread can't import `concurrent.futures`
                 late = StoreUnavailable(f"the client of Redis can't be imported now: {err}")
-                self._fail(late)
-                raise late from err
+                raise self._failed(late) from err
         deadline_s = self._clock() + self._budget_s
         while self._settled_epoch < epoch and not gives_up():
-            if self._clock() >= deadline_s:
+            if (left_s := deadline_s - self._clock()) <= 0:
                 raise self._too_slow()
             holder = self._lock.acquire()
             if holder is None:
-                time.sleep(_POLL_S)
+                self._lock.wait(left_s)
                 continue
-            try:
-                with self._store.sync_client() as client:
-                    run_flow(self._deliver(epoch), client, deadline_s)
-                self._breaker.succeed()
-            except StoreError as err:
-                self._fail(err)
-                raise
-            except Exception as err:
-                raise self._unexpected(err) from err
-            finally:
-                self._lock.release(holder)
+            with self._attempt(holder), self._store.sync_client() as client:
+                run_flow(self._deliver(epoch), client, deadline_s)
 
     def _open_epoch(self) -> int:
         """Sample the followers, and return the epoch after whose end everything recorded by now is sealed."""
@@ -239,8 +247,6 @@ class Flusher:
 
         A thread does it, so that other requests go on. It is done once, also if many requests wait for it.
         """
-        if self._store.is_loaded:
-            return
         await asyncio.wait({running(self._loads) or start(self._loads, asyncio.to_thread(self._load_modules))})
 
     def _load_modules(self) -> None:
@@ -248,36 +254,48 @@ class Flusher:
             from . import outbox  # noqa: F401  no response waits for it
         self._store.load()
 
-    def _running_flush(self) -> asyncio.Task[None] | None:
-        """Return the flush of this event loop that is running."""
-        return running(self._flushes)
-
     def _start_flush(self, epoch: int) -> asyncio.Task[None]:
         # It may fail when no request waits for it any more; the breaker and the log have the failure.
-        return start(self._flushes, self._flush_in_loop(asyncio.get_running_loop(), epoch))
+        flush = start(self._flushes, self._flush_in_loop(asyncio.get_running_loop(), epoch))
+        flush.add_done_callback(self._on_flush_end)
+        return flush
+
+    def _on_flush_end(self, flush: asyncio.Task[None]) -> None:
+        """Wake the requests that need not wait any more; for the others start the next flush, which they share."""
+        waiting = self._waiting_here()
+        if flush.cancelled() or self._breaker.pause_s():  # the event loop is shutting down, or the store is away
+            waiting.wake()
+            return
+        waiting.wake(self._settled_epoch)
+        if (epoch := waiting.epoch) is not None:
+            self._start_flush(epoch)
 
     async def _flush_in_loop(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
-        await self._load()
+        if not self._store.is_loaded:
+            await self._load()
         deadline_s = self._clock() + self._budget_s
         while (holder := self._lock.acquire(loop)) is None:
             if self._clock() > deadline_s:
                 raise self._too_slow()
             await asyncio.sleep(_POLL_S)
-        try:
+        with self._attempt(holder, loop):
             async with asyncio.timeout(self._budget_s), self._store.client() as client:
                 await arun_flow(self._deliver(epoch, client), client)
+
+    @contextmanager
+    def _attempt(self, holder: object, loop: asyncio.AbstractEventLoop | None = None) -> Iterator[None]:
+        """Release the lock after the block, and let the breaker know what came of it."""
+        try:
+            yield
             self._breaker.succeed()
         except TimeoutError as err:
-            slow = self._too_slow()
-            self._fail(slow)
-            raise slow from err
+            raise self._failed(self._too_slow()) from err
         except StoreError as err:
-            self._fail(err)
+            self._failed(err)
             raise
         except Exception as err:
-            if loop.is_closed():
-                return  # it was closed in the midst of the flush: nothing waits for the outcome
-            raise self._unexpected(err) from err
+            if loop is None or not loop.is_closed():  # else nothing waits for the outcome
+                raise self._unexpected(err) from err
         finally:
             self._lock.release(holder)
 
@@ -319,24 +337,7 @@ class Flusher:
         self._breaker.fail()
         return StoreUnavailable(f"the flush failed: {err!r}")
 
-    def _fail(self, err: StoreError) -> None:
+    def _failed(self, err: StoreError) -> StoreError:
         if self._breaker.fail():
             _log.warning("metrics could not be flushed and stay pending: %s", err)
-
-    def _retry_later(self) -> None:
-        loop = asyncio.get_running_loop()
-        forget_closed(self._retries)
-        if loop not in self._retries:
-            self._retries[loop] = loop.call_later(self._breaker.pause_s(), self._retry, loop)
-
-    def _retry(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._retries.pop(loop, None)
-        if self._breaker.pause_s():
-            self._retry_later()  # a request has tried meanwhile, and failed
-        elif self.pending:
-            flush = self._running_flush() or self._start_flush(self.recorder.open_epoch())
-            flush.add_done_callback(self._retry_after_failure)
-
-    def _retry_after_failure(self, _flush: asyncio.Task[None]) -> None:
-        if self._breaker.pause_s() and self.pending:
-            self._retry_later()
+        return err

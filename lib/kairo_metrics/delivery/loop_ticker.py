@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 __all__ = ["LoopTicker", "loop_is_running"]
 
@@ -28,7 +28,7 @@ class _Loop:
         self.timer: asyncio.TimerHandle | None = None
 
 
-class LoopTicker:
+class LoopTicker(AbstractContextManager[None]):
     """Calls `tick` in an event loop every few seconds while the loop serves something.
 
     Args:
@@ -41,14 +41,15 @@ class LoopTicker:
         self._tick = tick
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
-    @contextmanager
-    def serving(self) -> Iterator[None]:
+    def serving(self) -> LoopTicker:
         """Tick while the block runs. A short block costs no timer of its own."""
+        return self
+
+    def __enter__(self) -> None:
         self.begin()
-        try:
-            yield
-        finally:
-            self.end()
+
+    def __exit__(self, *_error: object) -> None:
+        self.end()
 
     def begin(self) -> None:
         """Tick in the running event loop until `end` is called as often as this."""

@@ -163,7 +163,9 @@ class Outbox:
                 self._early_seq = batch.seq
                 self._close_gap(expected)
             case Unannounced(positions):
-                self._announced.difference_update(batch.families[position].schema.index_field for position in positions)
+                unknown = [batch.families[position].schema for position in positions]
+                # The index was emptied or damaged, so it may lack those, too, in which the store itself counts.
+                self._announced.difference_update(schema.index_field for schema in (*unknown, BATCHES, OVERFLOWED))
                 self._unsettled[0] = self._described(batch)
             case Refused(positions):
                 self._count_lost([_weights(batch.families[position] for position in positions)])
@@ -184,8 +186,6 @@ class Outbox:
         if elapsed_s(self._renewed_at, self._now()) >= self._renewal_s:
             self._recorder.renew()
             self._renewed_at = self._now()
-        # A batch counts itself: it is counted exactly if it is applied.
-        self._count("applied")
         self._last_seq += 1
         batch = self._recorder.seal(self._last_seq)._replace(known=self._state)
         self._unsettled.append(self._described(batch))
@@ -193,8 +193,9 @@ class Outbox:
     def _described(self, batch: Batch) -> Batch:
         """Add the metadata of the families that this writer has not announced."""
         families = list(batch.families)
-        if not any(delta.schema == OVERFLOWED for delta in families):
-            families.append(FamilyDelta(OVERFLOWED, (), 0.0))
+        for schema in (BATCHES, OVERFLOWED):  # the store itself counts in these
+            if not any(delta.schema == schema for delta in families):
+                families.append(FamilyDelta(schema, (), 0.0))
         return batch._replace(
             families=tuple(
                 delta._replace(metadata=delta.schema.metadata())

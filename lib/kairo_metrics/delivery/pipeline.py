@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet, ref
 
@@ -16,7 +17,7 @@ from ..errors import KairoError, SettingsError
 from ..instruments.adoption import adopt, renew_client_locks, require_free_names
 from ..instruments.catalogue import OWN, SETUP_LOCK, settle
 from ..instruments.children import limit_children
-from ..instruments.shape import Shape, shape
+from ..instruments.shape import NO_CHOICE, Shape, shape, suppose_shape
 from ..instruments.values import RECORDER
 from ..store.redis_store import RedisStore
 from .flusher import Flusher
@@ -52,16 +53,23 @@ class _Given:
     """What the calls so far have given, with metrics on and off; None where the default counts.
 
     `named` tells whether one of them has found our names free. What takes one of them later is not sent. `has_page`
-    tells whether one of them makes the page.
+    tells whether one of them makes the page. `problem` is what turned metrics off: variables that clash with a call.
     """
 
     def __init__(
-        self, settings: Settings | None, store: Store | None, *, named: bool = False, has_page: bool = False
+        self,
+        settings: Settings | None,
+        store: Store | None,
+        *,
+        named: bool = False,
+        has_page: bool = False,
+        problem: SettingsError | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.named = named
         self.has_page = has_page
+        self.problem = problem
 
 
 class InstrumentCall:
@@ -105,9 +113,9 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         store: by default Redis, as the settings say.
         registries: those whose instruments are adopted; the default registry always is.
         prefix: goes before our names; None if the call does not say.
-        options: those of an app's requests; None if the call has none.
+        options: those of an app's requests, or buckets alone; None if the call has none.
         names_must_be_free: whether an instrument of the program with a name of ours is an error, in the first such
-            call. It settles the shape of our families, also if none is given.
+            call. It settles the shape of our families, also if none is given; other calls settle what they give.
         has_page: whether this process makes the page. There the collectors run that are no instruments.
 
     Raises:
@@ -124,27 +132,27 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         if _allowances:
             _allowances[-1](settings, store, prefix, options)
         first = _given.get("first", _Given(settings, store))
-        if store not in {None, first.store} or (settings is not None and differ(settings, first.settings)):
+        if (store is not None and store != first.store) or (settings is not None and differ(settings, first.settings)):
             raise KairoError(
                 "an earlier call in this process had another settings= or store=, or none: "
                 "give each call the same, or give them in the first call alone"
             )
         given = settings or first.settings
-        chosen = given or load_settings()[0]
-        own_shape, options = _asked(prefix, options, chosen.options)
-        if names_must_be_free:
-            require_free_names((REGISTRY, *_registries, *registries), own_shape, options, is_later=first.named)
+        checked = (REGISTRY, *_registries, *registries) if names_must_be_free else None
+        ask = partial(_asked, prefix, options, checked, first.named)
+        chosen, own_shape, all_options, problem = _agreed(given, ask)
+        if problem is not None:
+            given = chosen
         # From here on nothing is refused.
-        if options is not None:
+        if all_options is not None:
             from ..instruments.declarations import choose
 
-            choose(options)
-        if names_must_be_free or prefix is not None:
-            settle(own_shape)
+            choose(all_options)
+        settle(own_shape if names_must_be_free else _said(prefix, options, own_shape))
         _registries.update(registries)
         named = first.named or names_must_be_free
         has_page = first.has_page or has_page
-        _given["first"] = _Given(given, first.store, named=named, has_page=has_page)
+        _given["first"] = _Given(given, first.store, named=named, has_page=has_page, problem=problem or first.problem)
         if not chosen.enabled:
             return None
         limit_children(chosen.max_series, chosen.series_ttl_s)
@@ -159,14 +167,60 @@ def open_pipeline(  # noqa: PLR0913  what a call may choose for the process
         return opened
 
 
-def _asked(
-    prefix: str | None, options: RequestOptions | None, others: RequestOptions | None
-) -> tuple[Shape, RequestOptions | None]:
-    if prefix is None and options is None and others is None and not shape().names:
-        return shape(), None
-    from ..instruments.asked_shape import asked_of  # most programs choose nothing
+def _said(prefix: str | None, options: RequestOptions | None, whole: Shape) -> Shape:
+    """Return what a call says that is not about an app: a prefix, also of the names of another library, and buckets."""
+    names = None if prefix is None else whole.names or None
+    return Shape(prefix, buckets=None if options is None else whole.buckets, names=names)
 
-    return asked_of(prefix, options, others)
+
+def _agreed(
+    given: Settings | None, ask: partial[tuple[Shape, RequestOptions | None]]
+) -> tuple[Settings, Shape, RequestOptions | None, SettingsError | None]:
+    """Return the settings, what a call asks for with them, and the error of variables with which it clashes.
+
+    Args:
+        given: the settings that a call has given; None if those of the environment count.
+        ask: `_asked` with the arguments of the call.
+    """
+    chosen = given or load_settings()[0]
+    try:
+        return chosen, *ask(chosen.options), None
+    except ValueError as err:
+        if given is not None:
+            raise
+        from .given_settings import clash_with_variables  # few programs have one
+
+        suppose_shape(NO_CHOICE)
+        problem = clash_with_variables(err, chosen, ask)
+        suppose_shape(NO_CHOICE)
+        prefix, options, _, is_later = ask.args
+        return Settings() if problem else chosen, *_asked(prefix, options, None, is_later, None), problem
+
+
+def _asked(
+    prefix: str | None,
+    options: RequestOptions | None,
+    registries: Sequence[CollectorRegistry] | None,
+    is_later: bool,
+    others: RequestOptions | None,
+) -> tuple[Shape, RequestOptions | None]:
+    """Return the shape of our families, and the options, that a call asks for together with other options.
+
+    Args:
+        prefix: of the call, as its options.
+        options: see `prefix`.
+        registries: no instrument of these may have a name of ours; None if the call does not mind.
+        is_later: see `require_free_names`.
+        others: those of the settings.
+    """
+    asked: tuple[Shape, RequestOptions | None] = shape(), None
+    if prefix is not None or options is not None or others is not None or asked[0].names:
+        from ..instruments.asked_shape import asked_of  # most programs choose nothing
+
+        asked = asked_of(prefix, options, others)
+    if registries is not None:
+        require_free_names(registries, *asked, is_later=is_later)
+    return asked
 
 
 def remember_call(app: object, interface: str, options: Mapping[str, Any]) -> None:
@@ -192,7 +246,7 @@ def checked_registries(taker: str, *registries: CollectorRegistry) -> tuple[Coll
 def current_settings() -> tuple[Settings, SettingsError | None]:
     """Return the settings of an earlier call or of the open pipeline, else those of the environment."""
     first = _given.get("first")
-    return (first.settings, None) if first and first.settings else load_settings()
+    return (first.settings, first.problem) if first and first.settings else load_settings()
 
 
 def on_opening(listener: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..config.dev_run import announced
 from ..config.dev_settings import DevSettings
 from ..config.push_settings import PushSettings
 from ..config.settings import Settings
@@ -76,6 +77,8 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
         dashboard = mount(app, document, settings, project, own_redis=own_redis)
         source = dashboard.source_name if dashboard else ""
         _print(banner(settings, project, document.job, own_redis=own_redis, dashboard=source))
+        if not stack.enter_context(announced(root, f"http://{_HOST}:{settings.port}")):
+            _print("The other commands can't find this server by themselves: its folder for that is not private.")
         asyncio.run(_serve(dashboard or app, settings.hosts, project.functions, listener, parent))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from ..delivery.flusher import Flusher
@@ -83,33 +83,39 @@ class ASGIEntry:
             # An app around this one is instrumented, too. It knows the whole route, and it flushes.
             await call(scope, receive, send)
             return
-        facts = RequestFacts()
-        before = dict(scope)
-        scope[REQUEST_KEY] = facts
+        if (readable := _read_often(scope)) is not scope:
+            scope.update(readable)
         served = Call((scope.get("method", ""), scope["path"]), exemplar_of(self._exemplar, scope))
-
-        def route() -> str:
-            return route_of(self._app, facts, before, scope)
-
         try:
             with served.inside(), self.flusher.ticker.serving():
-                if scope["type"] == "http":
-                    record = self.rules.record(scope["method"], facts, route)
-                    if not self.rules.are_plain:
-                        from .asgi_request import begin_asgi
-
-                        begin_asgi(record, scope)
-                    await _Request(record, scope, receive, send, self.flusher).run(call)
-                elif self.rules.skip_websocket(scope):
-                    await call(scope, receive, send)
-                else:
-                    from .websocket import WebSocket  # few apps have websockets
-
-                    await WebSocket(facts, route, receive, send).run(call, scope)
+                # A coroutine of its own: what it holds is free while hundreds of requests wait for their flush.
+                await self._measure(call, scope, receive, send)
         finally:
             served.is_over = True
             if served.is_outermost and loop_is_running():  # in trio the ticker's thread flushes
                 await self.flusher.after_response()
+
+    async def _measure(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        facts = RequestFacts()
+        before = dict(scope)
+        scope[REQUEST_KEY] = facts
+
+        def route() -> str:
+            return route_of(self._app, facts, before, scope)
+
+        if scope["type"] == "http":
+            record = self.rules.record(scope["method"], facts, route)
+            if not self.rules.are_plain:
+                from .asgi_request import begin_asgi
+
+                begin_asgi(record, scope)
+            await _Request(record, scope, receive, send, self.flusher).run(call)
+        elif self.rules.skip_websocket(scope):
+            await call(scope, receive, send)
+        else:
+            from .websocket import WebSocket  # few apps have websockets
+
+            await WebSocket(facts, route, receive, send).run(call, scope)
 
     def _flushing_at_shutdown(self, send: Send) -> Send:
         async def send_and_flush(message: Message) -> None:
@@ -167,6 +173,7 @@ class _Request:
             uvicorn = _uvicorn_behind(self._receive, self._send)
             # It drops what is sent to a client that has left, and tells only an app that receives.
             self._record.client_left = self._record.client_left or getattr(uvicorn, "disconnected", False)
+            message = _read_often(message)
             self._record.begin_response(message["status"], message.get("headers", ()))
             if message["status"] == _SERVER_ERROR and uvicorn is not None:
                 message = _closing(message)
@@ -183,10 +190,24 @@ class _Request:
             self._record.end_response()
 
 
+def _read_often(message: Message) -> Message:
+    """Return a scope or a message whose headers may be read more than once: by the standard any iterable holds them."""
+    headers = message.get("headers")
+    return message if headers is None or isinstance(headers, list | tuple) else {**message, "headers": list(headers)}
+
+
 def _uvicorn_behind(receive: Receive, send: Send) -> Any:
     """Return uvicorn's object for the request, if it serves; Vercel has a copy of it, and passes on `receive`."""
-    ends = (getattr(end, "__self__", None) for end in (receive, send))
-    return next((end for end in ends if "uvicorn" in type(end).__module__), None)
+    for end in (receive, send):
+        owner = getattr(end, "__self__", None)
+        if owner is not None and _is_uvicorns(type(owner)):  # type: ignore[arg-type]
+            return owner
+    return None
+
+
+@lru_cache(maxsize=64)
+def _is_uvicorns(kind: type) -> bool:
+    return "uvicorn" in kind.__module__
 
 
 def _closing(message: Message) -> Message:

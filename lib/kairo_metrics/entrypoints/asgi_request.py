@@ -21,7 +21,7 @@ def begin_asgi(record: HTTPRecord, scope: Scope) -> None:
         record: that of the request.
         scope: the ASGI scope.
     """
-    request = MeasuredRequest(scope["method"], scope["path"], scope["headers"], scope)
+    request = MeasuredRequest(scope["method"], scope["path"], scope.get("headers", ()), scope)
     record.begin(request, *paths_of(scope))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def note_sent(sizes: BodySizes, message: Mapping[str, Any]) -> None:
         sizes.sent += len(message.get("body", b""))
     elif kind == "http.response.pathsend":
         length = sizes.response_announced
-        sizes.sent += Path(message["path"]).stat().st_size if length is None else length
+        with suppress(OSError):  # the server may have taken it away
+            sizes.sent += Path(message["path"]).stat().st_size if length is None else length
     elif kind == "http.response.zerocopysend":
         sizes.sent += message.get("count") or 0
 

@@ -66,8 +66,7 @@ class CustomLabels:
 
     def _asked(self, name: str, function: Callable[..., Any], *arguments: Any) -> str:
         try:
-            value = function(*arguments)
-            text = "" if value is None else str(value)
+            text = _text(name, function(*arguments))
         except Exception as err:  # noqa: BLE001  the user's own code: the request must not fail with it
             _log_once(
                 (name, type(err)), "the label %r is %r for a request: its function raised %r", name, _UNKNOWN, err
@@ -94,6 +93,24 @@ class CustomLabels:
             )
             return OVERFLOW
         return value
+
+
+def _text(name: str, value: object) -> str:
+    """Return a value as text.
+
+    Raises:
+        TypeError: somebody would have to await it.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bytes):  # so are the headers in an ASGI scope
+        return value.decode("utf-8", "replace")
+    if hasattr(value, "__await__"):
+        getattr(value, "close", lambda: None)()  # else Python warns of a coroutine that was never awaited
+        raise TypeError(
+            f"it returned {type(value).__name__}, which must be awaited: give one for {name!r} that is not async"
+        )
+    return str(value)
 
 
 def _log_once(key: tuple[str, object], text: str, *arguments: object) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
+from ..instruments.children import known_child
 
 if TYPE_CHECKING:
     from .body_sizes import BodySizes
@@ -89,11 +90,11 @@ class HTTPRecord:
 
     def _count(self, _status: int, seconds: float) -> None:
         requests, durations, errors = self._instruments
-        labels = self._answered = self._method, self._route()
-        requests.labels(*labels, self._status_text()).inc()
-        durations.labels(*labels).observe(seconds)
+        method, route = labels = self._answered = self._method, self._route()
+        known_child(requests, (method, route, self._status_text())).inc()
+        known_child(durations, labels).observe(seconds)
         # It begins at zero with a route's first request, so that an error rate has data before the first error.
-        errors.labels(*labels, "http_500")
+        known_child(errors, (method, route, "http_500"))
 
     def end(self, error: BaseException | None = None) -> None:
         """Count the request if its response has not ended, and its error if there is one; later calls add errors only.

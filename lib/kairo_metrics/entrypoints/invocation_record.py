@@ -45,7 +45,7 @@ class InvocationRecord:
 
     def fail(self, error: BaseException) -> None:
         """Count an invocation that raised. `sys.exit()` without an error is a success."""
-        if isinstance(error, SystemExit) and error.code in {None, 0}:
+        if isinstance(error, SystemExit) and (error.code is None or error.code == 0):
             self._end("success")
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):  # whoever used a generator has left
             self._end("cancelled")

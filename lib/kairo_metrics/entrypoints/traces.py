@@ -38,8 +38,10 @@ def trace_of(scope: MutableMapping[str, Any]) -> Mapping[str, str] | None:
     if "headers" in scope:
         values = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"traceparent"]
     else:
-        values = [scope.get("HTTP_TRACEPARENT", "")]
-    parts = values[0].strip().split("-", 4)[:4] if len(values) == 1 else []
+        values = [scope["HTTP_TRACEPARENT"]] if "HTTP_TRACEPARENT" in scope else []
+    if len(values) != 1:
+        return None
+    parts = values[0].strip().split("-", 4)[:4]
     if [len(part) for part in parts] != [2, 32, 16, 2] or not _HEXADECIMAL.issuperset("".join(parts)):
         return None
     version, trace_id, span_id, flags = parts

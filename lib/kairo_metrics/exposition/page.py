@@ -15,7 +15,7 @@ class Page:
     """Families, merged and ready to be printed.
 
     Args:
-        families: sorted by name; the duration of the scrape comes last.
+        families: ready to be printed, in the order of the page.
         at_ms: when the store was read, by its clock, in ms since 1970.
     """
 

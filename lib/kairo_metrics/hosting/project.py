@@ -47,6 +47,6 @@ class Project:
             reasons = "".join(f"\n{file}" for file in skipped)
             raise HostingError(
                 f"There is no function in {root / 'api'}: a function is a file there that defines `app` or a class "
-                f"`handler`.{reasons}"
+                f"`handler`. An app in another place is started with its own server, as in `uvicorn main:app`.{reasons}"
             )
         return cls(functions, VercelJson.read(root / "vercel.json"), skipped)

@@ -110,7 +110,7 @@ def require_free_names(
         from .declarations import declared  # few programs have one
         from .taken_names import refuse_taken_names
 
-        refuse_taken_names(registries, prefix, declared(options, chosen))
+        refuse_taken_names(registries, chosen, declared(options, chosen))
 
 
 def _take_further_names(options: RequestOptions) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import KairoError
 from ..model.encoding import is_classic_label
-from .shape import NO_CHOICE, Shape, is_settled, shape, suppose_shape
+from .shape import NO_CHOICE, Shape, settled_shape, shape, suppose_shape
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
 
 __all__ = ["asked_of", "options_with"]
+
+# A histogram that one preset alone has.
+_OF_A_PRESET = "http_highr"
+# What all calls have in common. Which labels are known when a request begins may differ: unknown ones are empty then.
+_OF_THE_PROCESS = ("prefix", "names", "labels", "buckets")
 
 
 def asked_of(
@@ -30,7 +35,7 @@ def asked_of(
         KairoError: an earlier call has settled on another shape.
     """
     if others is not None:
-        suppose_shape(_filled(_shape_of(others.prefix, options_with(others, None)), NO_CHOICE))
+        suppose_shape(_shape_of(others.prefix, options_with(others, None)).over(NO_CHOICE))
     return _shape_with(_shape_of(prefix, options, others)), options_with(options, others)
 
 
@@ -55,16 +60,17 @@ def _shape_of(prefix: str | None, options: RequestOptions | None, others: Reques
             for name in labels
             if isinstance(value := options.labels[name], str) or argument_count(name, value) == 1
         )
-    buckets = None if options.buckets is None else tuple(sorted(options.buckets.items()))
+    buckets = None if options.buckets is None else tuple(sorted(options.over(others).buckets.items()))
     return Shape(prefix, labels, early, buckets, _names(names, options.prefix if prefix is None else prefix))
 
 
 def _names(preset: str | None, prefix: str | None) -> tuple[str, ...] | None:
     if preset is None:
         return None
-    settled = shape().names or ()
-    if prefix is None and preset in settled:
-        return settled
+    now = shape()
+    if prefix is None and now.names and preset == now.names[0]:
+        return now.names
+    prefix = prefix if prefix is not None else now.prefix or None  # an earlier call's, or that of the settings
     from .chosen_preset import preset_of  # few programs come from another library
 
     return preset, preset_of(preset).prefix if prefix is None else prefix
@@ -76,18 +82,15 @@ def _shape_with(asked: Shape) -> Shape:
     Raises:
         KairoError: an earlier call has settled on another one.
     """
-    now = shape()
-    if is_settled():
-        for name, value in vars(asked).items():
-            settled = getattr(now, name)
-            if value is not None and value != settled:
-                option = name.removeprefix("early_")
-                raise KairoError(
-                    f"metrics have {option}={_shown(settled)} in this process since an earlier call of instrument or "
-                    f"install, so {option}={_shown(value)} comes too late; give each call the same {option}, or give "
-                    "it in the first call alone"
-                )
-    return _filled(asked, now)
+    for name in _OF_THE_PROCESS:
+        value, settled = getattr(asked, name), getattr(settled_shape(), name)
+        if settled is not None and value not in (None, settled):
+            raise KairoError(
+                f"metrics have {name}={_shown(name, settled)} in this process since an earlier call of instrument or "
+                f"install, so {name}={_shown(name, value)} comes too late; give each call the same {name}, or give it "
+                "in the first call alone"
+            )
+    return asked.over(shape())
 
 
 def options_with(given: RequestOptions | None, others: RequestOptions | None) -> RequestOptions | None:
@@ -98,10 +101,13 @@ def options_with(given: RequestOptions | None, others: RequestOptions | None) ->
         others: those of the settings.
 
     Raises:
-        ValueError: a further label has the name of a label of these names.
+        ValueError: a further label has the name of a label of these names, or the names lack a histogram that has
+            buckets.
     """
     merged = others if given is None else given.over(others)
     names = (merged.names if merged is not None else None) or next(iter(shape().names or ()), None)
+    if merged is not None and _OF_A_PRESET in (merged.buckets or ()) and names != "fastapi_instrumentator":
+        raise ValueError(f"buckets has {_OF_A_PRESET!r}, which names='fastapi_instrumentator' alone has")
     if names is None:
         return merged
     from .chosen_preset import completed
@@ -120,9 +126,8 @@ def _check_prefix(prefix: object) -> None:
         )
 
 
-def _filled(asked: Shape, known: Shape) -> Shape:
-    return Shape(**{name: getattr(known, name) if value is None else value for name, value in vars(asked).items()})
-
-
-def _shown(value: object) -> str:
-    return repr(dict(value) if isinstance(value, tuple) and value and isinstance(value[0], tuple) else value)
+def _shown(name: str, value: Any) -> str:
+    """Return what a call would have given."""
+    if name == "names":
+        return repr(value[0] if value else None)
+    return repr(dict(value) if name == "buckets" else value)

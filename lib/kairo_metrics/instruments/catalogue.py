@@ -36,7 +36,7 @@ def catalogue(group: type[G]) -> G:
     if group not in _built:
         with SETUP_LOCK:
             declarations = _declarations(group)
-            _built.setdefault(group, group(declarations, tuple(build(one) for one in declarations)))
+            _built.setdefault(group, group(declarations, tuple(build(one) for one in declarations), shape()))
     instruments_of_group: G = _built[group]
     return instruments_of_group
 
@@ -70,15 +70,18 @@ def may_be_ours(name: str, prefix: str) -> bool:
 
 
 def settle(chosen: Shape) -> None:
-    """Let the process's families have this shape from now on, also those of groups that are built already."""
-    with SETUP_LOCK:
-        before = shape()
-        settle_shape(chosen)
-        if _built and shape() is not before:
-            from .reshaping import reshape_group  # few programs run a query before they instrument an app
+    """Let the process's families have this shape from now on, also those of groups that are built already.
 
-            for group, instruments in list(_built.items()):
-                _built[group] = reshape_group(instruments, _declarations(group), before, OWN, build)
+    What it does not say stays open.
+    """
+    with SETUP_LOCK:
+        settle_shape(chosen)
+        # The settings may suppose another shape by now than when a group was built, too.
+        for group, instruments in list(_built.items()):
+            if vars(instruments.shape) != vars(shape()):
+                from .reshaping import reshape_group  # few programs run a query before they instrument an app
+
+                _built[group] = reshape_group(instruments, _declarations(group), OWN, build)
 
 
 def _declarations(group: type[Group]) -> tuple[Declaration, ...]:

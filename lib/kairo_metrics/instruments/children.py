@@ -16,7 +16,7 @@ from ..model.schema import OVERFLOW
 from .sharing import child_series, share
 from .values import RECORDER
 
-__all__ = ["Children", "adopt_children", "child_of", "limit_children"]
+__all__ = ["Children", "adopt_children", "child_of", "known_child", "limit_children"]
 
 # In characters of the printed label text: a label's value may be as long as a request's body.
 _LONGEST_LABELS = 4_096
@@ -111,6 +111,15 @@ def _can_be_forgotten(child: Any, idle_s: float) -> bool:
         return False
     # To take its share out of a shared sum later, a gauge must know how much it is.
     return not (isinstance(child, Gauge) and series.schema.rule == "sum" and child._value.get())  # noqa: SLF001
+
+
+def known_child(instrument: Any, labels: _Labels) -> Any:
+    """Return the child that `labels` of the instrument returns, for values that are text in the order of the labels.
+
+    Each request asks for several. `labels` makes text of the values and takes a lock first.
+    """
+    child = instrument._metrics.get(labels)  # noqa: SLF001  prometheus_client keeps its children private
+    return instrument.labels(*labels) if child is None else child
 
 
 def child_of(instrument: Any, labels: Sequence[Any]) -> Any:

@@ -77,11 +77,15 @@ class Group:
     Args:
         declarations: those of the instruments.
         members: the instruments.
+        shape: in which they were built.
     """
 
     declared: tuple[Declaration, ...]
 
-    def __init__(self, declarations: tuple[Declaration, ...], members: tuple[MetricWrapperBase, ...]) -> None:
+    def __init__(
+        self, declarations: tuple[Declaration, ...], members: tuple[MetricWrapperBase, ...], shape: Shape
+    ) -> None:
         self.declarations = declarations
         self.members = members
+        self.shape = shape
         vars(self).update(zip(type(self).__annotations__, members, strict=False))  # those of requests have no fields

@@ -24,7 +24,6 @@ G = TypeVar("G", bound="Group")
 def reshape_group(
     group: G,
     declarations: tuple[Declaration, ...],
-    before: Shape,
     registry: CollectorRegistry,
     build: Callable[[Declaration], Any],
 ) -> G:
@@ -33,15 +32,14 @@ def reshape_group(
     Args:
         group: as it was built.
         declarations: those of its instruments in the present shape.
-        before: the shape in which it was built.
         registry: has the instruments.
         build: builds an instrument in the present shape.
     """
     members = tuple(
-        _reshaped(declaration, instrument, before, registry, build)
+        _reshaped(declaration, instrument, group.shape, registry, build)
         for declaration, instrument in zip(declarations, group.members, strict=True)
     )
-    return type(group)(declarations, members)
+    return type(group)(declarations, members, shape())
 
 
 def _reshaped(

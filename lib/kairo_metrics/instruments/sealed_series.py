@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from ..model.moment import NEVER, Moment, elapsed_s
 from ..model.schema import Schema
@@ -12,7 +14,9 @@ from .pending_series import PendingSeries
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
 
-__all__ = ["SealedFamily", "SealedSeries", "delta_text", "move"]
+__all__ = ["SealedFamily", "SealedSeries", "delta_text", "listed", "move"]
+
+T = TypeVar("T")
 
 # The first word of a delta whose series the store removes before it applies the rest.
 _REMOVED = "D"
@@ -73,6 +77,15 @@ def move(series: PendingSeries, sealed: SealedSeries) -> None:
         sealed.weight += weight
     elif sealed.value is None or (series.set_at or NEVER) >= (sealed.set_at or NEVER):
         sealed.value, sealed.set_at, sealed.weight, sealed.is_new = series.value, series.set_at, weight, weight > 0
+
+
+def listed(members: Iterable[T], limit: int | None = None) -> list[T]:
+    """Copy the first members of a collection. A signal handler may change it meanwhile; then it is copied again."""
+    while True:
+        try:
+            return list(islice(members, limit))
+        except RuntimeError:
+            continue
 
 
 def delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:

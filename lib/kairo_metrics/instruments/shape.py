@@ -5,7 +5,7 @@ A process has one catalogue of them, so all of its apps share one shape. The fir
 
 from __future__ import annotations
 
-__all__ = ["NO_CHOICE", "Shape", "is_settled", "settle_shape", "shape", "suppose_shape"]
+__all__ = ["NO_CHOICE", "Shape", "settle_shape", "settled_shape", "shape", "suppose_shape"]
 
 _Buckets = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -35,6 +35,10 @@ class Shape:
         self.buckets = buckets
         self.names = names
 
+    def over(self, other: Shape) -> Shape:
+        """Return this shape, and where it does not say, the other one."""
+        return Shape(**{name: getattr(other, name) if value is None else value for name, value in vars(self).items()})
+
 
 NO_CHOICE = Shape("", (), (), (), ())
 _settled: list[Shape] = []
@@ -42,19 +46,19 @@ _supposed: list[Shape] = []
 
 
 def shape() -> Shape:
-    """Return the shape that is settled, else the one that the settings suppose."""
-    return next(iter((*_settled, *_supposed)), NO_CHOICE)
+    """Return the shape that is settled; where that does not say, the one that the settings suppose."""
+    supposed = _supposed[0] if _supposed else NO_CHOICE
+    return _settled[0].over(supposed) if _settled else supposed
 
 
-def is_settled() -> bool:
-    """Return whether a call has settled the shape."""
-    return bool(_settled)
+def settled_shape() -> Shape:
+    """Return what calls have settled; None where none has said."""
+    return _settled[0] if _settled else Shape()
 
 
 def settle_shape(chosen: Shape) -> None:
-    """Keep this shape from now on, unless one is settled."""
-    if not _settled:
-        _settled.append(chosen)
+    """Keep this shape from now on, but for what is settled."""
+    _settled[:] = [settled_shape().over(chosen)]
 
 
 def suppose_shape(supposed: Shape) -> None:

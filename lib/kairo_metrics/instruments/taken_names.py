@@ -19,7 +19,7 @@ from ..model.schema import INSTANCE_LABEL, is_per_instance
 from .catalogue import OWN
 from .declaration import Declaration
 from .declarations import declared
-from .shape import shape
+from .shape import Shape, shape
 
 __all__ = ["is_left_out", "log_left_out", "refuse_taken_names"]
 
@@ -29,19 +29,20 @@ _LABEL_IS_OURS = f"the label {INSTANCE_LABEL}, which names the instance in its m
 
 
 def refuse_taken_names(
-    registries: Iterable[CollectorRegistry], prefix: str, declarations: Iterable[Declaration]
+    registries: Iterable[CollectorRegistry], chosen: Shape, declarations: Iterable[Declaration]
 ) -> None:
     """Check that no instrument of these registries has a name of ours, also one that a page derives from it.
 
     Args:
         registries: the program's.
-        prefix: that of our families.
+        chosen: the shape of our families.
         declarations: those of our families.
 
     Raises:
         ValueError: an instrument has such a name, or a gauge with a value for each instance has the label
             `instance_id`.
     """
+    prefix = chosen.prefix or ""
     ours = _own_names(_families(prefix, declarations))
     for registry in registries:
         whose = (
@@ -56,7 +57,7 @@ def refuse_taken_names(
             if name is not None:
                 raise ValueError(
                     f"the name {name} is taken: kairo_metrics measures under it, and {whose} has your "
-                    f"{_described(collector)}. {_advice(name, prefix)}"
+                    f"{_described(collector)}. {_advice(name, prefix, chosen.names)}"
                 )
             if _has_our_label(collector):
                 raise ValueError(f"{whose} has your {_described(collector)} with {_LABEL_IS_OURS}")
@@ -87,7 +88,7 @@ def log_left_out(instrument: MetricWrapperBase) -> None:
             "your %s is not sent: kairo_metrics measures under the name %s. It goes on in its own registry. %s",
             described,
             name,
-            _advice(name, shape().prefix or ""),
+            _advice(name, shape().prefix or "", shape().names),
         )
 
 
@@ -149,7 +150,9 @@ def _described(instrument: MetricWrapperBase) -> str:
     return f"{family.type} {family.shown()}"
 
 
-def _advice(name: str, prefix: str) -> str:
+def _advice(name: str, prefix: str, names: tuple[str, ...] | None) -> str:
     if name.startswith("kairo_"):
         return "Rename yours."
+    if names:
+        return f"If the library of names={names[0]!r} still measures the app, take it out. Otherwise rename yours."
     return f'Give ours another prefix, such as instrument(app, prefix="{prefix}app_"), or rename yours.'

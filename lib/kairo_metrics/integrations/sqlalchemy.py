@@ -70,8 +70,9 @@ def _start(engine: Any) -> None:
     # SQLAlchemy registers a function on an engine once.
     event.listen(engine, "before_cursor_execute", _begin)
     event.listen(engine, "after_cursor_execute", _succeed)
-    event.listen(engine, "handle_error", _fail)
-    replace_method(engine, "raw_connection", _raw_connection)
+    of_class = isinstance(engine, type)
+    event.listen(engine, "handle_error", _fail if of_class else _fail_of_one)
+    replace_method(engine, "raw_connection", _raw_connection if of_class else _raw_connection_of_one)
 
 
 def _begin(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, execution: Any, _many: bool) -> None:
@@ -82,6 +83,19 @@ def _succeed(_connection: Any, _cursor: Any, sql: str, _parameters: Any, executi
     instruments = recorded(QueryInstruments)
     if instruments is not None:
         _end(instruments, execution, query_labels(execution.compiled, sql))
+
+
+def _has_observed_class(engine: Any) -> bool:
+    """Tell whether the engine's class is observed, too; then the class counts its errors."""
+    from sqlalchemy import Engine, event
+
+    kinds = [kind for kind in type(engine).__mro__ if issubclass(kind, Engine)]
+    return any(event.contains(kind, "handle_error", _fail) for kind in kinds)
+
+
+def _fail_of_one(error: Any) -> None:
+    if not _has_observed_class(error.engine):
+        _fail(error)
 
 
 def _fail(error: Any) -> None:
@@ -97,6 +111,10 @@ def _fail(error: Any) -> None:
         labels = RAW, OTHER if error.connection is not None else CONNECT
     seen = error.sqlalchemy_exception or error.original_exception
     instruments.query_errors.labels(*labels, type(seen).__name__).inc()
+
+
+def _raw_connection_of_one(connect: Callable[..., Any], engine: Any) -> Any:
+    return connect(engine) if _has_observed_class(engine) else _raw_connection(connect, engine)
 
 
 def _raw_connection(connect: Callable[..., Any], engine: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import lru_cache
 
 from .encoding import printable
 from .schema import INSTANCE_LABEL, Schema
@@ -36,6 +37,10 @@ def parse_schema(text: str | bytes) -> Schema:
     """
     if len(text) > _LONGEST:
         raise ValueError(f"it has {len(text)} bytes")
+    return _parse_again(text) if len(text) <= _LONGEST_KEPT else _parse(text)
+
+
+def _parse(text: str | bytes) -> Schema:
     try:
         fields = json.loads(text)
         schema = Schema(
@@ -54,6 +59,11 @@ def parse_schema(text: str | bytes) -> Schema:
     if flaw := flaw_of(schema):
         raise ValueError(flaw)
     return schema
+
+
+# Each scrape parses the same schemas, and most are shorter.
+_LONGEST_KEPT = 4_096
+_parse_again = lru_cache(maxsize=1_024)(_parse)
 
 
 def _text(value: object) -> str:

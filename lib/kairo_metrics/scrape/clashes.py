@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from ..exposition.escaping import UNDERSCORES
 from ..exposition.family import Extras, Family
 from ..exposition.names import claimed_names, unquoted_name_of
-from ..model.schema import Schema
 from .self_metrics import OWN_NAMES
 
 __all__ = ["Clash", "find_clashes", "sentence"]
@@ -94,8 +93,8 @@ def _left_out(families: Iterable[Family], extras: Extras, joinable: int) -> Iter
 
     The first `joinable` families may be printed as one with another of their kind.
     """
-    own = (Family(Schema(name, "gauge"), {}, escaping=extras.escaping) for name in OWN_NAMES)
-    claimed: dict[str, tuple[str, object]] = {unquoted_name_of(family): (family.schema.name, None) for family in own}
+    # Names of our own have classic letters only, so each scheme prints them as they are.
+    claimed: dict[str, tuple[str, object]] = {name: (name, None) for name in OWN_NAMES}
     for place, family in enumerate(families):
         escaped = replace(family, escaping=extras.escaping)
         names = claimed_names(escaped, extras)

@@ -137,8 +137,7 @@ def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
 
 
 def _all_match(pattern: re.Pattern[bytes], lines: list[bytes]) -> bool:
-    run = b"\n".join([*lines, b""])
-    if pattern.fullmatch(run) is None or run.count(b"\n") != len(lines):
+    if b"\n" in b"".join(lines) or pattern.fullmatch(run := b"\n".join([*lines, b""])) is None:
         return False
     try:
         run.decode()

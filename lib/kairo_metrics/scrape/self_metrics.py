@@ -12,7 +12,7 @@ from ..model.encoding import SeriesNumbers, label_text, number_text
 from ..model.schema import Schema
 from ..model.snapshot import Snapshot
 
-__all__ = ["ABOUT_ALL", "CLASHING", "OWN_NAMES", "PROBLEMS", "SERIES", "duration", "own_families", "zeros"]
+__all__ = ["ABOUT_ALL", "CLASHING", "OWN_NAMES", "PROBLEMS", "SCHEMAS", "SERIES", "duration", "own_families", "zeros"]
 
 SERIES = Schema("kairo_series", "gauge", ("family",), help="Series of a family on this page.")
 _QUARANTINED = Schema(
@@ -58,9 +58,10 @@ _MISSING = Schema(
 _DURATION = Schema("kairo_scrape_duration_seconds", "gauge", help="Seconds from this scrape's start to its first byte.")
 
 _COUNTS = (SERIES, _QUARANTINED, CLASHING, JOINED)
+SCHEMAS = (*_COUNTS, PROBLEMS, _MISSING, _DURATION, *_MEASURES.values(), _STORE)
 # A scrape that asks for one of these needs every family.
 ABOUT_ALL = frozenset(schema.name for schema in _COUNTS)
-OWN_NAMES = frozenset(schema.name for schema in (*_COUNTS, PROBLEMS, _STORE, _MISSING, _DURATION, *_MEASURES.values()))
+OWN_NAMES = frozenset(schema.name for schema in SCHEMAS)
 
 
 def duration(seconds: float) -> Family:

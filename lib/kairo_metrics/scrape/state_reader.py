@@ -18,6 +18,7 @@ from ..model.encoding import SeriesNumbers
 from ..model.schema import Schema
 from ..store.command_flow import arun_flow
 from .collector import Limits, Scrape, collect
+from .page_order import PageOrder
 from .rollback.high_water import HighWater, with_missing
 from .self_metrics import duration
 
@@ -79,6 +80,7 @@ class StateReader:
         self._registries = registries
         self._collectors: CollectorRuns | None = None
         self._water = HighWater()
+        self._order = PageOrder()
         self._limits = Limits(settings.series_ttl_s, settings.instance_lease_s)
         self._begun = self._shown = 0
 
@@ -133,7 +135,7 @@ class StateReader:
             from .collected_page import with_collected  # few programs have a collector
 
             page = with_collected(page, outcomes, extras)
-        page = page.with_family(duration(now_s - started_s)).named(names)
+        page = self._order.applied(page.with_family(duration(now_s - started_s)).named(names), names)
         return page, Upkeep(scrape, missing if is_newest else {}, names, end_s - now_s)
 
     def _start_collectors(self, end_s: float) -> list[tuple[str, Future[Outcome] | None]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from typing import Any
 
 from ..config.settings import Settings
-from ..errors import StoreRefused
+from ..errors import StoreRefused, StoreUnavailable
 from ..model.batch import (
     WRITER_LEASE_S,
     Applied,
@@ -19,26 +20,64 @@ from ..model.batch import (
     Verdict,
     Writer,
 )
-from ..model.delivery_metrics import OVERFLOWED
+from ..model.delivery_metrics import BATCHES, OVERFLOWED
 from ..model.encoding import label_text
 from ..model.moment import Moment, elapsed_s
 from ..model.schema import Schema
 from .command_flow import Command, CommandFlow
 from .keys import Keys
-from .script_call import call_script, script_text, supports_key_locking
+from .script_call import call_script, require_recent, script_text, supports_key_locking
 
-__all__ = ["apply_batch", "load_script"]
+__all__ = ["Memory", "apply_batch", "load_script"]
 
 
-def apply_batch(settings: Settings, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
-    """Apply a batch in one command, or in two if the server does not hold the script.
+class Memory:
+    """What a store remembers from one batch to the next, so that batches are shorter.
+
+    Attributes:
+        full: the index fields of families that had no room. Most never fill up, so batches need not tell how they
+            overflow.
+        told: the writer, the number and the state of the last batch that was applied. The writer's record in Redis has
+            that state, too, so the next batch need not name it.
+    """
+
+    __slots__ = ("full", "told")
+
+    def __init__(self) -> None:
+        self.full: set[str] = set()
+        self.told: tuple[str, int, State] | None = None
+
+
+def apply_batch(settings: Settings, writer: Writer, batch: Batch, memory: Memory | None = None) -> CommandFlow[Verdict]:
+    """Apply a batch in one command; in two if the server does not hold the script, or a family is full for once.
+
+    Args:
+        settings: the namespace and the limits.
+        writer: who sends it.
+        batch: the batch.
+        memory: of the store; None remembers nothing.
 
     Raises:
         StoreRefused: the server answered with an error; nothing was written.
+        StoreUnavailable: there was no answer.
     """
-    arguments = _arguments(settings, writer, batch)
-    reply = yield from call_script("apply.lua", arguments, key_locking=supports_key_locking(settings.redis_url))
-    return _verdict(reply)
+    memory = memory or Memory()
+    key_locking = supports_key_locking(settings.redis_url)
+    sent_s = time.time()
+    reply = yield from call_script("apply.lua", _arguments(settings, writer, batch, memory), key_locking=key_locking)
+    if reply[0] == b"full":
+        memory.full.update(batch.families[position - 1].schema.index_field for position in reply[1:])
+        require_recent(sent_s)
+        try:
+            again = _arguments(settings, writer, batch, memory)
+            reply = yield from call_script("apply.lua", again, key_locking=key_locking)
+        except StoreUnavailable as failure:
+            failure.sent = True  # a copy of the first command may still be on its way
+            raise
+    verdict = _verdict(reply)
+    if isinstance(verdict, Applied):
+        memory.told = writer.id, batch.seq, verdict.state
+    return verdict
 
 
 def load_script() -> None:
@@ -46,37 +85,64 @@ def load_script() -> None:
     script_text("apply.lua")
 
 
-def _arguments(settings: Settings, writer: Writer, batch: Batch) -> Command:
+def _arguments(settings: Settings, writer: Writer, batch: Batch, memory: Memory) -> Command:
     """Lay out keys and arguments as the script's header says."""
     keys = Keys(settings.namespace, writer.shard)
-    arguments: list[str | int] = [
-        3 + len(batch.families),
-        keys.writer(writer.id),
-        keys.families,
-        keys.series(OVERFLOWED),
-        *[keys.series(delta.schema) for delta in batch.families],
-        batch.seq,
-        WRITER_LEASE_S * 1000,
-        settings.series_ttl_s * 1000,
-        settings.max_series,
-        int(elapsed_s(batch.sealed_at, Moment.read()) * 1000),
-        writer.id,
-        f"{batch.known.incarnation} {batch.known.batches}" if batch.known.incarnation else "",
-        batch.replaces if batch.restores is None else f"restores {batch.restores}",
+    family_keys = [keys.series(delta.schema) for delta in batch.families]
+    is_plain = (
+        batch.restores is None and not batch.replaces and all(delta.schema.rule == "sum" for delta in batch.families)
+    )
+    further = str(settings.max_series)
+    if not is_plain:
+        age_ms = int(elapsed_s(batch.sealed_at, Moment.read()) * 1000)
+        restores = "" if batch.restores is None else f" restores {batch.restores}"
+        further += f" {age_ms} {batch.replaces}{restores}"
+    known = batch.known
+    is_told = memory.told == (writer.id, batch.seq - 1, known)
+    arguments = [
+        str(batch.seq),
+        str(settings.series_ttl_s * 1000),
+        str(WRITER_LEASE_S * 1000),
+        "" if is_told else f"{known.incarnation} {known.batches}" if known.incarnation else "-",
+        further,
     ]
+    overflows = False
     for delta in batch.families:
-        arguments += (_header(delta.schema), delta.metadata, len(delta.cleared), *delta.cleared, len(delta.series))
+        schema = delta.schema
+        is_full = bool(delta.metadata) or schema.index_field in memory.full
+        if is_full or delta.cleared or len(delta.series) != 1:
+            head = f"{_shape_code(schema)} {len(delta.series)}"
+            if is_full or delta.cleared:
+                head += f" {len(delta.cleared)} {bool(delta.metadata):d} {is_full:d}"
+            arguments.append(head)
+            if delta.metadata:
+                arguments.append(delta.metadata)
+            if is_full:
+                overflows = True
+                arguments += schema.overflow_text, _counted_as(schema)
+            arguments += delta.cleared
+        else:
+            arguments.append(_shape_code(schema))
         for series in delta.series:
             arguments += series
-    return tuple(arguments)
+    if overflows:
+        family_keys.append(keys.series(OVERFLOWED))
+    shared = keys.writer(writer.id), keys.families, keys.series(BATCHES)
+    return (len(shared) + len(family_keys), *shared, *family_keys, *arguments)
 
 
 @lru_cache(maxsize=4096)
-def _header(schema: Schema) -> str:
-    """Print a family's header, which is the same in every batch; label text holds no raw newline."""
+def _shape_code(schema: Schema) -> str:
+    """Print the shape of a family's lines: that of a histogram, which is long, as its number of buckets."""
+    shape = schema.shape
+    return f"a{len(shape) - 1}" if shape == "a" + "w" * (len(shape) - 1) else shape
+
+
+@lru_cache(maxsize=4096)
+def _counted_as(schema: Schema) -> str:
+    """Print the labels under which overflowed updates of a family are counted, if they are."""
     # Exemplars that overflow are not counted: no sample is lost.
-    counted_as = "" if schema.type == "exemplars" else label_text(OVERFLOWED.labelnames, [schema.name])
-    return f"{schema.index_field}\n{schema.rule}\n{schema.shape}\n{schema.overflow_text}\n{counted_as}"
+    return "" if schema.type == "exemplars" else label_text(OVERFLOWED.labelnames, [schema.name])
 
 
 def _verdict(reply: Any) -> Verdict:

@@ -19,6 +19,7 @@ from .replies import raise_refusal
 
 if TYPE_CHECKING:
     from ..model.snapshot import IndexEntry, Snapshot
+    from .apply_batch import Memory
     from .connections.client import AsyncClient, Client
     from .connections.client_pool import ClientPool
 
@@ -39,6 +40,7 @@ class RedisStore:
         self._settings = settings
         self._write_pool: ClientPool | None = None
         self._read_pool: ClientPool | None = None
+        self._memory: Memory | None = None
         self.is_loaded = False
 
     def load(self) -> None:
@@ -53,9 +55,10 @@ class RedisStore:
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`."""
-        from .apply_batch import apply_batch  # see `load`
+        from .apply_batch import Memory, apply_batch  # see `load`
 
-        return apply_batch(self._settings, writer, batch)
+        self._memory = self._memory or Memory()
+        return apply_batch(self._settings, writer, batch, self._memory)
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
         """See `Store.tidy`."""
@@ -98,11 +101,12 @@ class RedisStore:
     async def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""
         await self._import()
+        pool = self._pool_for_reading()
         # Only scrapes need these.
         from .index import read_state
         from .shard_count import renew_shard_count
 
-        async with self._pool_for_reading().client() as client:
+        async with pool.client() as client:
             snapshot, count = await read_state(client, self._settings)
         if (command := renew_shard_count(self._settings, count, snapshot.clock_ms(0))) is not None:
             # The page is correct without it. A page that may not write leaves it to the page of the writers.
@@ -114,10 +118,11 @@ class RedisStore:
     async def scan(self, entries: Sequence[IndexEntry]) -> AsyncGenerator[tuple[IndexEntry, list[bytes] | None]]:
         """See `Store.scan`."""
         await self._import()
+        pool = self._pool_for_reading()
         from .series_scan import scan  # only scrapes need it
 
         namespace = self._settings.namespace
-        async with self._pool_for_reading().client() as client, aclosing(scan(client, namespace, entries)) as chunks:
+        async with pool.client() as client, aclosing(scan(client, namespace, entries)) as chunks:
             async for read in chunks:
                 yield read
 
@@ -130,20 +135,33 @@ class RedisStore:
 
     def _pool_for_writing(self) -> ClientPool:
         if self._write_pool is None:
-            from .connections.client_pool import ClientPool
-
             if self._settings.redis_url is None:
                 raise StoreUnavailable(
                     "REDIS_URL is not set (nor KV_URL, nor REDIS_TLS_URL): there is no store to reach"
                 )
-            self._write_pool = ClientPool(self._settings.redis_url, self._settings)
+            self._write_pool = _client_pool()(self._settings.redis_url, self._settings)
         return self._write_pool
 
     def _pool_for_reading(self) -> ClientPool:
         if self._settings.read_url is None:
             return self._pool_for_writing()
         if self._read_pool is None:
-            from .connections.client_pool import ClientPool
-
-            self._read_pool = ClientPool(self._settings.read_url, self._settings, reading=True)
+            self._read_pool = _client_pool()(self._settings.read_url, self._settings, reading=True)
         return self._read_pool
+
+
+def _client_pool() -> type[ClientPool]:
+    """Return the class of the pools; it needs the package redis.
+
+    Raises:
+        StoreUnavailable: that package is missing, or too old.
+    """
+    try:
+        from .connections.client_pool import ClientPool  # see `RedisStore.load`
+    except ImportError as err:
+        if (err.name or "").partition(".")[0] != "redis":
+            raise
+        raise StoreUnavailable(
+            "the Python package redis, version 5 or newer, is not installed: add redis to your requirements"
+        ) from err
+    return ClientPool

@@ -12,13 +12,23 @@ from urllib.parse import urlsplit
 from ..errors import StoreUnavailable, UnknownScript
 from .command_flow import Command, CommandFlow
 
-__all__ = ["RESEND_LIMIT_S", "call_script", "script_text", "supports_key_locking"]
+__all__ = ["RESEND_LIMIT_S", "call_script", "require_recent", "script_text", "supports_key_locking"]
 
 # A command is sent a second time only this soon after the first. An instance may be frozen in between for so long that
 # its writer's record has expired; the store could then not recognise a duplicate.
 RESEND_LIMIT_S = 60.0
 # Redis runs one text at a time, so the files that a script needs are joined.
-_PARTS = {"apply.lua": ("native.lua", "line.lua", "recovery.lua", "apply.lua")}
+_PARTS = {
+    "apply.lua": (
+        "plain.lua",
+        "native.lua",
+        "line.lua",
+        "recovery.lua",
+        "apply.lua",
+        "compute.lua",
+        "write.lua",
+    )
+}
 
 
 def call_script(
@@ -40,15 +50,29 @@ def call_script(
     try:
         reply = yield ("EVALSHA", digest, *arguments)
     except UnknownScript as err:
-        if wall_s() - sent_s > RESEND_LIMIT_S:
-            # The client may have sent the command twice; then this reply is to the second one.
-            raise StoreUnavailable("the instance was frozen while it waited for the reply", sent=True) from err
+        require_recent(sent_s, wall_s, err)
         try:
             reply = yield ("EVAL", source, *arguments)
         except StoreUnavailable as failure:
             failure.sent = failure.sent or err.sent
             raise
     return reply
+
+
+def require_recent(sent_s: float, wall_s: Callable[[], float] = time.time, reason: Exception | None = None) -> None:
+    """Check that it is not too late to send a command a second time.
+
+    Args:
+        sent_s: when it was sent first, by the wall clock, in seconds.
+        wall_s: the wall clock.
+        reason: the error that makes a second time necessary.
+
+    Raises:
+        StoreUnavailable: it is too late.
+    """
+    if wall_s() - sent_s > RESEND_LIMIT_S:
+        # The client may have sent the command twice; then the reply is to the second one.
+        raise StoreUnavailable("the instance was frozen while it waited for the reply", sent=True) from reason
 
 
 @lru_cache(maxsize=16)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
+from typing import Any
 
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.utils import floatToGoString
 
@@ -17,6 +20,11 @@ from .isolation import Isolation, current_isolation
 
 __all__ = ["counted", "page"]
 
+# Returns those whose collectors run.
+_Registries = Callable[[], Sequence[CollectorRegistry]]
+
+# It has all names as they were given. Another format has others in the place of those beyond the classic letters.
+_AS_GIVEN = "text/plain; version=1.0.0; escaping=allow-utf-8"
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # The least likeness, from 0 to 1, of a name that was perhaps meant.
 _LIKENESS = 0.6
@@ -25,7 +33,8 @@ _LIKENESS = 0.6
 def counted(name: str, /, **labels: object) -> float:
     """Return what the block of `isolated_metrics` has counted until now, as the page shows it; 0 if nothing.
 
-    It is the sum over all series that have these labels, whatever their other labels are. A counter is asked for by its
+    It is the sum over all series that have these labels, whatever their other labels are. A collector of the program
+    runs for it if no instrument has the name. A counter is asked for by its
     whole name, `orders_total`; a histogram or summary by its `_count`, its `_sum`, or a `_bucket` with its `le`; a
     gauge by its name, and it may be negative.
 
@@ -34,6 +43,7 @@ def counted(name: str, /, **labels: object) -> float:
         labels: each value is compared as text, so `status=200` is `status="200"`.
 
     Raises:
+        TypeError: the name is no text.
         LookupError: no metric has this name, or this metric has no such label; the error names those that there are.
         ValueError: a bucket is asked for without `le`: the buckets of a histogram include each other.
         KairoError: no block is open.
@@ -41,12 +51,16 @@ def counted(name: str, /, **labels: object) -> float:
     Example:
         assert counted("http_requests_total", route="/orders", status=200) == 1
     """
+    if not isinstance(name, str):
+        raise TypeError(f'counted takes the name of a metric, such as "orders_total", not {type(name).__name__}')
     isolation = current_isolation()
     wanted = {label: _text(label, value) for label, value in labels.items()}
-    shown = [sample for family in text_string_to_metric_families(_read(isolation, "")) for sample in family.samples]
-    samples = [sample for sample in shown if sample.name == name]
+    shown = _samples(isolation)
     families = declared_families()
     declared = [family for family in families if name in family.samples]
+    if not declared and not any(sample.name == name for sample in shown):
+        shown = _samples(isolation, isolation.collected)  # a collector may ask a server, so none runs without need
+    samples = [sample for sample in shown if sample.name == name]
     if not samples and not declared:
         raise LookupError(_no_such_name(name, families, {sample.name for sample in shown}))
     if name.endswith("_bucket") and "le" not in wanted and any(family.type == "histogram" for family in declared):
@@ -70,7 +84,13 @@ def page(*, openmetrics: bool = False) -> str:
     Example:
         assert 'orders_total{kind="book"} 1' in page()
     """
-    return _read(current_isolation(), _OPENMETRICS if openmetrics else "")
+    isolation = current_isolation()
+    return _read(isolation, _OPENMETRICS if openmetrics else "", isolation.collected)
+
+
+def _samples(isolation: Isolation, registries: _Registries = tuple) -> list[Any]:
+    page_text = _read(isolation, _AS_GIVEN, registries)
+    return [sample for family in text_string_to_metric_families(page_text) for sample in family.samples]
 
 
 def _text(label: str, value: object) -> str:
@@ -85,9 +105,9 @@ def _no_such_name(name: str, families: list[Family], shown: set[str]) -> str:
     return f"no metric has the name {name!r}" + (f"; there is {' or '.join(near)}" if near else "")
 
 
-def _read(isolation: Isolation, accept: str) -> str:
+def _read(isolation: Isolation, accept: str, registries: _Registries) -> str:
     form = choose_format(accept)
-    reader = StateReader(isolation.store, isolation.settings, _nothing_to_flush)
+    reader = StateReader(isolation.store, isolation.settings, _nothing_to_flush, registries)
     isolation.flush()
     started_s = time.perf_counter()
     patience_s = isolation.settings.scrape_timeout_ms / 1000

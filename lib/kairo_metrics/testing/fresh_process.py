@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
 from ..delivery import pipeline
 from ..entrypoints import custom_labels, invocation_record
 from ..instruments import catalogue, declarations, shape
+from ..instruments.asked_shape import _shape_of, options_with
 from ..instruments.catalogue import OWN
 from ..instruments.children import Children
 from ..instruments.recorder import Recorder
 from ..instruments.shape import Shape
 from ..instruments.values import RECORDER
 
-__all__ = ["Program", "forget_own_names", "fresh_process"]
+if TYPE_CHECKING:
+    from ..config.options import RequestOptions
+
+__all__ = ["Program", "choose_as", "forget_own_names", "fresh_process"]
 
 
 # What is chosen of our families, and what was built so.
@@ -32,10 +36,11 @@ _CHOSEN: tuple[Any, ...] = (
 
 
 class Program(NamedTuple):
-    """What calls outside of every block have given: a shape of our families, if they did, and registries."""
+    """What calls outside of every block have given: a shape of our families, if they did, registries, and a page."""
 
     shape: list[Shape]
     registries: list[CollectorRegistry]
+    has_page: bool
 
 
 @contextmanager
@@ -52,7 +57,8 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
     recorder = _exchanged(vars(RECORDER), {name: value for name, value in vars(Recorder()).items() if name != "lock"})
     opened, given, registries = dict(pipeline._opened), dict(pipeline._given), list(pipeline._registries)
     own, chosen = dict(vars(OWN)), [kept.copy() for kept in _CHOSEN]
-    program = program or Program(list(shape._settled), registries)
+    has_page = "first" in given and given["first"].has_page
+    program = program or Program(list(shape._settled), registries, has_page)
     limits, started = (Children.max_series, Children.idle_s), set(invocation_record._started)
     pipeline._opened.clear()
     pipeline._given.clear()
@@ -74,6 +80,16 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
         Children.max_series, Children.idle_s = limits
         invocation_record._started.clear()
         invocation_record._started.update(started)
+
+
+def choose_as(options: RequestOptions | None) -> None:
+    """Let our families look as the options of a block's settings say, where the program's own calls do not."""
+    for settled in shape._settled:
+        if options is not None:
+            asked = vars(_shape_of(options.prefix, options_with(options, None)))
+            shape._settled[:] = [
+                Shape(**{name: value or asked[name] or value for name, value in vars(settled).items()})
+            ]
 
 
 def forget_own_names() -> None:

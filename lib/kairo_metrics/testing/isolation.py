@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..delivery import pipeline
-from ..delivery.pipeline import Pipeline
+from ..delivery.pipeline import Pipeline, published_registries
 from ..errors import KairoError
 from ..instruments.asked_shape import asked_of
 from .fresh_apps import fresh_apps
 from .fresh_instruments import Members, fresh_instruments
-from .fresh_process import Program, forget_own_names, fresh_process
+from .fresh_process import Program, choose_as, forget_own_names, fresh_process
 from .fresh_registries import fresh_registries
 from .kept_variables import kept_variables
 from .memory_store import MemoryStore
 from .synchronous_flusher import SynchronousFlusher
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from ..config.options import RequestOptions
     from ..store.store_interface import Store
 
@@ -43,6 +45,7 @@ class Isolation:
     _flusher: SynchronousFlusher = field(repr=False)
     _program: Program = field(repr=False)
     _members: Members = field(repr=False)
+    _end: ExitStack = field(repr=False)
 
     def flush(self) -> None:
         """Put what is counted into the store."""
@@ -56,6 +59,8 @@ class Isolation:
             asked_of(prefix, options, (settings or self.settings).options)
         except KairoError:
             forget_own_names()
+        if settings is not None and settings.options != self.settings.options:
+            forget_own_names()
         if store is not None and store is not self.store:
             self.close()
             self.store = store
@@ -63,20 +68,23 @@ class Isolation:
             if isinstance(store, MemoryStore):
                 chosen = replace(chosen, shards=store.shards)
             self._flusher = SynchronousFlusher(store, chosen)
-        elif settings in {None, self.settings}:
+        elif settings is None or settings == self.settings:
             return
         elif settings is not None and isinstance(self.store, MemoryStore):
             self.store.limit(settings)
         self.settings = settings or self.settings
         self.open()
 
+    def collected(self) -> list[CollectorRegistry]:
+        """Return the registries whose collectors run for a page: those of the program, if it makes one."""
+        return published_registries() if pipeline._given["first"].has_page else []
+
     def open(self) -> None:
         """Make the block's settings and its store those of the process."""
         pipeline._opened.clear()
         first = pipeline._given.get("first", pipeline._Given(None, None))
-        pipeline._given["first"] = pipeline._Given(
-            self.settings, self.store, named=first.named, has_page=first.has_page
-        )
+        has_page = first.has_page or self._program.has_page
+        pipeline._given["first"] = pipeline._Given(self.settings, self.store, named=first.named, has_page=has_page)
         if self.settings.enabled:
             pipeline._opened["pipeline"] = Pipeline(self.settings, self.store, self._flusher)
             for listener in pipeline._listeners:
@@ -118,6 +126,8 @@ def isolated_metrics(settings: Settings | None = None) -> Iterator[Isolation]:
 
     Raises:
         TypeError: `settings` are no Settings.
+        KairoError: at the end: another block began in this one and has not ended, as in threads or tasks that run
+            beside each other. Both have ended then, and what the program counts is as before.
 
     Example:
         >>> with isolated_metrics() as metrics:
@@ -133,9 +143,10 @@ def isolated_metrics(settings: Settings | None = None) -> Iterator[Isolation]:
         state.enter_context(kept_variables(enabled=chosen.enabled))
         imported = state.enter_context(fresh_registries())
         program = state.enter_context(fresh_process(_open[0]._program if _open else None))
+        choose_as(chosen.options)
         members = state.enter_context(fresh_instruments(imported, _open[0]._members if _open else None))
         store = MemoryStore(unsharded)
-        isolation = Isolation(chosen, store, SynchronousFlusher(store, unsharded), program, members)
+        isolation = Isolation(chosen, store, SynchronousFlusher(store, unsharded), program, members, state)
         _open.append(isolation)
         state.callback(_open.remove, isolation)
         pipeline._allowances.append(isolation.allow)
@@ -144,4 +155,14 @@ def isolated_metrics(settings: Settings | None = None) -> Iterator[Isolation]:
         pipeline.open_pipeline()
         state.enter_context(fresh_apps())
         state.callback(isolation.close)
-        yield isolation
+        try:
+            yield isolation
+            if _open[-1:] != [isolation]:
+                raise KairoError(
+                    "blocks of isolated_metrics may stand in each other, and not beside each other: another one has "
+                    "begun in this block and not ended in it; run such tests one after another, or in processes"
+                )
+        finally:
+            # What those have put in place is taken out in the reverse order.
+            for inner in reversed(_open[_open.index(isolation) + 1 :] if isolation in _open else []):
+                inner._end.close()

@@ -21,7 +21,7 @@ from ..model.batch import (
     Verdict,
     Writer,
 )
-from ..model.delivery_metrics import OVERFLOWED
+from ..model.delivery_metrics import BATCHES, OVERFLOWED
 from ..model.encoding import label_text, pack_line
 from ..model.leases import fold_rule, residual_text
 from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
@@ -154,7 +154,8 @@ class MemoryStore:
             if counts[position] and batch.restores is None and _counts_overflow(delta.schema)
         )
         for position in overflowed:
-            self._count_overflow(shard, batch.families[position].schema, counts[position], now_ms)
+            self._count(shard, OVERFLOWED, batch.families[position].schema.name, counts[position], now_ms)
+        self._count(shard, BATCHES, "applied", 1, now_ms)
         shard.writers.pop(writer.id, None)
         shard.writers[writer.id] = _Record(batch.seq, now_ms + WRITER_LEASE_S * 1000, settings.newest_ms)
         state = State(shard.incarnation, shard.batches)
@@ -224,9 +225,10 @@ class MemoryStore:
         line.touched_ms = now_ms
         return line
 
-    def _count_overflow(self, shard: _Shard, schema: Schema, count: int, now_ms: int) -> None:
-        family = shard.families.setdefault(OVERFLOWED.index_field, _Family(OVERFLOWED, now_ms, now_ms))
-        self._line(family, label_text(OVERFLOWED.labelnames, [schema.name]), now_ms).numbers[0] += count
+    def _count(self, shard: _Shard, schema: Schema, value: str, count: int, now_ms: int) -> None:
+        """Count in a family about the delivery, which has one label."""
+        family = shard.families.setdefault(schema.index_field, _Family(schema, now_ms, now_ms))
+        self._line(family, label_text(schema.labelnames, [value]), now_ms).numbers[0] += count
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[_NoLink]:

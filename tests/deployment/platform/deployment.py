@@ -18,6 +18,7 @@ _SETTINGS = {
     "METRICS_AUTH_TOKEN": _TOKEN,
     # A test may block Redis; the flush waits for it, even on a slow machine.
     "METRICS_FLUSH_BUDGET_MS": "30000",
+    "METRICS_SCRAPE_TIMEOUT_MS": "60000",
     # Nor must such a request be sent in parts, because its flushes are counted.
     "METRICS_STREAM_FLUSH_S": "3600",
     # Vercel's functions keep no .pyc files; here only the first instance compiles a module.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,13 @@ def test_the_bundle_holds_what_runs_and_nothing_else(bundle: Path) -> None:
     assert {path.stem for path in (bundle / "api").glob("*.py")} == {"content", "health", "metrics", "push"}
     assert len(list((bundle / "lib").rglob("*.pyc"))) == len(list((bundle / "lib").rglob("*.py")))
     assert sum(path.stat().st_size for path in bundle.rglob("*")) < 250e6
+
+
+def test_the_upload_has_the_size_that_the_guide_names(bundle: Path, tmp_path: Path) -> None:
+    """A user who reads deploy/aws/README.md knows what an upload takes; versions of packages change it a little."""
+    [named] = re.findall(r"(\d+) MB\nzipped", (REPOSITORY / "deploy" / "aws" / "README.md").read_text())
+    archive = shutil.make_archive(str(tmp_path / "upload"), "zip", bundle)
+    assert Path(archive).stat().st_size / 1e6 == pytest.approx(int(named), rel=0.1)
 
 
 def test_the_bundle_runs_on_its_own(bundle: Path, runtime: Path, redis_url: str, tmp_path: Path) -> None:

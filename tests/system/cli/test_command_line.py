@@ -6,9 +6,11 @@ import argparse
 import io
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
+from lib.kairo_metrics import __version__
 from lib.kairo_metrics.cli import _parser, main
 from lib.kairo_metrics.cli import terminal as terminals
 from lib.kairo_metrics.cli.terminal import Progress, Terminal
@@ -34,6 +36,16 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
             main(arguments)
         assert ended.value.code == 0
         assert command in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_wheel(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` and `__version__` say what `pip` says."""
+    declared = tomllib.loads((REPOSITORY / "lib" / "pyproject.toml").read_text())["project"]["version"]
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"kairo-metrics {declared}\n"
+    assert __version__ == declared
 
 
 def test_the_program_starts_as_a_module() -> None:

@@ -128,6 +128,22 @@ def test_a_counter_and_a_gauge_are_a_table(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_long_metric_is_cut_and_says_so(command: Command) -> None:
+    """The first series by their labels are shown, and how to see the others; programs get the number of all."""
+    shown = command("show", "jobs_total", "--limit", "2")
+    assert [words[0] for words in shown.lines[3:5]] == ['{queue="0"}', '{queue="1"}']
+    assert "2 of 5 series; --limit 5 shows all, --label NAME=VALUE chooses" in shown.out
+    assert '{queue="2"}' not in shown.out
+    cut = command("show", "jobs_total", "--limit", "2", "--json").json
+    assert (cut["total"], len(cut["series"])) == (5, 2)
+    assert "shows all" not in command("show", "jobs_total", "--limit", "5").out
+    all_of_it = command("show", "wait_seconds", "--limit", "1")
+    assert "1 of 2 series" in all_of_it.out
+    assert all_of_it.out.count("{queue=") == 1
+    assert "all of it" in all_of_it.out
+
+
+@pytest.mark.usefixtures("filled")
 def test_a_histogram_is_a_picture(command: Command) -> None:
     """Buckets are bars, the largest has the full width, and quantiles are marked beside their buckets."""
     shown = command("show", "wait_seconds")

@@ -28,9 +28,9 @@ def table(file: str, heading: str) -> dict[str, str]:
 TROUBLES = table("docs/doctor.md", "From what you see to the check")
 
 
-@pytest.mark.parametrize("trouble", table("README.md", "When nothing shows"))
-def test_every_trouble_of_the_readme_leads_to_a_check(trouble: str) -> None:
-    """For each line of the README's table, docs/doctor.md names the check."""
+@pytest.mark.parametrize("trouble", table("docs/faq.md", "When nothing shows"))
+def test_every_trouble_of_the_faq_leads_to_a_check(trouble: str) -> None:
+    """For each line of the table of symptoms, docs/doctor.md names the check."""
     assert trouble in TROUBLES
 
 

@@ -37,12 +37,10 @@ class Guide:
 
     Args:
         file: its name in `docs/`.
-        corrected: the word that begins a correction.
     """
 
-    def __init__(self, file: str, corrected: str) -> None:
+    def __init__(self, file: str) -> None:
         self.path = REPOSITORY / "docs" / file
-        self.corrected = corrected
 
     def __repr__(self) -> str:
         return self.path.name
@@ -112,8 +110,8 @@ class Guide:
         return prose, blocks
 
 
-ENGLISH = Guide("production.md", "Corrected")
-FRENCH = Guide("production.fr.md", "Corrigé")
+ENGLISH = Guide("production.md")
+FRENCH = Guide("production.fr.md")
 GUIDES = (ENGLISH, FRENCH)
 
 

@@ -89,7 +89,7 @@ def test_a_wrong_command_for_vercel_is_found(tools: Tools, line: str) -> None:
 @pytest.mark.parametrize("file", sorted(file for file in tracked(REPOSITORY) if file.endswith(".md")))
 def test_vercels_cli_takes_the_commands_of_all_documents(tools: Tools, file: str) -> None:
     """The commands in the other documents are checked with the same help."""
-    blocks = [block for block in Guide(f"../{file}", "").blocks if block.language == "bash"]
+    blocks = [block for block in Guide(f"../{file}").blocks if block.language == "bash"]
     lines = [line for block in blocks for line in block.text.splitlines() if re.search(r"(^|\| )vercel ", line)]
     commands = [command for line in lines for command in commands_of(line) if command.program == "vercel"]
     assert [found for command in commands for found in vercel_mistakes(tools.cli, command)] == []

@@ -165,6 +165,32 @@ def test_a_moved_app_shows_the_series_that_it_had(case: Case, tmp_path: Path, re
         assert {name: original[name] for name in moved} == moved
 
 
+def by_endpoint(series: Series) -> dict[tuple[str, str], float]:
+    """Return the number of requests by endpoint and status; a path that matches no rule has none."""
+    counts: dict[tuple[str, str], float] = {}
+    for (name, labels), value in series.items():
+        found = dict(labels)
+        if name == "flask_http_request_duration_seconds_count":
+            key = found.get("endpoint", "").replace("None", ""), found["status"]
+            counts[key] = counts.get(key, 0.0) + (value or 0.0)
+    return counts
+
+
+def test_endpoints_of_flask_have_a_label(tmp_path: Path, redis_url: str) -> None:
+    """A panel that sums by `endpoint` goes on: two rules of one endpoint are one line in it."""
+    move = moves("From prometheus_flask_exporter")[2]
+    with moved_pair(move, "wsgi", "app:app", tmp_path, redis_url) as pair:
+        for path in ("/items/1", "/items/2", "/things/1", "/nothing"):
+            pair.ask(Asked(path))
+        deadline_s = time.monotonic() + 5
+        while True:
+            original, moved = (by_endpoint(series_of(page)) for page in pair.pages())
+            if original == moved or time.monotonic() > deadline_s:
+                break
+            time.sleep(0.05)
+        assert original == moved == {("items", "200"): 3, ("", "404"): 1}
+
+
 def differences(
     pair: MovedPair, expected_of: Callable[[Series], Series], within_s: float = 5.0
 ) -> dict[str, tuple[object, object]]:

@@ -15,6 +15,11 @@ async def _asynchronous(_request: object) -> str:
     return ""
 
 
+class _Asynchronous:
+    async def __call__(self, _request: object) -> str:
+        return ""
+
+
 WRONG: list[tuple[str, Any, type[Exception], str]] = [
     ("buckets", 5, TypeError, "buckets must be a list of seconds"),
     ("buckets", "0.1,1", TypeError, "buckets must be a list of seconds"),
@@ -42,12 +47,15 @@ WRONG: list[tuple[str, Any, type[Exception], str]] = [
     ("skip_paths", ["^/health$"], ValueError, "looks like a regular expression: give re.compile"),
     ("skip_paths", ["/(a|b)"], ValueError, "looks like a regular expression: give re.compile"),
     ("skip_paths", [r"/items/\d"], ValueError, "looks like a regular expression: give re.compile"),
+    ("skip_paths", ["/items/[0-9]"], ValueError, "looks like a regular expression: give re.compile"),
+    ("skip_paths", ["/items/[abc]+"], ValueError, "looks like a regular expression: give re.compile"),
     ("skip_methods", 5, TypeError, "skip_methods must be a list"),
     ("skip_methods", ["GET /a"], ValueError, "skip_methods has 'GET /A': give methods such as 'OPTIONS'"),
     ("labels", ["team"], TypeError, "labels must be a dictionary"),
     ("labels", {"team": None}, TypeError, "labels has None for 'team'"),
     ("labels", {"team": ["a"]}, TypeError, "labels has .* for 'team': give a text, or a function"),
     ("labels", {"team": _asynchronous}, TypeError, "labels has an async function for 'team'"),
+    ("labels", {"team": _Asynchronous()}, TypeError, "labels has an async function for 'team'"),
     ("labels", {"team": lambda: "x"}, TypeError, r"labels has a function for 'team' that takes neither \(request\)"),
     ("labels", {"team": lambda _a, _b, _c: "x"}, TypeError, "labels has a function for 'team' that takes neither"),
     ("labels", {5: "x"}, ValueError, "labels has the name 5"),
@@ -181,3 +189,9 @@ def test_the_options_of_settings_have_one_type() -> None:
     """A dictionary in their place is found at once, not with the first request."""
     with pytest.raises(TypeError, match="options must be RequestOptions, not dict"):
         Settings(options={"sizes": True})  # type: ignore[arg-type]
+
+
+def test_settings_with_options_have_a_hash() -> None:
+    """They may be the argument of a function that is cached, as an app factory's are."""
+    options = RequestOptions(buckets=[1], labels={"team": "shop"}, skip_paths=["/a"])
+    assert len({Settings(options=options), Settings(options=RequestOptions(labels={"team": "shop"}))}) == 2

@@ -221,3 +221,53 @@ async def test_the_app_keeps_its_own_attributes(recording: Recording) -> None:
     assert recording
     assert app.state.answer == 42
     assert len(app.routes) == 6
+
+
+async def _receive_nothing() -> Any:
+    return {"type": "http.request"}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"sizes": True, "labels": {"cache": lambda _request, response: response.headers.get("x-cache")}}]
+)
+@pytest.mark.usefixtures("fresh_catalogue")
+async def test_headers_that_can_be_read_once(recording: Recording, options: dict[str, Any]) -> None:
+    """By the standard they are any iterable: app and server get all of them, and so do labels and exemplars."""
+    request, response = (
+        [(b"traceparent", b"00"), (b"x-plan", b"pro")],
+        [(b"x-cache", b"hit"), (b"content-length", b"5")],
+    )
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        seen.append(list(scope["headers"]))
+        await send({"type": "http.response.start", "status": 200, "headers": (pair for pair in response)})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async def send(message: Any) -> None:
+        seen.extend(list(message["headers"]) for _ in range("headers" in message))
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": (pair for pair in request)}
+    await instrument(app, **options)(scope, _receive_nothing, send)
+    assert seen == [request, response]
+    (sample,) = await recording.counted("http_requests_total")
+    assert ('cache="hit"' in sample) == bool(options)
+
+
+@pytest.mark.usefixtures("fresh_catalogue")
+async def test_a_scope_without_headers(recording: Recording) -> None:
+    """The scopes that some tests make have none, and a request with options is answered as one without."""
+
+    async def hello(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    target = instrument(hello, sizes=True, labels={"plan": lambda request: request.headers.get("x-plan")})
+    answered: list[Any] = []
+
+    async def send(message: Any) -> None:
+        answered.append(message["type"])
+
+    await target({"type": "http", "method": "GET", "path": "/"}, _receive_nothing, send)
+    assert answered == ["http.response.start", "http.response.body"]
+    assert len(await recording.counted("http_requests_total")) == 1

@@ -49,6 +49,20 @@ async def test_a_file_that_an_asgi_server_sends_has_its_length(
     assert await sums(recording) == [0, 1000]
 
 
+async def test_a_file_that_is_gone_when_it_was_sent(recording: Recording, tmp_path: Path) -> None:
+    """An app may give a file away that the server deletes; its size is not known, and the app sees no error of ours."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.pathsend", "path": str(tmp_path / "gone")})
+
+    async def nothing(*_message: Any) -> Any:
+        return {"type": "http.request"}
+
+    await instrument(app, sizes=True)({"type": "http", "method": "GET", "path": "/", "headers": []}, nothing, nothing)
+    assert await sums(recording) == [0, 0]
+
+
 async def test_a_client_that_leaves_an_upload_has_sent_what_was_read(recording: Recording) -> None:
     """An upload that breaks off has not the length that it has announced."""
     messages = [{"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.disconnect"}]

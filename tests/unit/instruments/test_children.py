@@ -290,7 +290,7 @@ async def test_observations_of_two_threads_do_not_mix(recording: Recording) -> N
     thread.start()
     other.wait()
     wait._buckets[1].inc(1)
-    assert [amount for _, (_, amount, _) in wait._sum._observed.opened] == [0.5]
+    assert [amount for _, amount in wait._sum._observed.opened] == [0.5]
     other.wait()
     thread.join()
     assert wait._sum._observed.opened == []

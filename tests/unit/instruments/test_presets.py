@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from lib.kairo_metrics import KairoError, Settings, install, instrument
+from lib.kairo_metrics import KairoError, RequestOptions, Settings, aflush, install, instrument
 from lib.kairo_metrics.config.options import NAMES
 from lib.kairo_metrics.delivery import pipeline
 from lib.kairo_metrics.instruments.catalogue import OWN
 from lib.kairo_metrics.instruments.presets import PRESETS
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.entry_points import APPS, Act
-from tests.support.instance import settings
+from tests.support.instance import samples, settings
 from tests.support.recording import Recording
 
 pytestmark = pytest.mark.usefixtures("fresh_catalogue", "recording")
@@ -97,6 +97,15 @@ def test_a_label_of_the_library_can_t_be_added() -> None:
         instrument(fresh_app(), names="fastapi_instrumentator", labels={"handler": "x"})
 
 
+@pytest.mark.parametrize("names", [None, "starlette_exporter"])
+def test_buckets_of_a_histogram_that_is_not_there(names: str | None) -> None:
+    """They would be without effect."""
+    with pytest.raises(ValueError, match="buckets has 'http_highr', which names='fastapi_instrumentator' alone has"):
+        instrument(fresh_app(), names=names, buckets={"http_highr": [1]})
+    instrument(fresh_app(), names="fastapi_instrumentator", buckets={"http_highr": [1]})
+    instrument(fresh_app(), buckets={"http_highr": [1]})
+
+
 def test_a_process_has_one_choice() -> None:
     """Later calls give the same names or none; others are an error that names both."""
     instrument(fresh_app(), names="flask_exporter", prefix="shop_")
@@ -104,6 +113,25 @@ def test_a_process_has_one_choice() -> None:
     instrument(fresh_app())
     with pytest.raises(KairoError, match="names="):
         instrument(fresh_app(), names="django_prometheus")
+
+
+async def test_a_prefix_is_that_of_the_names_wherever_it_comes_from(recording: Recording) -> None:
+    """Given to `install` before, or as a variable, it takes the place of the library's own, as in `instrument`."""
+    install(prefix="shop_")
+    target = APPS["asgi"].measure(APPS["asgi"].build(Act()), names="flask_exporter")
+    await APPS["asgi"].call(target)
+    assert await recording.samples("shop_http_request_total") != {}
+
+
+async def test_a_prefix_of_the_settings_is_that_of_the_names() -> None:
+    """`METRICS_PREFIX` counts where the call gives the names alone."""
+    pipeline.close_pipeline()
+    chosen = settings(options=RequestOptions(prefix="env_"))
+    store = MemoryStore(chosen)
+    target = APPS["asgi"].measure(APPS["asgi"].build(Act()), settings=chosen, store=store, names="flask_exporter")
+    await APPS["asgi"].call(target)
+    assert await aflush()
+    assert await samples(store, "env_http_request_total") != {}
 
 
 def test_names_come_too_late_after_a_call_without_them() -> None:
@@ -150,7 +178,9 @@ def test_the_library_beside_it_is_an_error(enabled: bool) -> None:
     pipeline.close_pipeline()
     registry = CollectorRegistry()
     Counter("flask_http_request_total", "Theirs.", ["method", "status"], registry=registry)
-    with pytest.raises(ValueError, match="the name flask_http_request_total is taken"):
+    with pytest.raises(
+        ValueError, match=r"the name flask_http_request_total is taken.* If the library of names='flask_exporter' still"
+    ):
         instrument(
             fresh_app(), settings=settings() if enabled else Settings(), registry=registry, names="flask_exporter"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy, deepcopy
 from dataclasses import replace
 
@@ -237,3 +237,28 @@ def test_a_setting_tells_whether_it_is_a_new_one() -> None:
     sealed.append(recorder.seal(3))
     news = [{family.series[0][1].split()[-1] for family in batch.families} for batch in sealed]
     assert news == [{"1"}, {"0"}, {"1"}]
+
+
+class InterruptedTouches(dict[PendingSeries, None]):
+    """Touched series; a signal handler runs once while they are listed."""
+
+    def __init__(self, touched: Iterable[PendingSeries], handler: Callable[[], None]) -> None:
+        super().__init__(dict.fromkeys(touched))
+        self._handlers = [handler]
+
+    def __iter__(self) -> Iterator[PendingSeries]:
+        members = super().__iter__()
+        yield next(members)
+        while self._handlers:
+            self._handlers.pop()()
+        yield from members
+
+
+def test_a_signal_handler_during_a_flush_costs_no_flush_and_no_count() -> None:
+    """What it counts while the touched series are listed is in that batch."""
+    recorder, series, other = Recorder(), PendingSeries(JOBS, 'queue="a"'), PendingSeries(JOBS, 'queue="b"')
+    with recorder.lock:
+        recorder.add(series, 1, 2.0)
+    recorder._touched = InterruptedTouches(recorder._touched, lambda: recorder.add(other, 1, 3.0))
+    [family] = recorder.seal(1).families
+    assert dict(family.series) == {'queue="a"': "1 2.0", 'queue="b"': "1 3.0"}

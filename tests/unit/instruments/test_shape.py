@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from sqlalchemy import create_engine, text
 
-from lib.kairo_metrics import KairoError, RequestOptions, Settings, aflush, install, instrument
+from lib.kairo_metrics import KairoError, RequestOptions, Settings, aflush, install, instrument, measured
 from lib.kairo_metrics.delivery import pipeline
 from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
 from lib.kairo_metrics.instruments.function_instruments import FunctionInstruments
@@ -60,6 +60,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "prefix": ({"prefix": "a_"}, {"prefix": "b_"}),
     "buckets": ({"buckets": [1]}, {"buckets": [2]}),
     "labels": ({"labels": {"team": "a"}}, {"labels": {"tier": "a"}}),
+    "names": ({"names": "flask_exporter"}, {"names": "starlette_exporter"}),
 }
 
 
@@ -89,6 +90,42 @@ def test_install_leaves_the_shape_open() -> None:
     """A script's `install` may come before the app."""
     install()
     instrument(fresh_app(), buckets=[1], labels={"team": "a"})
+
+
+def test_what_install_does_not_say_stays_open() -> None:
+    """A prefix and the buckets of functions leave the labels of requests to the app."""
+    install(prefix="cms_")
+    install(buckets={"function": [60, 900]})
+    instrument(fresh_app(), labels={"team": "a"})
+    with pytest.raises(KairoError, match=r"so labels=.* comes too late"):
+        instrument(fresh_app(), labels={"tier": "a"})
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_install_and_instrument_agree(enabled: bool) -> None:
+    """What a script says twice is an error in either order, with metrics on and off."""
+    pipeline.close_pipeline()
+    chosen = settings() if enabled else Settings()
+    instrument(fresh_app(), settings=chosen, buckets=[1], prefix="a_")
+    install(buckets=[1], prefix="a_")
+    for other in ({"buckets": [2]}, {"prefix": "b_"}):
+        with pytest.raises(KairoError, match="comes too late"):
+            install(**other)
+    with pytest.raises(ValueError, match="buckets must be positive seconds that go up"):
+        install(buckets=[2, 1])
+    with pytest.raises(TypeError, match="buckets must be a list of seconds"):
+        install(buckets=5)  # type: ignore[arg-type]
+
+
+async def test_a_script_chooses_the_buckets_of_its_functions(recording: Recording) -> None:
+    """Also after the first of them has run: no run is lost."""
+    with measured("early"):
+        pass
+    install(buckets={"function": [60, 900]})
+    with measured("nightly"):
+        pass
+    assert bounds_of(await recording.samples("function_duration_seconds_bucket")) == ["60.0", "900.0", "+Inf"]
+    assert sum((await recording.samples("function_duration_seconds_count")).values()) == 2
 
 
 def test_after_an_error_the_shape_is_open() -> None:
@@ -133,6 +170,26 @@ async def test_what_was_counted_before_any_pipeline_is_kept() -> None:
     found = await samples(store, "tenant_db_query_duration_seconds")
     assert [value for sample, value in found.items() if "_count" in sample] == [2]
     assert [value for sample, value in found.items() if 'le="+Inf"' in sample] == [2]
+
+
+@pytest.mark.parametrize("has_app", [True, False])
+async def test_a_database_that_is_observed_before_the_settings_are_known(has_app: bool) -> None:
+    """`observe` often comes first in a program: its metrics have the prefix and the buckets of the variables, too."""
+    pipeline.close_pipeline()
+    catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.05)
+    chosen = settings(options=RequestOptions(prefix="env_", buckets=[0.3, 60]))
+    store = MemoryStore(chosen)
+    if has_app:
+        instrument(fresh_app(), settings=chosen, store=store)
+    else:
+        pipeline.open_pipeline(chosen, store)
+    for _ in range(3):
+        catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.5)
+    assert await aflush()
+    found = await samples(store, "env_tenant_db_query_duration_seconds")
+    assert [value for sample, value in found.items() if "_count" in sample] == [4]
+    assert bounds_of({sample: 0 for sample in found if "_bucket" in sample}) == ["0.3", "60.0", "+Inf"]
+    assert await samples(store, "tenant_db_query_duration_seconds") == {}
 
 
 async def test_one_list_of_buckets_is_for_requests_and_queries(recording: Recording) -> None:

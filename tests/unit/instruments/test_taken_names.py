@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
@@ -51,11 +53,11 @@ def refused(**options):
 """
 
 
-def _ran(program: str, *, enabled: bool = True) -> str:
+def _ran(program: str, *, enabled: bool = True, variables: Mapping[str, str] = MappingProxyType({})) -> str:
     cleared = {name: value for name, value in os.environ.items() if "METRICS" not in name}
     ran = subprocess.run(
         [sys.executable, "-c", (PROGRAM + program).replace("ENABLED", str(enabled))],
-        env=cleared,
+        env={**cleared, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -312,3 +314,64 @@ def test_a_registry_that_is_installed_later_sends_all_but_the_taken_name() -> No
 def test_a_prefix_frees_what_was_left_out() -> None:
     """A counter that `install` left out is sent from the moment `instrument` has a prefix, with all it has counted."""
     assert _ran(INSTALLED_BEFORE).count("LOG") == 1
+
+
+OF_A_VARIABLE = """
+Histogram("http_request_size_bytes", "Theirs.")
+Counter("starlette_requests_total", "Theirs.")
+Counter("shop_http_requests_total", "Theirs.")
+assert instrument(app, ARGUMENTS) is app
+page = metrics_app()
+answer = []
+async def receive(): return {"type": "http.request", "body": b"", "more_body": False}
+async def send(message): answer.append(message)
+scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "http_version": "1.1"}
+asyncio.run(page(scope, receive, send))
+print(answer[0]["status"], answer[1]["body"].decode())
+assert flush() is True
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "named"),
+    [
+        ({"METRICS_SIZES": "true"}, "", "METRICS_SIZES"),
+        ({"METRICS_NAMES": "starlette_exporter"}, "", "METRICS_NAMES"),
+        ({"METRICS_PREFIX": "shop_"}, "", "METRICS_PREFIX"),
+        ({"METRICS_NAMES": "flask_exporter", "METRICS_LABELS": "path=x"}, "", "METRICS_NAMES and METRICS_LABELS"),
+        ({"METRICS_NAMES": "flask_exporter"}, "labels={'path': 'x'}", "METRICS_NAMES"),
+        ({"METRICS_LABELS": "path=x"}, "names='flask_exporter'", "METRICS_LABELS"),
+    ],
+)
+def test_variables_that_clash_with_the_program_turn_metrics_off(
+    variables: dict[str, str], arguments: str, named: str
+) -> None:
+    """A variable takes no app down: metrics are off, the log says why, and the page names the variables alone."""
+    said = _ran(OF_A_VARIABLE.replace("ARGUMENTS", arguments), variables={"ENABLE_METRICS": "true", **variables})
+    assert f"LOG metrics are off, and the metrics page answers 503: {named} must fit" in said
+    assert "already: choose another name" in said or "is taken" in said
+    (page,) = [line for line in said.splitlines() if line.startswith("503")]
+    assert f"{named} must fit the names and labels of the program; correct it" in page
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"METRICS_PREFIX": "shop_"},
+        {"METRICS_PREFIX": "shop_", "ENABLE_METRICS": "true", "METRICS_SHARDS": "many"},
+        {"METRICS_PREFIX": "1", "ENABLE_METRICS": "true"},
+        {"METRICS_NAMES": "starlette_exporter", "ENABLE_METRICS": "false"},
+    ],
+)
+def test_turning_metrics_off_does_not_bring_back_a_clash_that_a_variable_has_ended(variables: dict[str, str]) -> None:
+    """The switch is for emergencies: an app whose prefix is a variable starts with metrics off as with metrics on."""
+    _ran('Counter("http_requests_total", "Theirs.")\nassert instrument(app) is app', variables=variables)
+
+
+def test_a_clash_in_the_code_is_an_error_whatever_the_variables_say() -> None:
+    """It names what is wrong in the code."""
+    call = "instrument(app, names='flask_exporter', labels={'path': 'x'})"
+    for switch in ("true", "false"):
+        program = f"try:\n    {call}\nexcept ValueError as err:\n    print(err)"
+        said = _ran(program, variables={"ENABLE_METRICS": switch, "METRICS_PREFIX": "shop_"})
+        assert said == "labels has the name 'path', which names='flask_exporter' has already: choose another name\n"

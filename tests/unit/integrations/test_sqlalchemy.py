@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import subprocess
@@ -54,6 +55,48 @@ for engine in early, create_engine("sqlite:///FOLDER/b.sqlite3"), early.executio
     labels = {"model": "raw", "operation": "select"}
     print(OWN.get_sample_value("tenant_db_query_duration_seconds_count", labels))
 """
+
+
+ERRORS_OF_BOTH = """
+from sqlalchemy import Engine, create_engine, text
+from lib.kairo_metrics.instruments.catalogue import catalogue
+from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
+from lib.kairo_metrics.integrations.sqlalchemy import observe
+from tests.support.books import failed
+
+catalogue(QueryInstruments)
+good = create_engine("sqlite:///FOLDER/a.sqlite3", pool_size=1, max_overflow=0, pool_timeout=0.01)
+bad = create_engine("sqlite:///FOLDER/no/such/folder.sqlite3")
+for target in TARGETS:
+    observe(target)
+
+def attempt(work):
+    try:
+        work()
+    except Exception:
+        pass
+
+def work():
+    attempt(bad.connect)
+    for engine in good, good.execution_options(isolation_level="AUTOCOMMIT"):
+        with engine.connect() as connection:
+            attempt(lambda: connection.execute(text("SELECT nothing")))
+            attempt(good.connect)
+
+print(failed(work))
+"""
+
+
+@pytest.mark.parametrize("targets", ["[Engine, good, bad]", "[good, bad, Engine]", "[Engine]", "[good, bad]"])
+def test_errors_of_an_engine_that_is_observed_as_itself_and_by_its_class(targets: str, tmp_path: Path) -> None:
+    """Each error counts once: of a query, of a connection, and of a pool, in whatever order they were observed."""
+    code = ERRORS_OF_BOTH.replace("FOLDER", str(tmp_path)).replace("TARGETS", targets)
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ast.literal_eval(ran.stdout) == {
+        ("raw", "connect", "OperationalError"): 1,
+        ("raw", "connect", "TimeoutError"): 2,
+        ("raw", "select", "OperationalError"): 2,
+    }
 
 
 def test_query_that_is_given_up(engine: Engine) -> None:

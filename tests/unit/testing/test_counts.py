@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client import REGISTRY, Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client.core import GaugeMetricFamily
 
 from lib.kairo_metrics import KairoError, NativeHistogram
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
+from tests.support.client_versions import needs_utf_8_names
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,63 @@ def test_what_has_counted_nothing_is_zero() -> None:
     assert counted("http_requests_total", method="GET", route="/", status=200) == 0
     assert counted("http_request_duration_seconds_count", route="/") == 0
     assert counted("kairo_samples_lost_total") == 0
+
+
+@needs_utf_8_names
+def test_names_beyond_the_classic_letters() -> None:
+    """A name is asked for as it was given, not as an old scraper gets it."""
+    sizes = Counter("größe.bytes_total", "Bytes.", ["http.länge"])
+    sizes.labels("é").inc(3)
+    assert counted("größe.bytes_total") == counted("größe.bytes_total", **{"http.länge": "é"}) == 3
+    with pytest.raises(LookupError, match=r"there is größe\.bytes_total"):
+        counted("gr__e_bytes_total")
+
+
+@pytest.mark.parametrize("value", ['a"\n\\b,c="d"}', "", " ", "größe", "__overflow__", 1.0, True, None])
+def test_any_value_of_a_label(value: object) -> None:
+    """It is found again as it was given."""
+    sold = Counter("sold_total", "Books sold.", ["kind"])
+    sold.labels(value).inc()
+    sold.labels("another").inc(5)
+    assert counted("sold_total", kind=value) == 1
+
+
+def test_an_instrument_in_the_place_of_its_name() -> None:
+    """The error says what to give."""
+    sold = Counter("sold_total", "Books sold.")
+    with pytest.raises(TypeError, match='counted takes the name of a metric, such as "orders_total", not Counter'):
+        counted(sold)  # type: ignore[arg-type]
+
+
+class _Queue:
+    """A user's collector, which asks a server."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        self.runs += 1
+        family = GaugeMetricFamily("waiting_jobs", "Jobs that wait.", labels=["queue"])
+        family.add_metric(["mail"], 3)
+        family.add_metric(["print"], 4)
+        yield family
+
+
+def test_a_collector_runs_only_if_it_is_asked_for() -> None:
+    """What it gives is read as by a scrape, and a test that counts something else does not wait for its server."""
+    queue = _Queue()
+    REGISTRY.register(queue)
+    runs = queue.runs  # the registry asks for the names
+    sold = Counter("sold_total", "Books sold.")
+    sold.inc()
+    assert counted("sold_total") == 1
+    assert queue.runs == runs
+    assert (counted("waiting_jobs"), counted("waiting_jobs", queue="mail")) == (7, 3)
+    assert 'waiting_jobs{queue="print"} 4' in page()
+    with pytest.raises(LookupError, match="there is waiting_jobs"):
+        counted("waiting_job")
+    with pytest.raises(LookupError, match="waiting_jobs has no label 'server'; it has queue"):
+        counted("waiting_jobs", server="a")
 
 
 def test_every_kind_of_metric() -> None:

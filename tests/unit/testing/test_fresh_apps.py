@@ -47,6 +47,9 @@ PAGE = metrics_app()
 WSGI_PAGE = metrics_wsgi_app()
 
 
+SKIPPING = TestClient(instrument(Starlette(), skip_paths=(path for path in ["/skipped"])))
+
+
 @fast.get("/items/{item}")
 async def fast_item(item: int) -> int:
     return item
@@ -197,6 +200,15 @@ def test_an_app_factory_with_two_prefixes() -> None:
         assert TestClient(app, raise_server_exceptions=False).get("/fail").status_code == 500
     assert counted("shop_api_errors_total", type="LookupError") == 1
     assert counted("desk_api_errors_total", type="LookupError") == 2
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_options_that_can_be_read_once(time: str) -> None:
+    """An app of a module keeps its options in every block, also those that a generator has given."""
+    with isolated_metrics():
+        for path in ("/items/1", "/skipped"):
+            SKIPPING.get(path)
+        assert counted("http_requests_total") == 1, time
 
 
 def test_a_call_in_the_test_for_an_app_of_a_module() -> None:

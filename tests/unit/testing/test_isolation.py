@@ -16,7 +16,17 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Enum, Gauge,
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from lib.kairo_metrics import KairoError, NativeHistogram, Settings, aflush, flush, install, instrument, measured
+from lib.kairo_metrics import (
+    KairoError,
+    NativeHistogram,
+    RequestOptions,
+    Settings,
+    aflush,
+    flush,
+    install,
+    instrument,
+    measured,
+)
 from lib.kairo_metrics.delivery.pipeline import current_settings
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.testing import MemoryStore, counted, isolated_metrics, page
@@ -223,6 +233,35 @@ def test_two_settings_two_stores_and_two_prefixes_in_one_test() -> None:
         assert counted("second_http_requests_total") == 1
 
 
+def test_settings_with_options() -> None:
+    """A block may have the options of the deployment, and a call in it its own."""
+    kept = instrument(Starlette())  # the program has chosen nothing
+    options = RequestOptions(labels={"team": "shop"}, group_status=True, prefix="shop_", buckets={"function": [60]})
+    chosen = Settings(enabled=True, options=options)
+    with isolated_metrics(chosen):
+        with measured("step"):
+            pass
+        TestClient(kept).get("/")
+        assert counted("shop_http_requests_total", team="shop", status="4xx") == 1
+        assert counted("shop_function_duration_seconds_bucket", function="step", le=60) == 1
+        TestClient(instrument(Starlette(), settings=chosen)).get("/")
+        assert counted("shop_http_requests_total", team="shop", status="4xx") == 2
+        other = Settings(enabled=True, options=RequestOptions(labels={"tier": "gold"}))
+        TestClient(instrument(Starlette(), settings=other)).get("/")
+        assert counted("http_requests_total", tier="gold", status=404) == 1
+
+
+@pytest.mark.usefixtures("fresh_catalogue")
+def test_a_prefix_in_code_beats_that_of_settings() -> None:
+    """A block has the names that the deployment has, also before the first request."""
+    app = instrument(Starlette(), prefix="code_")
+    with isolated_metrics(Settings(enabled=True, options=RequestOptions(prefix="set_"))):
+        with measured("step"):
+            pass
+        TestClient(app).get("/")
+        assert counted("code_http_requests_total") == counted("code_function_invocations_total") == 1
+
+
 def test_metrics_off() -> None:
     """A test may see that nothing is counted while metrics are off."""
     with isolated_metrics(Settings(enabled=False)):
@@ -248,6 +287,48 @@ def test_the_environment() -> None:
     assert dict(os.environ) == before
     with isolated_metrics(Settings(enabled=False)):
         assert not Settings.from_env().enabled
+
+
+def test_blocks_beside_each_other() -> None:
+    """Each of them fails and says why, and the program counts as before."""
+    program_counts = STARTS._value.get()
+
+    async def test_of_a_user(begun: asyncio.Event, may_end: asyncio.Event, ended: asyncio.Event) -> None:
+        try:
+            with isolated_metrics():
+                STARTS.inc()
+                begun.set()
+                await may_end.wait()
+        finally:
+            ended.set()
+
+    async def both() -> Any:
+        first, second, one_ended, other_ended = (asyncio.Event() for _ in range(4))
+        running = (test_of_a_user(first, second, one_ended), test_of_a_user(second, one_ended, other_ended))
+        return await asyncio.gather(*running, return_exceptions=True)
+
+    failed = asyncio.run(both())
+    assert [str(err).partition(":")[0] for err in failed] == [
+        "blocks of isolated_metrics may stand in each other, and not beside each other"
+    ] * 2
+    assert STARTS._value.get() == program_counts
+    with isolated_metrics():
+        assert counted("iso_starts_total") == 0
+
+
+def test_a_failure_is_not_hidden_by_a_block_that_has_not_ended() -> None:
+    """The failure of the test is what its author sees."""
+    left_open = isolated_metrics()
+
+    def fail() -> None:
+        with isolated_metrics():
+            left_open.__enter__()
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with pytest.raises(KairoError, match="not beside each other"):
+        left_open.__exit__(None, None, None)
 
 
 def test_a_block_that_fails() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...config.settings import environment, split_tokens
 from ...errors import SettingsError
+from ..store_access import join_dev_server
 from ..terminal import Terminal, printable
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _seconds(text: str) -> float:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    if not options.url or options.inside:
+        join_dev_server()
     target = _target(options) if options.url else None
     tokens = _tokens(options.token_env) if target else ()
     terminal = Terminal()

@@ -155,5 +155,7 @@ def _next_commands(terminal: Terminal, plan: Plan) -> None:
 
     terminal.write_line()
     terminal.write_line(terminal.style("Next:", "bold"))
+    if plan.by_hand:
+        terminal.write_line("  # what is to be done by hand, above; then")
     for line in next_commands(plan):
         terminal.write_line(f"  {printable(line)}")

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from ...config.settings import Settings
 from ...model.labels import labels_of
 from ...store.redis_store import RedisStore
+from ..arguments import count
 from ..cardinality.ranking import rank_families, rank_labels, rank_series
 from ..cardinality.stored_series import StoredNamespace, read_namespace
 from ..formatting import duration, finite, short
-from ..store_access import read_store, unknown_metric
+from ..store_access import join_dev_server, read_store, unknown_metric
 from ..table import print_table
 from ..terminal import Progress, Terminal
 
@@ -39,15 +40,9 @@ def add_series(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="series: most series first (with --family: the newest first); writes: most written first; "
         "label: the labels with most different values",
     )
-    series.add_argument("--top", type=_count, default=20, metavar="N", help="lines to show (default: 20)")
+    series.add_argument("--top", type=count, default=20, metavar="N", help="lines to show (default: 20)")
     series.add_argument("--json", action="store_true", help="print JSON")
     series.set_defaults(run=_series)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
-    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +63,7 @@ class _View:
 
 
 def _series(options: argparse.Namespace) -> int:
+    join_dev_server()
     terminal = Terminal()
 
     async def read(store: RedisStore, settings: Settings) -> tuple[StoredNamespace, Settings]:

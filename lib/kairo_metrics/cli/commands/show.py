@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from ...config.settings import Settings
@@ -17,10 +18,11 @@ from ...model.merging import merge_series
 from ...scrape.clashes import sentence
 from ...scrape.collector import Limits, collect
 from ...store.redis_store import RedisStore
+from ..arguments import count
 from ..formatting import finite, short
 from ..histogram_figures import SHARES, figures_of, mean_text
 from ..histogram_picture import picture
-from ..store_access import CommandError, read_store, unknown_metric
+from ..store_access import CommandError, join_dev_server, read_store, unknown_metric
 from ..table import print_table
 from ..terminal import Terminal, printable
 
@@ -46,6 +48,7 @@ def add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=_label,
         help="only series with this label; may be repeated",
     )
+    show.add_argument("--limit", type=count, default=50, metavar="N", help="series to show (default: 50)")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(run=_show)
 
@@ -58,6 +61,7 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _show(options: argparse.Namespace) -> int:
+    join_dev_server()
     terminal = Terminal()
 
     async def read(store: RedisStore, settings: Settings) -> Family:
@@ -86,9 +90,13 @@ def _show(options: argparse.Namespace) -> int:
         labels = ", ".join(family.schema.labelnames) or "none"
         raise CommandError(f"{family.schema.name} has no series with {wanted}; its labels are {labels}")
     if options.json:
-        terminal.write_line(json.dumps(_as_json(family, rows), indent=2))
-    else:
-        _print(terminal, family, rows)
+        terminal.write_line(json.dumps(_as_json(family, rows, options.limit), indent=2))
+        return 0
+    _print(terminal, family, rows, options.limit)
+    if len(rows) > options.limit:
+        terminal.write_line()
+        left_out = f"{options.limit} of {len(rows)} series; --limit {len(rows)} shows all, --label NAME=VALUE chooses"
+        terminal.write_line(terminal.style(left_out, "dim"))
     return 0
 
 
@@ -98,44 +106,49 @@ def _labels_as_seen(text: bytes) -> dict[str, str]:
     return {printed_label(name, UNDERSCORES): value for name, value in labels.items()} | labels
 
 
-def _print(terminal: Terminal, family: Family, rows: Mapping[bytes, bytes]) -> None:
+def _print(terminal: Terminal, family: Family, rows: Mapping[bytes, bytes], limit: int) -> None:
     schema = family.schema
     kind = "native histogram" if schema.type == "native" else schema.type
     terminal.write_line(f"{terminal.style(printable(schema.name), 'bold')} ({kind})  {printable(schema.help)}")
     terminal.write_line()
     if schema.type in _HISTOGRAMS:
-        _print_histogram(terminal, family, rows)
+        _print_histogram(terminal, family, rows, limit)
     elif schema.type == "summary":
-        figures = [(_set(text), *_summary(numbers)) for text, numbers in rows.items()]
+        figures = [(_set(text), *_summary(numbers)) for text, numbers in _first(rows, limit)]
         table = [(labels, count, mean_text(total, count)) for labels, count, total in figures]
         print_table(terminal, ("label set", "count", "mean"), table)
     else:
-        values = [(_set(text), short(float(numbers))) for text, numbers in rows.items()]
+        values = [(_set(text), short(float(numbers))) for text, numbers in _first(rows, limit)]
         print_table(terminal, ("label set", "value"), values)
 
 
-def _print_histogram(terminal: Terminal, family: Family, rows: Mapping[bytes, bytes]) -> None:
-    """Print the figures of each series, and the picture of all of them under the classic bounds."""
+def _print_histogram(terminal: Terminal, family: Family, rows: Mapping[bytes, bytes], limit: int) -> None:
+    """Print the figures of the first series, and those of all with a picture under the classic bounds."""
     schema = family.schema
     total = merge_series(schema, [{b"": numbers} for numbers in rows.values()])
-    table = [(_set(text), *figures_of(schema, numbers).cells()) for text, numbers in rows.items()]
+    table = [(_set(text), *figures_of(schema, numbers).cells()) for text, numbers in _first(rows, limit)]
     if len(rows) > 1:
         table.append(("all of it", *figures_of(schema, total[b""]).cells()))
     print_table(terminal, ("label set", "count", "mean", *SHARES), table)
     terminal.write_line()
     _, *counts = as_classic(Family(schema, total)).series[b""].split()
-    for line in picture(terminal, schema.bounds, [int(count) for count in counts], SHARES):
+    for line in picture(terminal, schema.bounds, [int(number) for number in counts], SHARES):
         terminal.write_line(line)
+
+
+def _first(rows: Mapping[bytes, bytes], limit: int) -> Iterator[tuple[bytes, bytes]]:
+    return islice(rows.items(), limit)
 
 
 def _set(text: bytes) -> str:
     return f"{{{text.decode()}}}" if text else "(no labels)"
 
 
-def _as_json(family: Family, rows: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _as_json(family: Family, rows: Mapping[bytes, bytes], limit: int) -> dict[str, Any]:
     schema = family.schema
-    series = [{"labels": labels_of(text.decode()), **_value_of(family, numbers)} for text, numbers in rows.items()]
-    return {"name": schema.name, "type": schema.type, "help": schema.help, "series": series}
+    shown = _first(rows, limit)
+    series = [{"labels": labels_of(text.decode()), **_value_of(family, numbers)} for text, numbers in shown]
+    return {"name": schema.name, "type": schema.type, "help": schema.help, "total": len(rows), "series": series}
 
 
 def _value_of(family: Family, numbers: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ...errors import SettingsError
 from ...exposition.names import found_by
 from ...store.admin.deletion import DeletionPlan, delete, plan_deletion
 from ...store.redis_store import RedisStore
-from ..store_access import CommandError, patient_store, read_store, unknown_metric
+from ..store_access import CommandError, join_dev_server, patient_store, read_store, unknown_metric
 from ..table import print_table
 from ..terminal import Progress, Terminal
 
@@ -42,6 +42,7 @@ def add_wipe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _wipe(options: argparse.Namespace) -> int:
+    join_dev_server()
     if options.family and options.records:
         raise SettingsError("--records", "is for the whole namespace, not for one --family")
     settings = Settings.from_env()

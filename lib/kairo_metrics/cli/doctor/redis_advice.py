@@ -34,6 +34,7 @@ REPLIES = {
 }
 # The same for what is no reply.
 _NO_REPLY = {
+    "is not installed": "pip install redis, and add it to what the deployment installs",
     "certificate": "put its CA into METRICS_REDIS_TLS_CA; on Heroku set METRICS_REDIS_TLS_VERIFY=false",
     "SSL": "this port does not speak TLS: use redis://, or the TLS port",
     "refused": "start Redis there, or correct host and port in REDIS_URL",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Literal
 from ...hosting.entry_point import function_files, why_no_entry_point
 from ..store_access import CommandError
 from .lambda_project import handlers_of, template_of
+from .project_files import python_files
 from .python_file import bindings, read_python
 from .text_file import read_text
 from .user_app import App, app_in
@@ -30,19 +30,6 @@ _ENTRIES = tuple(
     for name in ("app", "index", "server", "main", "wsgi", "asgi")
 )
 _OTHER_HOSTS = ("Procfile", "Dockerfile", "fly.toml", "render.yaml", "app.yaml", "railway.json", "compose.yaml")
-_MOST_FILES = 500
-_NOT_THE_PROJECT = {
-    "kairo_metrics",
-    "node_modules",
-    "site-packages",
-    "__pycache__",
-    "venv",
-    "env",
-    "build",
-    "dist",
-    "tests",
-    "test",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,23 +185,12 @@ def _nothing_found(root: Path, skipped: list[str]) -> str:
     searched = "api/*.py, or from app.py, index.py, server.py, main.py, wsgi.py or asgi.py"
     wanted = "Vercel loads a top-level `app` or `application`, or a class `handler`, from"
     lines = [f"no app was found in {root}: {wanted} {searched}", *skipped]
-    for file in _python_files(root):
+    for file in python_files(root):
         try:
             app = app_in(root, file)
         except CommandError:  # a file that nobody runs, perhaps
             continue
         if app is not None and app.framework not in {"app", "function"}:
             lines.append(f"{file} has an app ({app.framework}): name it with --app {file}")
+    lines.append("a job without an app needs no init: copy lib/kairo_metrics, and require prometheus-client and redis")
     return "; ".join(lines)
-
-
-def _python_files(root: Path) -> Iterator[Path]:
-    """Yield the project's own files, and stop where it is no project but a whole disk."""
-    found = 0
-    for folder, inner, names in os.walk(root):
-        inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in _NOT_THE_PROJECT)
-        for name in sorted(name for name in names if name.endswith(".py")):
-            found += 1
-            if found > _MOST_FILES:
-                return
-            yield Path(folder, name).relative_to(root)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-__all__ = ["COPIED", "REQUIRED", "Library", "find_library", "library_files"]
+__all__ = ["REQUIRED", "Library", "find_library", "library_files"]
 
 PACKAGE = Path(__file__).parents[2]
-COPIED = "lib.kairo_metrics"
-# What the package imports. A project that installs the wheel gets them with it.
-REQUIRED = ("prometheus-client", "redis", "starlette")
+# The folder of the package is copied into the first of these that the project's own code does not hide.
+_FOLDERS = ("lib", "vendor", "third_party")
+# What the package imports, and the oldest version that works. A project that installs the wheel gets them with it.
+REQUIRED = {"prometheus-client": "0.20", "redis": "5", "starlette": "0.40"}
 _INSTALLED = "kairo_metrics"
 _FIRST = Path("__init__.py")
 
@@ -53,11 +55,12 @@ class Library:
         return [Path(self.requirement)] if self.requirement and self.requirement.startswith("./") else []
 
 
-def find_library(root: Path, package: Path = PACKAGE, name: str = __name__) -> Library:
+def find_library(root: Path, package: Path = PACKAGE, name: str = __name__, *, beside: Iterable[Path] = ()) -> Library:
     """Find the package in a project: in it, or else as it runs now.
 
     Args:
         root: the project.
+        beside: the folders of its apps: Python may look for modules there first.
         package: the folder of the package that runs now.
         name: the name of a module of the package that runs now.
     """
@@ -68,14 +71,22 @@ def find_library(root: Path, package: Path = PACKAGE, name: str = __name__) -> L
     # An environment in the project has folders that are no Python names: .venv, site-packages.
     if inside and all(part.isidentifier() for part in inside):
         return Library(".".join(inside))
-    if (root / "lib" / _INSTALLED / "__init__.py").is_file():
-        return Library(COPIED)
+    for folder in _FOLDERS:
+        if (root / folder / _INSTALLED / "__init__.py").is_file():
+            return Library(f"{folder}.{_INSTALLED}")
     if name.partition(".")[0] != _INSTALLED:  # it runs in a clone
-        return Library(COPIED, copy=True)
+        free = (folder for folder in _FOLDERS if not _is_hidden(root, folder, beside))
+        return Library(f"{next(free, _FOLDERS[0])}.{_INSTALLED}", copy=True)
     try:
         return _installed(root.resolve(), distribution("kairo-metrics"))
     except PackageNotFoundError:  # only on the path
         return Library(_INSTALLED, requirement=None)
+
+
+def _is_hidden(root: Path, folder: str, beside: Iterable[Path]) -> bool:
+    """Tell whether a module or package of the project, or a file, takes the place of a folder in the root."""
+    elsewhere = [path / name for path in beside if path != root for name in (folder, f"{folder}.py")]
+    return any(path.exists() for path in (root / f"{folder}.py", *elsewhere)) or (root / folder).is_file()
 
 
 def _installed(root: Path, found: Distribution) -> Library:

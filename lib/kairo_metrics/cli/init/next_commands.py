@@ -25,7 +25,7 @@ def next_commands(plan: Plan) -> list[str]:
             return [
                 "openssl rand -hex 32                             # a token",
                 "# in your template: ENABLE_METRICS=true, METRICS_AUTH_TOKEN and REDIS_URL for each function",
-                "sam build && sam deploy                          # or serverless deploy",
+                "sam build && sam deploy --guided                 # or serverless deploy",
                 curl,
             ]
         case "another host":

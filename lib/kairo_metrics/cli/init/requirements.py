@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..store_access import CommandError
+from .library import REQUIRED
+from .old_versions import too_old
+from .package_lists import lines_in, lists_of_lines
 from .text_file import read_text
 
 __all__ = ["Requirements", "required_lines"]
@@ -26,10 +29,12 @@ class Requirements:
     Args:
         edits: the new text of each file, with the old one.
         by_hand: what the user must do, where no line can be written.
+        old: versions in the list that are too old.
     """
 
     edits: tuple[tuple[Path, str | None, str], ...] = ()
     by_hand: tuple[str, ...] = ()
+    old: tuple[str, ...] = ()
 
 
 def required_lines(root: Path, code: Path, lines: Sequence[str]) -> Requirements:
@@ -40,22 +45,40 @@ def required_lines(root: Path, code: Path, lines: Sequence[str]) -> Requirements
         code: the folder with the code that is deployed, which has the list.
         lines: requirements, as in `requirements.txt`.
     """
-    pyproject = read_text(root, code / PYPROJECT)
-    data = _toml(code / PYPROJECT, pyproject)
-    if pyproject is not None and "project" in data:
-        return _in_pyproject(code, pyproject, data, lines, has_lock=(root / code / "uv.lock").is_file())
-    if pyproject is not None and "poetry" in data.get("tool", {}):
-        missing = _missing(lines, [*data["tool"]["poetry"].get("dependencies", {})])
-        return Requirements(by_hand=_command("poetry add", missing))
+    path = code / PYPROJECT
+    pyproject = read_text(root, path)
+    data = _toml(path, pyproject)
+    project: dict[str, Any] | None = data.get("project")
+    if pyproject is not None and project is not None:
+        is_dynamic = "dependencies" in project.get("dynamic", ())
+        if not is_dynamic:
+            found = _in_pyproject(code, pyproject, data, lines, has_lock=(root / code / "uv.lock").is_file())
+            return replace(found, old=_old(path, project.get("dependencies", [])))
+        if not (root / code / "requirements.txt").is_file():
+            return Requirements(by_hand=(f"add to your dependencies, which {path} has as dynamic: {', '.join(lines)}",))
+    elif pyproject is not None and "poetry" in data.get("tool", {}):
+        return _of_a_table(path, "poetry add", lines, data["tool"]["poetry"].get("dependencies", {}))
     pipfile = read_text(root, code / PIPFILE)
     if pipfile is not None and not (root / code / "requirements.txt").is_file():
-        missing = _missing(lines, [*_toml(code / PIPFILE, pipfile).get("packages", {})])
-        return Requirements(by_hand=_command("pipenv install", missing))
-    return _in_requirements(root, code, lines)
+        packages = _toml(code / PIPFILE, pipfile).get("packages", {})
+        return _of_a_table(code / PIPFILE, "pipenv install", lines, packages)
+    return _in_lists(root, code, lines)
 
 
-def _command(command: str, missing: Sequence[str]) -> tuple[str, ...]:
-    return (f"{command} {' '.join(missing)}",) if missing else ()
+def _of_a_table(path: Path, command: str, lines: Sequence[str], packages: Mapping[str, Any]) -> Requirements:
+    """Return the command that adds lines to a table of packages and their versions."""
+    missing = _missing(lines, list(packages))
+    versions = {
+        name: given.get("version", "") if isinstance(given, dict) else given for name, given in packages.items()
+    }
+    # A bare number is that version alone.
+    present = [f"{name}{'==' if str(version)[:1].isdigit() else ' '}{version}" for name, version in versions.items()]
+    by_hand = (f"{command} {' '.join(missing)}",) if missing else ()
+    return Requirements(by_hand=by_hand, old=_old(path, present))
+
+
+def _old(path: Path, present: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{path} has {line}: {needed} is needed" for line, needed in too_old(present, REQUIRED))
 
 
 def _toml(path: Path, text: str | None) -> dict[str, Any]:
@@ -65,23 +88,28 @@ def _toml(path: Path, text: str | None) -> dict[str, Any]:
         raise CommandError(f"{path} is not valid TOML: {err}; correct it first") from err
 
 
-def _in_requirements(root: Path, code: Path, lines: Sequence[str]) -> Requirements:
-    path = code / "requirements.txt"
-    text = read_text(root, path)
-    missing = _missing(lines, (text or "").splitlines())
-    if not missing:
-        return Requirements()
-    source = code / "requirements.in"
-    source_text = read_text(root, source)
+def _in_lists(root: Path, code: Path, lines: Sequence[str]) -> Requirements:
     edits: list[tuple[Path, str | None, str]] = []
-    if source_text is not None and (unlisted := _missing(lines, source_text.splitlines())):
-        edits.append((source, source_text, _with_lines(source_text, unlisted)))
-    if text is not None and "--hash=" in text:
-        # pip and uv refuse a line without a hash beside others with one.
-        listed = f"add these lines to what it is compiled from: {', '.join(missing)}; then" if not edits else "then"
-        return Requirements(tuple(edits), (f"{path} has hashes: {listed} compile it again",))
-    edits.append((path, text, _with_lines(text or "", missing)))
-    return Requirements(tuple(edits))
+    by_hand: list[str] = []
+    old: list[str] = []
+    for path in lists_of_lines(root, code):
+        text, present = read_text(root, path), lines_in(root, path)
+        old += _old(path, present)
+        missing = _missing(lines, present)
+        if not missing:
+            continue
+        source = path.with_suffix(".in")  # what it is compiled from
+        source_text = read_text(root, source) if source != path else None
+        unlisted = _missing(lines, lines_in(root, source)) if source_text is not None else []
+        if source_text is not None and unlisted:
+            edits.append((source, source_text, _with_lines(source_text, unlisted)))
+        if text is not None and "--hash=" in text:
+            # pip and uv refuse a line without a hash beside others with one.
+            listed = "" if unlisted else f"add these lines to what it is compiled from: {', '.join(missing)}; "
+            by_hand.append(f"{path} has hashes: {listed}then compile it again")
+        else:
+            edits.append((path, text, _with_lines(text or "", missing)))
+    return Requirements(tuple(edits), tuple(by_hand), tuple(old))
 
 
 def _with_lines(text: str, lines: Sequence[str]) -> str:

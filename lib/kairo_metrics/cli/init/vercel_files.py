@@ -38,7 +38,7 @@ def vercel_changes(
         yield Change(Path("public", ".gitkeep"), None, "")
 
 
-def vercel_advice(root: Path, vercel: VercelConfig, layout: Layout, page_file: Path, *, page: bool) -> Iterator[str]:
+def vercel_advice(root: Path, vercel: VercelConfig, layout: Layout, page_file: Path, page: str | None) -> Iterator[str]:
     """Yield what only the project's owner can change.
 
     Args:
@@ -46,14 +46,14 @@ def vercel_advice(root: Path, vercel: VercelConfig, layout: Layout, page_file: P
         vercel: its settings for Vercel.
         layout: how it is laid out.
         page_file: the file of the page, if that is a function of its own.
-        page: whether the page is still to be added.
+        page: the path of the page, if one is still to be added.
     """
     if _settings_are_elsewhere(vercel):
         yield f"{vercel.other_form}: add what docs/vercel.md lists for vercel.json"
     if layout.preset and vercel.preset is None and ("framework" in vercel.data or _has_frontend(root)):
         yield f'vercel.json: Vercel loads {layout.apps[0].path} only with "framework": "{preset_of(layout)}"'
     if page and vercel.routes_itself and layout.one_app and vercel.everything_goes_to is None:
-        yield f'vercel.json: add a route from /api/metrics to {layout.apps[0].path} to "routes"'
+        yield f'vercel.json: add a route from {page} to {layout.apps[0].path} to "routes"'
     if page and vercel.routes_itself and not layout.one_app:
         yield f'vercel.json: add {page_file.as_posix()} to "builds", and a route to it to "routes", before the others'
     if _publishes_sources(root, vercel, layout) and (pages := _static_pages(root)):

@@ -10,7 +10,7 @@ from .system import System
 
 __all__ = ["runbooks_md", "sections"]
 
-_FILE = Path(__file__).parent / "runbooks.md"
+_FILE = Path(__file__).parent / "runbooks.txt"
 
 
 def sections(system: System) -> dict[str, str]:

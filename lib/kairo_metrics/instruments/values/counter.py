@@ -32,7 +32,7 @@ class CounterValue(SeriesValue):
                 RECORDER.count_lost(self.series.schema.name, 1.0)
                 return
             self._total += amount
-            RECORDER.add(self.series, 1, amount, weight=amount)
+            RECORDER.add(self.series, 1, amount, amount)
         record_exemplar(self.series, 1, amount, None)
 
     def carry_over(self, amount: float) -> None:

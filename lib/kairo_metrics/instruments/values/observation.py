@@ -17,9 +17,6 @@ from .value import RECORDER, LocalTotal
 
 __all__ = ["histogram_values", "summary_values"]
 
-# The index of the number, the amount that is added to it, and its weight.
-_Step = tuple[int, float, float]
-
 
 def histogram_values(series: PendingSeries) -> tuple[_StepValue, list[_StepValue]]:
     """Return the values of a histogram child: its sum, and its buckets."""
@@ -44,16 +41,19 @@ class _ObservedSeries:
 
     def __init__(self, series: PendingSeries) -> None:
         self.series = series
-        self.opened: list[tuple[int, _Step]] = []
+        self.opened: list[tuple[int, float]] = []
         with RECORDER.lock:
             RECORDER.touch(series)
 
-    def take_first_step(self, thread: int) -> list[_Step]:
-        """Return the last first step of the thread that waits, if there is one."""
-        for place in range(len(self.opened) - 1, -1, -1):
-            if self.opened[place][0] == thread:
-                return [self.opened.pop(place)[1]]
-        return []
+    def take_first_step(self, thread: int) -> float | None:
+        """Return the amount of the last first step of the thread that waits, if there is one."""
+        opened = self.opened
+        if opened and opened[-1][0] == thread:
+            return opened.pop()[1]
+        for place in range(len(opened) - 2, -1, -1):
+            if opened[place][0] == thread:
+                return opened.pop(place)[1]
+        return None
 
 
 class _StepValue(LocalTotal):
@@ -65,18 +65,14 @@ class _StepValue(LocalTotal):
         counts: whether the number counts observations.
     """
 
-    __slots__ = ("_counts", "_index", "_observed")
+    __slots__ = ("_counts", "_index", "_observed", "series")
 
     def __init__(self, observed: _ObservedSeries, index: int, *, counts: bool = False) -> None:
         super().__init__()
         self._observed = observed
         self._index = index
         self._counts = counts
-
-    @property
-    def series(self) -> PendingSeries:
-        """The series that the number belongs to."""
-        return self._observed.series
+        self.series = observed.series
 
     def carry_over(self, amount: float) -> None:
         """Add what was observed before the value took its place."""
@@ -84,16 +80,12 @@ class _StepValue(LocalTotal):
             if math.isnan(amount):
                 RECORDER.count_lost(self.series.schema.name, 1.0)
             elif amount:
-                index, part, weight = self._step(amount)
-                RECORDER.add(self.series, index, part, weight=weight)
-
-    def _step(self, amount: float) -> _Step:
-        self._total += amount
-        return self._index, amount, amount if self._counts else 0.0
+                self._total += amount
+                RECORDER.add(self.series, self._index, amount, amount if self._counts else 0.0)
 
 
 class _FirstStep(_StepValue):
-    """The number that prometheus_client adds to first."""
+    """The number that prometheus_client adds to first: the first one of the packed line."""
 
     __slots__ = ()
 
@@ -103,7 +95,8 @@ class _FirstStep(_StepValue):
                 # NaN falls into no bucket, and the shared sum would be NaN for ever.
                 RECORDER.count_lost(self.series.schema.name, 1.0)
             else:
-                self._observed.opened.append((threading.get_ident(), self._step(amount)))
+                self._total += amount
+                self._observed.opened.append((threading.get_ident(), amount))
 
 
 class _SecondStep(_StepValue):
@@ -112,17 +105,19 @@ class _SecondStep(_StepValue):
     __slots__ = ()
 
     def inc(self, amount: float) -> None:
-        observed = self._observed
+        series, counts = self.series, self._counts
         with RECORDER.lock:
-            thread, opened = threading.get_ident(), observed.opened
-            steps = [opened.pop()[1]] if opened and opened[-1][0] == thread else observed.take_first_step(thread)
+            first = self._observed.take_first_step(threading.get_ident())
             if math.isnan(amount):
-                RECORDER.count_lost(self.series.schema.name, 1.0)
+                RECORDER.count_lost(series.schema.name, 1.0)
                 return
-            for index, part, weight in (*steps, self._step(amount)):
-                RECORDER.add(self.series, index, part, weight=weight)
-        if steps and self._counts:  # this is a bucket, and the first step had the amount observed
-            record_exemplar(self.series, self._index, steps[0][1], None)
+            if first is not None:
+                series.amounts[1] += first
+            self._total += amount
+            # Both parts have one weight: that of the one that counts.
+            RECORDER.add(series, self._index, amount, amount if counts else first or 0.0)
+        if counts and first is not None:  # this is a bucket, and the first step had the amount observed
+            record_exemplar(series, self._index, first, None)
 
     def set_exemplar(self, exemplar: Exemplar) -> None:
         """Keep the exemplar that the caller of `observe` gave for this bucket."""

@@ -82,7 +82,7 @@ def _series(missing: Mapping[Schema, SeriesNumbers]) -> Iterator[tuple[Schema, s
 
 
 def _families(part: Sequence[tuple[Schema, str, bytes]]) -> tuple[FamilyDelta, ...]:
-    found: dict[Schema, list[tuple[str, str]]] = {BATCHES: [(label_text(BATCHES.labelnames, ["applied"]), "1 1")]}
+    found: dict[Schema, list[tuple[str, str]]] = {BATCHES: []}
     for schema, text, numbers in part:
         found.setdefault(schema, []).append((text, _delta(schema, numbers)))
     return tuple(FamilyDelta(schema, tuple(series), 0.0, schema.metadata()) for schema, series in found.items())

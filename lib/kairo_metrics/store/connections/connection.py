@@ -28,6 +28,7 @@ from ..replies import mark_sent_before
 from ..script_call import RESEND_LIMIT_S
 from .connection_arguments import certificate_advice, connection_arguments, for_node, is_encrypted, readable
 from .node_request import Address, Node
+from .packing import packed
 
 __all__ = ["AsyncNodeConnection", "NodeConnection", "address_of", "hash_slot"]
 
@@ -121,10 +122,11 @@ class AsyncNodeConnection:
 
     async def _send(self, commands: Sequence[Command]) -> None:
         try:
-            await self._connection.connect()
+            if not self.is_open:
+                await self._connection.connect()
             self._unread += len(commands)
             self.sent += len(commands) if commands is not self._handshake else 0
-            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            await self._connection.send_packed_command(packed(self._connection, commands), check_health=False)
         except _ERRORS as err:
             raise _store_error(err, self._handshake, sent=self._unread > 0) from err
 
@@ -210,11 +212,12 @@ class NodeConnection:
         return self._exchange(commands)
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        connected = False
+        connected = self.is_open
         try:
-            self._connection.connect()
+            if not connected:
+                self._connection.connect()
             connected = True
-            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            self._connection.send_packed_command(packed(self._connection, commands), check_health=False)
         except _ERRORS as err:
             raise _store_error(err, self._handshake, sent=connected) from err
         return [self._receive() for _ in commands]

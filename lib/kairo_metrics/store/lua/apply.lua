@@ -1,165 +1,128 @@
--- Applies one sealed batch as a whole or not at all. native.lua, line.lua and recovery.lua are before this file.
+-- Applies one sealed batch as a whole or not at all. plain.lua, native.lua, line.lua and recovery.lua are before this file;
+-- compute.lua and write.lua follow it. All are one script.
 --
--- KEYS[1]   string  the writer's record: the last sequence number that was applied, written twice; then the time of the
---                   newest setting of this writer, ms, if it has set anything
+-- KEYS[1]   string  the writer's record: "<number> <number> <set at> <created> <uncounted> <batches> <incarnation>
+--                   <recovery>". The number of its last batch, twice; the time of the newest setting of this writer, ms, or
+--                   0; when the line of applied batches began, and how many batches of the state it lacks (see
+--                   compute.lua); then the state, as it was answered to the writer, and its recovery
 -- KEYS[2]   hash    families index: index field -> "<created ms> <announced ms> <metadata>";
 --                   "incarnation" -> the name of this state, "batches" -> how many it has applied
 --                   "recovery" -> its recovery, if it ever went back in time: "<since ms> <name before> <goal> <held>
 --                   <missing>". goal: how many batches it had, as far as any writer knew; held: how many of them were
 --                   still there; missing: how many of the others are neither sent again nor given up
--- KEYS[3]   hash    series of the family that counts overflowed updates
--- KEYS[4..] hash    one per family of the batch: label text -> packed line (see schema.py)
+-- KEYS[3]   hash    series of the family that counts batches: each batch is counted there as applied
+-- then one hash for each family of the batch: label text -> packed line (see schema.py)
+-- then, if a family says where its overflowed updates are counted: hash, series of the family that counts them
 --
--- ARGV[1] sequence number of the batch: 1, 2, 3, ...
--- ARGV[2] lease of the writer's record, ms
--- ARGV[3] life of a series that is not updated, and of every key that holds series, ms
--- ARGV[4] series per family
--- ARGV[5] age of the batch since it was sealed, ms
--- ARGV[6] first half of a new name, for a state that has none (it is new, or was emptied) or that went back in time
--- ARGV[7] the state that the writer knows, as answered to it last; "" for none. If that one had more batches than this
---         one has, the state went back in time: it gets a new name, so that other writers notice as well
--- ARGV[8] how many lost batches this batch replaces; or "restores <account>": it holds what the state in ARGV[7] had,
---         and no instance sends again. The account is the recovery that it was computed from, without its time; "" for
---         none. The batch is a duplicate if the state has lost nothing since ARGV[7]; also if its account has changed,
---         because some of the loss has been sent again or restored in the meantime
+-- ARGV[1] number of the batch: 1, 2, 3, ...
+-- ARGV[2] life of a series that is not updated, and of every key that holds series, ms
+-- ARGV[3] lease of the writer's record, ms
+-- ARGV[4] the state that the writer knows: "<incarnation> <batches>", "" for the one in its record, "-" for none. If that
+--         one had more batches than this one has, the state went back in time: it gets a new name, so that other writers
+--         notice as well
+-- ARGV[5] "<series per family>"; for a batch that is not plain (see plain.lua) "<series per family> <age> <replaced>", and
+--         " restores <account>" for one that restores
+--   age       since it was sealed, ms
+--   replaced  how many lost batches it replaces
+--   account   the batch holds what the known state had, and no instance sends again. The account is the recovery that it
+--             was computed from, without its time; "" for none. The batch is a duplicate if the state has lost nothing
+--             since the known one; also if its account has changed, because some of the loss has been sent again or
+--             restored in the meantime
 -- then for each family:
---   header, five lines: index field, rule, shape of a packed line (a letter for each number, see schema.py; a line of
---     another shape is damaged, and starts again from zero), label text of its overflow series,
---     label text of its count in KEYS[3], or "" if none is kept
---   metadata, or "" once announced
---   m, then m times: label pairs, one in each line; all series that have these labels are removed first, "" removes all
---   n, then n times: label text, delta
---     delta of rule "sum":    "<index> <amount> ..." with 1-based indexes into the line's numbers
---     delta of rule "latest": "<value> <age when sealed, ms> <1 if it was set since the last batch with it, else 0>", with
---                             age -1 for a value that was never set
---     delta of rule "word":   the same, with any text without spaces as the value
---     delta of rule "native": "<buckets at most> <a native histogram's line>"
+--   "<shape>", "<shape> <n>", or "<shape> <n> <m> <announces> <overflows>"; n is 1 and the rest is 0 if they are left out
+--     shape      a letter for each number of a packed line, see schema.py; "a<n>" for "a" and n times "w". A line of
+--                another shape is damaged, and starts again from zero
+--   its metadata, if it announces
+--   the label text of its overflow series, and that of its count in the last key or "", if it overflows
+--   m times: label pairs, one in each line; all series that have these labels are removed first, "" removes all
+--   n times: label text, delta
+--     delta of numbers that are added up: "<index> <amount> ..." with 1-based indexes into the line's numbers
+--     delta of a value, shape "ai":       "<value> <age when sealed, ms> <1 if it was set since the last batch with it,
+--                                         else 0>", with age -1 for a value that was never set
+--     delta of a word, shape "xi":        the same, with any text without spaces as the value
+--     delta of a native histogram:        "<buckets at most> <a native histogram's line>"
 --     "D <delta>" removes the series first, "D" does nothing else
 --
 -- Answers {"applied", state, family, ...} with the 1-based positions of those that overflowed, {"duplicate", state},
 --         {"gap", the sequence number expected, state}, where state is "<incarnation> <batches>",
---         {"unannounced", family, ...} or {"refused", family, ...} with 1-based positions in the batch.
+--         {"unannounced", family, ...}, {"refused", family, ...} or {"full", family, ...} with 1-based positions in the
+--         batch. Full: the family may have no room, and the batch has to say how it overflows.
 -- Every key is read and every new line computed before the first write, so an error in a key or an argument ends the
 -- script before it writes. An error in one family refuses that family only: a batch that failed as a whole would be
 -- sent again forever. The writes are in such an order that a missing right ends the script before anything is counted.
 
-local FIRST_FAMILY = 3 -- keys before it
-local FIRST_HEADER = 9
+local RECORD, INDEX, BATCHES = KEYS[1], KEYS[2], KEYS[3]
+local OTHER_KEYS = 3
+local APPLIED = 'outcome="applied"'
+local REMOVES = byte('D')
 local FIELDS_AT_ONCE = 1000 -- Lua passes less than 8,000 arguments to a command
 local LONGEST_NAME = 64
+local ID_WIDTH = 16 -- of a schema
+-- The time to live of keys is extended with the first update of a line in each of these spans, not with each update. A
+-- key lives longer by one of them, so that it never ends before its lines.
+local LONGEST_SPAN_MS = 60000
 
-local sequence, lease_ms, life_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local max_series, batch_age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
-
-local merge = {}
-
-function merge.sum(numbers, delta)
-  local index
-  for word in string.gmatch(delta, '%S+') do
-    if index then
-      numbers[index] = number_text(numbers[index] + tonumber(word))
-      index = nil
-    else
-      index = tonumber(word)
-    end
-  end
-  if index then error('kairo: malformed delta: ' .. delta) end
-end
-
-local newest_set_at = 0 -- the time of the newest setting in the writer's earlier batches
-local batch_newest_set_at = 0 -- the same, with this batch
-
--- Sets the value of a delta, unless the stored one is newer. The age leaves out how long the batch was on its way, and
--- an earlier batch of the same writer may have taken longer. So a setting counts as no older than those before it.
-local function set_newest(numbers, delta, printed)
-  local value, age, is_new = string.match(delta, '^(%S+) (%S+) ([01])$')
-  local set_at = 0
-  if age ~= '-1' then set_at = math.max(now - batch_age_ms - tonumber(age), is_new == '1' and newest_set_at or 0) end
-  batch_newest_set_at = math.max(batch_newest_set_at, set_at)
-  local stored_at = tonumber(numbers[2])
-  if set_at >= stored_at or stored_at > now then -- a stored time in the future is damaged
-    numbers[1], numbers[2] = printed(value), number_text(set_at)
-  end
-end
-
-function merge.latest(numbers, delta)
-  set_newest(numbers, delta, function(value) return number_text(tonumber(value)) end)
-end
-
-function merge.native(numbers, delta)
-  local words = {}
-  for word in string.gmatch(delta, '%S+') do words[#words + 1] = word end
-  if #words ~= 8 then error('kairo: malformed delta: ' .. delta) end
-  local max_buckets = tonumber(table.remove(words, 1))
-  local counts = native.read(words)
-  if numbers[6] ~= '0' then -- '0' is not a valid side: the line is new
-    local stored = native.read(numbers)
-    native.add(stored, counts)
-    counts = stored
-  end
-  native.limit(counts, max_buckets)
-  for place, word in ipairs(native.write(counts, number_text)) do numbers[place] = word end
-end
-
-function merge.word(numbers, delta)
-  set_newest(numbers, delta, function(value) return value end)
-end
+local sequence, life_ms, lease_ms, known_state = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local max_series, batch_age_ms, replaced, rest = match(ARGV[5], '^(%d+) ?(%d*) ?(%d*)(.*)$')
+max_series, batch_age_ms, replaced = tonumber(max_series), tonumber(batch_age_ms) or 0, tonumber(replaced) or 0
+local restores = rest ~= '' and match(rest, '^ restores ?(.*)$') or nil
+local span_ms = math.min(life_ms / 8, LONGEST_SPAN_MS)
+local span_age_ms = now % span_ms
+local key_life_ms = life_ms + span_ms
 
 -- The order of batches.
 
-local function is_foreign(reply) return type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE') end
+local function is_foreign(reply) return type(reply) == 'table' and reply.err and find(reply.err, 'WRONGTYPE') end
 
-local record = redis.pcall('GET', KEYS[1])
+local record = redis.pcall('GET', RECORD)
 if type(record) == 'table' and record.err and not is_foreign(record) then return record end
 -- A record of another form counts as absent: that is a gap, after which the writer takes a new id. The number is
 -- written twice, so that the rest of a damaged record is not read as another number.
-local number, copy, rest = string.match(type(record) == 'string' and record or '', '^(%d+) (%d+)(.*)$')
-local set_at = string.match(rest or '', '^ (%d+)$')
-local is_record = number and number == copy and fitting.w(number) and (rest == '' or (set_at and fitting.w(set_at)))
+local number, copy, newest_set_at, created, uncounted, told_batches, told_state =
+  match(type(record) == 'string' and record or '', '^(%d+) (%d+) (%d+) (%d+) (%-?%d+) (%d+) (.+)$')
+local is_record = number and number == copy and #number <= 15 and #newest_set_at <= 15 and #created == 13
+  and #uncounted <= 16 and #told_batches <= 16
 local applied = is_record and tonumber(number) or 0
-if is_record and set_at then newest_set_at = math.min(tonumber(set_at), now) end -- it is later if the clock was set back
-batch_newest_set_at = newest_set_at
-local stored = redis.call('HMGET', KEYS[2], 'incarnation', 'batches', 'recovery')
-local state = { incarnation = stored[1] or '', batches = stored[2] or '0', recovery = stored[3] or '' }
-local is_countable = fitting.w(state.batches)
-local is_named = #state.incarnation <= LONGEST_NAME and string.find(state.incarnation, '^[%w-]+$')
-if not is_countable or not is_named then state.incarnation = '' end
-state.batches = is_countable and string.format('%.0f', state.batches) or '0'
+-- The time of the newest setting in the writer's earlier batches. It is later than now if the clock was set back.
+newest_set_at = is_record and math.min(tonumber(newest_set_at), now) or 0
+local batch_newest_set_at = newest_set_at -- the same, with this batch
 
-local state_text = state.incarnation .. ' ' .. state.batches
-local restores = string.match(ARGV[8], '^restores ?(.*)$')
-if restores and sequence == 1 and not recovery.is_due(state, ARGV[7], restores) then sequence = applied end
-if sequence <= applied then return { 'duplicate', state_text } end
-if sequence > applied + 1 then return { 'gap', applied + 1, state_text } end
+local index_fields, families = { 'incarnation', 'batches', 'recovery' }, {}
+local OTHER_FIELDS = #index_fields
+local words_in_argv = #ARGV
+local name_from = #INDEX - #'families' + #'series:' + 1 -- the keys of a shard begin with the same text
 
--- Read.
+-- The index field of a family is in its key.
+local function field_of(key) return sub(key, name_from, -ID_WIDTH - 2) .. ' ' .. sub(key, -ID_WIDTH) end
 
-local families, index_fields = {}, {}
-local at = FIRST_HEADER
-for position = 1, #KEYS - FIRST_FAMILY do
-  local index_field, rule, shape, overflow, overflow_count =
-    string.match(ARGV[at], '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
-  local count_at = at + 3 + tonumber(ARGV[at + 2]) -- where the number of series is, after the cleared labels
-  local family = {
-    key = KEYS[FIRST_FAMILY + position],
-    index_field = index_field,
-    metadata = ARGV[at + 1],
-    merge = merge[rule],
-    shape = shape,
-    overflow = overflow,
-    overflow_count = overflow_count,
-    first_cleared = at + 3,
-    first = count_at + 1,
-    last = count_at + 2 * tonumber(ARGV[count_at]),
-    overflowed = 0,
-  }
-  families[position], index_fields[position] = family, index_field
+local at = 6
+while at <= words_in_argv do
+  local head = ARGV[at]
+  local key = KEYS[OTHER_KEYS + #families + 1]
+  local family = { key = key, shape = head, first = at + 1, last = at + 2, overflowed = 0, words = {} }
+  if find(head, ' ', 1, true) then
+    local shape, series, cleared, announces, overflows = match(head, '^(%S+) (%d+) ?(%d*) ?(%d?) ?(%d?)$')
+    at = at + 1
+    family.shape = shape
+    if announces == '1' then family.metadata, at = ARGV[at], at + 1 end
+    if overflows == '1' then family.overflow, family.overflow_count, at = ARGV[at], ARGV[at + 1], at + 2 end
+    family.first_cleared, family.first = at, at + (tonumber(cleared) or 0)
+    family.last = family.first + 2 * series - 1
+  end
+  families[#families + 1] = family
+  index_fields[OTHER_FIELDS + #families] = key and field_of(key)
   at = family.last + 1
 end
-if at ~= #ARGV + 1 then return redis.error_reply('ERR kairo: the batch is cut off or too long') end
+local overflowed_key = KEYS[OTHER_KEYS + #families + 1]
+if at ~= words_in_argv + 1 or #KEYS < OTHER_KEYS + #families then
+  return redis.error_reply('ERR kairo: the batch is cut off or too long')
+end
+
+index_fields[#index_fields + 1] = field_of(BATCHES)
 
 -- The values of a hash in these fields, or the error.
 local function get(key, fields)
+  if #fields <= FIELDS_AT_ONCE then return redis.pcall('HMGET', key, unpack(fields)) end
   local values = {}
   for first = 1, #fields, FIELDS_AT_ONCE do
     local last = math.min(first + FIELDS_AT_ONCE - 1, #fields)
@@ -170,19 +133,43 @@ local function get(key, fields)
   return values
 end
 
+local stored = get(INDEX, index_fields)
+if stored.err then return stored end
+local state = { incarnation = stored[1] or '', batches = stored[2] or '0', recovery = stored[3] or '' }
+if #state.batches > 15 or not find(state.batches, '^%d+$') then
+  state.incarnation, state.batches = '', '0'
+elseif #state.incarnation > LONGEST_NAME or not find(state.incarnation, '^[%w-]+$') then
+  state.incarnation = ''
+end
+state.batches = format('%.0f', state.batches)
+
+if known_state == '' and is_record then
+  known_state = match(told_state, '^%S+') .. ' ' .. told_batches
+end
+local known_name, known_batches = match(known_state, '^(%S+) (%d+)$')
+local state_text = state.incarnation .. ' ' .. state.batches
+local recovery
+if restores then
+  recovery = load_recovery()
+  if sequence == 1 and not recovery.is_due(state, known_state, restores) then sequence = applied end
+end
+if sequence <= applied then return { 'duplicate', state_text } end
+if sequence > applied + 1 then return { 'gap', applied + 1, state_text } end
+
+-- Read.
+
 local function has_pairs(field, pairs_of_labels)
   -- Quotes in a value are escaped, so no value can contain a label pair.
-  for pair in string.gmatch(pairs_of_labels, '[^\n]+') do
-    if not string.find(',' .. field .. ',', ',' .. pair .. ',', 1, true) then return false end
+  for pair in gmatch(pairs_of_labels, '[^\n]+') do
+    if not find(',' .. field .. ',', ',' .. pair .. ',', 1, true) then return false end
   end
   return true
 end
 
 local function fields_to_clear(family)
   local fields = {}
-  if family.first_cleared == family.first - 1 then return fields end
   for _, field in ipairs(redis.call('HKEYS', family.key)) do
-    for i = family.first_cleared, family.first - 2 do
+    for i = family.first_cleared, family.first - 1 do
       if has_pairs(field, ARGV[i]) then
         fields[#fields + 1] = field
         break
@@ -192,158 +179,49 @@ local function fields_to_clear(family)
   return fields
 end
 
--- Whether an entry of the index is what an instance announced, and in the right field. Servers other than Redis may
--- lack sha1hex; there the digest is not checked.
+-- Whether an entry of the index is what an instance announced, and in the right field: "<13 digits> <13 digits> {...,
+-- "check": "<8 digits of a digest>"}". Servers other than Redis may lack sha1hex; there the digest is not checked.
+local sha1hex = redis.sha1hex
 local function is_intact(entry, field)
-  local created, announced, metadata, check = string.match(entry, '^(%d+) (%d+) ({.*), "check": "(%x+)"}$')
-  if not metadata or #created ~= 13 or #announced ~= 13 or #check ~= 8 then return false end
-  return not redis.sha1hex or string.sub(redis.sha1hex(field .. metadata), 1, 8) == check
+  local created_at, announced_at = match(entry, '^(%d+) (%d+) {')
+  if not created_at or #created_at ~= 13 or #announced_at ~= 13 then return false end
+  if sub(entry, -22, -11) ~= ', "check": "' or sub(entry, -2) ~= '"}' then return false end
+  local check = sub(entry, -10, -3)
+  if not sha1hex then return find(check, '^%x+$') end
+  return sub(sha1hex(field .. sub(entry, 29, -23)), 1, 8) == check
 end
 
-local known = get(KEYS[2], index_fields)
 local unannounced, refused = { 'unannounced' }, { 'refused' }
 for position, family in ipairs(families) do
   -- A damaged entry counts as unannounced.
-  family.known = known[position] and is_intact(known[position], family.index_field) and known[position]
-  if family.metadata == '' and not family.known then unannounced[#unannounced + 1] = position end
-  -- The overflow series is read always: this shows whether the key is a hash, also for a family without series.
-  local fields = { family.overflow }
-  for i = family.first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
-  local lines = get(family.key, fields)
-  if is_foreign(lines) then
-    refused[#refused + 1] = position
-  elseif lines.err then
-    return lines
+  local entry = stored[OTHER_FIELDS + position]
+  family.known = entry and is_intact(entry, index_fields[OTHER_FIELDS + position]) and entry
+  if not family.metadata and not family.known then unannounced[#unannounced + 1] = position end
+  local first, lines, failure = family.first, {}, nil
+  if family.last == first + 1 and not family.overflow then
+    local line = redis.pcall('HGET', family.key, ARGV[first])
+    if type(line) == 'table' then failure = line else lines[ARGV[first]] = line end
+  elseif family.last < first and not family.overflow then
+    local length = redis.pcall('HLEN', family.key) -- shows whether the key is a hash
+    if type(length) == 'table' then failure = length end
   else
-    family.stored = {}
-    for i, field in ipairs(fields) do family.stored[field] = lines[i] or nil end
-    family.removed = fields_to_clear(family)
-    for _, field in ipairs(family.removed) do family.stored[field] = nil end
+    local fields = { family.overflow }
+    for i = first, family.last, 2 do fields[#fields + 1] = ARGV[i] end
+    local values = get(family.key, fields)
+    failure = values.err and values
+    for i, field in ipairs(fields) do lines[field] = values[i] or nil end
+  end
+  if failure and is_foreign(failure) then
+    refused[#refused + 1] = position
+  elseif failure then
+    return failure
+  else
+    family.stored = lines
+    if family.first_cleared and family.first_cleared < first then
+      family.removed = fields_to_clear(family)
+      for _, field in ipairs(family.removed) do lines[field] = nil end
+    end
   end
 end
 if #refused > 1 then return refused end
 if #unannounced > 1 then return unannounced end
-
--- Compute.
-
--- How many new series a family has room for; its overflow series does not count.
-local function room_of(family)
-  local length = redis.pcall('HLEN', family.key)
-  if type(length) == 'table' then
-    family.failure = length
-    error('kairo: the number of series is not known')
-  end
-  return max_series - (length - #family.removed - (family.stored[family.overflow] and 1 or 0))
-end
-
--- Removes the stored series that start again from zero or are deleted. This comes first: deltas that overflow in this
--- batch must be added to the new overflow series, and not to the removed one.
-local function remove(family)
-  for i = family.first, family.last, 2 do
-    local field = ARGV[i]
-    if string.sub(ARGV[i + 1], 1, 1) == 'D' and family.stored[field] then
-      family.stored[field] = nil
-      family.removed[#family.removed + 1] = field
-    end
-  end
-end
-
-local function compute(family)
-  family.lines = {}
-  local room
-  remove(family)
-  for i = family.first, family.last, 2 do
-    local field = ARGV[i]
-    if ARGV[i + 1] ~= 'D' then
-      if not family.stored[field] and not family.lines[field] and field ~= family.overflow then
-        room = room or room_of(family)
-        if room > 0 then
-          room = room - 1
-        else
-          field = family.overflow
-          -- What is restored was counted before; it may stand in another series now.
-          if not restores then family.overflowed = family.overflowed + 1 end
-        end
-      end
-      local numbers = family.lines[field] or unpack_line(family.stored[field], family.shape, life_ms)
-      family.merge(numbers, string.match(ARGV[i + 1], '^D (.*)$') or ARGV[i + 1])
-      family.lines[field] = numbers
-    end
-  end
-end
-
-for position, family in ipairs(families) do
-  if not pcall(compute, family) then
-    if family.failure then return family.failure end
-    refused[#refused + 1] = position
-  end
-end
-if #refused > 1 then return refused end
-
--- A batch may itself count updates that found no room in its instance; those are counted in the same lines.
-local overflowed, is_separate = {}, true
-for _, family in ipairs(families) do
-  if family.key == KEYS[3] then overflowed, is_separate = family.lines, false end
-end
-local answer = { 'applied' }
-for position, family in ipairs(families) do
-  local field = family.overflow_count
-  if family.overflowed > 0 and field ~= '' then
-    answer[#answer + 1] = position
-    local line = overflowed[field] or redis.pcall('HGET', KEYS[3], field)
-    if overflowed[field] or type(line) ~= 'table' then -- else the key has another type, and this count is lost
-      overflowed[field] = overflowed[field] or unpack_line(line, 'g', life_ms)
-      merge.sum(overflowed[field], '1 ' .. family.overflowed)
-    end
-  end
-end
-
--- Writes {field, value, field, value, ...} into a hash.
-local function set(key, words)
-  for first = 1, #words, 2 * FIELDS_AT_ONCE do
-    redis.call('HSET', key, unpack(words, first, math.min(first + 2 * FIELDS_AT_ONCE - 1, #words)))
-  end
-  if #words > 0 then redis.call('PEXPIRE', key, life_ms) end
-end
-
-local function append(words, field, value) words[#words + 1], words[#words + 2] = field, value end
-
-local function write(key, lines)
-  local words = {}
-  for field, numbers in pairs(lines) do
-    numbers[#numbers + 1] = numbers.created
-    numbers[#numbers + 1] = now_text
-    append(words, field, table.concat(numbers, ' '))
-  end
-  set(key, words)
-end
-
--- Write. First the index, which may safely be written twice; then the removals and the writer's record; and last the
--- lines, which need no further right.
-
-local index = {}
-for _, family in ipairs(families) do
-  if family.metadata ~= '' then
-    local created = family.known and string.match(family.known, '^%d+ ') or now_text .. ' '
-    append(index, family.index_field, created .. now_text .. ' ' .. family.metadata)
-  end
-end
-local recovery_record, went_back = recovery.after(state, ARGV[7], tonumber(ARGV[8]) or 0, restores)
-if recovery_record then append(index, 'recovery', recovery_record) end
-local incarnation = state.incarnation
-if incarnation == '' or went_back then
-  incarnation = recovery.name(ARGV[6], state, ARGV[7])
-  append(index, 'incarnation', incarnation)
-end
-local batches = string.format('%.0f', state.batches + 1)
-append(index, 'batches', batches)
-set(KEYS[2], index)
-for _, family in ipairs(families) do
-  for _, field in ipairs(family.removed) do redis.call('HDEL', family.key, field) end
-end
-local newest_text = batch_newest_set_at > 0 and ' ' .. number_text(batch_newest_set_at) or ''
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[1] .. newest_text, 'PX', lease_ms)
-for _, family in ipairs(families) do write(family.key, family.lines) end
-if is_separate then write(KEYS[3], overflowed) end
-table.insert(answer, 2, incarnation .. ' ' .. batches)
-return answer

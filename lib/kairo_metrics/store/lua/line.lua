@@ -1,52 +1,53 @@
--- The server's clock, and packed lines as in schema.py. A word is one token of a line; most words are numbers as text.
--- native.lua is before this file, and apply.lua follows it.
+-- Packed lines as in schema.py. A word is one token of a line; most words are numbers as text. native.lua is before this
+-- file, and apply.lua follows it.
 
 local TIMES_WIDTH = 28 -- " <created ms> <touched ms>"
-
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now_text = string.format('%013.0f', now)
+-- Redis holds the functions of the library in tables; a local name is found faster.
+local byte, find, format, gmatch, match, rep, sub =
+  string.byte, string.find, string.format, string.gmatch, string.match, string.rep, string.sub
 
 local function number_text(number)
+  if number % 1 == 0 and number < 1e15 and number > -1e15 then return format('%.0f', number) end
   if number ~= number then return 'NaN' end
   if number == math.huge then return '+Inf' end
   if number == -math.huge then return '-Inf' end
-  local short = string.format('%.15g', number)
+  local short = format('%.15g', number)
   if tonumber(short) == number then return short end
-  return string.format('%.17g', number)
+  return format('%.17g', number)
 end
 
--- By letter of a shape: returns the word in the form that we print, or a false value if it does not fit the letter. A
--- count has at most 15 digits; a longer one is damaged.
-local fitting = {}
-
-function fitting.f(word)
-  if #word <= 24 and string.find(word, '^%-?%d+%.?%d*$') then return string.find(word, '%d$') and word end
-  local number = string.find(word, '^%-?%d[%d.e+-]*$') and tonumber(word)
+local function finite(word)
+  if #word <= 24 and find(word, '^%-?%d+%.?%d*$') then return find(word, '%d$') and word end
+  local number = find(word, '^%-?%d[%d.e+-]*$') and tonumber(word)
   return number and math.abs(number) < math.huge and number_text(number)
 end
 
-function fitting.a(word) return (word == '+Inf' or word == '-Inf' or word == 'NaN') and word or fitting.f(word) end
-function fitting.g(word) return word == '+Inf' and word or string.sub(word, 1, 1) ~= '-' and fitting.f(word) end
-function fitting.w(word) return #word <= 15 and string.find(word, '^%d+$') and word end
-function fitting.i(word) return #word <= 16 and string.find(word, '^%-?%d+$') and word end
-function fitting.x(word) return string.find(word, '^=[!-~]*$') and word end
-function fitting.z(word) return string.sub(word, 1, 1) ~= '-' and fitting.f(word) end
-function fitting.s(word) return native.is_schema(word) and word end
-function fitting.b(word) return native.is_side(word) and word end
+-- The word in the form that we print, or a false value if it does not fit the letter of a shape. A count has at most 15
+-- digits; a longer one is damaged.
+local function fitted(letter, word)
+  if letter == 'w' then return #word <= 15 and find(word, '^%d+$') and word end
+  if letter == 'i' then return #word <= 16 and find(word, '^%-?%d+$') and word end
+  if letter == 'a' then return (word == '+Inf' or word == '-Inf' or word == 'NaN') and word or finite(word) end
+  if letter == 'g' then return word == '+Inf' and word or sub(word, 1, 1) ~= '-' and finite(word) end
+  if letter == 'f' then return finite(word) end
+  if letter == 'x' then return find(word, '^=[!-~]*$') and word end
+  if letter == 'z' then return sub(word, 1, 1) ~= '-' and finite(word) end
+  if letter == 's' then return native.is_schema(word) and word end
+  return letter == 'b' and native.is_side(word) and word
+end
 
 -- The words of a stored line, or nil if it has expired or is damaged.
 local function words_of(line, shape, life_ms)
-  local created, touched = string.match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
+  local created, touched = match(line, ' (%d+) (%d+)$', -TIMES_WIDTH)
   if not created or #created ~= 13 or #touched ~= 13 or now - touched > life_ms then return nil end
-  local words = { created = created }
-  for word in string.gmatch(string.sub(line, 1, -TIMES_WIDTH - 1), '%S+') do
-    local letter = string.sub(shape, #words + 1, #words + 1)
-    local fitted = letter ~= '' and fitting[letter](word)
-    if not fitted then return nil end
-    words[#words + 1] = fitted
+  local words, count = { created = created, touched = touched }, 0
+  for word in gmatch(sub(line, 1, -TIMES_WIDTH - 1), '%S+') do
+    count = count + 1
+    local printed = fitted(sub(shape, count, count), word)
+    if not printed then return nil end
+    words[count] = printed
   end
-  if #words ~= #shape or (shape == native.SHAPE and not native.adds_up(words)) then return nil end
+  if count ~= #shape or (shape == NATIVE_SHAPE and not native.adds_up(words)) then return nil end
   return words
 end
 

@@ -65,7 +65,7 @@ if #removed > 0 then redis.call('HDEL', KEYS[1], unpack(removed)) end
 for kept_as, line in pairs(residuals) do
   local times = string.format('%013.0f %013.0f', line.created, line.touched)
   redis.call('HSET', KEYS[1], kept_as, line.value .. ' ' .. line.set_at .. ' ' .. times)
-  redis.call('PEXPIRE', KEYS[1], life_ms)
+  redis.call('PEXPIRE', KEYS[1], life_ms + math.min(life_ms / 8, 60000)) -- as in apply.lua
 end
 if redis.call('HLEN', KEYS[1]) == 0 then
   local announced = string.match(redis.call('HGET', KEYS[2], ARGV[4]) or '', '^%d+ (%d+) ')

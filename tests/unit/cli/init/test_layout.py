@@ -200,7 +200,7 @@ def test_what_vercel_would_skip_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "no app was found in .*: Vercel loads a top-level `app`"),
+        ({}, "no app was found in .*: Vercel loads a top-level `app`.*; a job without an app needs no init: copy lib"),
         ({"app.py": "app = (\n"}, r"app\.py is not valid Python: '\(' was never closed"),
         ({"app.py": FLASK, "vercel.json": "{,}"}, r"vercel\.json is not valid JSON: .*; correct it first"),
         ({"app.py": FLASK, "vercel.json": "[]"}, r"vercel\.json must be a JSON object"),

@@ -50,6 +50,29 @@ def test_from_a_clone_it_is_copied(tmp_path: Path) -> None:
     assert (found.module, found.copy) == ("lib.kairo_metrics", True)
 
 
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("lib/__init__.py", "lib.kairo_metrics"),
+        ("lib/db.py", "lib.kairo_metrics"),
+        ("lib.py", "vendor.kairo_metrics"),
+        ("lib", "vendor.kairo_metrics"),
+        ("src/lib/__init__.py", "vendor.kairo_metrics"),
+        ("src/lib.py", "vendor.kairo_metrics"),
+        ("other/lib.py", "lib.kairo_metrics"),
+    ],
+)
+def test_the_folder_is_one_that_the_project_does_not_hide(tmp_path: Path, file: str, module: str) -> None:
+    """With a module `lib` of the project's own, `import lib.kairo_metrics` would fail, and with it the app."""
+    shop, clone = tmp_path / "shop", package_in(tmp_path / "clone/lib/kairo_metrics")
+    (shop / file).parent.mkdir(parents=True)
+    (shop / file).touch()
+    found = find_library(shop, clone, "lib.kairo_metrics.cli", beside=[shop, shop / "src"])
+    assert (found.module, found.copy) == (module, True)
+    package_in(shop / found.folder)
+    assert find_library(shop, clone, "lib.kairo_metrics.cli").module == module
+
+
 def test_a_git_address_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names the commit that is installed here."""
     vcs = {"vcs": "git", "commit_id": "abc"}

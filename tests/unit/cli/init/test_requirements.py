@@ -16,6 +16,7 @@ NEEDED = ("prometheus-client", "redis", "starlette")
 def after(root: Path, files: dict[str, str], needed: tuple[str, ...] = NEEDED) -> tuple[dict[str, str], str]:
     """Return the changed files, and what is left to be done by hand."""
     for name, text in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(text.encode())
     found = required_lines(root, Path(), needed)
     assert all(before == files.get(path.as_posix()) for path, before, _ in found.edits)
@@ -66,6 +67,69 @@ def test_what_the_list_is_compiled_from_is_changed_too(tmp_path: Path) -> None:
         "requirements.txt": "fastapi==0.130\nstarlette==1.0\nprometheus-client\nredis\n",
     }
     assert by_hand == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"requirements.in": "flask\n"}, ["requirements.in"]),
+        ({"requirements/prod.txt": "flask\n"}, ["requirements/prod.txt"]),
+        ({"requirements.frozen.txt": "flask==3\n"}, ["requirements.frozen.txt"]),
+        ({"requirements-frozen.txt": "flask==3\n", "requirements.txt": "flask\n"}, None),
+        ({"requirements.txt": "-r requirements/prod.txt\n", "requirements/prod.txt": "redis\n"}, ["requirements.txt"]),
+    ],
+)
+def test_the_list_that_is_there_is_the_one_that_gets_lines(
+    tmp_path: Path, files: dict[str, str], expected: list[str] | None
+) -> None:
+    """Vercel installs the first that it finds, so another one beside it would hide it, or be hidden."""
+    changed, by_hand = after(tmp_path, files)
+    assert (list(changed), by_hand) == (expected or list(files), "")
+    added = {text.removeprefix(files[name]) for name, text in changed.items()}
+    assert added == {"prometheus-client\nstarlette\n" if "redis\n" in files.values() else "\n".join((*NEEDED, ""))}
+    assert after(tmp_path, changed) == ({}, "")
+
+
+def test_lists_that_include_each_other_are_read_once(tmp_path: Path) -> None:
+    """A circle is pip's error to tell."""
+    changed, _ = after(
+        tmp_path, {"requirements.txt": "-r base.txt\nredis\n", "base.txt": "--requirement=requirements.txt\n"}
+    )
+    assert changed["requirements.txt"].endswith("redis\nprometheus-client\nstarlette\n")
+
+
+def test_dependencies_that_are_dynamic(tmp_path: Path) -> None:
+    """A list beside them would make the file invalid; they are often those of requirements.txt."""
+    text = '[project]\nname = "x"\nversion = "1"\ndynamic = ["dependencies"]\n'
+    changed, by_hand = after(tmp_path, {"pyproject.toml": text})
+    assert changed == {}
+    assert (
+        by_hand == "add to your dependencies, which pyproject.toml has as dynamic: prometheus-client, redis, starlette"
+    )
+    changed, by_hand = after(tmp_path, {"pyproject.toml": text, "requirements.txt": "flask\n"})
+    assert (list(changed), by_hand) == (["requirements.txt"], "")
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            {"requirements.txt": "redis==4.6.0  # old\nprometheus_client>=0.20\n"},
+            "redis==4.6.0  # old: redis>=5 is needed",
+        ),
+        ({"requirements.txt": "-r base.txt\n", "base.txt": "redis<5\n"}, "redis<5: redis>=5 is needed"),
+        ({"pyproject.toml": '[project]\nname="x"\ndependencies=["starlette~=0.37.2"]\n'}, "starlette>=0.40 is needed"),
+        ({"pyproject.toml": '[tool.poetry.dependencies]\nredis = "^4.0"\n'}, "redis ^4.0: redis>=5 is needed"),
+        ({"Pipfile": '[packages]\nredis = {version = "==4.*"}\n'}, "redis ==4.*: redis>=5 is needed"),
+        ({"requirements.txt": "redis>=4\n"}, ""),
+    ],
+)
+def test_a_version_that_is_too_old_is_named(tmp_path: Path, files: dict[str, str], told: str) -> None:
+    """The app would fail where it is deployed, and not before."""
+    after(tmp_path, files)
+    old = required_lines(tmp_path, Path(), NEEDED).old
+    assert len(old) == bool(told)
+    assert "".join(old).endswith(told)
 
 
 def test_a_list_with_hashes_is_not_broken(tmp_path: Path) -> None:

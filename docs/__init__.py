@@ -1,0 +1,1 @@
+"""The documentation; `docs.site` lays out its site."""
