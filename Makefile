@@ -101,7 +101,7 @@ lint: $(INSTALLED)  ## check style, types and the direction of imports
 format: $(INSTALLED) $(VIEWER)  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(PRETTIER) --log-level warn --write "grafana/viewer/*.{js,css,html}" "grafana/viewer/panels/*.js"
+	$(PRETTIER) --log-level warn --write "lib/kairo_metrics/dev/dashboard/viewer/*.{js,css,html}" "lib/kairo_metrics/dev/dashboard/viewer/panels/*.js"
 
 lock: $(INSTALLED)  ## pin requirements*.in into requirements*.txt
 	$(COMPILE) --generate-hashes -o requirements.txt requirements.in
@@ -147,8 +147,9 @@ incidents: $(INSTALLED)  ## simulate what increase() says after Redis has lost d
 cold-start: $(INSTALLED) $(VERCEL)  ## measure how much metrics add to a cold start on Vercel
 	$(BIN)/python -m benchmarks.cold_start
 
-grafana: $(INSTALLED)  ## build the dashboard's JSON from grafana/dashboard/
-	$(BIN)/python -m grafana.dashboard
+grafana: $(INSTALLED)  ## write the dashboard, the rules and the runbooks of the CMS, also for Kubernetes
+	$(BIN)/python -m grafana
+	$(BIN)/python deploy/kubernetes/rules.py
 
 # The packages that build it are pinned, too, so that two builds give the same bytes.
 wheel: $(INSTALLED)  ## build the wheel and the sdist of kairo-metrics into dist/

@@ -73,9 +73,9 @@ class DashboardPage:
 
     def draw_all(self) -> dict[int, str]:
         """Scroll to every panel of the open rows, and return the state of each: drawn, empty or error."""
-        panels = self.page.locator("article.panel:not(.text)")
+        panels = self.page.locator("article.panel:not(.text):visible")
         for number in range(panels.count()):
-            panels.nth(number).scroll_into_view_if_needed()
+            panels.nth(number).evaluate("panel => panel.scrollIntoView({ block: 'center' })")
             panels.nth(number).and_(self.page.locator("[data-state]")).wait_for()
         self.page.evaluate("scrollTo(0, 0)")
         states: list[list[Any]] = panels.evaluate_all("all => all.map(one => [one.id, one.dataset.state])")

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from grafana.dashboard import DASHBOARD
+from grafana import DASHBOARD, FOLDER
 
 __all__ = ["DOCUMENT", "PANELS", "QUERIES", "filled"]
 
-DOCUMENT: dict[str, Any] = json.loads(DASHBOARD.read_text())
+DOCUMENT: dict[str, Any] = json.loads((FOLDER / DASHBOARD).read_text())
 # Without the rows themselves; the panels of a closed row are inside it.
 PANELS: dict[int, dict[str, Any]] = {
     panel["id"]: panel

@@ -10,6 +10,7 @@ from .. import __version__
 from ..errors import KairoError, SettingsError
 from .commands.dev import add_dev
 from .commands.doctor import add_doctor
+from .commands.grafana import add_grafana
 from .commands.init import add_init
 from .commands.series import add_series
 from .commands.serve import add_serve
@@ -63,4 +64,5 @@ def _parser() -> argparse.ArgumentParser:
     add_series(commands)
     add_show(commands)
     add_wipe(commands)
+    add_grafana(commands)
     return parser

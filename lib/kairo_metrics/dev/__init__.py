@@ -1,1 +1,1 @@
-"""The dev server of `make run`: serves api/ on one port, with a private Redis and the dashboard."""
+"""For developers and operators: the dev server of `make run` with its dashboard, and the files for Grafana."""

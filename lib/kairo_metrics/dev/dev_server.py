@@ -30,6 +30,7 @@ from ..hosting.project import Project
 from .banner import banner
 from .body_limit import BodyLimit
 from .dashboard.app import PREFIX, Dashboard
+from .dashboard.document import document_of
 from .dashboard.mounting import mount
 from .gate import Gate
 from .parent import Parent
@@ -72,9 +73,10 @@ def run(root: Path, port: int | None = None, *, with_parent: bool = False) -> No
         project = _load_project(root)
         settings = DevSettings.from_env()
         app = BodyLimit(FunctionsApp(project.functions, project.vercel, lists_functions=True))
-        dashboard = mount(app, Path(), settings, project.functions, own_redis=own_redis)
+        document = document_of(Path())
+        dashboard = mount(app, document, settings, project, own_redis=own_redis)
         source = dashboard.source_name if dashboard else ""
-        _print(banner(settings, project.functions, project.vercel, own_redis=own_redis, dashboard=source))
+        _print(banner(settings, project, document.job, own_redis=own_redis, dashboard=source))
         if not stack.enter_context(announced(root, f"http://{_HOST}:{settings.port}")):
             _print("The other commands can't find this server by themselves: its folder for that is not private.")
         asyncio.run(_serve(dashboard or app, settings.hosts, project.functions, listener, parent))

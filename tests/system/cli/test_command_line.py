@@ -16,7 +16,7 @@ from lib.kairo_metrics.cli import terminal as terminals
 from lib.kairo_metrics.cli.terminal import Progress, Terminal
 from tests.support.dev_server import REPOSITORY
 
-COMMANDS = ("dev", "serve", "doctor", "series", "show", "wipe")
+COMMANDS = ("dev", "serve", "doctor", "series", "show", "wipe", "grafana")
 
 
 class Screen(io.StringIO):

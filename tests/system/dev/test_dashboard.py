@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +69,7 @@ def test_the_api_is_read_only(server: DevServer) -> None:
     """The dashboard's API can't write, delete or administer."""
     base = f"{server.url}/dashboard/api/v1"
     assert httpx.get(f"{base}/status/config").status_code == 404
+    assert httpx.get(f"{base}/metadata").status_code == 200
     assert httpx.get(f"{base}/targets").status_code == 404
     assert httpx.get(f"{base}/label/%2e%2e/values").status_code == 404
     assert httpx.post(f"{base}/query", data={"query": "up"}).status_code == 405
@@ -144,20 +144,77 @@ def test_metrics_that_are_off_are_named_on_the_page() -> None:
         assert up["value"][1] == "0"
 
 
-def test_a_project_without_the_page_has_no_dashboard(tmp_path: Path) -> None:
-    """A project without the page can use the path /dashboard itself."""
-    with dev_server(make_project(tmp_path / "project")) as server:
+def test_a_project_without_metrics_has_no_dashboard(tmp_path: Path) -> None:
+    """A project without a metrics page can use the path /dashboard itself."""
+    root = make_project(tmp_path / "project")
+    (root / "api" / "metrics.py").unlink()
+    (root / "vercel.json").unlink()
+    with dev_server(root) as server:
         assert "Dashboard" not in server.output
         assert httpx.get(f"{server.url}/dashboard").text.startswith("No function at /dashboard.")
 
 
-def test_a_missing_dashboard_is_named(tmp_path: Path) -> None:
-    """If the JSON was not built, the response says which command builds it."""
-    root = make_project(tmp_path / "project")
-    shutil.copytree(REPOSITORY / "grafana" / "viewer", root / "grafana" / "viewer")
+def test_a_project_keeps_a_dashboard_of_its_own(tmp_path: Path) -> None:
+    """An app that gets every path and has no metrics page also gets /dashboard."""
+    root = shop_project(tmp_path / "shop")
     with dev_server(root) as server:
-        answer = httpx.get(f"{server.url}/dashboard/dashboard.json")
-        assert (answer.status_code, "make grafana" in answer.text) == (404, True)
+        assert httpx.get(f"{server.url}/dashboard").text == "the shop's own\n"
+        assert httpx.get(f"{server.url}/anything").status_code == 200
+
+
+SHOP = """
+from prometheus_client import Counter
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from lib.kairo_metrics import instrument
+
+ORDERS = Counter("orders_total", "Orders placed, by kind.", ["kind"])
+
+async def order(request):
+    ORDERS.labels(request.query_params.get("kind", "book")).inc()
+    return PlainTextResponse("thanks\\n")
+
+async def own(request):
+    return PlainTextResponse("the shop's own\\n")
+
+routes = [Route("/order", order), Route("/anything", own), Route("/dashboard", own)]
+app = instrument(Starlette(routes=routes), prefix="shop_"PAGE)
+"""
+
+
+def shop_project(root: Path, *, has_page: bool = False) -> Path:
+    """Write a project with one app for every path, which may serve the metrics page, too."""
+    (root / "api").mkdir(parents=True)
+    text = SHOP.replace("PAGE", ', metrics_path="/api/metrics"' if has_page else "")
+    (root / "api" / "index.py").write_text(text)
+    (root / "vercel.json").write_text('{"rewrites": [{"source": "/(.*)", "destination": "/api/index"}]}')
+    (root / "pyproject.toml").write_text('[project]\nname = "my-shop"\n')
+    (root / "lib").symlink_to(REPOSITORY / "lib")
+    return root
+
+
+def test_any_project_has_a_dashboard_of_its_own(tmp_path: Path) -> None:
+    """The page comes with the package: its title is the project's, its queries have the prefix, its job is its own."""
+    with dev_server(shop_project(tmp_path / "shop", has_page=True)) as server:
+        assert httpx.get(f"{server.url}/order?kind=toy").text == "thanks\n"
+        with anyio.from_thread.start_blocking_portal() as portal:
+            portal.call(_until, lambda: httpx.get(f"{server.url}/dashboard").text.startswith("<!doctype html>"))
+        with anyio.from_thread.start_blocking_portal() as portal:
+            portal.call(_until, lambda: httpx.get(f"{server.url}/dashboard/source.json").json()["prefix"])
+        document = httpx.get(f"{server.url}/dashboard/dashboard.json").json()
+        assert (document["title"], document["uid"]) == ("My Shop", "my-shop")
+        # It has no database and pushes nothing.
+        assert "Database" not in [panel["title"] for panel in document["panels"]]
+        assert "shop_http_requests_total" in str(document["panels"])
+        assert 'job_name: "my-shop-development"' in server.output
+        source = httpx.get(f"{server.url}/dashboard/source.json").json()
+        assert (source["prefix"], source["problem"]) == ("shop_", "")
+        [up] = ask(server, "series", **{"match[]": "up"})
+        assert up["job"] == "my-shop-development"
+        known = ask(server, "metadata")
+        assert known["orders_total"] == [{"type": "counter", "help": "Orders placed, by kind.", "unit": ""}]
+        assert known["shop_http_request_duration_seconds"][0]["type"] == "histogram"
 
 
 def test_a_shared_redis_is_read_only_while_a_page_is_open(redis_url: str) -> None:

@@ -120,7 +120,7 @@ def test_a_variable_narrows_the_panels_and_stays_in_the_address(tab: Open, serve
     route = page.locator("#var-route")
     expect(route.locator("option")).to_contain_text(["All", "/api/content", "/api/content/{slug}"], timeout=20_000)
     route.select_option("/api/content/{slug}")
-    rate = dashboard.panel("Rate")
+    rate = dashboard.panel("Rate by route")
     rate.scroll_into_view_if_needed()
     expect(rate.locator(".legend")).not_to_contain_text("POST /api/content", timeout=20_000)
     expect(rate.locator(".legend")).to_contain_text("GET /api/content/{slug}")
@@ -192,6 +192,136 @@ def test_a_runbook_is_one_click_away(tab: Open) -> None:
     expect(runbook).to_contain_text("Mitigation.")
 
 
+def test_the_text_of_a_metric_is_enough_to_see_it(browser: Browser, tmp_path: Path) -> None:
+    """In a user's own project every metric that no panel shows is drawn by its type, and can be searched."""
+    with dev_server(own_project(tmp_path / "my-shop")) as server, httpx.Client(base_url=server.url) as client:
+        client.get("/order?kind=toy")
+        dashboard = DashboardPage(browser.new_context(viewport=DESKTOP), server)
+        dashboard.page.goto(f"{server.url}/dashboard")
+        page = dashboard.page
+        expect(page.locator("#title")).to_have_text("My Shop")
+        expect(page.get_by_role("button", name="Your metrics")).to_have_attribute("aria-expanded", "true")
+        orders = dashboard.panel("orders_total").locator(".legend")
+        expect(orders).to_contain_text('{kind="toy"}', timeout=20_000)
+        client.get("/order?kind=book")
+        expect(orders).to_contain_text('{kind="book"}', timeout=10_000)
+        # A histogram as quantiles and as a heat map, a gauge as its value, an info as a table.
+        names = dashboard.panel("basket_euros").locator(".legend button")
+        expect(names).to_have_text(["p50", "p95", "p99"])
+        expect(dashboard.panel("basket_euros, all observations").locator("canvas")).to_be_visible()
+        expect(dashboard.panel("stock_items").locator(".legend td").first).to_have_text("7")
+        expect(dashboard.panel("build_info").locator("tbody")).to_contain_text("1.2")
+        titles = page.locator("#row-own article:visible h3")
+        shown = titles.all_inner_texts()
+        assert len(shown) == len(set(shown))
+        assert "shop_http_requests_total" not in shown
+        assert [one for one in shown if one.startswith("kairo_")] == shown[
+            -sum(one.startswith("kairo_") for one in shown) :
+        ]
+        page.keyboard.press("/")
+        page.keyboard.type("WORTH basket")
+        expect(titles).to_have_text(["basket_euros", "basket_euros, all observations"])
+        page.get_by_label("Search your metrics").fill("nothing of the kind")
+        expect(titles).to_have_count(0)
+        expect(page.get_by_text("No metric has these words.")).to_be_visible()
+        page.context.close()
+        assert dashboard.complaints == []
+
+
+OWN_APP = """
+from prometheus_client import Counter, Gauge, Histogram, Info
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from lib.kairo_metrics import instrument
+
+ORDERS = Counter("orders_total", "Orders placed, by kind.", ["kind"])
+BASKET = Histogram("basket_euros", "Worth of a basket.", buckets=(5, 10, 50))
+STOCK = Gauge("stock_items", "Items in stock.", multiprocess_mode="mostrecent")
+Info("build", "What runs.").info({"version": "1.2"})
+
+async def order(request):
+    ORDERS.labels(request.query_params["kind"]).inc()
+    BASKET.observe(7)
+    STOCK.set(7)
+    return PlainTextResponse("thanks")
+
+app = instrument(Starlette(routes=[Route("/order", order)]), prefix="shop_", metrics_path="/api/metrics")
+"""
+
+
+def own_project(root: Path) -> Path:
+    """Write a user's project: one app for every path, with metrics of its own."""
+    (root / "api").mkdir(parents=True)
+    (root / "api" / "index.py").write_text(OWN_APP)
+    (root / "vercel.json").write_text('{"rewrites": [{"source": "/(.*)", "destination": "/api/index"}]}')
+    (root / "lib").symlink_to(REPOSITORY / "lib")
+    return root
+
+
+DOTS = "rows => rows.map(row => [row.innerText, row.querySelector('.dot').style.backgroundColor])"
+RGB = """name => {
+    const probe = document.body.appendChild(document.createElement("i"));
+    probe.style.color = `var(${name})`;
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+}"""
+
+
+@pytest.mark.long
+def test_colours_have_a_meaning(tab: Open, server: DevServer) -> None:
+    """2xx is green, 4xx amber and errors red; no legend has a name that stands for "nothing"."""
+    send(server)
+    dashboard = tab()
+    dashboard.draw_all()
+    page = dashboard.page
+    good, warn, bad = (page.evaluate(RGB, name) for name in ("--good", "--warn", "--bad"))
+    traffic = dict(dashboard.panel("Traffic").locator(".legend button").evaluate_all(DOTS))
+    assert traffic == {"2xx": good, "4xx": warn}
+    [(_, errors)] = dashboard.panel("Errors").locator(".legend button").evaluate_all(DOTS)
+    assert errors == bad
+    names = page.locator(".legend button").all_inner_texts()
+    assert not [name for name in names if re.search(r"yet|none|never|^no | no$", name)]
+    titles = page.locator("article h3").all_inner_texts()
+    assert sorted(titles) == sorted(set(titles))
+
+
+@pytest.mark.long
+def test_a_part_of_the_time_can_be_dragged_over(tab: Open, server: DevServer) -> None:
+    """Dragging on a graph shows that time in all panels, Escape shows all of it; any number of minutes can be typed."""
+    send(server)
+    dashboard = tab()
+    page = dashboard.page
+    dashboard.panel("Traffic").locator(".u-over").scroll_into_view_if_needed()
+    expect(dashboard.panel("Traffic").locator(".legend")).to_contain_text("2xx", timeout=20_000)
+    box = dashboard.panel("Traffic").locator(".u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 30, steps=4)
+    page.mouse.up()
+    expect(page.locator("#unzoom")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d . \d\d:\d\d:\d\d ✕$"))
+    page.keyboard.press("Escape")
+    expect(page.locator("#unzoom")).to_be_hidden()
+    page.get_by_label("Time range in minutes").fill("7")
+    page.get_by_label("Time range in minutes").press("Enter")
+    expect(page.get_by_role("button", name="5 min", exact=True)).to_have_attribute("aria-pressed", "false")
+    assert "range=420" in page.url
+
+
+@pytest.mark.long
+def test_a_long_legend_says_how_much_is_below(tab: Open, server: DevServer) -> None:
+    """Names that do not fit are counted at the edge, until they are scrolled to."""
+    send(server)
+    dashboard = tab()
+    panel = dashboard.panel("Series")
+    panel.scroll_into_view_if_needed()
+    expect(panel.locator(".more")).to_have_text(re.compile(r"^↓ \d+ more$"), timeout=20_000)
+    panel.locator(".legend").evaluate("legend => legend.scrollTo(0, legend.scrollHeight)")
+    expect(panel.locator(".more")).to_be_hidden()
+
+
 CONTRAST = """name => {
     const rgb = text => text.match(/[0-9a-f]{2}/gi).map(part => parseInt(part, 16) / 255);
     const light = colour => rgb(colour).map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
@@ -238,6 +368,7 @@ def test_the_page_outlives_the_server(tab: Open) -> None:
         short_lived.stop()
         notice = dashboard.page.locator("#notice")
         expect(notice).to_contain_text("The dev server does not answer", timeout=20_000)
+        expect(dashboard.page.locator("#source .beat")).to_have_class("beat gone")
         with dev_server(env={"PORT": str(short_lived.port)}):
             expect(notice).not_to_contain_text("does not answer", timeout=30_000)
         # The browser reports each request that failed; that is expected here.
@@ -286,9 +417,10 @@ def test_with_a_prometheus_the_numbers_are_its_own(tab: Open, tmp_path: Path) ->
 def project_with(tmp_path: Path, dashboard: str) -> Path:
     """Create a project with the repository's functions and page, and another dashboard."""
     root = tmp_path / "project"
-    for folder in ("api", "grafana/viewer", "lib"):
+    for folder in ("api", "lib"):
         shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "vercel.json", root)
+    (root / "grafana").mkdir()
     (root / "grafana" / "my-dashboard.json").write_text(dashboard)
     return root
 

@@ -118,7 +118,7 @@ def test_prometheus_scrapes_with_the_printed_config(server: DevServer, tmp_path:
     """A Prometheus with the printed scrape config stores the samples of the function."""
     with prometheus_server(tmp_path, printed_scrape_config(server)) as prometheus:
         prometheus.wait_for(lambda: prometheus.value("answer") == 42)
-        assert prometheus.value('up{job="kairo-cms-development"}') == 1
+        assert prometheus.value('up{job="project-development"}') == 1
 
 
 def test_without_any_redis_on_the_machine_it_brings_its_own(project: Path, tmp_path: Path) -> None:

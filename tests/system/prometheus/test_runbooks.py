@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from grafana.dashboard.panels import RUNBOOKS
-from grafana.dashboard.runbooks import sections
+from grafana import CMS
+from lib.kairo_metrics.dev.grafana.dashboard.panels import RUNBOOKS
+from lib.kairo_metrics.dev.grafana.runbooks import sections
 from tests.support.alert_rules import rules
 from tests.support.dashboard import PANELS
 from tests.support.dev_server import REPOSITORY
@@ -24,7 +25,7 @@ def blocks(language: str) -> list[tuple[str, str]]:
     """Return (alert, content) of the fenced blocks in that language."""
     return [
         (alert, block)
-        for alert, section in sections().items()
+        for alert, section in sections(CMS).items()
         for block in re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     ]
 
@@ -37,15 +38,15 @@ def anchor(heading: str) -> str:
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     """In the file and in the dashboard each alert has a runbook, and the link of an alert finds its heading."""
     alerts = rules("alert")
-    assert sections().keys() == alerts.keys() == RUNBOOKS.keys()
+    assert sections(CMS).keys() == alerts.keys() == RUNBOOKS.keys()
     anchors = {anchor(heading) for heading in re.findall(r"^## (.+)$", FILE.read_text(), re.MULTILINE)}
     assert {rule["annotations"]["runbook_url"].rpartition("#")[2] for rule in alerts.values()} == anchors
 
 
-@pytest.mark.parametrize("alert", sections())
+@pytest.mark.parametrize("alert", sections(CMS))
 def test_a_runbook_answers_the_four_questions(alert: str) -> None:
     """Each has the meaning, the impact, a diagnosis with something to paste, and the mitigation."""
-    section = sections()[alert]
+    section = sections(CMS)[alert]
     parts = re.findall(r"^\*\*(\w+)\.\*\*", section, re.MULTILINE)
     assert parts == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
     assert alert in {named for language in ("promql", "bash") for named, _ in blocks(language)}

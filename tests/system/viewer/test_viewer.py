@@ -1,4 +1,4 @@
-"""The parts of `grafana/viewer`: scripts that a linter accepts, and unchanged releases of libraries."""
+"""The page of `/dashboard`: scripts that a linter accepts, and unchanged releases of libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.dev_server import REPOSITORY
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
-VIEWER = REPOSITORY / "grafana" / "viewer"
+VIEWER = REPOSITORY / "lib" / "kairo_metrics" / "dev" / "dashboard" / "viewer"
 VENDORED = {
     "uplot.js": "uplot/dist/uPlot.esm.js",
     "uplot.css": "uplot/dist/uPlot.min.css",
@@ -34,7 +34,7 @@ def _tools() -> None:
 def test_a_linter_accepts_every_script() -> None:
     """Each script of the page parses, uses every name that it declares, and has one style."""
     eslint, config = MODULES / ".bin" / "eslint", HERE / "eslint.config.js"
-    command = [str(eslint), "--max-warnings=0", "--config", str(config), "grafana/viewer"]
+    command = [str(eslint), "--max-warnings=0", "--config", str(config), "lib/kairo_metrics/dev/dashboard/viewer"]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert len(list(VIEWER.rglob("*.js"))) > 15

@@ -15,18 +15,20 @@ from urllib.parse import urlencode
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ...config.settings import Settings
+from .document import Document
 from .history import History
 from .limits import Budget, check_size
 from .query_error import QueryError
 from .scraper import INTERVAL_S, Scraper
 from .upstream import TIMEOUT_S, Call, Upstream
 
-__all__ = ["PREFIX", "Dashboard", "dashboard_file", "viewer_folder"]
+__all__ = ["PREFIX", "Dashboard"]
 
 PREFIX = "/dashboard"
 _HEADERS = {
@@ -36,7 +38,15 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_PATHS = ("query", "query_range", "series")
+_PATHS = ("metadata", "query", "query_range", "series")
+_VIEWER = Path(__file__).parent / "viewer"
+# The counter that every app has, whose name shows the prefix of the others.
+_ERRORS = "api_errors_total"
+# The metrics of what a project may lack, without a prefix.
+_PARTS = {
+    "database": ("tenant_db_query_duration_seconds",),
+    "push": ("kairo_pushes_total", "kairo_token_reads_total"),
+}
 _LABEL_VALUES = re.compile(r"label/\w+/values", re.ASCII)
 _UNPROCESSABLE = 422
 _TOO_LONG = 414
@@ -50,33 +60,31 @@ _NOT_INSTALLED = "The built-in engine can't import {}; it needs two packages: pi
 _Result = TypeVar("_Result")
 
 
-def viewer_folder(root: Path) -> Path | None:
-    """Return the folder of a project that holds the page, or None: the page is not part of the wheel."""
-    folder = root / "grafana" / "viewer"
-    return folder if (folder / "index.html").is_file() else None
-
-
-def dashboard_file(root: Path) -> Path | None:
-    """Return the dashboard of a project: the first `grafana/*dashboard*.json`, or None."""
-    return next(iter(sorted((root / "grafana").glob("*dashboard*.json"))), None)
-
-
 class Dashboard:
     """Serves the page and its data, from a real Prometheus or from the built-in history.
 
     Args:
         other_app: serves all paths outside `/dashboard`.
-        root: the project's folder.
+        document: what the page shows.
         source: the Prometheus, or the scraper that fills `history`.
         history: the built-in history; empty if there is a Prometheus.
         source_name: the source, as the banner shows it.
+        is_certain: whether there is a metrics page; if not, `/dashboard` is the other app's until one was scraped.
     """
 
-    def __init__(
-        self, other_app: ASGIApp, root: Path, source: Upstream | Scraper, history: History, *, source_name: str = ""
+    def __init__(  # noqa: PLR0913  what it serves, and from where
+        self,
+        other_app: ASGIApp,
+        document: Document,
+        source: Upstream | Scraper,
+        history: History,
+        *,
+        source_name: str = "",
+        is_certain: bool = True,
     ) -> None:
         self._other_app = other_app
-        self._root = root
+        self._shown = document
+        self._is_certain = is_certain
         self._source = source
         self.source_name = source_name
         self._history = history
@@ -89,7 +97,13 @@ class Dashboard:
         """Answer one request."""
         path = scope.get("path", "")
         ours = path == PREFIX or path.startswith(f"{PREFIX}/")
-        await (self._app if ours else self._other_app)(scope, receive, send)
+        await (self._app if ours and self._has_page() else self._other_app)(scope, receive, send)
+
+    def _has_page(self) -> bool:
+        if self._is_certain or isinstance(self._source, Upstream):
+            return True
+        self._source.note_viewer()
+        return bool(self._source.families)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -101,18 +115,14 @@ class Dashboard:
             yield
 
     def _routes(self) -> Starlette:
-        folder = viewer_folder(self._root)
         routes: list[Route | Mount] = [
             Route(f"{PREFIX}/source.json", self._source_status),
             Route(f"{PREFIX}/dashboard.json", self._document),
             Route(f"{PREFIX}/api/v1/label/{{name}}/values", self._query),
             Route(f"{PREFIX}/api/v1/{{path}}", self._query),
+            Route(PREFIX, lambda _request: FileResponse(_VIEWER / "index.html")),
+            Mount(PREFIX, StaticFiles(directory=_VIEWER, html=True)),
         ]
-        if folder is not None:
-            routes += [
-                Route(PREFIX, lambda _request: FileResponse(folder / "index.html")),
-                Mount(PREFIX, StaticFiles(directory=folder, html=True)),
-            ]
         app = Starlette(
             routes=routes,
             middleware=[Middleware(_WithHeaders)],
@@ -121,19 +131,21 @@ class Dashboard:
         return app
 
     async def _document(self, _request: Request) -> Response:
-        file = dashboard_file(self._root)
-        if file is None:
-            return PlainTextResponse("There is no dashboard in grafana/: `make grafana` builds it.\n", 404)
-        return FileResponse(file, media_type="application/json")
+        return Response(self._shown.text(self._prefix(), self._without()), media_type="application/json")
 
     async def _source_status(self, _request: Request) -> Response:
+        prefix = self._prefix()
+        # A page that has loaded another form of the dashboard loads it again.
+        form = " ".join([prefix, *sorted(self._without())])
+        about = {"prefix": prefix, "form": form, "demo": self._shown.demo}
         if isinstance(self._source, Upstream):
-            return JSONResponse({"kind": "prometheus", "name": self._source.address})
+            return JSONResponse({"kind": "prometheus", "name": self._source.address, **about})
         self._source.note_viewer()
         bounds = self._history.bounds_ms()
         return JSONResponse(
             {
                 "kind": "built-in",
+                **about,
                 "interval_s": INTERVAL_S,
                 "first_ms": bounds[0] if bounds else None,
                 "last_ms": bounds[1] if bounds else None,
@@ -220,8 +232,34 @@ class Dashboard:
         built_in, parameters = BuiltIn(self._history, budget), dict(request.query_params)
         if path.startswith("label/"):
             return lambda: built_in.label_values(request.path_params["name"], parameters)
+        if path == "metadata":
+            return self._metadata
         answers = {"query": built_in.query, "query_range": built_in.query_range, "series": built_in.series}
         return lambda: answers[path](parameters)
+
+    def _prefix(self) -> str:
+        """Return the prefix of the names of the project's metrics: as they are on the page, else as it is set."""
+        families = self._source.families if isinstance(self._source, Scraper) else {}
+        found = [name.removesuffix(_ERRORS) for name in families if name.endswith(_ERRORS)]
+        if found:
+            return min(found, key=len)
+        options = Settings.from_env().options
+        return (options and options.prefix) or ""
+
+    def _without(self) -> frozenset[str]:
+        """Return the parts of a dashboard that the project has no metrics for; with a Prometheus it is not known."""
+        if not isinstance(self._source, Scraper):
+            return frozenset()
+        return frozenset(
+            part
+            for part, names in _PARTS.items()
+            if not any(family.endswith(name) for family in self._source.families for name in names)
+        )
+
+    def _metadata(self) -> dict[str, list[dict[str, str]]]:
+        """Return what the page says of each metric, in the form of Prometheus' API."""
+        families = self._source.families if isinstance(self._source, Scraper) else {}
+        return {name: [{"type": one.type, "help": one.help, "unit": ""}] for name, one in families.items()}
 
     def _refused_series(self) -> str:
         count = self._history.refused

@@ -14,10 +14,9 @@ from starlette.types import ASGIApp, Message
 from ...errors import DevError
 from .history import NAME, History, Labels, labels_of
 
-__all__ = ["INTERVAL_S", "JOB", "TIMEOUT_S", "Scraped", "Scraper", "samples_of"]
+__all__ = ["INTERVAL_S", "TIMEOUT_S", "Family", "Scraped", "Scraper", "samples_of"]
 
 INTERVAL_S = 2.0
-JOB = "kairo-cms-development"  # as in the scrape config that the dev server prints
 _PATH = "/api/metrics"
 _OK = 200
 TIMEOUT_S = 10.0  # as in that config
@@ -29,16 +28,31 @@ _CUMULATIVE = {"counter", "histogram", "summary"}
 
 
 @dataclass(frozen=True, slots=True)
+class Family:
+    """What a metrics page says of a metric.
+
+    Args:
+        type: such as "counter".
+        help: its help text.
+    """
+
+    type: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scraped:
     """The samples of a metrics page.
 
     Args:
         samples: a value for each series.
         counters: the series that only grow: those of counters, histograms and summaries.
+        families: what the page says of each metric, by its name; that of a counter ends with `_total`.
     """
 
     samples: dict[Labels, float] = field(default_factory=dict)
     counters: set[Labels] = field(default_factory=set)
+    families: dict[str, Family] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +67,21 @@ class Scraper:
     Args:
         app: the metrics function.
         token: the bearer token of the function.
-        instance: the address of this server, the label `instance` of every sample.
+        target: the labels `job` and `instance` of every sample.
         history: the history to fill.
         always: whether to scrape even if no page is open.
     """
 
-    def __init__(self, app: ASGIApp, token: str, instance: str, history: History, *, always: bool) -> None:
+    def __init__(self, app: ASGIApp, token: str, target: dict[str, str], history: History, *, always: bool) -> None:
         self._app = app
         self._token = token
-        self._target = {"instance": instance, "job": JOB}
+        self._target = target
         self._history = history
         self._always = always
         self._viewed_at_s = -_VIEWED_FOR_S
         self._last_succeeded = False
         self.problem = ""
+        self.families: dict[str, Family] = {}
 
     def note_viewer(self) -> None:
         """Note that a page is open now."""
@@ -92,6 +107,7 @@ class Scraper:
                 answer = await _get(self._app, self._token)
             if answer.status == _OK:
                 scraped = await asyncio.to_thread(samples_of, answer.body.decode(), self._target)
+                self.families = scraped.families
             self.problem = (
                 "" if answer.status == _OK else f"{_PATH} answers {answer.status}: {_first_line(answer.body)}"
             )
@@ -130,6 +146,8 @@ def samples_of(text: str, target: dict[str, str]) -> Scraped:
     """
     scraped = Scraped()
     for family in text_string_to_metric_families(text + "\n"):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        scraped.families[name] = Family(family.type, family.documentation)
         for sample in family.samples:
             own = {f"exported_{name}" if name in target else name: value for name, value in sample.labels.items()}
             labels = labels_of({NAME: sample.name, **own, **target})

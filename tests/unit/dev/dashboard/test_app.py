@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +16,7 @@ import pytest
 from starlette.types import Message
 
 from lib.kairo_metrics.dev.dashboard.app import Dashboard
+from lib.kairo_metrics.dev.dashboard.document import Document
 from lib.kairo_metrics.dev.dashboard.history import NAME, History, labels_of
 from lib.kairo_metrics.dev.dashboard.scraper import Scraper
 from lib.kairo_metrics.dev.dashboard.upstream import Call, Reply, Upstream
@@ -27,13 +27,13 @@ DEEP = "(" * 9_000 + "1" + ")" * 9_000
 ASK = """
 import asyncio, sys
 sys.modules[sys.argv[1]] = None  # as if it were not installed
-from pathlib import Path
 import httpx
 from lib.kairo_metrics.dev.dashboard.app import Dashboard
+from lib.kairo_metrics.dev.dashboard.document import Document
 from lib.kairo_metrics.dev.dashboard.history import History
 from lib.kairo_metrics.dev.dashboard.scraper import Scraper
 history = History(keep_ms=1)
-app = Dashboard(None, Path(), Scraper(None, "token", "here", history, always=False), history)
+app = Dashboard(None, Document("Shop"), Scraper(None, "token", {}, history, always=False), history)
 async def ask():
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         print((await client.get("/dashboard/api/v1/query?query=up")).json()["error"])
@@ -80,7 +80,7 @@ class Prometheus(Upstream):
 async def test_a_query_for_a_prometheus_has_the_same_limits(query: str) -> None:
     """A query that is too deep or too long does not reach PROMETHEUS_URL, whichever parameter has it."""
     prometheus = Prometheus()
-    app = Dashboard(_nowhere, Path(), prometheus, History(keep_ms=1))
+    app = Dashboard(_nowhere, Document("Shop"), prometheus, History(keep_ms=1))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         for path in ("query", "query_range", "series", "label/job/values"):
             answer = await client.get(f"{API}/{path}?{query}")
@@ -91,7 +91,7 @@ async def test_a_query_for_a_prometheus_has_the_same_limits(query: str) -> None:
 async def test_a_query_for_a_prometheus_is_passed_on_with_a_time_limit() -> None:
     """Other parameters arrive as they are, and Prometheus gives up when the dashboard does."""
     prometheus = Prometheus()
-    app = Dashboard(_nowhere, Path(), prometheus, History(keep_ms=1))
+    app = Dashboard(_nowhere, Document("Shop"), prometheus, History(keep_ms=1))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         assert (await client.get(f"{API}/query", params={"query": 'up{a="+&%é"}', "time": "1"})).status_code == 200
         assert (await client.get(f"{API}/label/caf%C3%A9/values")).status_code == 404
@@ -119,7 +119,7 @@ class SlowHistory(History):
 async def test_a_query_whose_client_has_left_is_stopped() -> None:
     """When the browser closes the page, its query stops computing long before its time limit."""
     history = SlowHistory()
-    app = Dashboard(_nowhere, Path(), Scraper(_nowhere, "t", "here", history, always=False), history)
+    app = Dashboard(_nowhere, Document("Shop"), Scraper(_nowhere, "t", {}, history, always=False), history)
     await _ask_and_leave(app, history.is_read, history.has_stopped)
 
 
@@ -138,7 +138,9 @@ async def test_a_query_for_a_prometheus_whose_client_has_left_is_stopped() -> No
         thread.start()
         try:
             prometheus = Upstream(f"http://127.0.0.1:{server.server_port}")
-            await _ask_and_leave(Dashboard(_nowhere, Path(), prometheus, History(keep_ms=1)), is_asked, is_closed)
+            await _ask_and_leave(
+                Dashboard(_nowhere, Document("Shop"), prometheus, History(keep_ms=1)), is_asked, is_closed
+            )
         finally:
             server.shutdown()
             thread.join()

@@ -47,7 +47,7 @@ async def test_a_failed_scrape_is_a_gap_and_is_shown() -> None:
     page = "# TYPE jobs_total counter\njobs_total 5\n# TYPE level gauge\nlevel 7\n"
     function = Function("", page, None, page.replace("jobs_total 5", 'jobs_total{queue="b"} 5'))
     history = History(keep_ms=60_000)
-    scraper = Scraper(function, "the-token", "here", history, always=True)
+    scraper = Scraper(function, "the-token", {"job": "cms", "instance": "here"}, history, always=True)
     seen = []
     for _ in range(4):
         await scraper.scrape()
@@ -71,7 +71,7 @@ async def test_a_function_that_raises_is_a_failed_scrape(monkeypatch: pytest.Mon
     """An exception in the metrics function does not end the scraping."""
     monkeypatch.setattr(scraper_module, "INTERVAL_S", 0.001)
     function = Function("up_to_date 1\n")
-    scraper = Scraper(function, "t", "here", History(keep_ms=60_000), always=True)
+    scraper = Scraper(function, "t", {"job": "cms", "instance": "here"}, History(keep_ms=60_000), always=True)
     async with scraper.running():
         await _until(lambda: scraper.problem)
     assert scraper.problem == "/api/metrics can't be read: IndexError('pop from empty list')"
@@ -96,7 +96,7 @@ async def test_a_page_without_end_is_a_failed_scrape() -> None:
             await send({"type": "http.response.body", "body": b"#" * 1_000_000, "more_body": True})
             sent += 1
 
-    scraper = Scraper(endless, "t", "here", History(keep_ms=60_000), always=True)
+    scraper = Scraper(endless, "t", {"job": "cms", "instance": "here"}, History(keep_ms=60_000), always=True)
     await scraper.scrape()
     assert scraper.problem == "/api/metrics can't be read: the page has more than 20000000 bytes"
     assert sent == 20
@@ -110,6 +110,6 @@ async def test_a_page_that_never_comes_is_a_failed_scrape(monkeypatch: pytest.Mo
         while True:
             await receive()
 
-    scraper = Scraper(silent, "t", "here", History(keep_ms=60_000), always=True)
+    scraper = Scraper(silent, "t", {"job": "cms", "instance": "here"}, History(keep_ms=60_000), always=True)
     await scraper.scrape()
     assert scraper.problem == "/api/metrics does not answer within 0.01 s"

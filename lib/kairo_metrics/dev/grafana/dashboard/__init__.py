@@ -1,0 +1,1 @@
+"""The dashboard, as JSON for Grafana: one module for each row."""

@@ -1,0 +1,1 @@
+"""The rules of Prometheus: alerts, and the recording rules that they use."""
