@@ -24,7 +24,7 @@ from lib.kairo_metrics import instrument
 from tests.support.dev_server import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "migrating-options.md").read_text()
-README = (REPOSITORY / "README.md").read_text()
+SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
 ROW = re.compile(r"^\| `([^`]+)` \| (.+) \|$", re.MULTILINE)
 DJANGO = Path(importlib.util.find_spec("django_prometheus").submodule_search_locations[0])  # type: ignore[union-attr,index]
 
@@ -155,7 +155,7 @@ def test_each_option_has_our_word_or_a_reason(table: str) -> None:
         assert named <= arguments | {"app_name", "export_defaults", "handler", "path"}, (option, named - arguments)
         functions = set(re.findall(r"`(\w+)\(\)`", here)) - {"labels", "generate_latest"}
         assert functions <= set(kairo_metrics.__all__), option
-        assert set(re.findall(r"`(METRICS_\w+|ENABLE_\w+)`", here)) <= set(re.findall(r"`(\w+)`", README)), option
+        assert set(re.findall(r"`(METRICS_\w+|ENABLE_\w+)`", here)) <= set(re.findall(r"`(\w+)`", SETTINGS)), option
         assert "`" in here or re.match(r"none[: ,]|it (may )?stays?\b|always\b|the same|that of|\[", here), (
             option,
             here,
