@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..exposition.escaping import UNDERSCORES
 from ..exposition.family import Extras, Family
 from ..exposition.names import claimed_names, unquoted_name_of
+from ..model.schema import Schema
 from .self_metrics import OWN_NAMES
 
 __all__ = ["Clash", "find_clashes", "sentence"]
@@ -93,8 +95,7 @@ def _left_out(families: Iterable[Family], extras: Extras, joinable: int) -> Iter
 
     The first `joinable` families may be printed as one with another of their kind.
     """
-    # Names of our own have classic letters only, so each scheme prints them as they are.
-    claimed: dict[str, tuple[str, object]] = {name: (name, None) for name in OWN_NAMES}
+    claimed: dict[str, tuple[str, object]] = dict(_own_names(extras.escaping))
     for place, family in enumerate(families):
         escaped = replace(family, escaping=extras.escaping)
         names = claimed_names(escaped, extras)
@@ -104,6 +105,12 @@ def _left_out(families: Iterable[Family], extras: Extras, joinable: int) -> Iter
             yield place, min(other for other, _ in others)
         else:
             claimed |= dict.fromkeys(names, (family.schema.name, kind))
+
+
+@lru_cache(maxsize=8)
+def _own_names(scheme: str) -> dict[str, tuple[str, None]]:
+    """Return the printed names of the page's own families, with their own names."""
+    return {unquoted_name_of(Family(Schema(name, "gauge"), {}, escaping=scheme)): (name, None) for name in OWN_NAMES}
 
 
 def _kind(family: Family) -> object:

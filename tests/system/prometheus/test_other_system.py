@@ -85,8 +85,12 @@ def test_a_failing_shop_raises_its_own_alerts_until_its_page_is_gone(shop: DevSe
         assert (alert["metric"]["job"], alert["metric"]["environment"]) == ("shop-production", "live")
         assert {rule["health"] for rule in prometheus.rules().values()} == {"ok"}
         assert answered(prometheus) >= {"Requests", "Error rate", "Rate by route", "Errors over time", "Flushes"}
-        [rate] = prometheus.query(query_of("Error rate"))
-        assert float(rate["value"][1]) == 1
+
+        def is_all_errors() -> bool:
+            fails()
+            return [float(rate["value"][1]) for rate in prometheus.query(query_of("Error rate"))] == [1]
+
+        prometheus.wait_for(is_all_errors, 60)
 
         # Another system's job is still scraped, and is none of the shop's.
         text = (tmp_path / "prometheus.yml").read_text().replace("shop-production", "blog-production")
