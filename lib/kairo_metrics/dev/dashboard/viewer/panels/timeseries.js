@@ -181,11 +181,11 @@ export class TimeSeries {
     if (focused !== null) this.legend.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  /** Tell how many rows of the legend are below its edge. */
+  /** Tell how many rows of the legend are not to be seen as a whole: the line that tells it covers the last one. */
   #countMore() {
     const edge = this.legend.scrollTop + this.legend.clientHeight;
     const rows = [...this.legend.querySelectorAll("tbody tr")];
-    const below = rows.filter((row) => row.offsetTop + row.offsetHeight / 2 > edge).length;
+    const below = rows.filter((row) => row.offsetTop + row.offsetHeight > edge + 1).length;
     this.more.textContent = below ? `↓ ${below} more` : "";
     this.more.hidden = !below;
   }
