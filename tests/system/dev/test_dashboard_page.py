@@ -371,6 +371,7 @@ def test_the_page_outlives_the_server(tab: Open) -> None:
         expect(dashboard.page.locator("#source .beat")).to_have_class("beat gone")
         with dev_server(env={"PORT": str(short_lived.port)}):
             expect(notice).not_to_contain_text("does not answer", timeout=30_000)
+        dashboard.page.close()  # no further request can fail after this
         # The browser reports each request that failed; that is expected here.
         dashboard.complaints = [text for text in dashboard.complaints if "ERR_CONNECTION_REFUSED" not in text]
         dashboard.complaints = [text for text in dashboard.complaints if "ERR_EMPTY_RESPONSE" not in text]
