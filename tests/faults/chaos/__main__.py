@@ -109,13 +109,14 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     with Progress() as progress:
         outcome, seconds = simulate(seeds, asked.processes, progress)
+        if asked.report:
+            asked.report.parent.mkdir(parents=True, exist_ok=True)
+            if schedules:  # now, because the faults take long
+                asked.report.with_name("simulation.txt").write_text(simulation_page(seeds, outcome, seconds))
         chaos = Chaos(seeds, outcome, seconds, play_all(runs, progress), try_all(trials, progress))
     text = page(chaos)
     if asked.report:
-        asked.report.parent.mkdir(parents=True, exist_ok=True)
         asked.report.write_text(text)
-        if schedules:
-            asked.report.with_name("simulation.txt").write_text(simulation_page(seeds, outcome, seconds))
     sys.stdout.write(text)
     return 0 if chaos.passed else 1
 
