@@ -19,6 +19,7 @@ from .commands.wipe import add_wipe
 
 __all__ = ["main"]
 
+_PACKAGE = __name__.rpartition(".")[0]
 _FAILED = 1
 _BAD_SETTINGS = 2  # as argparse does for a bad argument
 _INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
@@ -42,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _BAD_SETTINGS
     except KairoError as err:
         sys.stderr.write(f"{err}\n")
+        return _FAILED
+    except ModuleNotFoundError as err:
+        if err.name != f"{_PACKAGE}.dev":
+            raise
+        sys.stderr.write("this copy of the package has no folder dev/, as in the Docker image: use a whole copy\n")
         return _FAILED
     except BrokenPipeError:
         # Such as `| head`. Without a standard output, Python does not try to flush the rest at its end.

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from ..config.push_settings import PushSettings
 from ..exposition.page import Page
+from ..instruments.delivery_instruments import PUSHED_UNTIL
 from ..model.encoding import label_text
 
 __all__ = ["new_since_ms", "receiver_name"]
 
-_GAUGE = "kairo_pushed_until_timestamp_seconds"
 # A receiver without the gauge has perhaps taken pushes of an earlier version. It refuses zeros before its last samples,
 # and Prometheus refuses what is more than an hour old in any case.
 _WITHOUT_GAUGE_MS = 3_600_000
@@ -45,6 +45,6 @@ def new_since_ms(page: Page, receiver: str) -> int:
     """
     text = label_text(("receiver",), [receiver]).encode()
     for family in page.families:
-        if family.schema.name == _GAUGE and text in family.series:
+        if family.schema.name == PUSHED_UNTIL and text in family.series:
             return round(float(family.series[text]) * 1000)
     return page.at_ms - _WITHOUT_GAUGE_MS

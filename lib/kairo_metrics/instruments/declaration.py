@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ..model.delivery_metrics import OWN_PREFIX
+
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram, Summary
     from prometheus_client.metrics import MetricWrapperBase
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["NO_OPTIONS", "Declaration", "Group"]
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
-# These families tell of the delivery and not of the program, and have no prefix.
-_DELIVERY = "kairo_"
 
 
 class Declaration:
@@ -57,7 +57,7 @@ class Declaration:
 
     def named(self, prefix: str) -> str:
         """Return the name with the prefix, if it has one."""
-        return self.name if self.name.startswith(_DELIVERY) else f"{prefix}{self.name}"
+        return self.name if self.name.startswith(OWN_PREFIX) else f"{prefix}{self.name}"
 
     def further_labels(self, chosen: Shape) -> tuple[str, ...]:
         """Return the names of its further labels."""

@@ -6,7 +6,9 @@ from prometheus_client import Counter, Gauge
 
 from .declaration import Declaration, Group
 
-__all__ = ["DeliveryInstruments"]
+__all__ = ["PUSHED_UNTIL", "DeliveryInstruments"]
+
+PUSHED_UNTIL = "kairo_pushed_until_timestamp_seconds"
 
 
 class DeliveryInstruments(Group):
@@ -40,7 +42,7 @@ class DeliveryInstruments(Group):
         ),
         Declaration(
             Gauge,
-            "kairo_pushed_until_timestamp_seconds",
+            PUSHED_UNTIL,
             "The time, by the store's clock, until which a remote-write receiver has the metrics.",
             ("receiver",),
             {"multiprocess_mode": "mostrecent"},

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import Gauge, MetricWrapperBase
 
-from ..model.delivery_metrics import SCHEMAS
+from ..model.delivery_metrics import OWN_PREFIX, SCHEMAS
 from ..model.schema import INSTANCE_LABEL, is_per_instance
 from .catalogue import OWN
 from .declaration import Declaration
@@ -151,7 +151,7 @@ def _described(instrument: MetricWrapperBase) -> str:
 
 
 def _advice(name: str, prefix: str, names: tuple[str, ...] | None) -> str:
-    if name.startswith("kairo_"):
+    if name.startswith(OWN_PREFIX):
         return "Rename yours."
     if names:
         return f"If the library of names={names[0]!r} still measures the app, take it out. Otherwise rename yours."

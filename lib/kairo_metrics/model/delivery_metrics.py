@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from .schema import Schema
 
-__all__ = ["BATCHES", "LOST", "OUTCOMES", "OVERFLOWED", "RESTORED"]
+__all__ = ["BATCHES", "LOST", "OUTCOMES", "OVERFLOWED", "OWN_PREFIX", "RESTORED"]
+
+# The names of all families about the delivery and the page begin so, and no other prefix goes before it.
+OWN_PREFIX = "kairo_"
 
 OUTCOMES = ("applied", "duplicate", "lost", "replayed")
 BATCHES = Schema("kairo_batches", "counter", ("outcome",), help="Batches by what became of them.")

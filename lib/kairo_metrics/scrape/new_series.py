@@ -11,13 +11,11 @@ from dataclasses import replace
 
 from ..exposition.family import Family
 from ..exposition.page import Page
+from ..model.delivery_metrics import OWN_PREFIX
 from ..model.merging import zero_numbers
 from ..model.schema import Schema
 
 __all__ = ["at_zero", "with_zeros"]
-
-# The metrics about the delivery itself; those that rules look at are on the page at zero before they count anything.
-_OWN = "kairo_"
 
 
 def with_zeros(page: Page, zero_s: float, kept: Mapping[Schema, Collection[bytes]]) -> Page:
@@ -52,8 +50,8 @@ def at_zero(family: Family, now_ms: int, zero_s: float) -> dict[bytes, float]:
         >>> at_zero(jobs, 9_000, 10)
         {b'': 2.0}
     """
-    if family.schema.name.startswith(_OWN):
-        return {}
+    if family.schema.name.startswith(OWN_PREFIX):
+        return {}  # those that rules look at are on the page at zero before they count anything
     left_s = {text: zero_s - (now_ms - began_ms) / 1000 for text, began_ms in family.began.items()}
     return {text: seconds for text, seconds in left_s.items() if seconds > 0}
 

@@ -11,11 +11,10 @@ from dataclasses import replace
 
 from ..exposition.family import Family
 from ..exposition.page import Page
+from ..model.delivery_metrics import OWN_PREFIX
 from ..model.schema import Schema
 
 __all__ = ["PageOrder"]
-
-_OWN_PREFIX = "kairo_"
 
 
 class PageOrder:
@@ -49,7 +48,7 @@ class PageOrder:
 
 def _place(family: Family) -> tuple[bool, str, str]:
     name = family.schema.name
-    return name.startswith(_OWN_PREFIX), name, family.schema.type
+    return name.startswith(OWN_PREFIX), name, family.schema.type
 
 
 def _in_order(series: Mapping[bytes, bytes], last: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:

@@ -28,55 +28,57 @@ from .command_flow import Command, CommandFlow
 from .keys import Keys
 from .script_call import call_script, require_recent, script_text, supports_key_locking
 
-__all__ = ["Memory", "apply_batch", "load_script"]
+__all__ = ["Session", "apply_batch", "load_script"]
 
 
-class Memory:
+class Session:
     """What a store remembers from one batch to the next, so that batches are shorter.
 
     Attributes:
-        full: the index fields of families that had no room. Most never fill up, so batches need not tell how they
-            overflow.
-        told: the writer, the number and the state of the last batch that was applied. The writer's record in Redis has
-            that state, too, so the next batch need not name it.
+        full_families: the index fields of families that had no room. Most never fill up, so batches need not tell how
+            they overflow.
+        last_applied: the writer, the number and the state of the last batch that was applied. The writer's record in
+            Redis has that state, too, so the next batch need not name it.
     """
 
-    __slots__ = ("full", "told")
+    __slots__ = ("full_families", "last_applied")
 
     def __init__(self) -> None:
-        self.full: set[str] = set()
-        self.told: tuple[str, int, State] | None = None
+        self.full_families: set[str] = set()
+        self.last_applied: tuple[str, int, State] | None = None
 
 
-def apply_batch(settings: Settings, writer: Writer, batch: Batch, memory: Memory | None = None) -> CommandFlow[Verdict]:
+def apply_batch(
+    settings: Settings, writer: Writer, batch: Batch, session: Session | None = None
+) -> CommandFlow[Verdict]:
     """Apply a batch in one command; in two if the server does not hold the script, or a family is full for once.
 
     Args:
         settings: the namespace and the limits.
         writer: who sends it.
         batch: the batch.
-        memory: of the store; None remembers nothing.
+        session: that of the store; None remembers nothing.
 
     Raises:
         StoreRefused: the server answered with an error; nothing was written.
         StoreUnavailable: there was no answer.
     """
-    memory = memory or Memory()
+    session = session or Session()
     key_locking = supports_key_locking(settings.redis_url)
     sent_s = time.time()
-    reply = yield from call_script("apply.lua", _arguments(settings, writer, batch, memory), key_locking=key_locking)
+    reply = yield from call_script("apply.lua", _arguments(settings, writer, batch, session), key_locking=key_locking)
     if isinstance(reply, list) and reply[0] == b"full":
-        memory.full.update(batch.families[position - 1].schema.index_field for position in reply[1:])
+        session.full_families.update(batch.families[position - 1].schema.index_field for position in reply[1:])
         require_recent(sent_s)
         try:
-            again = _arguments(settings, writer, batch, memory)
+            again = _arguments(settings, writer, batch, session)
             reply = yield from call_script("apply.lua", again, key_locking=key_locking)
         except StoreUnavailable as failure:
             failure.sent = True  # a copy of the first command may still be on its way
             raise
     verdict = _verdict(reply)
     if isinstance(verdict, Applied):
-        memory.told = writer.id, batch.seq, verdict.state
+        session.last_applied = writer.id, batch.seq, verdict.state
     return verdict
 
 
@@ -85,7 +87,7 @@ def load_script() -> None:
     script_text("apply.lua")
 
 
-def _arguments(settings: Settings, writer: Writer, batch: Batch, memory: Memory) -> Command:
+def _arguments(settings: Settings, writer: Writer, batch: Batch, session: Session) -> Command:
     """Lay out keys and arguments as the script's header says."""
     keys = Keys(settings.namespace, writer.shard)
     family_keys = [keys.series(delta.schema) for delta in batch.families]
@@ -98,18 +100,18 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch, memory: Memory)
         restores = "" if batch.restores is None else f" restores {batch.restores}"
         further += f" {age_ms} {batch.replaces}{restores}"
     known = batch.known
-    is_told = memory.told == (writer.id, batch.seq - 1, known)
+    is_known = session.last_applied == (writer.id, batch.seq - 1, known)
     arguments = [
         str(batch.seq),
         str(settings.series_ttl_s * 1000),
         str(WRITER_LEASE_S * 1000),
-        "" if is_told else f"{known.incarnation} {known.batches}" if known.incarnation else "-",
+        "" if is_known else f"{known.incarnation} {known.batches}" if known.incarnation else "-",
         further,
     ]
     overflows = False
     for delta in batch.families:
         schema = delta.schema
-        is_full = bool(delta.metadata) or schema.index_field in memory.full
+        is_full = bool(delta.metadata) or schema.index_field in session.full_families
         if is_full or delta.cleared or len(delta.series) != 1:
             head = f"{_shape_code(schema)} {len(delta.series)}"
             if is_full or delta.cleared:

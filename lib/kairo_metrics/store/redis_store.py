@@ -19,7 +19,7 @@ from .replies import raise_refusal
 
 if TYPE_CHECKING:
     from ..model.snapshot import IndexEntry, Snapshot
-    from .apply_batch import Memory
+    from .apply_batch import Session
     from .connections.client import AsyncClient, Client
     from .connections.client_pool import ClientPool
 
@@ -40,7 +40,7 @@ class RedisStore:
         self._settings = settings
         self._write_pool: ClientPool | None = None
         self._read_pool: ClientPool | None = None
-        self._memory: Memory | None = None
+        self._session: Session | None = None
         self.is_loaded = False
 
     def load(self) -> None:
@@ -55,10 +55,10 @@ class RedisStore:
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`."""
-        from .apply_batch import Memory, apply_batch  # see `load`
+        from .apply_batch import Session, apply_batch  # see `load`
 
-        self._memory = self._memory or Memory()
-        return apply_batch(self._settings, writer, batch, self._memory)
+        self._session = self._session or Session()
+        return apply_batch(self._settings, writer, batch, self._session)
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
         """See `Store.tidy`."""

@@ -60,6 +60,15 @@ def test_only_what_runs_goes_into_the_image(image: Image) -> None:
         assert DECOY.encode() not in file.read_bytes()
 
 
+def test_a_command_of_the_dev_server_says_what_is_missing(image: Image) -> None:
+    """`dev` and `grafana` are not in the image: one line says so."""
+    for arguments in (["dev"], ["grafana", "--job", "shop", "--title", "Shop", "--out", "out"]):
+        command = [sys.executable, "-m", "lib.kairo_metrics", *arguments]
+        ran = subprocess.run(command, cwd=image.folder, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr == "this copy of the package has no folder dev/, as in the Docker image: use a whole copy\n"
+
+
 def test_it_serves_and_counts_and_writes_nothing(image: Image, redis_url: str) -> None:
     """The image's command serves the functions, ends with 0 on SIGTERM, and does not change its folder."""
     before = {file: file.stat().st_mtime_ns for file in image.folder.rglob("*")}

@@ -35,7 +35,7 @@ def recipe(target: str) -> list[str]:
 
 
 def interpreters() -> list[str]:
-    """Return the interpreters of this machine that run; pyenv also has names of others."""
+    """Return the interpreters of this machine that run; a version manager also has names of others."""
     found = [path for version in VERSIONS if (path := shutil.which(f"python{version}"))]
     return [
         path for path in found if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0

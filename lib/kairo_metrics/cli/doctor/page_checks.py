@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ...instruments.declarations import DECLARATIONS
 from ...instruments.presets import PRESETS
 from ...instruments.request_instruments import RequestInstruments
+from ...model.delivery_metrics import OWN_PREFIX
 from .access_checks import SCRAPE_TIMEOUT_S, Pages
 from .clash_check import check_clashes
 from .finding import Finding, fail, ok, skipped, warn
@@ -90,7 +91,7 @@ def _page(answer: Answer, metrics: Sequence[Metric]) -> Finding:
         return fail("page", "it is a page of HTML", "this is another app: correct the path")
     if not answer.body.strip():
         return fail("page", "it is empty", "look for a proxy that answers instead: the metrics page is never empty")
-    if not any(family.name.startswith("kairo_") for family in metrics):
+    if not any(family.name.startswith(OWN_PREFIX) for family in metrics):
         return warn("page", "it is not from Kairo Metrics", "correct the path, if it should be")
     return ok("page", "metrics, and not empty")
 
