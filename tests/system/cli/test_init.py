@@ -6,70 +6,25 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lib.kairo_metrics.cli import main
-from tests.support.command_run import Output, on_terminal
+from tests.support.command_run import on_terminal
 from tests.support.dev_server import REPOSITORY
-
-QUESTION = "Write these changes? [y/N] "
-FASTAPI = "from fastapi import FastAPI\n\napp = FastAPI()\n"
-FLASK = "from flask import Flask\n\napp = Flask(__name__)\n"
-HANDLER = "from http.server import BaseHTTPRequestHandler\n\n\nclass handler(BaseHTTPRequestHandler): ...\n"
-VERCEL = """{
-    "regions": ["iad1"],
-    "functions": { "api/*.py": { "memory": 512 } },
-    "rewrites": [
-        { "source": "/(.*)", "destination": "/api/index" }
-    ],
-    "headers": []
-}
-"""
-# The lines of GitHub's template for Python that matter here.
-GITHUB_PYTHON = "__pycache__/\nbuild/\ndist/\nlib/\nlib64/\n*.egg-info/\n.env\n"
-
-Init = Callable[..., Output]
-
-
-EXAMPLES = REPOSITORY / "examples"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    """Return a project that copied the package, and has one FastAPI function."""
-    root = tmp_path / "shop"
-    package = Path("lib", "kairo_metrics")
-    shutil.copytree(REPOSITORY / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
-    write(root, {"api/index.py": FASTAPI, "requirements.txt": "fastapi\n"})
-    return root
-
-
-@pytest.fixture
-def init(capsys: pytest.CaptureFixture[str]) -> Init:
-    """Give a function that runs `init` without a terminal."""
-
-    def run(root: Path, *arguments: str) -> Output:
-        code = main(["init", str(root), *arguments])
-        return Output(code, *capsys.readouterr())
-
-    return run
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    """Write files into a project."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    """Return the files of a project, without the package."""
-    files = (file for file in root.rglob("*") if file.is_file())
-    found = {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
-    return {name: content for name, content in found.items() if not name.startswith(("lib/kairo_metrics/", ".git/"))}
+from tests.support.init_run import (
+    EXAMPLES,
+    FASTAPI,
+    FLASK,
+    GITHUB_PYTHON,
+    HANDLER,
+    QUESTION,
+    VERCEL,
+    Init,
+    contents,
+    write,
+)
 
 
 def test_the_changes_are_written_once(shop: Path, init: Init) -> None:
@@ -177,93 +132,6 @@ def test_a_measured_app_without_a_page_is_told(tmp_path: Path, init: Init) -> No
     assert "nothing is missing" not in ran.out
 
 
-# By the word for `names=`: an app that a library measures, and the file that shows it.
-MEASURED_BY_ANOTHER = {
-    "starlette_exporter": (
-        "web.py",
-        {
-            "main.py": "from web import make\n\napp = make()\n",
-            "web.py": "from fastapi import FastAPI\nfrom starlette_exporter import PrometheusMiddleware\n\n\n"
-            "def make():\n    app = FastAPI()\n    app.add_middleware(PrometheusMiddleware)\n    return app\n",
-        },
-    ),
-    "fastapi_instrumentator": (
-        "main.py",
-        {
-            "main.py": "from fastapi import FastAPI\nfrom prometheus_fastapi_instrumentator import Instrumentator\n\n"
-            "app = FastAPI()\nInstrumentator().instrument(app).expose(app)\n"
-        },
-    ),
-    "flask_exporter": (
-        "shop/monitoring.py",
-        {
-            "main.py": FLASK + "import shop.monitoring\n",
-            "shop/monitoring.py": "import prometheus_flask_exporter\n",
-        },
-    ),
-    "django_prometheus": (
-        "shop/settings.py",
-        {
-            "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n',
-            "main.py": "from django.core.wsgi import get_wsgi_application\n\napp = get_wsgi_application()\n",
-            "shop/settings.py": 'MIDDLEWARE = ["django_prometheus.middleware.PrometheusBeforeMiddleware"]\n',
-        },
-    ),
-}
-
-
-@pytest.mark.parametrize("names", MEASURED_BY_ANOTHER)
-def test_an_app_that_another_library_measures_is_not_measured_twice(tmp_path: Path, init: Init, names: str) -> None:
-    """Its owner is told which line keeps the names; the package, its requirements and the settings are written."""
-    file, files = MEASURED_BY_ANOTHER[names]
-    write(tmp_path, files)
-    ran = init(tmp_path, "--yes")
-    line = f'app = instrument(app, names="{names}", metrics_path="/metrics") in main.py'
-    assert f"by hand: {file}: " in ran.out
-    assert f"measures your requests: take it out as docs/migrating.md shows, and write {line}" in ran.out
-    assert "# what is to be done by hand, above; then" in ran.out
-    assert "https://<domain>/metrics" in ran.out
-    assert {name: (tmp_path / name).read_text() for name in files} == files
-    assert (tmp_path / "lib/kairo_metrics/__init__.py").is_file()
-    assert "redis" in (tmp_path / "requirements.txt").read_text()
-    # What is left of the library after the move is no second measurement.
-    moved = files["main.py"] + f"from lib.kairo_metrics import instrument\n{line.removesuffix(' in main.py')}\n"
-    write(tmp_path, {"main.py": moved})
-    assert "nothing is missing" in init(tmp_path).out
-
-
-def test_the_route_to_the_page_is_that_of_the_other_library(tmp_path: Path, init: Init) -> None:
-    """Where vercel.json has routes, the one to add leads to the page that the printed line makes."""
-    _file, files = MEASURED_BY_ANOTHER["fastapi_instrumentator"]
-    settings = '{"builds": [{"src": "main.py", "use": "@vercel/python"}], "routes": []}'
-    write(tmp_path, {**files, "vercel.json": settings})
-    assert 'vercel.json: add a route from /metrics to main.py to "routes"' in init(tmp_path).out
-
-
-def test_what_only_mentions_another_library_is_measured(tmp_path: Path, init: Init) -> None:
-    """Backends of django-prometheus, a comment and a test measure no requests."""
-    write(
-        tmp_path,
-        {
-            "app.py": FLASK,
-            "settings.py": '# "django_prometheus.middleware"\nENGINE = "django_prometheus.db.backends.sqlite3"\n',
-            "notes.py": "# from starlette_exporter import PrometheusMiddleware\n",
-            "tests/test_app.py": "import prometheus_flask_exporter\n",
-        },
-    )
-    assert 'app = instrument(app, metrics_path="/api/metrics")' in init(tmp_path, "--yes").out
-
-
-def test_of_several_functions_only_that_of_another_library_is_left(tmp_path: Path, init: Init) -> None:
-    """Each function is a process, so the others get their line; the page is a function of its own."""
-    other = f"from prometheus_flask_exporter import PrometheusMetrics\n{FLASK}PrometheusMetrics(app)\n"
-    write(tmp_path, {"api/desk.py": FLASK, "api/shop.py": other})
-    ran = init(tmp_path, "--yes")
-    assert 'write app = instrument(app, names="flask_exporter") in api/shop.py' in ran.out
-    assert "instrument(app)" in (tmp_path / "api/desk.py").read_text()
-    assert "https://<domain>/api/metrics" in ran.out
-
-
 def test_a_file_of_the_same_name_is_left_alone(shop: Path, init: Init) -> None:
     """A project with its own api/metrics.py gets the page beside it."""
     write(shop, {"api/metrics.py": HANDLER.replace("...", "'theirs'")})
@@ -274,23 +142,6 @@ def test_a_file_of_the_same_name_is_left_alone(shop: Path, init: Init) -> None:
     assert "https://<domain>/api/prometheus" in ran.out
     assert "api/prometheus.py" in json.loads((shop / "vercel.json").read_text())["functions"]
     assert "nothing is missing" in init(shop).out
-
-
-def test_a_front_end_keeps_its_settings(shop: Path, init: Init) -> None:
-    """A project with a front end has a framework and static files of its own."""
-    write(shop, {"package.json": "{}"})
-    assert init(shop, "--yes").code == 0
-    assert set(json.loads((shop / "vercel.json").read_text())) == {"$schema", "functions", "headers"}
-    assert not (shop / "public").exists()
-    assert not (shop / ".vercelignore").exists()
-
-
-def test_a_site_in_the_root_is_not_hidden(shop: Path, init: Init) -> None:
-    """A folder public/ would take its pages off the web, so its owner is told to move them."""
-    write(shop, {"index.html": "hello"})
-    ran = init(shop, "--yes")
-    assert not (shop / "public").exists()
-    assert "by hand: move your static files (index.html, ...) into public/" in ran.out
 
 
 def test_the_old_form_of_vercel_json_is_not_mixed_with_the_new(shop: Path, init: Init) -> None:

@@ -8,7 +8,10 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support.browser import running_browser
+from tests.support.dashboard_tab import tab
 from tests.support.dev_server import DevServer, dev_server
+
+__all__ = ["tab"]
 
 
 @pytest.fixture(scope="module")

@@ -2,69 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import pytest
 
 from tests.support.client_versions import has_utf_8_names
-
-PROGRAM = """
-import asyncio, contextlib, logging, sys
-from prometheus_client import (
-    REGISTRY, CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary, generate_latest
-)
-from prometheus_client.core import CounterMetricFamily
-from lib.kairo_metrics import KairoError, NativeHistogram, Settings, aflush, flush, install, instrument, metrics_app
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
-from lib.kairo_metrics.testing import MemoryStore
-from tests.support.instance import samples
-
-logging.basicConfig(level=logging.INFO, format="LOG %(message)s", stream=sys.stdout)
-settings = Settings(enabled=ENABLED)
-store = MemoryStore(settings)
-REQUEST = {"type": "http", "method": "GET", "path": "/", "headers": [], "http_version": "1.1"}
-OURS = 'http_requests_total{method="GET",route="__unmatched__",status="200"}'
-
-async def app(scope, receive, send):
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
-
-async def ignore(*_): ...
-
-def request(served):
-    asyncio.run(served(dict(REQUEST), ignore, ignore))
-
-def sent(prefix):
-    async def read():
-        await aflush(strict=True)
-        return await samples(store, prefix)
-    return asyncio.run(read())
-
-def refused(**options):
-    try:
-        instrument(app, settings=settings, store=store, **options)
-    except ValueError as err:
-        return str(err)
-    raise AssertionError("accepted")
-"""
-
-
-def _ran(program: str, *, enabled: bool = True, variables: Mapping[str, str] = MappingProxyType({})) -> str:
-    cleared = {name: value for name, value in os.environ.items() if "METRICS" not in name}
-    ran = subprocess.run(
-        [sys.executable, "-c", (PROGRAM + program).replace("ENABLED", str(enabled))],
-        env={**cleared, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
+from tests.support.named_program import run_program
 
 # Each takes a name that we use, or that a page derives from ours or from the program's.
 TAKEN = [
@@ -81,6 +22,8 @@ TAKEN = [
     'Counter("requests_total", "Theirs.", namespace="http")',
     *(['Counter("http.requests", "Theirs.")'] if has_utf_8_names else []),
 ]
+
+
 REFUSED = """
 for declared in TAKEN:
     theirs = eval(declared)
@@ -105,7 +48,7 @@ if ENABLED:
 @pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
 def test_a_taken_name_is_an_error_that_names_the_way_out(*, enabled: bool) -> None:
     """`instrument` says whose name is taken and names `prefix`, with metrics on and off; then the prefix helps."""
-    _ran(f"TAKEN = {TAKEN!r}\n{REFUSED}", enabled=enabled)
+    run_program(f"TAKEN = {TAKEN!r}\n{REFUSED}", enabled=enabled)
 
 
 FREE = """
@@ -124,7 +67,7 @@ instrument(app, settings=settings, store=store)
 @pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
 def test_other_names_are_free(*, enabled: bool) -> None:
     """Names that only look alike, and a collector that is never sent, are no clash."""
-    _ran(FREE, enabled=enabled)
+    run_program(FREE, enabled=enabled)
 
 
 OTHER_NAMES = """
@@ -151,7 +94,7 @@ instrument(app, settings=settings, store=store, prefix="shop_")
 @pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
 def test_prefixed_and_kairo_names_can_be_taken_too(*, enabled: bool) -> None:
     """The names with the prefix count, also in a registry given to `install`; a `kairo_` name has to be renamed."""
-    _ran(OTHER_NAMES.replace("install(private)", "open_pipeline(settings, store, (private,))"), enabled=enabled)
+    run_program(OTHER_NAMES.replace("install(private)", "open_pipeline(settings, store, (private,))"), enabled=enabled)
 
 
 OUR_LABEL = """
@@ -173,7 +116,7 @@ if ENABLED:
 @pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
 def test_the_label_that_names_an_instance_is_ours(*, enabled: bool) -> None:
     """A gauge with a value for each instance and the label `instance_id` is an error; a later one is not sent."""
-    told = _ran(OUR_LABEL, enabled=enabled).splitlines()
+    told = run_program(OUR_LABEL, enabled=enabled).splitlines()
     assert len(told) == enabled
     assert all("your gauge late is not sent" in line and "instance_id" in line for line in told)
 
@@ -200,6 +143,8 @@ for later in (lambda: instrument(app, prefix="shop_"), lambda: install(prefix=""
     else:
         raise AssertionError("two prefixes")
 """
+
+
 LATE_PREFIX = """
 install()
 instrument(app)
@@ -215,8 +160,8 @@ else:
 @pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
 def test_a_wrong_prefix_is_a_clear_error(*, enabled: bool) -> None:
     """A prefix that no name can begin with, and a second prefix in one process, are refused, on and off."""
-    _ran(WRONG_PREFIXES, enabled=enabled)
-    _ran("open_pipeline(settings, store)\n" + LATE_PREFIX, enabled=enabled)
+    run_program(WRONG_PREFIXES, enabled=enabled)
+    run_program("open_pipeline(settings, store)\n" + LATE_PREFIX, enabled=enabled)
 
 
 # What a program declares after `instrument`, what it does with it, and what its own page shows then.
@@ -233,6 +178,8 @@ LATE = [
     ('Info("http_requests", "Theirs.", ["path"])', 'labels("/").info({"a": "b"})', '_info{a="b",path="/"} 1.0'),
     ('Enum("http_requests", "Theirs.", states=["a", "b"])', 'state("b")', 'http_requests{http_requests="b"} 1.0'),
 ]
+
+
 DECLARED_LATE = """
 instrumented = instrument(app, settings=settings, store=store)
 for number, (declared, work, shown) in enumerate(LATE):
@@ -261,7 +208,7 @@ for number, (declared, work, shown) in enumerate(LATE):
 
 def test_what_takes_a_name_later_goes_on_in_its_own_registry() -> None:
     """The page shows ours; theirs works, is not sent, removes nothing of ours, and is logged once for each name."""
-    log = _ran(f"LATE = {LATE!r}\n{DECLARED_LATE}").splitlines()
+    log = run_program(f"LATE = {LATE!r}\n{DECLARED_LATE}").splitlines()
     told = [line for line in log if line.startswith("LOG")]
     assert [line.partition(" is not sent")[0] for line in told] == [
         "LOG your counter http_requests_total",
@@ -287,6 +234,8 @@ assert sent("http_requests") == {OURS: 1}, sent("http_requests")
 assert sent("jobs") == {"jobs_total": 2}
 assert private.get_sample_value("http_requests_total", {"path": "/"}) == 10
 """
+
+
 INSTALLED_BEFORE = """
 private = CollectorRegistry()
 theirs = Counter("http_requests_total", "Theirs.", ["path"], registry=private)
@@ -308,70 +257,9 @@ assert sent("cms_http_requests_total") == {"cms_" + OURS: 1}
 
 def test_a_registry_that_is_installed_later_sends_all_but_the_taken_name() -> None:
     """`sum(http_requests_total)` on the page is that of ours alone, and the rest of the registry is sent."""
-    assert _ran(INSTALLED_LATER).count("LOG") == 1
+    assert run_program(INSTALLED_LATER).count("LOG") == 1
 
 
 def test_a_prefix_frees_what_was_left_out() -> None:
     """A counter that `install` left out is sent from the moment `instrument` has a prefix, with all it has counted."""
-    assert _ran(INSTALLED_BEFORE).count("LOG") == 1
-
-
-OF_A_VARIABLE = """
-Histogram("http_request_size_bytes", "Theirs.")
-Counter("starlette_requests_total", "Theirs.")
-Counter("shop_http_requests_total", "Theirs.")
-assert instrument(app, ARGUMENTS) is app
-page = metrics_app()
-answer = []
-async def receive(): return {"type": "http.request", "body": b"", "more_body": False}
-async def send(message): answer.append(message)
-scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "http_version": "1.1"}
-asyncio.run(page(scope, receive, send))
-print(answer[0]["status"], answer[1]["body"].decode())
-assert flush() is True
-"""
-
-
-@pytest.mark.parametrize(
-    ("variables", "arguments", "named"),
-    [
-        ({"METRICS_SIZES": "true"}, "", "METRICS_SIZES"),
-        ({"METRICS_NAMES": "starlette_exporter"}, "", "METRICS_NAMES"),
-        ({"METRICS_PREFIX": "shop_"}, "", "METRICS_PREFIX"),
-        ({"METRICS_NAMES": "flask_exporter", "METRICS_LABELS": "path=x"}, "", "METRICS_NAMES and METRICS_LABELS"),
-        ({"METRICS_NAMES": "flask_exporter"}, "labels={'path': 'x'}", "METRICS_NAMES"),
-        ({"METRICS_LABELS": "path=x"}, "names='flask_exporter'", "METRICS_LABELS"),
-    ],
-)
-def test_variables_that_clash_with_the_program_turn_metrics_off(
-    variables: dict[str, str], arguments: str, named: str
-) -> None:
-    """A variable takes no app down: metrics are off, the log says why, and the page names the variables alone."""
-    said = _ran(OF_A_VARIABLE.replace("ARGUMENTS", arguments), variables={"ENABLE_METRICS": "true", **variables})
-    assert f"LOG metrics are off, and the metrics page answers 503: {named} must fit" in said
-    assert "already: choose another name" in said or "is taken" in said
-    (page,) = [line for line in said.splitlines() if line.startswith("503")]
-    assert f"{named} must fit the names and labels of the program; correct it" in page
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"METRICS_PREFIX": "shop_"},
-        {"METRICS_PREFIX": "shop_", "ENABLE_METRICS": "true", "METRICS_SHARDS": "many"},
-        {"METRICS_PREFIX": "1", "ENABLE_METRICS": "true"},
-        {"METRICS_NAMES": "starlette_exporter", "ENABLE_METRICS": "false"},
-    ],
-)
-def test_turning_metrics_off_does_not_bring_back_a_clash_that_a_variable_has_ended(variables: dict[str, str]) -> None:
-    """The switch is for emergencies: an app whose prefix is a variable starts with metrics off as with metrics on."""
-    _ran('Counter("http_requests_total", "Theirs.")\nassert instrument(app) is app', variables=variables)
-
-
-def test_a_clash_in_the_code_is_an_error_whatever_the_variables_say() -> None:
-    """It names what is wrong in the code."""
-    call = "instrument(app, names='flask_exporter', labels={'path': 'x'})"
-    for switch in ("true", "false"):
-        program = f"try:\n    {call}\nexcept ValueError as err:\n    print(err)"
-        said = _ran(program, variables={"ENABLE_METRICS": switch, "METRICS_PREFIX": "shop_"})
-        assert said == "labels has the name 'path', which names='flask_exporter' has already: choose another name\n"
+    assert run_program(INSTALLED_BEFORE).count("LOG") == 1

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import os
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client import REGISTRY, Counter, Gauge
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from lib.kairo_metrics import (
     KairoError,
-    NativeHistogram,
-    RequestOptions,
     Settings,
     aflush,
     flush,
@@ -29,66 +26,25 @@ from lib.kairo_metrics import (
 )
 from lib.kairo_metrics.delivery.pipeline import current_settings
 from lib.kairo_metrics.instruments.values import RECORDER
-from lib.kairo_metrics.testing import MemoryStore, counted, isolated_metrics, page
+from lib.kairo_metrics.testing import counted, isolated_metrics, page
+from tests.support.isolated_program import (
+    LAZY,
+    MODES,
+    OWN,
+    QUEUE,
+    ROOMS,
+    SOLD,
+    SOLD_MAPS,
+    STARTS,
+    nightly,
+    use_everything,
+)
 from tests.support.recording import Recording
-
-# A user's module: instruments that are made when it is imported, some of them used at once.
-OWN = CollectorRegistry()
-SOLD = Counter("iso_sold_total", "Sold.", ["kind"], registry=OWN)
-SOLD_MAPS = SOLD.labels("map")
-STARTS = Counter("iso_starts_total", "Starts.", registry=OWN)
-STARTS.inc(5)
-WAIT = Histogram("iso_wait_seconds", "Seconds.", ["to"], registry=OWN)
-SIZE = Summary("iso_size_bytes", "Bytes.", registry=OWN)
-UPLOAD = NativeHistogram("iso_upload_bytes", "Bytes.", registry=OWN)
-MODES: list[Any] = [
-    "all",
-    "liveall",
-    "min",
-    "livemin",
-    "max",
-    "livemax",
-    "sum",
-    "livesum",
-    "mostrecent",
-    "livemostrecent",
-]
-ROOMS: dict[str, Any] = {mode: Gauge(f"iso_{mode}", "x", registry=OWN, multiprocess_mode=mode) for mode in MODES}
-for _room in ROOMS.values():
-    _room.set(3)
-QUEUE: list[int] = []
-FOLLOWED = Gauge("iso_queue", "Jobs.", registry=OWN)
-FOLLOWED.set_function(lambda: len(QUEUE))
-BUILD = Info("iso_build", "Build.", registry=OWN)
-BUILD.info({"version": "7"})
-STATE = Enum("iso_state", "State.", states=["open", "shut"], registry=OWN)
-LAZY: dict[str, Any] = {}
-
-
-@measured
-def nightly() -> None:
-    SOLD.labels("nightly").inc()
 
 
 @pytest.fixture(autouse=True)
 def _install() -> None:
     install(OWN)  # as the user's module does, with metrics off
-
-
-def use_everything() -> None:
-    """Count with each instrument, as a test does."""
-    SOLD.labels("book").inc()
-    SOLD_MAPS.inc(2)
-    STARTS.inc()
-    WAIT.labels("a").observe(1)
-    SIZE.observe(10)
-    UPLOAD.observe(10)
-    for room in ROOMS.values():
-        room.set(8)
-    QUEUE.append(1)
-    BUILD.info({"version": "8"})
-    STATE.state("shut")
-    nightly()
 
 
 @pytest.mark.parametrize("ends_with_pending", [True, False])
@@ -212,81 +168,6 @@ def test_a_program_with_metrics_on(recording: Recording) -> None:
     before = SOLD_MAPS._value.get()
     asyncio.run(both())
     assert SOLD_MAPS._value.get() == before + 11
-
-
-def test_two_settings_two_stores_and_two_prefixes_in_one_test() -> None:
-    """Calls of `instrument` in a test may differ in what a process has once; the last ones count."""
-    with isolated_metrics() as metrics:
-        first = instrument(Starlette(), settings=Settings(enabled=True, namespace="first"), prefix="first_")
-        second = instrument(Starlette(), settings=Settings(enabled=True, max_series=1, shards=4), prefix="second_")
-        for app in (first, second, second):
-            TestClient(app).get("/")
-        assert (counted("first_http_requests_total"), counted("second_http_requests_total")) == (1, 2)
-        assert metrics.settings.max_series == 1
-        SOLD.labels("book").inc()
-        SOLD.labels("map").inc()
-        assert counted("iso_sold_total", kind="__overflow__") > 0
-        store = MemoryStore(Settings())
-        third = instrument(Starlette(), store=store)
-        TestClient(third).get("/")
-        assert metrics.store is store
-        assert counted("second_http_requests_total") == 1
-
-
-def test_settings_with_options() -> None:
-    """A block may have the options of the deployment, and a call in it its own."""
-    kept = instrument(Starlette())  # the program has chosen nothing
-    options = RequestOptions(labels={"team": "shop"}, group_status=True, prefix="shop_", buckets={"function": [60]})
-    chosen = Settings(enabled=True, options=options)
-    with isolated_metrics(chosen):
-        with measured("step"):
-            pass
-        TestClient(kept).get("/")
-        assert counted("shop_http_requests_total", team="shop", status="4xx") == 1
-        assert counted("shop_function_duration_seconds_bucket", function="step", le=60) == 1
-        TestClient(instrument(Starlette(), settings=chosen)).get("/")
-        assert counted("shop_http_requests_total", team="shop", status="4xx") == 2
-        other = Settings(enabled=True, options=RequestOptions(labels={"tier": "gold"}))
-        TestClient(instrument(Starlette(), settings=other)).get("/")
-        assert counted("http_requests_total", tier="gold", status=404) == 1
-
-
-@pytest.mark.usefixtures("fresh_catalogue")
-def test_a_prefix_in_code_beats_that_of_settings() -> None:
-    """A block has the names that the deployment has, also before the first request."""
-    app = instrument(Starlette(), prefix="code_")
-    with isolated_metrics(Settings(enabled=True, options=RequestOptions(prefix="set_"))):
-        with measured("step"):
-            pass
-        TestClient(app).get("/")
-        assert counted("code_http_requests_total") == counted("code_function_invocations_total") == 1
-
-
-def test_metrics_off() -> None:
-    """A test may see that nothing is counted while metrics are off."""
-    with isolated_metrics(Settings(enabled=False)):
-        app = Starlette()
-        assert type(instrument(app)) is Starlette
-        TestClient(app).get("/")
-        nightly()
-        assert (counted("http_requests_total"), counted("iso_sold_total")) == (0, 0)
-    with isolated_metrics():
-        assert instrument(app, settings=Settings(enabled=False)) is app
-        TestClient(app).get("/")
-        nightly()
-        assert counted("http_requests_total") == counted("function_invocations_total") == 0
-
-
-def test_the_environment() -> None:
-    """Settings that a program reads itself have metrics on in a block; a variable that a test sets is put back."""
-    before = dict(os.environ)
-    with isolated_metrics():
-        assert Settings.from_env().enabled
-        os.environ["METRICS_NAMESPACE"] = "of-a-test"
-        os.environ.pop("ENABLE_METRICS")
-    assert dict(os.environ) == before
-    with isolated_metrics(Settings(enabled=False)):
-        assert not Settings.from_env().enabled
 
 
 def test_blocks_beside_each_other() -> None:
