@@ -112,6 +112,20 @@ async def test_a_request_that_waits_for_its_flush_holds_little(recording: Record
     await asyncio.gather(*tasks)
 
 
+@pytest.mark.parametrize("clients", [1, 8])
+async def test_a_request_starts_at_most_one_flush(recording: Recording, clients: int) -> None:
+    """Clients that send their next request as soon as they have an answer do not add flushes to each other's."""
+    app = instrument(asgi_app())
+
+    async def client() -> None:
+        for _ in range(REQUESTS // clients):
+            await call(app, "GET", "/hello/you")
+
+    with Steps() as steps:
+        await asyncio.gather(*(client() for _ in range(clients)))
+    assert 1 <= steps.calls[Flusher._start_flush.__qualname__] <= REQUESTS + 1
+
+
 @pytest.fixture
 async def near_redis(proxy: Proxy) -> AsyncIterator[Proxy]:
     """Open the process's pipeline on a Redis that answers after 20 ms."""

@@ -267,7 +267,8 @@ class Flusher:
             waiting.wake()
             return
         waiting.wake(self._settled_epoch)
-        if (epoch := waiting.epoch) is not None:
+        # A request that came before this callback has begun the next one: two would both go on, and so double.
+        if (epoch := waiting.epoch) is not None and not running(self._flushes):
             self._start_flush(epoch)
 
     async def _flush_in_loop(self, loop: asyncio.AbstractEventLoop, epoch: int) -> None:
