@@ -112,8 +112,9 @@ async def test_a_request_that_waits_for_its_flush_holds_little(recording: Record
     await asyncio.gather(*tasks)
 
 
+@pytest.mark.usefixtures("recording")
 @pytest.mark.parametrize("clients", [1, 8])
-async def test_a_request_starts_at_most_one_flush(recording: Recording, clients: int) -> None:
+async def test_a_request_starts_at_most_one_flush(clients: int) -> None:
     """Clients that send their next request as soon as they have an answer do not add flushes to each other's."""
     app = instrument(asgi_app())
 

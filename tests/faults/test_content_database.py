@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from subprocess import PIPE
 
+import pytest
+
 from tests.support.content_client import ACME, any_database_url, connected, unavailable  # noqa: F401 - fixtures, too
 from tests.support.postgres_server import LEAVES_SOCKETS
 
-pytestmark = LEAVES_SOCKETS
+pytestmark = [LEAVES_SOCKETS, pytest.mark.long]
 ROOT = Path(__file__).parents[2]
 
 

@@ -57,6 +57,7 @@ def test_the_procfile_has_one_web_process() -> None:
     assert others.isdisjoint(path.name for path in REPOSITORY.iterdir())
 
 
+@pytest.mark.long
 def test_config_vars_are_all_it_needs(clone: Path, image: Image, redis_url: str, redis_client: redis.Redis) -> None:
     """With two variables, and the one of the add-on, requests are served, counted and scraped."""
     with dyno(clone, image, {"REDIS_URL": redis_url}) as server:
@@ -69,6 +70,7 @@ def test_config_vars_are_all_it_needs(clone: Path, image: Image, redis_url: str,
         assert f"{SAMPLE} 5\n" in page(server)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variable", ["REDIS_URL", "REDIS_TLS_URL"])
 def test_the_add_on_with_its_own_certificate_works(clone: Path, image: Image, redis_url: str, variable: str) -> None:
     """Heroku's Key-Value Store has a self-signed certificate: with one more variable the metrics work."""
@@ -79,6 +81,7 @@ def test_the_add_on_with_its_own_certificate_works(clone: Path, image: Image, re
         assert "kairo_store_info" in page(server)
 
 
+@pytest.mark.long
 def test_without_that_variable_the_page_says_what_to_set(clone: Path, image: Image, redis_url: str) -> None:
     """Without that variable, the response to a scrape names it."""
     with TlsFront(redis_url, "compute.example.org") as front, dyno(clone, image, {"REDIS_URL": front.url}) as server:

@@ -15,6 +15,8 @@ from tests.deployment.platform.lambda_requests import ask, scrape, variables
 from tests.deployment.platform.lambda_runtime import LambdaError, LambdaFunction, lambda_function
 from tests.support.aws_events import OTHER_EVENTS, PERSONAL, lambda_at_edge
 
+pytestmark = pytest.mark.long
+
 APP = "tests.deployment.platform.lambda_app.handler"
 STATE = Call("GET", "/state")
 

@@ -12,6 +12,8 @@ from tests.deployment.platform.entry_point import ANSWER, ENTRY_POINTS, EntryPoi
 from tests.deployment.platform.vercel_instance import VercelInstance
 from tests.deployment.platform.vercel_router import route
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(params=ENTRY_POINTS)
 def entry_point(request: pytest.FixtureRequest) -> EntryPoint:

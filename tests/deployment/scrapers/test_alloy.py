@@ -107,6 +107,7 @@ def as_prometheus(alloy: Block) -> dict[str, Any]:
     return {"scrape_configs": [job], "remote_write": [remote]}
 
 
+@pytest.mark.long
 @pytest.mark.prometheus
 @pytest.mark.parametrize("bypass", ["", "bypass-secret"])
 def test_its_values_bring_the_metrics_to_a_receiver(tmp_path: Path, server: DevServer, bypass: str) -> None:

@@ -79,6 +79,7 @@ def test_the_numbers_are_those_of_the_scrape(tab: Open, server: DevServer) -> No
     assert shown == total
 
 
+@pytest.mark.long
 def test_a_variable_narrows_the_panels_and_stays_in_the_address(tab: Open, server: DevServer) -> None:
     """A chosen route limits all panels to it, also after a reload and through a link."""
     send(server)
@@ -96,6 +97,7 @@ def test_a_variable_narrows_the_panels_and_stays_in_the_address(tab: Open, serve
     assert "var-route=%2Fapi%2Fcontent%2F%7Bslug%7D" in page.url
 
 
+@pytest.mark.long
 def test_everything_can_be_done_with_the_keyboard(tab: Open, server: DevServer) -> None:
     """Keys reach the panels, read values aloud, enlarge, pause, choose the time range, and open the help."""
     send(server)
@@ -126,6 +128,7 @@ def test_everything_can_be_done_with_the_keyboard(tab: Open, server: DevServer) 
     expect(page.get_by_role("dialog")).to_contain_text("enlarge the focused panel")
 
 
+@pytest.mark.long
 def test_a_paused_page_asks_for_nothing(tab: Open, server: DevServer) -> None:
     """A paused page does not change and sends no queries."""
     send(server)
@@ -137,6 +140,7 @@ def test_a_paused_page_asks_for_nothing(tab: Open, server: DevServer) -> None:
     assert len(dashboard.addresses) == asked
 
 
+@pytest.mark.long
 def test_a_series_can_be_looked_at_alone(tab: Open, server: DevServer) -> None:
     """A click on a name in the legend shows only that series; a second click shows all again."""
     send(server)
@@ -149,6 +153,7 @@ def test_a_series_can_be_looked_at_alone(tab: Open, server: DevServer) -> None:
     expect(names.last).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.long
 def test_a_runbook_is_one_click_away(tab: Open) -> None:
     """The link on a panel opens the right runbook."""
     dashboard = tab()
@@ -232,6 +237,7 @@ CONTRAST = """name => {
 }"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_themes_can_be_read(tab: Open, scheme: str) -> None:
     """The theme follows the system and can be switched, and texts have the contrast that WCAG AA requires."""
@@ -251,6 +257,7 @@ def test_both_themes_can_be_read(tab: Open, scheme: str) -> None:
     expect(root).to_have_attribute("data-theme", "dark")
 
 
+@pytest.mark.long
 def test_it_fits_a_phone(tab: Open, server: DevServer) -> None:
     """At a width of 390 pixels nothing has to be scrolled sideways, and every graph has the full width."""
     send(server)
@@ -261,6 +268,7 @@ def test_it_fits_a_phone(tab: Open, server: DevServer) -> None:
     assert min(widths) >= 350
 
 
+@pytest.mark.long
 def test_the_page_outlives_the_server(tab: Open) -> None:
     """When `make run` ends, the page says so; when it runs again, the page continues."""
     with dev_server() as short_lived:

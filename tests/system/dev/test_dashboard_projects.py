@@ -14,6 +14,8 @@ from tests.support.dashboard_tab import Open, send
 from tests.support.dev_server import REPOSITORY, dev_server
 from tests.support.prometheus_server import prometheus_server
 
+pytestmark = pytest.mark.long
+
 
 def test_the_text_of_a_metric_is_enough_to_see_it(browser: Browser, tmp_path: Path) -> None:
     """In a user's own project every metric that no panel shows is drawn by its type, and can be searched."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
@@ -40,6 +41,7 @@ def requests(server: DevServer) -> dict[tuple[str, str, str], float]:
     }
 
 
+@pytest.mark.long
 def test_it_reads_writes_misses_and_fails() -> None:
     """It sends all methods, invalid requests, and requests that fail while the database is locked."""
     with dev_server() as server:
@@ -75,6 +77,7 @@ def test_without_a_server_it_says_what_to_do_first() -> None:
     )
 
 
+@pytest.mark.long
 def test_a_database_that_is_set_is_not_locked(tmp_path: Path) -> None:
     """With DATABASE_URL set, the demo takes no lock in that database."""
     with dev_server(env={"DATABASE_URL": f"sqlite:///{tmp_path}/mine.sqlite3"}) as server:
@@ -98,6 +101,7 @@ def test_an_address_that_is_none_is_refused() -> None:
         assert "70000" in ran.stderr or "'127.0.0.1'" in ran.stderr
 
 
+@pytest.mark.long
 def test_a_terminal_gets_a_progress_bar() -> None:
     """A terminal shows a growing bar with the counts of the responses so far."""
     with dev_server() as server:

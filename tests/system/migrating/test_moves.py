@@ -13,6 +13,8 @@ import pytest
 from tests.support.migrating_page import Move, moves, section
 from tests.support.moved_pair import Asked, MovedPair, Series, families_of, moved_pair, series_of
 
+pytestmark = pytest.mark.long
+
 XHR = (("X-Requested-With", "XMLHttpRequest"),)
 JSON = (("Content-Type", "application/json"),)
 

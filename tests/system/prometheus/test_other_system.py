@@ -16,7 +16,7 @@ from tests.support.alert_rules import quick
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
 
-pytestmark = pytest.mark.prometheus
+pytestmark = [pytest.mark.prometheus, pytest.mark.long]
 
 SHOP = System(job="shop-.*", title="Shop", prefix="shop_", without=frozenset({"database", "push"}))
 ORDERS = """

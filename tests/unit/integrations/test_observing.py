@@ -231,6 +231,7 @@ def test_taken_names(taken: str, name: str, enabled: str) -> None:
     assert ran.stdout.startswith(f"the name {name} is taken: ")
 
 
+@pytest.mark.long
 def test_type_checkers_keep_the_type() -> None:
     """`observe` returns what it got, for a type checker as well."""
     import httpx
