@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.deployment.hosts.image import Image
 from tests.deployment.platform.project import DECOY
@@ -32,12 +33,14 @@ def test_the_linter_would_find_something(tmp_path: Path) -> None:
     assert {"DL3007", "DL3025"} <= set(re.findall(r"DL\d+", linted.stdout))
 
 
+@pytest.mark.long
 def test_the_base_is_the_python_that_is_deployed_everywhere(image: Image) -> None:
     """Vercel, Heroku and the image run the same Python."""
     version = (REPOSITORY / ".python-version").read_text().strip()
     assert re.fullmatch(rf"python:{re.escape(version)}-slim-\w+@sha256:\w+", image.base)
 
 
+@pytest.mark.long
 def test_it_is_not_root(image: Image) -> None:
     """The user is a number other than 0, which Kubernetes needs for runAsNonRoot."""
     user, group = map(int, image.user.split(":"))
@@ -45,6 +48,7 @@ def test_it_is_not_root(image: Image) -> None:
     assert group > 0
 
 
+@pytest.mark.long
 def test_only_what_runs_goes_into_the_image(image: Image) -> None:
     """The image has no tests, docs, tools, secrets and locally compiled files."""
     files = [file for file in image.folder.rglob("*") if file.is_file()]
@@ -60,6 +64,7 @@ def test_only_what_runs_goes_into_the_image(image: Image) -> None:
         assert DECOY.encode() not in file.read_bytes()
 
 
+@pytest.mark.long
 def test_a_command_of_the_dev_server_says_what_is_missing(image: Image) -> None:
     """`dev` and `grafana` are not in the image: one line says so."""
     for arguments in (["dev"], ["grafana", "--job", "shop", "--title", "Shop", "--out", "out"]):
@@ -69,6 +74,7 @@ def test_a_command_of_the_dev_server_says_what_is_missing(image: Image) -> None:
         assert ran.stderr == "this copy of the package has no folder dev/, as in the Docker image: use a whole copy\n"
 
 
+@pytest.mark.long
 def test_it_serves_and_counts_and_writes_nothing(image: Image, redis_url: str) -> None:
     """The image's command serves the functions, ends with 0 on SIGTERM, and does not change its folder."""
     before = {file: file.stat().st_mtime_ns for file in image.folder.rglob("*")}
@@ -84,6 +90,7 @@ def test_it_serves_and_counts_and_writes_nothing(image: Image, redis_url: str) -
     assert {file: file.stat().st_mtime_ns for file in image.folder.rglob("*")} == before
 
 
+@pytest.mark.long
 def test_the_health_check_tells_alive_from_dead(image: Image) -> None:
     """The health check passes while the server answers, even without Redis, and fails if it does not."""
     with image.run({**SETTINGS, "REDIS_URL": "redis://127.0.0.1:1"}) as server:

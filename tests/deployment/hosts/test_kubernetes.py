@@ -142,6 +142,7 @@ def test_services_and_deployments_belong_together() -> None:
         assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["kairo-cms", "kairo-cms-metrics"])
 def test_a_pod_may_do_no_more_than_it_needs(name: str, image: Image) -> None:
     """A pod runs as the image's user, writes only to /tmp, has no rights and a memory limit."""

@@ -149,6 +149,7 @@ def test_a_failed_fault_is_reported_with_the_command_that_repeats_it(
     assert capsys.readouterr().out.count("TypeError") == 2
 
 
+@pytest.mark.long
 def test_the_report_includes_trials(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The report shows what a trial counted; a trial that fails or crashes comes with the command that repeats it."""
     asked = ["--quick", "--seed", "3", "--only", "memory of one instance"]
