@@ -7,7 +7,8 @@ So it follows the counts:
 - If no count is higher than shown, and one is lower, the series holds a part of what was shown. Its sum goes back to
   the sum that was shown, up or down.
 - Otherwise it is raised to the sum that was shown only if a loss is certain, and if nothing shows that the family may
-  have negative observations: a bound or a sum below zero, or a negative bucket.
+  have negative observations: a bound or a sum below zero, a negative bucket, or a zero bucket that is wide enough to
+  hold some.
 
 If label sets were counted as `__overflow__`, one that had a series of its own may have lost its place to another one
 after a rollback. Then the overflow series, the series that are gone and those that are new are compared as one. So what
@@ -26,6 +27,9 @@ from ...model.merging import merge_series
 from ...model.schema import Schema
 
 __all__ = ["has_lost", "lacking_series"]
+
+# Observations below it are zero in any sum. The threshold of a native histogram is far below, unless a program sets it.
+_NO_AMOUNT = 1e-30
 
 
 def has_lost(held: Family, shown: Family) -> bool:
@@ -92,8 +96,14 @@ def _may_be_negative(family: Family) -> bool:
     if any(float(bound) < 0 for bound in family.schema.bounds):
         return True
     place = family.schema.shape.index("a")
+    is_native = family.schema.rule == "native"
     words = (numbers.split() for numbers in family.series.values())
-    return any(float(row[place]) < 0 or (family.schema.rule == "native" and row[-1] != b"-") for row in words)
+    return any(float(row[place]) < 0 or (is_native and _has_room_below_zero(row)) for row in words)
+
+
+def _has_room_below_zero(row: list[bytes]) -> bool:
+    _, _, zero_count, _, zero_threshold, _, negative = row
+    return negative != b"-" or (zero_count != b"0" and float(zero_threshold) > _NO_AMOUNT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,17 @@ def test_no_number_is_shown_lower_than_before(schema: Schema, row: Any, data: st
     assert with_missing(again, water.missing(again)).page.families[0].series == family.series
 
 
+def test_a_negative_observation_in_a_wide_zero_bucket_is_one() -> None:
+    """A sum is not raised where the zero bucket holds negative observations: each page would raise it again."""
+    schema, water = Schema("size", "native"), HighWater()
+    water.remember(_scrape(schema, b"0.75 1 0 0 0.5 0:1 -", 5))
+    scrape = _scrape(schema, b"0 2 0 0 0 -1:1 -1:1", 4)
+    [family] = with_missing(scrape, water.missing(scrape)).page.families
+    assert family.series == {b"": b"0 3 2 0 0.5 0:1 -"}
+    again = _scrape(schema, family.series[b""], 4)
+    assert with_missing(again, water.missing(again)).page.families == (family,)
+
+
 def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:
     return Scrape(Page((Family(schema, {b"": numbers}),)), (State("blue", batches),), (None,))
 
