@@ -90,9 +90,10 @@ async def test_a_request_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Flusher, "after_response", nothing)
     monkeypatch.setattr(Flusher, "after_call", lambda _self: None)
     added = await _asgi_steps(instrument(asgi_app())) - await _asgi_steps(asgi_app())
-    assert added.total() <= 71, added
+    limit = 71 if sys.version_info >= (3, 12) else 75  # before, each comprehension is a function
+    assert added.total() <= limit, added
     added = _wsgi_steps(instrument(wsgi_app())) - _wsgi_steps(wsgi_app())
-    assert added.total() <= 98, added
+    assert added.total() <= limit + 27, added
 
 
 async def test_a_request_that_waits_for_its_flush_holds_little(recording: Recording) -> None:

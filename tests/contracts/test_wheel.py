@@ -10,12 +10,15 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 LIB = REPOSITORY / "lib"
 # A name that an index is asked for; a wheel's file and a git address have more behind it.
 FROM_AN_INDEX = re.compile(r"(?:install|add)\s+(?:-\S+\s+)*[\"'`]?kairo[-_]metrics(?!\s*@|-\d)")
 
 
+@pytest.mark.long
 def test_the_examples_of_the_docstrings_hold_in_the_wheel(tmp_path: Path) -> None:
     """Every example in a docstring works in a program that has installed the wheel."""
     wheel = tomllib.loads((LIB / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]

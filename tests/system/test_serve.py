@@ -247,7 +247,7 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
                 assert expected in line
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("file", "text", "expected"),
     [

@@ -25,7 +25,11 @@ PROTOBUF = (
 GZIP = ("Accept-Encoding", "gzip")
 
 
-@pytest.fixture(params=CALLERS)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.long) if name.startswith("load balancer") else name for name in CALLERS
+    ]
+)
 def caller(request: pytest.FixtureRequest) -> Caller:
     """Return each kind of caller in turn."""
     return CALLERS[request.param]

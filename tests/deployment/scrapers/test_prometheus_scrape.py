@@ -128,6 +128,7 @@ def test_a_file_of_ones_own_adds_targets_while_it_runs(machine: Installation, se
         assert prometheus.value("count(up == 1)") == 2
 
 
+@pytest.mark.long
 def test_a_protected_deployment_is_reached_with_the_bypass(machine: Installation, server: DevServer) -> None:
     """A stand-in for Deployment Protection refuses the bearer alone, and accepts it with the query parameter."""
     with in_front_of(server.url, bypassed_by("bypass-secret"), refusal=401) as port:
@@ -152,6 +153,7 @@ def test_the_endpoint_ignores_the_bypass(server: DevServer, value: str) -> None:
     assert httpx.get(address, params=parameter).status_code == 401
 
 
+@pytest.mark.long
 def test_a_redirect_is_shown_and_not_followed(machine: Installation, server: DevServer) -> None:
     """A redirecting domain is a target that is down with its status, and gets no token at the other domain."""
     with in_front_of(server.url, lambda _: False, refusal=308) as port:
@@ -163,6 +165,7 @@ def test_a_redirect_is_shown_and_not_followed(machine: Installation, server: Dev
             assert "308 Permanent Redirect" in target["lastError"]
 
 
+@pytest.mark.long
 def test_the_template_has_the_token_in_it(tmp_path: Path, server: DevServer) -> None:
     """The guide's command renders a file that only its owner can read, that promtool accepts and that scrapes."""
     require("envsubst", "gettext-base")
@@ -180,6 +183,7 @@ def test_the_template_has_the_token_in_it(tmp_path: Path, server: DevServer) -> 
         prometheus.wait_for(lambda: prometheus.value('up{environment="production"}') == 1)
 
 
+@pytest.mark.long
 def test_a_variable_in_bearer_token_is_not_replaced(tmp_path: Path, server: DevServer) -> None:
     """The token is in a file because Prometheus replaces no variable in `bearer_token`."""
     config = tmp_path / "prometheus.yml"

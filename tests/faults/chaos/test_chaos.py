@@ -37,6 +37,7 @@ def _is_chosen(run: Run) -> bool:
     return run.shards == 1 or (run.way == "async" and any(word in run.name for word in SPREAD))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("run", [run for run in Run.all(SEED, quick=True) if _is_chosen(run)], ids=str)
 def test_every_increment_is_accounted_for_after(process: RedisProcess, run: Run) -> None:
     """After each fault, every increment that was sent is applied, counted as lost, or gone with its ended writer."""
