@@ -80,7 +80,7 @@ chaos: $(INSTALLED)  ## run 100,000 simulated schedules, all faults and all tria
 FUZZED := $(patsubst %,tests/contracts/test_%.py,fuzz hostile_registries store_differential declared_keys differential) \
 	tests/system/prometheus/test_hostile_registries.py
 
-matrix: $(INSTALLED)  ## run the concerned tests with old and new versions of each library (MATRIX="redis 'django<5'")
+matrix: $(INSTALLED)  ## run the concerned tests with other versions of each library, of Redis and Valkey (MATRIX="redis 'django<5'")
 	@$(BIN)/python -m tests.support.matrix $(MATRIX)
 
 fuzz: $(INSTALLED)  ## try 25 times as many random inputs as make test

@@ -7,6 +7,7 @@ import platform
 
 from benchmarks.flush import bench_flush
 from benchmarks.outages import bench_outages
+from benchmarks.peers.__main__ import bench_peers
 from benchmarks.push import bench_push
 from benchmarks.redis_time import bench_redis_time
 from benchmarks.request_cost import bench_request_cost
@@ -23,6 +24,8 @@ def main() -> None:
             bench(url)
         print()
     bench_push()
+    bench_peers()
+    print()
     bench_request_cost()
 
 

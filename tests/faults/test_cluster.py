@@ -292,7 +292,7 @@ async def test_everything_at_once(cluster: RedisCluster) -> None:
     """While slots move, a master dies, connections break and scripts are forgotten, pages and the sum are right."""
     tally = await Storm(cluster, seed=1).run(1)
     assert tally.broken.keys() == {"slot", "master", "cut", "script"}
-    assert tally.faults() == []
+    assert tally.faults() == [], str(tally)
     assert tally.pages
     assert (tally.shown, tally.lost) == (tally.recorded, 0)
 

@@ -1,4 +1,4 @@
-"""`make matrix`: the tests that a library concerns, run with each supported version of it.
+"""`make matrix`: the tests that a library or a server concerns, run with each supported version of it.
 
 Each row has an environment of its own in build/matrix/. It holds what the lock files pin, as far as the version of the
 row allows. uv links the packages from its cache, so an environment is made within seconds.
@@ -26,7 +26,7 @@ from .matrix_rows import ROWS, Row
 
 __all__ = ["Outcome", "main", "with_outcomes"]
 
-_FOLDER = REPOSITORY / "build/matrix"
+_FOLDER, _SERVERS = REPOSITORY / "build/matrix", REPOSITORY / "build/servers"
 _PAGE = REPOSITORY / "docs/matrix.md"
 _BEGIN, _END = "<!-- written by make matrix -->", "<!-- end -->"
 _UV = (sys.executable, "-m", "uv", "pip")
@@ -61,7 +61,11 @@ class Outcome:
 def main(arguments: Sequence[str]) -> int:
     """Run the rows, write the page, and return 0 if all are green."""
     parser = argparse.ArgumentParser(prog="make matrix", description="Run tests with other versions of libraries.")
-    parser.add_argument("only", nargs="*", help="libraries, such as redis, or rows, such as 'redis<6'; by default all")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        help="libraries and servers, such as redis and valkey-server, or rows, such as 'redis<6'; by default all",
+    )
     only = set(parser.parse_args(arguments).only)
     rows = [row for row in ROWS if not only or only & {row.library, row.name}]
     if unknown := only - {name for row in rows for name in (row.library, row.name)}:
@@ -122,18 +126,22 @@ def _run(row: Row) -> Outcome:
     folder.mkdir(parents=True)
     with _log_of(row).open("w") as log:
         try:
-            version = _install(row, folder, log)
+            version = _fetch(row, log) if row.suite else _install(row, folder, log)
         except subprocess.CalledProcessError as err:
-            return Outcome(row, "-", problem=f"could not be installed: uv ended with {err.returncode}")
+            return Outcome(row, "-", problem=f"could not be installed: {err.cmd[0]} ended with {err.returncode}")
+        report = f"--junitxml={folder / 'report.xml'}"
         command = [
             *(str(folder / "venv/bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             *("--hypothesis-profile", "fast", "--numprocesses", "2", "--dist", "loadfile"),
             # What old versions use of Python and of each other is deprecated by now.
             *("-W", "default::DeprecationWarning", "-W", "default::PendingDeprecationWarning"),
-            *(f"--junitxml={folder / 'report.xml'}", *row.tests),
+            *(report, *row.tests),
         ]
         # Old versions lack what some tests need; elsewhere no test may be skipped in CI.
         environment = {**os.environ, "CI": "false"}
+        if row.suite:
+            command = ["make", "test-store", f"PYTEST_ARGS=-q {report}"]
+            environment["PATH"] = f"{_server_of(row)}{os.pathsep}{environment['PATH']}"
         ran = subprocess.run(
             command, cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
         )
@@ -144,6 +152,24 @@ def _run(row: Row) -> Outcome:
     total, failures, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
     problem = f"{failures + errors} failed" if failures + errors else "" if ran.returncode == 0 else "pytest failed"
     return Outcome(row, version, total - failures - errors - skipped, skipped, problem)
+
+
+def _server_of(row: Row) -> Path:
+    return _SERVERS / row.name
+
+
+def _fetch(row: Row, log: object) -> str:
+    """Fetch the server of a row, unless it is there, and return its version.
+
+    Raises:
+        CalledProcessError: it could not be fetched.
+    """
+    fetching = ["tests/support/fetch_server.sh", str(_server_of(row)), row.suite, row.library]
+    subprocess.run(fetching, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, check=True)  # type: ignore[call-overload]
+    asking = [str(_server_of(row) / "redis-server"), "--version"]
+    said = subprocess.run(asking, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v=(\S+)", said)
+    return found[1] if found else "-"
 
 
 def _install(row: Row, folder: Path, log: object) -> str:

@@ -1,4 +1,4 @@
-"""The rows of `make matrix`: a requirement on one library, and the tests that its version could break."""
+"""The rows of `make matrix`: a version of a library or of a server, and the tests that it could break."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ __all__ = ["ROWS", "Row"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One version of a library.
+    """One version of a library, or of a server.
 
     Args:
-        library: its name in the package index.
+        library: its name in the package index; of a server, that of its program.
         requirement: which version; empty for the newest.
-        tests: files and folders of tests.
+        tests: files and folders of tests; a server's are those of `make test-store`.
         also: requirements on other libraries, which this version does not state itself.
+        suite: of a server: the suite of Debian that has it.
     """
 
     library: str
     requirement: str
     tests: tuple[str, ...]
     also: tuple[str, ...] = ()
+    suite: str = ""
 
     @property
     def name(self) -> str:
@@ -71,8 +73,12 @@ _VERSIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 # Flask 2 asks for any Werkzeug from 2.2, and can't be imported with 3.
 _ALSO = {("flask", "==2.2.0"): ("werkzeug<3",), ("flask", "==2.3.3"): ("werkzeug<3",)}
-ROWS = tuple(
-    Row(library, requirement, tests, _ALSO.get((library, requirement), ()))
-    for library, (requirements, tests) in _VERSIONS.items()
-    for requirement in requirements
+_SERVERS = (("redis-server", "8.0", "trixie"), ("valkey-server", "8.1", "trixie"), ("valkey-server", "9.1", "forky"))
+ROWS = (
+    *(
+        Row(library, requirement, tests, _ALSO.get((library, requirement), ()))
+        for library, (requirements, tests) in _VERSIONS.items()
+        for requirement in requirements
+    ),
+    *(Row(program, f"=={version}.*", (), suite=suite) for program, version, suite in _SERVERS),
 )

@@ -118,9 +118,10 @@ class RedisCluster:
         return next(node for node in self.replicas if node.client.info("replication")["master_port"] == master.port)
 
     def empty(self) -> None:
-        """Delete all keys and scripts, and reset the nodes' counts of commands."""
+        """Delete all keys and scripts, those of replicas too, and reset the nodes' counts of commands."""
         for node in self.masters:
             node.client.flushall()
+        wait_until(lambda: not any(node.client.dbsize() for node in self.living))
         for node in self.living:
             node.client.script_flush()
             node.client.config_resetstat()

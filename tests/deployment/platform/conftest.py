@@ -13,8 +13,8 @@ from tests.deployment.platform.vercel_build import Build, vercel_build
 from tests.deployment.platform.vercel_tools import ToolMissing, Tools, find_tools
 from tests.support.once import Once
 
-# The functions of a user's project: no tests, and a process has one Django project at most.
-collect_ignore = [ENTRY_POINTS.source.name]
+# The functions of users' projects: no tests, and a process has one Django project at most.
+collect_ignore = [ENTRY_POINTS.source.name, "background"]
 
 
 @pytest.fixture(scope="session")

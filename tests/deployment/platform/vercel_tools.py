@@ -42,31 +42,34 @@ class Tools:
         return {**inherited, "PATH": path, "VERCEL_TELEMETRY_DISABLED": "1"}
 
 
-def find_tools() -> Tools:
+def find_tools(version: str = PYTHON_VERSION) -> Tools:
     """Find the tools of a build.
+
+    Args:
+        version: of Python, for the functions.
 
     Raises:
         ToolMissing: a tool is not installed.
     """
     if shutil.which("node") is None or not _CLI.exists():
         raise ToolMissing("install Node.js 20 or newer with npm, and run make platform")
-    for candidate in (sys.executable, shutil.which(f"python{PYTHON_VERSION}")):
-        if candidate and (python := _outside_environments(candidate)):
+    for candidate in (sys.executable, shutil.which(f"python{version}")):
+        if candidate and (python := _outside_environments(candidate, version)):
             return Tools(_CLI, python)
-    raise ToolMissing(f"install Python {PYTHON_VERSION}, as python{PYTHON_VERSION} on PATH: it is Vercel's")
+    raise ToolMissing(f"install Python {version}, as python{version} on PATH: it is Vercel's")
 
 
-def _outside_environments(python: str) -> Path | None:
+def _outside_environments(python: str, version: str) -> Path | None:
     """Return the interpreter behind an environment's or pyenv's `python`, if it has the right version.
 
     A developer's pyenv refuses a version that is not chosen, so this one is chosen for the call.
     """
     asked = subprocess.run(
         [python, "-c", "import sys; print(sys.base_prefix)"],
-        env={**os.environ, "PYENV_VERSION": PYTHON_VERSION},
+        env={**os.environ, "PYENV_VERSION": version},
         capture_output=True,
         text=True,
         check=False,
     )
-    found = Path(asked.stdout.strip(), "bin", f"python{PYTHON_VERSION}")
+    found = Path(asked.stdout.strip(), "bin", f"python{version}")
     return found if asked.returncode == 0 and found.exists() else None

@@ -1,4 +1,4 @@
-"""`make receivers`: what it says where nothing can be fetched, and what it leaves alone."""
+"""`make receivers` and the servers of `make matrix`: what they say where nothing can be fetched, and leave alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.support.dev_server import REPOSITORY
 
-SCRIPT = REPOSITORY / "tests" / "support" / "fetch_receivers.sh"
+SUPPORT = REPOSITORY / "tests" / "support"
+SCRIPT, SERVER_SCRIPT = SUPPORT / "fetch_receivers.sh", SUPPORT / "fetch_server.sh"
 PROGRAMS = ("trixie/prometheus", "trixie/promtool", "forky/prometheus", "forky/promtool")
 VICTORIA = ("forky/victoria-metrics", "forky/vmagent")
 
@@ -21,8 +22,8 @@ def fetch(folder: Path, path: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_shellcheck_finds_nothing() -> None:
-    """ShellCheck finds nothing in the script."""
-    command = [Path(sys.executable).parent / "shellcheck", SCRIPT]
+    """ShellCheck finds nothing in the scripts."""
+    command = [str(Path(sys.executable).parent / "shellcheck"), "--external-sources", str(SCRIPT), str(SERVER_SCRIPT)]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == ""
 
 
@@ -37,6 +38,23 @@ def test_a_machine_without_apt_is_told_where_to_put_the_programs(tmp_path: Path)
         in done.stderr
     )
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+def test_without_apt_a_server_can_be_put_there_by_hand(tmp_path: Path) -> None:
+    """The script of a server says where to put it, and uses what is there."""
+    (tmp_path / "bin").mkdir()
+    command = ["/bin/bash", str(SERVER_SCRIPT), str(tmp_path / "valkey"), "forky", "valkey-server"]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": str(tmp_path / "bin")}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    done = run()
+    assert done.returncode == 1
+    assert done.stderr == f"This machine has no apt-get: put a redis-server yourself into {tmp_path}/valkey\n"
+    (tmp_path / "valkey").mkdir()
+    (tmp_path / "valkey" / "redis-server").touch(0o755)
+    assert (run().returncode, run().stderr) == (0, "")
 
 
 def test_what_is_there_is_not_fetched_again(tmp_path: Path) -> None:
