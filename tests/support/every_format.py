@@ -137,7 +137,7 @@ def read_pushed(page: Page) -> None:
     """Fail if a receiver would refuse what is pushed of a page."""
     pushed = set()
     for series in write_requests(page, {"job": "kairo"}):
-        for labels, _, _ in decoded(body_of(series)):
+        for labels, _, _ in decoded(body_of(series).data):
             names = list(labels)
             assert names == sorted(names)
             key = tuple(labels.items())

@@ -1,4 +1,4 @@
-"""A remote-write receiver that answers as a test wants, and keeps the requests."""
+"""A receiver of pushes that answers as a test wants, and keeps the requests. It knows each protocol."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Any
 
 import cramjam
 
+from lib.kairo_metrics.exposition.remote_write_2_pb2 import Request
 from lib.kairo_metrics.exposition.remote_write_pb2 import WriteRequest
 
-__all__ = ["Received", "Reply", "WriteReceiver", "decoded", "write_receiver"]
+__all__ = ["Received", "Reply", "WriteReceiver", "decoded", "request_2", "write_receiver", "written"]
+
+VERSION_2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,11 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def is_version_2(self) -> bool:
+        """Whether it came by remote write 2.0."""
+        return self.headers["Content-Type"] == VERSION_2
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -32,7 +40,8 @@ class Reply:
     Args:
         status: 0 hangs up without an answer after reading the request.
         text: the body.
-        headers: besides those that every answer has.
+        headers: besides those that every answer has. By default, an answer of success to remote write 2.0 says that all
+            was written.
         dripped: send this number of bytes of a header first, one each 50 ms.
     """
 
@@ -89,7 +98,9 @@ class WriteReceiver:
                 handler.wfile.write(b".")
                 time.sleep(0.05)
             handler.wfile.write(b"\r\n")
-        for name, value in (reply.headers or {}).items():
+        request = self.received[-1]
+        takes_all = reply.headers is None and reply.status < 300 and request.is_version_2
+        for name, value in (written(request.body) if takes_all else reply.headers or {}).items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(reply.text.encode())
@@ -109,11 +120,38 @@ def write_receiver(*replies: Reply) -> Iterator[WriteReceiver]:
         thread.join()
 
 
+def request_2(body: bytes) -> Request:
+    """Decode a body of remote write 2.0."""
+    return Request.FromString(bytes(cramjam.snappy.decompress_raw(body)))
+
+
+def written(body: bytes, *, samples: int = 0, histograms: int = 0, exemplars: int = 0) -> dict[str, str]:
+    """Return the headers that say how much of a body of remote write 2.0 was written: all but these."""
+    series = request_2(body).timeseries
+    counts = {
+        "Samples": sum(len(one.samples) for one in series) - samples,
+        "Histograms": sum(len(one.histograms) for one in series) - histograms,
+        "Exemplars": sum(len(one.exemplars) for one in series) - exemplars,
+    }
+    return {f"X-Prometheus-Remote-Write-{part}-Written": str(count) for part, count in counts.items()}
+
+
 def decoded(body: bytes) -> list[tuple[dict[str, str], float, int]]:
-    """Decode a body with other libraries than ours: labels as sent, value and time in ms of every sample."""
-    message = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body)))
-    return [
-        ({label.name: label.value for label in series.labels}, sample.value, sample.timestamp)
-        for series in message.timeseries
-        for sample in series.samples
-    ]
+    """Decode a body with other libraries than ours: labels as sent, value and time in ms of every sample.
+
+    Of a native histogram the value is the count. Both versions of remote write are known: the newer one has symbols.
+    """
+    message = request_2(body)
+    if not message.symbols:
+        return [
+            ({label.name: label.value for label in series.labels}, sample.value, sample.timestamp)
+            for series in WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body))).timeseries
+            for sample in series.samples
+        ]
+    found = []
+    for series in message.timeseries:
+        texts = [message.symbols[number] for number in series.labels_refs]
+        labels = dict(zip(texts[::2], texts[1::2], strict=True))
+        found += [(labels, sample.value, sample.timestamp) for sample in series.samples]
+        found += [(labels, float(sample.count_int), sample.timestamp) for sample in series.histograms]
+    return found

@@ -16,8 +16,8 @@ from starlette.applications import Starlette
 
 from lib.kairo_metrics import Settings, install, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
-from lib.kairo_metrics.endpoints import remote_write_client
-from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
+from lib.kairo_metrics.endpoints import receiver_client
+from lib.kairo_metrics.endpoints.receiver_client import ReceiverClient
 from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
 from tests.support.adopted import adopted_registry
 from tests.support.ports import free_port
@@ -167,7 +167,7 @@ async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The push ends in time, with an answer that names the host."""
-    monkeypatch.setattr(remote_write_client, "time", RunningClock())
+    monkeypatch.setattr(receiver_client, "time", RunningClock())
     url = f"http://127.0.0.1:{free_port()}/api/v1/write"
     # An attempt takes 30 s of the clock, and so does a pause: there is time for two attempts.
     answer = await call(app_of(recording, push_settings(url, timeout_ms=100_000)), **ALLOWED)
@@ -179,7 +179,7 @@ async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte arrives in time, but the whole answer does not: the push ends and says so."""
-    monkeypatch.setattr(remote_write_client, "time", RunningClock())
+    monkeypatch.setattr(receiver_client, "time", RunningClock())
     with write_receiver(Reply(dripped=60)) as receiver:
         # The first attempt begins at 30 s of the clock, and has the rest of the time.
         answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=31_000)), **ALLOWED)
@@ -216,7 +216,7 @@ async def test_an_unexpected_error_is_counted_as_a_failed_push(
     def fail(*_: object) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr(RemoteWriteClient, "send", fail)
+    monkeypatch.setattr(ReceiverClient, "send", fail)
     before = await recording.samples("kairo_pushes_total")
     with pytest.raises(ValueError, match="a bug"):
         await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)

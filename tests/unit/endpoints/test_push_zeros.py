@@ -186,8 +186,8 @@ def test_each_series_is_new_to_one_push(began_ms: int, zeros: list[int], values:
     """New is what began after the last push and up to this page; what began later is left to the next push."""
     page = Page((Family(JOBS, {b"": b"5"}, began={b"": began_ms}),), at_ms=9_000)
     sent = [series for request in zero_requests(page, {}, 1_000) for series in request]
-    assert [series.samples[0].timestamp for series in sent] == zeros
-    assert [series.samples[0].value for request in write_requests(page, {}) for series in request] == values
+    assert [series.at_ms for series in sent] == zeros
+    assert [series.value for request in write_requests(page, {}) for series in request] == values
 
 
 def test_a_series_joined_with_an_older_one_has_no_zero() -> None:
@@ -196,4 +196,4 @@ def test_a_series_joined_with_an_older_one_has_no_zero() -> None:
     page = Page((Family(old, {b"": b"3"}, began={b"": 500}), Family(new, {b"": b"4"}, began={b"": 5_000})), at_ms=9_000)
     assert list(zero_requests(page, {}, 1_000)) == []
     [[joined, told]] = write_requests(page, {})
-    assert [series.samples[0].value for series in (joined, told)] == [7, 1]
+    assert [series.value for series in (joined, told)] == [7, 1]
