@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import cramjam
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from lib.kairo_metrics.exposition.remote_write_2_pb2 import Request
 from lib.kairo_metrics.exposition.remote_write_pb2 import WriteRequest
 
-__all__ = ["Received", "Reply", "WriteReceiver", "decoded", "request_2", "write_receiver", "written"]
+__all__ = ["Received", "Reply", "WriteReceiver", "decoded", "decoded_points", "request_2", "write_receiver", "written"]
 
 VERSION_2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
 
@@ -31,6 +32,11 @@ class Received:
     def is_version_2(self) -> bool:
         """Whether it came by remote write 2.0."""
         return self.headers["Content-Type"] == VERSION_2
+
+    @property
+    def samples(self) -> list[tuple[dict[str, str], float, int]]:
+        """What it carries, as `decoded` returns it; of OTLP the points."""
+        return decoded(self.body) if self.headers.get("Content-Encoding") == "snappy" else decoded_points(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class WriteReceiver:
     def __init__(self, replies: Sequence[Reply]) -> None:
         self._replies = list(replies)
         self.received: list[Received] = []
-        self._refused: tuple[str, Reply] | None = None
+        self._refused: tuple[Callable[[Received], bool], Reply] | None = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -76,17 +82,20 @@ class WriteReceiver:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/api/v1/write"
 
+    def refuse(self, matches: Callable[[Received], bool], reply: Reply) -> None:
+        """Answer so to every request that matches."""
+        self._refused = matches, reply
+
     def refuse_label(self, value: str, reply: Reply) -> None:
         """Answer so to every body that holds a series with this label value."""
-        self._refused = value, reply
+        self.refuse(lambda request: any(value in labels.values() for labels, _, _ in request.samples), reply)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Return the next reply."""
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if self._refused is not None:
-            value, refusal = self._refused
-            if any(value in labels.values() for labels, _, _ in decoded(self.received[-1].body)):
-                reply = refusal
+            matches, refusal = self._refused
+            reply = refusal if matches(self.received[-1]) else reply
         if not reply.status:
             handler.close_connection = True
             return
@@ -154,4 +163,16 @@ def decoded(body: bytes) -> list[tuple[dict[str, str], float, int]]:
         labels = dict(zip(texts[::2], texts[1::2], strict=True))
         found += [(labels, sample.value, sample.timestamp) for sample in series.samples]
         found += [(labels, float(sample.count_int), sample.timestamp) for sample in series.histograms]
+    return found
+
+
+def decoded_points(body: bytes) -> list[tuple[dict[str, str], float, int]]:
+    """Decode a body of OTLP: labels, value and time in ms of every point; of a histogram the value is the count."""
+    found = []
+    for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+        for metric in resource.scope_metrics[0].metrics:
+            for point in getattr(metric, metric.WhichOneof("data")).data_points:  # type: ignore[arg-type]
+                labels = {pair.key: pair.value.string_value for pair in point.attributes}
+                value = point.as_double if hasattr(point, "as_double") else point.count
+                found.append(({"__name__": metric.name, **labels}, float(value), point.time_unix_nano // 1_000_000))
     return found

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ..config.push_settings import PushSettings
+from ..errors import ReceiverError
 from ..exposition.classic import as_classic
 from ..exposition.page import Page
 from ..exposition.push_format import PushFormat
@@ -85,6 +86,29 @@ class Pusher:
                 self._protocols = protocols[1:]
                 return other
         return outcome
+
+    def probe(self, deadline_s: float) -> str:
+        """Send a request without samples, blocking, and return the name of the protocol that the receiver takes.
+
+        Args:
+            deadline_s: when to give up, by `time.monotonic`.
+
+        Raises:
+            ReceiverError: it was not accepted.
+        """
+        *newer, last = map(self._sender, *zip(*self._protocols, strict=True))
+        for sender in newer:
+            try:
+                sender.client.send(sender.form.body_of([]), deadline_s)
+            except UnspokenError:
+                continue
+            except ReceiverError:
+                if sender.understood:
+                    raise
+                continue  # an old receiver may refuse what it can't read
+            return sender.form.name
+        last.client.send(last.form.body_of([]), deadline_s)
+        return last.form.name
 
     def _sender(self, module: str, answers_of: Callable[[], Answers]) -> _Sender:
         form: PushFormat[Any] = import_module(f"...exposition.{module}", __name__).FORMAT

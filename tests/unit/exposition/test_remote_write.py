@@ -165,14 +165,15 @@ def test_infinite_and_missing_numbers_arrive_as_such() -> None:
     assert math.isnan(values["c"])
 
 
-def test_the_message_code_is_what_the_compiler_makes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["remote_write", "remote_write_2"])
+def test_the_message_code_is_what_the_compiler_makes(name: str, tmp_path: Path) -> None:
     """`make proto` was run after the schema was last changed."""
-    schema = Path("kairo_metrics", "exposition", "remote_write.proto")
+    schema = Path("kairo_metrics", "exposition", f"{name}.proto")
     outputs = [f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "lib", *outputs, str(Path("lib", schema))]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     for suffix in (".py", ".pyi"):
-        made = schema.with_name(f"remote_write_pb2{suffix}")
+        made = schema.with_name(f"{name}_pb2{suffix}")
         compiled = (tmp_path / made).read_text()
         # `make proto` takes out the demand for the compiler's own version.
         demand = r"^_runtime_version\.Validate.*?^\)\n|^[^\n]*import runtime_version[^\n]*\n"
