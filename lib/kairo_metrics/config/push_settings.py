@@ -14,6 +14,18 @@ from .settings import Environment, Settings, quoted, read_or_log
 __all__ = ["PROTOCOLS", "PushSettings", "load_push_settings"]
 
 PROTOCOLS = ("remote-write", "remote-write-1", "otlp")
+# The settings that are texts, or nothing.
+_TEXTS = {
+    "url": "METRICS_REMOTE_WRITE_URL",
+    "username": "METRICS_REMOTE_WRITE_USERNAME",
+    "password": "METRICS_REMOTE_WRITE_PASSWORD",
+    "token": "METRICS_REMOTE_WRITE_TOKEN",
+    "sigv4_region": "METRICS_REMOTE_WRITE_SIGV4_REGION",
+    "sigv4_access_key": "METRICS_REMOTE_WRITE_SIGV4_ACCESS_KEY",
+    "sigv4_secret_key": "METRICS_REMOTE_WRITE_SIGV4_SECRET_KEY",
+    "sigv4_profile": "METRICS_REMOTE_WRITE_SIGV4_PROFILE",
+    "sigv4_role_arn": "METRICS_REMOTE_WRITE_SIGV4_ROLE_ARN",
+}
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _REGION = re.compile(r"[a-z0-9-]+")
 
@@ -144,8 +156,7 @@ class PushSettings:
             from .otlp_receiver import otlp_headers, otlp_url  # most deployments push by remote write, or not at all
 
             given |= {"otlp_url": otlp_url(env), "otlp_headers": otlp_headers(env)}
-        for name in ("url", "username", "password", "token", *_SIGV4):
-            given[name] = env.text(f"METRICS_REMOTE_WRITE_{name.upper()}") or None
+        given |= {name: env.text(variable) or None for name, variable in _TEXTS.items()}
         labels = _labels("METRICS_REMOTE_WRITE_LABELS", env.text("METRICS_REMOTE_WRITE_LABELS"))
         return cls(
             labels={"job": "kairo", "instance": env.namespace(), **labels},
@@ -153,9 +164,6 @@ class PushSettings:
             cron_secret=env.text("CRON_SECRET") or None,
             **given,
         )
-
-
-_SIGV4 = ("sigv4_region", "sigv4_access_key", "sigv4_secret_key", "sigv4_profile", "sigv4_role_arn")
 
 
 def load_push_settings(settings: Settings) -> tuple[PushSettings, SettingsError | None]:
