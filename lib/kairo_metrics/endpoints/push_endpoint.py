@@ -89,7 +89,6 @@ class _Pushes:
     async def push(self, finish: BackgroundTasks) -> PlainTextResponse:
         """Read the page, push it, and return the answer to the caller; what is left to do is added to `finish`."""
         # Imported late: only a push needs the message format and the HTTP client.
-        from ..exposition.family import Extras
         from .push_packages import push_flaw
 
         instruments, limit_ms = catalogue(DeliveryInstruments), self._push_settings.timeout_ms
@@ -102,9 +101,8 @@ class _Pushes:
             self._pusher = Pusher(self._push_settings)
         deadline_s = time.monotonic() + limit_ms / 1000
         patience_s = min(self._settings.scrape_timeout_ms, limit_ms) / 1000
-        extras = Extras(exemplars=True, created=True, native=True, began=True)
         try:
-            page, upkeep = await self._reader.read_page(time.perf_counter(), patience_s, extras=extras)
+            page, upkeep = await self._reader.read_page(time.perf_counter(), patience_s, extras=self._pusher.extras)
             finish.add_task(self._reader.maintain, upkeep)
             outcome = await asyncio.to_thread(self._pusher.push, page, deadline_s)
         except StoreError as err:

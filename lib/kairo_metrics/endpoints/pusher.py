@@ -11,6 +11,7 @@ from typing import Any
 from ..config.push_settings import PushSettings
 from ..errors import ReceiverError
 from ..exposition.classic import as_classic
+from ..exposition.family import Extras
 from ..exposition.page import Page
 from ..exposition.push_format import PushFormat
 from .logins import login_of
@@ -65,11 +66,17 @@ class Pusher:
         self._login = login_of(settings)
         self._protocols = _PROTOCOLS[settings.protocol]
 
+    @property
+    def extras(self) -> Extras:
+        """What a page is to have for the newest protocol that the receiver may take."""
+        more = self._protocols[0] is not _VERSION_1
+        return Extras(began=True, exemplars=more, created=more, native=more)
+
     def push(self, page: Page, deadline_s: float) -> PushOutcome:
         """Send a page, blocking.
 
         Args:
-            page: with all that the protocols can carry.
+            page: with these `extras`.
             deadline_s: when to give up, by `time.monotonic`.
         """
         protocols = self._protocols

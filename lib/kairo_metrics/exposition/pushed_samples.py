@@ -164,7 +164,7 @@ def title(labels: Mapping[str, str]) -> str:
 
 def _collected_ms(family: Family, text: bytes) -> int:
     """Return when a collector says that a series began. The store says it of all others."""
-    return 0 if text in family.began else family.created.get(text, 0)
+    return 0 if text in family.began else max(0, family.created.get(text, 0))
 
 
 def _labels(series: PushedSeries, suffix: str, more: Mapping[str, str]) -> dict[str, str]:

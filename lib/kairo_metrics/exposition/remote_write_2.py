@@ -33,6 +33,7 @@ _TYPES = {
 # Prometheus 3.5 ends in a panic if a native histogram says that it began at the time of the last sample that it has.
 # Our zero may be that sample, so a native histogram says that it began a little earlier.
 _EARLIER_MS = 2
+_LARGEST_TIME_MS = 2**63 - 1
 
 
 def write_requests(page: Page, target_labels: Mapping[str, str]) -> Iterator[list[PushedSample]]:
@@ -86,7 +87,8 @@ def body_of(samples: Sequence[PushedSample]) -> Body:
         series.created_timestamp = began_ms
         if (exemplar := sample.exemplar) is not None:
             pairs = symbols.pairs(dict(sorted(labels_of(exemplar.labels.decode()).items())))
-            series.exemplars.add(labels_refs=pairs, value=float(exemplar.value), timestamp=exemplar.at_ms)
+            at_ms = min(max(exemplar.at_ms, 0), _LARGEST_TIME_MS)  # a collector may give any time
+            series.exemplars.add(labels_refs=pairs, value=float(exemplar.value), timestamp=at_ms)
             exemplars += 1
     request.symbols.extend(symbols.texts)
     data = wrap(request.SerializeToString())

@@ -358,3 +358,15 @@ def test_the_headers_of_opentelemetrys_variables_are_sent(receiver: WriteReceive
     sent = {name.lower(): value for name, value in receiver.received[0].headers.items()}
     assert (sent["authorization"], sent["x-scope-orgid"]) == ("Basic MTI6aGlkZGVu", "7")
     assert sent["content-type"] == "application/x-protobuf"
+
+
+def test_a_page_is_read_with_what_its_protocol_carries() -> None:
+    """Remote write 1.0 has no exemplars, so they are not read for it, also once a receiver was fallen back for."""
+    with write_receiver(UNSUPPORTED, UNAWARE) as receiver:
+        pushing = Pushing(receiver)
+        before = pushing.pusher.extras
+        pushing.push()
+        after = pushing.pusher.extras
+    assert (before.exemplars, before.native, before.began) == (True, True, True)
+    assert (after.exemplars, after.native, after.began) == (False, False, True)
+    assert Pushing(receiver, "remote-write-1").pusher.extras == after

@@ -246,3 +246,12 @@ def test_an_answer_that_is_no_message_refuses_nothing() -> None:
     answer.partial_success.rejected_data_points, answer.partial_success.error_message = 3, "too old"
     assert refused_points(answer.SerializeToString()) == (3, "too old")
     assert refused_points(b"") == refused_points(b"fine, thanks\xff") == (0, "")
+
+
+@pytest.mark.parametrize("at_ms", [-5, 10**40])
+def test_a_time_that_is_none_ends_no_push(at_ms: int) -> None:
+    """A collector may give its exemplars and series any time; all points are sent."""
+    marks = {b"": {1: Exemplar(b'trace_id="4bf9"', b"1", at_ms)}}
+    point = point_of(Family(Schema("jobs", "counter"), {b"": b"5"}, marks, created={b"": at_ms}))
+    assert point.as_double == 5
+    assert point.start_time_unix_nano < AT_MS * NANOSECONDS

@@ -213,3 +213,13 @@ def test_no_receiver_of_version_1_sees_samples_in_it() -> None:
     assert len(WriteRequest.FromString(message.SerializeToString()).timeseries) == 0
     assert len(message.timeseries) == 1
     assert isinstance(message.timeseries[0], TimeSeries)
+
+
+@pytest.mark.parametrize("at_ms", [-5, 10**40])
+def test_a_time_that_is_none_ends_no_push(at_ms: int) -> None:
+    """A collector may give its exemplars and series any time; all samples are sent."""
+    marks = {b"": {1: Exemplar(b'trace_id="4bf9"', b"1", at_ms)}}
+    [series] = sent(Family(Schema("jobs", "counter"), {b"": b"5"}, marks, created={b"": at_ms})).timeseries
+    assert series.samples[0].value == 5
+    assert 0 <= series.created_timestamp < AT_MS
+    assert series.exemplars[0].timestamp >= 0
