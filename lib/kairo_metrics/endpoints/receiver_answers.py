@@ -79,7 +79,7 @@ class Version1Answers:
 
     def is_temporary(self, status: int) -> bool:
         """See `Answers.is_temporary`."""
-        return status == _TOO_MANY_REQUESTS or status >= 500  # noqa: PLR2004  the server's errors
+        return _is_temporary(status)
 
     def receipt(self, body: Body, answer: Answer) -> Receipt | None:
         """See `Answers.receipt`."""
@@ -91,7 +91,7 @@ class Version1Answers:
         return answer.body
 
 
-class Version2Answers(Version1Answers):
+class Version2Answers:
     """Remote write 2.0: three headers say how much of a body was written.
 
     Attributes:
@@ -100,8 +100,14 @@ class Version2Answers(Version1Answers):
     Source: https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
     """
 
+    reads_success = False
+
     def __init__(self) -> None:
         self.understood = False
+
+    def is_temporary(self, status: int) -> bool:
+        """See `Answers.is_temporary`."""
+        return _is_temporary(status)
 
     def receipt(self, body: Body, answer: Answer) -> Receipt | None:
         """See `Answers.receipt`.
@@ -110,24 +116,40 @@ class Version2Answers(Version1Answers):
             UnspokenError: the receiver does not know this version. It says so with the status 415. If it does not look
                 at the type of the content, it sees an empty message and says that all is well, without the headers.
         """
-        written = {part: _count(answer, part) for part in ("Samples", "Histograms", "Exemplars")}
-        has_headers = any(count is not None for count in written.values())
+        written = [_count(answer, part) for part in ("Samples", "Histograms", "Exemplars")]
+        has_headers = any(count is not None for count in written)
         self.understood = self.understood or has_headers
         if answer.status == _UNSUPPORTED_TYPE or (answer.is_success and not has_headers):
             raise UnspokenError
         if not has_headers or not (answer.is_success or answer.is_refusal):
             return None
-        samples, histograms, exemplars = (count or 0 for count in written.values())
-        sent, kept = body.samples + body.histograms, samples + histograms
-        if kept < sent and not answer.is_success:
-            return None  # the halves of the body show what is wrong
-        what, of = ("samples", sent - kept) if kept < sent else ("exemplars", body.exemplars - exemplars)
-        if of <= 0:
-            # A receiver that has written everything and still answers with an error does not mean this body.
-            return Receipt() if answer.is_success else None
-        whole = sent if what == "samples" else body.exemplars
-        reason = f"{answer.host} answered {answer.status} and has not written {of} of {whole} {what}"
-        return Receipt(of if what == "samples" else 0, reason)
+        samples, histograms, exemplars = (count or 0 for count in written)  # a missing header stands for none
+        return _written(body, answer, samples + histograms, exemplars)
+
+    def words(self, answer: Answer) -> bytes:
+        """See `Answers.words`."""
+        return answer.body
+
+
+def _is_temporary(status: int) -> bool:
+    return status == _TOO_MANY_REQUESTS or status >= 500  # noqa: PLR2004  the server's errors
+
+
+def _written(body: Body, answer: Answer, samples: int, exemplars: int) -> Receipt | None:
+    """Return the receipt for a body of which this much was written; None if it counts as refused."""
+    sent = body.samples + body.histograms
+    if samples < sent:
+        # The halves of a refused body show what is wrong with it. An answer of success is final.
+        return Receipt(sent - samples, _lack(answer, sent - samples, sent, "samples")) if answer.is_success else None
+    if exemplars < body.exemplars:
+        return Receipt(0, _lack(answer, body.exemplars - exemplars, body.exemplars, "exemplars"))
+    return Receipt() if answer.is_success else None
+
+
+def _lack(answer: Answer, missing: int, sent: int, what: str) -> str:
+    words = answer.body.decode(errors="replace").strip().partition("\n")[0]
+    told = f"{answer.host} answered {answer.status} and has not written {missing} of {sent} {what}"
+    return f"{told}: {words}" if words else told
 
 
 class OtlpAnswers:

@@ -259,7 +259,9 @@ def test_an_exemplar_that_is_not_written_costs_no_sample() -> None:
     with write_receiver(reply) as receiver:
         outcome = Pushing(receiver).push(pushed)
     assert (outcome.values.taken, outcome.values.refused) == (2, 0)
-    assert outcome.values.remarks == ["127.0.0.1 answered 400 and has not written 1 of 2 exemplars"]
+    assert outcome.values.remarks == [
+        "127.0.0.1 answered 400 and has not written 1 of 2 exemplars: out of order exemplar"
+    ]
     assert len(receiver.received) == 1
 
 
