@@ -169,6 +169,27 @@ def test_a_prometheus_that_takes_no_native_histograms_gets_classic_ones(tmp_path
     assert (found, at_four) == ({"jobs_total": 5, "fine_count": 4, "fine_sum": 12}, 3)
 
 
+@pytest.mark.parametrize(
+    ("accepted", "protocol", "taken"),
+    [
+        ("prometheus.WriteRequest", "remote-write", 1),
+        ("io.prometheus.write.v2.Request", "remote-write", 1),
+        ("io.prometheus.write.v2.Request", "remote-write-1", 0),
+    ],
+)
+def test_a_prometheus_that_accepts_one_version_gets_that_one(
+    tmp_path: Path, accepted: str, protocol: str, taken: int
+) -> None:
+    """Prometheus 3.5 answers 415 to the other one; the newer one is fallen back from, and never to."""
+    flags = ["--web.enable-remote-write-receiver", f"--web.remote-write-receiver.accepted-protobuf-messages={accepted}"]
+    with prometheus_server(tmp_path, flags=flags, program=fetched("forky", "prometheus")) as prometheus:
+        pusher = Pusher(push_settings(f"{prometheus.url}/api/v1/write", protocol=protocol))
+        outcome = pusher.push(page(Family(Schema("jobs", "counter"), {b"": b"5"})), time.monotonic() + 10)
+    assert outcome.protocol == ("remote write 2.0" if "v2" in accepted and taken else "remote write 1.0")
+    assert (outcome.values.taken, outcome.values.ended) == (taken, not taken)
+    assert taken or "answered 415" in outcome.values.reason
+
+
 def test_an_exemplar_that_comes_too_late_costs_no_sample(tmp_path: Path) -> None:
     """Prometheus 3.5 answers 400 to it and keeps the sample: the sample counts as taken, and the rest is told."""
     schema = Schema("jobs", "counter")
