@@ -3,7 +3,7 @@
 KairoError
 ├── SettingsError            a setting is missing or malformed; names the variable
 ├── TokenSourceError         the accepted tokens could not be read from AWS or another token source
-├── ReceiverError            the remote-write receiver did not accept a push
+├── ReceiverError            the receiver did not accept a push
 ├── LifespanError            an app's startup or shutdown failed
 ├── EventError               a Lambda function for HTTP requests got another kind of event
 ├── HostingError             the functions in api/ can't be served
@@ -86,12 +86,13 @@ class TokenSourceError(KairoError):
 
 
 class ReceiverError(KairoError):
-    """The remote-write receiver did not accept a push.
+    """The receiver did not accept a push.
 
     Args:
         reason: one sentence, without the login.
         final: whether the receiver would refuse the same push again.
-        status: the HTTP status of a refusal that may be about the body; 0 if it is about the login or the address.
+        status: the HTTP status of a refusal that may be about the body; 0 if it is about the login, the address or
+            the protocol.
     """
 
     def __init__(self, reason: str, *, final: bool = False, status: int = 0) -> None:

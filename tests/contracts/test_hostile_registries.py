@@ -133,7 +133,9 @@ def test_a_push_has_no_sample_twice(registry: Registry) -> None:
     scrape = asyncio.run(collect(store_of(registry), Limits(7_200)))
     target = {"job": "kairo", "instance": "a", "k_x": "theirs"}
     pushed = Counter(
-        tuple(labels.items()) for part in write_requests(scrape.page, target) for labels, _, _ in decoded(body_of(part))
+        tuple(labels.items())
+        for part in write_requests(scrape.page, target)
+        for labels, _, _ in decoded(body_of(part).data)
     )
     assert not [labels for labels, count in pushed.items() if count > 1]
     for series in pushed:

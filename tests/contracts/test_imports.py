@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-EXPENSIVE = {"boto3", "google", "mangum", "redis", "sqlalchemy", "uvicorn"}
+EXPENSIVE = {"boto3", "botocore", "google", "mangum", "opentelemetry", "redis", "sqlalchemy", "uvicorn"}
 
 IMPORTED = """
 import importlib, json, sys
@@ -28,6 +28,28 @@ def test_on_lambda_the_handler_is_ready_before_the_first_event() -> None:
     """On AWS Lambda the init phase imports Mangum, so that the first request does not wait for it."""
     loaded = _modules(IMPORTED.format(module="api.content"), AWS_LAMBDA_RUNTIME_API="127.0.0.1:9001")
     assert EXPENSIVE & set(loaded) == {"mangum"}
+
+
+PUSHING = """
+import json, sys, time
+from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.endpoints.push_packages import push_flaw
+from lib.kairo_metrics.endpoints.pusher import Pusher
+from lib.kairo_metrics.exposition.page import Page
+settings = PushSettings(protocol={protocol!r}, url="http://127.0.0.1:1", otlp_url="http://127.0.0.1:1")
+assert not push_flaw(settings.protocol)
+Pusher(settings).push(Page(), time.monotonic() + 1)
+print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "loaded"),
+    [("remote-write", {"google"}), ("remote-write-1", {"google"}), ("otlp", {"google", "opentelemetry"})],
+)
+def test_a_push_imports_what_its_protocol_needs(protocol: str, loaded: set[str]) -> None:
+    """Remote write loads nothing of OpenTelemetry, and only a signed request loads AWS' SDK."""
+    assert EXPENSIVE & set(_modules(PUSHING.format(protocol=protocol))) == loaded
 
 
 def _modules(code: str, **more: str) -> list[str]:

@@ -68,6 +68,6 @@ def test_an_absent_package_is_told_in_the_same_way(tmp_path: Path) -> None:
 
 def test_the_message_code_asks_for_no_version() -> None:
     """The compiler would demand its own version, with which few apps that already use protobuf agree."""
-    for module in ("client_model_pb2", "remote_write_pb2"):
+    for module in ("client_model_pb2", "remote_write_pb2", "remote_write_2_pb2"):
         code = (REPOSITORY / f"lib/kairo_metrics/exposition/{module}.py").read_text()
         assert "ValidateProtobufRuntimeVersion" not in code

@@ -20,7 +20,9 @@ __all__ = ["ADVICE", "TOKEN", "Doctor", "Report", "doctor", "filled", "healthy"]
 
 TOKEN = "9f1c2ab47d6e803b5f7ac04e1d92b683"
 # Variables of the test run's environment that would change the report.
-_FOREIGN = re.compile(r"ENABLE_METRICS|(REDIS|REDIS_TLS|KV)_URL|VERCEL_ENV|METRICS_.*|NO_COLOR|TERM|SSL_CERT_.*")
+_FOREIGN = re.compile(
+    r"ENABLE_METRICS|OTEL_EXPORTER_.*|CRON_SECRET|(REDIS|REDIS_TLS|KV)_URL|VERCEL_ENV|METRICS_.*|NO_COLOR|TERM|SSL_CERT_.*"
+)
 # The rows of the table of advice in docs/doctor.md: checks, advice with an ellipsis for what is filled in, and test.
 ADVICE: list[tuple[set[str], str, str]] = [
     (set(re.findall(r"`([^`]+)`", checks)), advice, test.strip("`"))

@@ -7,20 +7,23 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 from google.protobuf.proto import parse_length_prefixed
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from lib.kairo_metrics.exposition import client_model_pb2 as model
+from lib.kairo_metrics.exposition import otlp, remote_write, remote_write_2
+from lib.kairo_metrics.exposition.family import Extras
 from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.exposition.page import Page
-from lib.kairo_metrics.exposition.remote_write import body_of, write_requests
+from lib.kairo_metrics.exposition.push_format import PushFormat
 from lib.kairo_metrics.model.labels import label_pairs
 from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
-from tests.support.write_receiver import decoded
+from tests.support.write_receiver import decoded, decoded_points
 
 __all__ = ["FORMATS", "Samples", "read_in_every_format", "read_page", "read_protobuf", "read_pushed"]
 
@@ -49,7 +52,8 @@ async def _read(store: Store) -> Samples:
             extras = replace(form.extras, created=True, escaping=form.escaping or "underscores")
             scrape = await collect(store, Limits(3600), extras=extras)
             found[name] = read_page(name, b"".join(form.render(scrape.page)))
-        read_pushed((await collect(store, Limits(3600))).page)
+        everything = Extras(exemplars=True, created=True, native=True, began=True)
+        read_pushed((await collect(store, Limits(3600), extras=everything)).page)
     finally:
         if isinstance(store, RedisStore):
             await store.aclose()
@@ -134,12 +138,17 @@ def _check_histogram(histogram: model.Histogram) -> None:
 
 
 def read_pushed(page: Page) -> None:
-    """Fail if a receiver would refuse what is pushed of a page."""
-    pushed = set()
-    for series in write_requests(page, {"job": "kairo"}):
-        for labels, _, _ in decoded(body_of(series)):
-            names = list(labels)
-            assert names == sorted(names)
-            key = tuple(labels.items())
-            assert key not in pushed
-            pushed.add(key)
+    """Fail if a receiver would refuse what is pushed of a page, in one of the protocols."""
+    forms: list[PushFormat[Any]] = [remote_write.FORMAT, remote_write_2.FORMAT, otlp.FORMAT]
+    for form in forms:
+        read = decoded_points if form.name == "OTLP" else decoded
+        pushed = set()
+        for part in form.write_requests(page, {"job": "kairo"}):
+            for labels, _, _ in read(form.body_of(part).data):
+                names = list(labels)
+                assert names == sorted(names) or form.name == "OTLP"
+                key = tuple(sorted(labels.items()))
+                assert key not in pushed
+                pushed.add(key)
+        for part in form.zero_requests(page, {"job": "kairo"}, 0):
+            assert all(value == 0 for _, value, _ in read(form.body_of(part).data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx
 from prometheus_client import Counter, Histogram, Summary
@@ -19,9 +20,10 @@ from tests.support.instance import settings
 from tests.support.prometheus_server import PrometheusServer
 from tests.support.push_settings import SECRET, push_settings
 
-__all__ = ["TOTALS", "Pushed", "push_to"]
+__all__ = ["TOTALS", "TRACE", "Pushed", "push_to"]
 
 _AGO_S = 900
+TRACE = {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
 # Name of a sample -> what was counted of it in all, of which the first push has the first part.
 TOTALS = {
     "born_total": 6,
@@ -44,6 +46,7 @@ class Pushed:
         answers: the status of each push.
         increases: name of a sample -> what `increase` says, at the time of the last push.
         values: name of a sample -> its values, one after the other.
+        traces: the traces of its exemplars.
         late: how `increases` looks after a push by a function that does not know what was pushed before.
         late_answer: the status of that push.
     """
@@ -51,6 +54,7 @@ class Pushed:
     answers: list[int] = field(default_factory=list)
     increases: dict[str, float] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=dict)
+    traces: set[str] = field(default_factory=set)
     late: dict[str, float] = field(default_factory=dict)
     late_answer: int = 0
 
@@ -58,19 +62,29 @@ class Pushed:
 class _Deployment:
     """A program that counts in this process, and its push function."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, protocol: str) -> None:
         self.now_ms = int((time.time() - _AGO_S) * 1000)
         self.pushed_s = 0.0
         self.registry = adopted_registry()
-        self._pushes = push_settings(f"{url}/api/v1/write", labels={"job": "pushed"})
+        self._pushes = push_settings(
+            f"{url}/api/v1/write",
+            protocol=protocol,
+            otlp_url=f"{url}/opentelemetry/v1/metrics",
+            labels={"job": _job(protocol)},
+        )
         RECORDER.forget()
         pipeline.close_pipeline()
         pipeline.open_pipeline(settings(), MemoryStore(settings(), lambda: self.now_ms))
         RECORDER.forget()
 
     def push(self, **changes: str) -> int:
-        """Push half a minute after what came before, as a function that has just started, and return the status."""
-        pushes = replace(self._pushes, **changes)  # type: ignore[arg-type]
+        """Push half a minute after what came before, as a function that has just started, and return the status.
+
+        Args:
+            changes: name of a setting -> what is added to it.
+        """
+        added = {name: f"{getattr(self._pushes, name)}{more}" for name, more in changes.items()}
+        pushes = replace(self._pushes, **added)  # type: ignore[arg-type]
         opened = pipeline.current_pipeline()
         assert opened is not None
         opened.flusher.flush()
@@ -87,9 +101,16 @@ async def _call(app: object) -> int:
         return (await client.get("/api/push", headers={"Authorization": f"Bearer {SECRET}"})).status_code
 
 
-def push_to(server: PrometheusServer) -> Pushed:
-    """Push what is counted between four pushes, and once more when it is not known what was pushed before."""
-    deployment, pushed = _Deployment(server.url), Pushed()
+def push_to(server: PrometheusServer, protocol: str, *, native: bool, victoria: bool) -> Pushed:
+    """Push what is counted between four pushes, and once more when it is not known what was pushed before.
+
+    Args:
+        server: the receiver.
+        protocol: how to push.
+        native: whether native histograms are to arrive as such.
+        victoria: whether it is VictoriaMetrics, which has no exemplars.
+    """
+    deployment, pushed = _Deployment(server.url, protocol), Pushed()
     registry = deployment.registry
     Counter("early", "Counted before the first push.", registry=registry).inc(3)
     pushed.answers.append(deployment.push())
@@ -97,9 +118,9 @@ def push_to(server: PrometheusServer) -> Pushed:
     wait = Histogram("wait", "Wait.", buckets=(1, 2), registry=registry)
     size = Summary("size", "Size.", registry=registry)
     fine = NativeHistogram("fine", "Fine.", registry=registry)
-    born.inc(5)
+    born.inc(5, TRACE)
     for seconds in (0.5, 1.5, 3):
-        wait.observe(seconds)
+        wait.observe(seconds, TRACE)
     size.observe(7)
     fine.observe(1)
     pushed.answers += [deployment.push(), deployment.push()]
@@ -108,22 +129,57 @@ def push_to(server: PrometheusServer) -> Pushed:
     size.observe(2)
     fine.observe(1)
     pushed.answers.append(deployment.push())
-    server.wait_for(lambda: bool(server.query(_selector("born_total"), deployment.pushed_s)))
-    pushed.increases = _increases(server, deployment.pushed_s)
-    for sample in TOTALS:
-        [row] = server.query(f"{_selector(sample)}[15m]", deployment.pushed_s)
-        pushed.values[sample] = [float(value) for _, value in row["values"]]
-    # The account is part of what tells one receiver from another.
-    pushed.late_answer = deployment.push(username="another", password="account")
-    pushed.late = _increases(server, deployment.pushed_s)
+    asked = _Asked(server, protocol, deployment.pushed_s, native=native)
+    server.wait_for(lambda: bool(asked.rows("born_total")))
+    pushed.increases = asked.increases()
+    pushed.values = {sample: asked.values(sample) for sample in TOTALS}
+    if not victoria:
+        pushed.traces = asked.traces()
+    # The address is part of what tells one receiver from another.
+    pushed.late_answer = deployment.push(url="?another", otlp_url="?another")
+    pushed.late = _Asked(server, protocol, deployment.pushed_s, native=native).increases()
     pipeline.close_pipeline()
     return pushed
 
 
-def _increases(server: PrometheusServer, at_s: float) -> dict[str, float]:
-    return {sample: server.value(f"increase({_selector(sample)}[15m])", at_s) or 0 for sample in TOTALS}
+def _job(protocol: str) -> str:
+    return f"pushed by {protocol}"
 
 
-def _selector(sample: str) -> str:
-    name, _, labels = sample.partition("{")
-    return f'{name}{{job="pushed",{labels or "}"}'
+class _Asked:
+    """What a receiver says of one job at one time, by the names that samples have on the page."""
+
+    def __init__(self, server: PrometheusServer, protocol: str, at_s: float, *, native: bool) -> None:
+        self._server, self._protocol, self._at_s, self._native = server, protocol, at_s, native
+
+    def rows(self, sample: str, window: str = "") -> list[dict[str, Any]]:
+        return self._server.query(f"{self._selector(sample)}{window}", self._at_s)
+
+    def values(self, sample: str) -> list[float]:
+        [row] = self.rows(sample, "[15m]")
+        if "histograms" in row:
+            return [float(histogram["count"]) for _, histogram in row["histograms"]]
+        return [float(value) for _, value in row["values"]]
+
+    def increases(self) -> dict[str, float]:
+        found = {}
+        for sample in TOTALS:
+            query = f"increase({self._selector(sample)}[15m])"
+            if self._is_native(sample):
+                query = f"histogram_count({query})"
+            found[sample] = self._server.value(query, self._at_s) or 0
+        return found
+
+    def traces(self) -> set[str]:
+        asked = {"query": f'{{job="{_job(self._protocol)}"}}', "start": "0", "end": "9999999999"}
+        found = httpx.get(f"{self._server.url}/api/v1/query_exemplars", params=asked).json()["data"]
+        return {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
+
+    def _is_native(self, sample: str) -> bool:
+        return self._native and sample == "fine_count"
+
+    def _selector(self, sample: str) -> str:
+        name, _, labels = ("fine" if self._is_native(sample) else sample).partition("{")
+        if self._protocol == "otlp":
+            labels = labels.replace(".0", "")  # there a bound is a number, and each receiver prints it in its own way
+        return f'{name}{{job="{_job(self._protocol)}",{labels or "}"}'

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lib.kairo_metrics.config.push_settings import PROTOCOLS
 from tests.support.dev_server import REPOSITORY
 from tests.support.ports import free_port
 from tests.support.prometheus_server import PrometheusServer, prometheus_server, require, running_server
@@ -44,12 +45,12 @@ class Receiver:
     Args:
         name: its name and version.
         start: starts it with a folder of its own, scrape configurations and files with rules.
-        push_path: where it accepts remote write.
+        protocols: what it accepts pushes in, by METRICS_PUSH_PROTOCOL.
     """
 
     name: str
     start: Callable[[Path, Sequence[Mapping[str, Any]], Sequence[Path]], AbstractContextManager[PrometheusServer]]
-    push_path: str = "/api/v1/write"
+    protocols: Sequence[str] = ("remote-write", "remote-write-1")
 
 
 def _prometheus(version: str) -> Receiver:
@@ -115,7 +116,7 @@ RECEIVERS = {
     receiver.name: receiver
     for receiver in (
         *map(_prometheus, _FEATURES),
-        Receiver("VictoriaMetrics 1.145", _victoria_metrics),
+        Receiver("VictoriaMetrics 1.145", _victoria_metrics, PROTOCOLS),
     )
 }
 

@@ -78,7 +78,7 @@ class Seen:
         answered: the guide's queries -> the jobs that they have a result for.
         firing: the jobs whose alert on one rare error fires.
         problems: the errors of scrapes.
-        pushed: what it has of pushes.
+        pushed: what it has of pushes, by their protocol.
     """
 
     samples: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Seen:
     firing: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     created: dict[str, float] = field(default_factory=dict)
-    pushed: Pushed = field(default_factory=Pushed)
+    pushed: dict[str, Pushed] = field(default_factory=dict)
 
 
 def _jobs_of(receiver: Receiver, functions: DevServer, port: int) -> list[dict[str, Any]]:
@@ -141,7 +141,9 @@ def run_receivers(folder: Path, queries: Sequence[str]) -> dict[str, Seen]:
         _use(functions, redis_url, running)
         seen = {name: _look(name, server, queries) for name, server in running.items()}
         for name, server in running.items():
-            seen[name].pushed = push_to(server)
+            for protocol in RECEIVERS[name].protocols:
+                native = (name, protocol) == (NEW, "remote-write")
+                seen[name].pushed[protocol] = push_to(server, protocol, native=native, victoria=name == VICTORIA)
         return seen
 
 

@@ -1,20 +1,24 @@
-"""A remote-write receiver that answers as a test wants, and keeps the requests."""
+"""A receiver of pushes that answers as a test wants, and keeps the requests. It knows each protocol."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import cramjam
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from lib.kairo_metrics.exposition.remote_write_2_pb2 import Request
 from lib.kairo_metrics.exposition.remote_write_pb2 import WriteRequest
 
-__all__ = ["Received", "Reply", "WriteReceiver", "decoded", "write_receiver"]
+__all__ = ["Received", "Reply", "WriteReceiver", "decoded", "decoded_points", "request_2", "write_receiver", "written"]
+
+VERSION_2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,16 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def is_version_2(self) -> bool:
+        """Whether it came by remote write 2.0."""
+        return self.headers["Content-Type"] == VERSION_2
+
+    @property
+    def samples(self) -> list[tuple[dict[str, str], float, int]]:
+        """What it carries, as `decoded` returns it; of OTLP the points."""
+        return decoded(self.body) if self.headers.get("Content-Encoding") == "snappy" else decoded_points(self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -32,7 +46,8 @@ class Reply:
     Args:
         status: 0 hangs up without an answer after reading the request.
         text: the body.
-        headers: besides those that every answer has.
+        headers: besides those that every answer has. By default, an answer of success to remote write 2.0 says that all
+            was written.
         dripped: send this number of bytes of a header first, one each 50 ms.
     """
 
@@ -52,7 +67,7 @@ class WriteReceiver:
     def __init__(self, replies: Sequence[Reply]) -> None:
         self._replies = list(replies)
         self.received: list[Received] = []
-        self._refused: tuple[str, Reply] | None = None
+        self._refused: tuple[Callable[[Received], bool], Reply] | None = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -67,17 +82,20 @@ class WriteReceiver:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/api/v1/write"
 
+    def refuse(self, matches: Callable[[Received], bool], reply: Reply) -> None:
+        """Answer so to every request that matches."""
+        self._refused = matches, reply
+
     def refuse_label(self, value: str, reply: Reply) -> None:
         """Answer so to every body that holds a series with this label value."""
-        self._refused = value, reply
+        self.refuse(lambda request: any(value in labels.values() for labels, _, _ in request.samples), reply)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Return the next reply."""
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if self._refused is not None:
-            value, refusal = self._refused
-            if any(value in labels.values() for labels, _, _ in decoded(self.received[-1].body)):
-                reply = refusal
+            matches, refusal = self._refused
+            reply = refusal if matches(self.received[-1]) else reply
         if not reply.status:
             handler.close_connection = True
             return
@@ -89,7 +107,9 @@ class WriteReceiver:
                 handler.wfile.write(b".")
                 time.sleep(0.05)
             handler.wfile.write(b"\r\n")
-        for name, value in (reply.headers or {}).items():
+        request = self.received[-1]
+        takes_all = reply.headers is None and reply.status < 300 and request.is_version_2
+        for name, value in (written(request.body) if takes_all else reply.headers or {}).items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(reply.text.encode())
@@ -109,11 +129,50 @@ def write_receiver(*replies: Reply) -> Iterator[WriteReceiver]:
         thread.join()
 
 
+def request_2(body: bytes) -> Request:
+    """Decode a body of remote write 2.0."""
+    return Request.FromString(bytes(cramjam.snappy.decompress_raw(body)))
+
+
+def written(body: bytes, *, samples: int = 0, histograms: int = 0, exemplars: int = 0) -> dict[str, str]:
+    """Return the headers that say how much of a body of remote write 2.0 was written: all but these."""
+    series = request_2(body).timeseries
+    counts = {
+        "Samples": sum(len(one.samples) for one in series) - samples,
+        "Histograms": sum(len(one.histograms) for one in series) - histograms,
+        "Exemplars": sum(len(one.exemplars) for one in series) - exemplars,
+    }
+    return {f"X-Prometheus-Remote-Write-{part}-Written": str(count) for part, count in counts.items()}
+
+
 def decoded(body: bytes) -> list[tuple[dict[str, str], float, int]]:
-    """Decode a body with other libraries than ours: labels as sent, value and time in ms of every sample."""
-    message = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body)))
-    return [
-        ({label.name: label.value for label in series.labels}, sample.value, sample.timestamp)
-        for series in message.timeseries
-        for sample in series.samples
-    ]
+    """Decode a body with other libraries than ours: labels as sent, value and time in ms of every sample.
+
+    Of a native histogram the value is the count. Both versions of remote write are known: the newer one has symbols.
+    """
+    message = request_2(body)
+    if not message.symbols:
+        return [
+            ({label.name: label.value for label in series.labels}, sample.value, sample.timestamp)
+            for series in WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body))).timeseries
+            for sample in series.samples
+        ]
+    found = []
+    for series in message.timeseries:
+        texts = [message.symbols[number] for number in series.labels_refs]
+        labels = dict(zip(texts[::2], texts[1::2], strict=True))
+        found += [(labels, sample.value, sample.timestamp) for sample in series.samples]
+        found += [(labels, float(sample.count_int), sample.timestamp) for sample in series.histograms]
+    return found
+
+
+def decoded_points(body: bytes) -> list[tuple[dict[str, str], float, int]]:
+    """Decode a body of OTLP: labels, value and time in ms of every point; of a histogram the value is the count."""
+    found = []
+    for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+        for metric in resource.scope_metrics[0].metrics:
+            for point in getattr(metric, metric.WhichOneof("data")).data_points:  # type: ignore[arg-type]
+                labels = {pair.key: pair.value.string_value for pair in point.attributes}
+                value = point.as_double if hasattr(point, "as_double") else point.count
+                found.append(({"__name__": metric.name, **labels}, float(value), point.time_unix_nano // 1_000_000))
+    return found

@@ -25,9 +25,13 @@ from lib.kairo_metrics.cli.doctor.http_client import Target
 from lib.kairo_metrics.config.dev_settings import DevSettings
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.endpoints.bearer_auth import BearerAuth
-from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
+from lib.kairo_metrics.endpoints.logins import login_of
+from lib.kairo_metrics.endpoints.pusher import Pusher
+from lib.kairo_metrics.endpoints.receiver_answers import Version1Answers
+from lib.kairo_metrics.endpoints.receiver_client import ReceiverClient
 from lib.kairo_metrics.endpoints.token_cache import TokenCache
 from lib.kairo_metrics.errors import KairoError, KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
+from lib.kairo_metrics.exposition.push_format import Body
 from lib.kairo_metrics.store.connections.connection_arguments import readable
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.dev_server import _FOREIGN, REPOSITORY, dev_server
@@ -130,7 +134,9 @@ def test_nothing_with_a_secret_in_it_shows_it() -> None:
     """Settings, tokens, logins and objects made from them can be logged."""
     environ = variables("redis://127.0.0.1:1")
     settings, pushes = Settings.from_env(environ), PushSettings.from_env(environ)
-    made = [settings, pushes, DevSettings.from_env(environ), RedisStore(settings), RemoteWriteClient(pushes)]
+    made = [settings, pushes, DevSettings.from_env(environ), RedisStore(settings), Pusher(pushes)]
+    made += [login_of(pushes), PushSettings(protocol="otlp", otlp_headers={"Authorization": f"Basic {HUSH}"})]
+    made += [PushSettings(sigv4_region="eu-west-1", sigv4_access_key="AKIA", sigv4_secret_key=HUSH)]
     made += [BearerAuth(settings.auth_tokens), TokenCache(settings.auth_tokens), PushSettings(token=HUSH)]
     made += [Target("https://cms.example.org", {"x-vercel-protection-bypass": HUSH})]
     made += [DatabaseUrl.parse(environ["DATABASE_URL"], 5.0).url]
@@ -184,15 +190,23 @@ def test_the_error_of_a_refused_login_does_not_repeat_it(refusal: StoreError) ->
     assert_no_secret(readable(str(refusal), [("AUTH", "kairo", HUSH), ("SELECT", "1")]))
 
 
-@pytest.mark.parametrize("way", [{"token": HUSH}, {"username": "1234", "password": PUSH_PASSWORD}])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"token": HUSH},
+        {"username": "1234", "password": PUSH_PASSWORD},
+        {"protocol": "otlp", "otlp_headers": {"x-api-key": HUSH, "Authorization": f"Basic {BASIC}"}},
+    ],
+)
 def test_a_receiver_that_repeats_the_login_is_not_repeated(way: dict[str, Any]) -> None:
     """The error has the receiver's refusal without the login in it."""
     for padding in ("", "x" * 290):
         quoted = f"{padding}no: Bearer {HUSH} Basic {BASIC} {PUSH_PASSWORD}"
         with write_receiver(Reply(401, quoted)) as receiver:
-            sender = RemoteWriteClient(PushSettings(url=receiver.url, **way))
+            pushes = PushSettings(url=receiver.url, **way)
+            sender = ReceiverClient(receiver.url, login_of(pushes), {}, Version1Answers())
             with pytest.raises(KairoError, match="answered 401") as caught:
-                sender.send(b"", deadline_s=time.monotonic() + 30)
+                sender.send(Body(b""), deadline_s=time.monotonic() + 30)
         shown = "".join(traceback.format_exception(caught.value))
         secret = HUSH if "token" in way else BASIC
         assert secret not in shown

@@ -39,6 +39,8 @@ WRONG = {
     "METRICS_SCRAPE_TIMEOUT_MS": "hush",
 }
 PUSH = {
+    "METRICS_PUSH_PROTOCOL": "hush",
+    "METRICS_REMOTE_WRITE_SIGV4_REGION": "hush hush",
     "METRICS_REMOTE_WRITE_URL": "prometheus.example.org/hush",
     "METRICS_REMOTE_WRITE_TOKEN": "hu sh",
     "METRICS_REMOTE_WRITE_LABELS": "hush",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import ReceiverError
 
-__all__ = ["PushReport", "push_page"]
+__all__ = ["PushReport", "Receipt", "push_page"]
 
 T = TypeVar("T")
+B = TypeVar("B", bound=Sized)
+B_contra = TypeVar("B_contra", bound=Sized, contravariant=True)
 _TOO_LARGE = 413
 # Refused bodies are halved until this many have been refused; and until the second number if nothing was ever taken:
 # then the receiver hardly takes anything from us, and each minute's search would be in vain.
@@ -22,10 +24,23 @@ _MOST_IN_VAIN = 24
 _NAMED = 5
 
 
-class Receiver(Protocol):
-    """Sends one body; `RemoteWriteClient` is one."""
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a receiver says of a body that it has taken.
 
-    def send(self, body: bytes, deadline_s: float) -> None:
+    Args:
+        refused: how many of its samples it has left out for good, without a way to find out which.
+        reason: why; or else a remark about samples that it has taken. Empty if there is nothing to tell.
+    """
+
+    refused: int = 0
+    reason: str = ""
+
+
+class Receiver(Protocol[B_contra]):
+    """Sends one body; `ReceiverClient` is one."""
+
+    def send(self, body: B_contra, deadline_s: float) -> Receipt:
         """Send a body, or raise a `ReceiverError` when it is refused or the time is up."""
 
     def asks_to_wait(self, deadline_s: float) -> bool:
@@ -39,7 +54,8 @@ class PushReport(Generic[T]):
     Args:
         taken: how many samples the receiver has acknowledged.
         refused: how many it has refused for good. Of a body with several series it may have kept some.
-        named: the first series that were refused, each with the receiver's reason.
+        named: the first series that were refused, each with the receiver's reason; None for those that can't be named.
+        remarks: what the receiver has said of samples that it has taken, each once.
         unconfirmed: how many it has neither acknowledged nor refused; if an answer was lost, it may have some of them.
         reason: why those are not acknowledged; empty if there are none.
         ended: whether the receiver refuses us altogether.
@@ -47,7 +63,8 @@ class PushReport(Generic[T]):
 
     taken: int = 0
     refused: int = 0
-    named: list[tuple[T, str]] = field(default_factory=list)
+    named: list[tuple[T | None, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     unconfirmed: int = 0
     reason: str = ""
     ended: bool = False
@@ -57,6 +74,25 @@ class PushReport(Generic[T]):
         self.refused += len(series)
         self.named += [(one, reason) for one in series[: _NAMED - len(self.named)]]
 
+    def take(self, count: int, receipt: Receipt) -> None:
+        """Count a body with this many samples as taken, but for those that its receipt leaves out."""
+        self.taken += count - receipt.refused
+        self.refused += receipt.refused
+        if receipt.refused:
+            self.named += [(None, receipt.reason)][: _NAMED - len(self.named)]
+        elif receipt.reason and receipt.reason not in self.remarks and len(self.remarks) < _NAMED:
+            self.remarks.append(receipt.reason)
+
+    def add(self, other: PushReport[T]) -> None:
+        """Add what became of another part of the page."""
+        self.taken += other.taken
+        self.refused += other.refused
+        self.named += other.named[: _NAMED - len(self.named)]
+        self.remarks += other.remarks[: _NAMED - len(self.remarks)]
+        self.unconfirmed += other.unconfirmed
+        self.reason = other.reason or self.reason
+        self.ended = self.ended or other.ended
+
     def leave(self, count: int, reason: str) -> None:
         """Count this many as not confirmed."""
         self.unconfirmed += count
@@ -64,9 +100,9 @@ class PushReport(Generic[T]):
 
 
 def push_page(
-    receiver: Receiver,
+    receiver: Receiver[B],
     requests: Iterable[Sequence[T]],
-    body_of: Callable[[Sequence[T]], bytes],
+    body_of: Callable[[Sequence[T]], B],
     deadline_s: float,
 ) -> PushReport[T]:
     """Send all series, blocking: first each list as one body, then the refused ones in halves.
@@ -92,8 +128,8 @@ def push_page(
         may_wait = not queue.is_late and not queue.empty
         try:
             # A body that fails without a refusal may use half of the time; then the others come first.
-            receiver.send(body, deadline_s - left_s / 2 if may_wait else deadline_s)
-            report.taken += len(series)
+            receipt = receiver.send(body, deadline_s - left_s / 2 if may_wait else deadline_s)
+            report.take(len(series), receipt)
         except ReceiverError as err:
             reason = str(err)
             if err.status:

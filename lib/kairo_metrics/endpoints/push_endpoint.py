@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask, BackgroundTasks
@@ -17,12 +19,14 @@ from ..config.push_settings import PushSettings
 from ..config.settings import Settings
 from ..delivery.pipeline import Pipeline, published_registries
 from ..errors import SettingsError, StoreError
-from ..exposition.family import Extras
 from ..instruments.catalogue import catalogue
 from ..instruments.delivery_instruments import DeliveryInstruments
 from ..scrape.state_reader import StateReader
 from .bearer_auth import BearerAuth
 from .explanations import wrong_setting
+
+if TYPE_CHECKING:
+    from .pusher import Pusher, PushOutcome
 
 __all__ = ["push_endpoint"]
 
@@ -44,21 +48,17 @@ def push_endpoint(
         problem: the wrong variable that turned metrics or pushes off.
     """
     auth = BearerAuth(filter(None, [push_settings.cron_secret]))
-    reader = (
-        StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush, published_registries)
-        if pipeline
-        else None
-    )
+    pushes = _Pushes(pipeline, settings, push_settings) if pipeline else None
 
     async def push(request: Request) -> PlainTextResponse:
-        if pipeline is None or reader is None or push_settings.url is None or not auth.configured:
+        if pipeline is None or pushes is None or push_settings.receiver_url is None or not auth.configured:
             return _not_ready(problem, push_settings, enabled=pipeline is not None)
         if not auth.accepts([value for name, value in request.scope["headers"] if name.lower() == b"authorization"]):
             return _text(401, "send the header 'Authorization: Bearer <CRON_SECRET>'", {"WWW-Authenticate": "Bearer"})
         if request.method == "HEAD":  # Starlette routes HEAD like GET, but a HEAD must not push
             return _text(405, "a push is a GET or a POST", {"Allow": "GET, POST"})
         finish = BackgroundTasks([BackgroundTask(_flush, pipeline)])
-        response = await _push(reader, settings, push_settings, finish)
+        response = await pushes.push(finish)
         response.background = finish
         return response
 
@@ -71,72 +71,81 @@ def _not_ready(problem: SettingsError | None, push_settings: PushSettings, *, en
         return _text(503, wrong_setting(problem))
     if not enabled:
         return _text(404, "metrics are off: set ENABLE_METRICS=true")
-    if push_settings.url is None:
-        return _text(404, "nothing is pushed: set METRICS_REMOTE_WRITE_URL")
+    if push_settings.receiver_url is None:
+        return _text(404, f"nothing is pushed: set {push_settings.receiver_variable}")
     _log.error("CRON_SECRET is not set: the push endpoint answers 503 until it is")
     return _text(503, "no secret is configured: set CRON_SECRET")
 
 
-async def _push(
-    reader: StateReader, settings: Settings, push_settings: PushSettings, finish: BackgroundTasks
-) -> PlainTextResponse:
-    # Imported late: only a push needs the message format and the HTTP client.
-    from ..exposition.negotiate import protobuf_flaw
+class _Pushes:
+    """Makes pushes, all with one pusher: it remembers what the receiver takes."""
 
-    instruments = catalogue(DeliveryInstruments)
-    if flaw := protobuf_flaw():
-        instruments.pushes.labels("failed").inc()
-        return _text(503, f"nothing was pushed: {flaw}")
-    from ..exposition.remote_write import body_of, title_of, write_requests, zero_requests
-    from .page_push import push_page
-    from .push_mark import new_since_ms, receiver_name
-    from .remote_write_client import RemoteWriteClient
+    def __init__(self, pipeline: Pipeline, settings: Settings, push_settings: PushSettings) -> None:
+        self._reader = StateReader(pipeline.store, pipeline.settings, pipeline.flusher.aflush, published_registries)
+        self._settings = settings
+        self._push_settings = push_settings
+        self._pusher: Pusher | None = None
 
-    receiver = RemoteWriteClient(push_settings)
-    name = receiver_name(push_settings)
-    deadline_s = time.monotonic() + push_settings.timeout_ms / 1000
-    patience_s = min(settings.scrape_timeout_ms, push_settings.timeout_ms) / 1000
-    try:
-        page, upkeep = await reader.read_page(time.perf_counter(), patience_s, extras=Extras(began=True))
-        finish.add_task(reader.maintain, upkeep)
-        zeros = await asyncio.to_thread(
-            push_page,
-            receiver,
-            zero_requests(page, push_settings.labels, new_since_ms(page, name)),
-            body_of,
-            deadline_s - (deadline_s - time.monotonic()) / 2,  # without zeros, the values are still of use
-        )
-        requests = write_requests(page, push_settings.labels)
-        report = await asyncio.to_thread(push_page, receiver, requests, body_of, deadline_s)
-    except StoreError as err:
-        instruments.pushes.labels("failed").inc()
-        _log.error("the metrics were not pushed: %s", err)
-        return _text(503, str(err))
-    except Exception:
-        instruments.pushes.labels("failed").inc()
-        raise
-    instruments.pushed_samples.labels("taken").inc(report.taken)
-    instruments.pushed_samples.labels("refused").inc(report.refused)
+    async def push(self, finish: BackgroundTasks) -> PlainTextResponse:
+        """Read the page, push it, and return the answer to the caller; what is left to do is added to `finish`."""
+        # Imported late: only a push needs the message format and the HTTP client.
+        from .push_packages import push_flaw
+
+        instruments, limit_ms = catalogue(DeliveryInstruments), self._push_settings.timeout_ms
+        if flaw := push_flaw(self._push_settings.protocol):
+            instruments.pushes.labels("failed").inc()
+            return _text(503, f"nothing was pushed: {flaw}")
+        if self._pusher is None:
+            from .pusher import Pusher
+
+            self._pusher = Pusher(self._push_settings)
+        deadline_s = time.monotonic() + limit_ms / 1000
+        patience_s = min(self._settings.scrape_timeout_ms, limit_ms) / 1000
+        try:
+            page, upkeep = await self._reader.read_page(time.perf_counter(), patience_s, extras=self._pusher.extras)
+            finish.add_task(self._reader.maintain, upkeep)
+            outcome = await asyncio.to_thread(self._pusher.push, page, deadline_s)
+        except StoreError as err:
+            instruments.pushes.labels("failed").inc()
+            _log.error("the metrics were not pushed: %s", err)
+            return _text(503, str(err))
+        except Exception:
+            instruments.pushes.labels("failed").inc()
+            raise
+        return _told(outcome, page.at_ms / 1000, self._push_settings)
+
+
+def _told(outcome: PushOutcome, at_s: float, push_settings: PushSettings) -> PlainTextResponse:
+    """Count what became of a push, and return it as the answer to the caller."""
+    from .push_mark import receiver_name
+
+    instruments, values, zeros = catalogue(DeliveryInstruments), outcome.values, outcome.zeros
+    instruments.pushed_samples.labels("taken").inc(values.taken)
+    instruments.pushed_samples.labels("refused").inc(values.refused)
     # Refused zeros are no fault: the receiver has later samples, or takes none as old as these.
     instruments.pushed_samples.labels("zero").inc(zeros.taken)
     instruments.pushed_samples.labels("zero_refused").inc(zeros.refused)
-    if not report.unconfirmed:
-        instruments.pushed_until.labels(name).set(page.at_ms / 1000)
-    sentences = [f"pushed {report.taken} samples of {page.at_ms / 1000:.3f} to {receiver.host}"]
-    if report.refused:
-        named = "; ".join(f"{_shown(title_of(series))}: {reason}" for series, reason in report.named)
-        more = ", among them" if report.refused > len(report.named) else ""
-        sentences.append(f"refused {report.refused}{more}: {named}")
-    if report.unconfirmed:
-        sentences.append(f"not confirmed {report.unconfirmed}: {report.reason}")
+    if not values.unconfirmed:
+        instruments.pushed_until.labels(receiver_name(push_settings)).set(at_s)
+    host = urlsplit(push_settings.receiver_url or "").hostname
+    sentences = [f"pushed {values.taken} {outcome.items} of {at_s:.3f} to {host}"]
+    if values.refused:
+        named = "; ".join(f"{_shown(title)}: {reason}" if title else reason for title, reason in values.named)
+        more = ", among them" if values.refused > len(values.named) else ""
+        sentences.append(f"refused {values.refused}{more}: {named}")
+    if values.unconfirmed:
+        sentences.append(f"not confirmed {values.unconfirmed}: {values.reason}")
     elif zeros.unconfirmed:
         sentences.append(f"not confirmed {zeros.unconfirmed} zeros before the first values: {zeros.reason}")
+    remarks = [*outcome.remarks, *values.remarks]
     if len(sentences) == 1:
         instruments.pushes.labels("done").inc()
-        return _text(200, sentences[0])
-    instruments.pushes.labels("refused" if report.refused or report.ended else "failed").inc()
-    _log.error("%s", ". ".join(sentences))
-    return _text(502, "\n".join(sentences))
+        if remarks:
+            _log.warning("%s", ". ".join(sentences + remarks))
+        return _text(200, "\n".join(sentences + remarks))
+    instruments.pushes.labels("refused" if values.refused or values.ended else "failed").inc()
+    _log.error("%s", ". ".join(sentences + remarks))
+    return _text(502, "\n".join(sentences + remarks))
 
 
 def _shown(title: str) -> str:

@@ -27,9 +27,9 @@ def receiver_name(settings: PushSettings) -> str:
         >>> receiver_name(PushSettings(url="https://prometheus.example.org/api/v1/write"))
         'prometheus.example.org-f2646af6'
     """
-    parts = [settings.url, settings.username, *sorted(settings.labels.items())]
+    parts = [settings.receiver_url, settings.username, *sorted(settings.labels.items())]
     digest = blake2b(repr(parts).encode(), digest_size=4).hexdigest()
-    return f"{urlsplit(settings.url or '').hostname}-{digest}"
+    return f"{urlsplit(settings.receiver_url or '').hostname}-{digest}"
 
 
 def new_since_ms(page: Page, receiver: str) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -13,10 +12,10 @@ from ..model.native_counts import NativeCounts
 from . import client_model_pb2 as model
 from .family import Exemplar, Family
 from .names import VALUE_SUFFIXES, unquoted_name_of
+from .native_buckets import fill_side, held
 
 __all__ = ["render"]
 
-_LARGEST_COUNT = 2**64 - 1
 _TYPES = {
     "counter": model.COUNTER,
     "histogram": model.HISTOGRAM,
@@ -84,7 +83,7 @@ def _counter(metric: model.Metric, family: Family, text: bytes, numbers: bytes) 
 def _summary(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
     count, total, *at_quantiles = numbers.split()
     if count != b"NaN":  # a collector may give quantiles alone
-        metric.summary.sample_count, metric.summary.sample_sum = _held(int(count)), float(total)
+        metric.summary.sample_count, metric.summary.sample_sum = held(int(count)), float(total)
     for quantile, value in zip(family.schema.bounds, at_quantiles, strict=True):
         metric.summary.quantile.add(quantile=float(quantile), value=float(value))
     if text in family.created:
@@ -93,7 +92,7 @@ def _summary(metric: model.Metric, family: Family, text: bytes, numbers: bytes) 
 
 def _histogram(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
     total, *counts = numbers.split()
-    cumulative = list(map(_held, accumulate(map(int, counts))))
+    cumulative = list(map(held, accumulate(map(int, counts))))
     histogram = metric.histogram
     histogram.sample_count, histogram.sample_sum = cumulative[-1], float(total)
     exemplars = family.exemplars.get(text, {})
@@ -108,35 +107,19 @@ def _histogram(metric: model.Metric, family: Family, text: bytes, numbers: bytes
 def _native(metric: model.Metric, family: Family, text: bytes, numbers: bytes) -> None:
     counts = NativeCounts.parse(numbers.decode().split())
     histogram = metric.histogram
-    histogram.sample_count, histogram.sample_sum = _held(counts.count), counts.sum
+    histogram.sample_count, histogram.sample_sum = held(counts.count), counts.sum
     histogram.schema, histogram.zero_threshold, histogram.zero_count = (
         counts.schema,
         counts.zero_threshold,
-        _held(counts.zero_count),
+        held(counts.zero_count),
     )
-    _fill_side(histogram.positive_span, histogram.positive_delta, counts.positive)
-    _fill_side(histogram.negative_span, histogram.negative_delta, counts.negative)
+    fill_side(histogram.positive_span, histogram.positive_delta, counts.positive)
+    fill_side(histogram.negative_span, histogram.negative_delta, counts.negative)
     if not (counts.positive or counts.negative):
         # An empty span marks a native histogram without observations.
         histogram.positive_span.add(offset=0, length=0)
     if text in family.created:
         histogram.created_timestamp.CopyFrom(_time(family.created[text]))
-
-
-def _fill_side(spans: Any, deltas: Any, side: Mapping[int, int]) -> None:
-    """Write buckets as spans of neighbours, and each count as its difference from the one before."""
-    expected, before = 0, 0
-    for index in sorted(side):
-        if not spans or index != expected:
-            spans.add(offset=index - expected, length=0)
-        spans[-1].length += 1
-        deltas.append(side[index] - before)
-        expected, before = index + 1, side[index]
-
-
-def _held(count: int) -> int:
-    """Return the count, at most the largest that the field holds."""
-    return min(count, _LARGEST_COUNT)
 
 
 _Filler = Callable[[model.Metric, Family, bytes, bytes], None]

@@ -55,14 +55,14 @@ def _functions(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def test_the_functions_may_do_no_more_than_they_need(template: dict[str, Any]) -> None:
-    """Only the metrics function may read a secret, and only the one with its token."""
+    """Only the metrics function may read a secret, and only the push may write to a workspace, each to its own."""
     roles = {name: item for name, item in template["Resources"].items() if item["Type"] == "AWS::IAM::Role"}
     used = {function["Handler"]: function["Role"]["Fn::GetAtt"][0] for function in _functions(template)}
     assert used == {
         "api.content.handler": "FunctionRole",
         "api.health.handler": "FunctionRole",
         "api.metrics.handler": "MetricsRole",
-        "api.push.handler": "FunctionRole",
+        "api.push.handler": "PushRole",
     }
     assert "Policies" not in roles["FunctionRole"]["Properties"]
     [policy] = roles["MetricsRole"]["Properties"]["Policies"]
@@ -71,6 +71,11 @@ def test_the_functions_may_do_no_more_than_they_need(template: dict[str, Any]) -
         condition, statement, otherwise = conditional["Fn::If"]
         assert (statement["Effect"], otherwise) == ("Allow", {"Ref": "AWS::NoValue"})
         allowed[condition] = statement["Action"], statement["Resource"]
+    condition, [writing], otherwise = roles["PushRole"]["Properties"]["Policies"]["Fn::If"]
+    assert (condition, otherwise) == ("PushesToWorkspace", {"Ref": "AWS::NoValue"})
+    assert writing["PolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Action": "aps:RemoteWrite", "Resource": {"Ref": "RemoteWriteWorkspaceArn"}}
+    ]
     account = "${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}"
     assert allowed == {
         "TokenIsCreated": ("secretsmanager:GetSecretValue", {"Ref": "Token"}),

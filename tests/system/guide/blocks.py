@@ -35,6 +35,7 @@ CLASSES = {
     "commands": (
         "2-configure-systemd/2",
         "option-3-push-where-prometheus-cant-scrape/1",
+        "option-3-push-where-prometheus-cant-scrape/3",
         "configure-it-in-the-application/1",
         "configure-it-in-the-application/2",
         "rotate-the-token/1",

@@ -48,7 +48,7 @@ def push(prometheus: PrometheusServer, number: int, registry: Registry) -> None:
     """Push a registry, and fail if one body is refused."""
     page = replace(asyncio.run(collect(store_of(registry), Limits(7_200))).page, at_ms=int(time.time() * 1000))
     for series in write_requests(page, {"job": "pushed", "instance": str(number)}):
-        answer = httpx.post(f"{prometheus.url}/api/v1/write", content=body_of(series), headers=HEADERS)
+        answer = httpx.post(f"{prometheus.url}/api/v1/write", content=body_of(series).data, headers=HEADERS)
         assert answer.is_success, (answer.text, registry)
 
 

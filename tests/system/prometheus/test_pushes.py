@@ -1,4 +1,4 @@
-"""Pushes to the remote-write receiver of the real Prometheus."""
+"""Pushes to real receivers, in the protocol that each of them takes: remote write 1.0, remote write 2.0 and OTLP."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import cramjam
 import httpx
 import pytest
 
+from lib.kairo_metrics.endpoints.pusher import Pusher, PushOutcome
+from lib.kairo_metrics.exposition.family import Exemplar, Family
+from lib.kairo_metrics.exposition.page import Page
 from lib.kairo_metrics.exposition.remote_write import HEADERS
 from lib.kairo_metrics.exposition.remote_write_pb2 import WriteRequest
+from lib.kairo_metrics.model.schema import Schema
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
+from tests.support.push_settings import push_settings
+from tests.support.receivers import RECEIVERS, fetched, job_at
 
 pytestmark = pytest.mark.prometheus
 
 SECRET = "a-secret-of-the-cron"
-SCRAPED = """
-- job_name: scraped
-  metrics_path: /api/metrics
-  static_configs: [{{targets: ["{address}"]}}]
-  authorization: {{credentials: "{token}"}}
-"""
-RECEIVES = ["--web.enable-remote-write-receiver"]
+OLD, NEW, VICTORIA = "Prometheus 2.42", "Prometheus 3.5", "VictoriaMetrics 1.145"
+AT_MS = int(time.time() * 1000) - 60_000
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path) -> Iterator[PrometheusServer]:
-    """Run a Prometheus that scrapes nothing and receives pushes."""
-    with prometheus_server(tmp_path, flags=RECEIVES) as prometheus:
+@pytest.fixture(params=[OLD, NEW])
+def prometheus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PrometheusServer]:
+    """Run a Prometheus that scrapes nothing and receives pushes: the first gets remote write 1.0, the other 2.0."""
+    with RECEIVERS[request.param].start(tmp_path, [], []) as prometheus:
         yield prometheus
 
 
@@ -38,6 +39,7 @@ def pushing(prometheus: PrometheusServer, path: str = "/api/v1/write") -> dict[s
     """Return the variables of a deployment that pushes to this Prometheus."""
     return {
         "METRICS_REMOTE_WRITE_URL": f"{prometheus.url}{path}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{prometheus.url}/opentelemetry",
         "METRICS_REMOTE_WRITE_LABELS": "job=pushed,region=fra1",
         "CRON_SECRET": SECRET,
     }
@@ -56,23 +58,33 @@ def traffic(server: DevServer) -> None:
         httpx.get(f"{server.url}/api/content/nothing", headers={"X-Tenant": "acme"})
 
 
-def test_a_push_brings_the_numbers_that_a_scrape_brings(prometheus: PrometheusServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [(OLD, "remote-write-1"), (NEW, "remote-write"), (VICTORIA, "remote-write"), (VICTORIA, "otlp")],
+)
+def test_a_push_brings_the_numbers_that_a_scrape_brings(name: str, protocol: str, tmp_path: Path) -> None:
     """After the same requests, exactly the series that were scraped were pushed, with the same values."""
-    with dev_server(env=pushing(prometheus)) as server:
+    for folder in ("receiving", "scraping"):
+        (tmp_path / folder).mkdir()
+    start = RECEIVERS[name].start
+    with (
+        start(tmp_path / "receiving", [], []) as receiving,
+        dev_server(env={**pushing(receiving), "METRICS_PUSH_PROTOCOL": protocol}) as server,
+    ):
         traffic(server)
         pushed_at_s = time.time()
         answer = push(server)
         assert answer.status_code == 200, answer.text
-        config = SCRAPED.format(address=server.url.removeprefix("http://"), token=server.token)
-        (tmp_path / "scraping").mkdir()
-        with prometheus_server(tmp_path / "scraping", config) as scraping:
-            scraping.wait_for(lambda: bool(scraping.value('up{job="scraped"} == 1')))
+        assert len(answer.text.splitlines()) == 1
+        with start(tmp_path / "scraping", [job_at(server.port, "scraped", server.token)], []) as scraping:
+            scraping.wait_for(lambda: bool(scraping.query('http_requests_total{job="scraped"}')))
             scraped = series(scraping, "scraped")
-        pushed = series(prometheus, "pushed")
-        assert pushed == scraped
-        assert prometheus.value('count({job="pushed"})') == float(answer.text.split()[1])
-        assert prometheus.value('sum(http_requests_total{job="pushed",region="fra1",instance="development"})') == 10
-        [at] = prometheus.query('timestamp(http_requests_total{job="pushed",status="404"})')
+        receiving.wait_for(lambda: series(receiving, "pushed") == scraped)
+        total = 'http_requests_total{job="pushed",region="fra1",instance="development"}'
+        assert receiving.value(f"sum({total})") == 10
+        if protocol != "otlp":  # a data point may be several samples
+            assert receiving.value('count({job="pushed"})') == float(answer.text.split()[1])
+        [at] = receiving.query('timestamp(http_requests_total{job="pushed",status="404"})')
         assert abs(float(at["value"][1]) - pushed_at_s) < 5
 
 
@@ -132,10 +144,93 @@ def write_ahead(prometheus: PrometheusServer, labels: dict[str, str]) -> None:
     httpx.post(f"{prometheus.url}/api/v1/write", content=body, headers=HEADERS).raise_for_status()
 
 
+def page(*families: Family) -> Page:
+    return Page(families, AT_MS)
+
+
+def send(url: str, pushed: Page) -> PushOutcome:
+    """Push a page by remote write 2.0, as a function that has just started."""
+    return Pusher(push_settings(f"{url}/api/v1/write")).push(pushed, time.monotonic() + 10)
+
+
+def test_a_prometheus_that_takes_no_native_histograms_gets_classic_ones(tmp_path: Path) -> None:
+    """Without its feature, Prometheus 3.5 refuses a body with one in it: the others arrive, and it comes classic."""
+    fine = Family(Schema("fine", "native", (), ("4.0", "+Inf")), {b"": b"12 4 1 0 0.001 2:2,3:1 -"})
+    jobs = Family(Schema("jobs", "counter"), {b"": b"5"})
+    receives = ["--web.enable-remote-write-receiver"]
+    with prometheus_server(tmp_path, flags=receives, program=fetched("forky", "prometheus")) as prometheus:
+        outcome = send(prometheus.url, page(fine, jobs))
+        found = {name: prometheus.value(name) for name in ("jobs_total", "fine_count", "fine_sum")}
+        at_four = prometheus.value('fine_bucket{le="4.0"}')
+    assert (outcome.values.refused, outcome.values.unconfirmed) == (0, 0)
+    assert outcome.remarks == [
+        "native histograms were sent as classic ones: 127.0.0.1 answered 500: native histograms are disabled"
+    ]
+    assert (found, at_four) == ({"jobs_total": 5, "fine_count": 4, "fine_sum": 12}, 3)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "protocol", "taken"),
+    [
+        ("prometheus.WriteRequest", "remote-write", 1),
+        ("io.prometheus.write.v2.Request", "remote-write", 1),
+        ("io.prometheus.write.v2.Request", "remote-write-1", 0),
+    ],
+)
+def test_a_prometheus_that_accepts_one_version_gets_that_one(
+    tmp_path: Path, accepted: str, protocol: str, taken: int
+) -> None:
+    """Prometheus 3.5 answers 415 to the other one; the newer one is fallen back from, and never to."""
+    flags = ["--web.enable-remote-write-receiver", f"--web.remote-write-receiver.accepted-protobuf-messages={accepted}"]
+    with prometheus_server(tmp_path, flags=flags, program=fetched("forky", "prometheus")) as prometheus:
+        pusher = Pusher(push_settings(f"{prometheus.url}/api/v1/write", protocol=protocol))
+        outcome = pusher.push(page(Family(Schema("jobs", "counter"), {b"": b"5"})), time.monotonic() + 10)
+    assert outcome.protocol == ("remote write 2.0" if "v2" in accepted and taken else "remote write 1.0")
+    assert (outcome.values.taken, outcome.values.ended) == (taken, not taken)
+    assert taken or "answered 415" in outcome.values.reason
+
+
+def test_an_exemplar_that_comes_too_late_costs_no_sample(tmp_path: Path) -> None:
+    """Prometheus 3.5 answers 400 to it and keeps the sample: the sample counts as taken, and the rest is told."""
+    schema = Schema("jobs", "counter")
+    with RECEIVERS[NEW].start(tmp_path, [], []) as prometheus:
+        outcomes = []
+        for number, at_ms in enumerate((AT_MS, AT_MS - 5_000), start=1):
+            marked = {b"": {1: Exemplar(b'trace_id="%d"' % number, b"1", at_ms)}}
+            outcomes.append(
+                send(prometheus.url, Page((Family(schema, {b"": b"%d" % number}, marked),), AT_MS + number))
+            )
+        assert prometheus.value("jobs_total") == 2
+    assert [outcome.values.refused for outcome in outcomes] == [0, 0]
+    assert outcomes[0].values.remarks == []
+    [remark] = outcomes[1].values.remarks
+    assert remark.startswith("127.0.0.1 answered 400 and has not written 1 of 1 exemplars: out of order exemplar")
+
+
+def test_a_native_histogram_that_is_new_does_not_end_prometheus(tmp_path: Path) -> None:
+    """Prometheus 3.5 ends if one says that it began at the time of its last sample, so ours says it began earlier."""
+    schema, began_ms = Schema("fine", "native", (), ("4.0", "+Inf")), AT_MS - 30_000
+    with RECEIVERS[NEW].start(tmp_path, [], []) as prometheus:
+        for number in range(1, 4):
+            line = b"%d %d 0 0 0.001 0:%d -" % (number, number, number)
+            sent = Page((Family(schema, {b"": line}, began={b"": began_ms}),), began_ms + number * 1_000)
+            outcome = send(prometheus.url, sent)
+            assert (outcome.values.taken, outcome.values.unconfirmed) == (1, 0)
+        [row] = prometheus.query("fine[5m]")
+        assert [float(histogram["count"]) for _, histogram in row["histograms"]] == [0, 1, 2, 3]
+        assert round(row["histograms"][0][0] * 1000) == began_ms
+
+
 def series(prometheus: PrometheusServer, job: str) -> dict[tuple[tuple[str, str], ...], float]:
-    """Return the series of a job without the target's labels, and without those about the page itself."""
+    """Return the series of a job without the target's labels, and without those about the page itself.
+
+    A bound is a number: receivers of OTLP print it in their own way.
+    """
+    target = {"job", "instance", "region", "service.name", "service.instance.id"}
     found = {}
     for result in prometheus.query(f'{{job="{job}",__name__!~"kairo_.*|scrape_.*|up"}}'):
-        labels = {name: value for name, value in result["metric"].items() if name not in {"job", "instance", "region"}}
+        labels = {name: value for name, value in result["metric"].items() if name not in target}
+        if "le" in labels:
+            labels["le"] = str(float(labels["le"]))
         found[tuple(sorted(labels.items()))] = float(result["value"][1])
     return found

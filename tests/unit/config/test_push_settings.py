@@ -7,6 +7,9 @@ import pytest
 from lib.kairo_metrics import SettingsError
 from lib.kairo_metrics.config.push_settings import PushSettings
 
+OTLP = {"METRICS_PUSH_PROTOCOL": "otlp"}
+SIGV4 = "METRICS_REMOTE_WRITE_SIGV4"
+
 
 @pytest.mark.parametrize(
     ("environ", "variable"),
@@ -38,6 +41,21 @@ from lib.kairo_metrics.config.push_settings import PushSettings
         ({"METRICS_REMOTE_WRITE_LABELS": "job=a,job=b"}, "METRICS_REMOTE_WRITE_LABELS"),
         ({"METRICS_REMOTE_WRITE_LABELS": "job=\udc80"}, "METRICS_REMOTE_WRITE_LABELS"),
         ({"METRICS_REMOTE_WRITE_TIMEOUT_MS": "soon"}, "METRICS_REMOTE_WRITE_TIMEOUT_MS"),
+        ({"METRICS_PUSH_PROTOCOL": "grpc"}, "METRICS_PUSH_PROTOCOL"),
+        ({"METRICS_PUSH_PROTOCOL": "remote-write-2"}, "METRICS_PUSH_PROTOCOL"),
+        ({**OTLP, "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ({**OTLP, "OTEL_EXPORTER_OTLP_ENDPOINT": "https://a:hidden@example.org"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ({**OTLP, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "no"}, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"),
+        ({**OTLP, "OTEL_EXPORTER_OTLP_HEADERS": "hidden"}, "OTEL_EXPORTER_OTLP_HEADERS"),
+        ({**OTLP, "OTEL_EXPORTER_OTLP_HEADERS": "a b=hidden"}, "OTEL_EXPORTER_OTLP_HEADERS"),
+        ({**OTLP, "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "a=hidden%0A"}, "OTEL_EXPORTER_OTLP_METRICS_HEADERS"),
+        ({f"{SIGV4}_REGION": "Frankfurt am Main"}, f"{SIGV4}_REGION"),
+        ({f"{SIGV4}_ROLE_ARN": "arn:aws:iam::1:role/a"}, f"{SIGV4}_REGION"),
+        ({f"{SIGV4}_PROFILE": "metrics"}, f"{SIGV4}_REGION"),
+        ({f"{SIGV4}_REGION": "eu-west-1", f"{SIGV4}_ACCESS_KEY": "hidden"}, f"{SIGV4}_SECRET_KEY"),
+        ({f"{SIGV4}_REGION": "eu-west-1", f"{SIGV4}_SECRET_KEY": "hidden"}, f"{SIGV4}_ACCESS_KEY"),
+        ({f"{SIGV4}_REGION": "eu-west-1", "METRICS_REMOTE_WRITE_TOKEN": "hidden"}, f"{SIGV4}_REGION"),
+        ({**OTLP, f"{SIGV4}_REGION": "eu-west-1"}, f"{SIGV4}_REGION"),
     ],
 )
 def test_a_bad_setting_is_named_and_no_secret_is_repeated(environ: dict[str, str], variable: str) -> None:
@@ -61,4 +79,66 @@ def test_settings_are_read_with_their_secrets_out_of_sight() -> None:
     )
     assert settings.labels == {"job": "cms", "instance": "production", "region": "fra1"}
     assert settings.cron_secret == "hidden"
+    assert "hidden" not in repr(settings)
+
+
+def test_a_wrong_protocol_is_told_with_those_that_there_are() -> None:
+    """The error names the variable, the values and what was given."""
+    with pytest.raises(SettingsError) as caught:
+        PushSettings.from_env({"METRICS_PUSH_PROTOCOL": "grpc"})
+    assert str(caught.value) == "METRICS_PUSH_PROTOCOL must be remote-write, remote-write-1 or otlp, not 'grpc'"
+
+
+@pytest.mark.parametrize(
+    ("environ", "protocol"),
+    [({}, "remote-write"), ({"METRICS_PUSH_PROTOCOL": " Remote-Write-1 "}, "remote-write-1"), (OTLP, "otlp")],
+)
+def test_the_protocol_is_chosen(environ: dict[str, str], protocol: str) -> None:
+    """By default it is remote write, whose newest version is tried first."""
+    assert PushSettings.from_env(environ).protocol == protocol
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.example.org/otlp"}, "https://otlp.example.org/otlp/v1/metrics"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318/"}, "http://localhost:4318/v1/metrics"),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318",
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://victoria:8428/opentelemetry/v1/metrics",
+            },
+            "http://victoria:8428/opentelemetry/v1/metrics",
+        ),
+        ({"METRICS_REMOTE_WRITE_URL": "https://prometheus.example.org/api/v1/write"}, None),
+    ],
+)
+def test_otlp_goes_where_opentelemetrys_variables_say(environ: dict[str, str], url: str | None) -> None:
+    """The address for metrics is taken as it is; the one for all signals gets the path of the standard."""
+    assert PushSettings.from_env({**OTLP, **environ}).receiver_url == url
+
+
+def test_the_headers_for_metrics_replace_the_common_ones() -> None:
+    """Their values are percent-encoded, as OpenTelemetry asks for."""
+    common = {**OTLP, "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic%20MTI6aGlkZGVu,x-scope-orgid = 7"}
+    settings = PushSettings.from_env(common)
+    assert settings.otlp_headers == {"Authorization": "Basic MTI6aGlkZGVu", "x-scope-orgid": "7"}
+    assert "MTI6" not in repr(settings)
+    both = PushSettings.from_env({**common, "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "api-key=k%3D1"})
+    assert both.otlp_headers == {"api-key": "k=1"}
+
+
+def test_without_otlp_nobody_reads_opentelemetrys_variables() -> None:
+    """They may be there for traces, and a mistake in them does not end pushes by remote write."""
+    assert (
+        PushSettings.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": "no", "OTEL_EXPORTER_OTLP_HEADERS": "no"}).otlp_url
+        is None
+    )
+
+
+def test_the_settings_of_prometheus_own_block_sign_for_aws() -> None:
+    """Region, key, secret, profile and role are those of `sigv4:` in Prometheus' configuration."""
+    parts = {"REGION": "eu-west-1", "ACCESS_KEY": "AKIA", "SECRET_KEY": "hidden", "PROFILE": "p", "ROLE_ARN": "arn:r"}
+    settings = PushSettings.from_env({f"{SIGV4}_{part}": value for part, value in parts.items()})
+    assert {part: getattr(settings, f"sigv4_{part.lower()}") for part in parts} == parts
     assert "hidden" not in repr(settings)

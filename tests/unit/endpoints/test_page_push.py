@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from lib.kairo_metrics.endpoints import page_push
-from lib.kairo_metrics.endpoints.page_push import PushReport, push_page
+from lib.kairo_metrics.endpoints.page_push import PushReport, Receipt, push_page
 from lib.kairo_metrics.errors import ReceiverError
 
 
@@ -22,7 +22,7 @@ class Receiver:
         self.requests = 0
         self.taken: list[int] = []
 
-    def send(self, body: bytes, deadline_s: float) -> None:  # noqa: ARG002 - the real one needs it
+    def send(self, body: bytes, deadline_s: float) -> Receipt:  # noqa: ARG002 - the real one needs it
         self.requests += 1
         series = list(map(int, body.split()))
         if self.failing in series:
@@ -32,6 +32,7 @@ class Receiver:
         if self.refused.intersection(series):
             raise ReceiverError("answered", final=True, status=self.status)
         self.taken += series
+        return Receipt()
 
     def asks_to_wait(self, deadline_s: float) -> bool:  # noqa: ARG002 - the real one needs it
         return False

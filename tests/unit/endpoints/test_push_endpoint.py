@@ -16,8 +16,8 @@ from starlette.applications import Starlette
 
 from lib.kairo_metrics import Settings, install, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
-from lib.kairo_metrics.endpoints import remote_write_client
-from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
+from lib.kairo_metrics.endpoints import push_packages, receiver_client
+from lib.kairo_metrics.endpoints.receiver_client import ReceiverClient
 from lib.kairo_metrics.scrape.state_reader import StateReader, Upkeep
 from tests.support.adopted import adopted_registry
 from tests.support.ports import free_port
@@ -62,17 +62,6 @@ async def test_a_call_pushes_what_the_instances_have_counted(recording: Recordin
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_the_request_says_what_the_standard_asks_for(recording: Recording, receiver: WriteReceiver) -> None:
-    """The headers have type, encoding and version; without a login they have no `Authorization`."""
-    await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
-    headers = receiver.received[0].headers
-    assert headers["Content-Type"] == "application/x-protobuf"
-    assert headers["Content-Encoding"] == "snappy"
-    assert headers["X-Prometheus-Remote-Write-Version".title()] == "0.1.0"
-    assert headers["User-Agent"] == "kairo-metrics"
-    assert "Authorization" not in headers
-
-
 @pytest.mark.parametrize(
     ("login", "header"),
     [
@@ -92,6 +81,7 @@ async def test_both_logins_of_grafana_cloud_are_sent(
     ("pushes", "headers", "status", "says"),
     [
         (push_settings(None), ALLOWED, 404, "METRICS_REMOTE_WRITE_URL"),
+        (push_settings("http://127.0.0.1:1", protocol="otlp"), ALLOWED, 404, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"),
         (push_settings("http://127.0.0.1:1", cron_secret=None), ALLOWED, 503, "CRON_SECRET"),
         (push_settings("http://127.0.0.1:1"), {}, 401, "Authorization"),
         (push_settings("http://127.0.0.1:1"), {"Authorization": "Bearer wrong"}, 401, "Authorization"),
@@ -167,7 +157,7 @@ async def test_a_receiver_that_is_away_costs_no_more_than_the_time_limit(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The push ends in time, with an answer that names the host."""
-    monkeypatch.setattr(remote_write_client, "time", RunningClock())
+    monkeypatch.setattr(receiver_client, "time", RunningClock())
     url = f"http://127.0.0.1:{free_port()}/api/v1/write"
     # An attempt takes 30 s of the clock, and so does a pause: there is time for two attempts.
     answer = await call(app_of(recording, push_settings(url, timeout_ms=100_000)), **ALLOWED)
@@ -179,7 +169,7 @@ async def test_a_receiver_that_answers_byte_by_byte_costs_no_more_either(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte arrives in time, but the whole answer does not: the push ends and says so."""
-    monkeypatch.setattr(remote_write_client, "time", RunningClock())
+    monkeypatch.setattr(receiver_client, "time", RunningClock())
     with write_receiver(Reply(dripped=60)) as receiver:
         # The first attempt begins at 30 s of the clock, and has the rest of the time.
         answer = await call(app_of(recording, push_settings(receiver.url, timeout_ms=31_000)), **ALLOWED)
@@ -216,7 +206,7 @@ async def test_an_unexpected_error_is_counted_as_a_failed_push(
     def fail(*_: object) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr(RemoteWriteClient, "send", fail)
+    monkeypatch.setattr(ReceiverClient, "send", fail)
     before = await recording.samples("kairo_pushes_total")
     with pytest.raises(ValueError, match="a bug"):
         await call(app_of(recording, push_settings(receiver.url)), **ALLOWED)
@@ -272,3 +262,47 @@ async def test_the_answer_says_what_was_taken_and_names_what_was_refused(
     counts = await recording.samples("kairo_pushed_samples_total")
     assert counts['kairo_pushed_samples_total{outcome="refused"}'] == 1
     assert counts['kairo_pushed_samples_total{outcome="taken"}'] == float(first.split()[1])
+
+
+async def test_the_version_that_a_receiver_takes_is_remembered(recording: Recording) -> None:
+    """The second push of an instance begins with remote write 1.0 if the receiver knows no other."""
+    with write_receiver(Reply(415), Reply(204)) as receiver:
+        app = app_of(recording, push_settings(receiver.url))
+        for _ in range(2):
+            assert (await call(app, **ALLOWED)).status_code == 200
+    versions = [request.is_version_2 for request in receiver.received]
+    assert versions[0]
+    assert not any(versions[1:])
+
+
+async def test_a_push_by_otlp_counts_data_points(recording: Recording, receiver: WriteReceiver) -> None:
+    """The answer and the counters say the same as for remote write."""
+    answer = await call(app_of(recording, push_settings(None, protocol="otlp", otlp_url=receiver.url)), **ALLOWED)
+    assert answer.status_code == 200, answer.text
+    assert answer.text.startswith(f"pushed {len(receiver.received[-1].samples)} data points of ")
+
+
+async def test_what_a_receiver_has_to_remark_is_passed_on(
+    recording: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A remark about samples that were taken is in the answer and in the log, and the push is done."""
+    headers = {"Content-Type": "application/x-protobuf"}
+    with write_receiver(Reply(200, "\n\x08\x12\x06renew!", headers=headers)) as receiver:
+        answer = await call(app_of(recording, push_settings(None, protocol="otlp", otlp_url=receiver.url)), **ALLOWED)
+    assert (answer.status_code, answer.text.splitlines()[1]) == (200, "127.0.0.1 said: renew!")
+    assert "127.0.0.1 said: renew!" in caplog.text
+
+
+async def test_a_missing_package_is_named(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OTLP needs the package opentelemetry-proto; without it nothing is sent, and the answer says what to install."""
+
+    def absent(*_: str) -> None:
+        raise ModuleNotFoundError("No module named 'opentelemetry'")
+
+    monkeypatch.setattr(push_packages, "import_module", absent)
+    push_packages._otlp_flaw.cache_clear()
+    settings = push_settings(None, protocol="otlp", otlp_url="http://127.0.0.1:1/v1/metrics")
+    answer = await call(app_of(recording, settings), **ALLOWED)
+    push_packages._otlp_flaw.cache_clear()
+    assert answer.status_code == 503
+    assert "No module named 'opentelemetry'; pip install opentelemetry-proto" in answer.text

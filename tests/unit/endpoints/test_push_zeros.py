@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 
 from lib.kairo_metrics import NativeHistogram
-from lib.kairo_metrics.config.push_settings import PushSettings
+from lib.kairo_metrics.config.push_settings import PROTOCOLS, PushSettings
 from lib.kairo_metrics.delivery import pipeline
 from lib.kairo_metrics.endpoints.push_endpoint import push_endpoint
 from lib.kairo_metrics.endpoints.push_mark import receiver_name
@@ -64,7 +64,7 @@ class Pushing:
         return [
             (value, at_ms - START_MS)
             for request in self.receiver.received
-            for labels, value, at_ms in decoded(request.body)
+            for labels, value, at_ms in request.samples
             if labels["__name__"] == name
         ]
 
@@ -79,14 +79,16 @@ def pushing() -> Iterator[Pushing]:
         pipeline.close_pipeline()
 
 
-async def test_each_new_series_has_one_zero_when_it_began(pushing: Pushing) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_each_new_series_has_one_zero_when_it_began(pushing: Pushing, protocol: str) -> None:
     """A series born between two pushes is sent at zero, at its own time, before its first value, and never again."""
+    way: dict[str, Any] = {"protocol": protocol, "otlp_url": pushing.receiver.url}
     jobs = Counter("jobs", "Jobs.", registry=pushing.registry)
-    await pushing.push()
+    await pushing.push(**way)
     jobs.inc(5)
-    await pushing.push()
+    await pushing.push(**way)
     jobs.inc()
-    await pushing.push()
+    await pushing.push(**way)
     assert pushing.samples("jobs_total") == [(0, 0), (0, 60_000), (5, 120_001), (6, 180_002)]
 
 
@@ -101,7 +103,7 @@ async def test_only_what_counts_has_a_zero(pushing: Pushing) -> None:
     Info("build", "Build.", registry=registry).info({"version": "1"})
     Enum("state", "State.", states=["up"], registry=registry).state("up")
     await pushing.push()
-    for name in ("jobs_total", "wait_count", "wait_sum", "size_count", "size_sum", "fine_count", "fine_sum"):
+    for name in ("jobs_total", "wait_count", "wait_sum", "size_count", "size_sum", "fine"):
         assert [value == 0 for value, _ in pushing.samples(name)] == [True, False], name
         assert [at_ms for _, at_ms in pushing.samples(name)] == [0, 60_000], name
     assert sorted(pushing.samples("wait_bucket")) == [(0, 0), (0, 0), (1, 60_000), (1, 60_000)]
@@ -186,8 +188,8 @@ def test_each_series_is_new_to_one_push(began_ms: int, zeros: list[int], values:
     """New is what began after the last push and up to this page; what began later is left to the next push."""
     page = Page((Family(JOBS, {b"": b"5"}, began={b"": began_ms}),), at_ms=9_000)
     sent = [series for request in zero_requests(page, {}, 1_000) for series in request]
-    assert [series.samples[0].timestamp for series in sent] == zeros
-    assert [series.samples[0].value for request in write_requests(page, {}) for series in request] == values
+    assert [series.at_ms for series in sent] == zeros
+    assert [series.value for request in write_requests(page, {}) for series in request] == values
 
 
 def test_a_series_joined_with_an_older_one_has_no_zero() -> None:
@@ -196,4 +198,4 @@ def test_a_series_joined_with_an_older_one_has_no_zero() -> None:
     page = Page((Family(old, {b"": b"3"}, began={b"": 500}), Family(new, {b"": b"4"}, began={b"": 5_000})), at_ms=9_000)
     assert list(zero_requests(page, {}, 1_000)) == []
     [[joined, told]] = write_requests(page, {})
-    assert [series.samples[0].value for series in (joined, told)] == [7, 1]
+    assert [series.value for series in (joined, told)] == [7, 1]

@@ -7,10 +7,17 @@ import time
 import pytest
 
 from lib.kairo_metrics import ReceiverError
+from lib.kairo_metrics.endpoints.logins import FixedLogin
 from lib.kairo_metrics.endpoints.page_push import push_page
-from lib.kairo_metrics.endpoints.remote_write_client import RemoteWriteClient
-from tests.support.push_settings import push_settings
-from tests.support.write_receiver import Reply, write_receiver
+from lib.kairo_metrics.endpoints.receiver_answers import Answers, Version1Answers
+from lib.kairo_metrics.endpoints.receiver_client import ReceiverClient
+from lib.kairo_metrics.exposition.push_format import Body
+from tests.support.write_receiver import Reply, WriteReceiver, write_receiver
+
+
+def client(receiver: WriteReceiver, pauses: list[float], answers: Answers | None = None) -> ReceiverClient:
+    """Return a client that notes its pauses and does not sleep."""
+    return ReceiverClient(receiver.url, FixedLogin({}), {}, answers or Version1Answers(), sleep=pauses.append)
 
 
 def test_the_pause_that_a_receiver_asks_for_is_kept() -> None:
@@ -18,7 +25,7 @@ def test_the_pause_that_a_receiver_asks_for_is_kept() -> None:
     pauses: list[float] = []
     replies = (Reply(429, headers={"Retry-After": "3"}), Reply(503), Reply(503), Reply())
     with write_receiver(*replies) as receiver:
-        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
+        client(receiver, pauses).send(Body(b""), deadline_s=time.monotonic() + 60)
     assert pauses == [3, 1, 2]
 
 
@@ -27,16 +34,16 @@ def test_a_pause_that_makes_no_sense_is_passed_over(asked: str) -> None:
     """A Retry-After that can't be read, or lies in the past, changes nothing."""
     pauses: list[float] = []
     with write_receiver(Reply(503, headers={"Retry-After": asked}), Reply()) as receiver:
-        RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append).send(b"", deadline_s=time.monotonic() + 60)
+        client(receiver, pauses).send(Body(b""), deadline_s=time.monotonic() + 60)
     assert pauses == [0.5]
 
 
 def test_a_pause_longer_than_the_time_limit_ends_the_push() -> None:
     """A `Retry-After` of an hour ends the push at once."""
     with write_receiver(Reply(429, "slower", headers={"Retry-After": "3600"})) as receiver:
-        sender = RemoteWriteClient(push_settings(receiver.url), sleep=lambda _: None)
+        sender = client(receiver, [])
         with pytest.raises(ReceiverError, match="answered 429: slower"):
-            sender.send(b"", deadline_s=time.monotonic() + 60)
+            sender.send(Body(b""), deadline_s=time.monotonic() + 60)
     assert len(receiver.received) == 1
 
 
@@ -44,17 +51,17 @@ def test_a_pause_is_kept_when_the_next_body_is_sent() -> None:
     """If a body's time ends before the pause that the receiver asked for, the next body waits for the pause's end."""
     pauses: list[float] = []
     with write_receiver(Reply(429, headers={"Retry-After": "30"}), Reply()) as receiver:
-        sender = RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append)
+        sender = client(receiver, pauses)
         now_s = time.monotonic()
         with pytest.raises(ReceiverError, match="answered 429"):
-            sender.send(b"first", deadline_s=now_s + 20)
+            sender.send(Body(b"first"), deadline_s=now_s + 20)
         assert sender.asks_to_wait(now_s + 25)
         assert not sender.asks_to_wait(now_s + 60)
         assert pauses == []
-        sender.send(b"second", deadline_s=now_s + 60)
+        sender.send(Body(b"second"), deadline_s=now_s + 60)
         [pause_s] = pauses
         assert 20 < pause_s <= 30
-        sender.send(b"third", deadline_s=now_s + 60)
+        sender.send(Body(b"third"), deadline_s=now_s + 60)
     assert len(pauses) == 1
     assert [request.body for request in receiver.received] == [b"first", b"second", b"third"]
 
@@ -64,8 +71,8 @@ def test_a_push_waits_for_the_pause_between_two_bodies() -> None:
     pauses: list[float] = []
     bodies = [[b"first"], [b"second"], [b"third"]]
     with write_receiver(Reply(429, headers={"Retry-After": "40"}), Reply()) as receiver:
-        sender = RemoteWriteClient(push_settings(receiver.url), sleep=pauses.append)
-        report = push_page(sender, bodies, lambda series: series[0], time.monotonic() + 60)
+        sender = client(receiver, pauses)
+        report = push_page(sender, bodies, lambda series: Body(series[0]), time.monotonic() + 60)
     assert [request.body for request in receiver.received] == [b"first", b"second", b"third", b"first"]
     assert (report.taken, report.unconfirmed) == (3, 0)
     assert [30 < pause_s <= 40 for pause_s in pauses] == [True]

@@ -120,7 +120,7 @@ def test_labels_are_sorted_and_none_is_empty() -> None:
     """Receivers refuse labels out of order; an empty value is no label."""
     family = Family(Schema("jobs", "counter", ("a", "z")), {b'a="",z="1"': b"3"})
     [series] = write_requests(Page((family,), AT_MS), TARGET)
-    body = body_of(series)
+    body = body_of(series).data
     [(labels, value, at_ms)] = decoded(body)
     assert list(labels.items()) == [
         ("__name__", "jobs_total"),
@@ -135,7 +135,7 @@ def test_a_metrics_own_job_label_is_kept_as_prometheus_keeps_it() -> None:
     """The target's labels win; the metric's own of the same name are exported_job, and so on."""
     family = Family(Schema("jobs", "counter", ("exported_job", "job")), {b'exported_job="b",job="a"': b"1"})
     [series] = write_requests(Page((family,), AT_MS), TARGET)
-    body = body_of(series)
+    body = body_of(series).data
     [(labels, _, _)] = decoded(body)
     assert labels == {
         "__name__": "jobs_total",
@@ -151,7 +151,7 @@ def test_a_large_state_is_pushed_in_several_requests() -> None:
     rows = {b'n="%d"' % number: b"%d" % number for number in range(4_500)}
     requests = list(write_requests(Page((Family(Schema("jobs", "counter", ("n",)), rows),), AT_MS), TARGET))
     assert [len(series) for series in requests] == [2_000, 2_000, 500]
-    samples = [labels["n"] for series in requests for labels, _, _ in decoded(body_of(series))]
+    samples = [labels["n"] for series in requests for labels, _, _ in decoded(body_of(series).data)]
     assert sorted(map(int, samples)) == list(range(4_500))
 
 
@@ -159,20 +159,21 @@ def test_infinite_and_missing_numbers_arrive_as_such() -> None:
     """+Inf, -Inf and NaN are what they are."""
     family = Family(Schema("g", "gauge", ("n",)), {b'n="a"': b"+Inf", b'n="b"': b"-Inf", b'n="c"': b"NaN"})
     [series] = write_requests(Page((family,), AT_MS), TARGET)
-    body = body_of(series)
+    body = body_of(series).data
     values = {labels["n"]: value for labels, value, _ in decoded(body)}
     assert (values["a"], values["b"]) == (math.inf, -math.inf)
     assert math.isnan(values["c"])
 
 
-def test_the_message_code_is_what_the_compiler_makes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["remote_write", "remote_write_2"])
+def test_the_message_code_is_what_the_compiler_makes(name: str, tmp_path: Path) -> None:
     """`make proto` was run after the schema was last changed."""
-    schema = Path("kairo_metrics", "exposition", "remote_write.proto")
+    schema = Path("kairo_metrics", "exposition", f"{name}.proto")
     outputs = [f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "lib", *outputs, str(Path("lib", schema))]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     for suffix in (".py", ".pyi"):
-        made = schema.with_name(f"remote_write_pb2{suffix}")
+        made = schema.with_name(f"{name}_pb2{suffix}")
         compiled = (tmp_path / made).read_text()
         # `make proto` takes out the demand for the compiler's own version.
         demand = r"^_runtime_version\.Validate.*?^\)\n|^[^\n]*import runtime_version[^\n]*\n"
@@ -186,7 +187,9 @@ Samples = set[tuple[frozenset[tuple[str, str]], str]]
 def pushed(families: list[Family]) -> Samples:
     """Return the samples that the bodies carry, without the target's labels."""
     samples = [
-        sample for series in write_requests(Page(tuple(families), AT_MS), TARGET) for sample in decoded(body_of(series))
+        sample
+        for series in write_requests(Page(tuple(families), AT_MS), TARGET)
+        for sample in decoded(body_of(series).data)
     ]
     assert {at_ms for _, _, at_ms in samples} == {AT_MS}
     return {(frozenset(set(labels.items()) - set(TARGET.items())), number_text(value)) for labels, value, _ in samples}

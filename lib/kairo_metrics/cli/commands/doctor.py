@@ -119,6 +119,7 @@ def _tokens(variable: str) -> tuple[str, ...]:
 
 def _inside(limit_s: float) -> Iterator[Finding]:
     from ..doctor.package_check import check_packages
+    from ..doctor.push_checks import check_push
     from ..doctor.redis_checks import check_server
     from ..doctor.replica_checks import check_read_url
     from ..doctor.settings_checks import check_settings, check_switch, check_tokens
@@ -131,6 +132,7 @@ def _inside(limit_s: float) -> Iterator[Finding]:
     yield check_switch(settings)
     yield from check_tokens(settings, limit_s)
     yield check_packages()
+    yield from check_push(limit_s)
     reached = False
     for finding in check_server(settings, limit_s):
         reached = reached or (finding.check == "redis" and finding.mark != "fail")

@@ -16,6 +16,7 @@ CHECKS = {
     "token": "there is a token that is hard to guess; from outside: it opens the page",
     "token-source": "AWS returns the token, if it is kept there",
     "packages": "protobuf is installed in a version that works: one page format and pushes need it",
+    "push": "the receiver of pushes answers in their protocol, and accepts the login",
     "redis": "Redis answers, and accepts the login",
     "latency": "how long a command takes",
     "version": "Redis can run the script",

@@ -1,17 +1,16 @@
-"""The HTTP client of a remote-write receiver: login, time limit, retries."""
+"""The HTTP client of a receiver of pushes: login, time limit, retries."""
 
 from __future__ import annotations
 
-import base64
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
+from http.client import HTTPException, responses
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import (
@@ -24,63 +23,65 @@ from urllib.request import (
     Request,
 )
 
-from ..config.push_settings import PushSettings
 from ..errors import ReceiverError
-from ..exposition.remote_write import HEADERS
+from ..exposition.push_format import Body
+from .logins import Login
+from .page_push import Receipt
+from .receiver_answers import Answer, Answers
 
-__all__ = ["RemoteWriteClient"]
+__all__ = ["ReceiverClient"]
 
 _FIRST_PAUSE_S = 0.5
-_TOO_MANY_REQUESTS = 429
-_SERVER_ERRORS = 500
-# Answers about the login or the address: no other body would change them.
-_NOT_ABOUT_THE_BODY = frozenset({401, 404, 405, 407})
+# Answers about the login, the address or the protocol: no other body would change them.
+_NOT_ABOUT_THE_BODY = frozenset({401, 404, 405, 407, 415})
 # Of the reason that a receiver gives for a refusal: letters that are shown, and bytes that are read.
 _LONGEST_REASON = 300
 _LONGEST_READ = 8_192
-# A shorter secret would be found, and replaced, in ordinary words.
-_SHORTEST_SECRET = 4
 
 
-class RemoteWriteClient:
+class ReceiverClient:
     """Sends bodies to a receiver until it has accepted them, has refused them or the time is up.
 
     A retry sends the same body. So a receiver whose answer was lost gets the same samples again, and nothing counts
     twice.
 
     Args:
-        settings: its address and login.
+        url: its address.
+        login: what shows it who sends.
+        headers: those of the protocol, for every request.
+        answers: reads its answers.
         sleep: waits this many seconds between two attempts.
 
     Source: https://prometheus.io/docs/specs/prw/remote_write_spec/, "Retries & Backoff"
-
-    Example:
-        >>> receiver = RemoteWriteClient(PushSettings(url="https://prometheus.example.org/api/v1/write", token="t"))
-        >>> receiver.host
-        'prometheus.example.org'
     """
 
-    def __init__(self, settings: PushSettings, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._url = settings.url or ""
-        self.host = urlsplit(self._url).hostname or ""
-        login = _login(settings)
-        self._headers = {**HEADERS, "User-Agent": "kairo-metrics", **login}
-        secrets = [settings.password, settings.token, *(value.partition(" ")[2] for value in login.values())]
-        found = {secret for secret in secrets if secret and len(secret) >= _SHORTEST_SECRET}
-        self._secrets = sorted(found, key=len, reverse=True)
+    def __init__(
+        self,
+        url: str,
+        login: Login,
+        headers: Mapping[str, str],
+        answers: Answers,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url = url
+        self.host = urlsplit(url).hostname or ""
+        self._login = login
+        self._headers = {**headers, "User-Agent": "kairo-metrics"}
+        self._answers = answers
         self._sleep = sleep
         self._not_before_s = 0.0
         self._opener = _opener()
 
-    def send(self, body: bytes, deadline_s: float) -> None:
-        """Send one body, blocking.
+    def send(self, body: Body, deadline_s: float) -> Receipt:
+        """Send one body, blocking, and return what the receiver says of it.
 
         Args:
-            body: a body from `write_requests`.
+            body: what to send.
             deadline_s: when to give up, by `time.monotonic`.
 
         Raises:
             ReceiverError: it was refused, or not accepted in time.
+            UnspokenError: the receiver does not take this version of the protocol.
         """
         if self._not_before_s:  # the receiver asked for this pause when another body was sent
             asked_s, self._not_before_s = self._not_before_s - time.monotonic(), 0.0
@@ -102,7 +103,7 @@ class RemoteWriteClient:
         """Tell whether the receiver has asked for a pause that ends after this time, by `time.monotonic`."""
         return self._not_before_s >= deadline_s
 
-    def _attempt(self, body: bytes, patience_s: float) -> None:
+    def _attempt(self, body: Body, patience_s: float) -> Receipt:
         """Send the body once, within this many seconds.
 
         A socket's time limit starts again with each byte, and a name lookup has none. So a thread sends the request. It
@@ -110,33 +111,31 @@ class RemoteWriteClient:
         """
         if patience_s <= 0:
             raise ReceiverError(f"{self.host} has not taken everything in time")
-        answer: Future[None] = Future()
-        threading.Thread(target=self._send_into, args=(answer, body, patience_s), daemon=True).start()
+        receipt: Future[Receipt] = Future()
+        threading.Thread(target=self._send_into, args=(receipt, body, patience_s), daemon=True).start()
         try:
-            answer.result(patience_s)
+            return receipt.result(patience_s)
         except TimeoutError:
             raise ReceiverError(f"{self.host} has not answered in time") from None
 
-    def _send_into(self, answer: Future[None], body: bytes, patience_s: float) -> None:
+    def _send_into(self, receipt: Future[Receipt], body: Body, patience_s: float) -> None:
         try:
-            self._post(body, patience_s)
-        except BaseException as err:  # noqa: BLE001 - `answer.result` raises it again
-            answer.set_exception(err)
-        else:
-            answer.set_result(None)
+            receipt.set_result(self._post(body, patience_s))
+        except BaseException as err:  # noqa: BLE001 - `receipt.result` raises it again
+            receipt.set_exception(err)
 
-    def _post(self, body: bytes, patience_s: float) -> None:
-        request = Request(self._url, body, self._headers, method="POST")  # noqa: S310 - PushSettings takes HTTP alone
+    def _post(self, body: Body, patience_s: float) -> Receipt:
+        # Those of the protocol come last: no login may change them.
+        headers = {**self._login.headers(self._url, self._headers, body.data), **self._headers}
+        request = Request(self._url, body.data, headers, method="POST")  # noqa: S310 - PushSettings takes HTTP alone
         try:
-            with self._opener.open(request, timeout=patience_s):
-                return
+            with self._opener.open(request, timeout=patience_s) as response:
+                # A body that nobody reads need not arrive.
+                body_read = response.read(_LONGEST_READ) if self._answers.reads_success else b""
+                answer = Answer(self.host, response.status, response.headers, body_read)
         except HTTPError as err:
             with err:
-                reason = f"{self.host} answered {err.code}: {self._without_login(_reason(err))}"
-            if err.code == _TOO_MANY_REQUESTS or err.code >= _SERVER_ERRORS:
-                raise _TryAgainError(reason, _asked_pause_s(err.headers)) from err
-            about_body = err.code >= 400 and err.code not in _NOT_ABOUT_THE_BODY  # noqa: PLR2004 - else a redirect
-            raise ReceiverError(reason, final=True, status=err.code if about_body else 0) from err
+                answer = Answer(self.host, err.code, err.headers, _beginning(err))
         except (OSError, HTTPException) as err:
             cause = err.reason if isinstance(err, URLError) else err
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -146,12 +145,29 @@ class RemoteWriteClient:
             raise _TryAgainError(
                 f"{self.host} could not be reached: {_printable(str(cause)) or type(cause).__name__}"
             ) from err
+        receipt = self._answers.receipt(body, answer)
+        if receipt is None:
+            raise self._refusal(answer)
+        return Receipt(receipt.refused, self._shown(receipt.reason))
 
-    def _without_login(self, reason: str) -> str:
+    def _refusal(self, answer: Answer) -> Exception:
+        """Return the error for a body that was not taken."""
+        if 300 <= answer.status < 400:  # noqa: PLR2004 - redirects
+            said = f"a redirect to {answer.headers.get('Location', 'nowhere')}; name the final address"
+        else:
+            words = self._answers.words(answer).decode(errors="replace").strip()
+            said = words.partition("\n")[0] or _phrase(answer.status)
+        reason = f"{self.host} answered {answer.status}: {self._shown(said)}"
+        if self._answers.is_temporary(answer.status):
+            return _TryAgainError(reason, _asked_pause_s(answer.headers))
+        about_body = answer.status >= 400 and answer.status not in _NOT_ABOUT_THE_BODY  # noqa: PLR2004 - else a redirect
+        return ReceiverError(reason, final=True, status=answer.status if about_body else 0)
+
+    def _shown(self, reason: str) -> str:
         """Take out the login, which some receivers repeat when they refuse it."""
-        for secret in self._secrets:
+        for secret in self._login.secrets:
             reason = reason.replace(secret, "***")
-        return reason[:_LONGEST_REASON]
+        return _printable(reason)[:_LONGEST_REASON]
 
 
 class _TryAgainError(Exception):
@@ -173,25 +189,17 @@ def _opener() -> OpenerDirector:
     return opener
 
 
-def _login(settings: PushSettings) -> dict[str, str]:
-    if settings.token:
-        return {"Authorization": f"Bearer {settings.token}"}
-    if settings.username:
-        pair = base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-    return {}
-
-
-def _reason(err: HTTPError) -> str:
-    """Return the first line of the receiver's answer, or the text of the status."""
-    if 300 <= err.code < 400:  # noqa: PLR2004 - redirects
-        return f"a redirect to {_printable(err.headers.get('Location', 'nowhere'))}; name the final address"
+def _beginning(err: HTTPError) -> bytes:
     try:
         # More than is shown, so that a login at the end is read whole, and found.
-        body = err.read1(_LONGEST_READ).decode(errors="replace").strip()
+        body: bytes = err.read1(_LONGEST_READ)
     except (OSError, HTTPException):
-        body = ""
-    return _printable(body.partition("\n")[0] or str(err.reason))
+        return b""
+    return body
+
+
+def _phrase(status: int) -> str:
+    return responses.get(status, "no reason")
 
 
 def _printable(text: str) -> str:
