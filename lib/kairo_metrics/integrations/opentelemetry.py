@@ -17,13 +17,14 @@ A callback tells a total. The SDK could make differences of totals as well, but 
 makes a negative one. So the differences are made here.
 """
 
+# ruff: noqa: E402  the version of the SDK is checked before its names are imported
+
 from __future__ import annotations
 
 import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -35,32 +36,23 @@ from ..errors import StoreError
 from ..instruments.adoption import adopt_instrument
 from ..instruments.values import RECORDER
 from .opentelemetry_names import labels_of, scope_attributes
+from .opentelemetry_version import require_sdk
 
-_NEEDED = "1.30"
+require_sdk()
 
-try:
-    from opentelemetry.sdk.metrics import (
-        Counter,
-        Histogram,
-        ObservableCounter,
-        ObservableGauge,
-        ObservableUpDownCounter,
-        UpDownCounter,
-        _Gauge,
-    )
-    from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader
+from opentelemetry.sdk.metrics import (
+    Counter,
+    Histogram,
+    ObservableCounter,
+    ObservableGauge,
+    ObservableUpDownCounter,
+    UpDownCounter,
+    _Gauge,
+)
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader
 
-    from .opentelemetry_families import Families
-    from .opentelemetry_storage import drop_uncollected, held_locks
-except ImportError as err:
-    try:
-        _found = f"version {version('opentelemetry-sdk')} is installed"
-    except PackageNotFoundError:
-        _found = "it is not installed"
-    raise ImportError(
-        f"KairoMetricReader needs opentelemetry-sdk {_NEEDED} or newer; {_found}: "
-        f'pip install "opentelemetry-sdk>={_NEEDED}"'
-    ) from err
+from .opentelemetry_families import Families
+from .opentelemetry_storage import drop_uncollected, held_locks
 
 if TYPE_CHECKING:
     from threading import Lock
@@ -126,7 +118,7 @@ class KairoMetricReader(MetricReader):
         self._target_info: dict[str, str] = {}
         self._has_scope_info = scope_info_enabled
         self._keeps = resource_attribute_filter
-        self.is_collecting = False
+        self.is_collecting = self._is_shut_down = False
         self._failed: set[str] = set()
         _readers.add(self)
         RECORDER.follow(self)
@@ -135,8 +127,8 @@ class KairoMetricReader(MetricReader):
     def sample(self) -> None:
         """Collect what the instruments have counted, and record it."""
         with _COLLECTING:
-            # A callback may flush, or fork; and before it has a provider, or after its end, a reader has nothing.
-            if self.is_collecting or self._collect is None:
+            # A callback may flush, or fork; and a reader may have no provider yet.
+            if self.is_collecting or self._is_shut_down or self._collect is None:
                 return
             self.is_collecting = True
             try:
@@ -175,8 +167,10 @@ class KairoMetricReader(MetricReader):
         return True
 
     def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
-        """Send what is counted; the provider calls it at the end of the process."""
+        """Send what is counted, and collect nothing more; the provider calls it at the end of the process."""
         self.force_flush(timeout_millis)
+        with _COLLECTING:
+            self._is_shut_down = True
 
     def _tell_target(self, attributes: Mapping[str, Any]) -> None:
         if not self._has_target_info:
