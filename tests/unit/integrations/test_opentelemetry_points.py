@@ -112,7 +112,7 @@ def number(value: Any) -> NumberDataPoint:
     return NumberDataPoint({"kind": "a"}, 0, 1, value)
 
 
-UNDEFINED = {
+UNDEFINED: dict[str, Sum | Histogram] = {
     "counter": Sum([number(math.nan)], DELTA, is_monotonic=True),
     "total": Sum([number(math.nan)], AggregationTemporality.CUMULATIVE, is_monotonic=True),
     "histogram": Histogram([HistogramDataPoint({}, 0, 1, 1, math.nan, [1, 0], [1.0], 0, 0)], DELTA),
@@ -121,7 +121,7 @@ UNDEFINED = {
 
 @pytest.mark.parametrize("kind", UNDEFINED)
 def test_numbers_that_are_none(kind: str) -> None:
-    """Before 1.44 the SDK takes NaN: it is counted as lost, and the sum goes on."""
+    """Older versions of the SDK take NaN: it is counted as lost, and the sum goes on."""
     with isolated_metrics():
         Families("").record(Metric("odd", "", "", UNDEFINED[kind]), "scope", [])
         assert counted("kairo_samples_lost_total", family="odd") == 1
