@@ -181,6 +181,19 @@ def test_a_name_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     assert "your counter function_invocations_total is not sent" in caplog.text
 
 
+def test_two_metrics_that_are_shown_alike() -> None:
+    """Libraries whose metrics have the same name and labels share one series; the page stays valid."""
+    provider = MeterProvider([KairoMetricReader(scope_info_enabled=False)], shutdown_on_exit=False)
+    for scope in ("one", "two"):
+        meter = provider.get_meter(scope)
+        meter.create_counter("orders").add(2, {"kind.of": "book"})
+        meter.create_counter("orders").add(3, {"kind_of": "book"})
+        meter.create_histogram("wait").record(4)
+    assert page().count("\norders_total{") == 1
+    assert (counted("orders_total", kind_of="book"), counted("wait_sum")) == (10, 8)
+    provider.shutdown()
+
+
 def test_exemplars_have_the_trace() -> None:
     """A counter and the buckets of a histogram show the trace, and what a view has taken out if there is room."""
     tracer = TracerProvider().get_tracer("shop")

@@ -27,7 +27,7 @@ from lib.kairo_metrics.integrations.opentelemetry import KairoMetricReader
 from lib.kairo_metrics.integrations.opentelemetry_families import Families
 from lib.kairo_metrics.integrations.opentelemetry_points import native_counts
 from lib.kairo_metrics.model.native_counts import COARSEST, FINEST, NativeCounts, upper_bound
-from lib.kairo_metrics.testing import counted, isolated_metrics, page
+from lib.kairo_metrics.testing import MemoryStore, counted, isolated_metrics, page
 from tests.support.telemetry import metering
 
 DELTA = AggregationTemporality.DELTA
@@ -106,6 +106,29 @@ def test_native_histograms_of_instances_add_up() -> None:
         assert counted("wait_seconds_bucket", le=0.025) == 1
         assert counted("size_bytes_bucket", le=25) == 1
         assert counted("size_bytes_bucket", le=5000) == 2
+
+
+def test_a_native_histogram_has_so_many_buckets() -> None:
+    """Observations far from each other make it coarser: there are 160 buckets at most, also over many flushes."""
+    views = [View(instrument_name="*", aggregation=ExponentialBucketHistogramAggregation(max_scale=8))]
+    with isolated_metrics() as isolation, metering(KairoMetricReader(), views=views) as meter:
+        load = meter.create_up_down_counter("load")
+        for power in range(400):
+            load.add(1.1**power)
+            load.add(-(1.1**power))
+            if power % 50 == 0:
+                isolation.flush()
+        assert counted("load_count") == 800
+        assert isinstance(isolation.store, MemoryStore)
+        [words] = [
+            line.numbers
+            for shard in isolation.store._shards
+            for family in shard.families.values()
+            for line in family.lines.values()
+            if family.schema.name == "load"
+        ]
+        line = NativeCounts.parse(map(str, words))
+        assert 80 < len(line.positive) + len(line.negative) <= 160
 
 
 def number(value: Any) -> NumberDataPoint:
