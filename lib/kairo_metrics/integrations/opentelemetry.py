@@ -118,7 +118,7 @@ class KairoMetricReader(MetricReader):
         self._target_info: dict[str, str] = {}
         self._has_scope_info = scope_info_enabled
         self._keeps = resource_attribute_filter
-        self.is_collecting = self._is_shut_down = False
+        self.is_collecting = self.begins_anew = self._is_shut_down = False
         self._failed: set[str] = set()
         _readers.add(self)
         RECORDER.follow(self)
@@ -130,6 +130,9 @@ class KairoMetricReader(MetricReader):
             # A callback may flush, or fork; and a reader may have no provider yet.
             if self.is_collecting or self._is_shut_down or self._collect is None:
                 return
+            if self.begins_anew:
+                self.begins_anew, self._target_info = False, {}
+                self._families.begin_anew()
             self.is_collecting = True
             try:
                 self.collect()
@@ -171,6 +174,7 @@ class KairoMetricReader(MetricReader):
         self.force_flush(timeout_millis)
         with _COLLECTING:
             self._is_shut_down = True
+            _readers.discard(self)
 
     def _tell_target(self, attributes: Mapping[str, Any]) -> None:
         if not self._has_target_info:
@@ -192,17 +196,12 @@ class KairoMetricReader(MetricReader):
                 self._failed.add(metric.name)
                 _log.warning("OpenTelemetry's metric %s is not sent: %s", metric.name, err)
 
-    def begin_anew(self) -> None:
-        """Go on in the recorder that a pipeline has opened with; that of a test is a new one."""
-        self._families.begin_anew()
-        self._target_info = {}
-        RECORDER.follow(self)
-
 
 def _begin_anew() -> None:
-    with _COLLECTING:
-        for reader in list(_readers):
-            reader.begin_anew()
+    """Let each reader go on in the recorder that a pipeline has opened with; that of a test is a new one."""
+    for reader in list(_readers):
+        reader.begins_anew = True
+        RECORDER.follow(reader)
 
 
 # What this process holds while it forks.

@@ -54,9 +54,9 @@ class Families:
         self._prefix = prefix
         self._instruments: dict[_Key, MetricWrapperBase] = {}
         self._label_sets: Counts[tuple[str, str]] = Counts()
-        # What callbacks told last that count; and of those that tell what this instance holds, what they told.
+        # What callbacks told last that count; and in this collection, what this instance holds.
         self._told: dict[_Stream, float] = {}
-        self._held: set[tuple[_Key, _Labels]] = set()
+        self._held: dict[tuple[_Key, _Labels], float] = {}
         self._held_before: set[tuple[_Key, _Labels]] = set()
 
     def begin_anew(self) -> None:
@@ -90,15 +90,17 @@ class Families:
             if kind == "told":
                 stream = scope, metric.name, repr(sorted(attributes.items()))
                 count(child, self._increase(stream, float(point.value)))
+            elif kind == "held":
+                place = key, tuple(labels.values())
+                self._held[place] = self._held.get(place, 0.0) + float(point.value)
+                child.set(self._held[place])
             else:
                 ADD[kind](child, point)
-            if kind == "held":
-                self._held.add((key, tuple(labels.values())))
 
     def end_collection(self) -> None:
         """Take back what callbacks held before and do not tell any more."""
-        gone = self._held_before - self._held
-        self._held_before, self._held = self._held, set()
+        gone = self._held_before - self._held.keys()
+        self._held_before, self._held = set(self._held), {}
         for key, values in gone:
             instrument: Any = self._instruments.get(key)
             if instrument is None:
@@ -132,12 +134,10 @@ class Families:
 
     def _increase(self, stream: _Stream, value: float) -> float:
         """Return what was counted since a callback told the last time; if it tells less, it has begun at zero."""
-        told = self._told.get(stream, 0.0)
-        if value == told or value < 0:  # the difference of two infinities is no number, and no counter is below zero
-            return 0.0
-        if not math.isnan(value):
-            self._told[stream] = value
-        return value - told if value > told else value
+        if not 0 <= value < math.inf:
+            return math.nan  # no counter has such a total: it is counted as lost
+        told, self._told[stream] = self._told.get(stream, 0.0), value
+        return value - told if value >= told else value
 
 
 class _ExplicitHistogram(Histogram):

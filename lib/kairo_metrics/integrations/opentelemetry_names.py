@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from json import dumps
 from typing import Any
 
@@ -56,6 +57,11 @@ _PER_UNITS = {
 }
 
 
+# Each collection asks for the same names again; a program has few.
+_kept = lru_cache(maxsize=1_024)
+
+
+@_kept
 def family_name(name: str, unit: str, *, prefix: str = "", is_counter: bool = False) -> str:
     """Return the name of a family: valid, with its unit, and without the `_total` of a counter.
 
@@ -75,6 +81,7 @@ def family_name(name: str, unit: str, *, prefix: str = "", is_counter: bool = Fa
     return f"{valid}_{unit}" if unit and not valid.endswith(f"_{unit}") else valid
 
 
+@_kept
 def unit_name(unit: str) -> str:
     """Return the word that a unit adds to a name; empty if it adds none.
 
@@ -97,6 +104,7 @@ def unit_name(unit: str) -> str:
     return _NOT_IN_NAMES.sub("_", unit).strip("_")
 
 
+@_kept
 def label_name(key: str) -> str:
     """Return the label of an attribute.
 

@@ -82,7 +82,8 @@ def _observe(child: Any, point: HistogramDataPoint) -> None:
     with RECORDER.lock:
         child._sum.carry_over(float(point.sum))  # noqa: SLF001
         for value, observed in zip(child._buckets, point.bucket_counts, strict=True):  # noqa: SLF001
-            value.carry_over(float(observed))
+            if observed:
+                value.carry_over(float(observed))
         # The first number of the line is the sum.
         _record_exemplars(child, point, lambda value: 2 + bisect_left(point.explicit_bounds, value))
 
@@ -94,7 +95,6 @@ def _observe_native(child: Any, point: ExponentialHistogramDataPoint) -> None:
 ADD: Mapping[str, Callable[[Any, Any], None]] = {
     "counted": _count,
     "added": _add,
-    "held": _set,
     "set": _set,
     "histogram": _observe,
     "native": _observe_native,
@@ -135,8 +135,8 @@ def _record_exemplars(child: Any, point: NumberDataPoint | HistogramDataPoint, p
         point: of a counter or of a histogram.
         place: returns the place of the number that an observed value was added to, from 1.
     """
-    series = child_series(child)
     for exemplar in sorted(point.exemplars, key=lambda exemplar: exemplar.time_unix_nano):
+        series = child_series(child)
         if series is not None and (labels := _exemplar_labels(exemplar)):
             record_exemplar(series, place(exemplar.value), float(exemplar.value), labels)
 

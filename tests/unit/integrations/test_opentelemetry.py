@@ -6,10 +6,12 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from opentelemetry.metrics import Observation
-from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider, MetricsTimeoutError
 from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -167,6 +169,18 @@ def test_a_callback_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert "no sensor" in caplog.text
 
 
+def test_a_collection_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """A callback that takes too long ends the collection: the failure is counted, and the next one has all of it."""
+    with metering(reader := KairoMetricReader()) as meter:
+        meter.create_counter("good").add(1)
+        collect: Any = reader._collect
+        reader._set_collect_callback(Mock(side_effect=MetricsTimeoutError("Timed out while executing callback")))
+        assert counted("kairo_samples_lost_total", family="opentelemetry") == 1
+        reader._set_collect_callback(collect)
+        assert counted("good_total") == 1
+    assert "Timed out while executing callback" in caplog.text
+
+
 def test_a_name_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     """A metric with a name that this package measures under is left out, and the log says so."""
 
@@ -189,8 +203,9 @@ def test_two_metrics_that_are_shown_alike() -> None:
         meter.create_counter("orders").add(2, {"kind.of": "book"})
         meter.create_counter("orders").add(3, {"kind_of": "book"})
         meter.create_histogram("wait").record(4)
+        meter.create_observable_up_down_counter("queue", telling({"a": 5}))
     assert page().count("\norders_total{") == 1
-    assert (counted("orders_total", kind_of="book"), counted("wait_sum")) == (10, 8)
+    assert (counted("orders_total", kind_of="book"), counted("wait_sum"), counted("queue")) == (10, 8, 10)
     provider.shutdown()
 
 
