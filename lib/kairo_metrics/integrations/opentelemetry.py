@@ -52,11 +52,9 @@ from opentelemetry.sdk.metrics import (
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader
 
 from .opentelemetry_families import Families
-from .opentelemetry_storage import drop_uncollected, held_locks
+from .opentelemetry_storage import begin_in_child
 
 if TYPE_CHECKING:
-    from threading import Lock
-
     from opentelemetry.sdk.metrics.export import Metric, MetricsData
 
 __all__ = ["KairoMetricReader"]
@@ -118,7 +116,7 @@ class KairoMetricReader(MetricReader):
         self._target_info: dict[str, str] = {}
         self._has_scope_info = scope_info_enabled
         self._keeps = resource_attribute_filter
-        self.is_collecting = self.begins_anew = self._is_shut_down = False
+        self._is_collecting = self.begins_anew = self._is_shut_down = False
         self._failed: set[str] = set()
         _readers.add(self)
         RECORDER.follow(self)
@@ -128,17 +126,17 @@ class KairoMetricReader(MetricReader):
         """Collect what the instruments have counted, and record it."""
         with _COLLECTING:
             # A callback may flush, or fork; and a reader may have no provider yet.
-            if self.is_collecting or self._is_shut_down or self._collect is None:
+            if self._is_collecting or self._is_shut_down or self._collect is None:
                 return
             if self.begins_anew:
                 self.begins_anew, self._target_info = False, {}
                 self._families.begin_anew()
-            self.is_collecting = True
+            self._is_collecting = True
             try:
                 self.collect()
                 self._families.end_collection()
             finally:
-                self.is_collecting = False
+                self._is_collecting = False
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:
         del timeout_millis  # nothing here waits
@@ -187,14 +185,15 @@ class KairoMetricReader(MetricReader):
             adopt_instrument(target)
 
     def _record(self, metric: Metric, scope: object, around: list[Mapping[str, Any]]) -> None:
-        try:
-            self._families.record(metric, scope, around)
-        except Exception as err:  # noqa: BLE001  one metric that can't be shown must not take the others with it
-            with RECORDER.lock:
-                RECORDER.count_lost(metric.name, float(len(metric.data.data_points)))
-            if metric.name not in self._failed:
-                self._failed.add(metric.name)
-                _log.warning("OpenTelemetry's metric %s is not sent: %s", metric.name, err)
+        for point in metric.data.data_points:
+            try:
+                self._families.record(metric, point, scope, around)
+            except Exception as err:  # noqa: BLE001  a point that can't be shown must not take the others with it
+                with RECORDER.lock:
+                    RECORDER.count_lost(metric.name, 1.0)
+                if metric.name not in self._failed:
+                    self._failed.add(metric.name)
+                    _log.warning("OpenTelemetry's metric %s is not sent: %s", metric.name, err)
 
 
 def _begin_anew() -> None:
@@ -204,31 +203,19 @@ def _begin_anew() -> None:
         RECORDER.follow(reader)
 
 
-# What this process holds while it forks.
-_held: list[Lock] = []
-
-
 def _prepare_fork() -> None:
-    """Record what is counted, and stop the SDK, so that a child begins with nothing and finds no lock held."""
+    """Record what is counted, so that exactly one process sends it."""
     _COLLECTING.acquire()
     if is_open() or current_settings()[0].enabled:
         for reader in list(_readers):
             reader.sample()
-            if not reader.is_collecting:  # else a callback forks
-                _held.extend(held_locks(reader))
 
 
-def _go_on() -> None:
-    while _held:
-        _held.pop().release()
+def _begin_in_child() -> None:
     _COLLECTING.release()
-
-
-def _go_on_in_child() -> None:
-    _go_on()
     for reader in list(_readers):
-        drop_uncollected(reader)  # what was counted after the collection; the parent has it as well
+        begin_in_child(reader)
 
 
 # After the recorder's own: a fork takes the last one first, so the recorder has all of it when it sets it aside.
-os.register_at_fork(before=_prepare_fork, after_in_parent=_go_on, after_in_child=_go_on_in_child)
+os.register_at_fork(before=_prepare_fork, after_in_parent=_COLLECTING.release, after_in_child=_begin_in_child)

@@ -10,7 +10,7 @@ from collections import Counter as Counts
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, Metric
+from opentelemetry.sdk.metrics.export import DataPointT, HistogramDataPoint, Metric
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -52,61 +52,61 @@ class Families:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._instruments: dict[_Key, MetricWrapperBase] = {}
+        self._instruments: dict[_Key, Any] = {}
         self._label_sets: Counts[tuple[str, str]] = Counts()
-        # What callbacks told last that count; and in this collection, what this instance holds.
+        # What callbacks that count told last.
         self._told: dict[_Stream, float] = {}
-        self._held: dict[tuple[_Key, _Labels], float] = {}
-        self._held_before: set[tuple[_Key, _Labels]] = set()
+        # What callbacks tell in this collection that this instance holds, by child; and the place of each such child.
+        self._held: dict[Any, float] = {}
+        self._holding: dict[Any, tuple[_Key, _Labels]] = {}
 
     def begin_anew(self) -> None:
         """Let the next points go to new series: the recorder is a new one."""
         self._instruments.clear()
         self._label_sets.clear()
-        self._held_before = set()
+        self._holding.clear()
 
-    def record(self, metric: Metric, scope: Any, around: Sequence[Mapping[str, Any]]) -> None:
-        """Record the points of a metric.
+    def record(self, metric: Metric, point: DataPointT, scope: Any, around: Sequence[Mapping[str, Any]]) -> None:
+        """Record a point of a metric.
 
         Args:
             metric: as the SDK has collected it.
+            point: one of its points.
             scope: the instrumentation scope that has counted.
             around: the attributes of the resource and of the scope that are labels.
 
         Raises:
             ValueError: it has a kind, a name or bounds that can't be shown.
+            OverflowError: its number is too large.
         """
-        kind = kind_of(metric.data)
-        point: Any
-        for point in metric.data.data_points:
-            attributes = point.attributes or {}
-            labels = labels_of([*around, attributes], _RESERVED.get(kind, ()))
-            bounds = tuple(point.explicit_bounds) if isinstance(point, HistogramDataPoint) else ()
-            key = self._key(kind, metric, labels, bounds)
-            labels = labels if key[2] == tuple(labels) else _OVERFLOW
-            child = self._child(key, metric, tuple(labels.values()))
-            if child_series(child) is None:
-                continue  # its name is ours, and the log says so
-            if kind == "told":
-                stream = scope, metric.name, repr(sorted(attributes.items()))
-                count(child, self._increase(stream, float(point.value)))
-            elif kind == "held":
-                place = key, tuple(labels.values())
-                self._held[place] = self._held.get(place, 0.0) + float(point.value)
-                child.set(self._held[place])
-            else:
-                ADD[kind](child, point)
+        kind, attributes = kind_of(metric.data), point.attributes or {}
+        labels = labels_of([*around, attributes], _RESERVED.get(kind, ()))
+        bounds = tuple(point.explicit_bounds) if isinstance(point, HistogramDataPoint) else ()
+        key = self._key(kind, metric, labels, bounds)
+        values = tuple((labels if key[2] == tuple(labels) else _OVERFLOW).values())
+        child = self._child(key, metric, values)
+        if child_series(child) is None:
+            return  # its name is ours, and the log says so
+        if kind == "told":
+            stream = scope, metric.name, repr(sorted(attributes.items()))
+            count(child, self._increase(stream, _number(point)))
+        elif kind == "held":
+            self._held[child] = self._held.get(child, 0.0) + _number(point)
+            child.set(self._held[child])
+            self._holding[child] = key, values
+        else:
+            ADD[kind](child, point)
 
     def end_collection(self) -> None:
         """Take back what callbacks held before and do not tell any more."""
-        gone = self._held_before - self._held.keys()
-        self._held_before, self._held = set(self._held), {}
-        for key, values in gone:
-            instrument: Any = self._instruments.get(key)
-            if instrument is None:
-                continue
-            child = instrument._metrics.pop(values, None) if values else self._instruments.pop(key)  # noqa: SLF001
-            if child is not None and (series := child_series(child)) is not None:
+        held, self._held = self._held, {}
+        for child in self._holding.keys() - held.keys():
+            key, values = self._holding.pop(child)
+            if values:
+                self._instruments[key]._metrics.pop(values, None)  # noqa: SLF001  prometheus_client keeps it private
+            else:
+                del self._instruments[key]
+            if (series := child_series(child)) is not None:
                 RECORDER.remove(series)
 
     def _key(self, kind: str, metric: Metric, labels: Mapping[str, str], bounds: tuple[float, ...]) -> _Key:
@@ -123,7 +123,7 @@ class Families:
     def _child(self, key: _Key, metric: Metric, values: _Labels) -> Any:
         """Return the child of an instrument with these label values; both are made if they are not there."""
         kind, name, labelnames, bounds = key
-        instrument: Any = self._instruments.get(key)
+        instrument = self._instruments.get(key)
         if instrument is None:
             unit = unit_name(metric.unit or "")
             instrument = _BUILD[kind](name, metric.description or "", labelnames, unit, bounds)
@@ -138,6 +138,10 @@ class Families:
             return math.nan  # no counter has such a total: it is counted as lost
         told, self._told[stream] = self._told.get(stream, 0.0), value
         return value - told if value >= told else value
+
+
+def _number(point: Any) -> float:
+    return float(point.value)
 
 
 class _ExplicitHistogram(Histogram):

@@ -129,6 +129,8 @@ def test_attribute_values_that_clients_choose() -> None:
         assert counted("seen_total", kind="__overflow__") == 6
         told["user7"] = 3
         assert counted("seen_total") == 17
+        meter.create_observable_up_down_counter("queue", telling(told))
+        assert counted("queue", kind="__overflow__") == 2 + 2 + 3
 
 
 def test_labels_that_a_family_has_itself() -> None:
@@ -145,11 +147,12 @@ def test_a_metric_that_cannot_be_shown(caplog: pytest.LogCaptureFixture) -> None
     with metering(KairoMetricReader()) as meter:
         good, bad = meter.create_counter("good"), meter.create_counter("bad")
         for _ in range(2):
-            good.add(1)
             for _ in range(2):
-                bad.add(int(1.7e308))
+                bad.add(int(1.7e308), {"kind": "large"})
+            bad.add(1, {"kind": "small"})
+            good.add(1)
             page()
-        assert counted("good_total") == 2
+        assert (counted("good_total"), counted("bad_total")) == (2, 2)
         assert counted("kairo_samples_lost_total", family="bad") == 2
     assert [record.message for record in caplog.records if record.name == "kairo_metrics"] == [
         "OpenTelemetry's metric bad is not sent: int too large to convert to float"
@@ -247,6 +250,7 @@ def test_nothing_is_counted_after_the_end_of_a_provider() -> None:
     assert counted("orders_total") == 1
 
 
+@pytest.mark.skipif(not hasattr(MeterProvider, "add_metric_reader"), reason="this SDK takes no reader later")
 def test_a_reader_without_a_provider(caplog: pytest.LogCaptureFixture) -> None:
     """It does nothing until a provider has it, also one that gets it later."""
     reader = KairoMetricReader()
