@@ -57,10 +57,7 @@ _ASGI = (
 )
 _WSGI = (*_ANY_APP, *_tests("unit/entrypoints", "wsgi"))
 _FLASK = (*_WSGI, *_tests("unit/frameworks", "flask_app"))
-_TELEMETRY = (
-    *_tests("unit/integrations", "opentelemetry", "opentelemetry_points"),
-    *_tests("faults", "opentelemetry_forks"),
-)
+_TELEMETRY = ("tests/unit/integrations/opentelemetry", *_tests("faults", "opentelemetry_forks"))
 _DJANGO = (*_WSGI, *_tests("unit/frameworks", "django_handler", "django_patterns"))
 
 # Of each library the oldest version that is supported, the newest of each line since then, and the newest of all.

@@ -30,13 +30,13 @@ from weakref import WeakSet
 
 from prometheus_client import Info
 
-from ..delivery.loop_ticker import loop_is_running
-from ..delivery.pipeline import current_pipeline, current_settings, is_open, on_opening
-from ..errors import StoreError
-from ..instruments.adoption import adopt_instrument
-from ..instruments.values import RECORDER
-from .opentelemetry_names import labels_of, scope_attributes
-from .opentelemetry_version import require_sdk
+from ...delivery.loop_ticker import loop_is_running
+from ...delivery.pipeline import current_pipeline, current_settings, is_open, on_opening
+from ...errors import StoreError
+from ...instruments.adoption import adopt_instrument
+from ...instruments.values import RECORDER
+from .names import labels_of, scope_attributes
+from .version import require_sdk
 
 require_sdk()
 
@@ -51,8 +51,8 @@ from opentelemetry.sdk.metrics import (
 )
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader
 
-from .opentelemetry_families import Families
-from .opentelemetry_storage import begin_in_child
+from .families import Families
+from .storage import begin_in_child
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import Metric, MetricsData

@@ -24,12 +24,12 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
-from ..instruments.native_histogram import ZERO_THRESHOLD
-from ..instruments.sharing import child_series
-from ..instruments.values import RECORDER
-from ..instruments.values.exemplar import record_exemplar
-from ..model.native_counts import COARSEST, FINEST, NativeCounts
-from .opentelemetry_names import labels_of
+from ...instruments.native_histogram import ZERO_THRESHOLD
+from ...instruments.sharing import child_series
+from ...instruments.values import RECORDER
+from ...instruments.values.exemplar import record_exemplar
+from ...model.native_counts import COARSEST, FINEST, NativeCounts
+from .names import labels_of
 
 __all__ = ["ADD", "count", "kind_of", "native_counts"]
 

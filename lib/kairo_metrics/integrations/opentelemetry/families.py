@@ -14,16 +14,16 @@ from opentelemetry.sdk.metrics.export import DataPointT, HistogramDataPoint, Met
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from ..instruments.adoption import adopt_instrument
-from ..instruments.children import known_child
-from ..instruments.native_histogram import NativeHistogram
-from ..instruments.sharing import child_series
-from ..instruments.values import RECORDER
-from ..model.delivery_metrics import OVERFLOWED
-from ..model.native_counts import FINEST
-from ..model.schema import INSTANCE_LABEL
-from .opentelemetry_names import family_name, labels_of, unit_name
-from .opentelemetry_points import ADD, count, kind_of
+from ...instruments.adoption import adopt_instrument
+from ...instruments.children import known_child
+from ...instruments.native_histogram import NativeHistogram
+from ...instruments.sharing import child_series
+from ...instruments.values import RECORDER
+from ...model.delivery_metrics import OVERFLOWED
+from ...model.native_counts import FINEST
+from ...model.schema import INSTANCE_LABEL
+from .names import family_name, labels_of, unit_name
+from .points import ADD, count, kind_of
 
 __all__ = ["Families"]
 
