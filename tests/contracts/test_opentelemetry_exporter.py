@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from lib.kairo_metrics import KairoMetricReader
-from lib.kairo_metrics.integrations.opentelemetry.names import family_name, label_name, unit_name
+from lib.kairo_metrics.integrations.opentelemetry.prometheus_names import family_name, label_name, unit_name
 from lib.kairo_metrics.testing import isolated_metrics, page
 from tests.support.telemetry import Shown, metering, shown, telling
 

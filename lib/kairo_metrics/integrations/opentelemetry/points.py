@@ -29,7 +29,7 @@ from ...instruments.sharing import child_series
 from ...instruments.values import RECORDER
 from ...instruments.values.exemplar import record_exemplar
 from ...model.native_counts import COARSEST, FINEST, NativeCounts
-from .names import labels_of
+from .prometheus_names import labels_of
 
 __all__ = ["ADD", "count", "kind_of", "native_counts"]
 

@@ -35,7 +35,7 @@ from ...delivery.pipeline import current_pipeline, current_settings, is_open, on
 from ...errors import StoreError
 from ...instruments.adoption import adopt_instrument
 from ...instruments.values import RECORDER
-from .names import labels_of, scope_attributes
+from .prometheus_names import labels_of, scope_attributes
 from .version import require_sdk
 
 require_sdk()
@@ -51,7 +51,7 @@ from opentelemetry.sdk.metrics import (
 )
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader
 
-from .families import Families
+from .metric_families import Families
 from .storage import begin_in_child
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 
 from lib.kairo_metrics.instruments.native_histogram import ZERO_THRESHOLD
-from lib.kairo_metrics.integrations.opentelemetry.families import Families
+from lib.kairo_metrics.integrations.opentelemetry.metric_families import Families
 from lib.kairo_metrics.integrations.opentelemetry.points import native_counts
 from lib.kairo_metrics.integrations.opentelemetry.reader import KairoMetricReader
 from lib.kairo_metrics.model.native_counts import COARSEST, FINEST, NativeCounts, upper_bound

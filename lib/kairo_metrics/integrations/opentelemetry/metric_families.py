@@ -22,8 +22,8 @@ from ...instruments.values import RECORDER
 from ...model.delivery_metrics import OVERFLOWED
 from ...model.native_counts import FINEST
 from ...model.schema import INSTANCE_LABEL
-from .names import family_name, labels_of, unit_name
 from .points import ADD, count, kind_of
+from .prometheus_names import family_name, labels_of, unit_name
 
 __all__ = ["Families"]
 
