@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
     from .integrations.observing import observe
+    from .integrations.opentelemetry.reader import KairoMetricReader
     from .store.store_interface import Store
 
 App = TypeVar("App")
@@ -54,6 +55,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ExemplarSource",
     "KairoError",
+    "KairoMetricReader",
     "Measured",
     "MeasuredRequest",
     "MeasuredResponse",
@@ -87,6 +89,7 @@ __all__ = [
 # Imported at the first use of the name: few functions need these, and each import is part of every cold start.
 _MODULES = {
     "ExemplarSource": ".entrypoints.traces",
+    "KairoMetricReader": ".integrations.opentelemetry.reader",
     "NativeHistogram": ".instruments.native_histogram",
     "MeasuredRequest": ".entrypoints.exchange",
     "MeasuredResponse": ".entrypoints.exchange",

@@ -41,6 +41,8 @@ class Away(MemoryStore):
 class Follower:
     """A gauge that follows a function."""
 
+    family = LATEST.name
+
     def __init__(self, recorder: Recorder) -> None:
         self.series = PendingSeries(LATEST, "")
         self._recorder = recorder

@@ -59,6 +59,7 @@ _ASGI = (
 )
 _WSGI = (*_ANY_APP, *_tests("unit/entrypoints", "wsgi"))
 _FLASK = (*_WSGI, *_tests("unit/frameworks", "flask_app"))
+_TELEMETRY = ("tests/unit/integrations/opentelemetry", *_tests("faults", "opentelemetry_forks"))
 _DJANGO = (*_WSGI, *_tests("unit/frameworks", "django_handler", "django_patterns"))
 
 # Of each library the oldest version that is supported, the newest of each line since then, and the newest of all.
@@ -70,6 +71,7 @@ _VERSIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # The test client of Flask 2.0 and 2.1 does not work with the Werkzeug that these ask for.
     "flask": (("==2.2.0", "==2.3.3", "<3.1", ""), _FLASK),
     "django": (("==4.2", "<5", "<5.1", "<6", ""), _DJANGO),
+    "opentelemetry-sdk": (("==1.30.0", "<1.36", "<1.42", ""), _TELEMETRY),
 }
 # Flask 2 asks for any Werkzeug from 2.2, and can't be imported with 3.
 _ALSO = {("flask", "==2.2.0"): ("werkzeug<3",), ("flask", "==2.3.3"): ("werkzeug<3",)}

@@ -22,7 +22,7 @@ from .sharing import share
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
 
-__all__ = ["adopt", "is_of_one_process", "renew_client_locks", "require_free_names"]
+__all__ = ["adopt", "adopt_instrument", "is_of_one_process", "renew_client_locks", "require_free_names"]
 
 _log = logging.getLogger("kairo_metrics")
 _registries: WeakSet[CollectorRegistry] = WeakSet()
@@ -69,7 +69,7 @@ def adopt(*registries: CollectorRegistry, has_page: bool = False) -> None:
                 collectors.note_target_info(registry.get_target_info())
         for instrument in list(_left_out):
             _left_out.discard(instrument)
-            _adopt_instrument(instrument)
+            adopt_instrument(instrument)
 
 
 def _wrap(owner: type, name: str) -> None:
@@ -143,7 +143,7 @@ class _Collectors(dict[Any, list[str]]):
 
     def _adopt(self, collector: Any) -> None:
         if isinstance(collector, MetricWrapperBase):
-            _adopt_instrument(collector)
+            adopt_instrument(collector)
         elif not (_page["is here"] or (self._is_default and is_of_one_process(collector))):
             from .unsent import tell_collector  # few programs have one
 
@@ -167,7 +167,8 @@ def is_of_one_process(collector: object) -> bool:
     return any(collector is default for default in _OF_ONE_PROCESS)
 
 
-def _adopt_instrument(collector: MetricWrapperBase) -> None:
+def adopt_instrument(collector: MetricWrapperBase) -> None:
+    """Record what an instrument counts, also one of no registry, unless it has a name of ours; that is logged."""
     if _is_left_out(collector):
         _left_out.add(collector)
     elif collector._is_parent():  # noqa: SLF001

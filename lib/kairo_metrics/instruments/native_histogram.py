@@ -15,10 +15,10 @@ from prometheus_client.utils import floatToGoString
 from ..model.native_counts import COARSEST, FINEST, classic_counts
 from .values.native_value import NativeValue
 
-__all__ = ["NativeHistogram"]
+__all__ = ["ZERO_THRESHOLD", "NativeHistogram"]
 
 # 2^-128, as Prometheus' own clients have it.
-_ZERO_THRESHOLD = 2.938735877055719e-39
+ZERO_THRESHOLD = 2.938735877055719e-39
 
 
 class NativeHistogram(MetricWrapperBase):
@@ -56,7 +56,7 @@ class NativeHistogram(MetricWrapperBase):
         labelnames: Iterable[str] = (),
         *,
         schema: int = 3,
-        zero_threshold: float = _ZERO_THRESHOLD,
+        zero_threshold: float = ZERO_THRESHOLD,
         max_buckets: int = 160,
         buckets: Sequence[float | str] = Histogram.DEFAULT_BUCKETS,
         namespace: str = "",

@@ -31,12 +31,14 @@ _MAX_INHERITANCES = 8
 
 
 class Follower(Protocol):
-    """A gauge that follows a function."""
+    """What asks the program before each flush: a gauge that follows a function, or a reader of another library."""
 
-    series: PendingSeries
+    @property
+    def family(self) -> str:
+        """The family that a failure is counted for."""
 
     def sample(self) -> None:
-        """Call the function, and set the gauge to what it returns."""
+        """Call the program's functions, and record what they return."""
 
 
 class Recorder:
@@ -161,12 +163,12 @@ class Recorder:
             try:
                 follower.sample()
             except Exception as err:  # noqa: BLE001  the user's own code; a flush must not fail with it
-                family = follower.series.schema.name
+                family = follower.family
                 with self.lock:
                     self.count_lost(family, 1.0)
                 if family not in self._failed_families:
                     self._failed_families.add(family)
-                    _log.warning("the function of gauge %s failed: %r", family, err)
+                    _log.warning("the function of metric %s failed: %r", family, err)
 
     def restart(self, series: PendingSeries) -> None:
         """Remove the series from the store, and announce it again at zero."""

@@ -54,6 +54,7 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
     if outer is not None and outer.flusher._thread_ticker is not None:
         outer.flusher._thread_ticker.stop()  # the recorder has the deltas of the block, and they are not for its store
         outer.flusher._thread_ticker = None
+    RECORDER.sample_followers()  # a reader of OpenTelemetry has what was counted before the block
     recorder = _exchanged(vars(RECORDER), {name: value for name, value in vars(Recorder()).items() if name != "lock"})
     opened, given, registries = dict(pipeline._opened), dict(pipeline._given), list(pipeline._registries)
     own, chosen = dict(vars(OWN)), [kept.copy() for kept in _CHOSEN]

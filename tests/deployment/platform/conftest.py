@@ -8,13 +8,13 @@ import pytest
 
 from tests.deployment.platform.deployment import Deployment
 from tests.deployment.platform.package_origins import Origins, build_origins
-from tests.deployment.platform.project import ENTRY_POINTS, EXAMPLES, THIS_REPOSITORY, Project
+from tests.deployment.platform.project import ENTRY_POINTS, EXAMPLES, TELEMETRY, THIS_REPOSITORY, Project
 from tests.deployment.platform.vercel_build import Build, vercel_build
 from tests.deployment.platform.vercel_tools import ToolMissing, Tools, find_tools
 from tests.support.once import Once
 
 # The functions of users' projects: no tests, and a process has one Django project at most.
-collect_ignore = [ENTRY_POINTS.source.name, "background"]
+collect_ignore = [ENTRY_POINTS.source.name, TELEMETRY.source.name, "background"]
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +48,12 @@ def cron_and_queue(tools: Tools, once: Once) -> Deployment:
 def entry_points(tools: Tools, once: Once) -> Deployment:
     """Return the project with a function for each entry point, as `vercel build` builds it."""
     return _deployed(ENTRY_POINTS, "entry-points", tools, once)
+
+
+@pytest.fixture(scope="session")
+def telemetry(tools: Tools, once: Once) -> Deployment:
+    """Return the project whose functions count with OpenTelemetry, as `vercel build` builds it."""
+    return _deployed(TELEMETRY, "telemetry", tools, once)
 
 
 @pytest.fixture(scope="session")

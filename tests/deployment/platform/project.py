@@ -12,7 +12,17 @@ from typing import Any
 
 from tests.support.dev_server import REPOSITORY
 
-__all__ = ["DECOY", "ENTRY_POINTS", "EXAMPLES", "THIS_REPOSITORY", "Project", "copy_library", "copy_tracked", "tracked"]
+__all__ = [
+    "DECOY",
+    "ENTRY_POINTS",
+    "EXAMPLES",
+    "TELEMETRY",
+    "THIS_REPOSITORY",
+    "Project",
+    "copy_library",
+    "copy_tracked",
+    "tracked",
+]
 
 _EXAMPLES = REPOSITORY / "examples"
 
@@ -135,6 +145,24 @@ ENTRY_POINTS = Project(
     own_sample="items_read_total",
     megabytes=40,
     packages=("django", "fastapi", "flask", "prometheus-client", "redis"),
+)
+
+TELEMETRY = Project(
+    source=Path(__file__).parent / "telemetry",
+    watched="api/shop",
+    request=("GET", "/api/shop/items/7"),
+    route="/api/shop/items/{number}",
+    own_sample='items_sold_total{kind="book",otel_scope_name="shop"}',
+    megabytes=40,
+    packages=(
+        "fastapi",
+        "flask",
+        "opentelemetry-instrumentation-fastapi",
+        "opentelemetry-instrumentation-flask",
+        "opentelemetry-sdk",
+        "prometheus-client",
+        "redis",
+    ),
 )
 
 

@@ -27,6 +27,11 @@ class _GaugeValue(SeriesValue):
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Set the gauge, as each kind does in its own way."""
 
+    @property
+    def family(self) -> str:
+        """See `Follower.family`."""
+        return self.series.schema.name
+
     def carry_over(self, amount: float) -> None:
         """Set what was set before the value took its place; a gauge at zero may never have been set."""
         if amount:

@@ -53,6 +53,18 @@ class NativeValue:
                 observed.observe(amount)
                 RECORDER.observe(self.series, observed, self._native[2], weight=1.0)
 
+    def add(self, counts: NativeCounts) -> None:
+        """Count what was observed elsewhere, bucket by bucket; the counts are changed."""
+        with RECORDER.lock:
+            if math.isnan(counts.sum):
+                counts.sum = 0.0
+                if self.series is not None:
+                    RECORDER.count_lost(self.series.schema.name, 1.0)
+            self._total.add(deepcopy(counts))
+            self._total.limit(self._native[2])
+            if self.series is not None:
+                RECORDER.observe(self.series, counts, self._native[2], weight=float(counts.count))
+
     def total(self) -> NativeCounts:
         """Return a copy of all that this process has observed."""
         with RECORDER.lock:

@@ -1,0 +1,5 @@
+"""What Prometheus scrapes."""
+
+from lib.kairo_metrics import metrics_app
+
+app = metrics_app()

@@ -1,0 +1,1 @@
+"""What OpenTelemetry's SDK has collected, and what it becomes."""
