@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser
 from tests.support.browser import DESKTOP, DashboardPage
 from tests.support.dev_server import DevServer
 
-__all__ = ["ACME", "Open", "send", "tab"]
+__all__ = ["ACME", "Open", "send", "send_and_wait", "tab"]
 
 ACME = {"X-Tenant": "acme"}
 Open = Callable[..., DashboardPage]
@@ -34,6 +35,16 @@ def tab(browser: Browser, server: DevServer) -> Iterator[Open]:
         dashboard.page.context.close()
         assert dashboard.complaints == []
         assert [address for address in dashboard.addresses if not address.startswith(dashboard.server.url)] == []
+
+
+def send_and_wait(server: DevServer, times: int = 2) -> None:
+    """Send requests, and wait until they were scraped: a page that opens before loads itself again."""
+    send(server, times)
+    for _ in range(300):
+        if "database" not in httpx.get(f"{server.url}/dashboard/source.json").json()["form"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the requests were not scraped")
 
 
 def send(server: DevServer, times: int = 10) -> None:
