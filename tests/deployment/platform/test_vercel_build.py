@@ -76,7 +76,7 @@ def test_the_list_with_hashes_is_what_is_installed(deployment: Deployment) -> No
     assert locked.keys() >= {"redis", "prometheus_client", "starlette"}
     assert all("--hash=sha256:" in line for line in lines if _LOCKED.match(line))
     for function in deployment.build.functions.values():
-        shipped = dict(found.groups() for file in function.files if (found := _SHIPPED.match(file)))
+        shipped = {found[1]: found[2] for file in function.files if (found := _SHIPPED.match(file))}
         assert shipped.keys() >= {"redis", "prometheus_client", "starlette"}
         named = {name.lower(): version for name, version in shipped.items() if name not in _BUILDER}
         assert {name: locked.get(name) for name in named} == named
