@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from tests.support.browser import DESKTOP, DashboardPage
 from tests.support.dev_server import DevServer
 
-__all__ = ["ACME", "Open", "send", "send_and_wait", "tab"]
+__all__ = ["ACME", "Open", "send", "tab"]
 
 ACME = {"X-Tenant": "acme"}
 Open = Callable[..., DashboardPage]
@@ -37,20 +37,18 @@ def tab(browser: Browser, server: DevServer) -> Iterator[Open]:
         assert [address for address in dashboard.addresses if not address.startswith(dashboard.server.url)] == []
 
 
-def send_and_wait(server: DevServer, times: int = 2) -> None:
-    """Send requests, and wait until they were scraped: a page that opens before loads itself again."""
-    send(server, times)
-    for _ in range(300):
-        if "database" not in httpx.get(f"{server.url}/dashboard/source.json").json()["form"]:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the requests were not scraped")
-
-
 def send(server: DevServer, times: int = 10) -> None:
-    """Send the same few requests of every kind, several times."""
+    """Send the same few requests of every kind, several times, and wait until they were scraped.
+
+    A page that is opened before the first scrape loads itself again.
+    """
     with httpx.Client(base_url=server.url, headers=ACME) as client:
         for number in range(times):
             client.post("/api/content", json={"slug": f"entry-{number}", "title": "Title", "body": "Body"})
             client.get(f"/api/content/entry-{number}")
             client.get("/api/content/missing")
+        for _ in range(300):
+            if "database" not in client.get("/dashboard/source.json").json()["form"]:
+                return
+            time.sleep(0.1)
+    raise AssertionError("the requests were not scraped")

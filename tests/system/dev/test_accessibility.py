@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.support.browser import DESKTOP, PHONE
-from tests.support.dashboard_tab import Open, send_and_wait
+from tests.support.dashboard_tab import Open, send
 from tests.support.dev_server import REPOSITORY, DevServer
 
 # Each takes seven seconds of the processor.
@@ -36,7 +36,7 @@ def test_axe_finds_nothing(tab: Open, server: DevServer, scheme: Scheme, size: V
     """No text lacks contrast, nothing lacks a name or a role: in every row, with a query, a fault, and the help."""
     if not AXE.exists():
         pytest.skip("install Node.js with npm, and run make test")
-    send_and_wait(server)
+    send(server, times=2)
     phone = size is PHONE
     dashboard = tab(viewport=size, color_scheme=scheme, is_mobile=phone, has_touch=phone)
     page, keys = dashboard.page, dashboard.page.keyboard

@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import DashboardPage
-from tests.support.dashboard_tab import Open, send, send_and_wait
+from tests.support.dashboard_tab import Open, send
 from tests.support.dev_server import DevServer, dev_server
 
 
 def opened(tab: Open, server: DevServer, query: str = "") -> DashboardPage:
     """Open the page when its history has requests, and put the cursor into the field, with its key."""
-    send_and_wait(server)
+    send(server, times=2)
     dashboard = tab(query)
     page = dashboard.page
     expect(page.locator("#var-route option")).to_contain_text(["All", "/api/content"], timeout=20_000)
