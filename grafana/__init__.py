@@ -17,4 +17,5 @@ CMS = System(
     runbooks="grafana/runbooks.md",
     command=".venv/bin/python -m lib.kairo_metrics",
     domain="cms.example",
+    written_by="make grafana (grafana/__init__.py has the jobs, and may have thresholds)",
 )

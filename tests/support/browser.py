@@ -31,6 +31,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--host-resolver-rules=MAP evil.example 127.0.0.1",
+    "--explicitly-allowed-ports=10080",  # it is in the range of free_port(), and Chromium refuses it
 ]
 DESKTOP: ViewportSize = {"width": 1440, "height": 1000}
 PHONE: ViewportSize = {"width": 390, "height": 844}

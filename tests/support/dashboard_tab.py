@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,9 +38,17 @@ def tab(browser: Browser, server: DevServer) -> Iterator[Open]:
 
 
 def send(server: DevServer, times: int = 10) -> None:
-    """Send the same few requests of every kind, several times."""
+    """Send the same few requests of every kind, several times, and wait until they were scraped.
+
+    A page that is opened before the first scrape loads itself again.
+    """
     with httpx.Client(base_url=server.url, headers=ACME) as client:
         for number in range(times):
             client.post("/api/content", json={"slug": f"entry-{number}", "title": "Title", "body": "Body"})
             client.get(f"/api/content/entry-{number}")
             client.get("/api/content/missing")
+        for _ in range(300):
+            if "database" not in client.get("/dashboard/source.json").json()["form"]:
+                return
+            time.sleep(0.1)
+    raise AssertionError("the requests were not scraped")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.deployment.platform.deployment import Deployment
@@ -11,6 +13,9 @@ from tests.support.dev_server import REPOSITORY
 
 # Eight megabytes that Vercel's builder adds to every function, and that can't be excluded.
 _BUILDER = {"pip", "vercel_runtime"}
+# A line of requirements.txt, and a package in a function.
+_LOCKED = re.compile(r"([\w.-]+)==([^\s;]+)")
+_SHIPPED = re.compile(r"_vendor/(\w+)-([^/]+)\.dist-info/METADATA$")
 
 
 def test_nothing_is_uploaded_but_what_is_built() -> None:
@@ -62,6 +67,19 @@ def test_a_function_ships_what_runs_and_nothing_else(deployment: Deployment) -> 
         assert {file.rpartition(".")[2] for file in own} == {"lua", "py", "typed"}
         for file in own:
             assert DECOY not in (function.root / file).read_text()
+
+
+def test_the_list_with_hashes_is_what_is_installed(deployment: Deployment) -> None:
+    """Vercel's builder takes a `requirements.txt` with hashes: a function has each package in the locked version."""
+    lines = (deployment.project.source / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
+    locked = {found[1].lower().replace("-", "_"): found[2] for line in lines if (found := _LOCKED.match(line))}
+    assert locked.keys() >= {"redis", "prometheus_client", "starlette"}
+    assert all("--hash=sha256:" in line for line in lines if _LOCKED.match(line))
+    for function in deployment.build.functions.values():
+        shipped = {found[1]: found[2] for file in function.files if (found := _SHIPPED.match(file))}
+        assert shipped.keys() >= {"redis", "prometheus_client", "starlette"}
+        named = {name.lower(): version for name, version in shipped.items() if name not in _BUILDER}
+        assert {name: locked.get(name) for name in named} == named
 
 
 def test_a_function_is_small(deployment: Deployment) -> None:

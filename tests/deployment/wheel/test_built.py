@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.kairo_metrics.dev.grafana.system import System
+from lib.kairo_metrics.dev.grafana.system_files import files_of
+from lib.kairo_metrics.dev.grafana.thresholds import Thresholds
 from tests.support.dev_server import REPOSITORY
 
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
@@ -116,6 +119,22 @@ def test_the_bill_of_materials_names_what_is_installed(dist: Path) -> None:
     named = {component["name"]: component["version"] for component in bill["components"]}
     assert {"prometheus_client", "redis", "starlette"} <= named.keys()
     assert all(re.match(r"\d+\.", version) for version in named.values())
+
+
+@pytest.mark.long
+def test_the_installed_command_writes_dashboard_and_rules(dist: Path, tmp_path: Path) -> None:
+    """In an empty environment with the wheel alone, `kairo-metrics grafana` writes the files of a user's own system."""
+    [wheel] = dist.glob("*.whl")
+    environment = tmp_path / "environment"
+    subprocess.run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], check=True)
+    subprocess.run([*UV, "pip", "install", "--quiet", "--python", str(environment), str(wheel)], check=True)
+    command = [str(environment / "bin" / "kairo-metrics"), "grafana", "--job", "shop-.*", "--title", "Shop"]
+    command += ["--prefix", "shop_", "--threshold", "latency_s=0.5", "--out", "monitoring"]
+    ran = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    expected = files_of(System("shop-.*", "Shop", prefix="shop_", thresholds=Thresholds(latency_s=0.5)))
+    assert {name: (tmp_path / "monitoring" / name).read_text() for name in expected} == expected
+    assert "#   kairo-metrics grafana --job 'shop-.*' --title Shop --prefix shop_" in expected["rules/alerts.yml"]
 
 
 @pytest.mark.long

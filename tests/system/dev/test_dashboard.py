@@ -86,6 +86,8 @@ def test_the_history_counts_what_was_sent(server: DevServer) -> None:
     [risen] = ask(server, "query", query=f"sum(changes(http_requests_total{selector}[5m]))")["result"]
     assert int(risen["value"][1]) >= 1
     assert "/api/content" in ask(server, "label/route/values", **{"match[]": "http_requests_total"})
+    assert ask(server, "labels", **{"match[]": "up"}) == ["__name__", "instance", "job"]
+    assert "route" in ask(server, "labels")
     [up] = ask(server, "series", **{"match[]": "up"})
     assert up == {"__name__": "up", "instance": f"127.0.0.1:{server.port}", "job": "kairo-cms-development"}
 

@@ -115,6 +115,21 @@ def test_with_a_prometheus_the_numbers_are_its_own(tab: Open, tmp_path: Path) ->
                 expect(dashboard.panel("Metrics page").locator(".value")).to_have_text("up")
                 expect(dashboard.panel("Routes now")).to_contain_text("/api/content")
                 expect(dashboard.page.locator("#notice")).to_be_hidden()
+                # The query box completes with what this Prometheus has, and shows its reason for a refusal.
+                field = dashboard.page.get_by_label("Query in PromQL")
+                field.fill("sum by (")
+                expect(dashboard.page.locator("#completions li").filter(has_text="route")).to_be_visible()
+                field.fill('http_requests_total{status="')
+                expect(dashboard.page.locator("#completions li").filter(has_text="404")).to_be_visible()
+                field.fill("sum(")
+                field.press("Enter")
+                expect(dashboard.page.locator(".query p")).to_contain_text("parse error")
+                # A point of the graph of 24 hours is 15 minutes old; the table shows the current value.
+                dashboard.page.get_by_role("button", name="Table", exact=True).click()
+                field.fill("sum(http_requests_total)")
+                field.press("Enter")
+                expect(dashboard.page.locator(".query p")).to_have_text("1 series")
+                dashboard.complaints = [text for text in dashboard.complaints if "400 (Bad Request)" not in text]
                 seen = dashboard.page.content() + "".join(bodies)
                 assert token not in seen
                 assert "its-password" not in seen

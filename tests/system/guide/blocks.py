@@ -50,7 +50,7 @@ CLASSES = {
     # a configuration for Prometheus: promtool
     "configuration": ("2-configure-the-scraping/1", "preview-deployments/3", "several-regions/1"),
     # the same for Prometheus 3: its own promtool
-    "newer configuration": ("3-what-prometheus-3-wants-to-be-told/1",),
+    "newer configuration": ("3-settings-for-prometheus-3/1",),
     # an object for Kubernetes: the schema of its kind
     "object": ("prometheus-operator/2", "prometheus-operator/3"),
     # rules for Prometheus: promtool

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +16,10 @@ import yaml
 
 from grafana import CMS, DASHBOARD, FOLDER
 from lib.kairo_metrics.cli import main
+from lib.kairo_metrics.dev.grafana.rules.rule_files import alerts_yml
 from lib.kairo_metrics.dev.grafana.system import PARTS, System
 from lib.kairo_metrics.dev.grafana.system_files import files_of
+from lib.kairo_metrics.dev.grafana.thresholds import Thresholds
 from tests.support.alert_rules import promtool
 from tests.support.dev_server import REPOSITORY
 
@@ -128,6 +132,32 @@ def test_it_works_from_the_wheels_folder(tmp_path: Path) -> None:
     expected = files_of(System(job="shop-.*", title="Shop", prefix="shop_"))
     assert made == expected.keys()
     assert {name: (tmp_path / "made" / name).read_text() for name in made} == expected
+
+
+def test_the_files_say_how_they_are_written_again(tmp_path: Path) -> None:
+    """The command in alerts.yml writes the same files; it has every option that is not the default, with its quotes."""
+    given = ["--job", "my shop's-.*", "--title", 'The "Shop"', "--prefix", "shop_", "--domain", "shop.example"]
+    given += ["--without", "push", "--threshold", "latency_s=0.5", "--threshold", "objective=0.995"]
+    main(["grafana", *given, "--out", str(tmp_path / "first")])
+    [line] = re.findall(r"^#   (.+ --out DIR)$", (tmp_path / "first/rules/alerts.yml").read_text(), re.MULTILINE)
+    command, _, options = line.partition(" grafana ")
+    assert command == "python -m lib.kairo_metrics"
+    again = shlex.split(options.replace("DIR", str(tmp_path / "again")))
+    assert main(["grafana", *again]) == 0
+    files = [file.relative_to(tmp_path / "first") for file in (tmp_path / "first").rglob("*") if file.is_file()]
+    assert len(files) == 4
+    for file in files:
+        assert (tmp_path / "again" / file).read_text() == (tmp_path / "first" / file).read_text()
+
+
+def test_the_thresholds_are_listed_in_the_rules() -> None:
+    """The head of alerts.yml names each threshold with its value, as the option takes it."""
+    text = alerts_yml(System(job="shop", title="Shop", thresholds=Thresholds(latency_s=0.5)))
+    head = " ".join(line.strip("# ") for line in text.partition("groups:")[0].splitlines())
+    expected = ", ".join(
+        f"{name}={0.5 if name == 'latency_s' else getattr(Thresholds(), name):g}" for name in Thresholds.names()
+    )
+    assert f"The thresholds are {expected}." in head
 
 
 def test_it_imports_nothing_heavy() -> None:

@@ -76,6 +76,10 @@ class BuiltIn:
         """Answer `/api/v1/label/<name>/values` for the whole history."""
         return sorted({value for labels in self._matching(parameters) for key, value in labels if key == name})
 
+    def labels(self, parameters: Mapping[str, str]) -> list[str]:
+        """Answer `/api/v1/labels`, the names of labels, for the whole history."""
+        return sorted({key for labels in self._matching(parameters) for key, _ in labels})
+
     def series(self, parameters: Mapping[str, str]) -> list[dict[str, str]]:
         """Answer `/api/v1/series` for the whole history."""
         return [dict(labels) for labels in self._matching(parameters)]

@@ -38,7 +38,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_PATHS = ("metadata", "query", "query_range", "series")
+_PATHS = ("labels", "metadata", "query", "query_range", "series")
 _VIEWER = Path(__file__).parent / "viewer"
 # The counter that every app has, whose name shows the prefix of the others.
 _ERRORS = "api_errors_total"
@@ -234,8 +234,7 @@ class Dashboard:
             return lambda: built_in.label_values(request.path_params["name"], parameters)
         if path == "metadata":
             return self._metadata
-        answers = {"query": built_in.query, "query_range": built_in.query_range, "series": built_in.series}
-        return lambda: answers[path](parameters)
+        return lambda: getattr(built_in, path)(parameters)
 
     def _prefix(self) -> str:
         """Return the prefix of the names of the project's metrics: as they are on the page, else as it is set."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 
 from .thresholds import Thresholds
@@ -40,6 +41,7 @@ class System:
         thresholds: when alerts fire.
         runbooks: where the runbooks are, for alerts in a Prometheus that has no external label "runbooks".
         command: how its users start this package's command line.
+        written_by: how its files are written again; the command `grafana` with its options if it is empty.
         domain: the host of its metrics page, in the runbooks' commands.
 
     Raises:
@@ -59,6 +61,7 @@ class System:
     runbooks: str = "runbooks.md"
     command: str = "kairo-metrics"
     domain: str = "example.com"
+    written_by: str = ""
 
     def __post_init__(self) -> None:
         for name, text in (("job", self.job), ("title", self.title)):
@@ -85,6 +88,24 @@ class System:
         """The beginning of the names of groups of rules."""
         return self.uid.replace("-", "_")
 
+    @property
+    def again(self) -> str:
+        """What to type for the same files again.
+
+        Example:
+            >>> System(job="shop-.*", title="My Shop", without=frozenset({"push"})).again
+            "kairo-metrics grafana --job 'shop-.*' --title 'My Shop' --without push --out DIR"
+        """
+        changed = self.thresholds.listed(Thresholds())
+        options = [
+            *("--job", self.job, "--title", self.title),
+            *(["--prefix", self.prefix] if self.prefix else []),
+            *(word for part in sorted(self.without) for word in ("--without", part)),
+            *(word for one in changed.split(", ") if one for word in ("--threshold", one)),
+            *(["--domain", self.domain] if self.domain != "example.com" else []),
+        ]
+        return self.written_by or f"{self.command} grafana {shlex.join(options)} --out DIR"
+
     def has(self, about: str) -> bool:
         """Return whether the system has what a panel or an alert is about; an empty text is about every system."""
         return about not in self.without
@@ -104,6 +125,7 @@ class System:
             "runbooks": self.runbooks,
             "command": self.command,
             "domain": self.domain,
+            "again": self.again,
             **self.thresholds.words(),
         }
         return self.named(_FIELD.sub(lambda found: values[found[1]], text))

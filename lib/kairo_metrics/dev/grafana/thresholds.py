@@ -72,6 +72,16 @@ class Thresholds:
         """The share of the requests that may fail."""
         return round(1 - self.objective, 9)  # 1 - 0.999 is 0.0010000000000000009
 
+    def listed(self, but: Thresholds | None = None) -> str:
+        """Return each as `name=value`, as the command line takes it; only those that `but` has with another value.
+
+        Example:
+            >>> Thresholds(latency_s=0.5).listed(but=Thresholds())
+            'latency_s=0.5'
+        """
+        shown = (name for name in self.names() if but is None or getattr(self, name) != getattr(but, name))
+        return ", ".join(f"{name}={getattr(self, name):.9g}" for name in shown)
+
     def words(self) -> dict[str, str]:
         """Return each number as rules and texts print it; a share also as a percentage.
 

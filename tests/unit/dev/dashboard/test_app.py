@@ -82,7 +82,7 @@ async def test_a_query_for_a_prometheus_has_the_same_limits(query: str) -> None:
     prometheus = Prometheus()
     app = Dashboard(_nowhere, Document("Shop"), prometheus, History(keep_ms=1))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-        for path in ("query", "query_range", "series", "label/job/values"):
+        for path in ("query", "query_range", "series", "labels", "label/job/values"):
             answer = await client.get(f"{API}/{path}?{query}")
             assert (answer.status_code, answer.json()["errorType"]) == (422, "execution")
     assert prometheus.asked == []

@@ -123,8 +123,8 @@ export class Board {
       element,
       grid,
       isOpen: true,
-      count(number, what) {
-        button.lastElementChild.textContent = ` ${number} ${what}`;
+      count(text) {
+        button.lastElementChild.textContent = ` ${text}`;
       },
       toggle(open) {
         entry.isOpen = open;
@@ -134,7 +134,7 @@ export class Board {
       },
     };
     button.addEventListener("click", () => entry.toggle(!entry.isOpen));
-    entry.count(panels.length, "panels");
+    entry.count(`${panels.length} panels`);
     entry.toggle(!row.collapsed);
     this.rows.push(entry);
     return element;

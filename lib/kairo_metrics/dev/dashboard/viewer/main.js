@@ -8,6 +8,7 @@ import { listen } from "./keyboard.js";
 import { OwnMetrics } from "./own_metrics.js";
 import { Unreachable, dashboard, instant, metadata, names, source } from "./prometheus.js";
 import { interpolate, timeVariables } from "./template.js";
+import { QueryBox } from "./query_box.js";
 import { Theme } from "./theme.js";
 import { clock, span } from "./units.js";
 import { Variables } from "./variables.js";
@@ -36,6 +37,12 @@ class Page {
     this.variables = new Variables(model.templating?.list ?? [], byId("variables"), chosen, () => this.#choose());
     this.board = new Board(model, byId("panels"), (panel) => this.ready && this.#refresh([panel]));
     this.own = new OwnMetrics(this.board, model);
+    this.query = new QueryBox(this.board, {
+      first: address.get("query") ?? "",
+      values: () => this.#context().values,
+      run: (panel) => this.#refresh([panel]),
+      changed: () => this.#remember(),
+    });
     this.theme = new Theme(() => this.board.panels.forEach((panel) => panel.restyle()));
     this.#tools();
     this.#keys();
@@ -72,7 +79,8 @@ class Page {
       const before = this.about.form;
       this.about = await source();
       // The first request shows what the metrics are called: the dashboard is then written with these names.
-      if (before !== this.about.form) location.reload();
+      this.stale ||= before !== this.about.form;
+      if (this.stale && !this.query.isBeingWritten) location.reload();
       if (!this.loaded || performance.now() - this.loaded > VARIABLES_EVERY_S * 1000 || this.quiet) {
         await this.variables.load();
         this.loaded = performance.now();
@@ -229,6 +237,7 @@ class Page {
       { keys: ["t"], shown: "t", does: "theme: system, light, dark", run: () => this.theme.next() },
       { keys: ["v"], shown: "v", does: "go to the variables", run: () => this.variables.focus() },
       { keys: ["/"], shown: "/", does: "search your metrics", run: () => this.own.focus() },
+      { keys: ["q"], shown: "q", does: "write a query", run: () => this.query.focus() },
       { keys: ["j"], shown: "j", does: "next panel", run: () => board.step(1) },
       { keys: ["k"], shown: "k", does: "panel before", run: () => board.step(-1) },
       {
@@ -311,6 +320,7 @@ class Page {
       Object.entries(this.variables.chosen).map(([name, value]) => [`var-${name}`, value]),
     );
     if (this.range !== this.pace.first) address.set("range", this.range);
+    if (this.query.text) address.set("query", this.query.text);
     history.replaceState(null, "", `${location.pathname}${address.size ? `?${address}` : ""}${location.hash}`);
   }
 

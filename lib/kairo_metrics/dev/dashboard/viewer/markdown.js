@@ -23,7 +23,7 @@ function block(token) {
       return [h("p", {}, ...inlines(token.tokens))];
     case "code":
       return [
-        h("pre", { tabindex: "0", role: "region", "aria-label": token.lang || "code" }, h("code", {}, token.text)),
+        h("pre", { tabindex: "0", role: "group", "aria-label": token.lang || "code" }, h("code", {}, token.text)),
       ];
     case "blockquote":
       return [h("blockquote", {}, ...blocks(token.tokens))];

@@ -40,7 +40,7 @@ export class OwnMetrics {
     if (added.length) {
       // In the order of the families: the program's own first.
       for (const { name } of families) this.row.grid.append(...this.entries.get(name).panels.map((one) => one.element));
-      this.row.count(this.entries.size, this.entries.size === 1 ? "metric" : "metrics");
+      this.row.count(this.entries.size === 1 ? "1 metric" : `${this.entries.size} metrics`);
       if (added.some((family) => !isMachinery(family))) this.row.toggle(true);
     }
     this.#filter();

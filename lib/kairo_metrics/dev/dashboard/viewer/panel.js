@@ -9,6 +9,8 @@ import { TimeSeries } from "./panels/timeseries.js";
 import { Unreachable, instant, ranged } from "./prometheus.js";
 import { interpolate } from "./template.js";
 
+// More would make the page slow, and nobody could tell the lines apart.
+const MOST_SERIES = 200;
 const KINDS = { timeseries: TimeSeries, graph: TimeSeries, stat: Stat, heatmap: HeatMap, table: Table, text: Text };
 
 export class Panel {
@@ -23,6 +25,8 @@ export class Panel {
     this.body = h("div", { class: "body" });
     this.state = h("p", { class: "state" });
     this.state.hidden = true;
+    this.cut = h("p", { class: "cut muted" });
+    this.cut.hidden = true;
     this.element = this.#frame();
     const Kind = KINDS[model.type];
     if (Kind) this.view = new Kind(model, this.body);
@@ -46,15 +50,16 @@ export class Panel {
         targets.map(async (target) => ({ target, series: await ask(target, this.model.type, context, asking.signal) })),
       );
       if (asking.signal.aborted) return;
-      const nothing = this.view.draw(results, context.times);
+      const count = results.reduce((sum, { series }) => sum + series.length, 0);
+      const nothing = this.view.draw(this.#bounded(results, count), context.times);
       this.#say(nothing, "empty");
-      this.element.dataset.state = nothing ? "empty" : "drawn";
+      this.#tell(nothing ? "empty" : "drawn", count);
       this.body.setAttribute("aria-label", `${this.model.title}: ${nothing ?? this.view.summary()}`);
     } catch (error) {
       if (error.name === "AbortError" || asking.signal.aborted) return;
       if (error instanceof Unreachable) throw error;
-      this.element.dataset.state = "error";
       this.#say(error.message, "error");
+      this.#tell("error");
     } finally {
       if (this.asking === asking) this.element.removeAttribute("aria-busy");
     }
@@ -63,6 +68,24 @@ export class Panel {
   /** Draw again in the colours of the new theme. */
   restyle() {
     this.view?.restyle();
+  }
+
+  #tell(state, count = 0) {
+    this.element.dataset.state = state;
+    const detail = { text: this.state.textContent, count };
+    this.element.dispatchEvent(new CustomEvent("state", { bubbles: true, detail }));
+  }
+
+  /** At most so many series as a page can draw; the panel says how many are left out. */
+  #bounded(results, count) {
+    this.cut.hidden = count <= MOST_SERIES;
+    this.cut.textContent = `${MOST_SERIES} of ${count} series are shown. Join some with sum, or choose with topk.`;
+    let left = MOST_SERIES;
+    return results.map(({ target, series }) => {
+      const shown = series.slice(0, left);
+      left -= shown.length;
+      return { target, series: shown };
+    });
   }
 
   #say(text, kind) {
@@ -100,6 +123,7 @@ export class Panel {
             }),
       ),
       this.body,
+      this.cut,
       this.state,
     );
     this.body.setAttribute("role", type === "table" || type === "text" ? "group" : "figure");

@@ -8,11 +8,17 @@ export function interpolate(text, values) {
   });
 }
 
-/** A value, escaped for a regular expression in a PromQL string between double quotes. */
-export const literal = (value) => quoted(value.replace(/[\\^$*+?.()|[\]{}]/g, "\\$&"));
+/** A value, escaped for a regular expression in a PromQL string between these quotes. */
+export const literal = (value, quote = '"') => quoted(value.replace(/[\\^$*+?.()|[\]{}]/g, "\\$&"), quote);
 
-/** Text, escaped for a PromQL string: it can neither end the string nor break its line. */
-const quoted = (text) => text.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+/** Text, escaped for a PromQL string: it can't end the string or break its line, and has no variable to replace. */
+export const quoted = (text, quote = '"') =>
+  quote === "`"
+    ? text
+    : text
+        .replaceAll("\\", "\\\\")
+        .replaceAll(quote, `\\${quote}`)
+        .replace(/[\p{Cc}$]|(?<=\[)\[/gu, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /** Name a series of a query by its labels: by the query's template such as {{route}}, or by all labels without one. */
 export function legend({ legendFormat: template, name, expr }, labels) {

@@ -18,7 +18,8 @@ _ABOUT = """\
 _ALERTS = (
     """\
 # The alerts of @{title} and of its metrics. Load this file together with recording.yml: `rule_files: ["rules/*.yml"]`.
-# `@{command} grafana` writes it; change a threshold with `--threshold NAME=VALUE`.
+# For other jobs or thresholds edit no expression: write all files again, with other options.
+#   @{again}
 #
 """
     + _ABOUT
@@ -31,7 +32,7 @@ _ALERTS = (
 _RECORDING = (
     """\
 # For the error-budget alerts in alerts.yml: the share of failed requests over seven windows, and the number of
-# failed requests. Load both files: `rule_files: ["rules/*.yml"]`. `@{command} grafana` writes them.
+# failed requests. Load both files: `rule_files: ["rules/*.yml"]`. alerts.yml says how they are written again.
 #
 """
     + _ABOUT
@@ -69,7 +70,7 @@ def alerts_yml(system: System) -> str:
         for name, alerts in groups
         if alerts
     ]
-    return system.filled(_ALERTS + "groups:\n" + "\n".join(written))
+    return system.filled(_ALERTS + _thresholds(system) + "groups:\n" + "\n".join(written))
 
 
 def recording_yml(system: System) -> str:
@@ -85,6 +86,11 @@ def recording_yml(system: System) -> str:
         + "\n  # Long windows change slowly and are expensive; the interval must stay below Prometheus' lookback of 5 "
         "minutes.\n" + _group("@{slug}_error_ratios_long", "2m", long)
     )
+
+
+def _thresholds(system: System) -> str:
+    text = f"- The thresholds are {system.thresholds.listed()}."
+    return textwrap.fill(text, 116, initial_indent="# ", subsequent_indent="#   ") + "\n"
 
 
 def _had(system: System, alerts: Iterable[Alert]) -> Iterator[Alert]:

@@ -14,11 +14,14 @@ export class Table {
 
   draw(results) {
     const several = results.length > 1;
+    // One query may find metrics whose labels are equal.
+    const isNamed = !several && new Set(results.flatMap(({ series }) => series.map(nameOf))).size > 1;
     this.rows = merged(
       results.flatMap(({ target, series }) =>
         series.map(({ labels, value, values }) => {
-          const { __name__: _, ...own } = labels;
+          const { __name__: name, ...own } = labels;
           return {
+            ...(isNamed ? { __name__: name } : {}),
             ...own,
             [several ? `Value #${target.refId}` : "Value"]: value ?? values?.findLast((each) => each !== null) ?? null,
           };
@@ -114,6 +117,7 @@ export class Table {
   }
 }
 
+const nameOf = ({ labels }) => labels.__name__;
 const blank = (value) => value === undefined || value === null || Number.isNaN(value);
 
 /** Merge rows with the same labels. */

@@ -266,18 +266,15 @@ function lonely(chart, number) {
   );
 }
 
-/** Draw the thresholds within the scale, each with its value. */
+/** Draw the thresholds within the scale, each with its value; two lines that are close share a label. */
 function drawThresholds(chart, field) {
   const mode = field.custom.thresholdsStyle?.mode ?? "off";
   if (mode === "off") return;
   const { ctx, bbox } = chart;
   const { min, max } = chart.scales.y;
+  const labels = [];
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
-  ctx.textAlign = "right";
-  ctx.textBaseline = "bottom";
-  let labelled = Infinity;
-  ctx.font = FONT.replace(/^\d+/, (size) => size * devicePixelRatio);
   if (mode.includes("dashed")) ctx.setLineDash([6 * devicePixelRatio, 5 * devicePixelRatio]);
   for (const { value, color } of field.steps) {
     if (value === null || value <= min || value >= max) continue;
@@ -287,12 +284,23 @@ function drawThresholds(chart, field) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    // Two lines may be too close for two labels.
-    if (labelled - y > 13 * devicePixelRatio) {
-      ctx.fillStyle = colour(color);
-      ctx.fillText(format(value, field.settings.unit), bbox.left + bbox.width, y - 2 * devicePixelRatio);
-      labelled = y;
-    }
+    const below = labels.at(-1);
+    const text = format(value, field.settings.unit);
+    if (below && below.y - y < 15 * devicePixelRatio) Object.assign(below, { y, text: `${below.text}, ${text}` });
+    else labels.push({ y, text, color });
   }
+  for (const label of labels) drawLabel(ctx, label, bbox.left + bbox.width);
   ctx.restore();
+}
+
+/** Write a label above its line, on the panel's colour: a series may run behind it. */
+function drawLabel(ctx, { y, text, color }, right) {
+  ctx.font = FONT.replace(/^\d+/, (size) => size * devicePixelRatio);
+  const [width, height] = [ctx.measureText(text).width + 6 * devicePixelRatio, 13 * devicePixelRatio];
+  ctx.fillStyle = css("--panel");
+  ctx.fillRect(right - width, y - height - 2 * devicePixelRatio, width, height);
+  ctx.fillStyle = colour(color);
+  ctx.textAlign = "right";
+  ctx.textBaseline = "bottom";
+  ctx.fillText(text, right - 3 * devicePixelRatio, y - 2 * devicePixelRatio);
 }
