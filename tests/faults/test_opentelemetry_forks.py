@@ -62,9 +62,13 @@ SHOWN = {
     "boot_share": 7,
     "boot_limit": 42,
 }
+# Those that differ most in who sends what; the others are left to make test-long.
+ALWAYS = {"the parent never flushes", "only the parent flushes", "the child flushes first", "both go on"}
 
 
-@pytest.mark.parametrize("life", LIVES)
+@pytest.mark.parametrize(
+    "life", [life if life in ALWAYS else pytest.param(life, marks=pytest.mark.long) for life in LIVES]
+)
 async def test_what_was_counted_before_a_fork_is_sent_once(start: Start, redis_url: str, life: str) -> None:
     """Sums, histograms, gauges and totals of callbacks arrive exactly once, whichever process flushes."""
     code, served = LIVES[life]
