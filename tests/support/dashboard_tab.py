@@ -42,7 +42,7 @@ def send(server: DevServer, times: int = 10) -> None:
 
     A page that is opened before the first scrape loads itself again.
     """
-    with httpx.Client(base_url=server.url, headers=ACME) as client:
+    with httpx.Client(base_url=server.url, headers=ACME, timeout=30) as client:
         for number in range(times):
             client.post("/api/content", json={"slug": f"entry-{number}", "title": "Title", "body": "Body"})
             client.get(f"/api/content/entry-{number}")
