@@ -71,6 +71,7 @@ class _Deployment:
             protocol=protocol,
             otlp_url=f"{url}/opentelemetry/v1/metrics",
             labels={"job": _job(protocol)},
+            timeout_ms=60_000,
         )
         RECORDER.forget()
         pipeline.close_pipeline()
@@ -130,7 +131,7 @@ def push_to(server: PrometheusServer, protocol: str, *, native: bool, victoria: 
     fine.observe(1)
     pushed.answers.append(deployment.push())
     asked = _Asked(server, protocol, deployment.pushed_s, native=native)
-    server.wait_for(lambda: bool(asked.rows("born_total")))
+    server.wait_for(lambda: all(asked.arrived(sample, total) for sample, total in TOTALS.items()))
     pushed.increases = asked.increases()
     pushed.values = {sample: asked.values(sample) for sample in TOTALS}
     if not victoria:
@@ -154,6 +155,10 @@ class _Asked:
 
     def rows(self, sample: str, window: str = "") -> list[dict[str, Any]]:
         return self._server.query(f"{self._selector(sample)}{window}", self._at_s)
+
+    def arrived(self, sample: str, total: float) -> bool:
+        """Tell whether the last push can be seen: VictoriaMetrics shows samples some time after it has taken them."""
+        return bool(self.rows(sample, "[15m]")) and self.values(sample)[-1] == total
 
     def values(self, sample: str) -> list[float]:
         [row] = self.rows(sample, "[15m]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from ..errors import SettingsError
@@ -55,7 +56,7 @@ def otlp_headers(env: Environment) -> dict[str, str]:
     return headers
 
 
-def check_headers(variable: str, headers: dict[str, str]) -> None:
+def check_headers(variable: str, headers: Mapping[str, str]) -> None:
     """Refuse what a request can't carry.
 
     Raises:

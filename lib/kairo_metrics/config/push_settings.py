@@ -87,16 +87,19 @@ class PushSettings:
             SettingsError: a value is malformed, or another value is missing beside it; the error names the variable.
         """
         if self.protocol not in PROTOCOLS:
-            raise SettingsError(
-                "METRICS_PUSH_PROTOCOL", f"must be {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}",
-                f", not {quoted(str(self.protocol))}",
-            )  # fmt: skip
+            *others, last = PROTOCOLS
+            given = f", not {quoted(str(self.protocol))}"
+            raise SettingsError("METRICS_PUSH_PROTOCOL", f"must be {', '.join(others)} or {last}", given)
         if self.url is not None:
             check_receiver_url(
                 "METRICS_REMOTE_WRITE_URL", self.url, "METRICS_REMOTE_WRITE_USERNAME and METRICS_REMOTE_WRITE_PASSWORD"
             )
         if self.otlp_url is not None:
             check_receiver_url(self.receiver_variable, self.otlp_url, "OTEL_EXPORTER_OTLP_HEADERS")
+        if self.otlp_headers:
+            from .otlp_receiver import check_headers
+
+            check_headers("OTEL_EXPORTER_OTLP_HEADERS", self.otlp_headers)
         self._check_logins()
         if self.token and not PRINTABLE.fullmatch(self.token):
             raise SettingsError(

@@ -125,7 +125,7 @@ def _told(outcome: PushOutcome, at_s: float, push_settings: PushSettings) -> Pla
     # Refused zeros are no fault: the receiver has later samples, or takes none as old as these.
     instruments.pushed_samples.labels("zero").inc(zeros.taken)
     instruments.pushed_samples.labels("zero_refused").inc(zeros.refused)
-    if not values.unconfirmed:
+    if values.taken and not values.unconfirmed:  # who has refused everything has nothing until any time
         instruments.pushed_until.labels(receiver_name(push_settings)).set(at_s)
     host = urlsplit(push_settings.receiver_url or "").hostname
     sentences = [f"pushed {values.taken} {outcome.items} of {at_s:.3f} to {host}"]

@@ -65,6 +65,7 @@ class Pusher:
         self._sleep = sleep
         self._login = login_of(settings)
         self._protocols = _PROTOCOLS[settings.protocol]
+        _format(self._protocols[0][0])  # its import is not to take from the time of a push
 
     @property
     def extras(self) -> Extras:
@@ -118,11 +119,15 @@ class Pusher:
         return last.form.name
 
     def _sender(self, module: str, answers_of: Callable[[], Answers]) -> _Sender:
-        form: PushFormat[Any] = import_module(f"...exposition.{module}", __name__).FORMAT
-        answers = answers_of()
+        form, answers = _format(module), answers_of()
         url = self._settings.receiver_url or ""
         client = ReceiverClient(url, self._login, form.headers, answers, self._sleep)
         return _Sender(self._settings, form, client, answers)
+
+
+def _format(module: str) -> PushFormat[Any]:
+    form: PushFormat[Any] = import_module(f"...exposition.{module}", __name__).FORMAT
+    return form
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,14 +123,14 @@ def title_of(point: Point) -> str:
 
 
 FORMAT = PushFormat(
-    "OTLP",
-    {"Content-Type": "application/x-protobuf"},
-    "data points",
-    True,  # noqa: FBT003
-    write_requests,
-    zero_requests,
-    body_of,
-    title_of,
+    name="OTLP",
+    headers={"Content-Type": "application/x-protobuf"},
+    items="data points",
+    has_native=True,
+    write_requests=write_requests,
+    zero_requests=zero_requests,
+    body_of=body_of,
+    title_of=title_of,
 )
 
 

@@ -35,7 +35,7 @@ class Body:
         return len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushFormat(Generic[T]):
     """One way to write a page for a receiver.
 

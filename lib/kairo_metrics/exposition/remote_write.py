@@ -72,8 +72,15 @@ def body_of(samples: Sequence[PushedSample]) -> Body:
 
 
 FORMAT = PushFormat(
-    "remote write 1.0", HEADERS, "samples", False, write_requests, zero_requests, body_of, title_of  # noqa: FBT003
-)  # fmt: skip
+    name="remote write 1.0",
+    headers=HEADERS,
+    items="samples",
+    has_native=False,
+    write_requests=write_requests,
+    zero_requests=zero_requests,
+    body_of=body_of,
+    title_of=title_of,
+)
 
 
 def _time_series(sample: PushedSample) -> TimeSeries:

@@ -96,8 +96,15 @@ def body_of(samples: Sequence[PushedSample]) -> Body:
 
 
 FORMAT = PushFormat(
-    "remote write 2.0", HEADERS, "samples", True, write_requests, zero_requests, body_of, title_of  # noqa: FBT003
-)  # fmt: skip
+    name="remote write 2.0",
+    headers=HEADERS,
+    items="samples",
+    has_native=True,
+    write_requests=write_requests,
+    zero_requests=zero_requests,
+    body_of=body_of,
+    title_of=title_of,
+)
 
 
 class _Symbols:

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.prometheus
 
 SECRET = "a-secret-of-the-cron"
 OLD, NEW, VICTORIA = "Prometheus 2.42", "Prometheus 3.5", "VictoriaMetrics 1.145"
-AT_MS = int(time.time() * 1000) - 60_000
 
 
 @pytest.fixture(params=[OLD, NEW])
@@ -53,9 +52,9 @@ def push(server: DevServer) -> httpx.Response:
 def traffic(server: DevServer) -> None:
     """Send requests with different labels and numbers."""
     for _ in range(7):
-        httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"})
+        httpx.get(f"{server.url}/api/content", headers={"X-Tenant": "acme"}, timeout=30)
     for _ in range(3):
-        httpx.get(f"{server.url}/api/content/nothing", headers={"X-Tenant": "acme"})
+        httpx.get(f"{server.url}/api/content/nothing", headers={"X-Tenant": "acme"}, timeout=30)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +143,17 @@ def write_ahead(prometheus: PrometheusServer, labels: dict[str, str]) -> None:
     httpx.post(f"{prometheus.url}/api/v1/write", content=body, headers=HEADERS).raise_for_status()
 
 
+def a_minute_ago_ms() -> int:
+    return int(time.time() * 1000) - 60_000
+
+
 def page(*families: Family) -> Page:
-    return Page(families, AT_MS)
+    return Page(families, a_minute_ago_ms())
 
 
 def send(url: str, pushed: Page) -> PushOutcome:
     """Push a page by remote write 2.0, as a function that has just started."""
-    return Pusher(push_settings(f"{url}/api/v1/write")).push(pushed, time.monotonic() + 10)
+    return Pusher(push_settings(f"{url}/api/v1/write")).push(pushed, time.monotonic() + 20)
 
 
 def test_a_prometheus_that_takes_no_native_histograms_gets_classic_ones(tmp_path: Path) -> None:
@@ -194,11 +197,11 @@ def test_an_exemplar_that_comes_too_late_costs_no_sample(tmp_path: Path) -> None
     """Prometheus 3.5 answers 400 to it and keeps the sample: the sample counts as taken, and the rest is told."""
     schema = Schema("jobs", "counter")
     with RECEIVERS[NEW].start(tmp_path, [], []) as prometheus:
-        outcomes = []
-        for number, at_ms in enumerate((AT_MS, AT_MS - 5_000), start=1):
+        outcomes, begun_ms = [], a_minute_ago_ms()
+        for number, at_ms in enumerate((begun_ms, begun_ms - 5_000), start=1):
             marked = {b"": {1: Exemplar(b'trace_id="%d"' % number, b"1", at_ms)}}
             outcomes.append(
-                send(prometheus.url, Page((Family(schema, {b"": b"%d" % number}, marked),), AT_MS + number))
+                send(prometheus.url, Page((Family(schema, {b"": b"%d" % number}, marked),), begun_ms + number))
             )
         assert prometheus.value("jobs_total") == 2
     assert [outcome.values.refused for outcome in outcomes] == [0, 0]
@@ -209,7 +212,7 @@ def test_an_exemplar_that_comes_too_late_costs_no_sample(tmp_path: Path) -> None
 
 def test_a_native_histogram_that_is_new_does_not_end_prometheus(tmp_path: Path) -> None:
     """Prometheus 3.5 ends if one says that it began at the time of its last sample, so ours says it began earlier."""
-    schema, began_ms = Schema("fine", "native", (), ("4.0", "+Inf")), AT_MS - 30_000
+    schema, began_ms = Schema("fine", "native", (), ("4.0", "+Inf")), a_minute_ago_ms()
     with RECEIVERS[NEW].start(tmp_path, [], []) as prometheus:
         for number in range(1, 4):
             line = b"%d %d 0 0 0.001 0:%d -" % (number, number, number)

@@ -142,3 +142,11 @@ def test_the_settings_of_prometheus_own_block_sign_for_aws() -> None:
     settings = PushSettings.from_env({f"{SIGV4}_{part}": value for part, value in parts.items()})
     assert {part: getattr(settings, f"sigv4_{part.lower()}") for part in parts} == parts
     assert "hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize("headers", [{"a b": "hidden"}, {"": "hidden"}, {"a": "hidden\n"}, {"a": "hidden日"}])
+def test_a_header_from_code_is_checked_as_well(headers: dict[str, str]) -> None:
+    """A header that no request can carry is refused when the settings are made, and its value is not repeated."""
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_HEADERS") as caught:
+        PushSettings(protocol="otlp", otlp_headers=headers)
+    assert "hidden" not in str(caught.value)

@@ -130,6 +130,21 @@ async def test_values_that_did_not_arrive_have_their_zeros_again(pushing: Pushin
     assert pushing.samples("jobs_total") == [(0, 0), (5, 120_001)]
 
 
+@pytest.mark.parametrize(("protocol", "status"), [("remote-write", 400), ("remote-write-1", 400), ("otlp", 500)])
+async def test_a_receiver_that_refused_everything_gets_the_zeros_again(
+    pushing: Pushing, protocol: str, status: int
+) -> None:
+    """Such as during a fault of the receiver: the next push does not take it for one that has the metrics."""
+    way: dict[str, Any] = {"protocol": protocol, "otlp_url": pushing.receiver.url}
+    Counter("jobs", "Jobs.", registry=pushing.registry).inc(5)
+    pushing.receiver._replies[:] = [Reply(status, "no", headers={})]
+    assert (await pushing.push(**way)).status_code == 502
+    pushing.receiver._replies[:] = [Reply()]
+    pushing.receiver.received.clear()
+    assert (await pushing.push(**way)).status_code == 200
+    assert pushing.samples("jobs_total") == [(0, 0), (5, 120_001)]
+
+
 async def test_a_refused_zero_is_no_fault(pushing: Pushing) -> None:
     """A receiver that takes no zeros gets the values, the answer is 200, and the refused zeros are counted."""
     Counter("jobs", "Jobs.", registry=pushing.registry).inc(5)
