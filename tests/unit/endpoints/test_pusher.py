@@ -132,7 +132,7 @@ def test_one_refused_series_keeps_no_other_from_arriving(receiver: WriteReceiver
 def test_one_body_that_always_fails_keeps_no_other_back(receiver: WriteReceiver, protocol: str) -> None:
     """A receiver that answers 503 to one body gets the other ones, and the failed one is not called refused."""
     receiver.refuse_label("bad", Reply(503, "shard is away"))
-    outcome = Pushing(receiver, protocol).push(page("bad", *map(str, range(3_000))), limit_s=2)
+    outcome = Pushing(receiver, protocol).push(page("bad", *map(str, range(3_000))))
     assert (outcome.values.taken, outcome.values.refused, outcome.values.unconfirmed) == (1_001, 0, 2_000)
     assert outcome.values.reason == "127.0.0.1 answered 503: shard is away"
 
