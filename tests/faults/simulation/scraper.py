@@ -73,8 +73,7 @@ class Scraper:
         except StoreUnavailable:
             self.refused += 1
             return
-        # A series that was removed and began again looks like one that went back.
-        if not self._server.disturbed and (added := {schema.name for schema in missing} - {SPARE.name}):
+        if not self._server.disturbed and (added := _added(missing)):
             raise Violation(f"nothing was lost, but the page adds to {sorted(added)}")
         shown = with_missing(taken, missing)
         self._water.remember(shown)
@@ -172,6 +171,23 @@ def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def _rows(scrape: Scrape, schema: Schema) -> Mapping[bytes, bytes]:
     return next((family.series for family in scrape.page.families if family.schema == schema), {})
+
+
+def _added(missing: Mapping[Schema, Mapping[bytes, bytes]]) -> set[str]:
+    """Return the families to which a page adds, but for what it can't know.
+
+    A series that was removed and began again looks like one that went back. So after a restart the sums of histograms
+    look as if they had gone back, too: a negative observation makes a sum lower.
+    """
+    names = {schema.name for schema in missing}
+    if SPARE.name not in names:
+        return names
+    sums = {
+        schema.name
+        for schema, series in missing.items()
+        if schema == WAIT and not any(int(count) for row in series.values() for count in row.split()[1:])
+    }
+    return names - sums - {SPARE.name}
 
 
 def _samples(text: str) -> dict[str, float]:

@@ -46,7 +46,8 @@ class _Rollback:
         shard: the shard of the state.
         known: the state before.
         is_certain: whether the state itself shows that it went back. If not, the shard has a new run of the server.
-        is_proven: whether something was lost. A new run alone has lost nothing, until a count is lower than shown.
+        is_proven: whether something was lost. A new run alone has lost nothing, until a count is lower than shown, or
+            the first page since then lacks a series. On later pages a series may be gone because it was removed.
     """
 
     since_ms: int
@@ -124,7 +125,7 @@ class HighWater:
             if scrape.is_recovering:
                 raise StoreUnavailable("it went back in time, and what it lost is being sent again")
             return {}
-        missing = dict(self._missing_series(scrape, names))
+        missing = dict(self._missing_series(scrape, names, is_first=found is self._rollback))
         if self._rollback.is_proven and not (missing or names or scrape.is_recovering):
             self._rollback = None
             return {}
@@ -172,8 +173,10 @@ class HighWater:
         state = scrape.states[shard]
         return state.incarnation != known.incarnation and not Recovery.went_back(scrape.recoveries[shard], state, known)
 
-    def _missing_series(self, scrape: Scrape, names: frozenset[str]) -> Iterator[tuple[Schema, SeriesNumbers]]:
-        from .lack import has_lost, lacking_series  # hardly any page needs it
+    def _missing_series(
+        self, scrape: Scrape, names: frozenset[str], *, is_first: bool = False
+    ) -> Iterator[tuple[Schema, SeriesNumbers]]:
+        from .lack import has_lost, has_vanished, lacking_series  # hardly any page needs it
 
         found = {_kind(family): family for family in scrape.page.families}
         pairs = [
@@ -183,7 +186,10 @@ class HighWater:
             and (family := found.get(kind, Family(shown.schema, {}))).schema == shown.schema
         ]
         if self._rollback and not self._rollback.is_proven:
-            if not any(has_lost(family, shown) for family, shown in pairs):
+            ended = {(entry.schema.index_field, text) for entry, texts in scrape.expired.items() for text in texts}
+            if not any(
+                has_lost(family, shown) or (is_first and has_vanished(family, shown, ended)) for family, shown in pairs
+            ):
                 return
             self._rollback = replace(self._rollback, is_proven=True)
         batches_are_missing = self._are_batches_missing(scrape)

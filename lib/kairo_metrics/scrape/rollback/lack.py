@@ -26,7 +26,7 @@ from ...model.encoding import SeriesNumbers, number_text
 from ...model.merging import merge_series
 from ...model.schema import Schema
 
-__all__ = ["has_lost", "lacking_series"]
+__all__ = ["has_lost", "has_vanished", "lacking_series"]
 
 # Observations below it are zero in any sum. The threshold of a native histogram is far below, unless a program sets it.
 _NO_AMOUNT = 1e-30
@@ -44,6 +44,18 @@ def has_lost(held: Family, shown: Family) -> bool:
         text in held.series and _lack(held.schema, held.series[text], numbers, _Sums(can_rise=False))
         for text, numbers in shown.series.items()
     )
+
+
+def has_vanished(held: Family, shown: Family, ended: AbstractSet[tuple[str, bytes]]) -> bool:
+    """Tell whether a series that was shown is gone, and has not expired.
+
+    Args:
+        held: what the store has.
+        shown: what a page has shown.
+        ended: the series that have expired, each by the index field of its family and its label text.
+    """
+    gone = shown.series.keys() - held.series.keys()
+    return any((shown.schema.index_field, text) not in ended for text in gone)
 
 
 def lacking_series(held: Family, shown: Family, *, batches_are_missing: bool) -> SeriesNumbers:

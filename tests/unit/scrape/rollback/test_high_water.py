@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +17,13 @@ from lib.kairo_metrics.model.batch import State
 from lib.kairo_metrics.model.encoding import number_text
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.model.schema import Schema
+from lib.kairo_metrics.model.server_run import ServerRun
+from lib.kairo_metrics.model.snapshot import IndexEntry
 from lib.kairo_metrics.scrape.collector import Scrape
 from lib.kairo_metrics.scrape.rollback.high_water import HighWater, with_missing
 from tests.support.instance import WAIT
 
+JOBS = Schema("jobs", "counter", ("queue",))
 COUNTS = st.integers(0, 9)
 FLOATS = st.floats(0, 1e12) | st.sampled_from([0.1, 0.2, 0.3, 1e-9, float("inf"), float("nan")])
 
@@ -71,6 +75,38 @@ def test_a_negative_observation_in_a_wide_zero_bucket_is_one() -> None:
     assert family.series == {b"": b"0 3 2 0 0.5 0:1 -"}
     again = _scrape(schema, family.series[b""], 4)
     assert with_missing(again, water.missing(again)).page.families == (family,)
+
+
+def test_a_series_that_is_gone_after_a_restart_is_shown_until_it_is_sent_again() -> None:
+    """A state that went back may have as many batches as before, so after a restart a page looks at the series."""
+    shown = {b'queue="a"': b"3", b'queue="b"': b"2"}
+    water, held = _remembering(shown), {b'queue="a"': b"4"}
+    assert water.missing(_restarted(held)) == {JOBS: {b'queue="b"': b"2"}}
+    assert water.missing(_restarted({**held, b'queue="b"': b"1"})) == {JOBS: {b'queue="b"': b"1"}}
+    assert water.missing(_restarted({**held, b'queue="b"': b"2"})) == {}
+
+
+def test_a_series_that_has_expired_or_was_removed_later_stays_away() -> None:
+    """The store lets a series expire also while it restarts, and a program may remove one at any time after that."""
+    shown = {b'queue="a"': b"3", b'queue="b"': b"2"}
+    water, entry = _remembering(shown), IndexEntry(0, JOBS, 0, 0)
+    expired = replace(_restarted({b'queue="a"': b"3"}), expired={entry: [b'queue="b"']})
+    assert water.missing(expired) == {}
+    water = _remembering(shown)
+    first = _restarted(shown)
+    assert water.missing(first) == {}
+    water.remember(first)
+    assert water.missing(_restarted({b'queue="a"': b"3"})) == {}
+
+
+def _remembering(shown: dict[bytes, bytes]) -> HighWater:
+    water = HighWater()
+    water.remember(Scrape(Page((Family(JOBS, shown),)), (State("blue", 5),), (None,), (ServerRun("old"),)))
+    return water
+
+
+def _restarted(held: dict[bytes, bytes]) -> Scrape:
+    return Scrape(Page((Family(JOBS, held),)), (State("blue", 5),), (None,), (ServerRun("new"),))
 
 
 def _scrape(schema: Schema, numbers: bytes, batches: int) -> Scrape:
