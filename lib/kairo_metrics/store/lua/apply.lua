@@ -79,7 +79,7 @@ if type(record) == 'table' and record.err and not is_foreign(record) then return
 -- A record of another form counts as absent: that is a gap, after which the writer takes a new id. The number is
 -- written twice, so that the rest of a damaged record is not read as another number.
 local number, copy, newest_set_at, created, uncounted, told_batches, told_state =
-  match(type(record) == 'string' and record or '', '^(%d+) (%d+) (%d+) (%d+) (%-?%d+) (%d+) (.+)$')
+  match(type(record) == 'string' and record or '', '^(%d+) (%d+) (%d+) (%d+) (%-?%d+) (%d+) (%S.*)$')
 local is_record = number and number == copy and #number <= 15 and #newest_set_at <= 15 and #created == 13
   and #uncounted <= 16 and #told_batches <= 16
 local applied = is_record and tonumber(number) or 0

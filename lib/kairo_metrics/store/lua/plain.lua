@@ -94,7 +94,7 @@ repeat
   local record = try('GET', KEYS[1])
   if type(record) ~= 'string' then break end
   local number, copy, rest, created, uncounted, told_batches, told_state =
-    match(record, '^(%d+) (%d+)( %d+ (%d+) (%-?%d+) )(%d+) (.+)$')
+    match(record, '^(%d+) (%d+)( %d+ (%d+) (%-?%d+) )(%d+) (%S.*)$')
   if not number or number ~= copy or #number > 15 or number + 1 ~= tonumber(sequence) or #created ~= 13 then break end
 
   -- The state, and the entries of the families. Their fields are in their keys, which begin like that of the index.
