@@ -125,9 +125,14 @@ for worker in workers:
 }
 
 
-async def run(code: str, redis_url: str) -> None:
+async def run(code: str, redis_url: str) -> str:
+    """Run a program that forks, also while it has threads, and return what it prints."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
-    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    ran = await asyncio.to_thread(
+        subprocess.run, command, env=environment, check=True, timeout=60, stdout=subprocess.PIPE, text=True
+    )
+    return ran.stdout
 
 
 @pytest.mark.parametrize("life", LIVES)
@@ -212,10 +217,6 @@ print(sum(counted))
 
 async def test_forks_while_threads_count_are_exact(start: Start, redis_url: str) -> None:
     """A fork in the midst of other threads' increments neither loses nor doubles one."""
-    environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IMPORT + THREADS]
-    ran = await asyncio.to_thread(
-        subprocess.run, command, env=environment, check=True, timeout=60, capture_output=True, text=True
-    )
+    counted = int(await run(IMPORT + THREADS, redis_url))
     found = await samples(start(redis_url).store, "boot")
-    assert found["boot_work_total"] == found["boot_size_count"] - 1 == int(ran.stdout)
+    assert found["boot_work_total"] == found["boot_size_count"] - 1 == counted

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.faults.test_forks import LIVES, run
@@ -113,13 +108,8 @@ print(sum(counted))
 
 async def test_forks_while_threads_count_are_exact(start: Start, redis_url: str) -> None:
     """A fork in the midst of other threads' counting loses and doubles nothing, and no child waits for ever."""
-    environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url, "METRICS_NAMESPACE": "development"}
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IMPORT + THREADS]
-    ran = await asyncio.to_thread(
-        subprocess.run, command, env=environment, check=True, timeout=60, capture_output=True, text=True
-    )
+    counted = int(await run(IMPORT + THREADS, redis_url))
     found = await samples(start(redis_url).store, "boot")
-    counted = int(ran.stdout)
     assert sum(value for name, value in found.items() if name.startswith("boot_work_total")) == counted + 6
     assert found["boot_size_count"] == counted + 1
 

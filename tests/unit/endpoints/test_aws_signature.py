@@ -12,8 +12,8 @@ from moto import mock_aws
 from lib.kairo_metrics.config.push_settings import PushSettings
 from tests.support.aws_signature import scope_of, signature, signature_of
 from tests.support.push_settings import push_settings
+from tests.support.pushing import Pushing
 from tests.support.write_receiver import Reply, WriteReceiver, write_receiver
-from tests.unit.endpoints.test_pusher import Pushing
 
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 REGION = {"sigv4_region": "eu-central-1"}

@@ -6,7 +6,6 @@ import base64
 import itertools
 import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -26,13 +25,6 @@ from tests.support.recording import Recording
 from tests.support.write_receiver import Reply, WriteReceiver, decoded, write_receiver
 
 ALLOWED = {"Authorization": f"Bearer {SECRET}"}
-
-
-@pytest.fixture
-def receiver() -> Iterator[WriteReceiver]:
-    """Give a receiver that takes everything."""
-    with write_receiver() as receiver:
-        yield receiver
 
 
 def app_of(recording: Recording, pushes: PushSettings) -> Starlette:
