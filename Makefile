@@ -30,12 +30,12 @@ run: $(INSTALLED)  ## serve api/ on http://127.0.0.1:${PORT:-3000}, with a priva
 demo: $(INSTALLED)  ## send lifelike traffic to the server of make run
 	@$(BIN)/python -m benchmarks.demo
 
-# Six processes: on two cores, most of the tests wait for a server at any moment. The ten slowest are printed.
+# Five processes: on two cores, more than half of the tests wait for a server at any moment. The ten slowest are printed.
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=2
 
 test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests (PYTEST_ARGS adds arguments)
 	-@$(FETCH_RECEIVERS)
-	$(PYTEST) --numprocesses 6 -m "not long" $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses 5 -m "not long" $(PYTEST_ARGS)
 
 test-long: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
 	$(PYTEST) --numprocesses 4 -m long $(PYTEST_ARGS)
@@ -56,8 +56,8 @@ FETCH_RECEIVERS := tests/support/fetch_receivers.sh build/receivers
 receivers:  ## fetch Prometheus 2.53 and 3.5 and VictoriaMetrics for the tests, into build/receivers
 	@$(FETCH_RECEIVERS)
 
-test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts, with fewer random examples
-	$(PYTEST) --numprocesses 2 --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
+test-fast: $(INSTALLED)  ## run tests/unit and tests/contracts but the slow ones, with fewer random examples
+	$(PYTEST) --numprocesses 2 -m "not long and not slow" --hypothesis-profile fast tests/unit tests/contracts $(PYTEST_ARGS)
 
 # Programs that tests start are measured, too, except killed ones. The table is printed even if a test fails.
 coverage: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run every test, and show the coverage of each room (PYTEST_ARGS)
@@ -83,7 +83,7 @@ FUZZED := $(patsubst %,tests/contracts/test_%.py,fuzz hostile_registries store_d
 matrix: $(INSTALLED)  ## run the concerned tests with other versions of each library, of Redis and Valkey (MATRIX="redis 'django<5'")
 	@$(BIN)/python -m tests.support.matrix $(MATRIX)
 
-fuzz: $(INSTALLED)  ## try 25 times as many random inputs as make test
+fuzz: $(INSTALLED)  ## try 50 times as many random inputs as make test
 	$(BIN)/python -m pytest --hypothesis-profile fuzz $(FUZZED) $(PYTEST_ARGS)
 
 soak: $(INSTALLED)  ## write for 10 minutes during random faults (SECONDS)

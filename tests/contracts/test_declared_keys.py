@@ -97,7 +97,7 @@ def declared_pair(redis_url: str) -> Iterator[tuple[StorePair, Declared]]:
 
 
 @given(doings=DOINGS)
-@hypothesis_settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 def test_scripts_use_declared_keys_only(redis_server: str, doings: list[Doing]) -> None:
     """Batches and removals of all kinds of metrics need no rights but those to the keys of their call."""
     with redis.Redis.from_url(redis_server) as client:

@@ -175,7 +175,7 @@ USES = st.lists(one_use(), max_size=25)
 
 
 @given(uses=USES)
-@hypothesis_settings(max_examples=examples(150), deadline=None)
+@hypothesis_settings(max_examples=examples(75), deadline=None)
 def test_instances_show_what_one_process_would_show(uses: list[Use]) -> None:
     """However calls are spread over instances, the page equals that of one process that made all of them."""
     clock = [1_764_000_000_000]
@@ -189,7 +189,7 @@ def test_instances_show_what_one_process_would_show(uses: list[Use]) -> None:
 @pytest.mark.parametrize("cached", [False, True])
 @given(uses=st.lists(one_use(), max_size=12))
 @hypothesis_settings(
-    max_examples=examples(40),
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

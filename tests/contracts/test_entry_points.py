@@ -21,6 +21,7 @@ from tests.support.dev_server import REPOSITORY
 from tests.support.entry_points import APPS, ENTRY_POINTS, Act, EntryPoint, Got
 from tests.support.instance import samples, settings
 from tests.support.proxy import Proxy
+from tests.support.variants import variants
 
 _MOST_CALLS = 600
 WORK = Counter("work_of_entry_points_total", "Work.")
@@ -311,7 +312,7 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
-@pytest.mark.parametrize("begin", ["cold", "warm"])
+@pytest.mark.parametrize("begin", variants(["cold", "warm"], ["warm"]))
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 async def test_a_fork_counts_nothing_twice(name: str, begin: str, redis_url: str) -> None:
     """Parent and child each deliver their own calls, and one of them what was counted before the fork."""

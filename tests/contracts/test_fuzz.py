@@ -18,6 +18,8 @@ from tests.support.every_format import Samples
 from tests.support.examples import examples
 from tests.support.poisoned import INDEX, Poisoned, family_of
 
+pytestmark = pytest.mark.slow
+
 # Values that parsers often get wrong.
 TOKENS = [
     b"NaN",
@@ -115,7 +117,7 @@ def test_random_damage_affects_only_the_damaged_families(redis_url: str, *, read
     """After any damage every parser reads the page, the other families are exact, and the next flush succeeds."""
     expected = counted(redis_url, [])
 
-    @hypothesis_settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @hypothesis_settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(damage=st.lists(DAMAGE, min_size=1, max_size=4))
     def check(damage: list[Damage]) -> None:
         damaged_families: set[str] = set()

@@ -30,12 +30,13 @@ from lib.kairo_metrics.store.store_interface import Store
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.adopted import adopted_registry
 from tests.support.client_versions import needs_closed_files
+from tests.support.examples import examples
 from tests.support.instance import page, scrape_once, settings
 from tests.support.program import Program, apart
 from tests.support.recording import Recording
 from tests.support.store_clock import age_state, wait_for_ticks
 
-pytestmark = needs_closed_files
+pytestmark = [needs_closed_files, pytest.mark.slow]
 
 MODES = ["all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent"]
 LEASE_S = 300
@@ -148,7 +149,7 @@ USES = st.lists(
 
 @pytest.mark.parametrize("mode", MODES)
 @given(uses=USES, ended=st.sets(st.integers(1, 3), max_size=2))
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=examples(12), deadline=None)
 def test_instances_show_what_processes_would_show(
     mode: str, uses: list[tuple[int, str, str, float]], ended: set[int]
 ) -> None:

@@ -24,6 +24,8 @@ from tests.support.hostile_registries import REGISTRIES, Registry, store_of
 from tests.support.prometheus_server import require
 from tests.support.write_receiver import decoded
 
+pytestmark = pytest.mark.slow
+
 SCHEMES = ("allow-utf-8", "underscores", "dots", "values")
 TEXT, OPENMETRICS = "text/plain;version=1.0.0", "application/openmetrics-text;version=1.0.0"
 PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
@@ -36,7 +38,7 @@ FORMATS += [choose_format(OPENMETRICS), choose_format(PROTOBUF)]
 ADVICE = 3
 
 SLOW = hypothesis_settings(
-    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(16), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 EXPENSIVE = {"boto3", "botocore", "google", "mangum", "opentelemetry", "redis", "sqlalchemy", "uvicorn"}
 
 IMPORTED = """

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.support.dev_server import REPOSITORY
+
+pytestmark = pytest.mark.slow
 
 # Built by whoever deploys it; no registry has it.
 _OWN_IMAGES = {"kairo-cms:local"}

@@ -6,6 +6,7 @@ import re
 import time
 from typing import Any
 
+import pytest
 import redis
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
@@ -18,6 +19,8 @@ from tests.support.batches import delta
 from tests.support.examples import examples
 from tests.support.instance import JOBS, Start, nonzero_samples
 from tests.support.scripted_instance import ADDED_UP, FAMILIES, LATENCY, LIFE_S, SIZES, WRITER, ScriptedInstance, amount
+
+pytestmark = pytest.mark.slow
 
 NUMBERS = st.sampled_from(
     ["0", "1", "1.0", "12.0", "0.1", "2.5e-07", "1e+300", "inf", "nan", "-1.0", "99999999999999.0"]
@@ -114,7 +117,7 @@ USED = [("send", [delta(amount(schema), schema=schema, announce=False) for schem
 
 @given(doings=DOINGS)
 @example(doings=USED * 3)
-@hypothesis_settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_plain_way_does_what_the_whole_script_does(redis_server: str, doings: list[tuple[Any, ...]]) -> None:
     """For any batches and damage, the verdicts and all keys are equal, whether or not the plain way is open."""
     client: Any = redis.Redis.from_url(redis_server)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from prometheus_client import Counter
 
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.keys import Keys
 from tests.support.poisoned import INDEX, TIMES, Poisoned, assert_counted, quarantined, rest
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_damaged_entry_is_announced_again(cms: Poisoned) -> None:

@@ -8,6 +8,8 @@ from prometheus_client import Counter
 from lib.kairo_metrics.errors import StoreRefused
 from tests.support.poisoned import INDEX, Poisoned, assert_counted, make_foreign, quarantined, rest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("family", "kind"), [("jobs", "string"), ("size", "list"), ("least", "set"), ("build", "list")]

@@ -14,6 +14,8 @@ from lib.kairo_metrics.model.recovery import RECOVERY_MS
 from lib.kairo_metrics.scrape.state_reader import StateReader
 from tests.support.poisoned import INDEX, Poisoned, assert_counted
 
+pytestmark = pytest.mark.slow
+
 NINES = b"9" * 5_000
 FAR = b"9999999999999"
 COUNTS = [b"", b"junk x", b"\xff", b"-3", b"1.5", b"+5", b"007", b"00", "\u0661\u0662".encode(), NINES]

@@ -11,6 +11,8 @@ from tests.support.examples import examples
 from tests.support.random_batches import COUNTER, DOINGS, Doing, Evicted, Sent
 from tests.support.store_pair import StorePair
 
+pytestmark = pytest.mark.slow
+
 FULL_AND_REMOVED = [
     Sent("one", 1, ((COUNTER, tuple((f'queue="{queue}"', "1 1") for queue in "abcdef"), (), True),)),
     Sent("one", 1, ((COUNTER, (('queue="g"', "D 1 1"), ('queue="__overflow__"', "D")), (), True),)),
@@ -19,7 +21,7 @@ FULL_AND_REMOVED = [
 
 @given(doings=DOINGS)
 @example(doings=FULL_AND_REMOVED)
-@hypothesis_settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(75), deadline=None, suppress_health_check=list(HealthCheck))
 def test_both_stores_answer_and_store_the_same(redis_server: str, doings: list[Doing]) -> None:
     """For random batches of all rules in any order, the verdicts and the stored lines are equal."""
     with redis.Redis.from_url(redis_server) as client:

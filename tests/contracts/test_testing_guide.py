@@ -15,6 +15,8 @@ import pytest
 from lib.kairo_metrics import testing
 from tests.support.dev_server import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 GUIDE = (REPOSITORY / "docs" / "testing-your-app.md").read_text()
 FILES: dict[str, str] = dict(re.findall(r"```\w+\n# ([\w.]+)\n(.*?)```", GUIDE, re.DOTALL))
 [COMMAND] = re.findall(r"```bash\npython (.*?)\n```", GUIDE)
@@ -135,6 +137,7 @@ DJANGO = {
 }
 
 
+@pytest.mark.long
 def test_a_django_project(tmp_path: Path) -> None:
     """Django's own test clients are measured as the project's application is, with unittest and with pytest."""
     project(tmp_path, "lib.kairo_metrics", {name: textwrap.dedent(text) for name, text in DJANGO.items()})
@@ -153,6 +156,7 @@ def test_the_unittest_of_the_guide(tmp_path: Path) -> None:
     assert "Ran 1 test" in run(tmp_path, "-W error -m unittest test_shop", DJANGO_SETTINGS_MODULE="shop.settings")
 
 
+@pytest.mark.long
 def test_a_django_project_that_is_not_instrumented(tmp_path: Path) -> None:
     """A project whose application is not given to `instrument` counts no requests in its tests, as in production."""
     files = {name: textwrap.dedent(text) for name, text in DJANGO.items()}

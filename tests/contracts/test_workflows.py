@@ -15,6 +15,8 @@ import yaml
 from tests.support.dev_server import REPOSITORY
 from tests.support.matrix_rows import ROWS
 
+pytestmark = pytest.mark.slow
+
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.test_forks import LIVES, run
 from tests.support.instance import Start, samples
+from tests.support.variants import variants
 
 # The same as in the tests of prometheus_client's instruments; the lives of a process call what is defined here.
 IMPORT = """
@@ -61,9 +62,7 @@ SHOWN = {
 ALWAYS = {"the parent never flushes", "only the parent flushes", "the child flushes first", "both go on"}
 
 
-@pytest.mark.parametrize(
-    "life", [life if life in ALWAYS else pytest.param(life, marks=pytest.mark.long) for life in LIVES]
-)
+@pytest.mark.parametrize("life", variants(LIVES, ALWAYS))
 async def test_what_was_counted_before_a_fork_is_sent_once(start: Start, redis_url: str, life: str) -> None:
     """Sums, histograms, gauges and totals of callbacks arrive exactly once, whichever process flushes."""
     code, served = LIVES[life]

@@ -25,7 +25,7 @@ from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.store.store_interface import Store
 from tests.support.write_receiver import decoded, decoded_points
 
-__all__ = ["FORMATS", "Samples", "read_in_every_format", "read_page", "read_protobuf", "read_pushed"]
+__all__ = ["FORMATS", "Samples", "read_as_text", "read_page", "read_protobuf", "read_pushed", "read_strictly"]
 
 Samples = dict[str, str]
 
@@ -39,21 +39,30 @@ FORMATS = {
 }
 
 
-def read_in_every_format(store: Store) -> Samples:
-    """Scrape in each format, fail if a scraper would, and return the samples of the plain text."""
-    return asyncio.run(_read(store))
+def read_strictly(store: Store) -> Samples:
+    """Scrape and push in each format, fail if a receiver would, and return the samples of the plain text.
+
+    Names are escaped in one way only: where their letters matter, tests read each of `FORMATS`.
+    """
+    return asyncio.run(_read(store, ("text 0.0.4", "OpenMetrics", "protobuf"), pushed=True))
 
 
-async def _read(store: Store) -> Samples:
+def read_as_text(store: Store) -> Samples:
+    """Scrape the plain text alone, and return its samples."""
+    return asyncio.run(_read(store, ("text 0.0.4",), pushed=False))
+
+
+async def _read(store: Store, formats: tuple[str, ...], *, pushed: bool) -> Samples:
     found: dict[str, Samples] = {}
     try:
-        for name, accept in FORMATS.items():
-            form = choose_format(accept)
+        for name in formats:
+            form = choose_format(FORMATS[name])
             extras = replace(form.extras, created=True, escaping=form.escaping or "underscores")
             scrape = await collect(store, Limits(3600), extras=extras)
             found[name] = read_page(name, b"".join(form.render(scrape.page)))
-        everything = Extras(exemplars=True, created=True, native=True, began=True)
-        read_pushed((await collect(store, Limits(3600), extras=everything)).page)
+        if pushed:
+            everything = Extras(exemplars=True, created=True, native=True, began=True)
+            read_pushed((await collect(store, Limits(3600), extras=everything)).page)
     finally:
         if isinstance(store, RedisStore):
             await store.aclose()

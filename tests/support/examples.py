@@ -9,8 +9,8 @@ __all__ = ["FUZZ", "examples"]
 
 # The profiles of `make fuzz` and of `make test-fast`.
 FUZZ, FAST = "fuzz", "fast"
-_NORMAL = 100
-_TIMES = {FUZZ: 25.0, FAST: 0.25}
+_NORMAL = 50
+_TIMES = {FUZZ: 50.0, FAST: 0.25}
 # Without a time limit for one example, and for drawing them: a busy machine may stop a process for longer.
 for _name, _times in {"default": 1.0, **_TIMES}.items():
     hypothesis_settings.register_profile(

@@ -13,6 +13,7 @@ import pytest
 
 from lib.kairo_metrics.instruments.declarations import DECLARATIONS
 from tests.support.dev_server import REPOSITORY
+from tests.support.variants import variants
 
 DOCUMENT = (REPOSITORY / "docs" / "databases-and-clients.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -122,7 +123,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("families", PROGRAMS)
+@pytest.mark.parametrize("families", variants(PROGRAMS, [*PROGRAMS][:1]))
 def test_block_runs(families: str, tmp_path: Path, redis_url: str) -> None:
     """What the document says of a page is on it after a program with the block has run."""
     page = _page(PROGRAMS[families], tmp_path, redis_url)

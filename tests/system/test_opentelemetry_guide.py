@@ -86,6 +86,7 @@ def test_the_fastapi_app(folder: Path, redis_url: str, enabled: str) -> None:
     assert ("http_server_duration_milliseconds_count{" in printed) == (enabled == "true")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("enabled", ["true", "false"])
 def test_the_flask_app(folder: Path, redis_url: str, enabled: str) -> None:
     """The same for Flask."""
@@ -94,6 +95,7 @@ def test_the_flask_app(folder: Path, redis_url: str, enabled: str) -> None:
     assert ("http_server_duration_milliseconds_count{" in printed) == (enabled == "true")
 
 
+@pytest.mark.long
 def test_a_script_and_its_views(folder: Path, redis_url: str) -> None:
     """Both scripts send what they have counted at their end, and the exponential view makes a native histogram."""
     for _ in range(2):

@@ -212,6 +212,7 @@ async def test_event_loops_and_threads_that_flush_at_once(opened: RedisStore, pr
     assert await samples(opened, "seen_total") == {"seen_total": 4 * rounds}
 
 
+@pytest.mark.long
 def test_a_thousand_short_instances() -> None:
     """Each lives for one request: the page shows one right series of each kind, and not those of the dead."""
     chosen = Settings(enabled=True, namespace="test")

@@ -19,6 +19,7 @@ from tests.support.dev_project import HELLO, make_project
 from tests.support.host_server import SERVE, HostServer, host_server, starting_host_server
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
+from tests.support.variants import variants
 
 TOKEN = {"Authorization": "Bearer a-token"}
 TENANT = {"X-Tenant": "acme"}
@@ -97,14 +98,14 @@ def test_an_unknown_path_gets_no_list_of_functions(project: Path) -> None:
             assert (answer.status_code, answer.text) == (404, "not found\n")
 
 
-@pytest.mark.parametrize(
-    ("env", "status", "text"),
-    [
-        ({}, 404, "metrics are off"),
-        ({"ENABLE_METRICS": "true"}, 503, "no token is configured"),
-        ({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "a-token"}, 503, "REDIS_URL is not set"),
-    ],
-)
+NOTHING_SET = [
+    ({}, 404, "metrics are off"),
+    ({"ENABLE_METRICS": "true"}, 503, "no token is configured"),
+    ({"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "a-token"}, 503, "REDIS_URL is not set"),
+]
+
+
+@pytest.mark.parametrize(("env", "status", "text"), variants(NOTHING_SET, NOTHING_SET[2:]))
 def test_it_sets_nothing_up(env: dict[str, str], status: int, text: str) -> None:
     """What is not set is missing: no token is generated, no Redis is started, nothing is turned on."""
     with host_server(env) as server:
@@ -113,8 +114,8 @@ def test_it_sets_nothing_up(env: dict[str, str], status: int, text: str) -> None
         assert text in page.text
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("number", variants([signal.SIGTERM, signal.SIGINT], [signal.SIGTERM]))
+@pytest.mark.parametrize("workers", variants(["1", "2"], ["2"]))
 def test_it_shuts_functions_down(project: Path, workers: str, number: signal.Signals) -> None:
     """After SIGTERM and Ctrl-C each function is shut down in each process, and the exit code is 0."""
     with host_server({"WEB_CONCURRENCY": workers}, command=served(project)) as server:
@@ -182,14 +183,14 @@ def test_a_worker_that_dies_is_replaced(project: Path) -> None:
 FORWARDED = {"X-Forwarded-For": "198.51.100.7, 203.0.113.9", "X-Forwarded-Proto": "https"}
 
 
-@pytest.mark.parametrize(
-    ("env", "seen"),
-    [
-        ({}, ["203.0.113.9", "https"]),
-        ({"FORWARDED_ALLOW_IPS": "192.0.2.1, 203.0.113.0/24"}, ["127.0.0.1", "http"]),
-        ({"FORWARDED_ALLOW_IPS": "*"}, ["198.51.100.7", "https"]),
-    ],
-)
+PROXIES = [
+    ({}, ["203.0.113.9", "https"]),
+    ({"FORWARDED_ALLOW_IPS": "192.0.2.1, 203.0.113.0/24"}, ["127.0.0.1", "http"]),
+    ({"FORWARDED_ALLOW_IPS": "*"}, ["198.51.100.7", "https"]),
+]
+
+
+@pytest.mark.parametrize(("env", "seen"), variants(PROXIES, PROXIES[1:2]))
 def test_a_proxy_may_set_the_client(project: Path, env: dict[str, str], seen: list[str]) -> None:
     """A router in a private network sets client and scheme; the client's own headers are not trusted."""
     (project / "api" / "who.py").write_text(WHO)
@@ -216,14 +217,14 @@ def test_it_listens_on_ipv6(project: Path) -> None:
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("PORT", "eighty"),
-        ("WEB_CONCURRENCY", "0"),
-        ("FORWARDED_ALLOW_IPS", "10.0.0.0/8, router"),
-    ],
-)
+BAD = [
+    ("PORT", "eighty"),
+    ("WEB_CONCURRENCY", "0"),
+    ("FORWARDED_ALLOW_IPS", "10.0.0.0/8, router"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value"), variants(BAD, BAD[:1]))
 def test_a_bad_setting_is_one_clear_line(variable: str, value: str) -> None:
     """A malformed variable of the server is named, and the exit code is 2."""
     with starting_host_server({variable: value}) as server:
@@ -247,19 +248,19 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(project: Path) ->
                 assert expected in line
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.long)])
-@pytest.mark.parametrize(
-    ("file", "text", "expected"),
-    [
-        ("api/broken.py", "app = 1 / 0\n", "ZeroDivisionError"),
-        ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "startup failed"),
-        (
-            "vercel.json",
-            json.dumps({"rewrites": [{"source": "/x", "destination": "/api/x"}]}),
-            "which is not a function",
-        ),
-    ],
-)
+BROKEN = [
+    ("api/broken.py", "app = 1 / 0\n", "ZeroDivisionError"),
+    ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "startup failed"),
+    (
+        "vercel.json",
+        json.dumps({"rewrites": [{"source": "/x", "destination": "/api/x"}]}),
+        "which is not a function",
+    ),
+]
+
+
+@pytest.mark.parametrize("workers", variants(["1", "2"], ["1"]))
+@pytest.mark.parametrize(("file", "text", "expected"), variants(BROKEN, BROKEN[:2]))
 def test_a_project_that_cannot_be_served_ends_the_server(
     project: Path, workers: str, file: str, text: str, expected: str
 ) -> None:

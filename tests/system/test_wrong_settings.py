@@ -15,6 +15,7 @@ import pytest
 from lib.kairo_metrics.cli.doctor.settings_checks import problems
 from tests.support.dev_server import REPOSITORY
 from tests.support.host_server import host_server
+from tests.support.variants import variants
 
 # One bad value for each variable; those with "hush" in them are, or may hold, secrets.
 WRONG = {
@@ -186,7 +187,9 @@ def test_doctor_names_every_wrong_variable(variable: str) -> None:
     assert "redis.example.org" not in str(found[0])
 
 
-@pytest.mark.parametrize("variable", ["METRICS_SHARDS", "REDIS_URL", "METRICS_REMOTE_WRITE_URL"])
+@pytest.mark.parametrize(
+    "variable", variants(["METRICS_SHARDS", "REDIS_URL", "METRICS_REMOTE_WRITE_URL"], ["REDIS_URL"])
+)
 def test_the_server_serves_with_a_wrong_variable(variable: str) -> None:
     """`serve` starts, the content API answers, and the log names the variable once."""
     with host_server(with_wrong(variable)) as server:

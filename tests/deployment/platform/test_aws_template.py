@@ -27,6 +27,7 @@ def template() -> dict[str, Any]:
     return read[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("checked", [TEMPLATE, REPOSITORY / "examples" / "lambda_sqs" / "template.yaml"])
 def test_a_template_passes_the_linter(checked: Path) -> None:
     """cfn-lint, which knows the schemas of CloudFormation and SAM, finds nothing."""

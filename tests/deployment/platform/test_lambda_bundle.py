@@ -15,6 +15,8 @@ from tests.deployment.platform.lambda_events import Call
 from tests.deployment.platform.lambda_requests import ask, create, scrape, variables
 from tests.deployment.platform.lambda_runtime import REPOSITORY, lambda_function
 
+pytestmark = pytest.mark.long
+
 BUNDLE = REPOSITORY / "deploy" / "aws" / "bundle.py"
 # The packages in Lambda's runtime that the runtime client needs.
 RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")

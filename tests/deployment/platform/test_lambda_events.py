@@ -16,20 +16,18 @@ from lib.kairo_metrics.exposition.client_model_pb2 import MetricFamily
 from tests.deployment.platform.lambda_events import CALLERS, Call, Caller
 from tests.deployment.platform.lambda_requests import TENANT, TOKEN, ask, create, read, scrape, variables
 from tests.deployment.platform.lambda_runtime import LambdaFunction, lambda_function
+from tests.support.variants import variants
 
 OPENMETRICS = ("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
 PROTOBUF = (
     "Accept",
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
 )
+
 GZIP = ("Accept-Encoding", "gzip")
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=pytest.mark.long) if name.startswith("load balancer") else name for name in CALLERS
-    ]
-)
+@pytest.fixture(params=variants(CALLERS, ["HTTP API or Function URL"]))
 def caller(request: pytest.FixtureRequest) -> Caller:
     """Return each kind of caller in turn."""
     return CALLERS[request.param]

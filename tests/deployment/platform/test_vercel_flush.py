@@ -14,13 +14,14 @@ from tests.deployment.platform.deployment import Deployment
 from tests.deployment.platform.entry_point import ANSWER, ENTRY_POINTS, EntryPoint, requests_by_outcome, stored
 from tests.deployment.platform.vercel_instance import Answer, VercelInstance
 from tests.support.proxy import Proxy
+from tests.support.variants import variants
 
 CLIENTS = 40
 # How long an end that should not come is waited for. A correct end can't come in this time, so no machine is too slow.
 LATE_S = 0.3
 
 
-@pytest.fixture(params=ENTRY_POINTS)
+@pytest.fixture(params=variants(ENTRY_POINTS, ["flask", "fastapi", "handler class"]))
 def entry_point(request: pytest.FixtureRequest) -> EntryPoint:
     """Return each entry point in turn."""
     return ENTRY_POINTS[request.param]

@@ -12,6 +12,8 @@ from tests.deployment.platform.deployment import Deployment
 from tests.support.proxy import Proxy
 from tests.support.redis_process import paused_writes
 
+pytestmark = pytest.mark.long
+
 CLIENTS = 50
 
 

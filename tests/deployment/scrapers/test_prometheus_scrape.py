@@ -78,6 +78,7 @@ def test_what_was_installed_scrapes_with_prometheus_3(tmp_path: Path, server: De
     assert "field scrape_native_histograms not found" in checked.stderr  # as the comment says of 3.5
 
 
+@pytest.mark.long
 def test_what_was_installed_scrapes_with_victoria_metrics(machine: Installation, server: DevServer) -> None:
     """VictoriaMetrics takes the same file, if it is told to pass over what is only for Prometheus."""
     machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{server.port}")
@@ -115,6 +116,7 @@ def test_a_new_token_is_used_without_a_reload(machine: Installation, server: Dev
         prometheus.wait_for(lambda: prometheus.value("up") == 1)
 
 
+@pytest.mark.long
 def test_a_file_of_ones_own_adds_targets_while_it_runs(machine: Installation, server: DevServer) -> None:
     """Another region is one more file beside the script's, with its own labels, and needs no reload."""
     machine.run(METRICS_AUTH_TOKEN=TOKEN, KAIRO_DOMAIN=f"http://127.0.0.1:{server.port}")

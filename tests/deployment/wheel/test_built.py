@@ -74,6 +74,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(root)
 
 
+@pytest.mark.long
 def test_two_builds_give_the_same_bytes(dist: Path, tmp_path: Path) -> None:
     """Who builds a release again gets its very files: neither time nor rights nor leftovers of a run are in them."""
     other = repository(tmp_path / "elsewhere")

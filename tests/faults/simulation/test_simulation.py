@@ -26,10 +26,18 @@ from tests.faults.simulation.instance import SharedClaim
 from tests.faults.simulation.schedule import STEPS, Failure, run
 from tests.faults.simulation.server import Server
 
-SCHEDULES = 300
-# Most faults are found by far fewer; two are found by none of the first, which would take half a minute.
+SCHEDULES = 200
 SEEDS_TO_FIND_A_FAULT = 2_000
-FIRST_SEED = {"a page that takes each restart for a loss": 200, "a store that does not report that it went back": 1_000}
+# Where to begin: the first seeds do not find these faults, and trying them all would take half a minute.
+FIRST_SEED = {
+    "an outbox that sends a batch without a reply under another id": 60,
+    "an outbox that treats a lost state as an evicted record": 30,
+    "an outbox that loses counts of earlier losses": 60,
+    "a page that shows only what the store still has": 60,
+    "a page that takes each restart for a loss": 230,
+    "a page that adds what stands in the overflow series": 70,
+    "a store that does not report that it went back": 1_090,
+}
 
 
 def test_nothing_is_lost_unseen_or_counted_twice_in_any_schedule() -> None:

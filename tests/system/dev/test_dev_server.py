@@ -19,6 +19,7 @@ from tests.support.dev_project import HELLO, environ, make_project
 from tests.support.dev_server import DevServer, dev_server, starting_dev_server
 from tests.support.ports import free_port
 from tests.support.prometheus_server import prometheus_server, require
+from tests.support.variants import variants
 
 
 @pytest.fixture
@@ -213,17 +214,17 @@ def test_an_explicit_port_beats_the_environment(project: Path) -> None:
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("PORT", "eighty"),
-        ("PORT", "0"),
-        ("PORT", "65536"),
-        ("METRICS_SHARDS", "many"),
-        ("ENABLE_METRICS", "maybe"),
-        ("METRICS_REMOTE_WRITE_URL", "prometheus.example.org"),
-    ],
-)
+BAD = [
+    ("PORT", "eighty"),
+    ("PORT", "0"),
+    ("PORT", "65536"),
+    ("METRICS_SHARDS", "many"),
+    ("ENABLE_METRICS", "maybe"),
+    ("METRICS_REMOTE_WRITE_URL", "prometheus.example.org"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value"), variants(BAD, BAD[2:4]))
 def test_a_bad_setting_is_one_clear_line(project: Path, variable: str, value: str) -> None:
     """A malformed variable is named, and the exit code is 2."""
     with starting_dev_server(project, {variable: value}) as server:
@@ -243,19 +244,19 @@ def test_a_broken_function_is_reported_with_its_traceback(project: Path) -> None
         assert "ZeroDivisionError" in server.output
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "message"),
-    [
-        ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "startup failed"),
-        ("api/hello/index.py", HELLO, "both have the path /api/hello"),
-        ("api/[id].py", HELLO, "dynamic segments"),
-        (
-            "vercel.json",
-            '{"rewrites": [{"source": "/x", "destination": "/api/x"}]}',
-            "'/api/x', which is not a function",
-        ),
-    ],
-)
+REFUSED = [
+    ("api/late.py", HELLO.replace('yield {"started": True}', "raise OSError('no disk')"), "startup failed"),
+    ("api/hello/index.py", HELLO, "both have the path /api/hello"),
+    ("api/[id].py", HELLO, "dynamic segments"),
+    (
+        "vercel.json",
+        '{"rewrites": [{"source": "/x", "destination": "/api/x"}]}',
+        "'/api/x', which is not a function",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "message"), variants(REFUSED, REFUSED[1:3]))
 def test_a_project_that_vercel_would_not_serve_is_refused(project: Path, file: str, text: str, message: str) -> None:
     """A project that would fail later or behave differently on Vercel is refused at the start."""
     (project / file).parent.mkdir(exist_ok=True)

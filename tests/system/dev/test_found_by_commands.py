@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server
+from tests.support.variants import variants
 
 HELLO = """
 from starlette.applications import Starlette
@@ -71,7 +72,7 @@ def test_another_folder_has_no_server(server: DevServer, tmp_path: Path) -> None
     assert "REDIS_URL is not set" in shown.stderr
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("ending", variants([signal.SIGTERM, signal.SIGKILL], [signal.SIGKILL]))
 def test_a_server_that_has_ended_is_not_found(ending: signal.Signals, project: Path) -> None:
     """However it ended."""
     with dev_server(project) as server:

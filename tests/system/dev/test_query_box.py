@@ -34,6 +34,7 @@ def offered(page: Page) -> Locator:
     return page.get_by_role("listbox", name="Completions").get_by_role("option")
 
 
+@pytest.mark.long
 def test_a_query_is_written_with_completions_and_drawn(tab: Open, server: DevServer) -> None:
     """With keys alone a metric, a label and a value are completed; the graph and the table show the result."""
     dashboard = opened(tab, server)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.dev_server import REPOSITORY
 from tests.support.ports import free_port
+from tests.support.variants import variants
 
 PAGE = (REPOSITORY / "docs" / "start.md").read_text()
 TOKEN = "a-token-of-your-own"
@@ -55,9 +56,7 @@ def environment(redis_url: str) -> dict[str, str]:
     return {"PATH": path, "HOME": os.environ.get("HOME", "/"), **shown, "REDIS_URL": redis_url}
 
 
-@pytest.mark.parametrize(
-    "section", ["FastAPI", *(pytest.param(section, marks=pytest.mark.long) for section in [*ORDERS][1:])]
-)
+@pytest.mark.parametrize("section", variants(ORDERS, ["FastAPI"]))
 def test_the_lines_of_a_framework_measure_its_app(section: str, tmp_path: Path, redis_url: str) -> None:
     """A reader writes the files, runs the command, sends a request, and sees it on the page."""
     if section == "Django":

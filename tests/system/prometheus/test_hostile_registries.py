@@ -67,7 +67,7 @@ def drawn(count: int) -> list[Registry]:
 
 def test_prometheus_takes_every_page_and_every_push() -> None:
     """No target is down, no sample is there twice, and the receiver refuses no body."""
-    registries = drawn(examples(60))
+    registries = drawn(examples(30))
     pages = pages_of(registries)
     with served(pages) as address, tempfile.TemporaryDirectory() as folder:
         jobs = [{"job_name": path, "metrics_path": path, "static_configs": [{"targets": [address]}]} for path in pages]

@@ -20,6 +20,7 @@ from tests.support.dev_server import DevServer, dev_server
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
 from tests.support.push_settings import push_settings
 from tests.support.receivers import RECEIVERS, fetched, job_at
+from tests.support.variants import variants
 
 pytestmark = pytest.mark.prometheus
 
@@ -27,7 +28,7 @@ SECRET = "a-secret-of-the-cron"
 OLD, NEW, VICTORIA = "Prometheus 2.42", "Prometheus 3.5", "VictoriaMetrics 1.145"
 
 
-@pytest.fixture(params=[OLD, NEW])
+@pytest.fixture(params=variants([OLD, NEW], [NEW]))
 def prometheus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PrometheusServer]:
     """Run a Prometheus that scrapes nothing and receives pushes: the first gets remote write 1.0, the other 2.0."""
     with RECEIVERS[request.param].start(tmp_path, [], []) as prometheus:
@@ -59,7 +60,12 @@ def traffic(server: DevServer) -> None:
 
 @pytest.mark.parametrize(
     ("name", "protocol"),
-    [(OLD, "remote-write-1"), (NEW, "remote-write"), (VICTORIA, "remote-write"), (VICTORIA, "otlp")],
+    [
+        (OLD, "remote-write-1"),
+        (NEW, "remote-write"),
+        pytest.param(VICTORIA, "remote-write", marks=pytest.mark.long),
+        (VICTORIA, "otlp"),
+    ],
 )
 def test_a_push_brings_the_numbers_that_a_scrape_brings(name: str, protocol: str, tmp_path: Path) -> None:
     """After the same requests, exactly the series that were scraped were pushed, with the same values."""

@@ -16,6 +16,7 @@ from lib.kairo_metrics.dev.grafana.system_files import files_of
 from tests.support.alert_rules import FILES, RULES, promtool, rules
 from tests.support.dev_server import REPOSITORY
 from tests.support.receivers import fetched
+from tests.support.variants import variants
 
 pytestmark = pytest.mark.prometheus
 
@@ -67,10 +68,10 @@ def renamed(text: str) -> str:
 
 
 # One file shows in make test that the renamed rules work; the others take promtool long.
-RENAMED = [file if file.stem == "errors" else pytest.param(file, marks=pytest.mark.long) for file in TESTS]
+RENAMED = [file for file in TESTS if file.stem == "errors"]
 
 
-@pytest.mark.parametrize("file", RENAMED, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", variants(TESTS, RENAMED), ids=lambda file: file.stem)
 def test_the_rules_of_another_system_do_the_same(file: Path, tmp_path: Path) -> None:
     """A shop's rules pass the same tests with the shop's jobs and names, and none of them is about the CMS."""
     for name in ("rules/alerts.yml", "rules/recording.yml"):

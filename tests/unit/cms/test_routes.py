@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from tests.support.content_client import ACME, GLOBEX, acme_client, any_database_url  # noqa: F401
 from tests.support.postgres_server import LEAVES_SOCKETS
 
-pytestmark = LEAVES_SOCKETS
+pytestmark = [LEAVES_SOCKETS, pytest.mark.slow]
 HELLO = {"slug": "hello", "title": "Hello", "body": "World"}
 
 

@@ -11,6 +11,8 @@ from lib.kairo_metrics import Settings, TokenSourceError
 from lib.kairo_metrics.endpoints.token_sources import ParameterStore, SecretsManager, source_named_by
 from tests.support.aws_account import OTHER_REGION, PARAMETER, SECRET
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "text",

@@ -12,6 +12,8 @@ from lib.kairo_metrics.instruments.catalogue import may_be_ours
 from lib.kairo_metrics.instruments.declarations import DECLARATIONS
 from lib.kairo_metrics.model.delivery_metrics import SCHEMAS
 
+pytestmark = pytest.mark.slow
+
 # Everything of the package that a deployment may import, and its functions.
 IMPORTS = """
 import importlib, pkgutil, sys

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.named_program import run_program
+from tests.support.variants import variants
+
+pytestmark = pytest.mark.slow
 
 OF_A_VARIABLE = """
 Histogram("http_request_size_bytes", "Theirs.")
@@ -22,17 +25,17 @@ assert flush() is True
 """
 
 
-@pytest.mark.parametrize(
-    ("variables", "arguments", "named"),
-    [
-        ({"METRICS_SIZES": "true"}, "", "METRICS_SIZES"),
-        ({"METRICS_NAMES": "starlette_exporter"}, "", "METRICS_NAMES"),
-        ({"METRICS_PREFIX": "shop_"}, "", "METRICS_PREFIX"),
-        ({"METRICS_NAMES": "flask_exporter", "METRICS_LABELS": "path=x"}, "", "METRICS_NAMES and METRICS_LABELS"),
-        ({"METRICS_NAMES": "flask_exporter"}, "labels={'path': 'x'}", "METRICS_NAMES"),
-        ({"METRICS_LABELS": "path=x"}, "names='flask_exporter'", "METRICS_LABELS"),
-    ],
-)
+CLASHES = [
+    ({"METRICS_SIZES": "true"}, "", "METRICS_SIZES"),
+    ({"METRICS_NAMES": "starlette_exporter"}, "", "METRICS_NAMES"),
+    ({"METRICS_PREFIX": "shop_"}, "", "METRICS_PREFIX"),
+    ({"METRICS_NAMES": "flask_exporter", "METRICS_LABELS": "path=x"}, "", "METRICS_NAMES and METRICS_LABELS"),
+    ({"METRICS_NAMES": "flask_exporter"}, "labels={'path': 'x'}", "METRICS_NAMES"),
+    ({"METRICS_LABELS": "path=x"}, "names='flask_exporter'", "METRICS_LABELS"),
+]
+
+
+@pytest.mark.parametrize(("variables", "arguments", "named"), variants(CLASHES, CLASHES[:3]))
 def test_variables_that_clash_with_the_program_turn_metrics_off(
     variables: dict[str, str], arguments: str, named: str
 ) -> None:
@@ -44,15 +47,15 @@ def test_variables_that_clash_with_the_program_turn_metrics_off(
     assert f"{named} must fit the names and labels of the program; correct it" in page
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"METRICS_PREFIX": "shop_"},
-        {"METRICS_PREFIX": "shop_", "ENABLE_METRICS": "true", "METRICS_SHARDS": "many"},
-        {"METRICS_PREFIX": "1", "ENABLE_METRICS": "true"},
-        {"METRICS_NAMES": "starlette_exporter", "ENABLE_METRICS": "false"},
-    ],
-)
+ENDED = [
+    {"METRICS_PREFIX": "shop_"},
+    {"METRICS_PREFIX": "shop_", "ENABLE_METRICS": "true", "METRICS_SHARDS": "many"},
+    {"METRICS_PREFIX": "1", "ENABLE_METRICS": "true"},
+    {"METRICS_NAMES": "starlette_exporter", "ENABLE_METRICS": "false"},
+]
+
+
+@pytest.mark.parametrize("variables", variants(ENDED, ENDED[:1]))
 def test_turning_metrics_off_does_not_bring_back_a_clash_that_a_variable_has_ended(variables: dict[str, str]) -> None:
     """The switch is for emergencies: an app whose prefix is a variable starts with metrics off as with metrics on."""
     run_program('Counter("http_requests_total", "Theirs.")\nassert instrument(app) is app', variables=variables)

@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from tests.support.variants import variants
+
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import logging, sys
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, PlatformCollector
@@ -53,52 +57,49 @@ def test_the_log_names_each_collector_that_is_not_sent_once() -> None:
     assert sorted(lines) == sorted(f"the collector {name}{advice}" for name in names)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "CollectorRegistry(target_info={'a': 'b'}); instrument(app, settings=settings)",
-        "REGISTRY.set_target_info({'a': 'b'}); metrics_app(settings=settings)",
-        "REGISTRY.set_target_info(None); instrument(app, settings=settings); REGISTRY.set_target_info(None)",
-    ],
-    ids=["of a private registry", "with a page", "none"],
-)
-def test_no_line_tells_of_a_target_info_that_is_nowhere_expected(code: str) -> None:
+EXPECTED_NOWHERE = {
+    "of a private registry": "CollectorRegistry(target_info={'a': 'b'}); instrument(app, settings=settings)",
+    "with a page": "REGISTRY.set_target_info({'a': 'b'}); metrics_app(settings=settings)",
+    "none": "REGISTRY.set_target_info(None); instrument(app, settings=settings); REGISTRY.set_target_info(None)",
+}
+
+
+@pytest.mark.parametrize("case", variants(EXPECTED_NOWHERE, ["with a page"]))
+def test_no_line_tells_of_a_target_info_that_is_nowhere_expected(case: str) -> None:
     """That of a registry that is not published, and that of a process with a page, are not logged."""
-    assert logged(code) == []
+    assert logged(EXPECTED_NOWHERE[case]) == []
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "REGISTRY.set_target_info({'a': 'b'}); instrument(app, settings=settings)",
-        "instrument(app, settings=settings); [REGISTRY.set_target_info({'a': value}) for value in 'bc']",
-        "open_pipeline(settings, MemoryStore(settings)); install(); REGISTRY.set_target_info({'a': 'b'})",
-        "instrument(app, settings=settings, registry=CollectorRegistry(target_info={'a': 'b'}))",
-    ],
-    ids=["before", "after", "without an app", "in the registry's own argument"],
-)
-def test_the_log_says_once_that_a_target_info_is_not_sent(code: str) -> None:
+NOT_SENT = {
+    "before": "REGISTRY.set_target_info({'a': 'b'}); instrument(app, settings=settings)",
+    "after": "instrument(app, settings=settings); [REGISTRY.set_target_info({'a': value}) for value in 'bc']",
+    "without an app": "open_pipeline(settings, MemoryStore(settings)); install(); REGISTRY.set_target_info({'a': 'b'})",
+    "in an argument": "instrument(app, settings=settings, registry=CollectorRegistry(target_info={'a': 'b'}))",
+}
+
+
+@pytest.mark.parametrize("case", variants(NOT_SENT, ["after"]))
+def test_the_log_says_once_that_a_target_info_is_not_sent(case: str) -> None:
     """Whenever it is set."""
-    [line] = logged(code)
+    [line] = logged(NOT_SENT[case])
     assert line.startswith("the target_info of a registry is not sent by this process")
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "metrics_app(settings=settings); REGISTRY.register(Stock())",
-        "REGISTRY.register(Stock()); metrics_wsgi_app(settings=settings)",
-        "own.register(Stock()); metrics_app(settings=settings, registry=own)",
-        "REGISTRY.register(Stock()); push_app(settings=settings)",
-        "REGISTRY.register(Stock()); instrument(app, settings=settings, metrics_path='/metrics')",
-        "REGISTRY.register(Stock()); metrics_app(settings=settings); instrument(app, settings=settings)",
-        "REGISTRY.register(Stock())",
-    ],
-    ids=["registered later", "WSGI", "own registry", "push", "in the app", "beside the app", "without metrics"],
-)
-def test_where_the_page_is_made_nothing_is_logged(code: str) -> None:
+WITH_A_PAGE = {
+    "registered later": "metrics_app(settings=settings); REGISTRY.register(Stock())",
+    "WSGI": "REGISTRY.register(Stock()); metrics_wsgi_app(settings=settings)",
+    "own registry": "own.register(Stock()); metrics_app(settings=settings, registry=own)",
+    "push": "REGISTRY.register(Stock()); push_app(settings=settings)",
+    "in the app": "REGISTRY.register(Stock()); instrument(app, settings=settings, metrics_path='/metrics')",
+    "beside the app": "REGISTRY.register(Stock()); metrics_app(settings=settings); instrument(app, settings=settings)",
+    "without metrics": "REGISTRY.register(Stock())",
+}
+
+
+@pytest.mark.parametrize("case", variants(WITH_A_PAGE, ["registered later", "in the app"]))
+def test_where_the_page_is_made_nothing_is_logged(case: str) -> None:
     """There a collector runs for each page."""
-    assert logged(code) == []
+    assert logged(WITH_A_PAGE[case]) == []
 
 
 def test_the_default_collectors_are_not_logged() -> None:

@@ -9,6 +9,8 @@ import pytest
 from tests.support.django_run import START, TABLES, shown
 from tests.support.postgres_server import PASSWORD, PostgresServer
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = """
 ada = Customer.objects.create(name="Ada")
 show()

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.django_run import START, shown
 
+pytestmark = pytest.mark.slow
+
 MIGRATED = """
 from django.core.management import call_command
 from lib.kairo_metrics.integrations import django_migrations

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from lib.kairo_metrics.instruments.catalogue import OWN
 from lib.kairo_metrics.integrations.sqlalchemy import observe
 from tests.support.books import VISITS, Author, Book, counted, executed, failed
+from tests.support.variants import variants
 
 
 def test_observed_class(tmp_path: Path) -> None:
@@ -87,7 +88,10 @@ print(failed(work))
 """
 
 
-@pytest.mark.parametrize("targets", ["[Engine, good, bad]", "[good, bad, Engine]", "[Engine]", "[good, bad]"])
+@pytest.mark.parametrize(
+    "targets",
+    variants(["[Engine, good, bad]", "[good, bad, Engine]", "[Engine]", "[good, bad]"], ["[good, bad, Engine]"]),
+)
 def test_errors_of_an_engine_that_is_observed_as_itself_and_by_its_class(targets: str, tmp_path: Path) -> None:
     """Each error counts once: of a query, of a connection, and of a pool, in whatever order they were observed."""
     code = ERRORS_OF_BOTH.replace("FOLDER", str(tmp_path)).replace("TARGETS", targets)

@@ -17,7 +17,7 @@ from lib.kairo_metrics import observe
 from tests.support.books import VISITS, Author, Base, Book, added, counted, failed
 from tests.support.postgres_server import LEAVES_SOCKETS, PostgresServer
 
-pytestmark = LEAVES_SOCKETS
+pytestmark = [LEAVES_SOCKETS, pytest.mark.slow]
 Added = Callable[[], dict[tuple[str, ...], float]]
 _POSTGRES = pytest.mark.postgres
 

@@ -12,6 +12,8 @@ from lib.kairo_metrics import KairoError, NativeHistogram
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.client_versions import needs_utf_8_names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _metrics() -> Iterator[None]:

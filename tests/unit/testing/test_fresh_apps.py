@@ -30,6 +30,8 @@ from lib.kairo_metrics.endpoints.wsgi_form import close_page_loop
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.recording import Recording
 
+pytestmark = pytest.mark.slow
+
 EVENT = {
     "version": "2.0",
     "rawPath": "/items/1",
