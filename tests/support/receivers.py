@@ -27,6 +27,7 @@ _FEATURES = {
     "2.53": "exemplar-storage,native-histograms,created-timestamp-zero-ingestion",
     "3.5": "exemplar-storage,native-histograms,created-timestamp-zero-ingestion",
 }
+_INTERVAL = "2s"
 _SUITES = {"2.53": "trixie", "3.5": "forky"}
 
 
@@ -44,23 +45,23 @@ class Receiver:
 
     Args:
         name: its name and version.
-        start: starts it with a folder of its own, scrape configurations and files with rules.
+        start: starts it with a folder of its own, scrape configurations, files with rules, the time between scrapes.
         protocols: what it accepts pushes in, by METRICS_PUSH_PROTOCOL.
     """
 
     name: str
-    start: Callable[[Path, Sequence[Mapping[str, Any]], Sequence[Path]], AbstractContextManager[PrometheusServer]]
+    start: Callable[..., AbstractContextManager[PrometheusServer]]
     protocols: Sequence[str] = ("remote-write", "remote-write-1")
 
 
 def _prometheus(version: str) -> Receiver:
     @contextlib.contextmanager
     def start(
-        folder: Path, jobs: Sequence[Mapping[str, Any]] = (), rules: Sequence[Path] = ()
+        folder: Path, jobs: Sequence[Mapping[str, Any]] = (), rules: Sequence[Path] = (), interval: str = _INTERVAL
     ) -> Iterator[PrometheusServer]:
         program = fetched(_SUITES[version], "prometheus") if version in _SUITES else require("prometheus")
         flags = ["--web.enable-remote-write-receiver", f"--enable-feature={_FEATURES[version]}"]
-        with prometheus_server(folder, json.dumps(jobs), "2s", flags, rules, program=program) as server:
+        with prometheus_server(folder, json.dumps(jobs), interval, flags, rules, program=program) as server:
             yield server
 
     return Receiver(f"Prometheus {version}", start)
@@ -86,14 +87,14 @@ def victoria_metrics(config: Path, *flags: str) -> Iterator[PrometheusServer]:
 
 @contextlib.contextmanager
 def _victoria_metrics(
-    folder: Path, jobs: Sequence[Mapping[str, Any]] = (), rules: Sequence[Path] = ()
+    folder: Path, jobs: Sequence[Mapping[str, Any]] = (), rules: Sequence[Path] = (), interval: str = _INTERVAL
 ) -> Iterator[PrometheusServer]:
     """Run VictoriaMetrics, and beside it vmagent, which scrapes the job of its name and sends it there."""
     assert not rules, "it evaluates no rules"
     configs = {}
     for name, is_for_agent in (("scrape.json", False), ("agent.json", True)):
         scraped = [
-            {**job, "scrape_interval": "2s", "scrape_timeout": "2s"}
+            {**job, "scrape_interval": interval, "scrape_timeout": interval}
             for job in jobs
             if (job["job_name"] == AGENT) == is_for_agent
         ]

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.store.redis_store import RedisStore
+from tests.support.dashboard import QUERIES, filled
 from tests.support.dev_server import DevServer, dev_server
 from tests.support.instance import settings
 from tests.support.lab_project import lab_project
@@ -76,6 +77,7 @@ class Seen:
         native: job -> of the native histogram the count, the sum, and the increase of the count.
         traces: job -> the traces in its exemplars.
         answered: the guide's queries -> the jobs that they have a result for.
+        drawn: the queries of the dashboard that have a result; NaN stands for none, and VictoriaMetrics has no NaN.
         firing: the jobs whose alert on one rare error fires.
         problems: the errors of scrapes.
         pushed: what it has of pushes, by their protocol.
@@ -87,6 +89,7 @@ class Seen:
     native: dict[str, tuple[float, float, float | None]] = field(default_factory=dict)
     traces: dict[str, set[str]] = field(default_factory=dict)
     answered: dict[str, set[str]] = field(default_factory=dict)
+    drawn: set[str] = field(default_factory=set)
     firing: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     created: dict[str, float] = field(default_factory=dict)
@@ -196,6 +199,7 @@ def _look(name: str, server: PrometheusServer, queries: Sequence[str]) -> Seen:
         server.wait_for(lambda: not _problems(server), 10)
     seen = Seen(problems=_problems(server))
     seen.answered = {query: _jobs_in(server, query) for query in queries}
+    seen.drawn = {name for name, expr in QUERIES.items() if _has_number(server, filled(expr))}
     seen.created = {
         row["metric"]["job"]: float(row["value"][1])
         for row in server.query('count by (job) ({__name__=~".+_created"})')
@@ -234,6 +238,10 @@ def _jobs_in(server: PrometheusServer, query: str) -> set[str]:
     jobs = {row["metric"]["job"] for row in server.query("up")}
     selector = re.compile(r"(_total|_bucket)(?:{([^}]*)})?")
     return {job for job in jobs if server.query(selector.sub(rf'\1{{job="{job}",\2}}', query))}
+
+
+def _has_number(server: PrometheusServer, query: str) -> bool:
+    return any("value" not in row or row["value"][1] != "NaN" for row in server.query(query))
 
 
 def _has(server: PrometheusServer, query: str) -> bool:

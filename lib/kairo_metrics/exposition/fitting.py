@@ -32,6 +32,10 @@ JOINED = Schema(
 _RESERVED = {"gaugehistogram": {"le"}, "histogram": {"le"}, "native": {"le"}, "summary": {"quantile"}}
 # What is printed in another way: a name in quotes or with two underscores before it, and an empty value.
 _MAY_CHANGE = re.compile(rb'(?:^|,)(?:"|__)|=""')
+# How long a native histogram says when it began. A scraper needs it once, and Prometheus 3.5.0 with the feature
+# created-timestamp-zero-ingestion ends ("fatal error: sync: unlock of unlocked mutex") if it can't make a zero of it:
+# if it is older than an hour, or than its out-of-order time window.
+_TOLD_MS = 5 * 60 * 1000
 # OpenMetrics 1.0, section "Exemplars": names and values together. Escaping may make names longer.
 _LONGEST_EXEMPLAR = 128
 
@@ -50,7 +54,7 @@ def fitted(page: Page, extras: Extras) -> Page:
     """
     groups: defaultdict[tuple[str, str], list[Family]] = defaultdict(list)
     for family in page.families:
-        own = replace(family if extras.native else _classic(family), escaping=extras.escaping)
+        own = replace(_native(family, page.at_ms) if extras.native else _classic(family), escaping=extras.escaping)
         groups[unquoted_name_of(own), own.schema.type].append(own)
     families = []
     joined: dict[str, int] = {}
@@ -67,6 +71,13 @@ def fitted(page: Page, extras: Extras) -> Page:
         rows = {label_text(JOINED.labelnames, [name]).encode(): b"%d" % count for name, count in joined.items()}
         families.append(Family(JOINED, rows))
     return replace(page, families=tuple(families))
+
+
+def _native(family: Family, at_ms: int) -> Family:
+    if family.schema.type != "native":
+        return family
+    young = {text: began_ms for text, began_ms in family.created.items() if at_ms - began_ms < _TOLD_MS}
+    return replace(family, created=young)
 
 
 def _classic(family: Family) -> Family:

@@ -30,9 +30,6 @@ _TYPES = {
     "stateset": Metadata.METRIC_TYPE_STATESET,
     "summary": Metadata.METRIC_TYPE_SUMMARY,
 }
-# Prometheus 3.5 ends in a panic if a native histogram says that it began at the time of the last sample that it has.
-# Our zero may be that sample, so a native histogram says that it began a little earlier.
-_EARLIER_MS = 2
 _LARGEST_TIME_MS = 2**63 - 1
 
 
@@ -79,8 +76,9 @@ def body_of(samples: Sequence[PushedSample]) -> Body:
         # A zero is no value that says when its series began: a receiver would make a second zero of it.
         began_ms = sample.began_ms if sample.began_ms < sample.at_ms else 0
         if sample.native is not None:
-            began_ms -= _EARLIER_MS if began_ms else 0
-            series.histograms.append(_histogram(sample.native, sample.at_ms, began_ms))
+            # Prometheus 3.5 may end at one that says when it began: see `fitting`. Its zero says so, too.
+            began_ms = 0
+            series.histograms.append(_histogram(sample.native, sample.at_ms))
             histograms += 1
         else:
             series.samples.add(value=sample.value, timestamp=sample.at_ms, start_timestamp=began_ms)
@@ -124,7 +122,7 @@ class _Symbols:
         return [self.number(text) for pair in labels.items() for text in pair]
 
 
-def _histogram(counts: NativeCounts, at_ms: int, began_ms: int) -> Histogram:
+def _histogram(counts: NativeCounts, at_ms: int) -> Histogram:
     histogram = Histogram(
         count_int=held(counts.count),
         sum=counts.sum,
@@ -132,7 +130,6 @@ def _histogram(counts: NativeCounts, at_ms: int, began_ms: int) -> Histogram:
         zero_threshold=counts.zero_threshold,
         zero_count_int=held(counts.zero_count),
         timestamp=at_ms,
-        start_timestamp=began_ms,
     )
     fill_side(histogram.positive_spans, histogram.positive_deltas, counts.positive)
     fill_side(histogram.negative_spans, histogram.negative_deltas, counts.negative)

@@ -14,7 +14,9 @@ from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.dev_server import dev_server
 from tests.support.instance import settings
 from tests.support.program import Program
-from tests.support.prometheus_server import PrometheusServer, prometheus_server
+from tests.support.prometheus_server import PrometheusServer
+from tests.support.receivers import RECEIVERS, job_at
+from tests.support.variants import variants
 
 pytestmark = pytest.mark.prometheus
 
@@ -53,18 +55,13 @@ def serve(instruments: dict[str, Any], amount: float, *, new: bool) -> None:
         instruments["retyped"].inc()
 
 
-@pytest.fixture
-def watching(redis_url: str, tmp_path: Path) -> Iterator[PrometheusServer]:
-    """Return a Prometheus that scrapes a page from the Redis of this test."""
+@pytest.fixture(params=variants(RECEIVERS, ["Prometheus 2.42"]))
+def watching(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iterator[PrometheusServer]:
+    """Return each receiver in turn, scraping a page from the Redis of this test."""
     with dev_server(env={"REDIS_URL": redis_url}) as server:
-        config = f"""
-- job_name: kairo
-  metrics_path: /api/metrics
-  static_configs: [{{targets: ["{server.url.removeprefix("http://")}"]}}]
-  authorization: {{credentials: "{server.token}"}}
-"""
-        with prometheus_server(tmp_path, config, interval="250ms") as prometheus:
-            yield prometheus
+        jobs = [job_at(server.port, "kairo", server.token)]
+        with RECEIVERS[request.param].start(tmp_path, jobs, [], "250ms") as receiver:
+            yield receiver
 
 
 def test_no_counter_falls_during_a_rolling_deploy(watching: PrometheusServer, redis_url: str) -> None:

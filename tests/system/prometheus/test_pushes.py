@@ -216,18 +216,21 @@ def test_an_exemplar_that_comes_too_late_costs_no_sample(tmp_path: Path) -> None
     assert remark.startswith("127.0.0.1 answered 400 and has not written 1 of 1 exemplars: out of order exemplar")
 
 
-def test_a_native_histogram_that_is_new_does_not_end_prometheus(tmp_path: Path) -> None:
-    """Prometheus 3.5 ends if one says that it began at the time of its last sample, so ours says it began earlier."""
-    schema, began_ms = Schema("fine", "native", (), ("4.0", "+Inf")), a_minute_ago_ms()
+@pytest.mark.parametrize("ago_ms", [60_000, 7_200_000])
+def test_a_native_histogram_does_not_end_prometheus(tmp_path: Path, ago_ms: int) -> None:
+    """Prometheus 3.5 ends if one says that it began hours ago, or at the time of its last sample: ours does not say."""
+    schema, now_ms = Schema("fine", "native", (), ("4.0", "+Inf")), int(time.time() * 1000) - 30_000
+    began_ms = now_ms - ago_ms
     with RECEIVERS[NEW].start(tmp_path, [], []) as prometheus:
         for number in range(1, 4):
             line = b"%d %d 0 0 0.001 0:%d -" % (number, number, number)
-            sent = Page((Family(schema, {b"": line}, began={b"": began_ms}),), began_ms + number * 1_000)
+            sent = Page((Family(schema, {b"": line}, began={b"": began_ms}),), now_ms + number * 1_000)
             outcome = send(prometheus.url, sent)
             assert (outcome.values.taken, outcome.values.unconfirmed) == (1, 0)
         [row] = prometheus.query("fine[5m]")
-        assert [float(histogram["count"]) for _, histogram in row["histograms"]] == [0, 1, 2, 3]
-        assert round(row["histograms"][0][0] * 1000) == began_ms
+        zeros = [0] if ago_ms < 3_600_000 else []
+        assert [float(histogram["count"]) for _, histogram in row["histograms"]] == [*zeros, 1, 2, 3]
+        assert not zeros or round(row["histograms"][0][0] * 1000) == began_ms
 
 
 def series(prometheus: PrometheusServer, job: str) -> dict[tuple[tuple[str, str], ...], float]:

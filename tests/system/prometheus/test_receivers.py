@@ -117,6 +117,13 @@ def test_the_guides_queries_have_results(seen: dict[str, Seen], name: str, job: 
     assert job in seen[name].answered[query]
 
 
+@pytest.mark.parametrize("name", RECEIVERS)
+def test_the_dashboard_draws_the_same_everywhere(seen: dict[str, Seen], name: str) -> None:
+    """Each receiver takes each query of the dashboard, and has a result where the oldest one has one."""
+    assert len(seen[OLD].drawn) > 30
+    assert seen[name].drawn == seen[OLD].drawn
+
+
 @pytest.mark.parametrize(("name", "job"), KNOWS_CREATED)
 def test_a_created_time_shows_the_first_increment(seen: dict[str, Seen], name: str, job: str) -> None:
     """With created-timestamp-zero-ingestion, `increase` is all that a series counted before its first scrape."""

@@ -93,3 +93,16 @@ def test_ordinary_families_are_not_looked_at_row_by_row() -> None:
     """The rows of a family without a name to be escaped are those that were read."""
     rows = {b'queue="a"': b"1"}
     assert only(Family(Schema("jobs", "counter", ("queue",)), rows)).series is rows
+
+
+def test_a_native_histogram_says_for_five_minutes_when_it_began() -> None:
+    """A scraper needs that once, and Prometheus 3.5.0 may end at an old one; counters and classic histograms go on."""
+    at_ms = 1_764_000_000_000
+    created = {b'a="new"': at_ms - 299_000, b'a="old"': at_ms - 300_000}
+    numbers = dict.fromkeys(created, b"1 1 0 0 0.001 0:1 -")
+    fine = Family(Schema("fine", "native", ("a",), ("1.0", "+Inf")), numbers, {}, created)
+    jobs = Family(Schema("jobs", "counter", ("a",)), dict.fromkeys(created, b"1"), {}, created)
+    native = fitted(Page((fine, jobs), at_ms), Extras(native=True, created=True)).families
+    assert [[*family.created] for family in native] == [[b'a="new"'], [*created]]
+    classic = fitted(Page((fine, jobs), at_ms), Extras(created=True)).families
+    assert [[*family.created] for family in classic] == [[*created], [*created]]
