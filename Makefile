@@ -37,7 +37,7 @@ test: $(INSTALLED) $(VERCEL) $(VIEWER) test-programs  ## run the tests (PYTEST_A
 	-@$(FETCH_RECEIVERS)
 	$(PYTEST) --numprocesses 5 -m "not long" $(PYTEST_ARGS)
 
-test-long: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more projects and hosts
+test-long: $(INSTALLED) $(DOCS) $(VERCEL) $(VIEWER) test-programs  ## run the tests that make test leaves out: more cases, projects and hosts
 	$(PYTEST) --numprocesses 4 -m long $(PYTEST_ARGS)
 
 # What depends on the server: its scripts, rights, expiry, replicas, clusters, outages.

@@ -68,7 +68,7 @@ def test_a_damaged_line_is_quarantined_and_then_replaced(cms: Poisoned, family: 
         assert rest(damaged, family) == rest(before, family), numbers[:40]
         expected = float(before['jobs_total{queue="b"}']) + 2
         cms.count()
-        before = cms.glance()
+        before = cms.read_text()
         assert quarantined(before) == {}, numbers[:40]
         if family != "jobs":
             assert float(before['jobs_total{queue="b"}']) == expected
@@ -79,7 +79,7 @@ def test_a_damaged_line_is_quarantined_and_then_replaced(cms: Poisoned, family: 
         cms.client.hset(key, field, good[: -len(TIMES)] + ending)
         assert quarantined(cms.read()) == {family: 1}
         cms.count()
-        assert quarantined(cms.glance()) == {}
+        assert quarantined(cms.read_text()) == {}
 
 
 def test_a_value_with_a_time_in_the_future_can_be_replaced(cms: Poisoned) -> None:

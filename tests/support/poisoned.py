@@ -89,7 +89,7 @@ class Poisoned:
         """Return the page's samples, after every parser has read it."""
         return read_strictly(self.store)
 
-    def glance(self) -> Samples:
+    def read_text(self) -> Samples:
         """Return the samples of the plain text, which is enough where nothing is damaged any more."""
         return read_as_text(self.store)
 

@@ -32,10 +32,10 @@ JOINED = Schema(
 _RESERVED = {"gaugehistogram": {"le"}, "histogram": {"le"}, "native": {"le"}, "summary": {"quantile"}}
 # What is printed in another way: a name in quotes or with two underscores before it, and an empty value.
 _MAY_CHANGE = re.compile(rb'(?:^|,)(?:"|__)|=""')
-# How long a native histogram says when it began. A scraper needs it once, and Prometheus 3.5.0 with the feature
-# created-timestamp-zero-ingestion ends ("fatal error: sync: unlock of unlocked mutex") if it can't make a zero of it:
-# if it is older than an hour, or than its out-of-order time window.
-_TOLD_MS = 5 * 60 * 1000
+# How long a native histogram says when it began. A scraper needs it once, and Prometheus 3.2 to 3.5 with the feature
+# created-timestamp-zero-ingestion end if they can't make a zero of it: if it began more than an hour ago, or before the
+# out-of-order time window (https://github.com/prometheus/prometheus/issues/16318).
+_NATIVE_TOLD_MS = 5 * 60 * 1000
 # OpenMetrics 1.0, section "Exemplars": names and values together. Escaping may make names longer.
 _LONGEST_EXEMPLAR = 128
 
@@ -54,7 +54,7 @@ def fitted(page: Page, extras: Extras) -> Page:
     """
     groups: defaultdict[tuple[str, str], list[Family]] = defaultdict(list)
     for family in page.families:
-        own = replace(_native(family, page.at_ms) if extras.native else _classic(family), escaping=extras.escaping)
+        own = replace(family if extras.native else _classic(family), escaping=extras.escaping)
         groups[unquoted_name_of(own), own.schema.type].append(own)
     families = []
     joined: dict[str, int] = {}
@@ -66,17 +66,17 @@ def fitted(page: Page, extras: Extras) -> Page:
                 joined[family.schema.name] = alike
         elif family.exemplars:
             family = replace(family, exemplars=_escaped_exemplars(family))
-        families.append(family)
+        families.append(_without_old_times(family, page.at_ms))
     if joined:
         rows = {label_text(JOINED.labelnames, [name]).encode(): b"%d" % count for name, count in joined.items()}
         families.append(Family(JOINED, rows))
     return replace(page, families=tuple(families))
 
 
-def _native(family: Family, at_ms: int) -> Family:
-    if family.schema.type != "native":
+def _without_old_times(family: Family, at_ms: int) -> Family:
+    if family.schema.type != "native" or not family.created:
         return family
-    young = {text: began_ms for text, began_ms in family.created.items() if at_ms - began_ms < _TOLD_MS}
+    young = {text: began_ms for text, began_ms in family.created.items() if at_ms - began_ms < _NATIVE_TOLD_MS}
     return replace(family, created=young)
 
 

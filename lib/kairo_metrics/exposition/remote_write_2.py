@@ -1,4 +1,4 @@
-"""Remote write 2.0: the samples of a page with type, help, unit, exemplars, native histograms and when they began."""
+"""Remote write 2.0: the samples of a page with type, help, unit, exemplars and native histograms."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def body_of(samples: Sequence[PushedSample]) -> Body:
         # A zero is no value that says when its series began: a receiver would make a second zero of it.
         began_ms = sample.began_ms if sample.began_ms < sample.at_ms else 0
         if sample.native is not None:
-            # Prometheus 3.5 may end at one that says when it began: see `fitting`. Its zero says so, too.
+            # Prometheus 3.5 may end at one that says when it began: see `fitting`. The zero before it says so.
             began_ms = 0
             series.histograms.append(_histogram(sample.native, sample.at_ms))
             histograms += 1

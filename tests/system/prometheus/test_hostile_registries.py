@@ -71,8 +71,10 @@ def push(receiver: PrometheusServer, protocol: str, number: int, registry: Regis
         otlp_url=f"{receiver.url}/opentelemetry/v1/metrics",
         labels={"job": protocol, "instance": str(number)},
     )
-    outcome = Pusher(pushes).push(page_of(registry, Extras()), time.monotonic() + 30)
+    pusher = Pusher(pushes)
+    outcome = pusher.push(page_of(registry, pusher.extras), time.monotonic() + 30)
     assert (outcome.values.refused, outcome.values.unconfirmed, outcome.values.reason) == (0, 0, ""), registry
+    assert outcome.remarks == [], registry
 
 
 def drawn(count: int) -> list[Registry]:
@@ -102,7 +104,7 @@ def test_a_receiver_takes_every_page_and_every_push(name: str, tmp_path: Path) -
     with served(pages) as address:
         jobs = [{"job_name": path, "metrics_path": path, "static_configs": [{"targets": [address]}]} for path in pages]
         with receiver.start(tmp_path, jobs, [], "10s") as running:
-            running.wait_for(lambda: all(t["health"] == "up" or t["lastError"] for t in running.targets()))
+            running.wait_for(lambda: _scraped(running) == len(pages), 90)
             down = {t["labels"]["job"]: t["lastError"] for t in running.targets() if t["health"] != "up"}
             assert down == {}, [pages[path][1].decode(errors="replace") for path in down][:1]
             counted = FAULTS.findall(httpx.get(f"{running.url}/metrics").text)

@@ -106,3 +106,12 @@ def test_a_native_histogram_says_for_five_minutes_when_it_began() -> None:
     assert [[*family.created] for family in native] == [[b'a="new"'], [*created]]
     classic = fitted(Page((fine, jobs), at_ms), Extras(created=True)).families
     assert [[*family.created] for family in classic] == [[*created], [*created]]
+
+
+def test_native_histograms_that_become_one_are_as_old_as_the_oldest() -> None:
+    """Else a scraper would count the older one's observations again, from a zero at the time of the younger one."""
+    at_ms, numbers = 1_764_000_000_000, b"1 1 0 0 0.001 0:1 -"
+    old = Family(Schema("k.x", "native", (), ("1.0", "+Inf")), {b"": numbers}, {}, {b"": at_ms - 300_000})
+    new = Family(Schema("k_x", "native", (), ("1.0", "+Inf")), {b"": numbers}, {}, {b"": at_ms - 1_000})
+    page = fitted(Page((old, new), at_ms), Extras(native=True, created=True))
+    assert page.families[0].created == {}

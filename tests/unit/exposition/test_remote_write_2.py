@@ -119,7 +119,7 @@ def test_what_a_collector_says_of_its_age_is_passed_on() -> None:
 @pytest.mark.parametrize("began_ms", [BEGAN_MS, AT_MS - 1, AT_MS])
 @pytest.mark.parametrize("kind", ["counter", "native"])
 def test_a_value_says_when_it_began_unless_that_ends_prometheus(kind: str, began_ms: int) -> None:
-    """Prometheus 3.5 may end at a native histogram that says when it began: the zero before it says so, too."""
+    """Prometheus 3.5 may end at a native histogram that says when it began: the zero before it says so."""
     numbers = b"5" if kind == "counter" else b"12 4 1 0 0.001 2:2,3:1 -"
     bounds = () if kind == "counter" else ("1.0", "+Inf")
     family = Family(Schema("jobs", kind, (), bounds), {b"": numbers}, began={b"": began_ms})
@@ -132,7 +132,6 @@ def test_a_value_says_when_it_began_unless_that_ends_prometheus(kind: str, began
     else:
         assert (zero.histograms[0].count_int, zero.histograms[0].timestamp) == (0, min(began_ms, AT_MS - 1))
         assert (value.created_timestamp, value.histograms[0].start_timestamp) == (0, 0)
-        assert value.histograms[0].start_timestamp == value.created_timestamp
 
 
 def test_exemplars_stand_at_their_samples() -> None:
