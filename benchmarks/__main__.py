@@ -9,6 +9,7 @@ from benchmarks.flush import bench_flush
 from benchmarks.outages import bench_outages
 from benchmarks.peers.__main__ import bench_peers
 from benchmarks.push import bench_push
+from benchmarks.recording import bench_recording
 from benchmarks.redis_time import bench_redis_time
 from benchmarks.request_cost import bench_request_cost
 from benchmarks.response import bench_response
@@ -23,6 +24,8 @@ def main() -> None:
         with private_redis() as url:
             bench(url)
         print()
+    bench_recording()
+    print()
     bench_push()
     bench_peers()
     print()
