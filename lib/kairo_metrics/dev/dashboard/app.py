@@ -69,7 +69,7 @@ class Dashboard:
         source: the Prometheus, or the scraper that fills `history`.
         history: the built-in history; empty if there is a Prometheus.
         source_name: the source, as the banner shows it.
-        is_certain: whether there is a metrics page; if not, `/dashboard` is the other app's until one was scraped.
+        is_certain: whether there is a metrics page; if not, `/dashboard` is the other app's unless one was scraped.
     """
 
     def __init__(  # noqa: PLR0913  what it serves, and from where
@@ -97,12 +97,14 @@ class Dashboard:
         """Answer one request."""
         path = scope.get("path", "")
         ours = path == PREFIX or path.startswith(f"{PREFIX}/")
-        await (self._app if ours and self._has_page() else self._other_app)(scope, receive, send)
+        app = self._app if ours and await self._has_page() else self._other_app
+        await app(scope, receive, send)
 
-    def _has_page(self) -> bool:
+    async def _has_page(self) -> bool:
         if self._is_certain or isinstance(self._source, Upstream):
             return True
         self._source.note_viewer()
+        await self._source.try_once()
         return bool(self._source.families)
 
     @contextlib.asynccontextmanager

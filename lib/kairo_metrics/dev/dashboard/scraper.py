@@ -80,6 +80,8 @@ class Scraper:
         self._always = always
         self._viewed_at_s = -_VIEWED_FOR_S
         self._last_succeeded = False
+        self._first = asyncio.Lock()
+        self._has_tried = False
         self.problem = ""
         self.families: dict[str, Family] = {}
 
@@ -97,6 +99,13 @@ class Scraper:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    async def try_once(self) -> None:
+        """Scrape unless that was tried before; if it is being tried for the first time, wait for it."""
+        async with self._first:
+            if not self._has_tried:
+                await self.scrape()
+                self._has_tried = True
 
     async def scrape(self) -> None:
         """Scrape once; if that fails, `up` is zero and `problem` says why."""
@@ -131,7 +140,7 @@ class Scraper:
     async def _repeat(self) -> None:
         while True:
             if self._always or time.monotonic() - self._viewed_at_s < _VIEWED_FOR_S:
-                await self.scrape()
+                await (self.scrape() if self._has_tried else self.try_once())
             await asyncio.sleep(INTERVAL_S)
 
 

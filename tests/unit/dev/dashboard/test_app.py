@@ -166,3 +166,23 @@ async def _ask_and_leave(app: Dashboard, has_begun: threading.Event, has_stopped
     has_left.set()
     assert await asyncio.to_thread(has_stopped.wait, 4)
     await asked
+
+
+@pytest.mark.parametrize(("page", "answer"), [("jobs_total 3\n", "<!doctype html>"), ("", "theirs")])
+async def test_the_first_request_of_all_gets_the_dashboard_of_an_app_with_a_page(page: str, answer: str) -> None:
+    """An app that takes every path is asked for its page before it is known whose `/dashboard` is."""
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        has_page = scope["path"] == "/api/metrics" and page
+        await send({"type": "http.response.start", "status": 200 if has_page else 404, "headers": []})
+        await send({"type": "http.response.body", "body": page.encode() if has_page else b"theirs"})
+
+    history = History(keep_ms=60_000)
+    dashboard = Dashboard(
+        app, Document("Shop"), Scraper(app, "t", {}, history, always=False), history, is_certain=False
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(dashboard), base_url="http://localhost") as client:
+        first, second = await asyncio.gather(client.get("/dashboard"), client.get("/dashboard"))
+    assert first.text.lower().startswith(answer)
+    assert second.text == first.text
