@@ -15,8 +15,9 @@ Host = tuple[str, int]
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _BY_SENTINELS = "+sentinel"
 _PORT, _SENTINEL_PORT = 6379, 26379
-# The options that an address may have behind its `?`; the package sets redis-py's other options itself.
-_OPTIONS = frozenset({"db"})
+# The options that an address may have behind its `?`; the package sets redis-py's other options itself. An address that
+# the app uses, too, may choose the version of Redis' protocol for it; this package speaks version 2 in any case.
+_OPTIONS = frozenset({"db", "protocol"})
 # Redis numbers its databases as a C int does; how many there are, only the server knows.
 _DATABASE = re.compile(r"[0-9]{1,10}")
 _LAST_DATABASE = 2**31 - 2
@@ -125,6 +126,8 @@ def check_redis_url(variable: str, url: str) -> None:
     known |= frozenset(_SENTINEL_LOGIN if whole.scheme.endswith(_BY_SENTINELS) else ())
     if options.get("ssl_cert_reqs", "required") not in {"none", "optional", "required"}:
         raise SettingsError(variable, "has an option ssl_cert_reqs that is not none, optional or required")
+    if options.get("protocol", "2") not in {"2", "3"}:
+        raise SettingsError(variable, "has an option protocol that is not 2 or 3")
     if unknown := sorted(options.keys() - known):
         raise SettingsError(
             variable, f"has an unknown option; known options are {sorted(known)}", f", not {unknown[0]!r}"

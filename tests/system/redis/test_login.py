@@ -36,6 +36,16 @@ async def test_a_login_costs_one_round_trip_per_connection(start: Start, proxy: 
     assert await jobs_total(instance) == 4
 
 
+@pytest.mark.parametrize("version", ["2", "3"])
+async def test_an_address_may_choose_the_version_of_the_protocol(start: Start, redis_url: str, version: str) -> None:
+    """An address that the app's own client uses works: flushes and pages are the same with each version."""
+    instance = start(f"{redis_url}?protocol={version}")
+    for flush in (instance.flusher.aflush, lambda: asyncio.to_thread(instance.flusher.flush)):
+        instance.add('queue="a"')
+        await flush()
+    assert await jobs_total(instance) == 2
+
+
 REFUSED_LOGINS = [("hush", "whisper", "invalid username-password"), ("/0", "/99", "DB index is out of range")]
 
 
