@@ -12,9 +12,25 @@ import pytest
 from tests.support.instance import Start, samples
 from tests.support.variants import variants
 
-# Counts with an instrument of each kind, as a program does at its import.
-IMPORT = """
+# How a program starts a process that does one thing, and waits for such processes.
+FORKING = """
 import os, sys
+
+def fork(task):
+    if child := os.fork():
+        return child
+    task()
+    os._exit(0)
+
+def wait_for(*children):
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+"""
+
+# Counts with an instrument of each kind, as a program does at its import.
+IMPORT = (
+    FORKING
+    + """
 from prometheus_client import Counter, Enum, Gauge, Histogram, Info, Summary
 from lib.kairo_metrics import NativeHistogram, flush, install
 
@@ -37,16 +53,6 @@ highest = Gauge("boot_highest", "H.", multiprocess_mode="max")
 highest.set(9)
 work = Counter("boot_work", "W.")
 
-def fork(task):
-    if child := os.fork():
-        return child
-    task()
-    os._exit(0)
-
-def wait_for(*children):
-    for child in children:
-        assert os.waitpid(child, 0)[1] == 0
-
 parent = os.getpid()
 
 def serve():
@@ -56,6 +62,7 @@ def serve():
     flush()
     flush()
 """
+)
 
 SHOWN = {
     'boots_total{kind="cold"}': 5,
@@ -189,6 +196,7 @@ async def test_a_child_that_can_not_reach_the_store_takes_nothing(start: Start, 
     assert {sample: found.get(sample) for sample in SHOWN} == SHOWN
 
 
+# Forks while threads call `count_once` with their numbers; each child calls `serve_child`.
 THREADS = """
 import threading
 done = threading.Event()
@@ -196,20 +204,14 @@ counted = [0] * 4
 
 def count(number):
     while not done.is_set():
-        work.inc()
-        size.observe(2)
+        count_once(number)
         counted[number] += 1
 
 threads = [threading.Thread(target=count, args=(number,)) for number in range(4)]
 sys.setswitchinterval(1e-6)
 for thread in threads:
     thread.start()
-children = []
-def serve_nothing():
-    flush()
-    flush()
-for _ in range(8):
-    children.append(fork(serve_nothing))
+children = [fork(serve_child) for _ in range(8)]
 done.set()
 for thread in threads:
     thread.join()
@@ -219,9 +221,19 @@ assert counted[0] > 0
 print(sum(counted))
 """
 
+COUNTING = """
+def count_once(number):
+    work.inc()
+    size.observe(2)
+
+def serve_child():
+    flush()
+    flush()
+"""
+
 
 async def test_forks_while_threads_count_are_exact(start: Start, redis_url: str) -> None:
     """A fork in the midst of other threads' increments neither loses nor doubles one."""
-    counted = int(await run(IMPORT + THREADS, redis_url))
+    counted = int(await run(IMPORT + COUNTING + THREADS, redis_url))
     found = await samples(start(redis_url).store, "boot")
     assert found["boot_work_total"] == found["boot_size_count"] - 1 == counted

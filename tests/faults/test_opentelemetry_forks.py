@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.test_forks import LIVES, run
+from tests.faults.test_forks import FORKING, LIVES, THREADS, run
 from tests.support.instance import Start, samples
 from tests.support.variants import variants
 
 # The same as in the tests of prometheus_client's instruments; the lives of a process call what is defined here.
-IMPORT = """
-import os, sys
+IMPORT = (
+    FORKING
+    + """
 from types import SimpleNamespace
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
@@ -34,22 +35,13 @@ works = meter.create_counter("boot.work")
 work = SimpleNamespace(inc=lambda: works.add(1))
 share = SimpleNamespace(inc=share_of.add)
 
-def fork(task):
-    if child := os.fork():
-        return child
-    task()
-    os._exit(0)
-
-def wait_for(*children):
-    for child in children:
-        assert os.waitpid(child, 0)[1] == 0
-
 def serve():
     work.inc()
     seen[0] += 1
     flush()
     flush()
 """
+)
 SHOWN = {
     'boots_total{kind="cold"}': 5,
     "boot_size_count": 1,
@@ -73,43 +65,23 @@ async def test_what_was_counted_before_a_fork_is_sent_once(start: Start, redis_u
     assert found.get("boot_seen_total") == 4 + served
 
 
-THREADS = """
-import threading
-done = threading.Event()
-counted = [0] * 2
+COUNTING = """
+def count_once(number):
+    works.add(1, {"thread": number})
+    size.record(2)
 
-def count(number):
-    while not done.is_set():
-        works.add(1, {"thread": number})
-        size.record(2)
-        counted[number] += 1
-
-threads = [threading.Thread(target=count, args=(number,)) for number in range(2)]
-sys.setswitchinterval(1e-5)
-for thread in threads:
-    thread.start()
-children = []
-def serve_twice():
+def serve_child():
     works.add(1, {"thread": "child"})
     flush()
     flush()
-for _ in range(6):
-    children.append(fork(serve_twice))
-done.set()
-for thread in threads:
-    thread.join()
-wait_for(*children)
-flush()
-assert counted[0] > 0
-print(sum(counted))
 """
 
 
 async def test_forks_while_threads_count_are_exact(start: Start, redis_url: str) -> None:
     """A fork in the midst of other threads' counting loses and doubles nothing, and no child waits for ever."""
-    counted = int(await run(IMPORT + THREADS, redis_url))
+    counted = int(await run(IMPORT + COUNTING + THREADS, redis_url))
     found = await samples(start(redis_url).store, "boot")
-    assert sum(value for name, value in found.items() if name.startswith("boot_work_total")) == counted + 6
+    assert sum(value for name, value in found.items() if name.startswith("boot_work_total")) == counted + 8
     assert found["boot_size_count"] == counted + 1
 
 

@@ -80,7 +80,7 @@ class Scraper:
         self._always = always
         self._viewed_at_s = -_VIEWED_FOR_S
         self._last_succeeded = False
-        self._first = asyncio.Lock()
+        self._first_try = asyncio.Lock()
         self._has_tried = False
         self.problem = ""
         self.families: dict[str, Family] = {}
@@ -102,7 +102,7 @@ class Scraper:
 
     async def try_once(self) -> None:
         """Scrape unless that was tried before; if it is being tried for the first time, wait for it."""
-        async with self._first:
+        async with self._first_try:
             if not self._has_tried:
                 await self.scrape()
                 self._has_tried = True
