@@ -27,7 +27,7 @@ missing_tools() {
   [ -e "$KEYRING" ] || printf 'The package debian-archive-keyring, which Ubuntu has, too, is not installed'
 }
 
-# unpack SUITE FOLDER PACKAGES: unpack packages of a suite into FOLDER/root.
+# unpack SUITE FOLDER PACKAGES: unpack packages of a suite into FOLDER/unpacked.
 unpack() {
   local suite=$1 work=$2 options packages package
   read -ra packages <<<"$3"
@@ -36,5 +36,5 @@ unpack() {
   options=(-qq -o "Dir::Etc::sourcelist=$work/debian.sources" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$work/lists"
     -o "Dir::Cache=$work/cache" -o "APT::Sandbox::User=$(id -un)")
   (cd "$work" && apt-get "${options[@]}" update && apt-get "${options[@]}" download "${packages[@]}") || return 1
-  for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
+  for package in "$work"/*.deb; do dpkg -x "$package" "$work/unpacked"; done
 }

@@ -27,7 +27,7 @@ fetch() {
     rm -rf "$work"
     fail "Debian's $suite could not be reached, or has no $2"
   fi
-  for program in "${programs[@]}"; do mv "$work/root/usr/bin/$program" "$FOLDER/$suite/"; done
+  for program in "${programs[@]}"; do mv "$work/unpacked/usr/bin/$program" "$FOLDER/$suite/"; done
   rm -rf "$work"
 }
 

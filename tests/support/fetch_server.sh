@@ -26,8 +26,8 @@ if ! unpack "$SUITE" "$FOLDER" "$PROGRAM ${PROGRAM%-server}-tools $LIBRARIES"; t
   rm -rf "$FOLDER"
   fail "Debian's $SUITE could not be reached, or has no $PROGRAM"
 fi
-loader=("$FOLDER"/root/usr/lib/*/ld-linux-*.so.*)
+loader=("$FOLDER"/unpacked/usr/lib/*/ld-linux-*.so.*)
 printf '#!/bin/sh\nexec %q --library-path %q %q "$@"\n' \
-  "${loader[0]}" "${loader[0]%/*}" "$FOLDER/root/usr/bin/$PROGRAM" >"$FOLDER/redis-server"
+  "${loader[0]}" "${loader[0]%/*}" "$FOLDER/unpacked/usr/bin/$PROGRAM" >"$FOLDER/redis-server"
 chmod +x "$FOLDER/redis-server"
 rm -rf "$FOLDER"/*.deb "$FOLDER/lists" "$FOLDER/cache" "$FOLDER/debian.sources"
