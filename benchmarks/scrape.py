@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import statistics
 import time
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -16,6 +19,7 @@ from lib.kairo_metrics.model.encoding import label_text, pack_line
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.scrape.page_order import PageOrder
+from lib.kairo_metrics.scrape.state_reader import StateReader
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.redis_store import RedisStore
 
@@ -34,13 +38,17 @@ def bench_scrape(url: str) -> None:
     print("Scrape, floor: HGETALL of as many fields, and a join")
     floors_s = {}
     with redis.Redis.from_url(url) as client:
-        for count in (1_000, 10_000, 100_000):
+        for count in (1_000, 10_000, 100_000, 1_000_000):
             _fill(client, _COUNTER, count, [12345.0])
             floors_s[count] = median_s(lambda: _raw(client), _ROUNDS)
             row(f"{count} fields, HGETALL + join", floors_s[count])
             scrape_s, order_s = asyncio.run(_scrape_s(url, count))
             row(f"{count} counters, scrape", scrape_s, floors_s[count])
             print(f"    {order_s / scrape_s:.1%} of it puts the series in order")
+        with get_context("spawn").Pool(1) as process:
+            held, largest = process.apply(_held_bytes, (url,))
+        print(f"  {count} counters: a process holds {held / count:.0f} bytes for each after a page,")
+        print(f"  and {largest / count:.0f} at most while it makes one")
         _fill(client, _HISTOGRAM, 1_000, [0.25, *map(float, range(1, len(_HISTOGRAM.shape)))])
         print("\nScrape of histograms, floor: HGETALL of 10000 fields, and a join")
         row("1000 histograms x 12 buckets, scrape", asyncio.run(_scrape_s(url, 14_000))[0], floors_s[10_000])
@@ -61,6 +69,29 @@ def _raw(client: Any) -> bytes:  # redis-py types a reply as bytes or str, whate
     return b"\n".join([field + b" " + value for field, value in client.hgetall(_KEYS.series(_COUNTER)).items()])
 
 
+def _held_bytes(url: str) -> tuple[int, int]:
+    """Return the bytes by which this process has grown after a few pages, and at most while it made them."""
+    before = _resident_bytes()
+    asyncio.run(_make_pages(url))
+    return _resident_bytes() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+async def _make_pages(url: str) -> None:
+    settings = Settings(enabled=True, redis_url=url)
+    store = RedisStore(settings)
+    reader = StateReader(store, settings, store.ping)
+    for _ in range(3):
+        page, _ = await reader.read_page(time.perf_counter(), 60.0)
+        for _ in text.render(page.families):
+            pass
+        del page
+    await store.aclose()
+
+
 async def _scrape_s(url: str, lines: int) -> tuple[float, float]:
     """Return the seconds of a scrape by a process that has shown a page before, and how many of them its order took."""
     settings = Settings(enabled=True, redis_url=url)
@@ -68,7 +99,7 @@ async def _scrape_s(url: str, lines: int) -> tuple[float, float]:
     scrapes_s, orders_s = [], []
     for _ in range(_ROUNDS):
         started = time.perf_counter()
-        scrape = await collect(store, Limits(settings.series_ttl_s))
+        scrape = await collect(store, Limits(settings.series_ttl_s), shown=order.last)
         read = time.perf_counter()
         page = order.applied(scrape.page)
         orders_s.append(time.perf_counter() - read)

@@ -22,6 +22,7 @@ __all__ = [
     "name_of",
     "opened",
     "printed_label",
+    "unquoted_name",
     "unquoted_name_of",
 ]
 
@@ -72,7 +73,12 @@ def name_of(family: Family, suffix: str = "") -> str:
 
 def unquoted_name_of(family: Family, suffix: str = "") -> str:
     """Return the same name without quotes."""
-    return _unquoted(family.schema.name, family.schema.type, suffix, family.escaping)
+    return unquoted_name(family.schema, family.escaping, suffix)
+
+
+def unquoted_name(schema: Schema, scheme: str, suffix: str = "") -> str:
+    """Return the name that a family's samples with this suffix have under the scheme, without quotes."""
+    return _unquoted(schema.name, schema.type, suffix, scheme)
 
 
 def _unquoted(name: str, typ: str, suffix: str, scheme: str) -> str:
@@ -107,20 +113,19 @@ def _printed_names(name: str, typ: str) -> frozenset[str]:
     return frozenset(_unquoted(name, typ, suffix, scheme) for scheme in SCHEMES for suffix in SUFFIXES[typ])
 
 
-def claimed_names(family: Family, extras: Extras) -> frozenset[str]:
+def claimed_names(schema: Schema, extras: Extras) -> frozenset[str]:
     """Return the names that no other family of the same page may have.
 
     Args:
-        family: the family.
+        schema: the family.
         extras: those of the format. Only OpenMetrics reserves names that it does not print.
 
     Example:
         >>> from ..model.schema import Schema
-        >>> jobs = Family(Schema("jobs", "counter"), {})
+        >>> jobs = Schema("jobs", "counter")
         >>> sorted(claimed_names(jobs, Extras())), sorted(claimed_names(jobs, Extras(strict=True)))
         (['jobs_total'], ['jobs', 'jobs_created', 'jobs_total'])
     """
-    schema = family.schema
     has_created = extras.created and not extras.native and schema.type in _WITH_CREATED
     return _claimed(schema.name, schema.type, extras.escaping, strict=extras.strict, has_created=has_created)
 

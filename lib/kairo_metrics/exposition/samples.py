@@ -6,7 +6,7 @@ float. A histogram has one template for all its lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate, islice
 
@@ -15,6 +15,8 @@ from .family import Exemplar, Family
 from .names import VALUE_SUFFIXES, bare, name_of, opened
 
 __all__ = ["created_lines", "gauge_totals", "sample_lines"]
+
+_Rows = Iterable[tuple[bytes, bytes]]
 
 # Series per piece of the body: large enough to be cheap, small enough not to block the event loop.
 _ROWS_PER_PIECE = 5_000
@@ -34,16 +36,16 @@ def sample_lines(family: Family, *, strict: bool) -> Iterator[bytes]:
         strict: whether to follow OpenMetrics 1.0: with exemplars and created times if the family has them, and without
             `_sum` and `_count` where the sum is forbidden: with a negative bound, or if the sum is negative or NaN.
     """
-    rows = iter(family.series.items())
-    while piece := list(islice(rows, _ROWS_PER_PIECE)):
-        if strict and (family.exemplars or family.created):
-            for row in piece:
-                yield _with_extras(family, row)
-        else:
-            yield _printed(family, piece, strict=strict)
+    if strict and (family.exemplars or family.created):
+        for row in family.series.items():
+            yield _with_extras(family, row)
+        return
+    rows = zip(family.series.keys(), family.series.values(), strict=True)  # unlike `items`, it makes one tuple in all
+    for _ in range(0, len(family.series), _ROWS_PER_PIECE):
+        yield _printed(family, islice(rows, _ROWS_PER_PIECE), strict=strict)
 
 
-def _printed(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
+def _printed(family: Family, rows: _Rows, *, strict: bool) -> bytes:
     match family.schema.type:
         case "histogram":
             return _histograms(family, rows, strict=strict)
@@ -86,7 +88,7 @@ def _seconds(at_ms: int) -> bytes:
     return b"%d.%03d" % divmod(at_ms, 1000)
 
 
-def _plain(family: Family, suffix: str, rows: list[tuple[bytes, bytes]]) -> bytes:
+def _plain(family: Family, suffix: str, rows: _Rows) -> bytes:
     name = name_of(family, suffix)
     start = opened(name)
     if b"" in family.series:  # a family with labels may have a series from before it had any
@@ -94,10 +96,10 @@ def _plain(family: Family, suffix: str, rows: list[tuple[bytes, bytes]]) -> byte
         return b"".join(
             [(start + text + b"} " if text else start_bare + b" ") + numbers + b"\n" for text, numbers in rows]
         )
-    return start + (b"\n" + start).join([text + b"} " + numbers for text, numbers in rows]) + b"\n"
+    return start + (b"\n" + start).join(map(b"} ".join, rows)) + b"\n"
 
 
-def _histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
+def _histograms(family: Family, rows: _Rows, *, strict: bool) -> bytes:
     bounds = family.schema.bounds
     negative = float(bounds[0]) < 0
     templates = [_histogram_template(family.schema, family.escaping, unlabelled=bare_row) for bare_row in (False, True)]
@@ -117,7 +119,7 @@ def _histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool
     return b"".join(lines)
 
 
-def _gauge_histograms(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
+def _gauge_histograms(family: Family, rows: _Rows, *, strict: bool) -> bytes:
     """Print the buckets of gauge histograms, in OpenMetrics also their counts and sums."""
     negative = float(family.schema.bounds[0]) < 0
     lines = []
@@ -147,7 +149,7 @@ def gauge_totals(family: Family) -> Iterator[tuple[str, bytes]]:
         yield suffix, b"".join(lines)
 
 
-def _summaries(family: Family, rows: list[tuple[bytes, bytes]], *, strict: bool) -> bytes:
+def _summaries(family: Family, rows: _Rows, *, strict: bool) -> bytes:
     lines = []
     for text, numbers in rows:
         counted, observed, *at_quantiles = numbers.split()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ..exposition.escaping import UNDERSCORES
 from ..exposition.family import Extras, Family
-from ..exposition.names import claimed_names, unquoted_name_of
+from ..exposition.names import claimed_names, unquoted_name
 from ..model.schema import Schema
 from .self_metrics import OWN_NAMES
 
@@ -97,9 +97,8 @@ def _left_out(families: Iterable[Family], extras: Extras, joinable: int) -> Iter
     """
     claimed: dict[str, tuple[str, object]] = dict(_own_names(extras.escaping))
     for place, family in enumerate(families):
-        escaped = replace(family, escaping=extras.escaping)
-        names = claimed_names(escaped, extras)
-        kind = _kind(escaped) if place < joinable else place
+        names = claimed_names(family.schema, extras)
+        kind = _kind(family.schema, extras.escaping) if place < joinable else place
         others = [claimed[name] for name in names if name in claimed and claimed[name][1] != kind]
         if others:
             yield place, min(other for other, _ in others)
@@ -110,10 +109,9 @@ def _left_out(families: Iterable[Family], extras: Extras, joinable: int) -> Iter
 @lru_cache(maxsize=8)
 def _own_names(scheme: str) -> dict[str, tuple[str, None]]:
     """Return the printed names of the page's own families, with their own names."""
-    return {unquoted_name_of(Family(Schema(name, "gauge"), {}, escaping=scheme)): (name, None) for name in OWN_NAMES}
+    return {unquoted_name(Schema(name, "gauge"), scheme): (name, None) for name in OWN_NAMES}
 
 
-def _kind(family: Family) -> object:
+def _kind(schema: Schema, scheme: str) -> object:
     """Return what families have in common that can be printed as one."""
-    schema = family.schema
-    return unquoted_name_of(family), schema.type, schema.rule, schema.mode.removeprefix("live"), schema.states
+    return unquoted_name(schema, scheme), schema.type, schema.rule, schema.mode.removeprefix("live"), schema.states

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..exposition.family import Extras
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "Scrape", "collect"]
 
-_WITH_CREATED = frozenset({"counter", "histogram", "native", "summary"})
+_COUNTING = frozenset({"counter", "histogram", "native", "summary"})
 _NUMBERS_ALONE = Extras()
+_NOTHING_SHOWN: Mapping[Schema, Iterable[bytes]] = MappingProxyType({})
 _BETWEEN_PAUSES_S = 0.1
 
 
@@ -76,7 +78,11 @@ class Scrape:
 
 
 async def collect(
-    store: Store, limits: Limits, names: frozenset[str] = frozenset(), extras: Extras = _NUMBERS_ALONE
+    store: Store,
+    limits: Limits,
+    names: frozenset[str] = frozenset(),
+    extras: Extras = _NUMBERS_ALONE,
+    shown: Mapping[Schema, Iterable[bytes]] = _NOTHING_SHOWN,
 ) -> Scrape:
     """Read the store and return what it holds as one page.
 
@@ -89,13 +95,14 @@ async def collect(
         limits: how old series and instances may be.
         names: family or sample names to read, as in `name[]`; all when empty.
         extras: what to read beyond the numbers.
+        shown: label texts of the families on an earlier page. Those that are still there come first, in this order.
 
     Raises:
         StoreError: the store could not be read.
     """
     snapshot = await store.snapshot()
     selection = select(snapshot, names, exemplars=extras.exemplars)
-    decoded = await _read_and_decode(store, snapshot, selection, limits, extras)
+    decoded = await _read_and_decode(store, snapshot, selection, limits, extras, shown=shown)
     expired = find_expired(snapshot, decoded.decoders, limits.series_ttl_s)
     merged = merge_families(selection, decoded, snapshot if extras.began else None)
     escapes = not all(map(_has_classic_names, selection.served.values()))
@@ -110,17 +117,26 @@ def _has_classic_names(schema: Schema) -> bool:
     return is_classic(schema.name) and all(map(is_classic_label, schema.labelnames))
 
 
-async def _read_and_decode(
-    store: Store, snapshot: Snapshot, selection: Selection, limits: Limits, extras: Extras
+async def _read_and_decode(  # noqa: PLR0913  so much decides what is read
+    store: Store,
+    snapshot: Snapshot,
+    selection: Selection,
+    limits: Limits,
+    extras: Extras,
+    *,
+    shown: Mapping[Schema, Iterable[bytes]],
 ) -> Decoded:
     """Read all series. Each chunk is decoded while Redis works on the next one."""
     entries = selection.all_entries
+    # What several entries hold is merged, and what is no counter may be shown under other texts than it is stored.
+    alone = {entries[0] for entries in selection.entries.values() if len(entries) == 1}
     decoders = {
         entry: SeriesDecoder(
             entry.schema,
             snapshot.clock_ms(entry.shard) - limits.series_ttl_s * 1000,
             snapshot.clock_ms(entry.shard) - limits.instance_lease_s * 1000,
-            keeps_created=(extras.created or extras.began) and entry.schema.type in _WITH_CREATED,
+            keeps_created=(extras.created or extras.began) and entry.schema.type in _COUNTING,
+            shown=shown.get(entry.schema, ()) if entry in alone and entry.schema.type in _COUNTING else (),
         )
         for entry in entries
     }

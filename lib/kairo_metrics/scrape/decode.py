@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 from ..model.encoding import TIMES_WIDTH, SeriesNumbers, label_name
 from ..model.labels import LABEL_VALUE, LABELS_PATTERN
@@ -17,7 +20,10 @@ from ..model.schema import ENDED, INSTANCE_LABEL, Schema
 
 __all__ = ["LONGEST_LINE", "LONGEST_TEXT", "SeriesDecoder"]
 
-_FINITE = rb"[0-9]{1,24}+(?:\.[0-9]{1,24}+)?+(?:e[+-]?[0-9]{1,3}+)?+"
+_EXPONENT = rb"(?:e[+-]?[0-9]{1,3}+)?+"
+# Those with which no number is too large for a float.
+_FINITE_EXPONENT = rb"(?:e(?:-[0-9]{1,3}+|[+]?[01]?[0-9]{1,2}+))?+"
+_FINITE = rb"[0-9]{1,24}+(?:\.[0-9]{1,24}+)?+" + _EXPONENT
 _SPARSE = rb"-?[0-9]{1,6}+:[0-9]{1,15}+"
 # By letter of a shape. A number with more digits can't have been counted, and some readers could not hold it.
 _NUMBERS = {
@@ -31,13 +37,24 @@ _NUMBERS = {
     "x": rb"=[!-~]*+",
     "z": _FINITE,
 }
-# The exponents of numbers that may be too large for a float. Prometheus refuses a page with such a number.
-_LARGE = re.compile(rb"e\+?(?:29[1-9]|[3-9][0-9]{2})")
 # Longer ones are damaged, and are not parsed: a label text of 50 MB would take gigabytes of memory in some formats.
 LONGEST_TEXT, LONGEST_LINE = 16_384, 65_536
 _FEW_NUMBERS = 1_000
-_TIMES = rb" [0-9]{13} [0-9]{13}\n"
+_TIMES = rb" [0-9]{13}+ [0-9]{13}+"
 _RESIDUAL = f'{INSTANCE_LABEL}="{ENDED}"'.encode()
+# Of a packed line, the time of its last update, and its numbers.
+_TOUCHED, _NUMBERS_OF = itemgetter(slice(-13, None)), itemgetter(slice(None, -TIMES_WIDTH))
+
+# The numbers of a series of an earlier page until it is read; no good line is empty.
+_UNREAD = b""
+
+
+class _Form(NamedTuple):
+    """Patterns of a label text, of a packed line, and of a run of both whose numbers are certainly not too large."""
+
+    text: re.Pattern[bytes]
+    line: re.Pattern[bytes]
+    run: re.Pattern[bytes]
 
 
 class SeriesDecoder:
@@ -48,10 +65,20 @@ class SeriesDecoder:
         oldest_ms: a series that was last written before this time is stale, and left out.
         lease_began_ms: an instance that has not renewed its values since this time has ended. They go to `ended`.
         keeps_created: whether to fill `created` with the time when each series began, in ms since 1970.
+        shown: label texts of an earlier page. Those that are still there come first, in this order.
     """
 
-    def __init__(self, schema: Schema, oldest_ms: int, lease_began_ms: int = 0, *, keeps_created: bool = False) -> None:
-        self.series: SeriesNumbers = {}
+    def __init__(
+        self,
+        schema: Schema,
+        oldest_ms: int,
+        lease_began_ms: int = 0,
+        *,
+        keeps_created: bool = False,
+        shown: Iterable[bytes] = (),
+    ) -> None:
+        self._series: SeriesNumbers = dict.fromkeys(shown, _UNREAD)
+        self._may_lack_shown = bool(self._series)
         self.created: dict[bytes, int] = {}
         self.ended: SeriesNumbers = {}
         self.stale: list[bytes] = []
@@ -59,88 +86,91 @@ class SeriesDecoder:
         self._schema = schema
         self._keeps_created = keeps_created
         self._may_be_long = schema.rule in {"native", "word"} or len(schema.shape) > _FEW_NUMBERS
-        self._text, self._line = _patterns(schema)
+        self._form = _form_of(schema)
         self._oldest = b"%013d" % max(0, oldest_ms)
         self._lease_began = b"%013d" % max(0, lease_began_ms)
+
+    @property
+    def series(self) -> SeriesNumbers:
+        """Label text -> the numbers of the packed line, after the last chunk."""
+        if self._may_lack_shown and _UNREAD in self._series.values():
+            self._series = {text: numbers for text, numbers in self._series.items() if numbers != _UNREAD}
+        self._may_lack_shown = False
+        return self._series
 
     def add_chunk(self, items: list[bytes]) -> None:
         """Sort one chunk: [label text, packed line, label text, packed line, ...]."""
         texts, lines = items[::2], items[1::2]
-        # The lines of most types can't be long: each number has at most some 50 digits.
-        if max(map(len, texts), default=0) > LONGEST_TEXT or (
-            self._may_be_long and max(map(len, lines), default=0) > LONGEST_LINE
-        ):
+        if not self._are_good(items, texts, lines):
             found = len(texts)
-            texts, lines = _short(texts, lines)
+            good = [row for row in zip(texts, lines, strict=True) if self._is_good(*row)]
+            texts, lines = [text for text, _ in good], [line for _, line in good]
             self.damaged += found - len(texts)
-        if not (_all_match(self._text, texts) and self._all_good(lines)):
-            found = len(texts)
-            texts, lines = self._undamaged(texts, lines)
-            self.damaged += found - len(texts)
-        oldest = self._oldest
         # Times have 13 digits, so their texts are in the same order as their numbers.
-        fresh = {text: line[:-TIMES_WIDTH] for text, line in zip(texts, lines, strict=True) if line[-13:] >= oldest}
-        if len(fresh) < len(texts):
-            self.stale += [text for text, line in zip(texts, lines, strict=True) if line[-13:] < oldest]
+        if texts and min(map(_TOUCHED, lines)) < self._oldest:
+            self.stale += [text for text, line in zip(texts, lines, strict=True) if line[-13:] < self._oldest]
+            fresh = [(text, line) for text, line in zip(texts, lines, strict=True) if line[-13:] >= self._oldest]
+            texts, lines = [text for text, _ in fresh], [line for _, line in fresh]
         if self._keeps_created:
-            self.created.update(
-                {text: int(line[-27:-14]) for text, line in zip(texts, lines, strict=True) if text in fresh}
-            )
+            self.created.update({text: int(line[-27:-14]) for text, line in zip(texts, lines, strict=True)})
         if self._schema.per_instance:
             for text, line in zip(texts, lines, strict=True):
-                if line[-13:] < self._lease_began and text in fresh and _RESIDUAL not in text:
-                    self.ended[text] = fresh.pop(text)
-        self.series.update(fresh)
+                ended = line[-13:] < self._lease_began and _RESIDUAL not in text
+                (self.ended if ended else self._series)[text] = line[:-TIMES_WIDTH]
+        else:
+            self._series.update(zip(texts, map(_NUMBERS_OF, lines), strict=True))
 
-    def _undamaged(self, texts: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-        good = [
-            (text, line)
-            for text, line in zip(texts, lines, strict=True)
-            # Most damaged lines are found by the cheaper of both checks.
-            if self._line.fullmatch(line + b"\n") and _all_match(self._text, [text]) and self._all_good([line])
-        ]
-        return [text for text, _ in good], [line for _, line in good]
+    def _are_good(self, items: list[bytes], texts: list[bytes], lines: list[bytes]) -> bool:
+        """Tell whether all are certainly good; if not, each may still be."""
+        run = b"\n".join([*items, b""])
+        return (
+            max(map(len, texts), default=0) <= LONGEST_TEXT
+            and (not self._may_be_long or max(map(len, lines), default=0) <= LONGEST_LINE)
+            and run.count(b"\n") == len(items)
+            and self._form.run.fullmatch(run) is not None
+            and _is_utf_8(run)
+            and (self._schema.rule != "native" or all(map(_adds_up, lines)))
+        )
 
-    def _all_good(self, lines: list[bytes]) -> bool:
-        if not _all_match(self._line, lines):
-            return False
-        if self._schema.rule == "native":
-            from ..model.native_counts import NativeCounts  # most pages have no native histogram
+    def _is_good(self, text: bytes, line: bytes) -> bool:
+        return (
+            len(text) <= LONGEST_TEXT
+            and len(line) <= LONGEST_LINE
+            and self._form.line.fullmatch(line) is not None
+            and self._form.text.fullmatch(text) is not None
+            and _is_utf_8(text)
+            and (self._schema.rule != "native" or _adds_up(line))
+            and (self._schema.rule == "word" or not _overflows(line))
+        )
 
-            if not all(NativeCounts.parse(line[:-TIMES_WIDTH].decode().split()).adds_up for line in lines):
-                return False
-        elif self._schema.rule == "word":
-            return True
-        return not (_LARGE.search(b"\n".join(lines)) and any(map(_overflows, lines)))
+
+def _is_utf_8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def _short(texts: list[bytes], lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-    pairs = zip(texts, lines, strict=True)
-    short = [(text, line) for text, line in pairs if len(text) <= LONGEST_TEXT and len(line) <= LONGEST_LINE]
-    return [text for text, _ in short], [line for _, line in short]
+def _adds_up(line: bytes) -> bool:
+    from ..model.native_counts import NativeCounts  # most pages have no native histogram
+
+    return NativeCounts.parse(line[:-TIMES_WIDTH].decode().split()).adds_up
 
 
 def _overflows(line: bytes) -> bool:
-    return any(math.isinf(float(word)) for word in line.split() if _LARGE.search(word))
+    """Tell whether a number is too large for a float. Prometheus refuses a page with such a number."""
+    return any(math.isinf(float(word)) for word in line.split() if b"e" in word)
 
 
 @lru_cache(maxsize=1024)
-def _patterns(schema: Schema) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Compile the patterns of a run of label texts and of a run of packed lines."""
+def _form_of(schema: Schema) -> _Form:
     if schema.type == "exemplars":
         text = rb"[0-9]{1,6} (?:" + LABELS_PATTERN + rb")?"
     else:
         text = b",".join([re.escape(label_name(name).encode()) + b"=" + LABEL_VALUE for name in schema.labelnames])
     runs = [(_NUMBERS[letter], len(list(run))) for letter, run in groupby(schema.shape)]
-    numbers = rb" ".join(number + rb"(?: %b){%d}" % (number, length - 1) for number, length in runs)
-    return re.compile(rb"(?:" + text + rb"\n)*+"), re.compile(rb"(?:" + numbers + _TIMES + rb")*+")
-
-
-def _all_match(pattern: re.Pattern[bytes], lines: list[bytes]) -> bool:
-    if b"\n" in b"".join(lines) or pattern.fullmatch(run := b"\n".join([*lines, b""])) is None:
-        return False
-    try:
-        run.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    numbers = rb" ".join(number + rb"(?: %b){%d}" % (number, length - 1) * (length > 1) for number, length in runs)
+    line = numbers + _TIMES
+    run = rb"(?:" + text + rb"\n" + line.replace(_EXPONENT, _FINITE_EXPONENT) + rb"\n)*+"
+    return _Form(re.compile(text), re.compile(line), re.compile(run))

@@ -158,12 +158,12 @@ class StateReader:
 
     async def _read(self, names: frozenset[str], extras: Extras, end_s: float) -> Scrape:
         """Read the store. If it has just started and this reader has shown no page, wait for the instances first."""
-        scrape = await collect(self._store, self._limits, names, extras)
+        scrape = await collect(self._store, self._limits, names, extras, self._order.last)
         while doubtful_s := self._water.doubtful_s(scrape):  # the store may start once more meanwhile
             if time.perf_counter() + doubtful_s > end_s:
                 raise StoreUnavailable("it has just come up, and may lack what instances are about to send again")
             await asyncio.sleep(doubtful_s)
-            scrape = await collect(self._store, self._limits, names, extras)
+            scrape = await collect(self._store, self._limits, names, extras, self._order.last)
         return scrape
 
     async def maintain(self, upkeep: Upkeep) -> None:

@@ -70,6 +70,23 @@ def test_a_damaged_series_is_counted_and_costs_no_other(schema: Schema, text: by
     assert (decoder.damaged, decoder.series) == (1, {beside: good.encode()})
 
 
+@pytest.mark.parametrize("number", ["0.5", "1e5", "1e22", "1e+22", "1e-300", "1e+290", "1.7976931348623157e+308"])
+def test_a_number_that_a_float_holds_is_good(number: str) -> None:
+    """However large it is; beside it, others stay good."""
+    decoder = SeriesDecoder(JOBS, OLDEST_MS)
+    decoder.add_chunk([b'queue="a"', line(number), b'queue="b"', line("1")])
+    assert decoder.series == {b'queue="a"': number.encode(), b'queue="b"': b"1"}
+    assert decoder.damaged == 0
+
+
+def test_series_of_an_earlier_page_keep_their_order() -> None:
+    """New ones come last, in the order in which they are read, and those that are gone are gone."""
+    decoder = SeriesDecoder(JOBS, OLDEST_MS, shown=[b'queue="a"', b'queue="gone"', b'queue="stale"', b'queue="z"'])
+    decoder.add_chunk([b'queue="z"', line("4"), b'queue="new"', line("5")])
+    decoder.add_chunk([b'queue="stale"', line("1", OLDEST_MS - 1), b'queue="a"', line("3")])
+    assert list(decoder.series.items()) == [(b'queue="a"', b"3"), (b'queue="z"', b"4"), (b'queue="new"', b"5")]
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 7])
 def test_a_series_seen_twice_counts_once(chunk: int) -> None:
     """Redis may show a field twice while it rehashes; that is no second series."""
