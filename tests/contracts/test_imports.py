@@ -86,8 +86,8 @@ WRITING = """
     instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
     instruments.values.replaced_value instruments.values.value
-    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.loop_tasks delivery.loop_ticker
-    delivery.pipeline
+    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.group_commit delivery.loop_tasks
+    delivery.loop_ticker delivery.pipeline
     model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
     store store.command_flow store.redis_store store.replies
 """

@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -17,6 +18,7 @@ from ..model.moment import CLOCKS, Clocks
 from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
+from .group_commit import GroupCommit
 from .loop_tasks import forget_closed, running, start
 from .loop_ticker import LoopTicker, loop_is_running
 
@@ -75,6 +77,7 @@ class Flusher:
         self._own_outbox: Outbox | None = None
         self._lock = FlushLock(_BUDGETS_PER_LEASE * self._budget_s, self._clock)
         self._breaker = Breaker(self._clock)
+        self._commit = GroupCommit(self._budget_s, self._clock)
         self._settled_epoch = self.recorder.epoch - 1
         self.is_left_to_exit = False
         self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
@@ -103,9 +106,8 @@ class Flusher:
             with SETUP_LOCK:
                 from .thread_ticker import ThreadTicker
 
-                self._thread_ticker = self._thread_ticker or ThreadTicker(
-                    self._settings.stream_flush_s, self.after_call, lambda: self.pending
-                )
+                interval_s, tick = self._settings.stream_flush_s, partial(self.after_call, keeps_awake=False)
+                self._thread_ticker = self._thread_ticker or ThreadTicker(interval_s, tick, lambda: self.pending)
         return self._thread_ticker
 
     @property
@@ -140,15 +142,17 @@ class Flusher:
             if earlier is None:  # the failure of a flush that began earlier is not raised here: ours comes next
                 flush.result()
 
-    async def after_response(self) -> None:
+    async def after_response(self, *, keeps_awake: bool = True) -> None:
         """Flush for a request that has its response: within the budget, and without an error.
 
-        While the store is away, the breaker decides which request may try it, and a timer flushes if no further
-        request comes. A cancelled request is flushed, too.
+        It ends at once if another call waits for what it has counted; that one `keeps_awake` the instance, see
+        `GroupCommit`. While the store is away, the breaker decides which request may try it, and a timer flushes if no
+        further request comes. A cancelled request is flushed, too.
         """
         epoch = self._open_epoch()
-        if self._settled_epoch >= epoch:
+        if self._settled_epoch >= epoch or self._commit.is_led(epoch):
             return
+        leader = self._commit.lead(epoch) if keeps_awake else None
         cancelled, deadline_s = None, 0.0
         for _ in range(2):  # one that is cancelled waits all the same, but not if it is cancelled again
             if self._settled_epoch >= epoch or self._breaker.pause_s():
@@ -163,6 +167,7 @@ class Flusher:
                 break
             except asyncio.CancelledError as err:
                 cancelled = err
+        self._commit.leave(leader)
         self._retry_if_failed()
         if self._settled_epoch < epoch and (flush := running(self._flushes)):
             flush.add_done_callback(self._retry_if_failed)  # it outlasts this request, and may still fail
@@ -207,17 +212,17 @@ class Flusher:
         """
         self._flush_in_thread(self._open_epoch(), lambda: False)
 
-    def after_call(self) -> None:
-        """Do the same as `after_response`, and block the thread: for WSGI apps, handler classes and functions.
-
-        Threads that call it at the same time share one flush. While the store is away, the breaker decides which of
-        them may try it.
-        """
+    def after_call(self, *, keeps_awake: bool = True) -> None:
+        """Do the same as `after_response`, and block the thread: for WSGI apps, handler classes and functions."""
         epoch = self._open_epoch()
-        if self._settled_epoch >= epoch or self._breaker.pause_s():
+        if self._settled_epoch >= epoch or self._commit.is_led(epoch) or self._breaker.pause_s():
             return
-        with suppress(StoreError):  # the breaker and the log have it
-            self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0)
+        leader = self._commit.lead(epoch) if keeps_awake else None
+        try:
+            with suppress(StoreError):  # the breaker and the log have it
+                self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0)
+        finally:
+            self._commit.leave(leader)
 
     def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool]) -> None:
         if self._settled_epoch < epoch and not self._store.is_loaded:

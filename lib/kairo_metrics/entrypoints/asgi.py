@@ -93,7 +93,8 @@ class ASGIEntry:
         finally:
             served.is_over = True
             if served.is_outermost and loop_is_running():  # in trio the ticker's thread flushes
-                await self.flusher.after_response()
+                # A platform waits for the end of a request, and not for that of a websocket.
+                await self.flusher.after_response(keeps_awake=scope["type"] == "http")
 
     async def _measure(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         facts = RequestFacts()

@@ -100,7 +100,7 @@ class Measured:
             if loop_is_running():  # it can't wait here
                 run.flusher.flush_beside()
             else:
-                run.flusher.after_call()
+                run.flusher.after_call(keeps_awake=False)
 
     async def __aenter__(self) -> _Run:
         return self._begin(lambda flusher: flusher.ticker)
@@ -109,9 +109,9 @@ class Measured:
         run = self._finish(error)
         if run.flusher and run.is_outermost and not isinstance(error, GeneratorExit):  # then its event loop is gone
             if loop_is_running():
-                await run.flusher.after_response()
+                await run.flusher.after_response(keeps_awake=False)
             else:
-                run.flusher.after_call()
+                run.flusher.after_call(keeps_awake=False)
 
     def _begin(self, ticker_of: Callable[[Flusher], LoopTicker | ThreadTicker]) -> _Run:
         if self._name is None:

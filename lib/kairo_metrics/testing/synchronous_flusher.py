@@ -62,18 +62,18 @@ class SynchronousFlusher(Flusher):
         if not self.is_closed:
             super().flush()
 
-    def after_call(self) -> None:
+    def after_call(self, *, keeps_awake: bool = True) -> None:
         """See `Flusher.after_call`."""
         if not self.is_closed:
-            super().after_call()
+            super().after_call(keeps_awake=keeps_awake)
 
     async def aflush(self) -> None:
         """See `Flusher.aflush`."""
         self.flush()
 
-    async def after_response(self) -> None:
+    async def after_response(self, *, keeps_awake: bool = True) -> None:
         """See `Flusher.after_response`."""
-        self.after_call()
+        self.after_call(keeps_awake=keeps_awake)
 
     def flush_beside(self) -> None:
         """See `Flusher.flush_beside`."""

@@ -178,7 +178,7 @@ async def test_the_response_is_sent_before_the_flush(recording: Recording) -> No
     flusher = recording.pipeline.flusher
     deliver = flusher.after_response
 
-    async def after_response() -> None:
+    async def after_response(**_named: bool) -> None:
         steps.append("flush")
         await deliver()
 

@@ -112,9 +112,9 @@ async def test_only_the_outermost_call_flushes(recording: Recording, monkeypatch
     """A step of a function, a function in a request, and a request in a request do not wait for a flush."""
     flushes: list[str] = []
     flusher = type(recording.pipeline.flusher)
-    monkeypatch.setattr(flusher, "after_call", lambda _: flushes.append("thread"))
+    monkeypatch.setattr(flusher, "after_call", lambda _, **_named: flushes.append("thread"))
 
-    async def after_response(_: Any) -> None:
+    async def after_response(_: Any, **_named: bool) -> None:
         flushes.append("loop")
 
     monkeypatch.setattr(flusher, "after_response", after_response)
