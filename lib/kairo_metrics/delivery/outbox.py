@@ -114,10 +114,10 @@ class Outbox:
         """Return the batch to send next: an unsettled one, else a new one, else None."""
         if self._writer is None:
             self._start_writer()
-        self._replace_expired_writer()
+        self._asked_at = now = self._now()
+        self._replace_expired_writer(now)
         if not self._unsettled:
-            self._seal()
-        self._asked_at = self._now()
+            self._seal(now)
         return self._unsettled[0] if self._unsettled else None
 
     def mark_sent(self, batch: Batch) -> None:
@@ -150,7 +150,9 @@ class Outbox:
                 self._unsettled.popleft()
                 del self._in_doubt[batch.seq]
                 self._keep(batch)
-                self._announced.update(delta.schema.index_field for delta in batch.families if delta.metadata)
+                for delta in batch.families:
+                    if delta.metadata:
+                        self._announced.add(delta.schema.index_field)
                 self._state = verdict.state
                 if isinstance(verdict, Duplicate):
                     self._count("duplicate")
@@ -172,7 +174,7 @@ class Outbox:
                 kept = (delta for position, delta in enumerate(batch.families) if position not in positions)
                 self._unsettled[0] = batch._replace(families=tuple(kept))
 
-    def _seal(self) -> None:
+    def _seal(self, now: Moment) -> None:
         if self._kept:
             # Only now: a batch has arrived, so this process does send. It must not take what another one could send.
             self._recorder.inherit()
@@ -182,13 +184,15 @@ class Outbox:
             # Not drawn before: a platform may start many instances from a snapshot of a loaded one.
             self._recorder.instance = self._id()
         if self._renewed_at is None:
-            self._renewed_at = self._now()
-        if elapsed_s(self._renewed_at, self._now()) >= self._renewal_s:
+            self._renewed_at = now
+        if elapsed_s(self._renewed_at, now) >= self._renewal_s:
             self._recorder.renew()
-            self._renewed_at = self._now()
+            self._renewed_at = now
         self._last_seq += 1
-        batch = self._recorder.seal(self._last_seq)._replace(known=self._state)
-        self._unsettled.append(self._described(batch))
+        batch = self._recorder.seal(self._last_seq, known=self._state)
+        fields = [delta.schema.index_field for delta in batch.families]
+        is_known = self._announced.issuperset([BATCHES.index_field, OVERFLOWED.index_field, *fields])
+        self._unsettled.append(batch if is_known else self._described(batch))
 
     def _described(self, batch: Batch) -> Batch:
         """Add the metadata of the families that this writer has not announced."""
@@ -255,7 +259,7 @@ class Outbox:
         if resent:
             resent[0] = resent[0]._replace(replaces=1 + max(0, missing))
         resent += self._unsettled
-        if missing > 0 or self._was_silent_too_long():
+        if missing > 0 or self._was_silent_too_long(self._now()):
             # The old id can't go on: it has a gap, or the store may drop its record before these batches arrive.
             self._start_writer()
             self._renumber(resent)
@@ -263,13 +267,13 @@ class Outbox:
         self._kept = deque((batch for batch in held if batch.seq < expected), maxlen=_KEPT)
         self._unsettled = deque(resent)
 
-    def _replace_expired_writer(self) -> None:
+    def _replace_expired_writer(self, now: Moment) -> None:
         """Take a new id if the store may have dropped our record: without it, it can't recognise a duplicate."""
-        if self._was_silent_too_long():
+        if self._was_silent_too_long(now):
             self._change_writer()
 
-    def _was_silent_too_long(self) -> bool:
-        return elapsed_s(self._confirmed_at, self._now()) >= _LONGEST_SILENCE_S
+    def _was_silent_too_long(self, now: Moment) -> bool:
+        return elapsed_s(self._confirmed_at, now) >= _LONGEST_SILENCE_S
 
     def _change_writer(self) -> None:
         """Take a new id, and keep of the unsettled batches those that certainly were not applied."""
@@ -302,7 +306,7 @@ def _weights(families: Iterable[FamilyDelta]) -> Iterator[tuple[str, float]]:
     from ..model.labels import labels_of  # a cold start does without
 
     for delta in families:
-        if delta.schema == LOST:
+        if delta.schema is LOST:
             # The batch that counted these losses is lost itself, so they are counted again.
             for text, amounts in delta.series:
                 yield labels_of(text)["family"], float(amounts.split()[1])

@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from ..model.batch import Batch
+from ..model.batch import UNNAMED, Batch, State
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
@@ -239,19 +239,20 @@ class Recorder:
             series = self._delivery_series.setdefault((schema.name, value), made)
         self.add(series, 1, amount)
 
-    def seal(self, seq: int, limit: int = 1_000) -> Batch:
+    def seal(self, seq: int, limit: int = 1_000, known: State = UNNAMED) -> Batch:
         """Take up to `limit` changed series, oldest first, into a batch.
 
         Args:
             seq: the number of the batch.
             limit: how many series a batch may hold.
+            known: see `Batch`.
         """
         sealed_at = self.now()
         with self.lock:
             families = self._take(limit, sealed_at)
             if not self.pending:
                 self.epoch += 1
-        return Batch(seq, tuple([family.delta(self.instance, sealed_at) for family in families]), sealed_at)
+        return Batch(seq, tuple([family.delta(self.instance, sealed_at) for family in families]), sealed_at, known)
 
     def _take(self, limit: int, sealed_at: Moment) -> list[SealedFamily]:
         """Empty the series, and join those with the same labels: two instruments may share a name."""

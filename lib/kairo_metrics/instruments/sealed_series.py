@@ -66,7 +66,8 @@ class SealedFamily:
         schema, weight, series = self.schema, 0.0, []
         for text, sealed in self.series.items():
             weight += sealed.weight
-            series.append((text.replace(INSTANCE_PLACE, instance), _delta_text(schema, sealed, sealed_at)))
+            own_text = text.replace(INSTANCE_PLACE, instance) if schema.per_instance else text
+            series.append((own_text, _delta_text(schema, sealed, sealed_at)))
         return FamilyDelta(schema, tuple(series), weight, "", tuple(self.cleared))
 
 

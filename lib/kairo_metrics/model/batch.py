@@ -11,6 +11,7 @@ from .moment import Moment
 from .schema import Schema
 
 __all__ = [
+    "UNNAMED",
     "WRITER_LEASE_S",
     "Applied",
     "Batch",
@@ -74,7 +75,7 @@ class State(NamedTuple):
         return int(text) if dash and text.isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS else 0
 
 
-_UNNAMED = State()
+UNNAMED = State()
 
 
 class Batch(NamedTuple):
@@ -95,7 +96,7 @@ class Batch(NamedTuple):
     seq: int
     families: tuple[FamilyDelta, ...]
     sealed_at: Moment
-    known: State = _UNNAMED
+    known: State = UNNAMED
     replaces: int = 0
     restores: str | None = None
 
@@ -131,7 +132,7 @@ class Applied(_Verdict):
     __slots__ = ("overflowed", "state")
     __match_args__ = ("state", "overflowed")
 
-    def __init__(self, state: State = _UNNAMED, overflowed: tuple[int, ...] = ()) -> None:
+    def __init__(self, state: State = UNNAMED, overflowed: tuple[int, ...] = ()) -> None:
         self.state: Final = state
         self.overflowed: Final = overflowed
 
@@ -141,7 +142,7 @@ class Duplicate(_Verdict):
 
     __slots__ = __match_args__ = ("state",)
 
-    def __init__(self, state: State = _UNNAMED) -> None:
+    def __init__(self, state: State = UNNAMED) -> None:
         self.state: Final = state
 
 
@@ -155,7 +156,7 @@ class Gap(_Verdict):
 
     __slots__ = __match_args__ = ("expected", "state")
 
-    def __init__(self, expected: int, state: State = _UNNAMED) -> None:
+    def __init__(self, expected: int, state: State = UNNAMED) -> None:
         self.expected: Final = expected
         self.state: Final = state
 

@@ -90,10 +90,9 @@ def load_script() -> None:
 def _arguments(settings: Settings, writer: Writer, batch: Batch, session: Session) -> Command:
     """Lay out keys and arguments as the script's header says."""
     keys = Keys(settings.namespace, writer.shard)
-    family_keys = [keys.series(delta.schema) for delta in batch.families]
-    is_plain = (
-        batch.restores is None and not batch.replaces and all(delta.schema.rule == "sum" for delta in batch.families)
-    )
+    schemas = tuple([delta.schema for delta in batch.families])
+    family_keys = _keys_of(keys, schemas)
+    is_plain = batch.restores is None and not batch.replaces and _are_added_up(schemas)
     further = str(settings.max_series)
     if not is_plain:
         age_ms = int(elapsed_s(batch.sealed_at, Moment.read()) * 1000)
@@ -128,9 +127,25 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch, session: Sessio
         for series in delta.series:
             arguments += series
     if overflows:
-        family_keys.append(keys.series(OVERFLOWED))
-    shared = keys.writer(writer.id), keys.families, keys.series(BATCHES)
+        family_keys += (keys.series(OVERFLOWED),)
+    shared = keys.writer(writer.id), *_shared_keys(keys)
     return (len(shared) + len(family_keys), *shared, *family_keys, *arguments)
+
+
+# An instance sends the same families again and again, to one shard.
+@lru_cache(maxsize=256)
+def _keys_of(keys: Keys, schemas: tuple[Schema, ...]) -> tuple[str, ...]:
+    return tuple([keys.series(schema) for schema in schemas])
+
+
+@lru_cache(maxsize=256)
+def _are_added_up(schemas: tuple[Schema, ...]) -> bool:
+    return all(schema.rule == "sum" for schema in schemas)
+
+
+@lru_cache(maxsize=256)
+def _shared_keys(keys: Keys) -> tuple[str, str]:
+    return keys.families, keys.series(BATCHES)
 
 
 @lru_cache(maxsize=4096)

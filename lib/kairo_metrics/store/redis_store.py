@@ -6,8 +6,8 @@ The redis package is imported when the first connection opens: it is the slowest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -73,15 +73,13 @@ class RedisStore:
         async with self._pool_for_writing().client() as client:
             yield client
 
-    @contextmanager
-    def sync_client(self, *, reading: bool = False) -> Iterator[Client]:
+    def sync_client(self, *, reading: bool = False) -> AbstractContextManager[Client]:
         """See `Store.sync_client`.
 
         Args:
             reading: whether to borrow a client of the server that scrapes read from.
         """
-        with (self._pool_for_reading() if reading else self._pool_for_writing()).sync_client() as client:
-            yield client
+        return (self._pool_for_reading() if reading else self._pool_for_writing()).sync_client()
 
     async def aclose(self) -> None:
         """Close the idle connections of this event loop and of all threads."""

@@ -46,9 +46,9 @@ class Clerk:
         watched_recorder: Any = recorder
         watched_recorder.seal, watched_recorder.count_lost = self.seal, self.count_lost
 
-    def seal(self, *arguments: Any) -> Batch:
+    def seal(self, *arguments: Any, **named: Any) -> Batch:
         """Add what is sealed to the parcels."""
-        batch = self._seal(*arguments)
+        batch = self._seal(*arguments, **named)
         self._parcels.add(self._owner, batch)
         return batch
 

@@ -63,7 +63,7 @@ def counted(desk: Desk) -> dict[str, float]:
 
 def counted_later(desk: Desk) -> dict[str, float]:
     """Return the same after the outbox has looked at its clock."""
-    desk.outbox._replace_expired_writer()
+    desk.outbox._replace_expired_writer(desk.outbox._now())
     return counted(desk)
 
 
@@ -234,7 +234,7 @@ def test_a_lost_count_of_losses_is_counted_again(desk: Desk) -> None:
     assert last is not None
     desk.outbox.mark_sent(last)
     desk.clock.now_s += WRITER_LEASE_S
-    desk.outbox._replace_expired_writer()
+    desk.outbox._replace_expired_writer(desk.outbox._now())
     assert counted(desk)['family="jobs"'] == 3.0
 
 
