@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.testing import MemoryStore
 
 __all__ = ["bench_recording"]
@@ -40,6 +40,7 @@ def bench_recording() -> None:
     floor_s, ours_s = (statistics.median(times) / _CALLS for times in zip(*rounds, strict=True))
     row("prometheus_client", floor_s)
     row("in a registry that is sent", ours_s, floor_s)
+    close_pipeline()
 
 
 if __name__ == "__main__":
