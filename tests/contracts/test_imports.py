@@ -82,14 +82,14 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 WRITING = """
     errors config config.settings
     instruments instruments.adoption instruments.catalogue instruments.children
-    instruments.declaration instruments.pending_series instruments.recorder instruments.sealed_series
+    instruments.declaration instruments.pending_series instruments.recorder
     instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
     instruments.values.replaced_value instruments.values.value
     delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.group_commit delivery.loop_tasks
     delivery.loop_ticker delivery.pipeline
-    model model.batch model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
-    store store.command_flow store.redis_store store.replies
+    model model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
+    store store.command_flow store.redis_store
 """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
@@ -105,7 +105,7 @@ READING = """
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
     scrape.page_order scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
-    model.labels model.leases model.merging model.recovery model.server_run model.snapshot
+    model.batch model.labels model.leases model.merging model.recovery model.server_run model.snapshot
     exposition exposition.escaping exposition.family exposition.fitting exposition.names exposition.negotiate
     exposition.page
 """
@@ -161,7 +161,7 @@ FLUSHING = """
     store.connections store.connections.client store.connections.client_pool store.connections.connection
     store.connections.connection_arguments store.connections.node_flow store.connections.node_request
     store.connections.packing store.connections.topology
-    store.apply_batch store.keys store.script_call
+    store.apply_batch store.keys store.replies store.script_call
 """
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import cast
 
+from ..instruments import sealed_series  # noqa: F401  the recorder needs it, and no fork may come while it is imported
 from ..instruments.recorder import Recorder
 from ..model.batch import (
     WRITER_LEASE_S,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..model.encoding import label_text, printable
 from ..model.moment import Moment
@@ -13,7 +14,9 @@ from ..model.schema import INSTANCE_LABEL, Schema
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
 
-__all__ = ["INSTANCE_PLACE", "PendingSeries", "new_series", "schema_of"]
+__all__ = ["INSTANCE_PLACE", "PendingSeries", "listed", "new_series", "schema_of"]
+
+T = TypeVar("T")
 
 # Stands for the instance's id in the label text of a series that only this instance writes; no label text holds it.
 INSTANCE_PLACE = "\x00"
@@ -109,3 +112,12 @@ def new_series(schema: Schema, labelnames: Sequence[str], labelvalues: Sequence[
     if schema.per_instance:
         text = text.replace(f'{INSTANCE_LABEL}=""', f'{INSTANCE_LABEL}="{INSTANCE_PLACE}"')
     return PendingSeries(schema, text)
+
+
+def listed(members: Iterable[T], limit: int | None = None) -> list[T]:
+    """Copy the first members of a collection. A signal handler may change it meanwhile; then it is copied again."""
+    while True:
+        try:
+            return list(islice(members, limit))
+        except RuntimeError:
+            continue

@@ -9,17 +9,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from ..model.batch import UNNAMED, Batch, State
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
-from .pending_series import INSTANCE_PLACE, PendingSeries
-from .sealed_series import SealedFamily, listed, move
+from .pending_series import INSTANCE_PLACE, PendingSeries, listed
 
 if TYPE_CHECKING:
+    from ..model.batch import Batch, State
     from ..model.native_counts import NativeCounts
     from .inheritance import Inheritance
+    from .sealed_series import SealedFamily
 
 __all__ = ["Follower", "Recorder"]
 
@@ -239,7 +239,7 @@ class Recorder:
             series = self._delivery_series.setdefault((schema.name, value), made)
         self.add(series, 1, amount)
 
-    def seal(self, seq: int, limit: int = 1_000, known: State = UNNAMED) -> Batch:
+    def seal(self, seq: int, limit: int = 1_000, known: State | None = None) -> Batch:
         """Take up to `limit` changed series, oldest first, into a batch.
 
         Args:
@@ -247,15 +247,20 @@ class Recorder:
             limit: how many series a batch may hold.
             known: see `Batch`.
         """
+        from ..model.batch import UNNAMED, Batch  # a cold start does without what a flush needs
+
         sealed_at = self.now()
         with self.lock:
             families = self._take(limit, sealed_at)
             if not self.pending:
                 self.epoch += 1
-        return Batch(seq, tuple([family.delta(self.instance, sealed_at) for family in families]), sealed_at, known)
+        deltas = tuple([family.delta(self.instance, sealed_at) for family in families])
+        return Batch(seq, deltas, sealed_at, known or UNNAMED)
 
     def _take(self, limit: int, sealed_at: Moment) -> list[SealedFamily]:
         """Empty the series, and join those with the same labels: two instruments may share a name."""
+        from .sealed_series import SealedFamily, move  # see `seal`
+
         families: dict[str, SealedFamily] = {}
 
         def family(schema: Schema) -> SealedFamily:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ..model.batch import FamilyDelta
 from ..model.moment import NEVER, Moment, elapsed_s
@@ -15,9 +13,7 @@ from .pending_series import INSTANCE_PLACE, PendingSeries
 if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
 
-__all__ = ["SealedFamily", "SealedSeries", "listed", "move"]
-
-T = TypeVar("T")
+__all__ = ["SealedFamily", "SealedSeries", "move"]
 
 # The first word of a delta whose series the store removes before it applies the rest.
 _REMOVED = "D"
@@ -92,15 +88,6 @@ def move(series: PendingSeries, sealed: SealedSeries) -> None:
         sealed.weight += weight
     elif sealed.value is None or (series.set_at or NEVER) >= (sealed.set_at or NEVER):
         sealed.value, sealed.set_at, sealed.weight, sealed.is_new = series.value, series.set_at, weight, weight > 0
-
-
-def listed(members: Iterable[T], limit: int | None = None) -> list[T]:
-    """Copy the first members of a collection. A signal handler may change it meanwhile; then it is copied again."""
-    while True:
-        try:
-            return list(islice(members, limit))
-        except RuntimeError:
-            continue
 
 
 def _delta_text(schema: Schema, sealed: SealedSeries, sealed_at: Moment) -> str:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
-from ..model.batch import Batch, Verdict, Writer
 from ..model.fork_lock import fork_lock
-from .command_flow import CommandFlow
-from .replies import raise_refusal
 
 if TYPE_CHECKING:
+    from ..model.batch import Batch, Verdict, Writer
     from ..model.snapshot import IndexEntry, Snapshot
     from .apply_batch import Session
+    from .command_flow import CommandFlow
     from .connections.client import AsyncClient, Client
     from .connections.client_pool import ClientPool
 
@@ -93,6 +92,8 @@ class RedisStore:
 
     async def ping(self) -> None:
         """See `Store.ping`."""
+        from .replies import raise_refusal  # a flush needs it, and a cold start does not
+
         async with self.client() as client:
             raise_refusal(await client.call(("PING",)))
 
