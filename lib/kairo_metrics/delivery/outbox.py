@@ -307,7 +307,7 @@ def _weights(families: Iterable[FamilyDelta]) -> Iterator[tuple[str, float]]:
     from ..model.labels import labels_of  # a cold start does without
 
     for delta in families:
-        if delta.schema is LOST:
+        if delta.schema.index_field == LOST.index_field:
             # The batch that counted these losses is lost itself, so they are counted again.
             for text, amounts in delta.series:
                 yield labels_of(text)["family"], float(amounts.split()[1])
