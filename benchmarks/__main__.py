@@ -9,6 +9,7 @@ from benchmarks.flush import bench_flush
 from benchmarks.outages import bench_outages
 from benchmarks.peers.__main__ import bench_peers
 from benchmarks.push import bench_push
+from benchmarks.queries import bench_queries
 from benchmarks.recording import bench_recording
 from benchmarks.redis_time import bench_redis_time
 from benchmarks.request_cost import bench_request_cost
@@ -25,6 +26,8 @@ def main() -> None:
             bench(url)
         print()
     bench_recording()
+    print()
+    bench_queries()
     print()
     bench_push()
     bench_peers()

@@ -69,7 +69,7 @@ def _start(engine: Any) -> None:
     from sqlalchemy import event
 
     # SQLAlchemy registers a function on an engine once. These are events of its dialect: with one of the engine itself,
-    # such as "before_cursor_execute", SQLAlchemy prepares all of them for each statement and transaction (25 µs).
+    # such as "before_cursor_execute", SQLAlchemy prepares all of them for each statement and transaction.
     for name, execute in _EXECUTIONS.items():
         event.listen(engine, name, execute)
     of_class = isinstance(engine, type)
