@@ -305,6 +305,7 @@ def test_listeners_of_the_program_execute_as_before(is_first: bool) -> None:
     assert counted(work) == ({("raw", "select"): 1} if is_first else {})
     assert set(results) == {42}
     assert asked == ["looks", "executes"] * len(results)
+    engine.dispose()
 
 
 def test_an_observed_engine_prepares_no_events_of_its_own(engine: Engine) -> None:
