@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY, Counter, Enum, Gauge, Histogram, Info, Summary
 from prometheus_client.core import GaugeMetricFamily
 
-from lib.kairo_metrics import KairoError, NativeHistogram
+from lib.kairo_metrics import KairoError, NativeHistogram, metrics_app
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.client_versions import needs_utf_8_names
 
@@ -85,6 +85,7 @@ class _Queue:
 
 def test_a_collector_runs_only_if_it_is_asked_for() -> None:
     """What it gives is read as by a scrape, and a test that counts something else does not wait for its server."""
+    metrics_app()  # collectors run in a program that makes a page
     queue = _Queue()
     REGISTRY.register(queue)
     runs = queue.runs  # the registry asks for the names
