@@ -125,6 +125,20 @@ async def test_nobody_relies_on_a_measured_block(app: Any, flusher: Flusher, rec
     assert await recording.only(REQUESTS) == 1
 
 
+async def test_a_measured_block_relies_on_nobody(app: Any, flusher: Flusher, recording: Recording) -> None:
+    """The program may end with it, and then no request is waited for."""
+
+    async def step() -> None:
+        async with measured("step"):
+            pass
+
+    with held(flusher):
+        both = [await started(call(app, "GET", "/items/1")), await started(step())]
+        assert [task.done() for task in both] == [False, False]
+    await asyncio.gather(*both)
+    assert await recording.only(REQUESTS) == 1
+
+
 def test_nobody_relies_on_a_websocket(app: Any, flusher: Flusher, monkeypatch: pytest.MonkeyPatch) -> None:
     """Platforms wait for a request, and for a websocket only until it is accepted."""
     relied_on = []

@@ -145,12 +145,11 @@ class Flusher:
     async def after_response(self, *, keeps_awake: bool = True) -> None:
         """Flush for a request that has its response: within the budget, and without an error.
 
-        It ends at once if another call waits for what it has counted; that one `keeps_awake` the instance, see
-        `GroupCommit`. While the store is away, the breaker decides which request may try it, and a timer flushes if no
-        further request comes. A cancelled request is flushed, too.
+        A call that `keeps_awake` the instance ends at once if another one waits; see `GroupCommit`. While the store is
+        away, the breaker decides which may try it, and a timer flushes if no further one comes. A cancelled one waits.
         """
         epoch = self._open_epoch()
-        if self._settled_epoch >= epoch or self._commit.is_led(epoch):
+        if self._settled_epoch >= epoch or (keeps_awake and self._commit.is_led(epoch)):
             return
         leader = self._commit.lead(epoch) if keeps_awake else None
         cancelled, deadline_s = None, 0.0
@@ -167,7 +166,8 @@ class Flusher:
                 break
             except asyncio.CancelledError as err:
                 cancelled = err
-        self._commit.leave(leader)
+            finally:
+                self._commit.leave(leader)  # nobody relies on one that is cancelled
         self._retry_if_failed()
         if self._settled_epoch < epoch and (flush := running(self._flushes)):
             flush.add_done_callback(self._retry_if_failed)  # it outlasts this request, and may still fail
@@ -215,7 +215,7 @@ class Flusher:
     def after_call(self, *, keeps_awake: bool = True) -> None:
         """Do the same as `after_response`, and block the thread: for WSGI apps, handler classes and functions."""
         epoch = self._open_epoch()
-        if self._settled_epoch >= epoch or self._commit.is_led(epoch) or self._breaker.pause_s():
+        if self._settled_epoch >= epoch or self._breaker.pause_s() or (keeps_awake and self._commit.is_led(epoch)):
             return
         leader = self._commit.lead(epoch) if keeps_awake else None
         try:

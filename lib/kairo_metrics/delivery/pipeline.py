@@ -292,7 +292,7 @@ def _flush_at_exit() -> None:
     """Send what a flush beside an event loop has left, as that of a script that ends right after a function has."""
     opened = _opened.get("pipeline")
     if opened and opened.flusher.is_left_to_exit and opened.flusher.pending:
-        opened.flusher.after_call()
+        opened.flusher.after_call(keeps_awake=False)
 
 
 os.register_at_fork(after_in_child=_restart_in_forked_child)

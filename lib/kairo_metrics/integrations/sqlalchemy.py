@@ -27,6 +27,7 @@ could be had, from the server or from the pool, the operation is `connect`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import dropwhile
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ __all__ = ["observe"]
 
 def observe(engine: Engine | AsyncEngine | type[Engine | AsyncEngine]) -> None:
     """Observe the queries of an engine, or of an asynchronous one; the class stands for every engine of the program.
+
+    Engines that `execution_options` has made share their dialect with the engine that they are made of. So with one of
+    them all are observed.
 
     Raises:
         TypeError: it is no engine.
@@ -82,11 +86,14 @@ def _timed(name: str) -> Callable[..., bool]:
 
     def execute(cursor: Any, sql: str, *more: Any) -> bool:
         execution = more[-1]
+        # The first connection of an engine asks for its version and the like: no query of the program.
+        if not getattr(execution.root_connection, "_allow_autobegin", True):
+            return False
         execution.kairo_started_at = perf_counter()
         dialect = execution.dialect
-        # A listener that returns True has executed the statement, and SQLAlchemy asks no further one.
-        others = [listener for listener in getattr(dialect.dispatch, name) if listener is not execute]
-        if not any(listener(cursor, sql, *more) for listener in others):
+        # A listener that returns True has executed the statement, and SQLAlchemy asks none of those after it.
+        later = dropwhile(lambda listener: listener is not execute, getattr(dialect.dispatch, name))
+        if not any(listener(cursor, sql, *more) for listener in later if listener is not execute):
             getattr(dialect, name)(cursor, sql, *more)
         instruments = recorded(QueryInstruments)
         if instruments is not None:

@@ -92,7 +92,7 @@ class Isolation:
 
     def close(self) -> None:
         """Put what is counted into the store, and nothing more."""
-        self._flusher.after_call()
+        self._flusher.after_call(keeps_awake=False)
         self._flusher.is_closed = True
 
 

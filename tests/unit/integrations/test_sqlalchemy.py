@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
 
 from lib.kairo_metrics.instruments.catalogue import OWN
 from lib.kairo_metrics.integrations.sqlalchemy import observe
@@ -273,6 +274,35 @@ def test_duration(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(text(f"SELECT * FROM ({slow.text})")).all()
     assert 0.005 < total() - before < 10
+
+
+def test_a_listener_that_only_looks_is_asked_once() -> None:
+    """It may be older or younger than ours; the dialect then executes the statement."""
+    engine, asked = create_engine("sqlite://", poolclass=StaticPool), []
+    event.listen(engine, "do_execute", lambda *_arguments: asked.append("older"))
+    observe(engine)
+    event.listen(engine, "do_execute", lambda *_arguments: asked.append("younger"))
+    assert executed(engine, select(text("1"))) == {("raw", "select"): 1}
+    assert asked.count("older") == asked.count("younger") == len(asked) // 2
+    asked.clear()
+    with engine.connect() as connection:
+        connection.execute(text("SELECT :number"), {"number": 7})
+    assert asked == ["older", "younger"]
+    engine.dispose()
+
+
+def test_what_an_engine_asks_at_its_first_connection_is_no_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL, for one, is asked for its version by each instance that starts."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+
+    def version(connection: Any) -> tuple[int, ...]:
+        connection.exec_driver_sql("SELECT sqlite_version()")
+        return (3,)
+
+    monkeypatch.setattr(engine.dialect, "_get_server_version_info", version, raising=False)
+    observe(engine)
+    assert executed(engine, text("SELECT 1")) == {("raw", "select"): 1}
+    engine.dispose()
 
 
 @pytest.mark.parametrize("is_first", [True, False])
