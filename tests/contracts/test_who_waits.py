@@ -111,32 +111,32 @@ def test_a_thread_relies_on_one_that_waits(flusher: Flusher) -> None:
     assert not flusher.pending
 
 
-async def test_nobody_relies_on_a_measured_block(app: Any, flusher: Flusher, recording: Recording) -> None:
-    """It may run in a task or a thread that no platform waits for."""
+@pytest.mark.parametrize("request_is_first", [True, False])
+async def test_a_measured_block_and_a_request_do_not_rely_on_each_other(
+    app: Any, flusher: Flusher, recording: Recording, request_is_first: bool
+) -> None:
+    """The block may run in a thread that no platform waits for, and the program may end with it."""
 
     async def step() -> None:
         async with measured("step"):
             pass
 
+    works = [call(app, "GET", "/items/1"), step()]
     with held(flusher):
-        both = [await started(step()), await started(call(app, "GET", "/items/1"))]
+        both = [await started(work) for work in (works if request_is_first else reversed(works))]
         assert [task.done() for task in both] == [False, False]
     await asyncio.gather(*both)
     assert await recording.only(REQUESTS) == 1
 
 
-async def test_a_measured_block_relies_on_nobody(app: Any, flusher: Flusher, recording: Recording) -> None:
-    """The program may end with it, and then no request is waited for."""
-
-    async def step() -> None:
-        async with measured("step"):
-            pass
-
-    with held(flusher):
-        both = [await started(call(app, "GET", "/items/1")), await started(step())]
-        assert [task.done() for task in both] == [False, False]
-    await asyncio.gather(*both)
-    assert await recording.only(REQUESTS) == 1
+async def test_nobody_relies_on_a_request_that_does_not_wait(app: Any, flusher: Flusher) -> None:
+    """While the store is away a request ends at once. The first one after the pause tries the store again."""
+    flusher._breaker.fail()
+    await call(app, "GET", "/items/1")
+    assert flusher.pending
+    flusher._breaker.succeed()
+    await call(app, "GET", "/items/2")
+    assert not flusher.pending
 
 
 def test_nobody_relies_on_a_websocket(app: Any, flusher: Flusher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,7 @@ class Flusher:
         epoch = self._open_epoch()
         if self._settled_epoch >= epoch or (keeps_awake and self._commit.is_led(epoch)):
             return
-        leader = self._commit.lead(epoch) if keeps_awake else None
+        leader = self._commit.lead(epoch) if keeps_awake and not self._breaker.pause_s() else None
         cancelled, deadline_s = None, 0.0
         for _ in range(2):  # one that is cancelled waits all the same, but not if it is cancelled again
             if self._settled_epoch >= epoch or self._breaker.pause_s():
