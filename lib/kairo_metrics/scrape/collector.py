@@ -30,9 +30,10 @@ from .selection import Selection, select
 if TYPE_CHECKING:
     from ..store.store_interface import Store
 
-__all__ = ["Limits", "Scrape", "collect"]
+__all__ = ["COUNTING", "Limits", "Scrape", "collect"]
 
-_COUNTING = frozenset({"counter", "histogram", "native", "summary"})
+# The types that count and add up; the others are set.
+COUNTING = frozenset({"counter", "histogram", "native", "summary"})
 _NUMBERS_ALONE = Extras()
 _NOTHING_SHOWN: Mapping[Schema, Iterable[bytes]] = MappingProxyType({})
 _BETWEEN_PAUSES_S = 0.1
@@ -135,8 +136,8 @@ async def _read_and_decode(  # noqa: PLR0913  so much decides what is read
             entry.schema,
             snapshot.clock_ms(entry.shard) - limits.series_ttl_s * 1000,
             snapshot.clock_ms(entry.shard) - limits.instance_lease_s * 1000,
-            keeps_created=(extras.created or extras.began) and entry.schema.type in _COUNTING,
-            shown=shown.get(entry.schema, ()) if entry in alone and entry.schema.type in _COUNTING else (),
+            keeps_created=(extras.created or extras.began) and entry.schema.type in COUNTING,
+            shown=shown.get(entry.schema, ()) if entry in alone and entry.schema.type in COUNTING else (),
         )
         for entry in entries
     }

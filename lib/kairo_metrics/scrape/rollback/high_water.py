@@ -17,7 +17,7 @@ from ...model.encoding import SeriesNumbers
 from ...model.merging import merge_series
 from ...model.recovery import RECOVERY_MS, REMEMBERS_MS, Recovery
 from ...model.schema import Schema
-from ..collector import Scrape
+from ..collector import COUNTING, Scrape
 
 __all__ = ["HighWater", "with_missing"]
 
@@ -26,7 +26,6 @@ __all__ = ["HighWater", "with_missing"]
 _NOTICED_MS = 5_000
 # Batches that the store may apply between the reading of a page and the restoration.
 _BATCHES_MEANWHILE = 1_000
-_COUNTING = frozenset({"counter", "histogram", "native", "summary"})
 
 
 # Families of one name and of different types may stand side by side.
@@ -81,7 +80,7 @@ class HighWater:
             scrape: the page and its states.
             names: the families that were asked for; all when empty. The other families stay remembered as they are.
         """
-        counting = {_kind(family): family for family in scrape.page.families if family.schema.type in _COUNTING}
+        counting = {_kind(family): family for family in scrape.page.families if family.schema.type in COUNTING}
         self._states = scrape.states
         self._runs.update(run.id for run in scrape.runs)
         if self._rollback and not self._rollback.is_proven:  # series that are gone now may turn out to be lost
