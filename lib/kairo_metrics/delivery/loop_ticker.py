@@ -29,7 +29,9 @@ class _Loop:
 
 
 class LoopTicker(AbstractContextManager[None]):
-    """Calls `tick` in an event loop every few seconds while the loop serves something.
+    """Calls `tick` in an event loop every few seconds while the loop serves something: while a block of it runs.
+
+    A short block costs no timer of its own.
 
     Args:
         interval_s: seconds between two calls.
@@ -40,10 +42,6 @@ class LoopTicker(AbstractContextManager[None]):
         self._interval_s = interval_s
         self._tick = tick
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
-
-    def serving(self) -> LoopTicker:
-        """Tick while the block runs. A short block costs no timer of its own."""
-        return self
 
     def begin(self) -> None:
         """Tick in the running event loop until `end` is called as often as this."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 __all__ = ["ThreadTicker"]
 
 
-class ThreadTicker:
+class ThreadTicker(AbstractContextManager[None]):
     """Calls `tick` in a thread of its own every few seconds while other threads serve something, or while it is needed.
+
+    They serve something while a block of it runs.
 
     Args:
         interval_s: seconds between two calls.
@@ -36,15 +38,6 @@ class ThreadTicker:
         self._runs = False
         self._is_stopped = False
 
-    @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Tick while the block runs."""
-        self.begin()
-        try:
-            yield
-        finally:
-            self.end()
-
     def begin(self) -> None:
         """Tick until `end` is called as often as this."""
         with self._lock:
@@ -60,10 +53,12 @@ class ThreadTicker:
             with self._lock:
                 self._runs = False
 
-    def end(self) -> None:
+    def end(self, *_error: object) -> None:
         """See `begin`, which may have been called in the parent of a forked child."""
         with self._lock:
             self._active = max(0, self._active - 1)
+
+    __enter__, __exit__ = begin, end
 
     def stop(self) -> None:
         """Tick no more. The next pipeline has the same recorder, and its deltas must not go to this one's store."""

@@ -86,17 +86,17 @@ class ASGIEntry:
         if (readable := _read_often(scope)) is not scope:
             scope.update(readable)
         served = Call((scope.get("method", ""), scope["path"]), exemplar_of(self._exemplar, scope))
+        ticker = self.flusher.ticker
         try:
-            with served.inside(), self.flusher.ticker.serving():
-                # A coroutine of its own: what it holds is free while hundreds of requests wait for their flush.
-                await self._measure(call, scope, receive, send)
+            with served, ticker:
+                await self._measured(call, scope, receive, send)
         finally:
             served.is_over = True
-            if served.is_outermost and loop_is_running():  # in trio the ticker's thread flushes
+            if served.is_outermost and ticker is self.flusher.loop_ticker:  # in trio the ticker's thread flushes
                 # A platform waits for the end of a request, and not for that of a websocket.
                 await self.flusher.after_response(keeps_awake=scope["type"] == "http")
 
-    async def _measure(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    def _measured(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         facts = RequestFacts()
         before = dict(scope)
         scope[REQUEST_KEY] = facts
@@ -110,13 +110,12 @@ class ASGIEntry:
                 from .asgi_request import begin_asgi
 
                 begin_asgi(record, scope)
-            await _Request(record, scope, receive, send, self.flusher).run(call)
-        elif self.rules.skip_websocket(scope):
-            await call(scope, receive, send)
-        else:
-            from .websocket import WebSocket  # few apps have websockets
+            return _Request(record, scope, receive, send, self.flusher).run(call)
+        if self.rules.skip_websocket(scope):
+            return call(scope, receive, send)
+        from .websocket import WebSocket  # few apps have websockets
 
-            await WebSocket(facts, route, receive, send).run(call, scope)
+        return WebSocket(facts, route, receive, send).run(call, scope)
 
     def _flushing_at_shutdown(self, send: Send) -> Send:
         async def send_and_flush(message: Message) -> None:

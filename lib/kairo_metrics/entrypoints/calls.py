@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 from ..instruments.values.exemplar import REQUEST_EXEMPLAR
 
 __all__ = ["CURRENT", "Call"]
 
 
-class Call:
-    """One call of an entry point.
+class Call(AbstractContextManager[None]):
+    """One call of an entry point; while a block runs that it opens, it is the current one.
 
+    The parts of a call may run in several threads, but one after the other: so it has one token for all its blocks.
     A call may have others inside it: an app that sends a request to itself, a step of a function. Those are measured
     as well, and what they count is sent at the end of the outermost call.
 
@@ -25,12 +26,13 @@ class Call:
         is_over: whether what is counted from now on is not sent with this call any more.
     """
 
-    __slots__ = ("_exemplar", "_outer", "is_over", "target")
+    __slots__ = ("_exemplar", "_outer", "_replaced", "_token", "is_over", "target")
 
     def __init__(self, target: tuple[str, str] | None = None, exemplar: Mapping[str, str] | None = None) -> None:
         self.target = target
         self._exemplar = exemplar
-        self._outer = _served(CURRENT.get())
+        outer = CURRENT.get()
+        self._outer = None if outer is None else _served(outer)
         self.is_over = False
 
     @property
@@ -47,29 +49,8 @@ class Call:
         if CURRENT.get() is self:
             CURRENT.set(_served(self._outer))
 
-    def inside(self) -> AbstractContextManager[None]:
-        """Make it the current call while the block runs."""
-        return _Inside(self, self._exemplar)
-
-    @staticmethod
-    def is_serving(method: str, *paths: str) -> bool:
-        """Return whether the current call is a request with this method and one of these paths."""
-        current = CURRENT.get()
-        target = None if current is None or current.is_over else current.target
-        return target is not None and target[0] == method and target[1] in paths
-
-
-class _Inside(AbstractContextManager[None]):
-    """A class and no generator: each request enters it, and it takes a third of the time."""
-
-    __slots__ = ("_call", "_exemplar", "_replaced", "_token")
-
-    def __init__(self, call: Call, exemplar: Mapping[str, str] | None) -> None:
-        self._call = call
-        self._exemplar = exemplar
-
     def __enter__(self) -> None:
-        self._token = CURRENT.set(self._call)
+        self._token: Token[Call | None] = CURRENT.set(self)
         if self._exemplar:
             self._replaced = REQUEST_EXEMPLAR.set(self._exemplar)
 
@@ -77,6 +58,10 @@ class _Inside(AbstractContextManager[None]):
         if self._exemplar:
             REQUEST_EXEMPLAR.reset(self._replaced)
         CURRENT.reset(self._token)
+
+    def is_serving(self, method: str, *paths: str) -> bool:
+        """Return whether this is a request with this method and one of these paths, and not over."""
+        return self.target is not None and self.target[0] == method and self.target[1] in paths and not self.is_over
 
 
 CURRENT: ContextVar[Call | None] = ContextVar("kairo_metrics.call", default=None)

@@ -11,7 +11,7 @@ from ..instruments.asked_shape import options_with
 from .body_sizes import BodySizes, content_length_of
 from .chosen_rules import ChosenRules
 from .exchange import MeasuredRequest, MeasuredResponse
-from .http_record import UNKNOWN, HTTPRecord
+from .http_record import UNKNOWN, HTTPRecord, status_text
 from .request_rules import RequestRules
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ChosenRecord(HTTPRecord):
         if self._is_skipped:
             return
         rules = self._chosen
-        facts = self._facts = {"method": self._method, "route": self._route(), "status": self._status_text()}
+        facts = self._facts = {"method": self._method, "route": self._route(), "status": status_text(status)}
         self._is_skipped = not self._choose(facts, status)
         if self._is_skipped:
             return

@@ -141,9 +141,10 @@ class _Measurement:
             streams = begin_handler(record, handler, verb, path)
         setattr(handler, _RECORD, record)
         vars(handler)[REQUEST_KEY] = facts
-        self._flusher.thread_ticker.begin()
+        ticker = self._flusher.thread_ticker
+        ticker.begin()
         try:
-            with served.inside():
+            with served:
                 result = method()
             handler.wfile.flush()
         except BaseException as err:
@@ -155,7 +156,7 @@ class _Measurement:
             if streams is not None:
                 handler.rfile, handler.wfile = streams
             setattr(handler, _RECORD, None)
-            self._flusher.thread_ticker.end()
+            ticker.end()
             served.is_over = True
             connection = getattr(handler, "connection", None)  # a test of a method may have none, or a stand-in
             if isinstance(connection, socket.socket) and handler.close_connection:

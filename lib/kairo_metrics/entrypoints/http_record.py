@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
-from ..instruments.children import known_child
+from ..instruments.children import count, known_child, observe
 
 if TYPE_CHECKING:
     from .body_sizes import BodySizes
     from .exchange import MeasuredRequest
 
-__all__ = ["UNKNOWN", "HTTPRecord"]
+__all__ = ["UNKNOWN", "HTTPRecord", "status_text"]
 
 UNKNOWN = "__unknown__"
 # RFC 9110 and RFC 5789. A client may send any other method; all of those are one label value.
@@ -88,11 +89,11 @@ class HTTPRecord:
             self.status = _CLIENT_LEFT if self.client_left else _SERVER_ERROR
         self._count(self.status, seconds)
 
-    def _count(self, _status: int, seconds: float) -> None:
+    def _count(self, status: int, seconds: float) -> None:
         requests, durations, errors = self._instruments
         method, route = labels = self._answered = self._method, self._route()
-        known_child(requests, (method, route, self._status_text())).inc()
-        known_child(durations, labels).observe(seconds)
+        count(requests, (method, route, status_text(status)))
+        observe(durations, labels, seconds)
         # It begins at zero with a route's first request, so that an error rate has data before the first error.
         known_child(errors, (method, route, "http_500"))
 
@@ -106,7 +107,8 @@ class HTTPRecord:
             return
         self._is_ended = True
         left = self._had_left or (self.client_left and not self.is_answered)
-        self.end_response()
+        if not self.is_answered:
+            self.end_response()
         if left:
             return  # whoever hangs up early can't spend the error budget
         failed = self.status is None or self.status >= _SERVER_ERROR
@@ -115,11 +117,19 @@ class HTTPRecord:
         if error is not None:
             self._count_error(type(error).__name__)
         elif failed:
-            status = self._status_text()
+            status = status_text(self.status)
             self._count_error(status if status == UNKNOWN else f"http_{status}")
 
     def _count_error(self, kind: str) -> None:
         self._instruments[-1].labels(*self._answered, kind).inc()
 
-    def _status_text(self) -> str:
-        return str(int(self.status)) if self.status and self.status in _STATUSES else UNKNOWN
+
+@lru_cache(maxsize=1024)
+def status_text(status: int | None) -> str:
+    """Print a status as a label's value.
+
+    Example:
+        >>> status_text(200), status_text(None)
+        ('200', '__unknown__')
+    """
+    return str(int(status)) if status and status in _STATUSES else UNKNOWN

@@ -10,7 +10,7 @@ from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import route_of
 from ..frameworks.watch import watch
-from .calls import Call
+from .calls import CURRENT, Call
 from .http_record import HTTPRecord
 from .in_place import entry_of, in_place_of
 from .request_rules import RequestRules
@@ -26,6 +26,8 @@ Write = Callable[[bytes], Any]
 StartResponse = Callable[..., Write]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+# What apps on the way to the one that answers may change.
+_TARGET = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO")
 # What fits into the buffer of a connection leaves at once; a larger part waits for a slow client.
 _SENT_AT_ONCE_BYTES = 64 * 1024
 
@@ -70,15 +72,23 @@ class WSGIEntry:
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        method, path = environ["REQUEST_METHOD"], _text(environ.get("PATH_INFO", ""))
-        whole_path = _text(environ.get("SCRIPT_NAME", "")) + path
-        if REQUEST_KEY in environ or Call.is_serving(method, path, whole_path):
+        method, prefix, path = arrived = [environ.get(name, "") for name in _TARGET]
+        if not (prefix.isascii() and path.isascii()):
+            prefix, path = _text(prefix), _text(path)
+        whole_path = prefix + path
+        outer = CURRENT.get()
+        if REQUEST_KEY in environ or (outer is not None and outer.is_serving(method, path, whole_path)):
             # An app around this one is instrumented, too, perhaps as ASGI. It knows the whole route, and it flushes.
             return call(environ, start_response)
-        facts = RequestFacts()
-        before = dict(environ)
-        environ[REQUEST_KEY] = facts
-        record = self.rules.record(method, facts, lambda: route_of(self._app, facts, before, environ))
+        facts = environ[REQUEST_KEY] = RequestFacts()
+
+        def route() -> str:
+            if facts.route is not None:
+                return facts.route
+            before = {**environ, **dict(zip(_TARGET, arrived, strict=True))}
+            return route_of(self._app, facts, before, environ)
+
+        record = self.rules.record(method, facts, route)
         if not self.rules.are_plain:
             from .wsgi_request import begin_wsgi
 
@@ -95,6 +105,7 @@ class _Response:
     ) -> None:
         self._record = record
         self._flusher = flusher
+        self._ticker = flusher.thread_ticker
         self._environ = environ
         self._server_start = start_response
         self._head: tuple[str, Headers] | None = None  # given by the app, and not yet passed on
@@ -106,9 +117,9 @@ class _Response:
 
     def run(self, call: WSGIApp) -> Iterable[bytes]:
         """Call the app, and return the body."""
-        self._flusher.thread_ticker.begin()
+        self._ticker.begin()
         try:
-            with self.served.inside():
+            with self.served:
                 body = call(self._environ, self._start_response)
             self._has_body = True
             if self._head is not None:
@@ -161,7 +172,7 @@ class _Response:
         self._record.end()
         if not self.served.is_over:
             self.served.is_over = True
-            self._flusher.thread_ticker.end()
+            self._ticker.end()
 
     def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Write:
         code = status[:3]  # frameworks let an app give any text: Flask has "0 late" for "late"

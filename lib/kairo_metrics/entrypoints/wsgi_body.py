@@ -10,8 +10,8 @@ from typing import Any, Protocol
 __all__ = ["measured_body"]
 
 
-class _Call(Protocol):
-    def inside(self) -> AbstractContextManager[None]: ...
+class _Call(AbstractContextManager[None], Protocol):
+    is_over: bool
 
 
 class _Response(Protocol):
@@ -58,7 +58,7 @@ class _Body:
 
     def __next__(self) -> bytes:
         try:
-            with self._response.served.inside():
+            with self._response.served:
                 if self._iterator is None:
                     self._iterator = iter(self._body)
                 chunk = next(self._iterator)
@@ -71,13 +71,13 @@ class _Body:
         return self._response.pass_on(chunk)
 
     def __del__(self) -> None:
-        if not sys.is_finalizing():
+        if not (self._response.served.is_over or sys.is_finalizing()):
             self._response.drop()  # test clients, and some adapters to ASGI, do not close
 
     def close(self) -> None:
         try:
             if self._close is not None:
-                with self._response.served.inside():
+                with self._response.served:
                     self._close()
         except BaseException as err:
             self._response.fail(err)

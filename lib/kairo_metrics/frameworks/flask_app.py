@@ -35,7 +35,8 @@ def _chosen(app: Any, environ: Mapping[str, Any]) -> str | None:
 
 @unfailing
 def _tell_rule(app: Any) -> None:
-    tell_rule(app, request, request.environ)
+    current = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  as Flask's documentation says
+    tell_rule(app, current, current.environ)
 
 
 @unfailing

@@ -29,6 +29,8 @@ def route_of(app: Any, facts: RequestFacts, before: Mapping[str, Any], after: Ma
         >>> route_of(None, facts, {}, {})
         '/items/{id}'
     """
+    if facts.route is not None and "app_root_path" not in before:  # as of nearly all requests
+        return facts.route
     return _looked_up(app, facts, before, after) or UNMATCHED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from starlette._utils import is_async_callable
@@ -26,6 +27,7 @@ _ANSWERS = (HTTPException, WebSocketException)
 _LAST_HANDLERS = (500, Exception)
 # Threads that serve an app's first requests each build its middleware, for which its handlers are exchanged.
 _BUILDING = threading.RLock()
+_ROUTES = attrgetter("routes")
 
 
 def watch(app: Any) -> None:
@@ -91,12 +93,12 @@ def _entered(router: Any, call: ASGIApp) -> ASGIApp:
     @unfailing
     def look() -> None:
         nonlocal routers, hooked
-        if sum(len(each.routes) for each in routers) == hooked:
+        if sum(map(len, map(_ROUTES, routers))) == hooked:
             return
         # A program may add routes at any time, and other threads may serve meanwhile: those look as well until all
         # routes are hooked.
         found = list(_with_included(router))
-        count = sum(len(each.routes) for each in found)
+        count = sum(map(len, map(_ROUTES, found)))
         for each in found:
             _hook_routes(each.routes)
             for group in getattr(each, "_low_priority_routes", ()):  # what `app.frontend` has added
@@ -166,7 +168,8 @@ def _hook_route(route: Any, telling: Callable[[Any], Callable[[RequestFacts, Sco
 
 def _telling_template(route: Any) -> Callable[[RequestFacts, Scope], None]:
     def tell(facts: RequestFacts, scope: Scope) -> None:
-        facts.learn(scope, as_asked(effective(route, scope), facts))
+        chosen = effective(route, scope) if "fastapi" in scope else route
+        facts.learn(scope, as_asked(chosen, facts))
 
     return tell
 

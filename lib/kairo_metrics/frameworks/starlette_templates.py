@@ -29,9 +29,7 @@ def effective(route: Any, scope: Mapping[str, Any]) -> Any:
 
 def as_asked(route: Any, facts: RequestFacts) -> Any:
     """Return the template of a route; as the program has written it, with its convertors, if other names ask for it."""
-    if facts.told is None:
-        return leaf(route)
-    return getattr(route, "path", None) or leaf(route)
+    return (None if facts.told is None else getattr(route, "path", None)) or leaf(route)
 
 
 def leaf(route: Any) -> Any:

@@ -5,6 +5,7 @@ prometheus_client keeps every child for ever. A client that can choose a label's
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -13,10 +14,10 @@ from prometheus_client.metrics import Gauge
 
 from ..model.moment import elapsed_s
 from ..model.schema import OVERFLOW
-from .sharing import child_series, share
+from .sharing import child_series, is_shared, share
 from .values import RECORDER
 
-__all__ = ["Children", "adopt_children", "child_of", "known_child", "limit_children"]
+__all__ = ["Children", "adopt_children", "child_of", "count", "known_child", "limit_children", "observe"]
 
 # In characters of the printed label text: a label's value may be as long as a request's body.
 _LONGEST_LABELS = 4_096
@@ -120,6 +121,27 @@ def known_child(instrument: Any, labels: _Labels) -> Any:
     """
     child = instrument._metrics.get(labels)  # noqa: SLF001  prometheus_client keeps its children private
     return instrument.labels(*labels) if child is None else child
+
+
+def count(counter: Any, labels: _Labels) -> None:
+    """Add one to the child with these labels; see `known_child`. The child's `inc` first looks whether it may."""
+    known_child(counter, labels)._value.inc(1.0)  # noqa: SLF001
+
+
+def observe(histogram: Any, labels: _Labels, amount: float) -> None:
+    """Observe a number in the child with these labels, in one step where `observe` of prometheus_client takes two.
+
+    Args:
+        histogram: one with labels.
+        labels: see `known_child`.
+        amount: a number.
+    """
+    child = known_child(histogram, labels)
+    total = child._sum  # noqa: SLF001
+    if is_shared(total):
+        total.observe(amount, child._buckets[bisect_left(child._upper_bounds, amount)])  # noqa: SLF001
+    else:  # no pipeline was opened yet
+        child.observe(amount)
 
 
 def child_of(instrument: Any, labels: Sequence[Any]) -> Any:

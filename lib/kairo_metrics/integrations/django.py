@@ -19,6 +19,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionHandler
 
+from ..instruments.children import observe as observe_seconds
 from ..instruments.query_instruments import DjangoInstruments
 from .django_alias import alias_label
 from .django_migrations import count_migrations
@@ -104,7 +105,7 @@ def _execute(execute: Callable[..., Any], sql: Any, params: Any, many: bool, con
         seconds = perf_counter() - started_s
         connection = context["connection"]
         labels = (alias_label(connection.alias), *_labels(sql if isinstance(sql, str) else _text(sql, connection)))
-        instruments.query_duration.labels(*labels).observe(seconds)
+        observe_seconds(instruments.query_duration, labels, seconds)
         if error is not None:
             instruments.query_errors.labels(*labels, type(error).__name__).inc()
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from ..instruments.children import count, known_child, observe
 from ..instruments.outbound_instruments import OutboundInstruments
 from .bounded import BoundedLabel
 from .switch import recorded
@@ -76,7 +77,8 @@ class OutboundRequest:
 
     def _end(self, status: str) -> None:
         seconds = perf_counter() - self._started_s
-        self._instruments.requests.labels(self._host, self._method, status).inc()
+        labels = self._host, self._method
+        count(self._instruments.requests, (*labels, status))
         # It begins at zero with the first request, so that an error rate has data before the first error.
-        self._instruments.requests.labels(self._host, self._method, _NO_ANSWER)
-        self._instruments.request_duration.labels(self._host, self._method).observe(seconds)
+        known_child(self._instruments.requests, (*labels, _NO_ANSWER))
+        observe(self._instruments.request_duration, labels, seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from .bounded import BoundedLabel
 from .sql_verb import OTHER, RAW, sql_verb
@@ -19,8 +18,8 @@ _log = logging.getLogger("kairo_metrics")
 # A program may create tables as it runs, for example one per customer; their series must not be without a limit.
 _model_label = BoundedLabel(200)
 
-# SQLAlchemy caches compiled statements, so the labels of each are worked out once.
-_labels_of: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
+# SQLAlchemy caches compiled statements, so the labels of each are worked out once, and kept in this attribute of it.
+_LABELS = "kairo_labels"
 
 
 def query_labels(compiled: Any, sql: str) -> tuple[str, str]:
@@ -32,14 +31,14 @@ def query_labels(compiled: Any, sql: str) -> tuple[str, str]:
     """
     if compiled is None:
         return RAW, sql_verb(sql)
-    labels = _labels_of.get(compiled)
+    labels: tuple[str, str] | None = getattr(compiled, _LABELS, None)
     if labels is None:
         try:
             labels = _describe(compiled, sql)
         except Exception:  # noqa: BLE001  a construct of another library: its query must not fail because of us
             _log.warning("the model of a query is not known, so it counts as raw: %s", sql, exc_info=True)
             labels = RAW, sql_verb(sql)
-        _labels_of[compiled] = labels
+        setattr(compiled, _LABELS, labels)
     return labels
 
 

@@ -27,10 +27,10 @@ could be had, from the server or from the pool, the operation is `connect`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import dropwhile
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from ..instruments.children import observe as observe_seconds
 from ..instruments.query_instruments import QueryInstruments
 from .query_labels import query_labels
 from .replaced_methods import replace_method
@@ -92,8 +92,9 @@ def _timed(name: str) -> Callable[..., bool]:
         execution.kairo_started_at = perf_counter()
         dialect = execution.dialect
         # A listener that returns True has executed the statement, and SQLAlchemy asks none of those after it.
-        later = dropwhile(lambda listener: listener is not execute, getattr(dialect.dispatch, name))
-        if not any(listener(cursor, sql, *more) for listener in later if listener is not execute):
+        listeners = [*getattr(dialect.dispatch, name)]
+        later = [listener for listener in listeners[listeners.index(execute) + 1 :] if listener is not execute]
+        if not later or not any(listener(cursor, sql, *more) for listener in later):
             getattr(dialect, name)(cursor, sql, *more)
         instruments = recorded(QueryInstruments)
         if instruments is not None:
@@ -162,4 +163,4 @@ def _end(instruments: QueryInstruments, execution: Any, labels: tuple[str, str])
     # Removed, because an error may still follow when the rows of this query are fetched.
     started_at = vars(execution).pop("kairo_started_at", None)
     if started_at is not None:
-        instruments.query_duration.labels(*labels).observe(perf_counter() - started_at)
+        observe_seconds(instruments.query_duration, labels, perf_counter() - started_at)

@@ -44,4 +44,4 @@ def _start_all() -> None:
 
 def recorded(group: type[Group]) -> Group | None:
     """Return the instruments of a group; None while metrics are off."""
-    return catalogue(group) if is_open() else built(group)
+    return built(group) or (catalogue(group) if is_open() else None)

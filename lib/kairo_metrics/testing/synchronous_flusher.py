@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..config.settings import Settings
@@ -16,18 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["SynchronousFlusher"]
 
 
-class _NoTicker:
+class _NoTicker(AbstractContextManager[None]):
     """Does nothing while something is served: a test reads what is pending as well."""
-
-    @contextmanager
-    def serving(self) -> Iterator[None]:
-        yield
 
     def begin(self) -> None:
         """See `ThreadTicker.begin`."""
 
-    def end(self) -> None:
+    def end(self, *_error: object) -> None:
         """See `ThreadTicker.end`."""
+
+    __enter__, __exit__ = begin, end
 
     def stop(self) -> None:
         """See `ThreadTicker.stop`."""

@@ -14,7 +14,7 @@ def test_a_loop_ticks_while_it_serves(loop: WarpLoop) -> None:
     ticker = LoopTicker(5.0, lambda: ticks.append(loop.time()))
 
     async def stream(seconds: float) -> None:
-        with ticker.serving():
+        with ticker:
             await asyncio.sleep(seconds)
 
     async def streams() -> None:
@@ -36,7 +36,7 @@ def test_an_event_loop_that_is_closed_is_forgotten() -> None:
     ticker = LoopTicker(5.0, lambda: None)
 
     async def serve() -> None:
-        with ticker.serving():
+        with ticker:
             await asyncio.sleep(0)
 
     for _ in range(5):
@@ -51,7 +51,7 @@ def test_a_forked_child_ends_what_its_parent_began(loop: WarpLoop) -> None:
 
     async def child() -> None:
         ticker.end()
-        with ticker.serving():
+        with ticker:
             await asyncio.sleep(6)
 
     loop.run_until_complete(child())

@@ -27,7 +27,7 @@ def test_a_thread_ticks_while_others_serve_or_something_is_pending() -> None:
         assert woken.acquire(timeout=30)
 
     ticker = ThreadTicker(2.0, lambda: ticks.append(None), lambda: pending, sleep)
-    with ticker.serving(), ticker.serving():
+    with ticker, ticker:
         assert woken.acquire(timeout=30)
         wake()
         assert len(ticks) == 1
@@ -38,7 +38,7 @@ def test_a_thread_ticks_while_others_serve_or_something_is_pending() -> None:
     nap.release()
     thread.join(30)
     assert len(ticks) == 2
-    with ticker.serving():
+    with ticker:
         assert woken.acquire(timeout=30)
     nap.release()
     assert naps == [2.0] * 4
@@ -57,12 +57,12 @@ def test_a_stopped_thread_takes_nothing_from_the_next_pipeline() -> None:
 
     stopped = threading.Event()
     ticker = ThreadTicker(2.0, lambda: ticks.append(None), lambda: True, sleep)
-    with ticker.serving():
+    with ticker:
         assert naps.acquire(timeout=30)
         ticker.stop()
         stopped.set()
         threads[0].join(30)
-    with ticker.serving():
+    with ticker:
         assert len(threads) == 1
     assert ticks == []
 
@@ -76,7 +76,7 @@ def test_a_thread_that_outlives_the_main_thread_is_served(monkeypatch: pytest.Mo
     ticker = ThreadTicker(2.0, lambda: None, lambda: False)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
-        with ticker.serving():
+        with ticker:
             assert not ticker._runs
     assert not ticker._active
 
@@ -86,7 +86,7 @@ def test_a_forked_child_ends_what_its_parent_began() -> None:
     ticked = threading.Event()
     ticker = ThreadTicker(0.0, ticked.set, lambda: False, lambda _seconds: None)
     ticker.end()
-    with ticker.serving():
+    with ticker:
         assert ticked.wait(30)
 
 
@@ -95,7 +95,7 @@ def test_a_sleep_that_is_replaced_later_is_the_one_that_waits(monkeypatch: pytes
     slept, ticked = threading.Event(), threading.Event()
     ticker = ThreadTicker(2.0, ticked.set, lambda: False)
     monkeypatch.setattr(time, "sleep", lambda _seconds: slept.set())
-    with ticker.serving():
+    with ticker:
         assert ticked.wait(30)
     assert slept.is_set()
     ticker.stop()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import pytest
 from sqlalchemy import (
     Column,
@@ -117,14 +115,3 @@ def test_tables_without_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -
     counts = counted(work)
     assert counts.pop(("raw", "other")) > 0
     assert counts == {("made_up_0", "select"): 1, ("made_up_1", "select"): 1, ("__overflow__", "select"): 2}
-
-
-def test_nothing_is_kept(engine: Engine) -> None:
-    """The labels of a statement are forgotten with the statement."""
-    gc.collect()
-    before = len(integration._labels_of)
-    with engine.connect().execution_options(compiled_cache=None) as connection:
-        for number in range(50):
-            connection.execute(text(f"SELECT {number}"))
-    gc.collect()
-    assert len(integration._labels_of) == before

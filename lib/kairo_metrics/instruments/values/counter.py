@@ -7,7 +7,7 @@ import math
 from prometheus_client.samples import Exemplar
 
 from ..pending_series import PendingSeries
-from .exemplar import record_exemplar
+from .exemplar import REQUEST_EXEMPLAR, record_exemplar
 from .value import RECORDER, SeriesValue
 
 __all__ = ["CounterValue"]
@@ -33,7 +33,8 @@ class CounterValue(SeriesValue):
                 return
             self._total += amount
             RECORDER.add(self.series, 1, amount, amount)
-        record_exemplar(self.series, 1, amount, None)
+        if REQUEST_EXEMPLAR.get():
+            record_exemplar(self.series, 1, amount, None)
 
     def carry_over(self, amount: float) -> None:
         """Add what was counted before the value took its place."""

@@ -12,7 +12,7 @@ import threading
 from prometheus_client.samples import Exemplar
 
 from ..pending_series import PendingSeries
-from .exemplar import record_exemplar
+from .exemplar import REQUEST_EXEMPLAR, record_exemplar
 from .value import RECORDER, LocalTotal
 
 __all__ = ["histogram_values", "summary_values"]
@@ -98,6 +98,22 @@ class _FirstStep(_StepValue):
                 self._total += amount
                 self._observed.opened.append((threading.get_ident(), amount))
 
+    def observe(self, amount: float, bucket: _StepValue) -> None:
+        """Take both steps of a histogram's observation at once.
+
+        Args:
+            amount: what is observed, a number.
+            bucket: the one that it falls into.
+        """
+        series, index = self.series, bucket._index  # noqa: SLF001
+        with RECORDER.lock:
+            self._total += amount
+            bucket._total += 1.0  # noqa: SLF001
+            series.amounts[1] += amount
+            RECORDER.add(series, index, 1.0, 1.0)
+        if REQUEST_EXEMPLAR.get():
+            record_exemplar(series, index, amount, None)
+
 
 class _SecondStep(_StepValue):
     """A number that prometheus_client adds to second."""
@@ -116,7 +132,9 @@ class _SecondStep(_StepValue):
             self._total += amount
             # Both parts have one weight: that of the one that counts.
             RECORDER.add(series, self._index, amount, amount if counts else first or 0.0)
-        if counts and first is not None:  # this is a bucket, and the first step had the amount observed
+        if (
+            counts and first is not None and REQUEST_EXEMPLAR.get()
+        ):  # this is a bucket, and the first step had the amount observed
             record_exemplar(series, self._index, first, None)
 
     def set_exemplar(self, exemplar: Exemplar) -> None:
