@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from lib.kairo_metrics.frameworks.facts import REQUEST_KEY, RequestFacts
-from lib.kairo_metrics.frameworks.route import route_of
+from lib.kairo_metrics.frameworks.route import Route
 from lib.kairo_metrics.frameworks.watch import watch
 
 __all__ = ["ASGIProbe", "Asked", "WSGIProbe", "ask", "connect"]
@@ -46,7 +46,7 @@ class ASGIProbe:
             await send(message)
             asked.status = message.get("status", asked.status)
             if message["type"] in {"http.response.body", "websocket.accept"} and not message.get("more_body"):
-                asked.route = route_of(self.app, facts, before, scope)  # this is when a request is counted
+                asked.route = Route(self.app, facts, before, scope)()  # this is when a request is counted
 
         left: Exception | None = None
         try:
@@ -56,7 +56,7 @@ class ASGIProbe:
             raise
         finally:
             # What is known at the last byte does not change later.
-            counted, asked.route = asked.route, route_of(self.app, facts, before, scope)
+            counted, asked.route = asked.route, Route(self.app, facts, before, scope)()
             assert counted in {"", asked.route}
             asked.error = _name(left or facts.error)
 
@@ -88,7 +88,7 @@ class WSGIProbe:
             left = err
             raise
         finally:
-            asked.route = route_of(self.app, facts, before, environ)
+            asked.route = Route(self.app, facts, before, environ)()
             asked.error = _name(left or facts.error)
 
 

@@ -12,7 +12,7 @@ from ..delivery.flusher import Flusher
 from ..delivery.loop_ticker import loop_is_running
 from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
-from ..frameworks.route import route_of
+from ..frameworks.route import Route
 from ..frameworks.watch import watch
 from .calls import Call
 from .http_record import HTTPRecord
@@ -98,12 +98,8 @@ class ASGIEntry:
 
     def _measured(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         facts = RequestFacts()
-        before = dict(scope)
+        route = Route(self._app, facts, dict(scope), scope)
         scope[REQUEST_KEY] = facts
-
-        def route() -> str:
-            return route_of(self._app, facts, before, scope)
-
         if scope["type"] == "http":
             record = self.rules.record(scope["method"], facts, route)
             if not self.rules.are_plain:
@@ -139,6 +135,8 @@ class ASGIEntry:
 
 class _Request:
     """One request: what passes between the server and the app."""
+
+    __slots__ = ("_flusher", "_receive", "_record", "_scope", "_send")
 
     def __init__(self, record: HTTPRecord, scope: Scope, receive: Receive, send: Send, flusher: Flusher) -> None:
         self._record = record

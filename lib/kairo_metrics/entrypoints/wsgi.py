@@ -8,7 +8,7 @@ from typing import Any
 
 from ..delivery.flusher import Flusher
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
-from ..frameworks.route import route_of
+from ..frameworks.route import Route
 from ..frameworks.watch import watch
 from .calls import CURRENT, Call
 from .http_record import HTTPRecord
@@ -72,7 +72,8 @@ class WSGIEntry:
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        method, prefix, path = arrived = [environ.get(name, "") for name in _TARGET]
+        before = {name: environ.get(name, "") for name in _TARGET}
+        method, prefix, path = before.values()
         if not (prefix.isascii() and path.isascii()):
             prefix, path = _text(prefix), _text(path)
         whole_path = prefix + path
@@ -81,14 +82,7 @@ class WSGIEntry:
             # An app around this one is instrumented, too, perhaps as ASGI. It knows the whole route, and it flushes.
             return call(environ, start_response)
         facts = environ[REQUEST_KEY] = RequestFacts()
-
-        def route() -> str:
-            if facts.route is not None:
-                return facts.route
-            before = {**environ, **dict(zip(_TARGET, arrived, strict=True))}
-            return route_of(self._app, facts, before, environ)
-
-        record = self.rules.record(method, facts, route)
+        record = self.rules.record(method, facts, Route(self._app, facts, before, environ))
         if not self.rules.are_plain:
             from .wsgi_request import begin_wsgi
 
