@@ -96,12 +96,12 @@ class _World:
         self.start_page()
 
     def instance(self, place: int) -> Instance:
-        recorder, shards = Recorder(), self._settings.shards
+        recorder, shards = Recorder(self._clocks), self._settings.shards
 
         def draw(below: int) -> int:
             return place % below if below == shards else self._chance.randrange(below)
 
-        return Instance(self.store, recorder, Flusher(recorder, self.store, self._settings, self._clocks, draw))
+        return Instance(self.store, recorder, Flusher(recorder, self.store, self._settings, draw))
 
     def start_page(self) -> None:
         async def nothing() -> None:

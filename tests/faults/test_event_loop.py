@@ -208,7 +208,7 @@ now_s = [1_000.0]
 clocks = (lambda: now_s[0],) * 2
 chosen, recorder = settings(sys.argv[1]), Recorder(clocks)
 store = RedisStore(chosen)
-instance = Instance(store, recorder, Flusher(recorder, store, chosen, clocks))
+instance = Instance(store, recorder, Flusher(recorder, store, chosen))
 
 async def invoke(amount, patience_s=None):
     instance.add('queue="a"', amount)

@@ -42,7 +42,7 @@ class Sleeper(Instance):
             lambda: time.monotonic() + self._frozen * 1.0,
             lambda: time.time() - self._frozen * FROZEN_S,
         )
-        super().__init__(store, recorder := Recorder(clocks), Flusher(recorder, store, settings(), clocks))
+        super().__init__(store, recorder := Recorder(clocks), Flusher(recorder, store, settings()))
 
     def set(self, schema: Schema, value: float | str) -> None:
         with self.recorder.lock:

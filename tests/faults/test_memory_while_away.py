@@ -105,7 +105,7 @@ def test_an_instance_does_not_grow_during_an_outage() -> None:
         tracemalloc.stop()
     assert many - some < 10_000
     assert len(instance.flusher._outbox._unsettled) == 1
-    assert len(instance.recorder._touched) <= 2 * QUEUES + 3
+    assert len(instance.recorder.touched) <= 2 * QUEUES + 3
 
 
 def test_an_instance_keeps_a_bounded_number_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ async def test_removals_that_wait_are_bounded_and_counted(monkeypatch: pytest.Mo
             instance.recorder.add(series, 1, 1.0, weight=1.0)
         instance.recorder.remove(series)
         instance.recorder.clear(set(), WAIT, f'queue="old {number}"')
-    assert len(instance.recorder._removed) + len(instance.recorder._cleared) <= 20
+    assert len(instance.recorder.removed) + len(instance.recorder.cleared) <= 20
     instance.away.is_away = False
     await instance.flusher.aflush()
     lost = await nonzero_samples(instance.store, "kairo_samples_lost")

@@ -101,7 +101,7 @@ def instance(loop: WarpLoop, remote: Remote) -> Instance:
     """Give an instance with the default budget, in virtual time."""
     clocks = loop.time, loop.time
     recorder = Recorder(clocks)
-    return Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000), clocks))
+    return Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000)))
 
 
 async def served(instance: Instance, loop: WarpLoop) -> float:
@@ -147,7 +147,7 @@ def test_a_store_is_found_within_5_seconds_after_an_outage(loop: WarpLoop, outag
     async def outlast(attempts: int) -> float:
         clocks = loop.time, loop.time
         remote, recorder = Remote(loop), Recorder(clocks)
-        instance = Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000), clocks))
+        instance = Instance(remote, recorder, Flusher(recorder, remote, settings(flush_budget_ms=1_000)))
         await served(instance, loop)
         remote.fail(outage, attempts)
         requests = set()

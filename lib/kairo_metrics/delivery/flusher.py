@@ -14,7 +14,6 @@ from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
 from ..instruments.catalogue import SETUP_LOCK
 from ..instruments.recorder import Recorder
-from ..model.moment import CLOCKS, Clocks
 from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
@@ -48,7 +47,6 @@ class Flusher:
         recorder: has the deltas.
         store: gets them.
         settings: the budget of one flush, and the number of shards.
-        clocks: a monotonic and a wall clock.
         draw: returns a random number from 0 up to its argument, which is excluded.
 
     Attributes:
@@ -60,14 +58,12 @@ class Flusher:
         recorder: Recorder,
         store: Store,
         settings: Settings,
-        clocks: Clocks = CLOCKS,
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self.recorder = recorder
         self._store = store
         self._settings = settings
-        self._clocks = clocks
-        self._clock = clocks[0]
+        self._clock = recorder.clocks[0]
         self._draw = draw
         self._budget_s = settings.flush_budget_ms / 1000
         self.forget()
@@ -95,7 +91,7 @@ class Flusher:
                 from .outbox import Outbox
 
                 self._own_outbox = self._own_outbox or Outbox(
-                    self.recorder, settings.shards, settings.instance_lease_s, self._clocks, self._draw
+                    self.recorder, settings.shards, settings.instance_lease_s, self._draw
                 )
         return self._own_outbox
 
@@ -313,26 +309,27 @@ class Flusher:
             epoch: what was recorded up to its end is to be delivered.
             transport: of an event loop, where the budget may end while the connection is still being opened.
         """
+        outbox = self._outbox
         while self._settled_epoch < epoch:
-            batch = self._outbox.next()
+            batch = outbox.next()
             if batch is None:
                 self._settled_epoch = self.recorder.epoch - 1
                 return
             # Marked first: before the reply the budget may end, and an event loop may be closed or never run again.
-            self._outbox.mark_sent(batch)
+            outbox.mark_sent(batch)
             sent = transport.sent if transport is not None else 0
             try:
-                verdict = yield from self._store.apply(self._outbox.writer, batch)
+                verdict = yield from self._store.apply(outbox.writer, batch)
             except StoreError as err:
                 if not (isinstance(err, StoreUnavailable) and err.sent):
-                    self._outbox.mark_unsent(batch)
+                    outbox.mark_unsent(batch)
                 raise
             except GeneratorExit:
                 if transport is not None and transport.sent == sent:
-                    self._outbox.mark_unsent(batch)
+                    outbox.mark_unsent(batch)
                 raise
-            self._outbox.settle(batch, verdict)
-            if not self._outbox.unsettled:
+            outbox.settle(batch, verdict)
+            if not outbox.unsettled:
                 self._settled_epoch = self.recorder.epoch - 1
 
     def _too_slow(self) -> StoreUnavailable:

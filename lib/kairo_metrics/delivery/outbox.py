@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
-from typing import cast
 
-from ..instruments import sealed_series  # noqa: F401  the recorder needs it, and no fork may come while it is imported
 from ..instruments.recorder import Recorder
+from ..instruments.sealing import seal
 from ..model.batch import (
     WRITER_LEASE_S,
     Applied,
@@ -25,7 +25,7 @@ from ..model.batch import (
     Writer,
 )
 from ..model.delivery_metrics import BATCHES, LOST, OVERFLOWED
-from ..model.moment import CLOCKS, Clocks, Moment, elapsed_s
+from ..model.moment import Moment, elapsed_s
 
 __all__ = ["Outbox"]
 
@@ -47,7 +47,6 @@ class Outbox:
         recorder: has the deltas.
         shards: how many there are; an instance writes to one of them.
         instance_lease_s: seconds after which the store ends an instance's own values that were not renewed.
-        clocks: a monotonic and a wall clock.
         draw: returns a random number from 0 up to its argument, which is excluded; for ids and the shard.
     """
 
@@ -56,12 +55,11 @@ class Outbox:
         recorder: Recorder,
         shards: int,
         instance_lease_s: int = 300,
-        clocks: Clocks = CLOCKS,
         draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._recorder = recorder
+        self._sealed = partial(seal, recorder)
         self._shards = shards
-        self._clocks = clocks
         self._draw = draw
         self._renewal_s = instance_lease_s * _SHARE_OF_LEASE
         self._renewed_at: Moment | None = None
@@ -82,29 +80,25 @@ class Outbox:
 
         It is drawn with the first batch: a platform may start many instances from a snapshot of a loaded one.
         """
-        if self._writer is None:
-            self._start_writer()
-        return cast(Writer, self._writer)
+        return self._writer or self._start_writer()
 
-    def _start_writer(self) -> None:
+    def _start_writer(self) -> Writer:
         # A new writer keeps the shard: its state is the one that this instance knows.
         shard = self._writer.shard if self._writer else self._draw(self._shards)
-        self._writer = Writer(self._id(), shard)
+        writer = self._writer = Writer(self._id(), shard)
         self._last_seq = 0
         # How often each unsettled batch was sent without a verdict.
-        self._in_doubt: Counter[int] = Counter()
+        self._in_doubt: defaultdict[int, int] = defaultdict(int)
         self._early_seq = 0
-        self._confirmed_at = self._asked_at = self._now()
+        self._confirmed_at = self._asked_at = self._recorder.now()
         self._kept.clear()
         self._forgotten.clear()
         self._older.clear()
         self._announced.clear()
+        return writer
 
     def _id(self) -> str:
         return f"{self._draw(1 << 64):016x}"
-
-    def _now(self) -> Moment:
-        return Moment.read(self._clocks)
 
     @property
     def unsettled(self) -> bool:
@@ -115,7 +109,7 @@ class Outbox:
         """Return the batch to send next: an unsettled one, else a new one, else None."""
         if self._writer is None:
             self._start_writer()
-        self._asked_at = now = self._now()
+        self._asked_at = now = self._recorder.now()
         self._replace_expired_writer(now)
         if not self._unsettled:
             self._seal(now)
@@ -136,8 +130,8 @@ class Outbox:
     def may_be_applied(self, batch: Batch) -> bool:
         """Tell whether the store may have applied an unsettled batch, although no verdict says so."""
         # Of a batch that was sent too early, a copy may be on its way, and be applied after the batch before it.
-        is_next = self._unsettled[0].seq == batch.seq or self._in_doubt[batch.seq - 1] > 0
-        return self._in_doubt[batch.seq] > 0 or (batch.seq == self._early_seq and is_next)
+        is_next = self._unsettled[0].seq == batch.seq or self._in_doubt.get(batch.seq - 1, 0) > 0
+        return self._in_doubt.get(batch.seq, 0) > 0 or (batch.seq == self._early_seq and is_next)
 
     def settle(self, batch: Batch, verdict: Verdict) -> None:
         """Act on the store's verdict on the first unsettled batch; a verdict on another batch changes nothing."""
@@ -190,7 +184,7 @@ class Outbox:
             self._recorder.renew()
             self._renewed_at = now
         self._last_seq += 1
-        batch = self._recorder.seal(self._last_seq, known=self._state)
+        batch = self._sealed(self._last_seq, known=self._state, sealed_at=now)
         fields = [delta.schema.index_field for delta in batch.families]
         is_known = self._announced.issuperset([BATCHES.index_field, OVERFLOWED.index_field, *fields])
         self._unsettled.append(batch if is_known else self._described(batch))
@@ -216,7 +210,7 @@ class Outbox:
         full = [batch.families[position].schema.name for position in positions]
         for delta in batch.families:
             if delta.series and delta.schema is OVERFLOWED:
-                from ..model.labels import labels_of  # a cold start does without
+                from ..model.labels import labels_of  # most programs need it never
 
                 full += [labels_of(text)["family"] for text, _ in delta.series]
         for family in full:
@@ -240,7 +234,7 @@ class Outbox:
             if len(self._forgotten) == _FORGOTTEN:
                 for family, weight in self._forgotten[0][1]:
                     self._older[family] += weight
-            weights = tuple(_weights(oldest.families))
+            weights = _weights(oldest.families)
             if self._forgotten and self._forgotten[-1][1] == weights:
                 weights = self._forgotten[-1][1]  # requests make equal batches; equal weights are kept once
             self._forgotten.append((oldest.seq, weights))
@@ -260,7 +254,7 @@ class Outbox:
         if resent:
             resent[0] = resent[0]._replace(replaces=1 + max(0, missing))
         resent += self._unsettled
-        if missing > 0 or self._was_silent_too_long(self._now()):
+        if missing > 0 or self._was_silent_too_long(self._recorder.now()):
             # The old id can't go on: it has a gap, or the store may drop its record before these batches arrive.
             self._start_writer()
             self._renumber(resent)
@@ -303,13 +297,19 @@ class Outbox:
                 self._recorder.count(BATCHES, outcome, batches)
 
 
-def _weights(families: Iterable[FamilyDelta]) -> Iterator[tuple[str, float]]:
-    from ..model.labels import labels_of  # a cold start does without
-
+def _weights(families: Iterable[FamilyDelta]) -> tuple[tuple[str, float], ...]:
+    weights: list[tuple[str, float]] = []
     for delta in families:
         if delta.schema.index_field == LOST.index_field:
-            # The batch that counted these losses is lost itself, so they are counted again.
-            for text, amounts in delta.series:
-                yield labels_of(text)["family"], float(amounts.split()[1])
+            weights += _lost_in(delta)
         else:
-            yield delta.schema.name, delta.weight
+            weights.append((delta.schema.name, delta.weight))
+    return tuple(weights)
+
+
+def _lost_in(delta: FamilyDelta) -> Iterator[tuple[str, float]]:
+    """Give the losses that a batch has counted: it is lost itself, so they are counted again."""
+    from ..model.labels import labels_of  # most programs lose nothing
+
+    for text, amounts in delta.series:
+        yield labels_of(text)["family"], float(amounts.split()[1])

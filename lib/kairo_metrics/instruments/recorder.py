@@ -16,10 +16,8 @@ from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries, listed
 
 if TYPE_CHECKING:
-    from ..model.batch import Batch, State
     from ..model.native_counts import NativeCounts
     from .inheritance import Inheritance
-    from .sealed_series import SealedFamily
 
 __all__ = ["Follower", "Recorder"]
 
@@ -42,7 +40,7 @@ class Follower(Protocol):
 
 
 class Recorder:
-    """Collects deltas and seals them into batches.
+    """Collects deltas; `seal` makes batches of them.
 
     `lock` guards every series, so an increment and a seal never interleave. `epoch` is 1 plus the number of seals that
     left nothing pending: with it a caller knows when its own deltas have been sealed. A fork sets aside what is unsent
@@ -53,13 +51,17 @@ class Recorder:
 
     Attributes:
         instance: the instance's id, for the series that only this instance writes; "" until it is drawn.
+        touched: the series of the next batch, in order. The keys are a set that keeps it: a series is found, added and
+            taken out in constant time.
+        removed: the label sets that the store removes before it applies the rest of the next batch.
+        cleared: the same for all that have certain labels: label pairs, one a line, or "" for all of the family.
 
     Example:
         >>> recorder, series = Recorder(), PendingSeries(Schema("jobs", "counter"), "")
         >>> with recorder.lock:
         ...     recorder.add(series, 1, 2.0, weight=2.0)
-        >>> recorder.seal(seq=1).families[0].series
-        (('', '1 2.0'),)
+        >>> recorder.pending
+        True
     """
 
     def __init__(self, clocks: Clocks = CLOCKS) -> None:
@@ -72,10 +74,9 @@ class Recorder:
         # Values of another instance alone, which this one renews in its place.
         self._foreign: list[PendingSeries] = []
         self._delivery_series: dict[tuple[str, str], PendingSeries] = {}
-        # The keys are a set that keeps its order: a series is found, added and taken out in constant time.
-        self._touched: dict[PendingSeries, None] = {}
-        self._removed: dict[tuple[Schema, str], None] = {}
-        self._cleared: dict[tuple[Schema, str], None] = {}
+        self.touched: dict[PendingSeries, None] = {}
+        self.removed: dict[tuple[Schema, str], None] = {}
+        self.cleared: dict[tuple[Schema, str], None] = {}
         self._held: WeakSet[PendingSeries] = WeakSet()
         self._followers: WeakSet[Follower] = WeakSet()
         self._failed_families: set[str] = set()
@@ -87,21 +88,21 @@ class Recorder:
     @property
     def pending(self) -> bool:
         """Whether there is anything to send, or perhaps to inherit."""
-        return self._has_unsent() or bool(self._inherited)
+        return bool(self.touched or self.removed or self.cleared or self._inherited)
 
     def _has_unsent(self) -> bool:
-        return bool(self._touched or self._removed or self._cleared)
+        return bool(self.touched or self.removed or self.cleared)
 
     def open_epoch(self) -> int:
         """Return the epoch after whose end everything recorded by now is sealed."""
         with self.lock:
-            return self.epoch if self._touched or self.pending else self.epoch - 1
+            return self.epoch if self.pending else self.epoch - 1
 
     def touch(self, series: PendingSeries) -> None:
         """Make the series part of the next batch; the caller holds `lock`."""
         if not series.touched:
             series.touched = True
-            self._touched[series] = None
+            self.touched[series] = None
 
     def add(self, series: PendingSeries, index: int, amount: float, weight: float = 0.0) -> None:
         """Add to one number of a series; the caller holds `lock`."""
@@ -174,15 +175,15 @@ class Recorder:
         """Remove the series from the store, and announce it again at zero."""
         with self.lock:
             self._drop({series})
-            self._removed[series.schema, series.text] = None
+            self.removed[series.schema, series.text] = None
             self.touch(series)
 
     def remove(self, series: PendingSeries) -> None:
         """Remove the series from the store; what is recorded for its labels later is applied after that."""
         with self.lock:
             self._retire({series})
-            self._removed[series.schema, series.text] = None
-            self._drop_oldest_over_limit(self._removed)
+            self.removed[series.schema, series.text] = None
+            self._drop_oldest_over_limit(self.removed)
 
     def clear(self, known: set[PendingSeries], schema: Schema, pairs: str = "") -> None:
         """Remove from the store all series of a family that have certain labels, those of other instances too.
@@ -194,13 +195,13 @@ class Recorder:
         """
         with self.lock:
             self._retire(known)
-            self._cleared[schema, pairs] = None
-            self._drop_oldest_over_limit(self._cleared)
+            self.cleared[schema, pairs] = None
+            self._drop_oldest_over_limit(self.cleared)
 
     def reject(self, series: PendingSeries) -> None:
         """Drop a new series for which there is no room, and count it."""
         with self.lock:
-            self._touched.pop(series, None)
+            self.touched.pop(series, None)
             self._held.discard(series)
             self.count(OVERFLOWED, series.schema.name)
 
@@ -223,7 +224,7 @@ class Recorder:
 
     def _drop(self, unsent: set[PendingSeries]) -> None:
         for series in unsent:
-            self._touched.pop(series, None)
+            self.touched.pop(series, None)
             series.amounts, series.weight, series.touched = defaultdict(float), 0.0, False
             series.exemplars, series.observed = {}, None
 
@@ -239,65 +240,15 @@ class Recorder:
             series = self._delivery_series.setdefault((schema.name, value), made)
         self.add(series, 1, amount)
 
-    def seal(self, seq: int, limit: int = 1_000, known: State | None = None) -> Batch:
-        """Take up to `limit` changed series, oldest first, into a batch.
-
-        Args:
-            seq: the number of the batch.
-            limit: how many series a batch may hold.
-            known: see `Batch`.
-        """
-        from ..model.batch import UNNAMED, Batch  # a cold start does without what a flush needs
-
-        sealed_at = self.now()
-        with self.lock:
-            families = self._take(limit, sealed_at)
-            if not self.pending:
-                self.epoch += 1
-        deltas = tuple([family.delta(self.instance, sealed_at) for family in families])
-        return Batch(seq, deltas, sealed_at, known or UNNAMED)
-
-    def _take(self, limit: int, sealed_at: Moment) -> list[SealedFamily]:
-        """Empty the series, and join those with the same labels: two instruments may share a name."""
-        from .sealed_series import SealedFamily, move  # see `seal`
-
-        families: dict[str, SealedFamily] = {}
-
-        def family(schema: Schema) -> SealedFamily:
-            known = families.get(schema.index_field)
-            return families.setdefault(schema.index_field, SealedFamily(schema)) if known is None else known
-
-        cleared, self._cleared = self._cleared, {}
-        for schema, pairs in cleared:
-            family(schema).cleared.append(pairs)
-        removed = listed(self._removed, limit)
-        for schema, text in removed:
-            family(schema).series[text].removed = True
-            self._removed.pop((schema, text), None)
-        # What was recorded later must not be applied before a removal that waits.
-        room = 0 if self._removed else limit - len(removed)
-        for series in listed(self._touched, room):
-            # Out first: what a signal handler adds from here to `move` is in this batch, and later in the next.
-            self._touched.pop(series, None)
-            move(series, family(series.schema).series[series.text])
-            series.sealed_at = sealed_at
-            if not series.exemplars:
-                continue
-            exemplars, series.exemplars = series.exemplars, {}
-            for index, (exemplar, set_at) in exemplars.items():
-                sealed = family(series.schema.exemplars).series[f"{index} {series.text}"]
-                sealed.recorded, sealed.value, sealed.set_at, sealed.is_new = True, exemplar, set_at, True
-        return list(families.values())
-
     def forget(self) -> None:
         """Drop everything unsent, and be another instance."""
         self.lock = threading.RLock()
         self.epoch += 1
         # Out first: a signal handler may touch a series while these are emptied.
-        touched, self._touched = self._touched, {}
+        touched, self.touched = self.touched, {}
         for series in touched:
             series.split_off()
-        self._removed, self._cleared = {}, {}
+        self.removed, self.cleared = {}, {}
         # The parent renews what it holds. The child holds a series once it has set its value.
         self._held = WeakSet()
         self._foreign, self._inherited, self.instance = [], [], ""
@@ -316,10 +267,10 @@ class Recorder:
             self.inherit()
         if self._has_unsent():
             self.instance = self.instance or secrets.token_hex(8)
-            touched, self._touched = self._touched, {}
+            touched, self.touched = self.touched, {}
             unsent = [series.split_off() for series in touched]
-            self._inherited.append(Inheritance(take, unsent, self._removed, self._cleared))
-            self._removed, self._cleared = {}, {}
+            self._inherited.append(Inheritance(take, unsent, self.removed, self.cleared))
+            self.removed, self.cleared = {}, {}
 
     def start_in_child(self) -> None:
         """Begin as a new instance in a forked child, with nothing but what the parent has set aside."""
@@ -337,8 +288,8 @@ class Recorder:
             inherited, self._inherited = self._inherited, []
             for each in inherited:
                 if each.take():
-                    self._removed = {**each.removed, **self._removed}
-                    self._cleared = {**each.cleared, **self._cleared}
+                    self.removed = {**each.removed, **self.removed}
+                    self.cleared = {**each.cleared, **self.cleared}
                     for series in each.series:
                         self.touch(series)
                         if series.schema.per_instance and INSTANCE_PLACE not in series.text:

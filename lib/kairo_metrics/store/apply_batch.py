@@ -90,9 +90,8 @@ def load_script() -> None:
 def _arguments(settings: Settings, writer: Writer, batch: Batch, session: Session) -> Command:
     """Lay out keys and arguments as the script's header says."""
     keys = Keys(settings.namespace, writer.shard)
-    schemas = tuple([delta.schema for delta in batch.families])
-    family_keys = _keys_of(keys, schemas)
-    is_plain = batch.restores is None and not batch.replaces and _are_added_up(schemas)
+    all_keys, shape_codes, are_added_up = _laid_out(keys, writer.id, tuple([delta.schema for delta in batch.families]))
+    is_plain = are_added_up and batch.restores is None and not batch.replaces
     further = str(settings.max_series)
     if not is_plain:
         age_ms = int(elapsed_s(batch.sealed_at, Moment.read()) * 1000)
@@ -108,11 +107,11 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch, session: Sessio
         further,
     ]
     overflows = False
-    for delta in batch.families:
+    for delta, shape_code in zip(batch.families, shape_codes, strict=True):
         schema = delta.schema
         is_full = bool(delta.metadata) or schema.index_field in session.full_families
         if is_full or delta.cleared or len(delta.series) != 1:
-            head = f"{_shape_code(schema)} {len(delta.series)}"
+            head = f"{shape_code} {len(delta.series)}"
             if is_full or delta.cleared:
                 head += f" {len(delta.cleared)} {bool(delta.metadata):d} {is_full:d}"
             arguments.append(head)
@@ -123,32 +122,26 @@ def _arguments(settings: Settings, writer: Writer, batch: Batch, session: Sessio
                 arguments += schema.overflow_text, _counted_as(schema)
             arguments += delta.cleared
         else:
-            arguments.append(_shape_code(schema))
+            arguments.append(shape_code)
         for series in delta.series:
             arguments += series
     if overflows:
-        family_keys += (keys.series(OVERFLOWED),)
-    shared = keys.writer(writer.id), *_shared_keys(keys)
-    return (len(shared) + len(family_keys), *shared, *family_keys, *arguments)
+        all_keys += (keys.series(OVERFLOWED),)
+    return (len(all_keys), *all_keys, *arguments)
 
 
 # An instance sends the same families again and again, to one shard.
 @lru_cache(maxsize=256)
-def _keys_of(keys: Keys, schemas: tuple[Schema, ...]) -> tuple[str, ...]:
-    return tuple([keys.series(schema) for schema in schemas])
+def _laid_out(keys: Keys, writer_id: str, schemas: tuple[Schema, ...]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Return the keys of a batch, the shapes of its families, and whether all of them are added up."""
+    shared = keys.writer(writer_id), keys.families, keys.series(BATCHES)
+    return (
+        (*shared, *map(keys.series, schemas)),
+        tuple(map(_shape_code, schemas)),
+        all(schema.rule == "sum" for schema in schemas),
+    )
 
 
-@lru_cache(maxsize=256)
-def _are_added_up(schemas: tuple[Schema, ...]) -> bool:
-    return all(schema.rule == "sum" for schema in schemas)
-
-
-@lru_cache(maxsize=256)
-def _shared_keys(keys: Keys) -> tuple[str, str]:
-    return keys.families, keys.series(BATCHES)
-
-
-@lru_cache(maxsize=4096)
 def _shape_code(schema: Schema) -> str:
     """Print the shape of a family's lines: that of a histogram, which is long, as its number of buckets."""
     shape = schema.shape

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import StoreError, StoreUnavailable
@@ -32,18 +31,19 @@ async def arun_flow(flow: CommandFlow[T], transport: AsyncTransport) -> T:
     Raises:
         StoreError: the store answered with it, or could not be reached, and the flow did not handle it.
     """
-    with closing(flow):
-        try:
-            command = next(flow)
-            while True:
-                try:
-                    [reply] = await transport.call(command)
-                except StoreError as err:
-                    reply = err
-                command = _advance(flow, reply)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+    try:
+        command = next(flow)
+        while True:
+            try:
+                [reply] = await transport.call(command)
+            except StoreError as err:
+                reply = err
+            command = _advance(flow, reply)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        flow.close()
 
 
 def run_flow(flow: CommandFlow[T], transport: SyncTransport, deadline_s: float = math.inf) -> T:
@@ -57,20 +57,21 @@ def run_flow(flow: CommandFlow[T], transport: SyncTransport, deadline_s: float =
     Raises:
         StoreError: the store answered with it, or could not be reached, and the flow did not handle it.
     """
-    with closing(flow):
-        try:
-            command = next(flow)
-            while True:
-                try:
-                    if time.monotonic() > deadline_s:
-                        raise StoreUnavailable("there was no time left to send it")
-                    [reply] = transport.call(command)
-                except StoreError as err:
-                    reply = err
-                command = _advance(flow, reply)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+    try:
+        command = next(flow)
+        while True:
+            try:
+                if time.monotonic() > deadline_s:
+                    raise StoreUnavailable("there was no time left to send it")
+                [reply] = transport.call(command)
+            except StoreError as err:
+                reply = err
+            command = _advance(flow, reply)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        flow.close()
 
 
 def _advance(flow: CommandFlow[T], reply: Any) -> Command:

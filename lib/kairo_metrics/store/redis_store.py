@@ -6,8 +6,9 @@ The redis package is imported when the first connection opens: it is the slowest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -17,7 +18,6 @@ from ..model.fork_lock import fork_lock
 if TYPE_CHECKING:
     from ..model.batch import Batch, Verdict, Writer
     from ..model.snapshot import IndexEntry, Snapshot
-    from .apply_batch import Session
     from .command_flow import CommandFlow
     from .connections.client import AsyncClient, Client
     from .connections.client_pool import ClientPool
@@ -39,7 +39,7 @@ class RedisStore:
         self._settings = settings
         self._write_pool: ClientPool | None = None
         self._read_pool: ClientPool | None = None
-        self._session: Session | None = None
+        self._apply: Callable[[Writer, Batch], CommandFlow[Verdict]] | None = None
         self.is_loaded = False
 
     def load(self) -> None:
@@ -54,10 +54,11 @@ class RedisStore:
 
     def apply(self, writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
         """See `Store.apply`."""
-        from .apply_batch import Session, apply_batch  # see `load`
+        if self._apply is None:
+            from .apply_batch import Session, apply_batch  # see `load`
 
-        self._session = self._session or Session()
-        return apply_batch(self._settings, writer, batch, self._session)
+            self._apply = partial(apply_batch, self._settings, session=Session())
+        return self._apply(writer, batch)
 
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
         """See `Store.tidy`."""

@@ -40,11 +40,11 @@ class Clerk:
         self._lost: Weights = Counter()
         self._sent_as: dict[int, list[Parcel]] = {}
         self._settle, self._next = outbox.settle, outbox.next
-        self._seal, self._count_lost = recorder.seal, recorder.count_lost
+        self._seal, self._count_lost = outbox._sealed, recorder.count_lost
         watched: Any = outbox
-        watched.settle, watched.next = self.settle, self.next
+        watched.settle, watched.next, watched._sealed = self.settle, self.next, self.seal
         watched_recorder: Any = recorder
-        watched_recorder.seal, watched_recorder.count_lost = self.seal, self.count_lost
+        watched_recorder.count_lost = self.count_lost
 
     def seal(self, *arguments: Any, **named: Any) -> Batch:
         """Add what is sealed to the parcels."""

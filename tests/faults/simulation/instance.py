@@ -107,9 +107,8 @@ class SimulatedInstance:
         self._chosen = settings
         self._loop = VirtualLoop(self.monotonic_s)
         self._left_behind: list[VirtualLoop] = []
-        clocks = self.monotonic_s, self.wall_s
-        self.recorder = Recorder(clocks)
-        self.flusher = Flusher(self.recorder, Wire(self), settings, clocks, chance.randrange)  # type: ignore[arg-type]
+        self.recorder = Recorder((self.monotonic_s, self.wall_s))
+        self.flusher = Flusher(self.recorder, Wire(self), settings, chance.randrange)  # type: ignore[arg-type]
         self.clerk = Clerk(self.number, self.recorder, self.outbox, parcels, network.server)
 
     @property
@@ -200,7 +199,7 @@ class SimulatedInstance:
 
     def pending(self) -> Weights:
         """Return what is recorded and not sealed, by family, including losses to report."""
-        return _unsent(self.recorder._touched)
+        return _unsent(self.recorder.touched)
 
     def left_behind(self) -> dict[SharedClaim, Weights]:
         """Return what was set aside at forks and no process has taken yet."""

@@ -161,7 +161,7 @@ class World:
             sizes = len(box._unsettled), len(box._kept), len(box._forgotten)
             if sizes[0] > outbox._KEPT + 1 or sizes[1] > outbox._KEPT or sizes[2] > _FORGOTTEN:
                 raise Violation(f"the outbox of instance {instance.number} has grown to {sizes}")
-            if len(instance.recorder._touched) > instance.known_series:
+            if len(instance.recorder.touched) > instance.known_series:
                 raise Violation(f"the recorder of instance {instance.number} holds a series twice")
         for shard in self.server.shards:
             for family in shard.families.values():

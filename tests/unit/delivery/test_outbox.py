@@ -8,6 +8,7 @@ from lib.kairo_metrics.delivery.outbox import Outbox
 from lib.kairo_metrics.errors import StoreUnavailable, UnknownScript
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.instruments.sealing import seal
 from lib.kairo_metrics.model.batch import WRITER_LEASE_S, Applied, Batch, Duplicate, Gap, Refused, State, Unannounced
 from lib.kairo_metrics.model.delivery_metrics import BATCHES, LOST, OVERFLOWED
 from lib.kairo_metrics.store.replies import mark_sent_before
@@ -30,8 +31,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.recorder = Recorder()
-        self.outbox = Outbox(self.recorder, shards=1, clocks=(lambda: 0.0, self.clock))
+        self.recorder = Recorder((lambda: 0.0, self.clock))
+        self.outbox = Outbox(self.recorder, shards=1)
 
     def add(self, amount: float = 1.0) -> None:
         with self.recorder.lock:
@@ -55,7 +56,7 @@ def counted(desk: Desk) -> dict[str, float]:
     """Return the losses and outcomes that the next batch has counted."""
     return {
         text: float(amounts.split()[1])
-        for family in desk.recorder.seal(1).families
+        for family in seal(desk.recorder, 1).families
         if family.schema in {BATCHES, LOST}
         for text, amounts in family.series
     }
@@ -63,7 +64,7 @@ def counted(desk: Desk) -> dict[str, float]:
 
 def counted_later(desk: Desk) -> dict[str, float]:
     """Return the same after the outbox has looked at its clock."""
-    desk.outbox._replace_expired_writer(desk.outbox._now())
+    desk.outbox._replace_expired_writer(desk.recorder.now())
     return counted(desk)
 
 
@@ -234,7 +235,7 @@ def test_a_lost_count_of_losses_is_counted_again(desk: Desk) -> None:
     assert last is not None
     desk.outbox.mark_sent(last)
     desk.clock.now_s += WRITER_LEASE_S
-    desk.outbox._replace_expired_writer(desk.outbox._now())
+    desk.outbox._replace_expired_writer(desk.recorder.now())
     assert counted(desk)['family="jobs"'] == 3.0
 
 
@@ -289,7 +290,7 @@ def test_a_batch_sent_too_early_is_safe_while_an_earlier_one_is_unsettled(desk: 
         assert again is not None
         assert (again.seq, again.families[0].series) == (number, batch.families[0].series)
         desk.outbox.settle(again, Applied())
-    assert LOST not in {family.schema for family in desk.recorder.seal(1).families}
+    assert LOST not in {family.schema for family in seal(desk.recorder, 1).families}
 
 
 def test_a_verdict_is_as_old_as_its_request(desk: Desk) -> None:

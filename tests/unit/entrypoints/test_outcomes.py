@@ -206,13 +206,14 @@ async def test_requests_that_a_server_cancels_at_its_end_are_sent(recording: Rec
     assert (await samples(recording.store, "http_requests_total")).get(key) == 1
 
 
-def test_a_stream_is_sent_while_it_runs(loop: WarpLoop) -> None:
+def test_a_stream_is_sent_while_it_runs(loop: WarpLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a stream of a minute counts is in the store every METRICS_STREAM_FLUSH_S seconds, not at its end."""
     settings = Settings(enabled=True, stream_flush_s=2)
     store = MemoryStore(settings)
     store.load()  # a thread would load it, in real time
     RECORDER.forget()
-    flusher = Flusher(RECORDER, store, settings, clocks=(loop.time, loop.time))
+    monkeypatch.setattr(RECORDER, "clocks", (loop.time, loop.time))
+    flusher = Flusher(RECORDER, store, settings)
     seen: list[float] = []
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:

@@ -254,7 +254,7 @@ async def test_a_flood_of_label_values_takes_no_memory(recording: Recording) -> 
 
     before = flood(range(10))
     assert flood(range(10, 2_000)) == before  # nothing was sent, as while the store is away
-    assert len(RECORDER._touched) < 50
+    assert len(RECORDER.touched) < 50
     await recording.pipeline.flusher.aflush()
     assert flood(range(2_000, 4_000)) <= before
     assert (await recording.samples("flood_wait_count"))['flood_wait_count{room="__overflow__"}'] == 4_000 - CAP

@@ -14,6 +14,7 @@ from lib.kairo_metrics.instruments import recorder as recorder_module
 from lib.kairo_metrics.instruments.inheritance import Inheritance
 from lib.kairo_metrics.instruments.pending_series import INSTANCE_PLACE, PendingSeries
 from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.instruments.sealing import seal
 from lib.kairo_metrics.model.native_counts import NativeCounts
 from lib.kairo_metrics.model.schema import Schema
 from tests.support.adopted import adopted_registry
@@ -93,7 +94,7 @@ def test_series_are_sealed_in_the_order_in_which_they_were_touched() -> None:
         recorder.reject(b)
     sealed = []
     while recorder.pending:
-        batch = recorder.seal(1, limit=2)
+        batch = seal(recorder, 1, limit=2)
         sealed.append([text for family in batch.families if family.schema == JOBS for text, _ in family.series])
         assert len(sealed) < 5
     assert sealed == [['queue="a"', 'queue="c"'], ['queue="d"']]
@@ -109,7 +110,7 @@ def test_what_is_recorded_after_a_removal_is_applied_after_it() -> None:
     with recorder.lock:
         recorder.add(old, 1, 7.0, weight=7.0)
         recorder.add(new, 1, 1.0, weight=1.0)
-    [family] = recorder.seal(1).families
+    [family] = seal(recorder, 1).families
     assert family.series == (('queue="a"', "D 1 1.0"),)
     assert not recorder.pending
 
@@ -120,7 +121,7 @@ def test_clearings_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     for number in range(4):
         recorder.clear(set(), WAIT, f'queue="{number}"')
-    families = {family.schema.name: family for family in recorder.seal(1).families}
+    families = {family.schema.name: family for family in seal(recorder, 1).families}
     assert families[WAIT.name].cleared == ('queue="1"', 'queue="2"', 'queue="3"')
     assert families["kairo_samples_lost"].series == (('family="wait_seconds"', "1 1.0"),)
 
@@ -155,7 +156,7 @@ def test_a_forked_child_has_nothing_of_its_parent() -> None:
     with recorder.lock:
         recorder.touch(jobs)
         recorder.observe(sizes, NativeCounts(0, 0.001), 160, weight=0.0)
-    families = {delta.schema.type: delta.series for delta in recorder.seal(1).families}
+    families = {delta.schema.type: delta.series for delta in seal(recorder, 1).families}
     assert families == {"counter": (('queue="a"', ""),), "native": (("", "160 0 0 0 0 0.001 - -"),)}
 
 
@@ -180,12 +181,12 @@ def test_a_fork_leaves_what_is_unsent_to_the_first_process_that_takes_it() -> No
     child.inherit()
     recorder.inherit()
     assert not recorder.pending
-    sealed = {delta.schema.name: delta for delta in child.seal(1).families}
+    sealed = {delta.schema.name: delta for delta in seal(child, 1).families}
     assert sealed["jobs"].series == (('queue="b"', "D"), ('queue="a"', "1 5.0"))
     assert sealed[WAIT.name].cleared == ("",)
     assert [text for text, _ in sealed["load"].series] == [f'instance_id="{parent_id}"']
     child.renew()  # it renews the parent's value in its place
-    assert [text for delta in child.seal(2).families for text, _ in delta.series] == [f'instance_id="{parent_id}"']
+    assert [text for delta in seal(child, 2).families for text, _ in delta.series] == [f'instance_id="{parent_id}"']
 
 
 def deepcopy_series(recorder: Recorder) -> list[Inheritance]:
@@ -203,7 +204,7 @@ def test_a_process_that_forks_for_ever_keeps_little() -> None:
         recorder.lock.release()
         assert len(recorder._inherited) <= 8
     recorder.inherit()
-    assert [delta.series for delta in recorder.seal(1).families] == [(('queue="a"', "1 100.0"),)]
+    assert [delta.series for delta in seal(recorder, 1).families] == [(('queue="a"', "1 100.0"),)]
 
 
 def test_a_signal_handler_may_count_while_a_child_forgets() -> None:
@@ -219,7 +220,7 @@ def test_a_signal_handler_may_count_while_a_child_forgets() -> None:
     InterruptedAmounts.handler = lambda: recorder.add(other, 1, 1.0)
     recorder.forget()
     InterruptedAmounts.handler = lambda: None
-    assert [text for delta in recorder.seal(1).families for text, _ in delta.series] == ['queue="b"']
+    assert [text for delta in seal(recorder, 1).families for text, _ in delta.series] == ['queue="b"']
 
 
 def test_a_setting_tells_whether_it_is_a_new_one() -> None:
@@ -228,13 +229,13 @@ def test_a_setting_tells_whether_it_is_a_new_one() -> None:
     with recorder.lock:
         recorder.hold(load)
         recorder.replace(load, 1.0)
-    sealed = [recorder.seal(1)]
+    sealed = [seal(recorder, 1)]
     recorder.renew()
-    sealed.append(recorder.seal(2))
+    sealed.append(seal(recorder, 2))
     with recorder.lock:
         recorder.replace(load, 1.0)
         recorder.set_exemplar(load, 1, "=1=a")
-    sealed.append(recorder.seal(3))
+    sealed.append(seal(recorder, 3))
     news = [{family.series[0][1].split()[-1] for family in batch.families} for batch in sealed]
     assert news == [{"1"}, {"0"}, {"1"}]
 
@@ -259,6 +260,6 @@ def test_a_signal_handler_during_a_flush_costs_no_flush_and_no_count() -> None:
     recorder, series, other = Recorder(), PendingSeries(JOBS, 'queue="a"'), PendingSeries(JOBS, 'queue="b"')
     with recorder.lock:
         recorder.add(series, 1, 2.0)
-    recorder._touched = InterruptedTouches(recorder._touched, lambda: recorder.add(other, 1, 3.0))
-    [family] = recorder.seal(1).families
+    recorder.touched = InterruptedTouches(recorder.touched, lambda: recorder.add(other, 1, 3.0))
+    [family] = seal(recorder, 1).families
     assert dict(family.series) == {'queue="a"': "1 2.0", 'queue="b"': "1 3.0"}

@@ -237,4 +237,7 @@ def _call(topology: Topology, commands: Sequence[Command], limit_s: float) -> No
 
 
 def _redirect(replies: Sequence[Any]) -> KeysElsewhere | None:
-    return next((reply for reply in replies if isinstance(reply, KeysElsewhere)), None)
+    for reply in replies:
+        if isinstance(reply, KeysElsewhere):
+            return reply
+    return None

@@ -108,7 +108,7 @@ class AsyncNodeConnection:
 
     async def send(self, *commands: Command) -> None:
         """Send the commands; call `receive` once for each to read its reply."""
-        if not self._connection.is_connected and self._handshake:
+        if self._handshake and not self.is_open:
             with _handshaking():
                 await self._send(self._handshake)
                 replies = [await self.receive() for _ in self._handshake]
@@ -201,7 +201,7 @@ class NodeConnection:
                 return mark_sent_before(self._call(commands), sent=err.sent)
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
-        if not self.is_open and self._handshake:
+        if self._handshake and not self.is_open:
             with _handshaking():
                 replies = self._exchange(self._handshake)
             if refusals := [reply for reply in replies if isinstance(reply, StoreError)]:

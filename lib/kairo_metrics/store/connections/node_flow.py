@@ -9,7 +9,6 @@ Source: https://sans-io.readthedocs.io/
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import closing
 from typing import Any, TypeVar
 
 from ...errors import StoreUnavailable
@@ -35,23 +34,25 @@ async def arun_node_flow(flow: NodeFlow[T], exchange: Callable[[NodeCommands], A
     Raises:
         StoreError: the flow ended with it.
     """
-    with closing(flow):
-        try:
-            commands = next(flow)
-            while True:
-                commands = flow.send(await exchange(commands))
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+    try:
+        commands = next(flow)
+        while True:
+            commands = flow.send(await exchange(commands))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        flow.close()
 
 
 def run_node_flow(flow: NodeFlow[T], exchange: Callable[[NodeCommands], NodeReplies]) -> T:
     """Run a flow in a thread and return its result; see `arun_node_flow`."""
-    with closing(flow):
-        try:
-            commands = next(flow)
-            while True:
-                commands = flow.send(exchange(commands))
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+    try:
+        commands = next(flow)
+        while True:
+            commands = flow.send(exchange(commands))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        flow.close()
