@@ -6,8 +6,8 @@ The redis package is imported when the first connection opens: it is the slowest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -66,14 +66,11 @@ class RedisStore:
 
         return tidy(self._settings, entry, texts)
 
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[AsyncClient]:
+    def client(self) -> AsyncClient:
         """See `Store.client`."""
-        await self._import()
-        async with self._pool_for_writing().client() as client:
-            yield client
+        return self._pool_for_writing().client()
 
-    def sync_client(self, *, reading: bool = False) -> AbstractContextManager[Client]:
+    def sync_client(self, *, reading: bool = False) -> Client:
         """See `Store.sync_client`.
 
         Args:
@@ -95,6 +92,7 @@ class RedisStore:
         """See `Store.ping`."""
         from .replies import raise_refusal  # a flush needs it, and a cold start does not
 
+        await self._import()
         async with self.client() as client:
             raise_refusal(await client.call(("PING",)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import KeysElsewhere, StoreError, StoreRefused, StoreUnavailable
@@ -24,13 +25,26 @@ __all__ = ["AsyncClient", "Client", "NodeClient"]
 _PROBED_SHARDS = 64
 
 
-class AsyncClient:
-    """The connections that one task uses: to one server, or to the nodes of a cluster once a redirect reveals it."""
+class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
+    """The connections that one task uses: to one server, or to the nodes of a cluster once a redirect reveals it.
 
-    def __init__(self, topology: Topology) -> None:
+    At the end of an `async with` block it is idle again.
+
+    Args:
+        topology: what is known of the servers.
+        idle: those of the same event loop that nobody uses.
+    """
+
+    def __init__(self, topology: Topology, idle: list[AsyncClient]) -> None:
         self.topology = topology
+        self._idle = idle
         self._connections: dict[Node, AsyncNodeConnection] = {}
         self._sent = 0  # by connections that others have replaced
+
+    async def __aexit__(self, *_error: object) -> None:
+        with suppress(RuntimeError):  # the event loop was closed during the call, and its connections with it
+            await self.close_unread()
+            self._idle.append(self)
 
     @property
     def sent(self) -> int:
@@ -127,12 +141,16 @@ class AsyncClient:
         return connection
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """The connections that one thread uses; it differs from `AsyncClient` only in the transport."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, idle: list[Client]) -> None:
         self._topology = topology
+        self._idle = idle
         self._connections: dict[Node, NodeConnection] = {}
+
+    def __exit__(self, *_error: object) -> None:
+        self._idle.append(self)
 
     def call(self, *commands: Command) -> list[Any]:
         """See `AsyncClient.call`."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
 
 from ...config.settings import Settings
 from .client import AsyncClient, Client
@@ -28,8 +26,7 @@ class ClientPool:
         self._sync_idle: list[Client] = []
         self._inherited: list[object] = []
 
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[AsyncClient]:
+    def client(self) -> AsyncClient:
         """See `Store.client`."""
         # A connection belongs to the event loop that opened it, and cannot be used after that loop has ended.
         loop = asyncio.get_running_loop()
@@ -37,25 +34,14 @@ class ClientPool:
             if known.is_closed():
                 self._idle.pop(known, None)
         idle = self._idle.setdefault(loop, [])
-        client = idle.pop() if idle else AsyncClient(self._topology)
-        try:
-            yield client
-        finally:
-            with suppress(RuntimeError):  # the event loop was closed during the call, and its connections with it
-                await client.close_unread()
-                idle.append(client)
+        return idle.pop() if idle else AsyncClient(self._topology, idle)
 
-    @contextmanager
-    def sync_client(self) -> Iterator[Client]:
+    def sync_client(self) -> Client:
         """See `Store.sync_client`."""
         try:
-            client = self._sync_idle.pop()
+            return self._sync_idle.pop()
         except IndexError:
-            client = Client(self._topology)
-        try:
-            yield client
-        finally:
-            self._sync_idle.append(client)
+            return Client(self._topology, self._sync_idle)
 
     async def aclose(self) -> None:
         """Close the idle connections of this event loop and of all threads."""
