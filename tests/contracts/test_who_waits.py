@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument, measured
 from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
+from lib.kairo_metrics.store.command_flow import CommandFlow
 from tests.support.recording import Recording
 from tests.support.watched_app import call, plain
 from tests.support.wsgi_client import call_wsgi
@@ -108,6 +111,44 @@ def test_a_thread_relies_on_one_that_waits(flusher: Flusher) -> None:
             assert flusher.pending
         for request_ended in requests:
             request_ended.result(timeout=30)
+    assert not flusher.pending
+
+
+def test_a_thread_lets_others_share_its_flush(
+    flusher: Flusher, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It pauses while others serve something, and what those count meanwhile goes along; alone it does not pause."""
+    may_end, pauses, flushes = threading.Event(), [], []
+
+    def hello(environ: Any, start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/long":
+            may_end.wait(timeout=60)
+        start_response("200 OK", [])
+        return [b"hello"]
+
+    def pause(seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():  # the ticker sleeps as well
+            pauses.append(seconds)
+            may_end.set()
+            other.result(timeout=30)
+        else:
+            sleep(seconds)
+
+    def applied(writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
+        flushes.append(batch)
+        return apply(writer, batch)
+
+    app, sleep, apply = instrument(hello), time.sleep, recording.store.apply
+    monkeypatch.setattr(time, "sleep", pause)
+    monkeypatch.setattr(recording.store, "apply", applied)
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(call_wsgi, app, "GET", "/long")
+        while not flusher.thread_ticker.is_serving:
+            threading.Event().wait(0.001)
+        call_wsgi(app, "GET", "/short")
+        assert (len(flushes), pauses) == (1, [flusher._commit.pause_s])
+        call_wsgi(app, "GET", "/short")
+        assert (len(flushes), len(pauses)) == (2, 1)
     assert not flusher.pending
 
 

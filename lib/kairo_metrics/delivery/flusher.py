@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -215,6 +216,8 @@ class Flusher:
             return
         leader = self._commit.lead(epoch) if keeps_awake else None
         try:
+            if leader is not None and self.thread_ticker.is_serving:
+                time.sleep(self._commit.pause_s)
             with suppress(StoreError):  # the breaker and the log have it
                 self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0)
         finally:

@@ -13,6 +13,8 @@ __all__ = ["GroupCommit", "Leader"]
 
 # The share of its budget for which others rely on a call that waits: what they have counted needs time, too.
 _SHARE_FOR_OTHERS = 0.5
+# One that waits gives other calls so many seconds to share its flush, and so much of its budget at most.
+_PAUSE_S, _SHARE_OF_PAUSE = 0.005, 0.05
 
 
 # A call that waits for others as well: until everything recorded by the end of this epoch is sent (see
@@ -30,6 +32,9 @@ class GroupCommit:
         budget_s: seconds that a call waits at most.
         clock: a monotonic clock.
 
+    Attributes:
+        pause_s: seconds for which a thread that waits lets others end that serve something, before it flushes.
+
     Example:
         >>> commit = GroupCommit(budget_s=1.0)
         >>> leader = commit.lead(7)
@@ -41,6 +46,7 @@ class GroupCommit:
     """
 
     def __init__(self, budget_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.pause_s = min(_PAUSE_S, budget_s * _SHARE_OF_PAUSE)
         self._relied_on_s = budget_s * _SHARE_FOR_OTHERS
         self._clock = clock
         self._newest = _NOBODY
