@@ -96,7 +96,7 @@ class Recorder:
     def open_epoch(self) -> int:
         """Return the epoch after whose end everything recorded by now is sealed."""
         with self.lock:
-            return self.epoch if self.pending else self.epoch - 1
+            return self.epoch if self.touched or self.pending else self.epoch - 1
 
     def touch(self, series: PendingSeries) -> None:
         """Make the series part of the next batch; the caller holds `lock`."""
