@@ -61,7 +61,7 @@ async def process(request: pytest.FixtureRequest, proxy: Proxy, redis_url: str) 
     opened = pipeline.open_pipeline(chosen, store)
     assert opened is not None
     RECORDER.forget()
-    RECORDER._followers.clear()
+    RECORDER.followers.clear()
     invocation_record._started.clear()
     yield Process(opened, reader)
     pipeline.close_pipeline()

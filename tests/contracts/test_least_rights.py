@@ -52,7 +52,7 @@ def own_pipeline() -> Iterator[None]:
     """Let the test open the process's pipeline with its own settings."""
     for _ in range(2):
         RECORDER.forget()
-        RECORDER._followers.clear()
+        RECORDER.followers.clear()
         pipeline.close_pipeline()
         if _ == 0:
             yield

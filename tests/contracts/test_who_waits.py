@@ -19,13 +19,12 @@ from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument, measured
 from lib.kairo_metrics.delivery.flusher import Flusher
-from lib.kairo_metrics.model.batch import Batch, Verdict, Writer
-from lib.kairo_metrics.store.command_flow import CommandFlow
 from tests.support.recording import Recording
 from tests.support.watched_app import call, plain
 from tests.support.wsgi_client import call_wsgi
 
 THREADS = 20
+MANY, PAUSE_S = 8, 0.01
 REQUESTS = "http_requests_total"
 
 
@@ -114,41 +113,60 @@ def test_a_thread_relies_on_one_that_waits(flusher: Flusher) -> None:
     assert not flusher.pending
 
 
-def test_a_thread_lets_others_share_its_flush(
-    flusher: Flusher, recording: Recording, monkeypatch: pytest.MonkeyPatch
+async def test_on_a_busy_instance_many_share_a_flush(
+    app: Any, flusher: Flusher, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It pauses while others serve something, and what those count meanwhile goes along; alone it does not pause."""
-    may_end, pauses, flushes = threading.Event(), [], []
+    """After a flush that many have shared, the next one waits for a moment, and those that end meanwhile share it."""
+    pauses, sleep = [], asyncio.sleep
 
-    def hello(environ: Any, start_response: Any) -> list[bytes]:
-        if environ["PATH_INFO"] == "/long":
-            may_end.wait(timeout=60)
-        start_response("200 OK", [])
-        return [b"hello"]
+    async def pause(seconds: float) -> None:
+        await sleep(0)
+        if seconds == PAUSE_S:
+            pauses.append(seconds)
+            await call(app, "GET", "/items/1")
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with held(flusher):
+        first = await started(call(app, "GET", "/items/1"))
+        for _ in range(MANY):
+            await call(app, "GET", "/items/1")
+    await first
+    assert not pauses
+    await call(app, "GET", "/items/1")
+    assert pauses == [PAUSE_S]
+    await call(app, "GET", "/items/1")
+    assert len(pauses) == 1  # two shared the flush before: a quiet instance waits for nobody
+    assert await recording.only(REQUESTS) == MANY + 4
+
+
+def test_so_do_threads(flusher: Flusher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread pauses in the same way."""
+    pauses, sleep = [], time.sleep
 
     def pause(seconds: float) -> None:
         if threading.current_thread() is threading.main_thread():  # the ticker sleeps as well
             pauses.append(seconds)
-            may_end.set()
-            other.result(timeout=30)
+            call_wsgi(app, "GET", "/")
         else:
             sleep(seconds)
 
-    def applied(writer: Writer, batch: Batch) -> CommandFlow[Verdict]:
-        flushes.append(batch)
-        return apply(writer, batch)
+    def hello(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"hello"]
 
-    app, sleep, apply = instrument(hello), time.sleep, recording.store.apply
+    app = instrument(hello)
     monkeypatch.setattr(time, "sleep", pause)
-    monkeypatch.setattr(recording.store, "apply", applied)
     with ThreadPoolExecutor(1) as threads:
-        other = threads.submit(call_wsgi, app, "GET", "/long")
-        while not flusher.thread_ticker.is_serving:
-            threading.Event().wait(0.001)
-        call_wsgi(app, "GET", "/short")
-        assert (len(flushes), pauses) == (1, [flusher._commit.pause_s])
-        call_wsgi(app, "GET", "/short")
-        assert (len(flushes), len(pauses)) == (2, 1)
+        with held(flusher):
+            first = threads.submit(call_wsgi, app, "GET", "/")
+            while not flusher._commit.join(flusher.recorder.epoch):
+                sleep(0.001)
+            for _ in range(MANY):
+                call_wsgi(app, "GET", "/")
+        first.result(timeout=30)
+    call_wsgi(app, "GET", "/")
+    call_wsgi(app, "GET", "/")
+    assert pauses == [PAUSE_S]
     assert not flusher.pending
 
 

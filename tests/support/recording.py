@@ -45,7 +45,7 @@ class Recording:
 async def recording() -> AsyncIterator[Recording]:
     """Open the process's pipeline on a memory store, with nothing pending."""
     RECORDER.forget()
-    RECORDER._followers.clear()
+    RECORDER.followers.clear()
     pipeline.close_pipeline()
     chosen = settings()
     opened = pipeline.open_pipeline(chosen, MemoryStore(chosen))

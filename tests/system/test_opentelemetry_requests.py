@@ -221,7 +221,7 @@ def test_a_thousand_short_instances() -> None:
     for number in range(instances):
         close_pipeline()
         RECORDER.forget()
-        RECORDER._followers.clear()
+        RECORDER.followers.clear()
         provider = MeterProvider([KairoMetricReader(scope_info_enabled=False)], shutdown_on_exit=False)
         meter = provider.get_meter("shop")
         pipeline = open_pipeline(chosen, store)

@@ -87,12 +87,11 @@ class Flusher:
     def _outbox(self) -> Outbox:
         """The batches that are on their way; made with the first one."""
         if self._own_outbox is None:
-            settings = self._settings
             with SETUP_LOCK:
                 from .outbox import Outbox
 
                 self._own_outbox = self._own_outbox or Outbox(
-                    self.recorder, settings.shards, settings.instance_lease_s, self._draw
+                    self.recorder, self._settings.shards, self._settings.instance_lease_s, self._draw
                 )
         return self._own_outbox
 
@@ -126,7 +125,7 @@ class Flusher:
         if not loop_is_running():
             self.flush()
             return
-        epoch = self._open_epoch()
+        epoch = self.recorder.open_epoch()
         if self._settled_epoch < epoch and not self._store.is_loaded:
             await self._load()
         deadline_s = self._clock() + self._budget_s
@@ -145,8 +144,7 @@ class Flusher:
         A call that `keeps_awake` the instance ends at once if another one waits; see `GroupCommit`. While the store is
         away, the breaker decides which may try it, and a timer flushes if no further one comes. A cancelled one waits.
         """
-        epoch = self._open_epoch()
-        if self._settled_epoch >= epoch or (keeps_awake and self._commit.is_led(epoch)):
+        if (epoch := self._epoch_to_send(keeps_awake)) is None:
             return
         leader = self._commit.lead(epoch) if keeps_awake and not self._breaker.pause_s() else None
         cancelled, deadline_s = None, 0.0
@@ -156,6 +154,8 @@ class Flusher:
             try:
                 if not self._store.is_loaded:
                     await self._load()
+                if leader is not None and cancelled is None and self._commit.pause_s:
+                    await asyncio.sleep(self._commit.pause_s)
                 waiting = self._waiting_here()
                 deadline_s = deadline_s or waiting.time() + self._budget_s
                 running(self._flushes) or self._start_flush(epoch)
@@ -170,6 +170,14 @@ class Flusher:
             flush.add_done_callback(self._retry_if_failed)  # it outlasts this request, and may still fail
         if cancelled is not None:
             raise cancelled
+
+    def _epoch_to_send(self, may_join: bool) -> int | None:
+        """Return the epoch whose end a call must wait for; None if all is sent, or if it can join a call that waits."""
+        # Where no function has to be asked first, a request of a busy instance needs no lock, and no more than this.
+        if may_join and not self.recorder.followers and self._commit.join(self.recorder.epoch):
+            return None
+        epoch = self.recorder.open_epoch()
+        return None if self._settled_epoch >= epoch or (may_join and self._commit.join(epoch)) else epoch
 
     def _waiting_here(self) -> Waiting:
         """Return the requests of the running event loop that wait."""
@@ -187,15 +195,13 @@ class Flusher:
             import concurrent.futures.thread  # noqa: F401  the client of Redis needs it, and at the exit it is too late
 
             self.is_left_to_exit = True
-        self.recorder.sample_followers()
         self._retry()
 
     def _retry(self) -> None:
         if self._breaker.pause_s():
             self._retry_if_failed()
-        elif self.pending:
-            flush = running(self._flushes) or self._start_flush(self.recorder.open_epoch())
-            flush.add_done_callback(self._retry_if_failed)
+        elif self._settled_epoch < (epoch := self.recorder.open_epoch()):
+            (running(self._flushes) or self._start_flush(epoch)).add_done_callback(self._retry_if_failed)
 
     def _retry_if_failed(self, _flush: object = None) -> None:
         if (pause_s := self._breaker.pause_s()) and self.pending:
@@ -207,16 +213,15 @@ class Flusher:
         Raises:
             StoreError: it could not be sent within the budget; it stays pending.
         """
-        self._flush_in_thread(self._open_epoch(), lambda: False)
+        self._flush_in_thread(self.recorder.open_epoch(), lambda: False)
 
     def after_call(self, *, keeps_awake: bool = True) -> None:
         """Do the same as `after_response`, and block the thread: for WSGI apps, handler classes and functions."""
-        epoch = self._open_epoch()
-        if self._settled_epoch >= epoch or self._breaker.pause_s() or (keeps_awake and self._commit.is_led(epoch)):
+        if (epoch := self._epoch_to_send(keeps_awake)) is None or self._breaker.pause_s():
             return
         leader = self._commit.lead(epoch) if keeps_awake else None
         try:
-            if leader is not None and self.thread_ticker.is_serving:
+            if leader is not None and self._commit.pause_s:
                 time.sleep(self._commit.pause_s)
             with suppress(StoreError):  # the breaker and the log have it
                 self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0)
@@ -240,11 +245,6 @@ class Flusher:
                 continue
             with self._attempt(holder), self._store.sync_client() as client:
                 run_flow(self._deliver(epoch), client, deadline_s)
-
-    def _open_epoch(self) -> int:
-        """Sample the followers, and return the epoch after whose end everything recorded by now is sealed."""
-        self.recorder.sample_followers()
-        return self.recorder.open_epoch()
 
     async def _load(self) -> None:
         """Import what the store needs, before the budget begins: on a slow instance the import takes longer than one.

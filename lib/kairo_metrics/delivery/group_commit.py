@@ -13,8 +13,8 @@ __all__ = ["GroupCommit", "Leader"]
 
 # The share of its budget for which others rely on a call that waits: what they have counted needs time, too.
 _SHARE_FOR_OTHERS = 0.5
-# One that waits gives other calls so many seconds to share its flush, and so much of its budget at most.
-_PAUSE_S, _SHARE_OF_PAUSE = 0.005, 0.05
+# If so many shared the flush before, one that waits pauses for so many seconds, and so much of its budget at most.
+_MANY, _PAUSE_S, _SHARE_OF_PAUSE = 8, 0.01, 0.05
 
 
 # A call that waits for others as well: until everything recorded by the end of this epoch is sent (see
@@ -33,31 +33,38 @@ class GroupCommit:
         clock: a monotonic clock.
 
     Attributes:
-        pause_s: seconds for which a thread that waits lets others end that serve something, before it flushes.
+        pause_s: seconds after which the one that waits may flush: none, unless many have joined the one before.
 
     Example:
         >>> commit = GroupCommit(budget_s=1.0)
         >>> leader = commit.lead(7)
-        >>> commit.is_led(7), commit.is_led(8)
+        >>> commit.join(7), commit.join(8)
         (True, False)
         >>> commit.leave(leader)
-        >>> commit.is_led(7)
+        >>> commit.join(7)
         False
     """
 
     def __init__(self, budget_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.pause_s = min(_PAUSE_S, budget_s * _SHARE_OF_PAUSE)
+        self.pause_s = 0.0
+        self._longest_pause_s = min(_PAUSE_S, budget_s * _SHARE_OF_PAUSE)
+        self._joined = 0
         self._relied_on_s = budget_s * _SHARE_FOR_OTHERS
         self._clock = clock
         self._newest = _NOBODY
 
-    def is_led(self, epoch: int) -> bool:
-        """Tell whether a call waits until this epoch is sent, and has time left."""
+    def join(self, epoch: int) -> bool:
+        """Rely on the call that waits until this epoch is sent, and has time left; False if there is none."""
         led_epoch, until_s = self._newest
-        return led_epoch >= epoch and self._clock() < until_s
+        if led_epoch < epoch or self._clock() >= until_s:
+            return False
+        self._joined += 1
+        return True
 
     def lead(self, epoch: int) -> Leader:
         """Let others rely on this call until it leaves."""
+        self.pause_s = self._longest_pause_s if self._joined >= _MANY else 0.0
+        self._joined = 0
         self._newest = leader = epoch, self._clock() + self._relied_on_s
         return leader
 

@@ -38,11 +38,6 @@ class ThreadTicker(AbstractContextManager[None]):
         self._runs = False
         self._is_stopped = False
 
-    @property
-    def is_serving(self) -> bool:
-        """Whether something is being served."""
-        return self._active > 0
-
     def begin(self) -> None:
         """Tick until `end` is called as often as this."""
         with self._lock:

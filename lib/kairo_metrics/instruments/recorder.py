@@ -51,6 +51,7 @@ class Recorder:
 
     Attributes:
         instance: the instance's id, for the series that only this instance writes; "" until it is drawn.
+        followers: what is sampled before each flush.
         touched: the series of the next batch, in order. The keys are a set that keeps it: a series is found, added and
             taken out in constant time.
         removed: the label sets that the store removes before it applies the rest of the next batch.
@@ -78,7 +79,7 @@ class Recorder:
         self.removed: dict[tuple[Schema, str], None] = {}
         self.cleared: dict[tuple[Schema, str], None] = {}
         self._held: WeakSet[PendingSeries] = WeakSet()
-        self._followers: WeakSet[Follower] = WeakSet()
+        self.followers: WeakSet[Follower] = WeakSet()
         self._failed_families: set[str] = set()
 
     def now(self) -> Moment:
@@ -94,7 +95,9 @@ class Recorder:
         return bool(self.touched or self.removed or self.cleared)
 
     def open_epoch(self) -> int:
-        """Return the epoch after whose end everything recorded by now is sealed."""
+        """Sample the followers, and return the epoch after whose end everything recorded by now is sealed."""
+        if self.followers:
+            self.sample_followers()
         with self.lock:
             return self.epoch if self.touched or self.pending else self.epoch - 1
 
@@ -152,14 +155,12 @@ class Recorder:
     def follow(self, follower: Follower) -> None:
         """Sample the follower before each flush, for as long as it lives."""
         with self.lock:
-            self._followers.add(follower)
+            self.followers.add(follower)
 
     def sample_followers(self) -> None:
         """Sample each follower; a failure is counted as a loss, and the first one of a family is logged."""
-        if not self._followers:
-            return
         with self.lock:
-            followers = listed(self._followers)
+            followers = listed(self.followers)
         for follower in followers:
             try:
                 follower.sample()
