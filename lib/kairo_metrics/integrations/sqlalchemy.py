@@ -27,6 +27,7 @@ could be had, from the server or from the pool, the operation is `connect`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import dropwhile
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,8 @@ def _timed(name: str) -> Callable[..., bool]:
         execution.kairo_started_at = perf_counter()
         dialect = execution.dialect
         # A listener that returns True has executed the statement, and SQLAlchemy asks none of those after it.
-        listeners = [*getattr(dialect.dispatch, name)]
-        later = [listener for listener in listeners[listeners.index(execute) + 1 :] if listener is not execute]
+        listeners = dropwhile(lambda listener: listener is not execute, getattr(dialect.dispatch, name))
+        later = [listener for listener in listeners if listener is not execute]
         if not later or not any(listener(cursor, sql, *more) for listener in later):
             getattr(dialect, name)(cursor, sql, *more)
         instruments = recorded(QueryInstruments)

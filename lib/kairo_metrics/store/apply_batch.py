@@ -156,7 +156,8 @@ def _counted_as(schema: Schema) -> str:
 
 
 def _verdict(reply: Any) -> Verdict:
-    if isinstance(reply, list) and reply[0] == b"applied":  # as nearly all; a pattern takes twice as long
+    # Nearly all are of this kind; to match a pattern takes twice as long.
+    if isinstance(reply, list) and len(reply) > 1 and reply[0] == b"applied":
         return Applied(_state(reply[1]), tuple([int(position) - 1 for position in reply[2:]]))
     match reply:
         case [b"duplicate", bytes(state)]:
