@@ -95,17 +95,19 @@ async def test_a_warm_flush_is_one_command_to_the_right_node(cluster: RedisClust
 
 
 async def test_a_scrape_takes_few_round_trips(cluster: RedisCluster, start: Start) -> None:
-    """A scrape reads each node's clock once and each shard's index once."""
+    """A scrape reads each node's clock once, each shard's index once, and each small family once."""
     instance = start(cluster.nodes[0].url, shards=SHARDS)
     instance.add('queue="a"')
     await instance.flusher.aflush()
     assert await jobs_total(instance) == 1
+    families = len((await instance.store.snapshot()).entries)
     for node in cluster.nodes:
         node.client.config_resetstat()
     assert await jobs_total(instance) == 1
     owners = {cluster.owner(NAMESPACE, shard).port for shard in range(SHARDS)}
     counted = commands(cluster)
-    assert (counted["time"], counted["hgetall"]) == (len(owners), SHARDS)
+    assert (counted["time"], counted["hgetall"]) == (len(owners), SHARDS + families)
+    assert "hscan" not in counted
 
 
 async def test_a_moving_slot_loses_nothing(cluster: RedisCluster, start: Start) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from .family import Family
 from .names import VALUE_SUFFIXES, name_of
@@ -38,5 +39,6 @@ def render(families: Iterable[Family]) -> Iterator[bytes]:
             yield from created_lines(family)
 
 
+@lru_cache(maxsize=1024)
 def _head(name: str, help_text: str, typ: str) -> bytes:
     return f"# HELP {name} {help_text.translate(_ESCAPES)}\n# TYPE {name} {typ}\n".encode()

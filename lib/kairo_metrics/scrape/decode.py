@@ -1,7 +1,7 @@
 """Chunks of stored series, decoded: each line is checked, and its times are cut off.
 
-One regular expression checks all lines of a chunk at once. If it does not match, each line is checked by itself, which
-finds the damaged ones.
+One regular expression checks all lines of a chunk at once, and their texts if there are new ones among them. If it does
+not match, each line is checked by itself, which finds the damaged ones.
 """
 
 from __future__ import annotations
@@ -50,11 +50,19 @@ _UNREAD = b""
 
 
 class _Form(NamedTuple):
-    """Patterns of a label text, of a packed line, and of a run of both whose numbers are certainly not too large."""
+    """Patterns of a label text and of a packed line, and of runs whose numbers are certainly not too large.
+
+    Args:
+        text: a label text.
+        line: a packed line.
+        rows: any number of rows, each a text and its line.
+        lines: any number of lines alone.
+    """
 
     text: re.Pattern[bytes]
     line: re.Pattern[bytes]
-    run: re.Pattern[bytes]
+    rows: re.Pattern[bytes]
+    lines: re.Pattern[bytes]
 
 
 class SeriesDecoder:
@@ -93,7 +101,7 @@ class SeriesDecoder:
     @property
     def series(self) -> SeriesNumbers:
         """Label text -> the numbers of the packed line, after the last chunk."""
-        if self._may_lack_shown and _UNREAD in self._series.values():
+        if self._may_lack_shown and not all(self._series.values()):
             self._series = {text: numbers for text, numbers in self._series.items() if numbers != _UNREAD}
         self._may_lack_shown = False
         return self._series
@@ -122,12 +130,15 @@ class SeriesDecoder:
 
     def _are_good(self, items: list[bytes], texts: list[bytes], lines: list[bytes]) -> bool:
         """Tell whether all are certainly good; if not, each may still be."""
-        run = b"\n".join([*items, b""])
+        # Those that this page or the one before has taken are good. Checking texts takes longer than checking lines.
+        is_known = self._series.keys() >= set(texts)
+        checked, pattern = (lines, self._form.lines) if is_known else (items, self._form.rows)
+        run = b"\n".join([*checked, b""])
         return (
-            max(map(len, texts), default=0) <= LONGEST_TEXT
+            (is_known or max(map(len, texts), default=0) <= LONGEST_TEXT)
             and (not self._may_be_long or max(map(len, lines), default=0) <= LONGEST_LINE)
-            and run.count(b"\n") == len(items)
-            and self._form.run.fullmatch(run) is not None
+            and run.count(b"\n") == len(checked)
+            and pattern.fullmatch(run) is not None
             and _is_utf_8(run)
             and (self._schema.rule != "native" or all(map(_adds_up, lines)))
         )
@@ -172,5 +183,6 @@ def _form_of(schema: Schema) -> _Form:
     runs = [(_NUMBERS[letter], len(list(run))) for letter, run in groupby(schema.shape)]
     numbers = rb" ".join(number + rb"(?: %b){%d}" % (number, length - 1) * (length > 1) for number, length in runs)
     line = numbers + _TIMES
-    run = rb"(?:" + text + rb"\n" + line.replace(_EXPONENT, _FINITE_EXPONENT) + rb"\n)*+"
-    return _Form(re.compile(text), re.compile(line), re.compile(run))
+    finite = line.replace(_EXPONENT, _FINITE_EXPONENT) + rb"\n"
+    rows, lines = rb"(?:" + text + rb"\n" + finite + rb")*+", rb"(?:" + finite + rb")*+"
+    return _Form(*map(re.compile, (text, line, rows, lines)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from ..exposition.family import Family
 from ..exposition.fitting import JOINED
@@ -111,5 +112,6 @@ def own_families(
     return [family for family in families if family.series]
 
 
+@lru_cache(maxsize=4096)
 def _text(schema: Schema, value: str) -> bytes:
     return label_text(schema.labelnames, [value]).encode()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .command_flow import CommandFlow
     from .connections.client import AsyncClient, Client
     from .connections.client_pool import ClientPool
+    from .family_sizes import FamilySizes
 
 __all__ = ["RedisStore"]
 
@@ -40,6 +41,7 @@ class RedisStore:
         self._write_pool: ClientPool | None = None
         self._read_pool: ClientPool | None = None
         self._apply: Callable[[Writer, Batch], CommandFlow[Verdict]] | None = None
+        self._sizes: FamilySizes | None = None
         self.is_loaded = False
 
     def load(self) -> None:
@@ -117,10 +119,13 @@ class RedisStore:
         """See `Store.scan`."""
         await self._import()
         pool = self._pool_for_reading()
-        from .series_scan import scan  # only scrapes need it
+        # Only scrapes need these.
+        from .family_sizes import FamilySizes
+        from .series_scan import scan
 
+        sizes = self._sizes = self._sizes or FamilySizes()
         namespace = self._settings.namespace
-        async with pool.client() as client, aclosing(scan(client, namespace, entries)) as chunks:
+        async with pool.client() as client, aclosing(scan(client, namespace, entries, sizes)) as chunks:
             async for read in chunks:
                 yield read
 

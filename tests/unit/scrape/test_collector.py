@@ -231,7 +231,7 @@ async def test_a_family_of_the_user_is_not_filled_up_with_zeros() -> None:
 
 
 async def many_series(start: Start, redis_url: str) -> Instance:
-    """Let an instance deliver more series than one request of a scrape returns."""
+    """Let an instance deliver more series than one request returns to a store that has not read them yet."""
     instance = start(redis_url)
     for number in range(3_000):
         instance.add(f'queue="{number}"')
@@ -244,7 +244,7 @@ async def test_a_scrape_that_fails_between_two_trips_leaves_no_reply_behind(
 ) -> None:
     """The connection that its next reply is due on is closed at once, so that no other caller reads that reply."""
     instance = await many_series(start, redis_url)
-    expected = await samples(instance.store, "jobs")
+    expected = await samples(start(redis_url).store, "jobs")
 
     def fail(_: SeriesDecoder, items: list[bytes]) -> None:
         raise ValueError(f"{len(items)} words")
@@ -263,7 +263,7 @@ async def test_a_scrape_that_fails_between_two_trips_leaves_no_reply_behind(
 async def test_a_scrape_that_is_cut_off_leaves_no_reply_behind(start: Start, proxy: Proxy) -> None:
     """After a time limit in the middle of a read, the next scrape on the same store reads its own replies."""
     instance = await many_series(start, proxy.url)
-    expected = await samples(instance.store, "jobs")
+    expected = await samples(start(proxy.url).store, "jobs")
     proxy.lose_reply(to=b"HSCAN", then_cut=False)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):

@@ -87,6 +87,14 @@ def test_series_of_an_earlier_page_keep_their_order() -> None:
     assert list(decoder.series.items()) == [(b'queue="a"', b"3"), (b'queue="z"', b"4"), (b'queue="new"', b"5")]
 
 
+def test_a_damaged_line_of_an_earlier_series_is_left_out() -> None:
+    """That its text has been checked before does not make its numbers good."""
+    decoder = SeriesDecoder(JOBS, OLDEST_MS, shown=[b'queue="a"', b'queue="b"'])
+    decoder.add_chunk([b'queue="a"', line("3"), b'queue="b"', line("-4")])
+    assert decoder.series == {b'queue="a"': b"3"}
+    assert decoder.damaged == 1
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 7])
 def test_a_series_seen_twice_counts_once(chunk: int) -> None:
     """Redis may show a field twice while it rehashes; that is no second series."""
