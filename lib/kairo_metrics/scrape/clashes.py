@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -83,27 +83,30 @@ def find_clashes(families: Iterable[Family], extras: Extras, collected: Sequence
     """
     stored = list(families)
     listed = [*stored, *collected]
-    here = dict(_left_out(listed, extras, len(stored)))
-    strictly = here if extras == _STRICTEST else dict(_left_out(listed, _STRICTEST, len(stored)))
+    schemas = tuple(family.schema for family in listed)
+    here, strictly = (_left_out(schemas, each, len(stored)) for each in (extras, _STRICTEST))
     for place, family in enumerate(listed):
         if place in here or place in strictly:
             yield Clash(family, here.get(place) or strictly[place], place in here, place >= len(stored))
 
 
-def _left_out(families: Iterable[Family], extras: Extras, joinable: int) -> Iterator[tuple[int, str]]:
-    """Yield the place of each family that is left out, and the name of the one that is shown instead.
+@lru_cache(maxsize=8)  # page after page has the same families
+def _left_out(schemas: tuple[Schema, ...], extras: Extras, joinable: int) -> Mapping[int, str]:
+    """Return the place of each family that is left out, with the name of the one that is shown instead.
 
     The first `joinable` families may be printed as one with another of their kind.
     """
+    left_out: dict[int, str] = {}
     claimed: dict[str, tuple[str, object]] = dict(_own_names(extras.escaping))
-    for place, family in enumerate(families):
-        names = claimed_names(family.schema, extras)
-        kind = _kind(family.schema, extras.escaping) if place < joinable else place
+    for place, schema in enumerate(schemas):
+        names = claimed_names(schema, extras)
+        kind = _kind(schema, extras.escaping) if place < joinable else place
         others = [claimed[name] for name in names if name in claimed and claimed[name][1] != kind]
         if others:
-            yield place, min(other for other, _ in others)
+            left_out[place] = min(other for other, _ in others)
         else:
-            claimed |= dict.fromkeys(names, (family.schema.name, kind))
+            claimed |= dict.fromkeys(names, (schema.name, kind))
+    return left_out
 
 
 @lru_cache(maxsize=8)

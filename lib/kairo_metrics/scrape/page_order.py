@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import is_
 
 from ..exposition.family import Family
 from ..exposition.page import Page
@@ -60,7 +61,7 @@ def _ordered(family: Family, last: Mapping[bytes, bytes]) -> Family:
 def _in_order(series: Mapping[bytes, bytes], last: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
     """Return the series sorted; `last` has sorted series, most of them the same."""
     # The collector has read what the last page had in its order.
-    if len(series) == 1 or (len(series) == len(last) and list(series) == list(last)):
+    if len(series) == 1 or (len(series) == len(last) and all(map(is_, series, last))):
         return series
     ordered = {**last, **series}  # the new ones come last
     is_sorted = len(ordered) == len(last)
