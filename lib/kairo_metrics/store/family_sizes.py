@@ -11,6 +11,8 @@ __all__ = ["MOST_AT_ONCE", "FamilySizes"]
 MOST_AT_ONCE = 10_240
 # A family that was small this long ago has hardly become huge. If it has, Redis is busy with it for longer once.
 _VALID_S = 300
+# Families come and go with deployments; at this many, all sizes are forgotten, and the next page finds them again.
+_MOST_KNOWN = 10_000
 
 
 class FamilySizes:
@@ -38,5 +40,7 @@ class FamilySizes:
     def remember(self, key: str, size: int) -> None:
         """Remember the size of a family that was read in whole."""
         self._known.pop(key, None)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
         if size <= MOST_AT_ONCE:
             self._known[key] = size, self._wall_s()

@@ -19,3 +19,12 @@ def test_a_family_is_small_until_it_has_grown_or_was_not_read_for_long() -> None
     assert sizes.of("jobs") == MOST_AT_ONCE
     sizes.remember("jobs", MOST_AT_ONCE + 1)
     assert sizes.of("jobs") is None
+
+
+def test_families_that_are_gone_take_no_memory_for_ever() -> None:
+    """A process lives for days, and may see many deployments."""
+    sizes = FamilySizes()
+    for number in range(20_001):
+        sizes.remember(f"family_{number}", 1)
+    assert sizes.of("family_9999") is None
+    assert sizes.of("family_20000") == 1
