@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from benchmarks.timing import median_s, row
+from benchmarks.timing import row
 from lib.kairo_metrics import Settings
 from lib.kairo_metrics.exposition import text
 from lib.kairo_metrics.model.encoding import label_text, pack_line
@@ -40,9 +40,8 @@ def bench_scrape(url: str) -> None:
         for count in (1_000, 10_000, 100_000, 1_000_000):
             _fill(client, _COUNTER, count, [12345.0])
             rounds = max(_ROUNDS, 100_000 // count)  # the interpreter adapts to a small page after some ten of them
-            floors_s[count] = median_s(lambda: _raw(client), rounds)
+            floors_s[count], scrape_s, order_s = asyncio.run(_in_turn(url, count, rounds, client))
             row(f"{count} fields, HGETALL + join", floors_s[count])
-            scrape_s, order_s = asyncio.run(_scrape_s(url, count, rounds))
             row(f"{count} counters, scrape", scrape_s, floors_s[count])
             print(f"    {order_s / scrape_s:.1%} of it puts the series in order")
         with get_context("spawn").Pool(1) as process:
@@ -51,7 +50,7 @@ def bench_scrape(url: str) -> None:
         print(f"  and {largest / count:.0f} at most while it makes one")
         _fill(client, _HISTOGRAM, 1_000, [0.25, *map(float, range(1, len(_HISTOGRAM.shape)))])
         print("\nScrape of histograms, floor: HGETALL of 10000 fields, and a join")
-        row("1000 histograms x 12 buckets, scrape", asyncio.run(_scrape_s(url, 14_000, _ROUNDS))[0], floors_s[10_000])
+        row("1000 histograms x 12 buckets, scrape", asyncio.run(_in_turn(url, 14_000, _ROUNDS))[1], floors_s[10_000])
 
 
 def _fill(client: redis.Redis, schema: Schema, count: int, numbers: list[float]) -> None:
@@ -97,13 +96,21 @@ async def _make_pages(url: str) -> None:
     await store.aclose()
 
 
-async def _scrape_s(url: str, lines: int, rounds: int) -> tuple[float, float]:
-    """Return the seconds of a scrape by a process that has shown a page before, and how many of them its order took."""
+async def _in_turn(url: str, lines: int, rounds: int, client: redis.Redis | None = None) -> tuple[float, float, float]:
+    """Take the floor with a client, and a scrape in a process that has shown a page before, in turn.
+
+    Returns:
+        the seconds of the floor and of a scrape, and how many of them its order took; medians.
+    """
     settings = Settings(enabled=True, redis_url=url)
     store, order = RedisStore(settings), PageOrder()
-    scrapes_s, orders_s = [], []
+    floors_s, scrapes_s, orders_s = [], [], []
     for _ in range(rounds):
+        began = time.perf_counter()
+        if client is not None:
+            _raw(client)
         started = time.perf_counter()
+        floors_s.append(started - began)
         scrape = await collect(store, Limits(settings.series_ttl_s), shown=order.last)
         read = time.perf_counter()
         page = order.applied(scrape.page)
@@ -113,4 +120,4 @@ async def _scrape_s(url: str, lines: int, rounds: int) -> tuple[float, float]:
         if body.count(b"\n") < lines:
             raise AssertionError("the scrape is incomplete")
     await store.aclose()
-    return statistics.median(scrapes_s), statistics.median(orders_s)
+    return statistics.median(floors_s), statistics.median(scrapes_s), statistics.median(orders_s)
