@@ -113,34 +113,8 @@ def test_a_thread_relies_on_one_that_waits(flusher: Flusher) -> None:
     assert not flusher.pending
 
 
-async def test_on_a_busy_instance_many_share_a_flush(
-    app: Any, flusher: Flusher, recording: Recording, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_busy_instance_many_threads_share_a_flush(flusher: Flusher, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a flush that many have shared, the next one waits for a moment, and those that end meanwhile share it."""
-    pauses, sleep = [], asyncio.sleep
-
-    async def pause(seconds: float) -> None:
-        await sleep(0)
-        if seconds == PAUSE_S:
-            pauses.append(seconds)
-            await call(app, "GET", "/items/1")
-
-    monkeypatch.setattr(asyncio, "sleep", pause)
-    with held(flusher):
-        first = await started(call(app, "GET", "/items/1"))
-        for _ in range(MANY):
-            await call(app, "GET", "/items/1")
-    await first
-    assert not pauses
-    await call(app, "GET", "/items/1")
-    assert pauses == [PAUSE_S]
-    await call(app, "GET", "/items/1")
-    assert len(pauses) == 1  # two shared the flush before: a quiet instance waits for nobody
-    assert await recording.only(REQUESTS) == MANY + 4
-
-
-def test_so_do_threads(flusher: Flusher, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread pauses in the same way."""
     pauses, sleep = [], time.sleep
 
     def pause(seconds: float) -> None:

@@ -154,8 +154,6 @@ class Flusher:
             try:
                 if not self._store.is_loaded:
                     await self._load()
-                if leader is not None and cancelled is None and self._commit.pause_s:
-                    await asyncio.sleep(self._commit.pause_s)
                 waiting = self._waiting_here()
                 deadline_s = deadline_s or waiting.time() + self._budget_s
                 running(self._flushes) or self._start_flush(epoch)

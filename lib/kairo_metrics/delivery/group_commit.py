@@ -13,7 +13,7 @@ __all__ = ["GroupCommit", "Leader"]
 
 # The share of its budget for which others rely on a call that waits: what they have counted needs time, too.
 _SHARE_FOR_OTHERS = 0.5
-# If so many shared the flush before, one that waits pauses for so many seconds, and so much of its budget at most.
+# If so many shared the flush before, a thread that waits pauses for so many seconds, and so much of its budget at most.
 _MANY, _PAUSE_S, _SHARE_OF_PAUSE = 8, 0.01, 0.05
 
 
@@ -33,7 +33,7 @@ class GroupCommit:
         clock: a monotonic clock.
 
     Attributes:
-        pause_s: seconds after which the one that waits may flush: none, unless many have joined the one before.
+        pause_s: seconds for which a thread that waits lets others join: none, unless many have joined the one before.
 
     Example:
         >>> commit = GroupCommit(budget_s=1.0)
