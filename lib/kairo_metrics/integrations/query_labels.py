@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .bounded import BoundedLabel
@@ -38,7 +39,8 @@ def query_labels(compiled: Any, sql: str) -> tuple[str, str]:
         except Exception:  # noqa: BLE001  a construct of another library: its query must not fail because of us
             _log.warning("the model of a query is not known, so it counts as raw: %s", sql, exc_info=True)
             labels = RAW, sql_verb(sql)
-        setattr(compiled, _LABELS, labels)
+        with suppress(AttributeError):  # a construct of another library may take no attributes
+            setattr(compiled, _LABELS, labels)
     return labels
 
 
