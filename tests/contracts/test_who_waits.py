@@ -19,6 +19,9 @@ from starlette.websockets import WebSocket
 
 from lib.kairo_metrics import instrument, measured
 from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.instruments.recorder import Recorder
+from lib.kairo_metrics.testing.memory_store import MemoryStore
+from tests.support.instance import Instance, settings
 from tests.support.recording import Recording
 from tests.support.watched_app import call, plain
 from tests.support.wsgi_client import call_wsgi
@@ -142,6 +145,24 @@ def test_on_a_busy_instance_many_threads_share_a_flush(flusher: Flusher, monkeyp
     call_wsgi(app, "GET", "/")
     assert pauses == [PAUSE_S]
     assert not flusher.pending
+
+
+def test_a_pause_is_part_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread waits no longer for a store that does not answer, however busy the instance is."""
+    now_s = [100.0]
+    recorder = Recorder((lambda: now_s[0], lambda: now_s[0]))
+    store = MemoryStore(chosen := settings())
+    store.load()
+    instance = Instance(store, recorder, Flusher(recorder, store, chosen))
+    instance.add('queue="a"')
+    instance.flusher._commit._joined = MANY
+
+    def pause(_seconds: float) -> None:
+        now_s[0] += chosen.flush_budget_ms / 1000
+
+    monkeypatch.setattr(time, "sleep", pause)
+    instance.flusher.after_call()
+    assert instance.flusher.pending  # the budget was over
 
 
 @pytest.mark.parametrize("request_is_first", [True, False])

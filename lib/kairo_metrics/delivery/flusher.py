@@ -219,14 +219,12 @@ class Flusher:
             return
         leader = self._commit.lead(epoch) if keeps_awake else None
         try:
-            if leader is not None and self._commit.pause_s:
-                time.sleep(self._commit.pause_s)
             with suppress(StoreError):  # the breaker and the log have it
-                self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0)
+                self._flush_in_thread(epoch, lambda: self._breaker.pause_s() > 0, leader and self._commit.pause_s)
         finally:
             self._commit.leave(leader)
 
-    def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool]) -> None:
+    def _flush_in_thread(self, epoch: int, gives_up: Callable[[], bool], pause_s: float | None = None) -> None:
         if self._settled_epoch < epoch and not self._store.is_loaded:
             try:
                 self._load_modules()
@@ -234,6 +232,8 @@ class Flusher:
                 late = StoreUnavailable(f"the client of Redis can't be imported now: {err}")
                 raise self._failed(late) from err
         deadline_s = self._clock() + self._budget_s
+        if pause_s:
+            time.sleep(pause_s)
         while self._settled_epoch < epoch and not gives_up():
             if (left_s := deadline_s - self._clock()) <= 0:
                 raise self._too_slow()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 
 from ..instruments.values.exemplar import REQUEST_EXEMPLAR
 
@@ -14,25 +14,26 @@ __all__ = ["CURRENT", "Call"]
 class Call(AbstractContextManager[None]):
     """One call of an entry point; while a block runs that it opens, it is the current one.
 
-    The parts of a call may run in several threads, but one after the other: so it has one token for all its blocks.
+    The parts of a call may run in several threads, also at once: so no block keeps a token of what was current before.
     A call may have others inside it: an app that sends a request to itself, a step of a function. Those are measured
     as well, and what they count is sent at the end of the outermost call.
 
     Args:
         target: the method and the path of a request; an adapter hands the same request to another app.
-        exemplar: the exemplar labels of what is counted in the call.
+        exemplar: the exemplar labels of what is counted in the call; by default those of the call around it.
 
     Attributes:
         is_over: whether what is counted from now on is not sent with this call any more.
     """
 
-    __slots__ = ("_exemplar", "_outer", "_replaced", "_token", "is_over", "target")
+    __slots__ = ("_exemplar_around", "_outer", "exemplar", "is_over", "target")
 
     def __init__(self, target: tuple[str, str] | None = None, exemplar: Mapping[str, str] | None = None) -> None:
         self.target = target
-        self._exemplar = exemplar
         outer = CURRENT.get()
         self._outer = None if outer is None else _served(outer)
+        self._exemplar_around = None if self._outer is None else self._outer.exemplar
+        self.exemplar: Mapping[str, str] | None = exemplar or self._exemplar_around
         self.is_over = False
 
     @property
@@ -50,14 +51,14 @@ class Call(AbstractContextManager[None]):
             CURRENT.set(_served(self._outer))
 
     def __enter__(self) -> None:
-        self._token: Token[Call | None] = CURRENT.set(self)
-        if self._exemplar:
-            self._replaced = REQUEST_EXEMPLAR.set(self._exemplar)
+        CURRENT.set(self)
+        if self.exemplar:
+            REQUEST_EXEMPLAR.set(self.exemplar)
 
     def __exit__(self, *_error: object) -> None:
-        if self._exemplar:
-            REQUEST_EXEMPLAR.reset(self._replaced)
-        CURRENT.reset(self._token)
+        if self.exemplar:
+            REQUEST_EXEMPLAR.set(self._exemplar_around)
+        CURRENT.set(None if self._outer is None else _served(self._outer))
 
     def is_serving(self, method: str, *paths: str) -> bool:
         """Return whether this is a request with this method and one of these paths, and not over."""

@@ -141,8 +141,7 @@ class _Measurement:
             streams = begin_handler(record, handler, verb, path)
         setattr(handler, _RECORD, record)
         vars(handler)[REQUEST_KEY] = facts
-        ticker = self._flusher.thread_ticker
-        ticker.begin()
+        self._flusher.thread_ticker.begin()
         try:
             with served:
                 result = method()
@@ -156,7 +155,7 @@ class _Measurement:
             if streams is not None:
                 handler.rfile, handler.wfile = streams
             setattr(handler, _RECORD, None)
-            ticker.end()
+            self._flusher.thread_ticker.end()  # asked again: a forked child has another one
             served.is_over = True
             connection = getattr(handler, "connection", None)  # a test of a method may have none, or a stand-in
             if isinstance(connection, socket.socket) and handler.close_connection:

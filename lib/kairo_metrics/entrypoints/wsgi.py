@@ -26,8 +26,16 @@ Write = Callable[[bytes], Any]
 StartResponse = Callable[..., Write]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-# What apps on the way to the one that answers may change.
-_TARGET = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO")
+# What a framework needs to find a route. Apps on the way to the one that answers may change it.
+_MATCHED = (
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "HTTP_HOST",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "wsgi.url_scheme",
+)
 # What fits into the buffer of a connection leaves at once; a larger part waits for a slow client.
 _SENT_AT_ONCE_BYTES = 64 * 1024
 
@@ -72,8 +80,8 @@ class WSGIEntry:
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        before = {name: environ.get(name, "") for name in _TARGET}
-        method, prefix, path = before.values()
+        before = {name: environ[name] for name in _MATCHED if name in environ}
+        method, prefix, path = environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         if not (prefix.isascii() and path.isascii()):
             prefix, path = _text(prefix), _text(path)
         whole_path = prefix + path
@@ -99,7 +107,6 @@ class _Response:
     ) -> None:
         self._record = record
         self._flusher = flusher
-        self._ticker = flusher.thread_ticker
         self._environ = environ
         self._server_start = start_response
         self._head: tuple[str, Headers] | None = None  # given by the app, and not yet passed on
@@ -111,7 +118,7 @@ class _Response:
 
     def run(self, call: WSGIApp) -> Iterable[bytes]:
         """Call the app, and return the body."""
-        self._ticker.begin()
+        self._flusher.thread_ticker.begin()
         try:
             with self.served:
                 body = call(self._environ, self._start_response)
@@ -166,7 +173,7 @@ class _Response:
         self._record.end()
         if not self.served.is_over:
             self.served.is_over = True
-            self._ticker.end()
+            self._flusher.thread_ticker.end()  # asked again: a forked child has another one
 
     def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Write:
         code = status[:3]  # frameworks let an app give any text: Flask has "0 late" for "late"

@@ -42,7 +42,7 @@ class Route:
     def __call__(self) -> str:
         """Return it as it is known now."""
         told = self._facts.route
-        if told is not None and "app_root_path" not in self._before:  # as of nearly all requests
+        if told and "app_root_path" not in self._before:  # as of nearly all requests
             return told
         return _looked_up(self._app, self._facts, self._before, self._after) or UNMATCHED
 
@@ -51,7 +51,8 @@ class Route:
 def _looked_up(app: Any, facts: RequestFacts, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     route = facts.peek()
     if route is None:
-        route = _left_behind(before, after) or match(app, _unrouted(before, after)) or UNMATCHED
+        left = _left_behind(before, after) if "type" in before else None
+        route = left or match(app, _unrouted(before, after)) or UNMATCHED
     if route != UNMATCHED and "app_root_path" in before and not facts.is_named:
         from .outer_mounts import outer_mounts
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["MOST_AT_ONCE", "FamilySizes"]
+__all__ = ["MOST_AT_ONCE", "USUAL_BYTES", "FamilySizes"]
 
-# Redis is busy with so many for about a millisecond. METRICS_MAX_SERIES allows a little less by default.
-MOST_AT_ONCE = 10_240
+# Redis is busy with so many series for less than a millisecond, if each has no more than the usual bytes.
+MOST_AT_ONCE, USUAL_BYTES = 5_120, 100
 # A family that was small this long ago has hardly become huge. If it has, Redis is busy with it for longer once.
 _VALID_S = 300
 # Families come and go with deployments; at this many, all sizes are forgotten, and the next page finds them again.
@@ -16,7 +16,7 @@ _MOST_KNOWN = 10_000
 
 
 class FamilySizes:
-    """Remembers the sizes of families that were small enough to be read at once.
+    """Remembers the sizes of families that were small enough to be read at once, in series of the usual bytes.
 
     Args:
         wall_s: the wall clock, in seconds, which goes on while an instance is frozen.
@@ -33,7 +33,7 @@ class FamilySizes:
         self._known: dict[str, tuple[int, float]] = {}
 
     def of(self, key: str) -> int | None:
-        """Return how many series the family under this key had lately; None if it is large or not known."""
+        """Return the size that the family under this key had lately; None if it is large or not known."""
         size, at_s = self._known.get(key, (None, 0.0))
         return size if 0 <= self._wall_s() - at_s <= _VALID_S else None
 

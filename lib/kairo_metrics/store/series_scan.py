@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.snapshot import IndexEntry
 from .connections.node_request import Node, NodeRequest
-from .family_sizes import MOST_AT_ONCE, FamilySizes
+from .family_sizes import MOST_AT_ONCE, USUAL_BYTES, FamilySizes
 from .keys import Keys
 from .replies import is_wrong_type
 
@@ -25,8 +25,8 @@ __all__ = ["scan"]
 # How many series `HSCAN` reads in one round trip. As the size of Redis' hash tables it is a power of two: a thousand
 # series are read in one trip, where 1,000 would leave a few for another.
 _SCANNED_PER_ROUND_TRIP = 1_024
-# The parts of a round trip that one family takes at least. A command alone costs Redis what a few series do.
-_SMALL_PART, _SCANNED_PART = MOST_AT_ONCE // 64, MOST_AT_ONCE // 8
+# The part of a round trip that one family takes at least: many may have grown at once, after a Redis came up empty.
+_LEAST_PART = MOST_AT_ONCE // 8
 
 
 @dataclass(slots=True)
@@ -36,10 +36,10 @@ class _Reading:
     Args:
         entry: the family.
         key: of its hash.
-        size: how many series it had lately, if it is small; None if it is scanned.
+        size: the one that it had lately, if it is small; None if it is scanned.
         cursor: where the scan goes on.
         node: the node that issued the cursor.
-        found: how many series were read; some of them twice perhaps.
+        found: the size of what was read, some of it twice perhaps.
     """
 
     entry: IndexEntry
@@ -52,7 +52,7 @@ class _Reading:
     @property
     def weight(self) -> int:
         """The part of a round trip that it takes; `MOST_AT_ONCE` is a whole one."""
-        return _SCANNED_PART if self.size is None else max(self.size, _SMALL_PART)
+        return max(self.size or 0, _LEAST_PART)
 
     def request(self, count: int) -> NodeRequest:
         """Return the request for the next `count` series; for all if the family is small."""
@@ -68,7 +68,7 @@ class _Reading:
         items: list[bytes]
         self.node = node
         self.cursor, items = (b"0", reply) if self.size is not None else reply
-        self.found += len(items) // 2
+        self.found += max(len(items) // 2, sum(map(len, items)) // USUAL_BYTES)
         return items
 
 
