@@ -80,7 +80,6 @@ class WSGIEntry:
 
     def serve(self, call: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        before = {name: environ[name] for name in _MATCHED if name in environ}
         method, prefix, path = environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         if not (prefix.isascii() and path.isascii()):
             prefix, path = _text(prefix), _text(path)
@@ -90,6 +89,7 @@ class WSGIEntry:
             # An app around this one is instrumented, too, perhaps as ASGI. It knows the whole route, and it flushes.
             return call(environ, start_response)
         facts = environ[REQUEST_KEY] = RequestFacts()
+        before = {name: environ[name] for name in _MATCHED if name in environ}
         record = self.rules.record(method, facts, Route(self._app, facts, before, environ))
         if not self.rules.are_plain:
             from .wsgi_request import begin_wsgi

@@ -51,8 +51,7 @@ class Route:
 def _looked_up(app: Any, facts: RequestFacts, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     route = facts.peek()
     if route is None:
-        left = _left_behind(before, after) if "type" in before else None
-        route = left or match(app, _unrouted(before, after)) or UNMATCHED
+        route = _left_behind(before, after) or match(app, _unrouted(before, after)) or UNMATCHED
     if route != UNMATCHED and "app_root_path" in before and not facts.is_named:
         from .outer_mounts import outer_mounts
 
@@ -62,7 +61,7 @@ def _looked_up(app: Any, facts: RequestFacts, before: Mapping[str, Any], after: 
 
 def _left_behind(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
     """Return the template that a framework unknown to this room, but built like Starlette, has left in the scope."""
-    route = after.get("route")
+    route = after.get("route") if "type" in before else None
     if route is None or route is before.get("route") or after.get("root_path") != before.get("root_path"):
         return None
     from .starlette_templates import effective, leaf

@@ -89,7 +89,7 @@ class Recorder:
     @property
     def pending(self) -> bool:
         """Whether there is anything to send, or perhaps to inherit."""
-        return bool(self.touched or self.removed or self.cleared or self._inherited)
+        return self._has_unsent() or bool(self._inherited)
 
     def _has_unsent(self) -> bool:
         return bool(self.touched or self.removed or self.cleared)
@@ -99,7 +99,7 @@ class Recorder:
         if self.followers:
             self.sample_followers()
         with self.lock:
-            return self.epoch if self.touched or self.pending else self.epoch - 1
+            return self.epoch if self.pending else self.epoch - 1
 
     def touch(self, series: PendingSeries) -> None:
         """Make the series part of the next batch; the caller holds `lock`."""

@@ -54,8 +54,7 @@ def seal(
             # Out first: what a signal handler adds from here to `take` is in this batch, and later in the next.
             recorder.touched.pop(series, None)
             schema = series.schema
-            family = families.get(schema.index_field) or _of(families, schema)
-            family.series[series.text].take(series)
+            _of(families, schema).series[series.text].take(series)
             series.sealed_at = sealed_at
             if series.exemplars:
                 _take_exemplars(series, _of(families, schema.exemplars))

@@ -94,8 +94,7 @@ def _timed(name: str) -> Callable[..., bool]:
         dialect = execution.dialect
         # A listener that returns True has executed the statement, and SQLAlchemy asks none of those after it.
         listeners = dropwhile(lambda listener: listener is not execute, getattr(dialect.dispatch, name))
-        later = [listener for listener in listeners if listener is not execute]
-        if not later or not any(listener(cursor, sql, *more) for listener in later):
+        if not any(listener(cursor, sql, *more) for listener in listeners if listener is not execute):
             getattr(dialect, name)(cursor, sql, *more)
         instruments = recorded(QueryInstruments)
         if instruments is not None:

@@ -132,9 +132,8 @@ class _SecondStep(_StepValue):
             self._total += amount
             # Both parts have one weight: that of the one that counts.
             RECORDER.add(series, self._index, amount, amount if counts else first or 0.0)
-        if (
-            counts and first is not None and REQUEST_EXEMPLAR.get()
-        ):  # this is a bucket, and the first step had the amount observed
+        # A value that counts is a bucket, and the first step had the amount observed.
+        if counts and first is not None and REQUEST_EXEMPLAR.get():
             record_exemplar(series, self._index, first, None)
 
     def set_exemplar(self, exemplar: Exemplar) -> None:
