@@ -237,3 +237,32 @@ async def test_forks_while_threads_count_are_exact(start: Start, redis_url: str)
     counted = int(await run(IMPORT + COUNTING + THREADS, redis_url))
     found = await samples(start(redis_url).store, "boot")
     assert found["boot_work_total"] == found["boot_size_count"] - 1 == counted
+
+
+# A thread holds the lock of the setup, and comes to an instrument while another one forks.
+SETTING_UP = """
+import threading, time
+from lib.kairo_metrics.instruments.catalogue import SETUP_LOCK
+sets_up = threading.Event()
+
+def set_up():
+    with SETUP_LOCK:
+        sets_up.set()
+        time.sleep(0.3)  # the fork waits by then; if it does not yet, it can't find anything wrong
+        Counter("boot_late", "L.").inc(2)
+
+thread = threading.Thread(target=set_up, daemon=True)
+thread.start()
+sets_up.wait()
+child = fork(flush)
+thread.join(10)
+assert not thread.is_alive()
+wait_for(child)
+flush()
+"""
+
+
+async def test_a_fork_waits_for_a_thread_that_sets_instruments_up(start: Start, redis_url: str) -> None:
+    """The fork and the thread take the locks in the same order, so neither waits for the other for ever."""
+    await run(IMPORT + SETTING_UP, redis_url)
+    assert (await samples(start(redis_url).store, "boot"))["boot_late_total"] == 2

@@ -11,19 +11,15 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from ..model.fork_lock import fork_lock
 from .declaration import Declaration, Group
 from .shape import Shape, settle_shape, shape
+from .values.value import SETUP_LOCK
 
 __all__ = ["OWN", "SETUP_LOCK", "build", "built", "catalogue", "may_be_ours", "settle"]
 
 G = TypeVar("G", bound=Group)
 
 OWN = CollectorRegistry()
-
-# Held while the process's instruments, its catalogue and its pipeline are set up: each of them exists once. Reentrant:
-# a signal handler may flush in a thread that holds it.
-SETUP_LOCK = fork_lock()
 
 _built: dict[type[Group], Any] = {}
 

@@ -8,21 +8,17 @@ from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, Met
 from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MutexValue
 
-from ..model.fork_lock import fork_lock
 from ..model.schema import INSTANCE_LABEL, is_per_instance
 from .pending_series import PendingSeries, new_series, schema_of
 from .values.counter import CounterValue
 from .values.observation import histogram_values, summary_values
 from .values.replaced_value import take_place
-from .values.value import LocalTotal
+from .values.value import SHARING, LocalTotal
 
 __all__ = ["INFO_VALUE", "child_series", "is_shared", "share", "values_of"]
 
 # The attribute of an info or an enum that has our value; prometheus_client gives them none.
 INFO_VALUE = "_kairo_info_value"
-
-# An instrument may be registered in two registries at once. A fork waits, so that no child has half of its values.
-_SHARING = fork_lock()
 
 
 def share(child: Any) -> None:
@@ -33,7 +29,7 @@ def share(child: Any) -> None:
     Args:
         child: a child, or an instrument without labels.
     """
-    with _SHARING:
+    with SHARING:
         if isinstance(child, Info | Enum):
             _add_info_value(child)
         elif hasattr(getattr(child, "_value", None), "share"):  # a native histogram's; it is not imported here

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-__all__ = ["fork_lock"]
+__all__ = ["LOADING", "fork_lock", "hold_at_forks"]
 
 
 def fork_lock() -> threading.RLock:
@@ -20,5 +20,15 @@ def fork_lock() -> threading.RLock:
         ...     pass
     """
     lock = threading.RLock()
-    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    hold_at_forks(lock)
     return lock
+
+
+def hold_at_forks(lock: threading.RLock) -> None:
+    """Let each fork from now on wait for a lock. Of several, a fork takes the one first that came here last."""
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+
+
+# Held while a thread imports the store, which may take a quarter of a second. A child that is forked meanwhile could
+# never import it: Python's own lock would stay held. See `instruments/values`, which lets forks wait for it.
+LOADING = threading.RLock()

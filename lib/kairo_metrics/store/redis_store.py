@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
-from ..model.fork_lock import fork_lock
+from ..model.fork_lock import LOADING
 
 if TYPE_CHECKING:
     from ..model.batch import Batch, Verdict, Writer
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from .family_sizes import FamilySizes
 
 __all__ = ["RedisStore"]
-
-# A child that is forked while a thread imports a module could never import it: Python's own lock would stay held.
-_LOADING = fork_lock()
 
 
 class RedisStore:
@@ -46,7 +43,7 @@ class RedisStore:
 
     def load(self) -> None:
         """See `Store.load`."""
-        with _LOADING:
+        with LOADING:
             with suppress(ImportError):  # raised again by the first call that needs a connection
                 from .connections import client_pool  # noqa: F401  imported before the first connection needs it
             from .apply_batch import load_script  # a cold start does not need it
