@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from benchmarks.redis_time import FLOOR_SCRIPT
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.store.redis_store import RedisStore
 
 __all__ = ["bench_flush"]

@@ -10,7 +10,7 @@ from sqlalchemy.pool import StaticPool
 
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings, observe
-from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.testing import MemoryStore
 
 __all__ = ["bench_queries"]

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from benchmarks.timing import median_s, row
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.testing import MemoryStore
 
 __all__ = ["bench_recording"]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
-from .delivery.pipeline import checked_registries, current_pipeline, open_pipeline, remember_call
+from .delivery.process_pipeline import checked_registries, current_pipeline, open_pipeline, remember_call
 from .errors import (
     KairoError,
     ReceiverError,

@@ -155,7 +155,7 @@ PROGRAM = """
 import asyncio, json, time
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
 from lib.kairo_metrics import Settings, metrics_app
-from lib.kairo_metrics.delivery.pipeline import current_pipeline, published_registries
+from lib.kairo_metrics.delivery.process_pipeline import current_pipeline, published_registries
 from lib.kairo_metrics.exposition.negotiate import PLAIN
 from lib.kairo_metrics.scrape.state_reader import StateReader
 from lib.kairo_metrics.testing import MemoryStore

@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import Counter
 
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
+from lib.kairo_metrics.delivery.pipeline import Pipeline
 from lib.kairo_metrics.entrypoints import invocation_record
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
@@ -30,7 +31,7 @@ WORK = Counter("work_of_entry_points_total", "Work.")
 class Process:
     """This process's pipeline, on a real Redis behind the proxy."""
 
-    def __init__(self, opened: pipeline.Pipeline, reader: RedisStore) -> None:
+    def __init__(self, opened: Pipeline, reader: RedisStore) -> None:
         self.pipeline = opened
         self._reader = reader
 
@@ -55,16 +56,16 @@ class Process:
 @pytest.fixture
 async def process(request: pytest.FixtureRequest, proxy: Proxy, redis_url: str) -> AsyncIterator[Process]:
     """Open the process's pipeline on Redis, with nothing pending, in a cold instance; a parameter has more settings."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(proxy.url, **getattr(request, "param", {}))
     store, reader = RedisStore(chosen), RedisStore(settings(redis_url))
-    opened = pipeline.open_pipeline(chosen, store)
+    opened = process_pipeline.open_pipeline(chosen, store)
     assert opened is not None
     RECORDER.forget()
     RECORDER.followers.clear()
     invocation_record._started.clear()
     yield Process(opened, reader)
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     await store.aclose()
     await reader.aclose()
 
@@ -198,7 +199,7 @@ async def test_a_client_creates_no_series(process: Process, app: EntryPoint) -> 
 async def test_with_metrics_off_an_app_is_itself(app: EntryPoint, proxy: Proxy) -> None:
     """While metrics are off, the app is returned as it was, and Redis gets nothing."""
     plain = app.build(Act())
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     assert app.measure(plain, settings=Settings(enabled=False, redis_url=proxy.url)) is plain
     assert (await app.call(plain)).status == 200
     assert proxy.connections == 0
@@ -207,7 +208,7 @@ async def test_with_metrics_off_an_app_is_itself(app: EntryPoint, proxy: Proxy) 
 @pytest.mark.parametrize("name", [name for name in ENTRY_POINTS if name not in APPS])
 async def test_with_metrics_off_a_function_works(name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """While metrics are off, a function returns and raises as before, and Redis gets nothing."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     monkeypatch.setenv("REDIS_URL", proxy.url)
     monkeypatch.delenv("ENABLE_METRICS", raising=False)
     function = ENTRY_POINTS[name]

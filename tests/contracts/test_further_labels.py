@@ -8,7 +8,7 @@ import re
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
 
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.exposition.negotiate import choose_format
 from lib.kairo_metrics.scrape.collector import Limits, collect
 from lib.kairo_metrics.testing.memory_store import MemoryStore
@@ -81,7 +81,7 @@ async def test_two_apps_may_know_a_label_at_different_times(app: EntryPoint, rec
 
 async def test_a_label_has_few_values(app: EntryPoint, caplog: pytest.LogCaptureFixture) -> None:
     """What exceeds the bound counts as `__overflow__`, and the log says so once; no request is lost."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(max_label_values=3)
     store = MemoryStore(chosen)
     target = app.measure(

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,51 @@ print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))
 @pytest.mark.parametrize("module", ["api.content", "api.health", "api.metrics", "api.push", "lib.kairo_metrics"])
 def test_no_function_imports_an_expensive_library(module: str) -> None:
     """Loading a function brings in neither redis nor sqlalchemy nor boto3 nor protobuf, nor Lambda's Mangum."""
-    assert EXPENSIVE.isdisjoint(_modules(IMPORTED.format(module=module)))
+    assert EXPENSIVE.isdisjoint(_printed(IMPORTED.format(module=module)))
 
 
 def test_on_lambda_the_handler_is_ready_before_the_first_event() -> None:
     """On AWS Lambda the init phase imports Mangum, so that the first request does not wait for it."""
-    loaded = _modules(IMPORTED.format(module="api.content"), AWS_LAMBDA_RUNTIME_API="127.0.0.1:9001")
+    loaded = _printed(IMPORTED.format(module="api.content"), AWS_LAMBDA_RUNTIME_API="127.0.0.1:9001")
     assert EXPENSIVE & set(loaded) == {"mangum"}
+
+
+FIRST_REQUEST = """
+import asyncio, json, sys
+from lib.kairo_metrics import instrument
+loaded = []
+
+async def app(scope, receive, send):
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"hello"}})
+
+async def send(message):
+    loaded.append(FLUSHER in sys.modules)
+
+async def receive(): ...
+
+FLUSHER = "lib.kairo_metrics.delivery.flusher"
+app = instrument(app)
+{more}
+loaded.append(FLUSHER in sys.modules)
+asyncio.run(app({{"type": "http", "method": "GET", "path": "/", "headers": []}}, receive, send))
+loaded.append(FLUSHER in sys.modules)
+print(json.dumps(loaded))
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "loaded"),
+    [
+        ("", [False, False, False, True]),
+        ("from lib.kairo_metrics import lambda_handler; lambda_handler(app)", [True, True, True, True]),
+    ],
+    ids=["elsewhere", "on Lambda"],
+)
+def test_no_response_waits_for_what_only_a_flush_needs(more: str, loaded: list[bool]) -> None:
+    """What flushes is imported after the first response; on AWS Lambda, where it comes first, in the init phase."""
+    environment = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"} if more else {}
+    assert _printed(FIRST_REQUEST.format(more=more), **environment) == loaded
 
 
 PUSHING = """
@@ -51,17 +90,17 @@ print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))
 )
 def test_a_push_imports_what_its_protocol_needs(protocol: str, loaded: set[str]) -> None:
     """Remote write loads nothing of OpenTelemetry, and only a signed request loads AWS' SDK."""
-    assert EXPENSIVE & set(_modules(PUSHING.format(protocol=protocol))) == loaded
+    assert EXPENSIVE & set(_printed(PUSHING.format(protocol=protocol))) == loaded
 
 
-def _modules(code: str, **more: str) -> list[str]:
+def _printed(code: str, **more: str) -> list[Any]:
     """Run a program with metrics on, and return the list that it prints."""
     settings = {"ENABLE_METRICS": "true", "REDIS_URL": "redis://127.0.0.1:1", "METRICS_AUTH_TOKEN": "t"}
     ran = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **settings, **more}, capture_output=True, text=True, check=True
     )
-    modules: list[str] = json.loads(ran.stdout)
-    return modules
+    printed: list[Any] = json.loads(ran.stdout)
+    return printed
 
 
 # A function as the platform's server loads it, with prometheus_client and without our metrics.
@@ -86,10 +125,8 @@ WRITING = """
     instruments.shape instruments.sharing
     instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
     instruments.values.replaced_value instruments.values.value
-    delivery delivery.breaker delivery.flush_lock delivery.flusher delivery.group_commit delivery.loop_tasks
-    delivery.loop_ticker delivery.pipeline
+    delivery delivery.loop_ticker delivery.pipeline delivery.process_pipeline
     model model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
-    store store.command_flow store.redis_store
 """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
@@ -99,6 +136,8 @@ MEASURING = """
     frameworks.starlette_templates frameworks.watch
 """
 READING = """
+    delivery.breaker delivery.flush_lock delivery.flusher delivery.group_commit delivery.loop_tasks
+    store store.command_flow store.redis_store
     instruments.delivery_instruments
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
     endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
@@ -114,7 +153,7 @@ READING = """
 @pytest.mark.parametrize(("more", "added"), [(INSTRUMENT, WRITING + MEASURING), (METRICS_APP, WRITING + READING)])
 def test_metrics_add_these_imports_to_a_function_and_no_others(more: str, added: str) -> None:
     """An instrumented function loads the writing half of the package, the metrics function both; no other library."""
-    loaded = set(_modules(PLAIN.format(more=more))) - set(_modules(PLAIN.format(more="")))
+    loaded = set(_printed(PLAIN.format(more=more))) - set(_printed(PLAIN.format(more="")))
     assert loaded == {"lib", "lib.kairo_metrics", *[f"lib.kairo_metrics.{module}" for module in added.split()]}
 
 
@@ -156,8 +195,9 @@ for name in sys.modules:
         print(name.removeprefix("lib.kairo_metrics."))
 """
 
-# The modules of the store that a flush to one server loads on top of those of a cold start.
+# The modules of the store that a flush to one server loads.
 FLUSHING = """
+    store store.command_flow store.redis_store
     store.connections store.connections.client store.connections.client_pool store.connections.connection
     store.connections.connection_arguments store.connections.node_flow store.connections.node_request
     store.connections.packing store.connections.topology
@@ -169,5 +209,4 @@ def test_a_flush_to_a_single_redis_loads_no_cluster_code(redis_url: str) -> None
     """A flush to a single server imports no code for Cluster, for Sentinel or for reading pages."""
     environment = {**os.environ, "ENABLE_METRICS": "true", "REDIS_URL": redis_url}
     ran = subprocess.run([sys.executable, "-c", FLUSH], env=environment, capture_output=True, text=True, check=True)
-    cold = {module for module in WRITING.split() if module.startswith("store")}
-    assert set(ran.stdout.split()) == cold | set(FLUSHING.split())
+    assert set(ran.stdout.split()) == set(FLUSHING.split())

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 
 from lib.kairo_metrics import Settings, install, metrics_app, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.keys import Keys
@@ -53,7 +53,7 @@ def own_pipeline() -> Iterator[None]:
     for _ in range(2):
         RECORDER.forget()
         RECORDER.followers.clear()
-        pipeline.close_pipeline()
+        process_pipeline.close_pipeline()
         if _ == 0:
             yield
 
@@ -79,7 +79,7 @@ async def test_with_these_rights_everything_works(login: Login, redis_client: re
     jobs = Counter("jobs", "Jobs.", ["queue"], registry=registry)
     peak = Gauge("peak", "Peak.", multiprocess_mode="max", registry=registry)
     install(registry)
-    opened = pipeline.open_pipeline(limited, store)
+    opened = process_pipeline.open_pipeline(limited, store)
     assert opened is not None
     for flush in (opened.flusher.aflush, lambda: asyncio.to_thread(opened.flusher.flush)):
         jobs.labels("a").inc()

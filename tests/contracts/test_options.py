@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lib.kairo_metrics import RequestOptions, Settings, aflush, instrument, measured
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.entry_points import APPS, Act, EntryPoint
 from tests.support.instance import samples, settings
@@ -76,7 +76,7 @@ async def test_what_a_skipped_request_counts_itself_is_sent(app: EntryPoint, rec
 
     name = f"work_while_skipped_{app.call.__name__.strip('_')}"
     work = Counter(name, "Work.")
-    pipeline.open_pipeline()
+    process_pipeline.open_pipeline()
     await app.call(app.measure(app.build(Act(work.inc)), skip_paths=["*"]))
     assert (await samples(recording.store, name))[f"{name}_total"] == 1
 
@@ -212,7 +212,7 @@ async def test_the_same_app_keeps_its_first_options(
 
 async def test_settings_choose_for_all_apps(app: EntryPoint) -> None:
     """Where a call does not choose, the settings do."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(
         options=RequestOptions(skip_paths=["/health"], labels={"team": "shop"}, group_status=True, buckets=[1, 2])
     )
@@ -238,7 +238,7 @@ async def test_the_buckets_of_each_duration_are_chosen_by_themselves(
     given: Any, http: list[str], function: list[str]
 ) -> None:
     """A call that chooses those of requests leaves those of functions to their variable."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(options=RequestOptions(buckets={"http": [1, 2], "function": [60]}))
     store = MemoryStore(chosen)
     app = APPS["asgi"]
@@ -253,7 +253,7 @@ async def test_the_buckets_of_each_duration_are_chosen_by_themselves(
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_a_wrong_option_is_an_error_with_metrics_on_and_off(app: EntryPoint, enabled: bool) -> None:
     """A mistake is found on a laptop, where metrics are off."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     with pytest.raises(ValueError, match=r"skip_paths has '/static/\.\*', which looks like a regular expression"):
         instrument(app.build(Act()), settings=Settings(enabled=enabled), skip_paths=["/static/.*"])
 

@@ -174,7 +174,7 @@ async def test_without_semaphores_the_parent_sends(start: Start, redis_url: str)
 AWAY = """
 from dataclasses import replace
 from lib.kairo_metrics import StoreError
-from lib.kairo_metrics.delivery.pipeline import current_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import current_pipeline
 
 def serve_in_vain():
     pipeline = current_pipeline()

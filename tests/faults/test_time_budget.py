@@ -11,6 +11,7 @@ import pytest
 
 from lib.kairo_metrics import lambda_handler
 from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.delivery.pipeline import Pipeline
 from lib.kairo_metrics.entrypoints.asgi import measured_asgi
 from lib.kairo_metrics.errors import StoreUnavailable
 from lib.kairo_metrics.instruments.recorder import Recorder
@@ -205,7 +206,7 @@ def test_the_response_is_sent_before_the_flush(loop: WarpLoop, remote: Remote, i
                 assert len(remote.asked_s) == asked
                 order.append(("answered", loop.time() - began_s))
 
-        await measured_asgi(app, instance.flusher)(scope, _never, send)
+        await measured_asgi(app, Pipeline(settings(), remote, instance.flusher))(scope, _never, send)
         order.append(("over", loop.time() - began_s))
 
     async def requests() -> None:
@@ -235,7 +236,7 @@ def test_on_lambda_a_response_waits_at_most_the_budget(
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"fine"})
 
-    handler = lambda_handler(measured_asgi(app, instance.flusher))
+    handler = lambda_handler(measured_asgi(app, Pipeline(settings(), remote, instance.flusher)))
     late_s = []
     remote.fail(outage)
     for _ in range(200):

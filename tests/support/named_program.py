@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily
 from lib.kairo_metrics import KairoError, NativeHistogram, Settings, aflush, flush, install, instrument, metrics_app
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing import MemoryStore
 from tests.support.instance import samples
 

@@ -11,7 +11,7 @@ import httpx
 from prometheus_client import Counter, Histogram, Summary
 
 from lib.kairo_metrics import NativeHistogram
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.endpoints.push_endpoint import push_endpoint
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
@@ -74,8 +74,8 @@ class _Deployment:
             timeout_ms=60_000,
         )
         RECORDER.forget()
-        pipeline.close_pipeline()
-        pipeline.open_pipeline(settings(), MemoryStore(settings(), lambda: self.now_ms))
+        process_pipeline.close_pipeline()
+        process_pipeline.open_pipeline(settings(), MemoryStore(settings(), lambda: self.now_ms))
         RECORDER.forget()
 
     def push(self, **changes: str) -> int:
@@ -86,7 +86,7 @@ class _Deployment:
         """
         added = {name: f"{getattr(self._pushes, name)}{more}" for name, more in changes.items()}
         pushes = replace(self._pushes, **added)  # type: ignore[arg-type]
-        opened = pipeline.current_pipeline()
+        opened = process_pipeline.current_pipeline()
         assert opened is not None
         opened.flusher.flush()
         self.now_ms += 30_000
@@ -139,7 +139,7 @@ def push_to(server: PrometheusServer, protocol: str, *, native: bool, victoria: 
     # The address is part of what tells one receiver from another.
     pushed.late_answer = deployment.push(url="?another", otlp_url="?another")
     pushed.late = _Asked(server, protocol, deployment.pushed_s, native=native).increases()
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     return pushed
 
 

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
+from lib.kairo_metrics.delivery.pipeline import Pipeline
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples, settings
@@ -17,7 +18,7 @@ __all__ = ["Recording", "recording"]
 class Recording:
     """What the instruments of this process have counted during a test."""
 
-    def __init__(self, opened: pipeline.Pipeline) -> None:
+    def __init__(self, opened: Pipeline) -> None:
         self.pipeline = opened
 
     @property
@@ -46,10 +47,10 @@ async def recording() -> AsyncIterator[Recording]:
     """Open the process's pipeline on a memory store, with nothing pending."""
     RECORDER.forget()
     RECORDER.followers.clear()
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings()
-    opened = pipeline.open_pipeline(chosen, MemoryStore(chosen))
+    opened = process_pipeline.open_pipeline(chosen, MemoryStore(chosen))
     assert opened is not None
     RECORDER.forget()
     yield Recording(opened)
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from lib.kairo_metrics import StoreError, instrument
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 
 # Exact in binary, so that sums can be compared exactly.
 SIZES = (0.5, 1.0, 4.0, 64.0)

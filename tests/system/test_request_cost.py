@@ -11,7 +11,7 @@ import redis
 from prometheus_client import Counter, Histogram
 
 from lib.kairo_metrics import aflush, flush, install
-from lib.kairo_metrics.delivery.pipeline import close_pipeline, open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.dev.private_redis import private_redis
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore

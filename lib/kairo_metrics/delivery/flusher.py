@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -20,13 +19,12 @@ from .breaker import Breaker
 from .flush_lock import FlushLock
 from .group_commit import GroupCommit
 from .loop_tasks import forget_closed, running, start
-from .loop_ticker import LoopTicker, loop_is_running
+from .loop_ticker import loop_is_running
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
     from ..store.transports import AsyncTransport
     from .outbox import Outbox
-    from .thread_ticker import ThreadTicker
     from .waiting import Waiting
 
 __all__ = ["Flusher"]
@@ -80,8 +78,6 @@ class Flusher:
         self._flushes: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._waiting: dict[asyncio.AbstractEventLoop, Waiting] = {}
-        self.loop_ticker = LoopTicker(self._settings.stream_flush_s, self.flush_beside)
-        self._thread_ticker: ThreadTicker | None = None
 
     @property
     def _outbox(self) -> Outbox:
@@ -96,25 +92,9 @@ class Flusher:
         return self._own_outbox
 
     @property
-    def thread_ticker(self) -> ThreadTicker:
-        """Flushes while threads serve something; what runs in an event loop does without it."""
-        if self._thread_ticker is None:
-            with SETUP_LOCK:
-                from .thread_ticker import ThreadTicker
-
-                interval_s, tick = self._settings.stream_flush_s, partial(self.after_call, keeps_awake=False)
-                self._thread_ticker = self._thread_ticker or ThreadTicker(interval_s, tick, lambda: self.pending)
-        return self._thread_ticker
-
-    @property
     def pending(self) -> bool:
         """Whether anything is not yet delivered."""
         return self.recorder.pending or (self._own_outbox is not None and self._own_outbox.unsettled)
-
-    @property
-    def ticker(self) -> LoopTicker | ThreadTicker:
-        """The ticker for async code: in trio, which has no loop of asyncio, a thread sends what is counted."""
-        return self.loop_ticker if loop_is_running() else self.thread_ticker
 
     async def aflush(self) -> None:
         """Return when everything recorded before the call is in the store.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
-from ..delivery.pipeline import checked_registries, current_settings, open_pipeline
+from ..delivery.process_pipeline import checked_registries, current_settings, open_pipeline
 from .metrics_endpoint import MetricsEndpoint
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from ..config.settings import Settings
-from ..delivery.pipeline import Pipeline, published_registries
+from ..delivery.pipeline import Pipeline
+from ..delivery.process_pipeline import published_registries
 from ..errors import SettingsError, StoreError, TokenSourceError
 from ..exposition.negotiate import Format, choose_format
 from ..exposition.page import Page

@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from ..config.push_settings import PushSettings
 from ..config.settings import Settings
-from ..delivery.pipeline import Pipeline, published_registries
+from ..delivery.pipeline import Pipeline
+from ..delivery.process_pipeline import published_registries
 from ..errors import SettingsError, StoreError
 from ..instruments.catalogue import catalogue
 from ..instruments.delivery_instruments import DeliveryInstruments

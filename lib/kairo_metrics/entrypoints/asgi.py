@@ -8,8 +8,8 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 
-from ..delivery.flusher import Flusher
 from ..delivery.loop_ticker import loop_is_running
+from ..delivery.pipeline import Pipeline
 from ..errors import StoreError
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import Route
@@ -37,7 +37,7 @@ _SHUTDOWN_PAUSE_S = 0.02
 
 
 def measured_asgi(
-    app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of, rules: RequestRules | None = None
+    app: ASGIApp, pipeline: Pipeline, exemplar: ExemplarSource = trace_of, rules: RequestRules | None = None
 ) -> Any:
     """Return the app, with its requests and websockets measured and a flush after each.
 
@@ -46,7 +46,7 @@ def measured_asgi(
 
     Args:
         app: the app.
-        flusher: flushes after each request.
+        pipeline: flushes after each request.
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
@@ -55,7 +55,7 @@ def measured_asgi(
         rules.give_way_to(known.rules)
         return app
     watch(app)
-    return in_place_of(app, ASGIEntry(app, flusher, exemplar, rules), _method)
+    return in_place_of(app, ASGIEntry(app, pipeline, exemplar, rules), _method)
 
 
 def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -68,9 +68,9 @@ def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Calla
 class ASGIEntry:
     """Measures the calls of one app."""
 
-    def __init__(self, app: ASGIApp, flusher: Flusher, exemplar: ExemplarSource, rules: RequestRules) -> None:
+    def __init__(self, app: ASGIApp, pipeline: Pipeline, exemplar: ExemplarSource, rules: RequestRules) -> None:
         self._app = app
-        self.flusher = flusher
+        self.pipeline = pipeline
         self._exemplar = exemplar
         self.rules = rules
 
@@ -86,15 +86,15 @@ class ASGIEntry:
         if (readable := _read_often(scope)) is not scope:
             scope.update(readable)
         served = Call((scope.get("method", ""), scope["path"]), exemplar_of(self._exemplar, scope))
-        ticker = self.flusher.ticker
+        ticker = self.pipeline.ticker
         try:
             with served, ticker:
                 await self._measured(call, scope, receive, send)
         finally:
             served.is_over = True
-            if served.is_outermost and ticker is self.flusher.loop_ticker:  # in trio the ticker's thread flushes
+            if served.is_outermost and ticker is self.pipeline.loop_ticker:  # in trio the ticker's thread flushes
                 # A platform waits for the end of a request, and not for that of a websocket.
-                await self.flusher.after_response(keeps_awake=scope["type"] == "http")
+                await self.pipeline.flusher.after_response(keeps_awake=scope["type"] == "http")
 
     def _measured(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         facts = RequestFacts()
@@ -106,7 +106,7 @@ class ASGIEntry:
                 from .asgi_request import begin_asgi
 
                 begin_asgi(record, scope)
-            return _Request(record, scope, receive, send, self.flusher).run(call)
+            return _Request(record, scope, receive, send, self.pipeline).run(call)
         if self.rules.skip_websocket(scope):
             return call(scope, receive, send)
         from .websocket import WebSocket  # few apps have websockets
@@ -126,24 +126,24 @@ class ASGIEntry:
         """Flush, also what requests count that the server has just cancelled: it does not wait for their end."""
         for _ in range(_SHUTDOWN_ROUNDS):
             with suppress(StoreError):  # the flusher logs it
-                await self.flusher.aflush()
+                await self.pipeline.flusher.aflush()
             if loop_is_running():
                 await asyncio.sleep(_SHUTDOWN_PAUSE_S)
-            if not self.flusher.pending:
+            if not self.pipeline.flusher.pending:
                 return
 
 
 class _Request:
     """One request: what passes between the server and the app."""
 
-    __slots__ = ("_flusher", "_receive", "_record", "_scope", "_send")
+    __slots__ = ("_pipeline", "_receive", "_record", "_scope", "_send")
 
-    def __init__(self, record: HTTPRecord, scope: Scope, receive: Receive, send: Send, flusher: Flusher) -> None:
+    def __init__(self, record: HTTPRecord, scope: Scope, receive: Receive, send: Send, pipeline: Pipeline) -> None:
         self._record = record
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._flusher = flusher
+        self._pipeline = pipeline
 
     async def run(self, call: ASGIApp) -> None:
         try:
@@ -151,7 +151,7 @@ class _Request:
         except asyncio.CancelledError as err:
             from .cancellation import end_cancelled
 
-            end_cancelled(self._record, err, self._flusher.flush_beside)
+            end_cancelled(self._record, err, self._pipeline.flusher.flush_beside)
             raise
         except BaseException as err:
             self._record.end(err)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from ..delivery.flusher import Flusher
+from ..delivery.pipeline import Pipeline
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import UNMATCHED
 from .calls import Call
@@ -34,7 +34,7 @@ _RECORD = "_kairo_record"
 
 def measured_handler(
     handler_class: type[BaseHTTPRequestHandler],
-    flusher: Flusher,
+    pipeline: Pipeline,
     exemplar: ExemplarSource = trace_of,
     rules: RequestRules | None = None,
 ) -> type[BaseHTTPRequestHandler]:
@@ -44,7 +44,7 @@ def measured_handler(
 
     Args:
         handler_class: the class; one of `http.server` itself gets a subclass instead.
-        flusher: flushes after each request.
+        pipeline: flushes after each request.
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
@@ -54,7 +54,7 @@ def measured_handler(
         return handler_class
     if handler_class.__module__ == "http.server":
         handler_class = type(handler_class.__name__, (handler_class,), {})
-    _Measurement(handler_class, flusher, exemplar, rules).put_in()
+    _Measurement(handler_class, pipeline, exemplar, rules).put_in()
     return handler_class
 
 
@@ -80,9 +80,9 @@ def is_ours(name: str, attribute: object) -> bool:
 class _Measurement:
     """Measures the requests of one class."""
 
-    def __init__(self, handler_class: Any, flusher: Flusher, exemplar: ExemplarSource, rules: RequestRules) -> None:
+    def __init__(self, handler_class: Any, pipeline: Pipeline, exemplar: ExemplarSource, rules: RequestRules) -> None:
         self._class = handler_class
-        self._flusher = flusher
+        self._pipeline = pipeline
         self._exemplar = exemplar
         self.rules = rules
         self._route = _route_of_file(handler_class)
@@ -141,7 +141,7 @@ class _Measurement:
             streams = begin_handler(record, handler, verb, path)
         setattr(handler, _RECORD, record)
         vars(handler)[REQUEST_KEY] = facts
-        self._flusher.thread_ticker.begin()
+        self._pipeline.thread_ticker.begin()
         try:
             with served:
                 result = method()
@@ -155,7 +155,7 @@ class _Measurement:
             if streams is not None:
                 handler.rfile, handler.wfile = streams
             setattr(handler, _RECORD, None)
-            self._flusher.thread_ticker.end()  # asked again: a forked child has another one
+            self._pipeline.thread_ticker.end()  # asked again: a forked child has another one
             served.is_over = True
             connection = getattr(handler, "connection", None)  # a test of a method may have none, or a stand-in
             if isinstance(connection, socket.socket) and handler.close_connection:
@@ -163,7 +163,7 @@ class _Measurement:
                     handler.wfile.flush()  # it may have a buffer, and the app may have raised
                 end_sending(connection)
             if served.is_outermost:
-                self._flusher.after_call()
+                self._pipeline.flusher.after_call()
         return result
 
 

@@ -61,7 +61,7 @@ def measured_app(
             from .chosen_record import rules_with  # most apps choose nothing
 
             chosen["rules"] = rules_with(options, settings)
-        return measure(app, pipeline.flusher, **chosen)
+        return measure(app, pipeline, **chosen)
 
 
 def _measuring(interface: Interface) -> Callable[..., Any]:

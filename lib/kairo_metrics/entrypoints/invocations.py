@@ -8,13 +8,13 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..delivery.loop_ticker import loop_is_running
-from ..delivery.pipeline import current_pipeline
+from ..delivery.process_pipeline import current_pipeline
 from .calls import CURRENT, Call
 from .invocation_record import InvocationRecord
 
 if TYPE_CHECKING:
-    from ..delivery.flusher import Flusher
     from ..delivery.loop_ticker import LoopTicker
+    from ..delivery.pipeline import Pipeline
     from ..delivery.thread_ticker import ThreadTicker
 
 __all__ = ["Measured", "measured"]
@@ -92,33 +92,33 @@ class Measured:
         return measured_function  # type: ignore[return-value]
 
     def __enter__(self) -> _Run:
-        return self._begin(lambda flusher: flusher.thread_ticker)
+        return self._begin(lambda pipeline: pipeline.thread_ticker)
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         run = self._finish(error)
-        if run.flusher and run.is_outermost:
+        if run.pipeline and run.is_outermost:
             if loop_is_running():  # it can't wait here
-                run.flusher.flush_beside()
+                run.pipeline.flusher.flush_beside()
             else:
-                run.flusher.after_call(keeps_awake=False)
+                run.pipeline.flusher.after_call(keeps_awake=False)
 
     async def __aenter__(self) -> _Run:
-        return self._begin(lambda flusher: flusher.ticker)
+        return self._begin(lambda pipeline: pipeline.ticker)
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         run = self._finish(error)
-        if run.flusher and run.is_outermost and not isinstance(error, GeneratorExit):  # then its event loop is gone
+        if run.pipeline and run.is_outermost and not isinstance(error, GeneratorExit):  # then its event loop is gone
             if loop_is_running():
-                await run.flusher.after_response(keeps_awake=False)
+                await run.pipeline.flusher.after_response(keeps_awake=False)
             else:
-                run.flusher.after_call(keeps_awake=False)
+                run.pipeline.flusher.after_call(keeps_awake=False)
 
-    def _begin(self, ticker_of: Callable[[Flusher], LoopTicker | ThreadTicker]) -> _Run:
+    def _begin(self, ticker_of: Callable[[Pipeline], LoopTicker | ThreadTicker]) -> _Run:
         if self._name is None:
             raise ValueError('give the block a name: with measured("step")')
         run = _Run(self._name)
-        if run.flusher and run.is_outermost:
-            run.ticker = ticker_of(run.flusher)
+        if run.pipeline and run.is_outermost:
+            run.ticker = ticker_of(run.pipeline)
             run.ticker.begin()
         self._open.append(run)
         return run
@@ -140,13 +140,12 @@ class Measured:
 class _Run(Call):
     """One invocation, or one run of a block, from its begin to its end."""
 
-    __slots__ = ("_record", "flusher", "result", "ticker")
+    __slots__ = ("_record", "pipeline", "result", "ticker")
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        pipeline = current_pipeline()
-        self.flusher: Flusher | None = pipeline.flusher if pipeline else None
-        self._record = InvocationRecord(name, is_outermost=self.is_outermost) if pipeline else None
+        self.pipeline = current_pipeline()
+        self._record = InvocationRecord(name, is_outermost=self.is_outermost) if self.pipeline else None
         self.result: Any = None
         self.ticker: LoopTicker | ThreadTicker | None = None
         CURRENT.set(self)

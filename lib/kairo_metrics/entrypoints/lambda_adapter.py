@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
+from ..delivery import flusher  # noqa: F401  no first event waits for it
 from ..errors import EventError
+from ..store import redis_store  # noqa: F401  the same
 from .lambda_event import is_http_request, kind_of
 from .lambda_instance import LambdaInstance, event_loop
 from .lifespan import Lifespan

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ..delivery.flusher import Flusher
+from ..delivery.pipeline import Pipeline
 from ..frameworks.facts import REQUEST_KEY, RequestFacts
 from ..frameworks.route import Route
 from ..frameworks.watch import watch
@@ -41,7 +41,7 @@ _SENT_AT_ONCE_BYTES = 64 * 1024
 
 
 def measured_wsgi(
-    app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource = trace_of, rules: RequestRules | None = None
+    app: WSGIApp, pipeline: Pipeline, exemplar: ExemplarSource = trace_of, rules: RequestRules | None = None
 ) -> Any:
     """Return the app, with its requests measured and a flush after each.
 
@@ -50,7 +50,7 @@ def measured_wsgi(
 
     Args:
         app: the app.
-        flusher: flushes after each request.
+        pipeline: flushes after each request.
         exemplar: returns the exemplar labels of a request.
         rules: what is counted of a request.
     """
@@ -59,7 +59,7 @@ def measured_wsgi(
         rules.give_way_to(known.rules)
         return app
     watch(app)
-    return in_place_of(app, WSGIEntry(app, flusher, exemplar, rules), _method)
+    return in_place_of(app, WSGIEntry(app, pipeline, exemplar, rules), _method)
 
 
 def _method(entry: WSGIEntry, own_call: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -72,9 +72,9 @@ def _method(entry: WSGIEntry, own_call: Callable[..., Iterable[bytes]]) -> Calla
 class WSGIEntry:
     """Measures the calls of one app."""
 
-    def __init__(self, app: WSGIApp, flusher: Flusher, exemplar: ExemplarSource, rules: RequestRules) -> None:
+    def __init__(self, app: WSGIApp, pipeline: Pipeline, exemplar: ExemplarSource, rules: RequestRules) -> None:
         self._app = app
-        self.flusher = flusher
+        self.pipeline = pipeline
         self._exemplar = exemplar
         self.rules = rules
 
@@ -96,17 +96,17 @@ class WSGIEntry:
 
             begin_wsgi(record, method, path, whole_path, environ)
         served = Call((method, whole_path), exemplar_of(self._exemplar, environ))
-        return _Response(record, served, self.flusher, environ, start_response).run(call)
+        return _Response(record, served, self.pipeline, environ, start_response).run(call)
 
 
 class _Response:
     """One response: what passes between the app and the server."""
 
     def __init__(
-        self, record: HTTPRecord, served: Call, flusher: Flusher, environ: Environ, start_response: StartResponse
+        self, record: HTTPRecord, served: Call, pipeline: Pipeline, environ: Environ, start_response: StartResponse
     ) -> None:
         self._record = record
-        self._flusher = flusher
+        self._pipeline = pipeline
         self._environ = environ
         self._server_start = start_response
         self._head: tuple[str, Headers] | None = None  # given by the app, and not yet passed on
@@ -118,7 +118,7 @@ class _Response:
 
     def run(self, call: WSGIApp) -> Iterable[bytes]:
         """Call the app, and return the body."""
-        self._flusher.thread_ticker.begin()
+        self._pipeline.thread_ticker.begin()
         try:
             with self.served:
                 body = call(self._environ, self._start_response)
@@ -159,7 +159,7 @@ class _Response:
         if self._write is not None:
             end_connection(self._write)
         if self.served.is_outermost:
-            self._flusher.after_call()
+            self._pipeline.flusher.after_call()
 
     def drop(self) -> None:
         """Do the same for a complete body that is not closed. What an unread one leaves goes with the next flush."""
@@ -173,7 +173,7 @@ class _Response:
         self._record.end()
         if not self.served.is_over:
             self.served.is_over = True
-            self._flusher.thread_ticker.end()  # asked again: a forked child has another one
+            self._pipeline.thread_ticker.end()  # asked again: a forked child has another one
 
     def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Write:
         code = status[:3]  # frameworks let an app give any text: Flask has "0 late" for "late"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from ..delivery.pipeline import current_settings, is_open, on_opening
+from ..delivery.process_pipeline import current_settings, is_open, on_opening
 from ..instruments.catalogue import SETUP_LOCK, built, catalogue
 
 __all__ = ["recorded", "while_on"]

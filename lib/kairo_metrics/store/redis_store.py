@@ -83,7 +83,7 @@ class RedisStore:
             await pool.aclose()
 
     def forget_connections(self) -> None:
-        """Stop using the connections after a fork: they belong to the parent."""
+        """See `Store.forget_connections`."""
         for pool in self._pools():
             pool.forget_connections()
 

@@ -38,6 +38,9 @@ class Store(Protocol):
     def sync_client(self) -> AbstractContextManager[SyncTransport]:
         """Borrow a client for this thread."""
 
+    def forget_connections(self) -> None:
+        """Stop using the connections after a fork: they belong to the parent."""
+
     async def ping(self) -> None:
         """Check that the store answers.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import Enum, MetricWrapperBase
 
-from ..delivery import pipeline
+from ..delivery import process_pipeline
 from ..instruments import adoption
 from ..instruments.declarations import declared
 from ..instruments.shape import shape
@@ -56,7 +56,7 @@ def declared_families() -> list[Family]:
 
 
 def _of_registries() -> Iterator[Family]:
-    for registry in {REGISTRY, *pipeline._registries, *adoption._registries}:
+    for registry in {REGISTRY, *process_pipeline._registries, *adoption._registries}:
         for instrument in list(registry._collector_to_names):
             if isinstance(instrument, MetricWrapperBase):
                 more = (instrument._name,) if isinstance(instrument, Enum) else ()

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from .. import instrument, metrics_app
-from ..delivery import pipeline
-from ..delivery.pipeline import InstrumentCall
+from ..delivery import process_pipeline
+from ..delivery.process_pipeline import InstrumentCall
 from ..endpoints.metrics_endpoint import ENDPOINTS
 from ..endpoints.wsgi_form import close_page_loop, has_page_loop
 from ..entrypoints import http_handler
@@ -38,7 +38,7 @@ def fresh_apps() -> Iterator[None]:
     """Measure the apps that live already anew in a block; after it they are as before, and its own are unmeasured."""
     before = [(app, _Measurement.taken_out_of(app)) for app, _ in _living()]
     with ExitStack() as stack:
-        stack.callback(_put_back, before, list(pipeline._calls))
+        stack.callback(_put_back, before, list(process_pipeline._calls))
         stack.enter_context(_ended_loops())
         stack.enter_context(_fresh_pages())
         for app, call in _living():
@@ -52,7 +52,7 @@ def _put_back(before: list[tuple[Any, _Measurement]], calls: list[InstrumentCall
         _Measurement.taken_out_of(app)
     known = {id(app) for app, _ in before}
     new = [call for app, call in _living() if id(app) not in known]
-    pipeline._calls[:] = [*(call for call in calls if call.app() is not None), *new]
+    process_pipeline._calls[:] = [*(call for call in calls if call.app() is not None), *new]
     for app, measurement in before:
         measurement.put_back(app)
 
@@ -85,7 +85,7 @@ def _ended_loops() -> Iterator[None]:
 
 
 def _living() -> list[tuple[Any, InstrumentCall]]:
-    calls = [(call.app(), call) for call in list(pipeline._calls)]
+    calls = [(call.app(), call) for call in list(process_pipeline._calls)]
     return [(app, call) for app, call in calls if app is not None]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
-from ..delivery import pipeline
+from ..delivery import process_pipeline
 from ..instruments import adoption
 from ..instruments.children import Children
 from ..instruments.sharing import INFO_VALUE, share
@@ -34,13 +34,13 @@ def fresh_instruments(imported: Imported, outermost: Members | None) -> Iterator
         outermost: for a block inside others, what the outermost one gave.
     """
     before: Members = {}
-    for instrument in _instruments({REGISTRY, *pipeline._registries}):
+    for instrument in _instruments({REGISTRY, *process_pipeline._registries}):
         before |= {member: dict(vars(member)) for member in _members(instrument)}
         _begin(instrument, before if outermost is None else outermost)
     try:
         yield before
     finally:
-        for instrument in _instruments({REGISTRY, *pipeline._registries, *adoption._registries}):
+        for instrument in _instruments({REGISTRY, *process_pipeline._registries, *adoption._registries}):
             for member in _members(instrument):
                 if member not in before and not member._is_parent():
                     _restart(member, {})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from ..delivery import pipeline
+from ..delivery import process_pipeline
 from ..entrypoints import custom_labels, invocation_record
 from ..instruments import catalogue, declarations, shape
 from ..instruments.asked_shape import _shape_of, options_with
@@ -50,20 +50,21 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
     Args:
         program: for a block inside others, what the outermost one gave; else it is what the process has now.
     """
-    outer = pipeline._opened.get("pipeline")
-    if outer is not None and outer.flusher._thread_ticker is not None:
-        outer.flusher._thread_ticker.stop()  # the recorder has the deltas of the block, and they are not for its store
-        outer.flusher._thread_ticker = None
+    outer = process_pipeline._opened.get("pipeline")
+    if outer is not None and outer._thread_ticker is not None:
+        outer._thread_ticker.stop()  # the recorder has the deltas of the block, and they are not for its store
+        outer._thread_ticker = None
     RECORDER.sample_followers()  # a reader of OpenTelemetry has what was counted before the block
     recorder = _exchanged(vars(RECORDER), {name: value for name, value in vars(Recorder()).items() if name != "lock"})
-    opened, given, registries = dict(pipeline._opened), dict(pipeline._given), list(pipeline._registries)
+    opened, given = dict(process_pipeline._opened), dict(process_pipeline._given)
+    registries = list(process_pipeline._registries)
     own, chosen = dict(vars(OWN)), [kept.copy() for kept in _CHOSEN]
     has_page = "first" in given and given["first"].has_page
     program = program or Program(list(shape._settled), registries, has_page)
     limits, started = (Children.max_series, Children.idle_s), set(invocation_record._started)
-    pipeline._opened.clear()
-    pipeline._given.clear()
-    pipeline._registries.intersection_update(program.registries)
+    process_pipeline._opened.clear()
+    process_pipeline._given.clear()
+    process_pipeline._registries.intersection_update(program.registries)
     forget_own_names()
     shape._settled[:] = program.shape
     invocation_record._started.clear()
@@ -71,10 +72,10 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
         yield program
     finally:
         _exchanged(vars(RECORDER), recorder)
-        _refill(pipeline._opened, opened)
-        _refill(pipeline._given, given)
-        pipeline._registries.clear()
-        pipeline._registries.update(registries)
+        _refill(process_pipeline._opened, opened)
+        _refill(process_pipeline._given, given)
+        process_pipeline._registries.clear()
+        process_pipeline._registries.update(registries)
         for kept, content in zip(_CHOSEN, chosen, strict=True):
             _refill(kept, content)
         vars(OWN).update(own)

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.registry import Collector
 
-from ..delivery import pipeline
+from ..delivery import process_pipeline
 from ..instruments import adoption
 
 __all__ = ["Imported", "fresh_registries"]
@@ -28,7 +28,7 @@ def fresh_registries() -> Iterator[Imported]:
     """
     imported: Imported = set()
     adopted, left_out = list(adoption._registries), list(adoption._left_out)
-    known = list({*adopted, *pipeline._registries, REGISTRY})
+    known = list({*adopted, *process_pipeline._registries, REGISTRY})
     before = [(registry, registry._collector_to_names, dict(registry._names_to_collectors)) for registry in known]
     adoption._registries.clear()
     adoption._left_out.clear()

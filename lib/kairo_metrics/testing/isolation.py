@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
-from ..delivery import pipeline
-from ..delivery.pipeline import Pipeline, published_registries
+from ..delivery import process_pipeline
+from ..delivery.process_pipeline import published_registries
 from ..errors import KairoError
 from ..instruments.asked_shape import asked_of
 from .fresh_apps import fresh_apps
@@ -18,7 +18,7 @@ from .fresh_process import Program, choose_as, forget_own_names, fresh_process
 from .fresh_registries import fresh_registries
 from .kept_variables import kept_variables
 from .memory_store import MemoryStore
-from .synchronous_flusher import SynchronousFlusher
+from .synchronous_flusher import SynchronousFlusher, SynchronousPipeline
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -77,17 +77,19 @@ class Isolation:
 
     def collected(self) -> list[CollectorRegistry]:
         """Return the registries whose collectors run for a page: those of the program, if it makes one."""
-        return published_registries() if pipeline._given["first"].has_page else []
+        return published_registries() if process_pipeline._given["first"].has_page else []
 
     def open(self) -> None:
         """Make the block's settings and its store those of the process."""
-        pipeline._opened.clear()
-        first = pipeline._given.get("first", pipeline._Given(None, None))
+        process_pipeline._opened.clear()
+        first = process_pipeline._given.get("first", process_pipeline._Given(None, None))
         has_page = first.has_page or self._program.has_page
-        pipeline._given["first"] = pipeline._Given(self.settings, self.store, named=first.named, has_page=has_page)
+        process_pipeline._given["first"] = process_pipeline._Given(
+            self.settings, self.store, named=first.named, has_page=has_page
+        )
         if self.settings.enabled:
-            pipeline._opened["pipeline"] = Pipeline(self.settings, self.store, self._flusher)
-            for listener in pipeline._listeners:
+            process_pipeline._opened["pipeline"] = SynchronousPipeline(self.settings, self.store, self._flusher)
+            for listener in process_pipeline._listeners:
                 listener()
 
     def close(self) -> None:
@@ -149,10 +151,10 @@ def isolated_metrics(settings: Settings | None = None) -> Iterator[Isolation]:
         isolation = Isolation(chosen, store, SynchronousFlusher(store, unsharded), program, members, state)
         _open.append(isolation)
         state.callback(_open.remove, isolation)
-        pipeline._allowances.append(isolation.allow)
-        state.callback(pipeline._allowances.remove, isolation.allow)
+        process_pipeline._allowances.append(isolation.allow)
+        state.callback(process_pipeline._allowances.remove, isolation.allow)
         isolation.open()
-        pipeline.open_pipeline()
+        process_pipeline.open_pipeline()
         state.enter_context(fresh_apps())
         state.callback(isolation.close)
         try:

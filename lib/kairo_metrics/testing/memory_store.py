@@ -192,6 +192,9 @@ class MemoryStore:
             _merge(delta.schema, line, change.removeprefix("D ").split(), settings)
         return overflowed
 
+    def forget_connections(self) -> None:
+        """See `Store.forget_connections`."""
+
     def tidy(self, entry: IndexEntry, texts: Sequence[bytes]) -> CommandFlow[None]:
         """See `Store.tidy`."""
         yield from ()

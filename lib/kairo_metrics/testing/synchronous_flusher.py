@@ -1,4 +1,4 @@
-"""A flusher that has sent everything when a call ends, without tasks, timers and threads that could outlive a test."""
+"""Delivery without tasks, timers and threads that could outlive a test: when a call ends, everything is sent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.settings import Settings
 from ..delivery.flusher import Flusher
+from ..delivery.pipeline import Pipeline
 from ..instruments.values import RECORDER
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store
 
-__all__ = ["SynchronousFlusher"]
+__all__ = ["SynchronousFlusher", "SynchronousPipeline"]
 
 
 class _NoTicker(AbstractContextManager[None]):
@@ -47,12 +48,6 @@ class SynchronousFlusher(Flusher):
     def __init__(self, store: Store, settings: Settings) -> None:
         self.is_closed = False
         super().__init__(RECORDER, store, settings)
-        self.loop_ticker = _NO_TICKER
-
-    @property
-    def thread_ticker(self) -> Any:
-        """See `Flusher.thread_ticker`."""
-        return _NO_TICKER
 
     def flush(self) -> None:
         """See `Flusher.flush`."""
@@ -75,3 +70,10 @@ class SynchronousFlusher(Flusher):
     def flush_beside(self) -> None:
         """See `Flusher.flush_beside`."""
         self.after_call()
+
+
+class SynchronousPipeline(Pipeline):
+    """A pipeline in which nothing ticks."""
+
+    def _make_tickers(self) -> None:
+        self.loop_ticker = self._thread_ticker = _NO_TICKER

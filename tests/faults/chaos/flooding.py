@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.kairo_metrics import flush, install, instrument
-from lib.kairo_metrics.delivery.pipeline import current_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import current_pipeline
 from lib.kairo_metrics.errors import StoreError
 from tests.faults.chaos.instance_memory import memory_kb
 from tests.support.hostile import Hostile

@@ -18,7 +18,8 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 from rich.progress import Progress
 
-from lib.kairo_metrics.delivery.pipeline import Pipeline, open_pipeline
+from lib.kairo_metrics.delivery.pipeline import Pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.adopted import adopted_registry
 from tests.support.instance import samples, settings

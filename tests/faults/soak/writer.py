@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from lib.kairo_metrics import NativeHistogram, StoreError, instrument
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 
 _PAUSE_S = 0.01
 PIECES = Counter("soak_pieces_total", "Pieces of work.", ["kind"])

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from lib.kairo_metrics import measured
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.model.delivery_metrics import BATCHES
 from tests.support.instance import samples
 from tests.support.recording import Recording
@@ -29,7 +29,7 @@ async def test_a_flush_that_ended_with_its_event_loop_is_made_at_the_exit(record
     flush.cancel()  # as `asyncio.run` does at its end
     await asyncio.wait({flush})
     assert LAST not in await samples(recording.store, LAST)
-    await asyncio.to_thread(pipeline._flush_at_exit)
+    await asyncio.to_thread(process_pipeline._flush_at_exit)
     assert (await samples(recording.store, LAST))[LAST] == 1
 
 
@@ -37,7 +37,7 @@ async def test_a_program_that_left_nothing_to_its_exit_sends_nothing_then(record
     """A command that only imports the app, as the migrations of a database, does not look for the store."""
     recording.pipeline.flusher.recorder.count(BATCHES, "lost", 1)
     assert recording.pipeline.flusher.pending
-    await asyncio.to_thread(pipeline._flush_at_exit)
+    await asyncio.to_thread(process_pipeline._flush_at_exit)
     assert recording.pipeline.flusher.pending, "it was not sent"
 
 

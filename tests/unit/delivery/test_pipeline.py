@@ -9,7 +9,7 @@ THREADS = """
 import asyncio, sys, threading
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from lib.kairo_metrics import Settings, install, instrument
-from lib.kairo_metrics.delivery.pipeline import close_pipeline, current_pipeline, open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, current_pipeline, open_pipeline
 from lib.kairo_metrics.entrypoints.asgi import ASGIEntry
 from lib.kairo_metrics.entrypoints.in_place import entry_of
 from lib.kairo_metrics.testing.memory_store import MemoryStore
@@ -35,7 +35,7 @@ async def main():
             barrier.wait(timeout=30)
             try:
                 open_pipeline(settings, store, (registry,))
-                opened.append(entry_of(instrument(app, settings=settings, store=store), ASGIEntry).flusher)
+                opened.append(entry_of(instrument(app, settings=settings, store=store), ASGIEntry).pipeline)
             except Exception as err:
                 failed.append(err)
 
@@ -46,8 +46,8 @@ async def main():
             thread.join()
         assert not failed, failed
         assert len(opened) == THREADS and len(set(map(id, opened))) == 1, (number, opened)
-        assert opened[0] is current_pipeline().flusher
-        await opened[0].aflush()
+        assert opened[0] is current_pipeline()
+        await opened[0].flusher.aflush()
         assert await samples(store, "early") == {f'early_{i}_total{{kind="a"}}': 3 for i in range(5)}, number
         assert (await samples(store, "waits"))["waits_sum"] == 2, number
 
@@ -56,7 +56,7 @@ asyncio.run(main())
 
 
 def test_threads_that_open_the_pipeline_at_once_share_one() -> None:
-    """Eight first requests in eight threads get one flusher, and what was counted before is carried over once."""
+    """Eight first requests in eight threads get one pipeline, and what was counted before is carried over once."""
     subprocess.run([sys.executable, "-c", THREADS], check=True, timeout=120)
 
 
@@ -64,7 +64,7 @@ FORK = """
 import os, signal, sys, threading
 from prometheus_client import CollectorRegistry, Counter
 from lib.kairo_metrics import Settings, flush
-from lib.kairo_metrics.delivery.pipeline import current_pipeline, open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import current_pipeline, open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 settings = Settings(enabled=True)

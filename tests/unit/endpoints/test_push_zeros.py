@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.config.push_settings import PROTOCOLS, PushSettings
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.endpoints.push_endpoint import push_endpoint
 from lib.kairo_metrics.endpoints.push_mark import receiver_name
 from lib.kairo_metrics.exposition.family import Family
@@ -41,13 +41,13 @@ class Pushing:
     def open(self) -> None:
         """Open the process's pipeline on a store of its own."""
         RECORDER.forget()
-        pipeline.close_pipeline()
-        pipeline.open_pipeline(settings(), MemoryStore(settings(), lambda: self.now_ms))
+        process_pipeline.close_pipeline()
+        process_pipeline.open_pipeline(settings(), MemoryStore(settings(), lambda: self.now_ms))
         RECORDER.forget()
 
     async def push(self, *, later_ms: int = 60_000, **changes: Any) -> httpx.Response:
         """Flush, and push this much later, by a function that has just started."""
-        opened = pipeline.current_pipeline()
+        opened = process_pipeline.current_pipeline()
         assert opened is not None
         await opened.flusher.aflush()
         self.now_ms += later_ms
@@ -76,7 +76,7 @@ def pushing() -> Iterator[Pushing]:
         pushing = Pushing(receiver)
         pushing.open()
         yield pushing
-        pipeline.close_pipeline()
+        process_pipeline.close_pipeline()
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

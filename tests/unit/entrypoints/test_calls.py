@@ -72,11 +72,11 @@ def test_a_thread_may_close_what_another_one_reads(recording: Recording) -> None
 
 def test_a_forked_child_ends_the_request_of_its_parent(recording: Recording) -> None:
     """The parent's ticker may be locked for ever in the child, which has another one."""
-    flusher = recording.pipeline.flusher
+    pipeline = recording.pipeline
 
     def forking(_environ: Any, start_response: Any) -> list[bytes]:
-        flusher.thread_ticker._lock.acquire()
-        flusher.forget()  # as a child does
+        pipeline.thread_ticker._lock.acquire()
+        pipeline.forget()  # as a child does
         start_response("200 OK", [])
         return [b"child"]
 

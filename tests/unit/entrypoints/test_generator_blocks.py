@@ -84,7 +84,7 @@ async def test_generators_may_be_interleaved_and_abandoned(recording: Recording)
 
 async def test_a_task_that_outlives_its_request_leaves_the_ticker_as_it_was(recording: Recording) -> None:
     """A function that begins inside a request and ends after it does not stop the flushes of later streams."""
-    flusher = recording.pipeline.flusher
+    pipeline = recording.pipeline
     ended = asyncio.Event()
 
     @measured
@@ -96,4 +96,4 @@ async def test_a_task_that_outlives_its_request_leaves_the_ticker_as_it_was(reco
         await asyncio.sleep(0)
     ended.set()
     await task
-    assert flusher.loop_ticker._loops[asyncio.get_running_loop()].active == 0
+    assert pipeline.loop_ticker._loops[asyncio.get_running_loop()].active == 0

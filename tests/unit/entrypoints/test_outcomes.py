@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lib.kairo_metrics import Settings, instrument
-from lib.kairo_metrics.delivery.flusher import Flusher
+from lib.kairo_metrics.delivery.pipeline import Pipeline
 from lib.kairo_metrics.entrypoints.asgi import measured_asgi
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
@@ -213,7 +213,7 @@ def test_a_stream_is_sent_while_it_runs(loop: WarpLoop, monkeypatch: pytest.Monk
     store.load()  # a thread would load it, in real time
     RECORDER.forget()
     monkeypatch.setattr(RECORDER, "clocks", (loop.time, loop.time))
-    flusher = Flusher(RECORDER, store, settings)
+    pipeline = Pipeline(settings, store)
     seen: list[float] = []
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
@@ -224,7 +224,7 @@ def test_a_stream_is_sent_while_it_runs(loop: WarpLoop, monkeypatch: pytest.Monk
             await asyncio.sleep(1)
             seen.append(sum((await samples(store, "parts_of_streams_total")).values()))
 
-    loop.run_until_complete(measured_asgi(app, flusher)(scope(), never, drop))
+    loop.run_until_complete(measured_asgi(app, pipeline)(scope(), never, drop))
     behind = [sent - stored for sent, stored in enumerate(seen, 1)]
     assert max(behind) <= 3
     assert seen[-1] >= 57

@@ -14,7 +14,7 @@ from starlette.routing import Mount
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from lib.kairo_metrics import Settings, instrument, metrics_app, metrics_wsgi_app
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import settings
@@ -29,12 +29,12 @@ AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 async def recording() -> AsyncIterator[None]:
     """Open the process's pipeline with a token."""
     RECORDER.forget()
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(auth_tokens=(TOKEN,))
-    pipeline.open_pipeline(chosen, MemoryStore(chosen))
+    process_pipeline.open_pipeline(chosen, MemoryStore(chosen))
     RECORDER.forget()
     yield
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
 
 
 def fastapi_app() -> FastAPI:

@@ -32,7 +32,7 @@ BEFORE
 
 if "old" not in sys.argv:
     from lib.kairo_metrics import Settings, flush
-    from lib.kairo_metrics.delivery.pipeline import open_pipeline
+    from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
     from lib.kairo_metrics.testing.memory_store import MemoryStore
     from tests.support.instance import page
     logging.basicConfig(stream=sys.stdout)

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from lib.kairo_metrics import KairoError, RequestOptions, Settings, aflush, install, instrument
 from lib.kairo_metrics.config.options import NAMES
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.instruments.catalogue import OWN
 from lib.kairo_metrics.instruments.presets import PRESETS
 from lib.kairo_metrics.testing.memory_store import MemoryStore
@@ -49,7 +49,7 @@ def test_each_name_has_a_preset() -> None:
 )
 def test_a_wrong_name_is_an_error(names: Any, error: type[Exception], enabled: bool) -> None:
     """The error says which names there are, with metrics on and off."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     with pytest.raises(error, match="names must be one of 'django_prometheus', 'fastapi_instrumentator'"):
         instrument(fresh_app(), settings=settings() if enabled else Settings(), names=names)
 
@@ -125,7 +125,7 @@ async def test_a_prefix_is_that_of_the_names_wherever_it_comes_from(recording: R
 
 async def test_a_prefix_of_the_settings_is_that_of_the_names() -> None:
     """`METRICS_PREFIX` counts where the call gives the names alone."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(options=RequestOptions(prefix="env_"))
     store = MemoryStore(chosen)
     target = APPS["asgi"].measure(APPS["asgi"].build(Act()), settings=chosen, store=store, names="flask_exporter")
@@ -152,20 +152,20 @@ async def test_a_second_app_counts_under_the_same_names(recording: Recording) ->
 
 def test_the_environment_can_choose(recording: Recording) -> None:
     """`METRICS_NAMES` chooses for apps that do not choose themselves, and a page alone changes nothing."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = Settings.from_env({"ENABLE_METRICS": "true", "METRICS_NAMES": "starlette_exporter", "METRICS_SIZES": "on"})
     assert chosen.options is not None
     store = MemoryStore(chosen)
-    pipeline.open_pipeline(chosen, store)
+    process_pipeline.open_pipeline(chosen, store)
     instrument(fresh_app(), settings=chosen, store=store, labels={"app_name": "shop", "team": "a"}, prefix="shop_")
-    pipeline.open_pipeline(chosen, store)
+    process_pipeline.open_pipeline(chosen, store)
     assert recording is not None
     assert {"shop_requests_total", "shop_response_body_bytes_total"} <= set(OWN._names_to_collectors)
 
 
 async def test_a_prefix_of_the_environment_is_taken(recording: Recording) -> None:
     """`METRICS_PREFIX` takes the place of the library's own prefix, as the argument does."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = Settings.from_env({"ENABLE_METRICS": "true", "METRICS_PREFIX": "shop_"})
     instrument(fresh_app(), settings=chosen, store=MemoryStore(chosen), names="flask_exporter")
     assert recording is not None
@@ -175,7 +175,7 @@ async def test_a_prefix_of_the_environment_is_taken(recording: Recording) -> Non
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_library_beside_it_is_an_error(enabled: bool) -> None:
     """While a metric of the library is still made, the error names it, with metrics on and off."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     registry = CollectorRegistry()
     Counter("flask_http_request_total", "Theirs.", ["method", "status"], registry=registry)
     with pytest.raises(

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from sqlalchemy import create_engine, text
 
 from lib.kairo_metrics import KairoError, RequestOptions, Settings, aflush, install, instrument, measured
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.instruments.catalogue import OWN, catalogue
 from lib.kairo_metrics.instruments.function_instruments import FunctionInstruments
 from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
@@ -68,7 +68,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("option", SHAPES)
 def test_another_shape_in_the_same_process_is_an_error(option: str, enabled: bool) -> None:
     """A later call gives the same or nothing; the error names the option and both values, with metrics on and off."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     first, other = SHAPES[option]
     chosen = settings() if enabled else Settings()
     instrument(fresh_app(), settings=chosen, **first)
@@ -104,7 +104,7 @@ def test_what_install_does_not_say_stays_open() -> None:
 @pytest.mark.parametrize("enabled", [True, False])
 def test_install_and_instrument_agree(enabled: bool) -> None:
     """What a script says twice is an error in either order, with metrics on and off."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings() if enabled else Settings()
     instrument(fresh_app(), settings=chosen, buckets=[1], prefix="a_")
     install(buckets=[1], prefix="a_")
@@ -160,7 +160,7 @@ async def test_queries_before_the_first_app_keep_their_counts(recording: Recordi
 
 async def test_what_was_counted_before_any_pipeline_is_kept() -> None:
     """Counts of instruments that nobody has recorded yet are sent as well."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.05)
     chosen = settings()
     store = MemoryStore(chosen)
@@ -175,14 +175,14 @@ async def test_what_was_counted_before_any_pipeline_is_kept() -> None:
 @pytest.mark.parametrize("has_app", [True, False])
 async def test_a_database_that_is_observed_before_the_settings_are_known(has_app: bool) -> None:
     """`observe` often comes first in a program: its metrics have the prefix and the buckets of the variables, too."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.05)
     chosen = settings(options=RequestOptions(prefix="env_", buckets=[0.3, 60]))
     store = MemoryStore(chosen)
     if has_app:
         instrument(fresh_app(), settings=chosen, store=store)
     else:
-        pipeline.open_pipeline(chosen, store)
+        process_pipeline.open_pipeline(chosen, store)
     for _ in range(3):
         catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.5)
     assert await aflush()
@@ -205,10 +205,10 @@ async def test_one_list_of_buckets_is_for_requests_and_queries(recording: Record
 
 async def test_a_process_without_an_app_has_the_buckets_of_the_settings() -> None:
     """A cron that only measures functions chooses by a variable."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(options=RequestOptions(buckets={"function": [60, 900]}))
     store = MemoryStore(chosen)
-    pipeline.open_pipeline(chosen, store)
+    process_pipeline.open_pipeline(chosen, store)
     catalogue(FunctionInstruments).duration.labels("sync").observe(61)
     assert await aflush()
     assert bounds_of(await samples(store, "function_duration_seconds_bucket")) == ["60.0", "900.0", "+Inf"]
@@ -217,10 +217,10 @@ async def test_a_process_without_an_app_has_the_buckets_of_the_settings() -> Non
 @pytest.mark.parametrize(("given", "shown"), [(None, "env_"), ("own_", "own_"), ("", "")])
 async def test_a_prefix_of_the_settings_gives_way_to_one_of_a_call(given: str | None, shown: str) -> None:
     """The variable counts where no call gives a prefix; queries before the first call have the prefix of the call."""
-    pipeline.close_pipeline()
+    process_pipeline.close_pipeline()
     chosen = settings(options=RequestOptions(prefix="env_"))
     store = MemoryStore(chosen)
-    pipeline.open_pipeline(chosen, store)
+    process_pipeline.open_pipeline(chosen, store)
     catalogue(QueryInstruments).query_duration.labels("Entry", "select").observe(0.05)
     target = instrument(fresh_app(), prefix=given)
     await call(target)

@@ -17,7 +17,7 @@ THREADS = """
 import asyncio, sys, threading
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary
 from lib.kairo_metrics import Settings, flush
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples
 

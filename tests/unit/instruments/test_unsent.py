@@ -16,7 +16,7 @@ PROGRAM = """
 import logging, sys
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, PlatformCollector
 from lib.kairo_metrics import Settings, install, instrument, metrics_app, metrics_wsgi_app, push_app
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing import MemoryStore
 from tests.support.collectors import Stock
 

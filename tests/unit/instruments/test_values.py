@@ -149,7 +149,7 @@ Summary("early_wait", "Wait.", registry=registry).observe(4)
 Gauge("early_open", "Open.", multiprocess_mode="sum", registry=registry).set(5)
 
 from lib.kairo_metrics import Settings, aflush, flush
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import page
 
@@ -186,7 +186,7 @@ FINALIZER = """
 import gc
 from prometheus_client import Counter
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 settings = Settings(enabled=True)
@@ -221,7 +221,7 @@ SIGNALS = """
 import signal
 from prometheus_client import Counter, Histogram
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 settings = Settings(enabled=True)
@@ -266,7 +266,7 @@ RACE = """
 import threading
 from prometheus_client import CollectorRegistry, Histogram
 from lib.kairo_metrics import Settings
-from lib.kairo_metrics.delivery.pipeline import open_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import open_pipeline
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 
 settings = Settings(enabled=True)

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from lib.kairo_metrics import instrument, metrics_app
-from lib.kairo_metrics.delivery.pipeline import close_pipeline
+from lib.kairo_metrics.delivery.process_pipeline import close_pipeline
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.dev_server import REPOSITORY
 

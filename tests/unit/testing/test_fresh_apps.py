@@ -25,7 +25,7 @@ from starlette.testclient import TestClient
 from werkzeug.test import Client
 
 from lib.kairo_metrics import Settings, instrument, lambda_handler, metrics_app, metrics_wsgi_app
-from lib.kairo_metrics.delivery import pipeline
+from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.endpoints.wsgi_form import close_page_loop
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.recording import Recording
@@ -309,7 +309,7 @@ def test_off() -> None:
 
 def test_many_apps_of_a_factory() -> None:
     """A suite that makes an app in each test gets no slower: an app that is gone is forgotten."""
-    before = len(pipeline._calls)
+    before = len(process_pipeline._calls)
     for number in range(20):
         with isolated_metrics():
             TestClient(instrument(Starlette(), prefix=f"p{number}_")).get("/")
@@ -317,7 +317,7 @@ def test_many_apps_of_a_factory() -> None:
     gc.collect()
     with isolated_metrics():
         pass
-    living = [call.app() for call in pipeline._calls]
+    living = [call.app() for call in process_pipeline._calls]
     assert len(living) < before + 20
     assert None not in living
 

@@ -24,7 +24,7 @@ from lib.kairo_metrics import (
     instrument,
     measured,
 )
-from lib.kairo_metrics.delivery.pipeline import current_settings
+from lib.kairo_metrics.delivery.process_pipeline import current_settings
 from lib.kairo_metrics.instruments.values import RECORDER
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.isolated_program import (

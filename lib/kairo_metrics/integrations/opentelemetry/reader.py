@@ -31,7 +31,7 @@ from weakref import WeakSet
 from prometheus_client import Info
 
 from ...delivery.loop_ticker import loop_is_running
-from ...delivery.pipeline import current_pipeline, current_settings, is_open, on_opening
+from ...delivery.process_pipeline import current_pipeline, current_settings, is_open, on_opening
 from ...errors import StoreError
 from ...instruments.adoption import adopt_instrument
 from ...instruments.values import RECORDER
