@@ -119,7 +119,7 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
-    errors config config.settings
+    errors config config.environment config.settings
     instruments instruments.adoption instruments.catalogue instruments.children
     instruments.declaration instruments.pending_series instruments.recorder
     instruments.shape instruments.sharing

@@ -172,13 +172,12 @@ async def test_without_semaphores_the_parent_sends(start: Start, redis_url: str)
 
 
 AWAY = """
-from dataclasses import replace
 from lib.kairo_metrics import StoreError
 from lib.kairo_metrics.delivery.process_pipeline import current_pipeline
 
 def serve_in_vain():
     pipeline = current_pipeline()
-    pipeline.store._settings = replace(pipeline.settings, redis_url="redis://127.0.0.1:1")
+    pipeline.store._settings = pipeline.settings.changed(redis_url="redis://127.0.0.1:1")
     try:
         serve()
     except StoreError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -77,7 +76,7 @@ async def status(app: Any, credentials: list[bytes]) -> int:
 
 def page(recording: Recording, *tokens: str) -> MetricsEndpoint:
     """Build the metrics page with these tokens."""
-    return MetricsEndpoint(recording.pipeline, replace(recording.pipeline.settings, auth_tokens=tokens))
+    return MetricsEndpoint(recording.pipeline, recording.pipeline.settings.changed(auth_tokens=tokens))
 
 
 @pytest.mark.parametrize("credentials", OPENING, ids=range(len(OPENING)))

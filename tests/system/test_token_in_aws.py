@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -72,7 +71,7 @@ async def _statuses(app: Any) -> dict[str, int]:
 async def test_an_argument_beats_the_settings(recording: Recording, vault: Any) -> None:
     """A token source that is passed replaces the tokens of the settings; the two are not combined."""
     vault.create_secret(Name=SECRET, SecretString="second")
-    settings = replace(recording.pipeline.settings, auth_tokens=("first",))
+    settings = recording.pipeline.settings.changed(auth_tokens=("first",))
     app = MetricsEndpoint(recording.pipeline, settings, SecretsManager(SECRET))
     assert await _statuses(app) == {"second": 200, "first": 401, "other": 401, "": 401}
 

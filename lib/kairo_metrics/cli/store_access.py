@@ -6,7 +6,6 @@ import asyncio
 import difflib
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,7 +41,7 @@ def join_dev_server() -> None:
 
 def patient_store(settings: Settings) -> RedisStore:
     """Return the store with the time limit of a command."""
-    return RedisStore(replace(settings, flush_budget_ms=max(_PATIENCE_MS, settings.flush_budget_ms)))
+    return RedisStore(settings.changed(flush_budget_ms=max(_PATIENCE_MS, settings.flush_budget_ms)))
 
 
 def read_store(read: Callable[[RedisStore, Settings], Awaitable[T]]) -> T:

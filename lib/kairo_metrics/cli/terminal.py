@@ -8,7 +8,7 @@ import time
 import unicodedata
 from typing import Self, TextIO
 
-from ..config.settings import environment
+from ..config.environment import environment
 
 __all__ = ["Progress", "Style", "Terminal", "cell_width", "printable"]
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .settings import REDIS_URL_VARIABLES
+from .environment import REDIS_URL_VARIABLES
 
 __all__ = ["DevRun", "announced", "find_dev_run", "join_dev_run"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
-from .settings import Environment
+from .environment import Environment
 
 __all__ = ["DevSettings"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from ..errors import SettingsError
+from .environment import Environment
 from .receiver_url import check_receiver_url
-from .settings import Environment
 
 __all__ = ["check_headers", "otlp_headers", "otlp_url"]
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import SettingsError
+from .environment import Environment, quoted, read_or_log
 from .receiver_url import PRINTABLE, check_receiver_url
-from .settings import Environment, Settings, quoted, read_or_log
+from .settings import Settings
 
 __all__ = ["PROTOCOLS", "PushSettings", "load_push_settings"]
 

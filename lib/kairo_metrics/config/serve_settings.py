@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import SettingsError
-from .settings import Environment, quoted
+from .environment import Environment, quoted
 
 __all__ = ["ServeSettings"]
 

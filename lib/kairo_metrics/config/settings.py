@@ -1,62 +1,20 @@
-"""The settings of the package, and the only module that reads the environment."""
+"""The settings of the package."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-import string
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
+from .environment import Environment, read_or_log, require_namespace, require_redis_url
 
 if TYPE_CHECKING:
     from .options import RequestOptions
 
-__all__ = [
-    "REDIS_URL_VARIABLES",
-    "Environment",
-    "Settings",
-    "environment",
-    "load_settings",
-    "quoted",
-    "read_or_log",
-    "split_tokens",
-]
+__all__ = ["Settings", "load_settings"]
 
-T = TypeVar("T")
-_log = logging.getLogger("kairo_metrics")
-_logged: set[str] = set()
-# A longer value is cut in an error: it is hardly what was meant, and it fills the terminal.
-_SHOWN_CHARS = 60
-_YES = frozenset({"1", "on", "true", "yes"})
-_NO = frozenset({"", "0", "false", "no", "off"})
-_NAMESPACE_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_.-")
-_LONGEST_NAMESPACE = 64
-REDIS_URL_VARIABLES = ("REDIS_URL", "KV_URL", "REDIS_TLS_URL")
-_ORDINARY_REDIS_URL = re.compile(
-    r"rediss?://(?:[A-Za-z0-9._~:%!$&'()*+;=-]*@)?[A-Za-z0-9.-]+(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:/[0-9]{0,9})?"
-)
-# The variables of `RequestOptions`.
-_OPTIONS = frozenset(
-    {
-        "METRICS_PREFIX",
-        "METRICS_BUCKETS",
-        "METRICS_DATABASE_BUCKETS",
-        "METRICS_FUNCTION_BUCKETS",
-        "METRICS_WEBSOCKET_BUCKETS",
-        "METRICS_SKIP_PATHS",
-        "METRICS_SKIP_METHODS",
-        "METRICS_LABELS",
-        "METRICS_GROUP_STATUS",
-        "METRICS_IN_PROGRESS",
-        "METRICS_SIZES",
-        "METRICS_STATUS_CODES",
-        "METRICS_NAMES",
-    }
-)
+# What no text of the settings shows: a password or a key may be in it.
+_SECRETS = frozenset({"auth_tokens", "redis_url", "read_url", "redis_tls_ca"})
 _RANGES = {
     "shards": ("METRICS_SHARDS", 1, 1024),
     "max_series": ("METRICS_MAX_SERIES", 1, 10_000_000),
@@ -70,7 +28,6 @@ _RANGES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set, with its default.
 
@@ -113,28 +70,73 @@ class Settings:
         'preview'
     """
 
-    enabled: bool = False
-    auth_tokens: tuple[str, ...] = field(default=(), repr=False)
-    auth_token_secret_id: str | None = None
-    auth_token_parameter: str | None = None
-    redis_url: str | None = field(default=None, repr=False)
-    read_url: str | None = field(default=None, repr=False)
-    redis_tls_verify: bool = True
-    redis_tls_ca: str | None = field(default=None, repr=False)
-    namespace: str = "development"
-    shards: int = 1
-    max_series: int = 10_000
-    max_label_values: int = 100
-    series_ttl_s: int = 7 * 24 * 3600
-    instance_lease_s: int = 300
-    created_samples: bool = False
-    new_series_zero_s: int = 0
-    stream_flush_s: int = 5
-    flush_budget_ms: int = 1_000
-    scrape_timeout_ms: int = 10_000
-    options: RequestOptions | None = None
+    # No dataclass: making one takes a millisecond of every cold start.
+    def __init__(  # noqa: PLR0913  everything that can be set
+        self,
+        *,
+        enabled: bool = False,
+        auth_tokens: tuple[str, ...] = (),
+        auth_token_secret_id: str | None = None,
+        auth_token_parameter: str | None = None,
+        redis_url: str | None = None,
+        read_url: str | None = None,
+        redis_tls_verify: bool = True,
+        redis_tls_ca: str | None = None,
+        namespace: str = "development",
+        shards: int = 1,
+        max_series: int = 10_000,
+        max_label_values: int = 100,
+        series_ttl_s: int = 7 * 24 * 3600,
+        instance_lease_s: int = 300,
+        created_samples: bool = False,
+        new_series_zero_s: int = 0,
+        stream_flush_s: int = 5,
+        flush_budget_ms: int = 1_000,
+        scrape_timeout_ms: int = 10_000,
+        options: RequestOptions | None = None,
+    ) -> None:
+        self.enabled: Final = enabled
+        self.auth_tokens: Final = auth_tokens
+        self.auth_token_secret_id: Final = auth_token_secret_id
+        self.auth_token_parameter: Final = auth_token_parameter
+        self.redis_url: Final = redis_url
+        self.read_url: Final = read_url
+        self.redis_tls_verify: Final = redis_tls_verify
+        self.redis_tls_ca: Final = redis_tls_ca
+        self.namespace: Final = namespace
+        self.shards: Final = shards
+        self.max_series: Final = max_series
+        self.max_label_values: Final = max_label_values
+        self.series_ttl_s: Final = series_ttl_s
+        self.instance_lease_s: Final = instance_lease_s
+        self.created_samples: Final = created_samples
+        self.new_series_zero_s: Final = new_series_zero_s
+        self.stream_flush_s: Final = stream_flush_s
+        self.flush_budget_ms: Final = flush_budget_ms
+        self.scrape_timeout_ms: Final = scrape_timeout_ms
+        self.options: Final = options
+        self._check()
 
-    def __post_init__(self) -> None:
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if isinstance(other, Settings) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={value!r}" for name, value in vars(self).items() if name not in _SECRETS]
+        return f"Settings({', '.join(shown)})"
+
+    def changed(self, **parts: Any) -> Settings:
+        """Return the same settings with other values for these.
+
+        Example:
+            >>> Settings(namespace="preview", shards=2).changed(shards=4).namespace
+            'preview'
+        """
+        return Settings(**vars(self) | parts)
+
+    def _check(self) -> None:
         """Check all values, whether they come from variables or from code.
 
         Raises:
@@ -145,16 +147,16 @@ class Settings:
         ):
             raise SettingsError("METRICS_AUTH_TOKEN", "has an empty token: set one token, or two separated by a comma")
         _check_token_places(self)
-        _check_namespace("METRICS_NAMESPACE", self.namespace)
+        require_namespace("METRICS_NAMESPACE", self.namespace)
         for name, (variable, low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(
                     variable, f"must be a whole number from {low} to {high}", f", not {getattr(self, name)!r}"
                 )
         if self.redis_url is not None:
-            _check_redis_url("REDIS_URL", self.redis_url)
+            require_redis_url("REDIS_URL", self.redis_url)
         if self.read_url is not None:
-            _check_redis_url("METRICS_READ_URL", self.read_url)
+            require_redis_url("METRICS_READ_URL", self.read_url)
         if self.options is not None:
             from .options import RequestOptions  # imported late: most cold starts do not need it
 
@@ -202,51 +204,8 @@ def load_settings() -> tuple[Settings, SettingsError | None]:
     return read_or_log(_read_if_enabled, Settings(), "metrics are off, and the metrics page answers 503")
 
 
-def read_or_log(read: Callable[[], T], default: T, consequence: str) -> tuple[T, SettingsError | None]:
-    """Return what `read` returns, or the default and the error, which is logged once in this process.
-
-    Args:
-        read: reads variables.
-        default: returned if one of them is wrong.
-        consequence: what that means for the user, for the log.
-    """
-    try:
-        return read(), None
-    except SettingsError as err:
-        text = f"{consequence}: {err.public_text}"
-        if text not in _logged:
-            _logged.add(text)
-            _log.error("%s", text)
-        return default, err
-
-
 def _read_if_enabled() -> Settings:
     return Settings.from_env() if Environment().flag("ENABLE_METRICS") else Settings()
-
-
-def quoted(value: str) -> str:
-    r"""Return a value for an error: in quotes, without control characters, and cut if it is long.
-
-    Example:
-        >>> quoted("many\\n"), len(quoted("9" * 1000))
-        ("'many\\\\n'", 63)
-    """
-    return repr(value if len(value) <= _SHOWN_CHARS else f"{value[:_SHOWN_CHARS]}…")
-
-
-def environment() -> Mapping[str, str]:
-    """Return the process environment, for commands that read variables without building `Settings`."""
-    return os.environ
-
-
-def split_tokens(text: str) -> tuple[str, ...]:
-    r"""Return the tokens of a setting: one, or two separated by a comma during a rotation.
-
-    Example:
-        >>> split_tokens("new, old\n")
-        ('new', 'old')
-    """
-    return tuple(token.strip() for token in text.split(","))
 
 
 def _check_token_places(settings: Settings) -> None:
@@ -261,76 +220,3 @@ def _check_token_places(settings: Settings) -> None:
         raise SettingsError(
             named[1], f"and {named[0]} are both set, but tokens are read from one place: unset one of them"
         )
-
-
-def _check_namespace(variable: str, namespace: str) -> None:
-    if not (0 < len(namespace) <= _LONGEST_NAMESPACE and _NAMESPACE_CHARACTERS.issuperset(namespace)):
-        raise SettingsError(
-            variable, "may hold letters, digits, '_', '.' and '-' (64 at most)", f", not {quoted(namespace)}"
-        )
-
-
-def _check_redis_url(variable: str, url: str) -> None:
-    """Refuse a malformed address. The error does not repeat it, because it may hold a password."""
-    if not _ORDINARY_REDIS_URL.fullmatch(url):
-        from .redis_url import check_redis_url  # imported late: most cold starts do not need it
-
-        check_redis_url(variable, url)
-
-
-class Environment:
-    """Reads variables as typed values, by default from the process environment; an error names the variable."""
-
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self._environ = os.environ if environ is None else environ
-
-    def text(self, variable: str) -> str:
-        """Return the value without white space around it, or "": `vercel env add` keeps a pasted newline."""
-        return self._environ.get(variable, "").strip()
-
-    def quoted(self, variable: str) -> str:
-        """Return the value for an error."""
-        return quoted(self.text(variable))
-
-    def flag(self, variable: str) -> bool:
-        value = self.text(variable).lower()
-        if value in _YES:
-            return True
-        if value in _NO:
-            return False
-        raise SettingsError(variable, "must be true or false", f", not {quoted(value)}")
-
-    def whole(self, variable: str, default: int, low: int, high: int) -> int:
-        value = self.text(variable)
-        if not value:
-            return default
-        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
-            raise SettingsError(variable, f"must be a whole number from {low} to {high}", f", not {quoted(value)}")
-        return int(value)
-
-    def tokens(self, variable: str) -> tuple[str, ...]:
-        value = self.text(variable)
-        return split_tokens(value) if value else ()
-
-    def redis_url(self, *, checked: bool = True) -> str | None:
-        for variable in REDIS_URL_VARIABLES:
-            if value := self.text(variable):
-                if checked:
-                    _check_redis_url(variable, value)
-                return value
-        return None
-
-    def options(self) -> RequestOptions | None:
-        """Return what apps use where they do not choose; None if no variable of it is set."""
-        if not any(map(self.text, _OPTIONS)):
-            return None
-        from .options import options_from_env  # imported late: most cold starts do not need it
-
-        return options_from_env(self)
-
-    def namespace(self) -> str:
-        for variable in ("METRICS_NAMESPACE", "VERCEL_ENV"):
-            if value := self.text(variable):
-                _check_namespace(variable, value)
-                return value
-        return "development"

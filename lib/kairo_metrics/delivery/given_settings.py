@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..config.settings import Environment, Settings
+from ..config.environment import Environment
+from ..config.settings import Settings
 from ..errors import SettingsError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import json
 import re
 from typing import Any, Protocol
 
-from ..config.settings import Settings, split_tokens
+from ..config.environment import split_tokens
+from ..config.settings import Settings
 from ..errors import TokenSourceError
 
 __all__ = ["ParameterStore", "SecretsManager", "TokenSource", "source_named_by"]

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..config.settings import environment
+from ..config.environment import environment
 from .interfaces import interface_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import threading
 import warnings
 from weakref import WeakSet
 
-from ..config.settings import environment
+from ..config.environment import environment
 from ..errors import LifespanError
 from .lifespan import Lifespan
 

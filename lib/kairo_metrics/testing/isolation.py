@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
@@ -66,7 +66,7 @@ class Isolation:
             self.store = store
             chosen = settings or self.settings
             if isinstance(store, MemoryStore):
-                chosen = replace(chosen, shards=store.shards)
+                chosen = chosen.changed(shards=store.shards)
             self._flusher = SynchronousFlusher(store, chosen)
         elif settings is None or settings == self.settings:
             return
@@ -140,7 +140,7 @@ def isolated_metrics(settings: Settings | None = None) -> Iterator[Isolation]:
         raise TypeError(f"isolated_metrics takes Settings, not {type(settings).__name__}")
     chosen = settings or Settings(enabled=True, auth_tokens=(_TOKEN,), namespace="test")
     # A store in memory has one part: what a cluster's parts hold is added up anyway.
-    unsharded = replace(chosen, shards=1)
+    unsharded = chosen.changed(shards=1)
     with ExitStack() as state:
         state.enter_context(kept_variables(enabled=chosen.enabled))
         imported = state.enter_context(fresh_registries())

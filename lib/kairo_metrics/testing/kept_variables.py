@@ -6,7 +6,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import cast
 
-from ..config.settings import environment
+from ..config.environment import environment
 
 __all__ = ["kept_variables"]
 

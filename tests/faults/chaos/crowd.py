@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import time
 import tracemalloc
-from dataclasses import replace
 from random import Random
 from typing import Any
 from unittest import mock
@@ -67,7 +66,7 @@ def _first_batch(lab: Lab) -> Batch:
 
 
 def _apply(lab: Lab, batch: Batch, writers: int) -> None:
-    chosen = replace(lab.settings, redis_url=lab.server.url, namespace="crowd")
+    chosen = lab.settings.changed(redis_url=lab.server.url, namespace="crowd")
     if writers == 1:  # the server may not have the script yet
         with RedisStore(chosen).sync_client() as link:
             assert isinstance(run_flow(script.apply_batch(chosen, _writer(lab), batch), link), Applied)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -161,7 +161,7 @@ class Lab:
     @property
     def reading(self) -> Settings:
         """The settings for reading without the proxy."""
-        return replace(self.settings, redis_url=self.server.url.replace("/0", f"/{_DATABASE}"))
+        return self.settings.changed(redis_url=self.server.url.replace("/0", f"/{_DATABASE}"))
 
     @property
     def recorded(self) -> int:

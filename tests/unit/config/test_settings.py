@@ -120,6 +120,17 @@ def test_a_bad_value_names_its_variable_and_shows_no_secret(variable: str, value
     assert "secret" not in str(caught.value)
 
 
+def test_settings_with_the_same_values_are_equal() -> None:
+    """A program may give the same settings twice, and may keep something for each of its settings."""
+    settings = Settings(namespace="blue", shards=2)
+    assert settings == Settings(namespace="blue", shards=2)
+    assert hash(settings) == hash(Settings(namespace="blue", shards=2))
+    assert settings not in {settings.changed(shards=3), "blue"}
+    assert settings.changed(shards=3).namespace == "blue"
+    with pytest.raises(SettingsError, match="METRICS_SHARDS"):
+        settings.changed(shards=0)
+
+
 def test_secrets_are_not_in_the_repr() -> None:
     """Settings can be logged."""
     shown = repr(Settings(auth_tokens=("hush",), redis_url="redis://:hush@host", read_url="redis://:hush@other"))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...config.settings import environment, split_tokens
+from ...config.environment import environment, split_tokens
 from ...errors import SettingsError
 from ..store_access import join_dev_server
 from ..terminal import Terminal, printable

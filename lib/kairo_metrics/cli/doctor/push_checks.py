@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
+from ...config.environment import environment
 from ...config.push_settings import PushSettings
-from ...config.settings import environment
 from ...endpoints.push_packages import push_flaw
 from ...errors import ReceiverError
 from .finding import Finding, fail, ok, warn

@@ -10,7 +10,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from ...config.redis_url import without_password
@@ -79,7 +78,7 @@ class _Server:
         self._settings = settings
         self._limit_s = limit_s
         # The flush budget may be too short to measure how slow a server is.
-        self._store = RedisStore(replace(settings, flush_budget_ms=min(60_000, max(1, int(limit_s * 1000)))))
+        self._store = RedisStore(settings.changed(flush_budget_ms=min(60_000, max(1, int(limit_s * 1000)))))
         self._facts: list[ServerFacts] = []
 
     def ask(self, steps: CommandFlow[T]) -> T:

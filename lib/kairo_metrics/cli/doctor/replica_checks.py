@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from ...config.settings import Settings
@@ -34,7 +33,7 @@ def check_read_url(settings: Settings, limit_s: float) -> Iterator[Finding]:
     """
     if settings.read_url is None:
         return
-    store = RedisStore(replace(settings, flush_budget_ms=min(60_000, max(1, int(limit_s * 1000)))))
+    store = RedisStore(settings.changed(flush_budget_ms=min(60_000, max(1, int(limit_s * 1000)))))
     try:
         yield within(limit_s, _check, store, settings)
     except (StoreError, TimeoutError) as err:

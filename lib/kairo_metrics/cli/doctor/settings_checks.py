@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from ...config.environment import environment
 from ...config.push_settings import PushSettings
-from ...config.settings import Settings, environment
+from ...config.settings import Settings
 from ...endpoints.token_sources import source_named_by
 from ...errors import SettingsError, TokenSourceError
 from .finding import Finding, fail, ok, warn
