@@ -117,6 +117,7 @@ USED = [("send", [delta(amount(schema), schema=schema, announce=False) for schem
 
 @given(doings=DOINGS)
 @example(doings=USED * 3)
+@example(doings=[*USED * 2, ("delete", BATCHES), *USED])
 @hypothesis_settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_plain_way_does_what_the_whole_script_does(redis_server: str, doings: list[tuple[Any, ...]]) -> None:
     """For any batches and damage, the verdicts and all keys are equal, whether or not the plain way is open."""

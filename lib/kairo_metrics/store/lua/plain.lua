@@ -186,6 +186,7 @@ repeat
     end
   end
   local applied = string.format('%d', next_batches - uncounted)
-  try('HSET', KEYS[3], 'outcome="applied"', applied .. ' ' .. created .. ' ' .. now_text)
+  local added = try('HSET', KEYS[3], 'outcome="applied"', applied .. ' ' .. created .. ' ' .. now_text)
+  if added == 1 then call('PEXPIRE', KEYS[3], life_ms + math.min(life_ms / 8, 60000)) end -- the server had evicted it
   return { 'applied', stored[1] .. ' ' .. next_batches }
 until true

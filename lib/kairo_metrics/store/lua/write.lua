@@ -56,6 +56,6 @@ if is_separate then set(overflowed_key, overflowed_words, true) end
 -- If the key holds another type, the batches are not counted until it is deleted.
 local line = format('%.0f', batches - uncounted) .. ' ' .. created .. ' ' .. now_text
 reply = redis.pcall('HSET', BATCHES, APPLIED, line)
-if is_due and not is_error(reply) then redis.call('PEXPIRE', BATCHES, key_life_ms) end
+if reply == 1 or (is_due and not is_error(reply)) then redis.call('PEXPIRE', BATCHES, key_life_ms) end
 answer[2] = state.incarnation .. ' ' .. state.batches
 return answer
