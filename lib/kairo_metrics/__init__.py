@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from .config.settings import Settings
-from .delivery.process_pipeline import checked_registries, current_pipeline, open_pipeline, remember_call
+from .delivery.process_pipeline import checked_registries, open_pipeline, remember_call
 from .errors import (
     KairoError,
     ReceiverError,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .entrypoints.aws_lambda import lambda_handler
     from .entrypoints.exchange import MeasuredRequest, MeasuredResponse
     from .entrypoints.invocations import Measured, measured
+    from .entrypoints.script import aflush, flush, install
     from .entrypoints.traces import ExemplarSource
     from .frameworks.request_route import request_route
     from .instruments.native_histogram import NativeHistogram
@@ -88,24 +89,27 @@ __all__ = [
 
 # Imported at the first use of the name: few functions need these, and each import is part of every cold start.
 _MODULES = {
+    "aflush": ".entrypoints.script",
     "ExemplarSource": ".entrypoints.traces",
+    "flush": ".entrypoints.script",
+    "health_app": ".endpoints.health_endpoint",
+    "install": ".entrypoints.script",
     "KairoMetricReader": ".integrations.opentelemetry.reader",
-    "NativeHistogram": ".instruments.native_histogram",
+    "lambda_handler": ".entrypoints.aws_lambda",
+    "Measured": ".entrypoints.invocations",
+    "measured": ".entrypoints.invocations",
     "MeasuredRequest": ".entrypoints.exchange",
     "MeasuredResponse": ".entrypoints.exchange",
+    "metrics_app": ".endpoints.apps",
+    "metrics_wsgi_app": ".endpoints.apps",
+    "NativeHistogram": ".instruments.native_histogram",
+    "observe": ".integrations.observing",
+    "push_app": ".endpoints.apps",
     "PushSettings": ".config.push_settings",
+    "request_route": ".frameworks.request_route",
     "RequestOptions": ".config.options",
     "Store": ".store.store_interface",
     "TokenSource": ".endpoints.token_sources",
-    "health_app": ".endpoints.health_endpoint",
-    "Measured": ".entrypoints.invocations",
-    "measured": ".entrypoints.invocations",
-    "lambda_handler": ".entrypoints.aws_lambda",
-    "metrics_app": ".endpoints.apps",
-    "metrics_wsgi_app": ".endpoints.apps",
-    "observe": ".integrations.observing",
-    "push_app": ".endpoints.apps",
-    "request_route": ".frameworks.request_route",
 }
 
 
@@ -230,83 +234,3 @@ def instrument(  # noqa: PLR0913  an app, and what may be chosen for it
         app = serving_page(app, interface, metrics_path, lambda: build(settings=settings, store=store))
     remember_call(app, interface, arguments)
     return app
-
-
-def install(
-    *registries: CollectorRegistry,
-    prefix: str | None = None,
-    buckets: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
-) -> None:
-    """Record what the instruments of these registries count from now on, and what they have counted until now.
-
-    Instruments of other registries, and those with `registry=None`, are not published. `instrument` and `metrics_app`
-    do this as well. A script without an app calls it first, and `flush` at its end. An instrument with a name of ours,
-    such as `http_requests_total`, is not recorded, which is logged.
-
-    Args:
-        registries: your own registries; the default registry is always included.
-        prefix: as in `instrument`.
-        buckets: as in `instrument`: `{"function": [60, 300]}` for those of functions, in seconds.
-
-    Raises:
-        TypeError: one of them is not a registry, or another argument has a wrong type.
-        ValueError: the prefix or the buckets are malformed.
-        KairoError: an earlier call in this process has given another `prefix` or other `buckets`.
-
-    Example:
-        >>> install(CollectorRegistry())
-    """
-    published = checked_registries("install", *registries)
-    options = None
-    if buckets is not None:
-        from .config.options import RequestOptions  # few scripts choose any
-
-        options = RequestOptions(buckets=buckets)
-    open_pipeline(registries=published, prefix=prefix, options=options)
-
-
-def flush(*, strict: bool = False) -> bool:
-    """Send what is pending now, block until it is sent, and return whether everything has arrived.
-
-    True means that nothing is pending: all of it has arrived, or there was none, as while metrics are off.
-    False means that it could not be sent within `METRICS_FLUSH_BUDGET_MS`. It stays pending; a later flush sends it.
-
-    Args:
-        strict: whether a failure is an error.
-
-    Raises:
-        StoreError: with `strict`, it could not be sent.
-
-    Example:
-        >>> flush()
-        True
-    """
-    pipeline = current_pipeline()
-    try:
-        if pipeline is not None:
-            pipeline.flusher.flush()
-    except StoreError:
-        if strict:
-            raise
-        return False
-    return True
-
-
-async def aflush(*, strict: bool = False) -> bool:
-    """Send what is pending now, and return whether everything has arrived; see `flush`, which blocks.
-
-    Args:
-        strict: whether a failure is an error.
-
-    Raises:
-        StoreError: with `strict`, it could not be sent.
-    """
-    pipeline = current_pipeline()
-    try:
-        if pipeline is not None:
-            await pipeline.flusher.aflush()
-    except StoreError:
-        if strict:
-            raise
-        return False
-    return True

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
-from ..instruments.adoption import adopt, renew_client_locks, require_free_names
+from ..instruments.adoption import adopt, adopted_registries, require_free_names
 from ..instruments.catalogue import OWN, SETUP_LOCK, settle
 from ..instruments.children import limit_children
 from ..instruments.shape import NO_CHOICE, Shape, shape, suppose_shape
@@ -270,7 +270,9 @@ def close_pipeline() -> None:
 def _restart_in_forked_child() -> None:
     """Make a forked child a new writer; the recorder has what the parent left to it."""
     if opened := _opened.get("pipeline"):
-        renew_client_locks()
+        from ..instruments.client_locks import renew_client_locks  # few programs fork
+
+        renew_client_locks(adopted_registries())
         opened.forget()
 
 

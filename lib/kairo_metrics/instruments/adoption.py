@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
 from functools import wraps
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -22,9 +19,8 @@ from .sharing import share
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
 
-__all__ = ["adopt", "adopt_instrument", "is_of_one_process", "renew_client_locks", "require_free_names"]
+__all__ = ["adopt", "adopt_instrument", "adopted_registries", "is_of_one_process", "require_free_names"]
 
-_log = logging.getLogger("kairo_metrics")
 _registries: WeakSet[CollectorRegistry] = WeakSet()
 _left_out: WeakSet[MetricWrapperBase] = WeakSet()
 # What prometheus_client registers itself. It describes one process, and instances live for seconds.
@@ -57,7 +53,10 @@ def adopt(*registries: CollectorRegistry, has_page: bool = False) -> None:
     """
     with SETUP_LOCK:
         _page["is here"] = has_page
-        _leave_multiprocess_mode()
+        if getattr(values.ValueClass, "_multiprocess", False):
+            from .multiprocess_value import leave_multiprocess_mode  # only with PROMETHEUS_MULTIPROC_DIR
+
+            leave_multiprocess_mode()
         for owner, name in _WRAPPED:
             _wrap(owner, name)
         for registry in registries:
@@ -162,6 +161,11 @@ class _Collectors(dict[Any, list[str]]):
         return dict(self)
 
 
+def adopted_registries() -> list[CollectorRegistry]:
+    """Return the registries whose instruments are recorded."""
+    return list(_registries)
+
+
 def is_of_one_process(collector: object) -> bool:
     """Tell whether a collector is one of the three that prometheus_client registers in its default registry."""
     return any(collector is default for default in _OF_ONE_PROCESS)
@@ -194,31 +198,3 @@ def _may_have_our_name(collector: object, prefix: str) -> bool:
     return isinstance(collector, MetricWrapperBase) and (
         INSTANCE_LABEL in collector._labelnames or may_be_ours(collector._name, prefix)  # noqa: SLF001
     )
-
-
-def _leave_multiprocess_mode() -> None:
-    """Keep new values in memory, not in files of `PROMETHEUS_MULTIPROC_DIR`; those of earlier processes are in them."""
-    if getattr(values.ValueClass, "_multiprocess", False):
-        values.ValueClass = values.MutexValue
-        # `remove` and `clear` warn that they do nothing in that mode. They do.
-        warnings.filterwarnings("ignore", r"(Removal of|Clearing) labels has not been implemented", UserWarning)
-        _log.warning(
-            "PROMETHEUS_MULTIPROC_DIR is set; metrics of all processes are added up in Redis, so it is not needed, and "
-            "you can remove it"
-        )
-
-
-def renew_client_locks() -> None:
-    """Replace prometheus_client's locks in a forked child: a thread that exists only in the parent may hold one."""
-    for registry in _registries:
-        registry._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
-        for instrument in list(registry._collector_to_names):  # noqa: SLF001
-            if isinstance(instrument, MetricWrapperBase):
-                instrument._lock = RLock()  # type: ignore[assignment]  # noqa: SLF001
-                for child in _children(instrument):
-                    if hasattr(child, "_lock"):  # those of an info and an enum have one of their own
-                        child._lock = RLock()  # noqa: SLF001
-
-
-def _children(instrument: Any) -> list[Any]:
-    return list(instrument._metrics.values()) if instrument._is_parent() else [instrument]  # noqa: SLF001

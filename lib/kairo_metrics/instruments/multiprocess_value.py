@@ -1,16 +1,21 @@
-"""The values of prometheus_client's multiprocess mode, which are in files that may be older than the process."""
+"""The multiprocess mode of prometheus_client: its values are in files, which may be older than the process."""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import struct
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
-__all__ = ["amount_of_this_process"]
+from prometheus_client import values
 
+__all__ = ["amount_of_this_process", "leave_multiprocess_mode"]
+
+_log = logging.getLogger("kairo_metrics")
 # Of Linux' `statx`, which Python does not offer.
 _EMPTY_PATH = 0x1000
 _BIRTH = 0x800
@@ -18,6 +23,17 @@ _BIRTH_AT = 80
 _LENGTH = 256
 # After the command's name, which may hold anything, in `/proc/self/stat`.
 _START_FIELD = 19
+
+
+def leave_multiprocess_mode() -> None:
+    """Keep new values in memory, not in files of `PROMETHEUS_MULTIPROC_DIR`; those of earlier processes are in them."""
+    values.ValueClass = values.MutexValue
+    # `remove` and `clear` warn that they do nothing in that mode. They do.
+    warnings.filterwarnings("ignore", r"(Removal of|Clearing) labels has not been implemented", UserWarning)
+    _log.warning(
+        "PROMETHEUS_MULTIPROC_DIR is set; metrics of all processes are added up in Redis, so it is not needed, and "
+        "you can remove it"
+    )
 
 
 def amount_of_this_process(value: Any) -> float:
