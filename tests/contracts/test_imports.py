@@ -115,30 +115,35 @@ app = Starlette()
 print(json.dumps(sorted(sys.modules)))
 """
 INSTRUMENT = "from lib.kairo_metrics import instrument; app = instrument(app)"
+COUNTER = "prometheus_client.Counter('jobs', 'Jobs.', ['queue'])"
 METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.environment config.settings
-    instruments instruments.adoption instruments.catalogue instruments.children
-    instruments.declaration instruments.pending_series instruments.recorder
-    instruments.shape instruments.sharing
-    instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
-    instruments.values.replaced_value instruments.values.value
+    instruments instruments.adoption instruments.catalogue instruments.child_limits instruments.pending_series
+    instruments.recorder instruments.shape instruments.values instruments.values.value
     delivery delivery.loop_ticker delivery.pipeline delivery.process_pipeline
     model model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
+"""
+# What an instrument of the program's own adds.
+COUNTING = """
+    instruments.children instruments.sharing
+    instruments.values.counter instruments.values.observation instruments.values.replaced_value
 """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
-    entrypoints.request_rules entrypoints.traces instruments.request_instruments
+    entrypoints.request_rules entrypoints.traces instruments.values.exemplar
     frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
     frameworks.starlette_templates frameworks.watch
 """
-READING = """
+READING = (
+    COUNTING
+    + """
     delivery.breaker delivery.flush_lock delivery.flusher delivery.group_commit delivery.loop_tasks
     store store.command_flow store.redis_store
-    instruments.delivery_instruments
+    instruments.declaration instruments.delivery_instruments
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
     endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
@@ -148,9 +153,17 @@ READING = """
     exposition exposition.escaping exposition.family exposition.fitting exposition.names exposition.negotiate
     exposition.page
 """
+)
 
 
-@pytest.mark.parametrize(("more", "added"), [(INSTRUMENT, WRITING + MEASURING), (METRICS_APP, WRITING + READING)])
+@pytest.mark.parametrize(
+    ("more", "added"),
+    [
+        (INSTRUMENT, WRITING + MEASURING),
+        (f"{INSTRUMENT}; {COUNTER}", WRITING + MEASURING + COUNTING),
+        (METRICS_APP, WRITING + READING),
+    ],
+)
 def test_metrics_add_these_imports_to_a_function_and_no_others(more: str, added: str) -> None:
     """An instrumented function loads the writing half of the package, the metrics function both; no other library."""
     loaded = set(_printed(PLAIN.format(more=more))) - set(_printed(PLAIN.format(more="")))

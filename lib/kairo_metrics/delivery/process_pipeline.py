@@ -16,7 +16,7 @@ from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
 from ..instruments.adoption import adopt, adopted_registries, require_free_names
 from ..instruments.catalogue import OWN, SETUP_LOCK, settle
-from ..instruments.children import limit_children
+from ..instruments.child_limits import limit_children
 from ..instruments.shape import NO_CHOICE, Shape, shape, suppose_shape
 from .pipeline import Pipeline
 

@@ -49,7 +49,7 @@ class ChosenRecord(HTTPRecord):
     __slots__ = ("_chosen", "_facts", "_is_skipped", "_labels", "_request", "_response_headers", "sizes")
 
     def __init__(self, rules: ChosenRules, method: str, facts: RequestFacts, route: Callable[[], str]) -> None:
-        super().__init__(rules.instruments, method, facts, route)
+        super().__init__(rules, method, facts, route)
         self._chosen = rules
         self._is_skipped = False
         self._request: MeasuredRequest | None = None

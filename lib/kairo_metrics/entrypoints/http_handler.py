@@ -22,7 +22,7 @@ from .traces import ExemplarSource, exemplar_of, trace_of
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
-__all__ = ["is_measured", "is_ours", "measure_subclass", "measured_handler"]
+__all__ = ["is_measured", "is_ours", "measure_subclass", "measured_handler", "measurements_of"]
 
 _FINAL_STATUS = 200
 # RFC 9110, section 15.2.2. The one status of 1xx that is an answer: what follows is a websocket.
@@ -61,6 +61,11 @@ def measured_handler(
 def is_measured(handler_class: type[BaseHTTPRequestHandler]) -> bool:
     """Tell whether a handler class is measured."""
     return hasattr(handler_class, _MEASURED)
+
+
+def measurements_of(handler_class: type[BaseHTTPRequestHandler]) -> tuple[Any, ...]:
+    """Return what measures a handler class, if it is measured."""
+    return (getattr(handler_class, _MEASURED),) if is_measured(handler_class) else ()
 
 
 def measure_subclass(subclass: type[BaseHTTPRequestHandler]) -> None:

@@ -8,11 +8,20 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
-from ..instruments.children import count, known_child, observe
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from .body_sizes import BodySizes
     from .exchange import MeasuredRequest
+    from .request_counts import RequestCounts
+
+    class Rules(Protocol):
+        """What counts the requests of an app, once the first response has left; see `RequestRules`."""
+
+        @property
+        def counts(self) -> RequestCounts: ...
+
 
 __all__ = ["UNKNOWN", "HTTPRecord", "status_text"]
 
@@ -30,7 +39,7 @@ class HTTPRecord:
     """One request: what is known about it while it is served, and what is counted of it at its end.
 
     Args:
-        instruments: those of requests, durations and errors.
+        rules: has what counts it.
         method: the request's method.
         facts: what the framework tells of the request.
         route: returns the template of the request's route.
@@ -45,10 +54,10 @@ class HTTPRecord:
     __slots__ = (
         "_answered",
         "_had_left",
-        "_instruments",
         "_is_ended",
         "_method",
         "_route",
+        "_rules",
         "_started_s",
         "client_left",
         "facts",
@@ -57,10 +66,8 @@ class HTTPRecord:
     )
     sizes: BodySizes | None = None
 
-    def __init__(
-        self, instruments: tuple[Any, ...], method: str, facts: RequestFacts, route: Callable[[], str]
-    ) -> None:
-        self._instruments = instruments
+    def __init__(self, rules: Rules, method: str, facts: RequestFacts, route: Callable[[], str]) -> None:
+        self._rules = rules
         self._method = method if method in _METHODS else UNKNOWN
         self._route = route
         self._started_s = time.perf_counter()
@@ -90,12 +97,8 @@ class HTTPRecord:
         self._count(self.status, seconds)
 
     def _count(self, status: int, seconds: float) -> None:
-        requests, durations, errors = self._instruments
-        method, route = labels = self._answered = self._method, self._route()
-        count(requests, (method, route, status_text(status)))
-        observe(durations, labels, seconds)
-        # It begins at zero with a route's first request, so that an error rate has data before the first error.
-        known_child(errors, (method, route, "http_500"))
+        self._answered = self._method, self._route()
+        self._rules.counts.count(self._answered, status_text(status), seconds)
 
     def end(self, error: BaseException | None = None) -> None:
         """Count the request if its response has not ended, and its error if there is one; later calls add errors only.
@@ -121,7 +124,7 @@ class HTTPRecord:
             self._count_error(status if status == UNKNOWN else f"http_{status}")
 
     def _count_error(self, kind: str) -> None:
-        self._instruments[-1].labels(*self._answered, kind).inc()
+        self._rules.counts.count_error(self._answered, kind)
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..frameworks.hooks import give_own_class
 
-__all__ = ["entry_of", "in_place_of", "is_measured_class"]
+__all__ = ["entries_of", "entry_of", "in_place_of", "is_measured_class"]
 
 Entry = TypeVar("Entry")
 Method = Callable[..., Any]
@@ -22,7 +22,12 @@ _ENTRIES = "_kairo_entries"
 
 def entry_of(app: Any, kind: type[Entry]) -> Entry | None:
     """Return the entry of that kind with which the app was put in place, if it was."""
-    return next((entry for entry in getattr(type(app), _ENTRIES, ()) if isinstance(entry, kind)), None)
+    return next((entry for entry in entries_of(app) if isinstance(entry, kind)), None)
+
+
+def entries_of(app: Any) -> tuple[Any, ...]:
+    """Return all of them."""
+    return getattr(type(app), _ENTRIES, ())
 
 
 def is_measured_class(own_class: type) -> bool:
@@ -38,7 +43,7 @@ def in_place_of(app: Any, entry: Any, method: Callable[[Any, Method], Method]) -
         entry: takes the app's calls; `entry_of` finds it again.
         method: returns the `__call__` of the new class for the entry and the `__call__` of the app's own class.
     """
-    entries = (entry, *getattr(type(app), _ENTRIES, ()))
+    entries = (entry, *entries_of(app))
     own_name = {} if hasattr(app, "app") else {"app": _Itself()}
     # A class that is an app may also be called for other reasons. A function has no class of its own, nor has an object
     # whose class is written in C. Other classes refuse to have a subclass, each with an error of its own.

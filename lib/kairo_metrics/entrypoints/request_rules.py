@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
-from ..instruments.catalogue import catalogue
-from ..instruments.request_instruments import RequestInstruments
+from ..instruments.catalogue import SETUP_LOCK
 from .http_record import HTTPRecord
+
+if TYPE_CHECKING:
+    from .request_counts import RequestCounts
 
 __all__ = ["RequestRules"]
 
@@ -20,7 +22,6 @@ class RequestRules:
     """The rules of one app, made ready once; see `ChosenRules` for those of an app that has chosen something.
 
     Attributes:
-        instruments: what counts the requests, the seconds and the errors.
         record: returns the record of a request that begins now; for the arguments see `HTTPRecord`.
         are_plain: whether nothing is chosen that a request has to do with.
         need_response_headers: whether the headers of the response are needed.
@@ -30,8 +31,18 @@ class RequestRules:
     need_response_headers = False
 
     def __init__(self) -> None:
-        self.instruments: tuple[Any, ...] = catalogue(RequestInstruments).members
-        self.record: _Record = partial(HTTPRecord, self.instruments)
+        self._counts: RequestCounts | None = None
+        self.record: _Record = partial(HTTPRecord, self)
+
+    @property
+    def counts(self) -> RequestCounts:
+        """What counts the requests; made once the first response has left."""
+        if self._counts is None:
+            with SETUP_LOCK:  # see `fork_lock`: no child is forked while a thread imports
+                from .request_counts import RequestCounts
+
+                self._counts = self._counts or RequestCounts()
+        return self._counts
 
     def give_way_to(self, first: RequestRules) -> None:
         """Let the rules of an earlier call of `instrument` for the same app stay."""

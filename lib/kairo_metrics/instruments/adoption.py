@@ -12,9 +12,8 @@ from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
 from ..model.schema import INSTANCE_LABEL
 from .catalogue import OWN, SETUP_LOCK, may_be_ours
-from .children import adopt_children
 from .shape import Shape, shape
-from .sharing import share
+from .values.value import SHARING
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
@@ -173,6 +172,10 @@ def is_of_one_process(collector: object) -> bool:
 
 def adopt_instrument(collector: MetricWrapperBase) -> None:
     """Record what an instrument counts, also one of no registry, unless it has a name of ours; that is logged."""
+    # Imported with the first instrument: in an app that has none of its own, the first response has left by then.
+    with SHARING:  # see `fork_lock`: no child is forked while a thread imports
+        from .children import adopt_children
+        from .sharing import share
     if _is_left_out(collector):
         _left_out.add(collector)
     elif collector._is_parent():  # noqa: SLF001

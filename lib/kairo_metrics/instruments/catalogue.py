@@ -6,18 +6,20 @@ instruments of one concern, and is built when it is first needed.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from .declaration import Declaration, Group
 from .shape import Shape, settle_shape, shape
 from .values.value import SETUP_LOCK
 
+if TYPE_CHECKING:
+    from .declaration import Declaration, Group
+
 __all__ = ["OWN", "SETUP_LOCK", "build", "built", "catalogue", "may_be_ours", "settle"]
 
-G = TypeVar("G", bound=Group)
+G = TypeVar("G", bound="Group")
 
 OWN = CollectorRegistry()
 

@@ -14,14 +14,14 @@ from prometheus_client.metrics import Gauge
 
 from ..model.moment import elapsed_s
 from ..model.schema import OVERFLOW
+from .child_limits import LIMITS
 from .sharing import child_series, is_shared, share
 from .values import RECORDER
 
-__all__ = ["Children", "adopt_children", "child_of", "count", "known_child", "limit_children", "observe"]
+__all__ = ["Children", "adopt_children", "child_of", "count", "known_child", "observe"]
 
 # In characters of the printed label text: a label's value may be as long as a request's body.
 _LONGEST_LABELS = 4_096
-_IDLE_S = 3_600.0
 _SEARCHED_EVERY_S = 60.0
 _Labels = tuple[str, ...]
 
@@ -40,10 +40,6 @@ class Children(dict[_Labels, Any]):
     """
 
     __slots__ = ("_instrument", "_overflow", "_rejected", "_searched_at")
-
-    # The limits of the store; a process has one store.
-    max_series = 10_000
-    idle_s = _IDLE_S
 
     def __init__(self, instrument: Any, children: Mapping[_Labels, Any] | None = None) -> None:
         super().__init__(children or {})
@@ -72,7 +68,7 @@ class Children(dict[_Labels, Any]):
         return self[self._overflow]
 
     def _has_room(self) -> bool:
-        return self._count() < self.max_series or self._forget_idle()
+        return self._count() < LIMITS.max_series or self._forget_idle()
 
     def _count(self) -> int:
         return len(self) - (self._overflow in self)
@@ -83,9 +79,9 @@ class Children(dict[_Labels, Any]):
         if elapsed_s(self._searched_at, now) < _SEARCHED_EVERY_S:
             return False
         self._searched_at = now
-        for labels in [labels for labels, child in self.items() if _can_be_forgotten(child, self.idle_s)]:
+        for labels in [labels for labels, child in self.items() if _can_be_forgotten(child, LIMITS.idle_s)]:
             del self[labels]
-        return self._count() < self.max_series
+        return self._count() < LIMITS.max_series
 
 
 def adopt_children(instrument: Any) -> None:
@@ -93,17 +89,6 @@ def adopt_children(instrument: Any) -> None:
     with instrument._lock:  # noqa: SLF001  prometheus_client keeps its children private
         if not isinstance(instrument._metrics, Children):  # noqa: SLF001
             instrument._metrics = Children(instrument, instrument._metrics)  # noqa: SLF001
-
-
-def limit_children(max_series: int, series_ttl_s: float) -> None:
-    """Set how many children each instrument may have.
-
-    Args:
-        max_series: for each instrument.
-        series_ttl_s: seconds after which the store forgets a series. A child that is idle for so long, or for an hour,
-            makes room for another one.
-    """
-    Children.max_series, Children.idle_s = max_series, min(series_ttl_s, _IDLE_S)
 
 
 def _can_be_forgotten(child: Any, idle_s: float) -> bool:

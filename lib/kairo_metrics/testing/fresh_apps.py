@@ -19,12 +19,13 @@ from ..endpoints.metrics_endpoint import ENDPOINTS
 from ..endpoints.wsgi_form import close_page_loop, has_page_loop
 from ..entrypoints import http_handler
 from ..entrypoints.app_wrapper import AppWrapper
-from ..entrypoints.in_place import is_measured_class
+from ..entrypoints.in_place import entries_of, is_measured_class
 from ..entrypoints.lambda_instance import INSTANCES
+from ..entrypoints.request_rules import RequestRules
 from ..frameworks.hooks import give_own_class
 from .django_client import measured_django_client
 
-__all__ = ["fresh_apps"]
+__all__ = ["fresh_apps", "settle_names"]
 
 _WAITS = "_kairo_waits"
 # The test's own: a call in the program has those of its deployment.
@@ -45,6 +46,15 @@ def fresh_apps() -> Iterator[None]:
             _prepare(app, call)
         stack.enter_context(measured_django_client(lambda: [(app, _options_of(call)) for app, call in _living()]))
         yield
+
+
+def settle_names() -> None:
+    """Let the measured apps count under the names that hold now, also if a later call chooses others."""
+    for app, _ in _living():
+        for measurement in http_handler.measurements_of(app) if isinstance(app, type) else entries_of(app):
+            rules = getattr(measurement, "rules", None)  # what serves the page at a path of an app has none
+            if isinstance(rules, RequestRules):
+                rules.counts  # noqa: B018  made here
 
 
 def _put_back(before: list[tuple[Any, _Measurement]], calls: list[InstrumentCall]) -> None:

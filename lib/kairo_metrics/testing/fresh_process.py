@@ -13,7 +13,7 @@ from ..entrypoints import custom_labels, invocation_record
 from ..instruments import catalogue, declarations, shape
 from ..instruments.asked_shape import _shape_of, options_with
 from ..instruments.catalogue import OWN
-from ..instruments.children import Children
+from ..instruments.child_limits import LIMITS
 from ..instruments.recorder import Recorder
 from ..instruments.shape import Shape
 from ..instruments.values import RECORDER
@@ -61,7 +61,7 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
     own, chosen = dict(vars(OWN)), [kept.copy() for kept in _CHOSEN]
     has_page = "first" in given and given["first"].has_page
     program = program or Program(list(shape._settled), registries, has_page)
-    limits, started = (Children.max_series, Children.idle_s), set(invocation_record._started)
+    limits, started = dict(vars(LIMITS)), set(invocation_record._started)
     process_pipeline._opened.clear()
     process_pipeline._given.clear()
     process_pipeline._registries.intersection_update(program.registries)
@@ -79,7 +79,7 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
         for kept, content in zip(_CHOSEN, chosen, strict=True):
             _refill(kept, content)
         vars(OWN).update(own)
-        Children.max_series, Children.idle_s = limits
+        vars(LIMITS).update(limits)
         invocation_record._started.clear()
         invocation_record._started.update(started)
 

@@ -12,7 +12,7 @@ from ..delivery import process_pipeline
 from ..delivery.process_pipeline import published_registries
 from ..errors import KairoError
 from ..instruments.asked_shape import asked_of
-from .fresh_apps import fresh_apps
+from .fresh_apps import fresh_apps, settle_names
 from .fresh_instruments import Members, fresh_instruments
 from .fresh_process import Program, choose_as, forget_own_names, fresh_process
 from .fresh_registries import fresh_registries
@@ -58,9 +58,9 @@ class Isolation:
         try:
             asked_of(prefix, options, (settings or self.settings).options)
         except KairoError:
-            forget_own_names()
+            self._forget_own_names()
         if settings is not None and settings.options != self.settings.options:
-            forget_own_names()
+            self._forget_own_names()
         if store is not None and store is not self.store:
             self.close()
             self.store = store
@@ -74,6 +74,11 @@ class Isolation:
             self.store.limit(settings)
         self.settings = settings or self.settings
         self.open()
+
+    @staticmethod
+    def _forget_own_names() -> None:
+        settle_names()
+        forget_own_names()
 
     def collected(self) -> list[CollectorRegistry]:
         """Return the registries whose collectors run for a page: those of the program, if it makes one."""

@@ -54,6 +54,7 @@ ON = """
 from lib.kairo_metrics.instruments.catalogue import OWN, built, catalogue
 from lib.kairo_metrics.instruments.delivery_instruments import DeliveryInstruments
 from lib.kairo_metrics.instruments.query_instruments import QueryInstruments
+from lib.kairo_metrics.instruments.request_instruments import RequestInstruments
 
 async def app(scope, receive, send): ...
 
@@ -64,6 +65,9 @@ metrics_app()
 push_app()
 assert added() == [], added()
 assert b"http_requests" not in generate_latest() and b"kairo_" not in generate_latest()
+assert built(RequestInstruments) is None  # the first response needs them, once it has left
+catalogue(RequestInstruments)
+assert added() == [] and b"http_requests" not in generate_latest()
 page = generate_latest(OWN).decode()
 for family in ("http_requests_total", "http_request_duration_seconds", "api_errors_total"):
     assert f"# TYPE {family} " in page, family

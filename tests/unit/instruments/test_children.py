@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.instruments.adoption import adopt
-from lib.kairo_metrics.instruments.children import Children
+from lib.kairo_metrics.instruments.child_limits import LIMITS
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
 from lib.kairo_metrics.instruments.values import RECORDER
 from tests.support.adopted import adopted_registry
@@ -29,7 +29,7 @@ HOUR_S = 3_600.0
 def _cap(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     """Limit each instrument to three children; the store has room for many more."""
     assert recording
-    monkeypatch.setattr(Children, "max_series", CAP)
+    monkeypatch.setattr(LIMITS, "max_series", CAP)
 
 
 @pytest.fixture
