@@ -138,9 +138,7 @@ MEASURING = """
     frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
     frameworks.starlette_templates frameworks.watch
 """
-READING = (
-    COUNTING
-    + """
+READING = """
     delivery.breaker delivery.flush_lock delivery.flusher delivery.group_commit delivery.loop_tasks
     store store.command_flow store.redis_store
     instruments.declaration instruments.delivery_instruments
@@ -153,7 +151,6 @@ READING = (
     exposition exposition.escaping exposition.family exposition.fitting exposition.names exposition.negotiate
     exposition.page
 """
-)
 
 
 @pytest.mark.parametrize(
