@@ -36,6 +36,10 @@ _FUNCTIONS = {
     "redis": f"import redis.asyncio\n{_PLAIN}",
     "client": f"import prometheus_client\n{_PLAIN}",
     "watched": f"from lib.kairo_metrics import instrument\n{_PLAIN}\napp = instrument(app)\n",
+    "counting": (
+        f"from prometheus_client import Counter\nfrom lib.kairo_metrics import instrument\n{_PLAIN}\n"
+        "Counter('greetings', 'Greetings sent.', ['language'])\napp = instrument(app)\n"
+    ),
     "page": "from lib.kairo_metrics import metrics_app\n\napp = metrics_app()\n",
 }
 _TITLES = {
@@ -43,6 +47,7 @@ _TITLES = {
     "redis": "  that imports redis.asyncio",
     "client": "  that imports prometheus_client",
     "watched": "  wrapped in instrument()",
+    "counting": "  with a counter of its own, too",
     "page": "metrics_app()",
 }
 _METRICS_ON = {"ENABLE_METRICS": "true", "METRICS_AUTH_TOKEN": "t", "REDIS_URL": "redis://127.0.0.1:1"}
@@ -52,12 +57,12 @@ def bench_cold_start(tools: Tools) -> None:
     """Measure the time from the start of a process to `server-started`, in builds without and with `.pyc` files."""
     with tempfile.TemporaryDirectory(prefix="cold-start-") as folder:
         for title, goal_ms, env in (
-            ("Without .pyc files, as Vercel deploys a function", 60, {}),
-            ("With .pyc files (VERCEL_PYTHON_COMPILEALL=1)", 25, {"VERCEL_PYTHON_COMPILEALL": "1"}),
+            ("Without .pyc files, as Vercel deploys a function", 25, {}),
+            ("With .pyc files (VERCEL_PYTHON_COMPILEALL=1)", 10, {"VERCEL_PYTHON_COMPILEALL": "1"}),
         ):
             project = Path(folder, str(goal_ms))
             _write_project(project)
-            print(f"{title}; goal for instrument(): at most +{goal_ms} ms")
+            print(f"{title}; goal for instrument(): at most {goal_ms} ms more than prometheus_client alone")
             _print(_medians_ms(vercel_build(project, tools, env)))
 
 

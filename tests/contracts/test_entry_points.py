@@ -16,7 +16,7 @@ from lib.kairo_metrics import Settings
 from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.delivery.pipeline import Pipeline
 from lib.kairo_metrics.entrypoints import invocation_record
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.dev_server import REPOSITORY
 from tests.support.entry_points import APPS, ENTRY_POINTS, Act, EntryPoint, Got

@@ -121,33 +121,35 @@ METRICS_APP = "from lib.kairo_metrics import metrics_app; app = metrics_app()"
 # Each module costs a millisecond or two of every cold start: add one only if it is worth that.
 WRITING = """
     errors config config.environment config.settings
-    instruments instruments.adoption instruments.catalogue instruments.child_limits instruments.pending_series
-    instruments.recorder instruments.shape instruments.values instruments.values.value
+    instruments instruments.adoption instruments.catalogue instruments.child_limits instruments.shape
     delivery delivery.loop_ticker delivery.pipeline delivery.process_pipeline
-    model model.delivery_metrics model.encoding model.fork_lock model.moment model.schema
+    model model.fork_locks
 """
 # What an instrument of the program's own adds.
 COUNTING = """
-    instruments.children instruments.sharing
-    instruments.values.counter instruments.values.observation instruments.values.replaced_value
+    instruments.children instruments.pending_series instruments.recorder instruments.sharing
+    instruments.values instruments.values.counter instruments.values.exemplar instruments.values.observation
+    instruments.values.replaced_value instruments.values.value
+    model.delivery_metrics model.encoding model.moment model.schema
 """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
-    entrypoints.request_rules entrypoints.traces instruments.values.exemplar
+    entrypoints.request_rules entrypoints.traces instruments.request_exemplar
     frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
     frameworks.starlette_templates frameworks.watch
 """
 READING = """
     delivery.breaker delivery.flush_lock delivery.flusher delivery.group_commit delivery.loop_tasks
     store store.command_flow store.redis_store
-    instruments.declaration instruments.delivery_instruments
+    instruments.declaration instruments.delivery_instruments instruments.pending_series instruments.recorder
     endpoints endpoints.apps endpoints.bearer_auth endpoints.explanations endpoints.gzip_encoding
     endpoints.metrics_endpoint endpoints.token_cache endpoints.token_sources
     scrape scrape.assemble scrape.clashes scrape.collector scrape.decode scrape.expired_series scrape.merge
     scrape.page_order scrape.resolve scrape.rollback scrape.rollback.high_water scrape.selection
     scrape.self_metrics scrape.state_reader
-    model.batch model.labels model.leases model.merging model.recovery model.server_run model.snapshot
+    model.batch model.delivery_metrics model.encoding model.labels model.leases model.merging model.moment
+    model.recovery model.schema model.server_run model.snapshot
     exposition exposition.escaping exposition.family exposition.fitting exposition.names exposition.negotiate
     exposition.page
 """

@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 from lib.kairo_metrics import Settings, install, metrics_app, push_app
 from lib.kairo_metrics.config.push_settings import PushSettings
 from lib.kairo_metrics.delivery import process_pipeline
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.store.keys import Keys
 from lib.kairo_metrics.store.redis_store import RedisStore

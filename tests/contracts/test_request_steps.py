@@ -23,7 +23,7 @@ from starlette.routing import Route
 from lib.kairo_metrics import instrument
 from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.instance import settings
 from tests.support.proxy import Proxy

@@ -241,7 +241,7 @@ async def test_forks_while_threads_count_are_exact(start: Start, redis_url: str)
 # A thread holds the lock of the setup, and comes to an instrument while another one forks.
 SETTING_UP = """
 import threading, time
-from lib.kairo_metrics.instruments.catalogue import SETUP_LOCK
+from lib.kairo_metrics.model.fork_locks import SETUP_LOCK
 sets_up = threading.Event()
 
 def set_up():

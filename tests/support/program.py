@@ -11,8 +11,7 @@ from prometheus_client import CollectorRegistry, values
 from lib.kairo_metrics.config.settings import Settings
 from lib.kairo_metrics.delivery.flusher import Flusher
 from lib.kairo_metrics.instruments import adoption
-from lib.kairo_metrics.instruments.recorder import Recorder
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER, Recorder
 from lib.kairo_metrics.model.moment import CLOCKS, Clocks
 from lib.kairo_metrics.store.store_interface import Store
 

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Histogram, Summary
 from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.endpoints.push_endpoint import push_endpoint
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.adopted import adopted_registry
 from tests.support.instance import settings

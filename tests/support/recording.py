@@ -8,7 +8,7 @@ import pytest
 
 from lib.kairo_metrics.delivery import process_pipeline
 from lib.kairo_metrics.delivery.pipeline import Pipeline
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples, settings
 

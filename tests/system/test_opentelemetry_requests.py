@@ -21,7 +21,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from lib.kairo_metrics import KairoMetricReader, Settings, instrument, measured
 from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.errors import StoreError
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples, settings

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Histogram
 from lib.kairo_metrics import aflush, flush, install
 from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
 from lib.kairo_metrics.dev.private_redis import private_redis
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.adopted import adopted_registry
 from tests.support.dev_server import REPOSITORY, DevServer, dev_server

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
-from ..instruments.catalogue import SETUP_LOCK
 from ..instruments.recorder import Recorder
+from ..model.fork_locks import SETUP_LOCK
 from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
-from ..instruments.catalogue import SETUP_LOCK
-from ..instruments.values import RECORDER
+from ..model.fork_locks import SETUP_LOCK
 from .loop_ticker import LoopTicker, loop_is_running
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ class Pipeline:
         """What delivers the deltas."""
         if self._flusher is None:
             with SETUP_LOCK:
+                from ..instruments.recorder import RECORDER
                 from .flusher import Flusher
 
                 self._flusher = self._flusher or Flusher(RECORDER, self.store, self.settings)

@@ -15,9 +15,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from ..config.settings import Settings, load_settings
 from ..errors import KairoError, SettingsError
 from ..instruments.adoption import adopt, adopted_registries, require_free_names
-from ..instruments.catalogue import OWN, SETUP_LOCK, settle
+from ..instruments.catalogue import OWN, settle
 from ..instruments.child_limits import limit_children
 from ..instruments.shape import NO_CHOICE, Shape, shape, suppose_shape
+from ..model.fork_locks import SETUP_LOCK
 from .pipeline import Pipeline
 
 if TYPE_CHECKING:

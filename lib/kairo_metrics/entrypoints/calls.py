@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
-from ..instruments.values.exemplar import REQUEST_EXEMPLAR
+from ..instruments.request_exemplar import REQUEST_EXEMPLAR
 
 __all__ = ["CURRENT", "Call"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..config.options import argument_count
-from ..model.fork_lock import fork_lock
+from ..model.fork_locks import SHARING
 from ..model.schema import OVERFLOW
 from .exchange import MeasuredRequest, MeasuredResponse
 
@@ -20,7 +20,6 @@ _LONGEST_VALUE = 200
 # By the label's name: all apps of a process share the families.
 _values: dict[str, set[str]] = {}
 _logged: set[tuple[str, object]] = set()
-_adding = fork_lock()
 
 
 class CustomLabels:
@@ -78,7 +77,7 @@ class CustomLabels:
         known = _values.setdefault(name, set())
         if value in known:
             return value
-        with _adding:
+        with SHARING:
             has_room = len(value) <= _LONGEST_VALUE and (value in known or len(known) < self._most_values)
             if has_room:
                 known.add(value)

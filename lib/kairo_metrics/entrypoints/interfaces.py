@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..instruments.catalogue import SETUP_LOCK
 from ..instruments.shape import shape
+from ..model.fork_locks import SETUP_LOCK
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
-from ..instruments.catalogue import SETUP_LOCK
+from ..model.fork_locks import SETUP_LOCK
 from .http_record import HTTPRecord
 
 if TYPE_CHECKING:

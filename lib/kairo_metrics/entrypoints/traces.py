@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from ..model.encoding import is_classic_label
-
 __all__ = ["ExemplarSource", "exemplar_of", "trace_of"]
 
 ExemplarSource = Callable[[MutableMapping[str, Any]], Mapping[str, str] | None]
@@ -67,5 +65,7 @@ def exemplar_of(source: ExemplarSource, scope: MutableMapping[str, Any]) -> Mapp
 def _require_valid(labels: Mapping[str, str]) -> None:
     if sum(len(name) + len(value) for name, value in labels.items()) > _MAX_CHARACTERS:
         raise ValueError(f"the labels of an exemplar may have {_MAX_CHARACTERS} characters together: {labels}")
+    from ..model.encoding import is_classic_label  # few apps choose their exemplars
+
     if not all(map(is_classic_label, labels)):
         raise ValueError(f"not label names: {sorted(labels)}")

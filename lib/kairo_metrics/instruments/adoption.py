@@ -10,10 +10,9 @@ from weakref import WeakSet
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, REGISTRY, CollectorRegistry, values
 from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 
-from ..model.schema import INSTANCE_LABEL
-from .catalogue import OWN, SETUP_LOCK, may_be_ours
+from ..model.fork_locks import SETUP_LOCK, SHARING
+from .catalogue import OWN, may_be_ours
 from .shape import Shape, shape
-from .values.value import SHARING
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions
@@ -79,7 +78,8 @@ def _wrap(owner: type, name: str) -> None:
 
     @wraps(method)
     def recorded(self: Any, *args: Any, **kwargs: Any) -> None:
-        from .wrapped_methods import RECORDED  # few programs call any of them, and each import is part of a cold start
+        with SHARING:  # as in `adopt_instrument`; few programs call any of them
+            from .wrapped_methods import RECORDED
 
         RECORDED[name](method, self, *args, **kwargs)
 
@@ -198,6 +198,8 @@ def _is_left_out(instrument: MetricWrapperBase) -> bool:
 
 
 def _may_have_our_name(collector: object, prefix: str) -> bool:
-    return isinstance(collector, MetricWrapperBase) and (
-        INSTANCE_LABEL in collector._labelnames or may_be_ours(collector._name, prefix)  # noqa: SLF001
-    )
+    if not isinstance(collector, MetricWrapperBase):
+        return False
+    from ..model.schema import INSTANCE_LABEL  # see `adopt_instrument`
+
+    return INSTANCE_LABEL in collector._labelnames or may_be_ours(collector._name, prefix)  # noqa: SLF001

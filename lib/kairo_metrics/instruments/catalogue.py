@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from ..model.fork_locks import SETUP_LOCK
 from .shape import Shape, settle_shape, shape
-from .values.value import SETUP_LOCK
 
 if TYPE_CHECKING:
     from .declaration import Declaration, Group
 
-__all__ = ["OWN", "SETUP_LOCK", "build", "built", "catalogue", "may_be_ours", "settle"]
+__all__ = ["OWN", "build", "built", "catalogue", "may_be_ours", "settle"]
 
 G = TypeVar("G", bound="Group")
 

@@ -15,8 +15,8 @@ from prometheus_client.metrics import Gauge
 from ..model.moment import elapsed_s
 from ..model.schema import OVERFLOW
 from .child_limits import LIMITS
+from .recorder import RECORDER
 from .sharing import child_series, is_shared, share
-from .values import RECORDER
 
 __all__ = ["Children", "adopt_children", "child_of", "count", "known_child", "observe"]
 

@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from ..model.delivery_metrics import LOST, OVERFLOWED
 from ..model.encoding import label_text
+from ..model.fork_locks import prepare_last
 from ..model.moment import CLOCKS, NEVER, Clocks, Moment, elapsed_s
 from ..model.schema import Schema
 from .pending_series import INSTANCE_PLACE, PendingSeries, listed
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..model.native_counts import NativeCounts
     from .inheritance import Inheritance
 
-__all__ = ["Follower", "Recorder"]
+__all__ = ["RECORDER", "Follower", "Recorder"]
 
 _log = logging.getLogger("kairo_metrics")
 # So many removals of each kind wait while the store is away. If there are more, the oldest is counted as lost.
@@ -273,6 +274,10 @@ class Recorder:
             self._inherited.append(Inheritance(take, unsent, self.removed, self.cleared))
             self.removed, self.cleared = {}, {}
 
+    def end_fork(self) -> None:
+        """Let others record again, in the parent."""
+        self.lock.release()
+
     def start_in_child(self) -> None:
         """Begin as a new instance in a forked child, with nothing but what the parent has set aside."""
         inherited, parent = self._inherited, self.instance
@@ -298,3 +303,8 @@ class Recorder:
                             self._held.add(series)
             if not self.pending:
                 self.epoch += 1
+
+
+# prometheus_client's instruments belong to the process, and so does the recorder.
+RECORDER = Recorder()
+prepare_last(RECORDER)

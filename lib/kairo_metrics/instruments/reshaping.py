@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from .children import adopt_children
+from .recorder import RECORDER
 from .shape import Shape, shape
 from .sharing import child_series, share
-from .values import RECORDER
 
 if TYPE_CHECKING:
     from .declaration import Declaration, Group

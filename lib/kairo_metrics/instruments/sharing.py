@@ -8,12 +8,13 @@ from prometheus_client.metrics import Counter, Enum, Gauge, Histogram, Info, Met
 from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MutexValue
 
+from ..model.fork_locks import SHARING
 from ..model.schema import INSTANCE_LABEL, is_per_instance
 from .pending_series import PendingSeries, new_series, schema_of
 from .values.counter import CounterValue
 from .values.observation import histogram_values, summary_values
 from .values.replaced_value import take_place
-from .values.value import SHARING, LocalTotal
+from .values.value import LocalTotal
 
 __all__ = ["INFO_VALUE", "child_series", "is_shared", "share", "values_of"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..model.encoding import label_text
 from .children import Children, adopt_children, child_of
+from .recorder import RECORDER
 from .sharing import INFO_VALUE, child_series, is_shared, share
-from .values import RECORDER
 
 __all__ = ["RECORDED"]
 

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..delivery.process_pipeline import current_settings, is_open, on_opening
-from ..instruments.catalogue import SETUP_LOCK, built, catalogue
+from ..instruments.catalogue import built, catalogue
+from ..model.fork_locks import SETUP_LOCK
 
 __all__ = ["recorded", "while_on"]
 

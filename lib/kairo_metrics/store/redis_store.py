@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
-from ..model.fork_lock import LOADING
+from ..model.fork_locks import LOADING
 
 if TYPE_CHECKING:
     from ..model.batch import Batch, Verdict, Writer

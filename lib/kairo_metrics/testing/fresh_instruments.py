@@ -15,8 +15,8 @@ from prometheus_client.metrics import Enum, Gauge, Info, MetricWrapperBase
 from ..delivery import process_pipeline
 from ..instruments import adoption
 from ..instruments.children import Children
+from ..instruments.recorder import RECORDER
 from ..instruments.sharing import INFO_VALUE, share
-from ..instruments.values import RECORDER
 from .fresh_registries import Imported
 
 __all__ = ["Members", "fresh_instruments"]

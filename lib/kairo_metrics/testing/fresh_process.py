@@ -14,9 +14,8 @@ from ..instruments import catalogue, declarations, shape
 from ..instruments.asked_shape import _shape_of, options_with
 from ..instruments.catalogue import OWN
 from ..instruments.child_limits import LIMITS
-from ..instruments.recorder import Recorder
+from ..instruments.recorder import RECORDER, Recorder
 from ..instruments.shape import Shape
-from ..instruments.values import RECORDER
 
 if TYPE_CHECKING:
     from ..config.options import RequestOptions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..config.settings import Settings
 from ..delivery.flusher import Flusher
 from ..delivery.pipeline import Pipeline
-from ..instruments.values import RECORDER
+from ..instruments.recorder import RECORDER
 
 if TYPE_CHECKING:
     from ..store.store_interface import Store

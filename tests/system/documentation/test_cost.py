@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from benchmarks.scaling.prices import UPSTASH_COMMANDS, UPSTASH_PLANS
 from lib.kairo_metrics import aflush, metrics_app
 from lib.kairo_metrics.delivery.process_pipeline import close_pipeline, open_pipeline
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.store.redis_store import RedisStore
 from tests.support.adopted import adopted_registry
 from tests.support.dev_server import REPOSITORY

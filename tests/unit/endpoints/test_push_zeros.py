@@ -18,7 +18,7 @@ from lib.kairo_metrics.endpoints.push_mark import receiver_name
 from lib.kairo_metrics.exposition.family import Family
 from lib.kairo_metrics.exposition.page import Page
 from lib.kairo_metrics.exposition.remote_write import write_requests, zero_requests
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.model.schema import Schema
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.adopted import adopted_registry

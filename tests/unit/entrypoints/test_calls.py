@@ -14,7 +14,7 @@ from lib.kairo_metrics import instrument
 from lib.kairo_metrics.entrypoints.calls import CURRENT, Call
 from lib.kairo_metrics.frameworks.facts import RequestFacts
 from lib.kairo_metrics.frameworks.route import UNMATCHED, Route
-from lib.kairo_metrics.instruments.values.exemplar import REQUEST_EXEMPLAR
+from lib.kairo_metrics.instruments.request_exemplar import REQUEST_EXEMPLAR
 from tests.support.recording import Recording
 from tests.support.wsgi_client import call_wsgi
 

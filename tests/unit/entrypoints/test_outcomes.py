@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from lib.kairo_metrics import Settings, instrument
 from lib.kairo_metrics.delivery.pipeline import Pipeline
 from lib.kairo_metrics.entrypoints.asgi import measured_asgi
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import samples
 from tests.support.recording import Recording

@@ -15,7 +15,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from lib.kairo_metrics import Settings, instrument, metrics_app, metrics_wsgi_app
 from lib.kairo_metrics.delivery import process_pipeline
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.testing.memory_store import MemoryStore
 from tests.support.instance import settings
 from tests.support.watched_app import call

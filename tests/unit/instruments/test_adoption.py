@@ -23,8 +23,7 @@ from prometheus_client import (
 
 from lib.kairo_metrics import NativeHistogram, Settings, install, instrument
 from lib.kairo_metrics.instruments.adoption import adopt
-from lib.kairo_metrics.instruments.recorder import Recorder
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER, Recorder
 from tests.support.client_versions import has_remove_by_labels
 from tests.support.recording import Recording
 

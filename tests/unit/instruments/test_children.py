@@ -15,7 +15,7 @@ from lib.kairo_metrics import NativeHistogram
 from lib.kairo_metrics.instruments.adoption import adopt
 from lib.kairo_metrics.instruments.child_limits import LIMITS
 from lib.kairo_metrics.instruments.pending_series import PendingSeries
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from tests.support.adopted import adopted_registry
 from tests.support.client_versions import removes_unknown_labels
 from tests.support.program import apart

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from lib.kairo_metrics.instruments.children import count, observe
-from lib.kairo_metrics.instruments.values.exemplar import REQUEST_EXEMPLAR
+from lib.kairo_metrics.instruments.request_exemplar import REQUEST_EXEMPLAR
 from tests.support.adopted import adopted_registry
 
 BOUNDS = (0.1, 0.25, 1.0)

@@ -25,7 +25,7 @@ from lib.kairo_metrics import (
     measured,
 )
 from lib.kairo_metrics.delivery.process_pipeline import current_settings
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.testing import counted, isolated_metrics, page
 from tests.support.isolated_program import (
     LAZY,

@@ -3,9 +3,3 @@
 A value keeps its local total, so that the program's own registry reads as before, and adds each change to its series
 in the recorder.
 """
-
-from __future__ import annotations
-
-from .value import RECORDER
-
-__all__ = ["RECORDER"]

@@ -7,8 +7,10 @@ import math
 from prometheus_client.samples import Exemplar
 
 from ..pending_series import PendingSeries
-from .exemplar import REQUEST_EXEMPLAR, record_exemplar
-from .value import RECORDER, SeriesValue
+from ..recorder import RECORDER
+from ..request_exemplar import REQUEST_EXEMPLAR
+from .exemplar import record_exemplar
+from .value import SeriesValue
 
 __all__ = ["CounterValue"]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import ContextVar
 
 from ...model.encoding import exemplar_word
 from ..pending_series import PendingSeries
-from .value import RECORDER
+from ..recorder import RECORDER
+from ..request_exemplar import REQUEST_EXEMPLAR
 
-__all__ = ["REQUEST_EXEMPLAR", "record_exemplar"]
-
-# The labels for what is counted while a request is served, if the caller gives none.
-REQUEST_EXEMPLAR: ContextVar[Mapping[str, str] | None] = ContextVar("kairo_request_exemplar", default=None)
+__all__ = ["record_exemplar"]
 
 
 def record_exemplar(series: PendingSeries, index: int, value: float, labels: Mapping[str, str] | None) -> None:

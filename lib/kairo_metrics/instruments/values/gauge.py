@@ -10,7 +10,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 
 from ..pending_series import PendingSeries
-from .value import RECORDER, SeriesValue
+from ..recorder import RECORDER
+from .value import SeriesValue
 
 __all__ = ["InstanceGauge", "LatestGauge", "SumGauge", "gauge_value"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...model.encoding import info_word
 from ..pending_series import PendingSeries
-from .value import RECORDER
+from ..recorder import RECORDER
 
 __all__ = ["InfoValue"]
 

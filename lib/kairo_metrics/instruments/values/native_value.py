@@ -7,7 +7,7 @@ from copy import deepcopy
 
 from ...model.native_counts import NativeCounts
 from ..pending_series import PendingSeries
-from .value import RECORDER
+from ..recorder import RECORDER
 
 __all__ = ["NativeValue"]
 

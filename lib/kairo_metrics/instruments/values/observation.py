@@ -12,8 +12,10 @@ import threading
 from prometheus_client.samples import Exemplar
 
 from ..pending_series import PendingSeries
-from .exemplar import REQUEST_EXEMPLAR, record_exemplar
-from .value import RECORDER, LocalTotal
+from ..recorder import RECORDER
+from ..request_exemplar import REQUEST_EXEMPLAR
+from .exemplar import record_exemplar
+from .value import LocalTotal
 
 __all__ = ["histogram_values", "summary_values"]
 

@@ -1,4 +1,4 @@
-"""What all values have in common: the recorder and the locks around it, a total of this process, and a series."""
+"""What all values have in common: a total of this process, and a series."""
 
 from __future__ import annotations
 
@@ -6,28 +6,9 @@ import os
 
 from prometheus_client.samples import Exemplar
 
-from ...model.fork_lock import LOADING, fork_lock, hold_at_forks
 from ..pending_series import PendingSeries
-from ..recorder import Recorder
 
-__all__ = ["RECORDER", "SETUP_LOCK", "SHARING", "LocalTotal", "SeriesValue"]
-
-# prometheus_client's instruments belong to the process, and so does the recorder.
-RECORDER = Recorder()
-# A fork takes the lock first that was made last. So they are made against the order in which a thread takes them: who
-# sets up shares, and who shares records.
-os.register_at_fork(
-    before=RECORDER.prepare_fork,
-    after_in_parent=lambda: RECORDER.lock.release(),  # noqa: PLW0108  a child has another lock
-    after_in_child=RECORDER.start_in_child,
-)
-hold_at_forks(LOADING)
-# Held while an instrument gets its values: it may be registered in two registries at once. A fork waits, so that no
-# child has half of its values.
-SHARING = fork_lock()
-# Held while the process's instruments, its catalogue and its pipeline are set up: each of them exists once. Reentrant:
-# a signal handler may flush in a thread that holds it.
-SETUP_LOCK = fork_lock()
+__all__ = ["LocalTotal", "SeriesValue"]
 
 
 class LocalTotal:

@@ -17,8 +17,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from ...instruments.adoption import adopt_instrument
 from ...instruments.children import known_child
 from ...instruments.native_histogram import NativeHistogram
+from ...instruments.recorder import RECORDER
 from ...instruments.sharing import child_series
-from ...instruments.values import RECORDER
 from ...model.delivery_metrics import OVERFLOWED
 from ...model.native_counts import FINEST
 from ...model.schema import INSTANCE_LABEL

@@ -25,8 +25,8 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from ...instruments.native_histogram import ZERO_THRESHOLD
+from ...instruments.recorder import RECORDER
 from ...instruments.sharing import child_series
-from ...instruments.values import RECORDER
 from ...instruments.values.exemplar import record_exemplar
 from ...model.native_counts import COARSEST, FINEST, NativeCounts
 from .prometheus_names import labels_of

@@ -34,7 +34,7 @@ from ...delivery.loop_ticker import loop_is_running
 from ...delivery.process_pipeline import current_pipeline, current_settings, is_open, on_opening
 from ...errors import StoreError
 from ...instruments.adoption import adopt_instrument
-from ...instruments.values import RECORDER
+from ...instruments.recorder import RECORDER
 from .prometheus_names import labels_of, scope_attributes
 from .version import require_sdk
 

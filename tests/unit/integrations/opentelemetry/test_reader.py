@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.trace import TracerProvider
 
 from lib.kairo_metrics import KairoMetricReader, Settings, instrument, measured
-from lib.kairo_metrics.instruments.values import RECORDER
+from lib.kairo_metrics.instruments.recorder import RECORDER
 from lib.kairo_metrics.testing import Isolation, counted, isolated_metrics, page
 from tests.support.telemetry import metering, telling
 
