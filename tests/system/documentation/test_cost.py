@@ -55,9 +55,9 @@ def test_the_measured_numbers_are_those_of_their_pages() -> None:
     """What a cold start, a request and a series take is as in the outputs of the commands that measure it."""
     cold, scaling = ((REPOSITORY / "docs" / name).read_text() for name in ("cold-start.md", "scaling.md"))
     [slow, fast] = (float(ratio) for ratio in re.findall(r"wrapped in instrument\(\) .* ([\d.]+) x", cold))
-    assert slow - 1 == pytest.approx(1 / 3, abs=0.05)
-    assert fast - 1 == pytest.approx(1 / 5, abs=0.05)
-    assert "| a third longer, a fifth with precompiled bytecode |" in PAGE
+    assert slow - 1 == pytest.approx(1 / 4, abs=0.05)
+    assert fast - 1 == pytest.approx(1 / 7, abs=0.05)
+    assert "| a quarter longer, a seventh with precompiled bytecode |" in PAGE
     assert re.search(r"costs Redis\s+82 µs", scaling)
     for amount in re.findall(r"series in each of \d+ shards +(\d+) bytes|kept for an hour +(\d+) bytes", scaling):
         assert f"{''.join(amount)} bytes for" in PAGE
