@@ -123,7 +123,7 @@ WRITING = """
     errors config config.environment config.settings
     instruments instruments.adoption instruments.catalogue instruments.child_limits instruments.shape
     delivery delivery.loop_ticker delivery.pipeline delivery.process_pipeline
-    model model.fork_locks
+    model model.fork_locks model.made_late
 """
 # What an instrument of the program's own adds.
 COUNTING = """

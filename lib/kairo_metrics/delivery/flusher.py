@@ -14,6 +14,7 @@ from ..config.settings import Settings
 from ..errors import StoreError, StoreUnavailable
 from ..instruments.recorder import Recorder
 from ..model.fork_locks import SETUP_LOCK
+from ..model.made_late import made_late
 from ..store.command_flow import CommandFlow, arun_flow, run_flow
 from .breaker import Breaker
 from .flush_lock import FlushLock
@@ -69,7 +70,7 @@ class Flusher:
 
     def forget(self) -> None:
         """Start as a new writer: in a forked child, the parent sends what is on its way."""
-        self._own_outbox: Outbox | None = None
+        vars(self).pop("_outbox", None)
         self._lock = FlushLock(_BUDGETS_PER_LEASE * self._budget_s, self._clock)
         self._breaker = Breaker(self._clock)
         self._commit = GroupCommit(self._budget_s, self._clock)
@@ -79,22 +80,17 @@ class Flusher:
         self._loads: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._waiting: dict[asyncio.AbstractEventLoop, Waiting] = {}
 
-    @property
+    @made_late
     def _outbox(self) -> Outbox:
-        """The batches that are on their way; made with the first one."""
-        if self._own_outbox is None:
-            with SETUP_LOCK:
-                from .outbox import Outbox
+        """The batches that are on their way."""
+        from .outbox import Outbox
 
-                self._own_outbox = self._own_outbox or Outbox(
-                    self.recorder, self._settings.shards, self._settings.instance_lease_s, self._draw
-                )
-        return self._own_outbox
+        return Outbox(self.recorder, self._settings.shards, self._settings.instance_lease_s, self._draw)
 
     @property
     def pending(self) -> bool:
         """Whether anything is not yet delivered."""
-        return self.recorder.pending or (self._own_outbox is not None and self._own_outbox.unsettled)
+        return self.recorder.pending or ("_outbox" in vars(self) and self._outbox.unsettled)
 
     async def aflush(self) -> None:
         """Return when everything recorded before the call is in the store.
@@ -232,7 +228,7 @@ class Flusher:
         await asyncio.wait({running(self._loads) or start(self._loads, asyncio.to_thread(self._load_modules))})
 
     def _load_modules(self) -> None:
-        with SETUP_LOCK:  # see `fork_lock`: no child is forked while a thread imports
+        with SETUP_LOCK:  # see `fork_locks`: no child is forked while a thread imports
             from . import outbox  # noqa: F401  no response waits for it
         self._store.load()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
-from ..model.fork_locks import SETUP_LOCK
+from ..model.made_late import made_late
 from .loop_ticker import LoopTicker, loop_is_running
 
 if TYPE_CHECKING:
@@ -29,48 +29,41 @@ class Pipeline:
 
     def __init__(self, settings: Settings, store: Store | None = None, flusher: Flusher | None = None) -> None:
         self.settings = settings
-        self._store = store
-        self._flusher = flusher
-        self._make_tickers()
+        if store is not None:
+            self.store = store
+        if flusher is not None:
+            self.flusher = flusher
 
-    def _make_tickers(self) -> None:
-        self.loop_ticker = LoopTicker(self.settings.stream_flush_s, lambda: self.flusher.flush_beside())  # noqa: PLW0108  made late
-        self._thread_ticker: ThreadTicker | None = None
-
-    @property
+    @made_late
     def store(self) -> Store:
         """The shared state."""
-        if self._store is None:
-            with SETUP_LOCK:  # see `fork_lock`: no child is forked while a thread imports
-                from ..store.redis_store import RedisStore
+        from ..store.redis_store import RedisStore
 
-                self._store = self._store or RedisStore(self.settings)
-        return self._store
+        return RedisStore(self.settings)
 
-    @property
+    @made_late
     def flusher(self) -> Flusher:
         """What delivers the deltas."""
-        if self._flusher is None:
-            with SETUP_LOCK:
-                from ..instruments.recorder import RECORDER
-                from .flusher import Flusher
+        from ..instruments.recorder import RECORDER
+        from .flusher import Flusher
 
-                self._flusher = self._flusher or Flusher(RECORDER, self.store, self.settings)
-        return self._flusher
+        return Flusher(RECORDER, self.store, self.settings)
 
-    @property
+    @made_late
+    def loop_ticker(self) -> LoopTicker:
+        """Flushes while an event loop serves something."""
+        return LoopTicker(self.settings.stream_flush_s, lambda: self.flusher.flush_beside())  # noqa: PLW0108  made late
+
+    @made_late
     def thread_ticker(self) -> ThreadTicker:
         """Flushes while threads serve something; what runs in an event loop does without it."""
-        if self._thread_ticker is None:
-            with SETUP_LOCK:
-                from .thread_ticker import ThreadTicker
+        from .thread_ticker import ThreadTicker
 
-                self._thread_ticker = self._thread_ticker or ThreadTicker(
-                    self.settings.stream_flush_s,
-                    lambda: self.flusher.after_call(keeps_awake=False),
-                    lambda: self.flusher.pending,
-                )
-        return self._thread_ticker
+        return ThreadTicker(
+            self.settings.stream_flush_s,
+            lambda: self.flusher.after_call(keeps_awake=False),
+            lambda: self.flusher.pending,
+        )
 
     @property
     def ticker(self) -> LoopTicker | ThreadTicker:
@@ -79,13 +72,15 @@ class Pipeline:
 
     def forget(self) -> None:
         """Start as a new writer in a forked child: the parent sends what is on its way, over its connections."""
-        self._make_tickers()
-        if self._flusher is not None:
-            self._flusher.forget()
-        if self._store is not None:
-            self._store.forget_connections()
+        made = vars(self)
+        for ticker in ("loop_ticker", "thread_ticker"):
+            made.pop(ticker, None)
+        if "flusher" in made:
+            self.flusher.forget()
+        if "store" in made:
+            self.store.forget_connections()
 
     def flush_at_exit(self) -> None:
         """Send what a flush beside an event loop has left, as that of a script that ends right after a function has."""
-        if self._flusher is not None and self._flusher.is_left_to_exit and self._flusher.pending:
-            self._flusher.after_call(keeps_awake=False)
+        if "flusher" in vars(self) and self.flusher.is_left_to_exit and self.flusher.pending:
+            self.flusher.after_call(keeps_awake=False)

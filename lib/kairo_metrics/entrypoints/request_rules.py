@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..frameworks.facts import RequestFacts
-from ..model.fork_locks import SETUP_LOCK
+from ..model.made_late import made_late
 from .http_record import HTTPRecord
 
 if TYPE_CHECKING:
@@ -31,18 +31,14 @@ class RequestRules:
     need_response_headers = False
 
     def __init__(self) -> None:
-        self._counts: RequestCounts | None = None
         self.record: _Record = partial(HTTPRecord, self)
 
-    @property
+    @made_late
     def counts(self) -> RequestCounts:
         """What counts the requests; made once the first response has left."""
-        if self._counts is None:
-            with SETUP_LOCK:  # see `fork_lock`: no child is forked while a thread imports
-                from .request_counts import RequestCounts
+        from .request_counts import RequestCounts
 
-                self._counts = self._counts or RequestCounts()
-        return self._counts
+        return RequestCounts()
 
     def give_way_to(self, first: RequestRules) -> None:
         """Let the rules of an earlier call of `instrument` for the same app stay."""

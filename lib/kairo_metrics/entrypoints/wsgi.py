@@ -100,12 +100,17 @@ class WSGIEntry:
 
 
 class _Response:
-    """One response: what passes between the app and the server."""
+    """One response: what passes between the app and the server.
+
+    Attributes:
+        end: counts the request; called when its last byte is sent.
+    """
 
     def __init__(
         self, record: HTTPRecord, served: Call, pipeline: Pipeline, environ: Environ, start_response: StartResponse
     ) -> None:
         self._record = record
+        self.end = record.end
         self._pipeline = pipeline
         self._environ = environ
         self._server_start = start_response
@@ -143,15 +148,11 @@ class _Response:
                 self.end()
         return chunk
 
-    def end(self) -> None:
-        """Count the request: the last byte is sent."""
-        self._record.end()
-
     def fail(self, error: BaseException) -> None:
         """Count a request whose exception reaches the server, which answers with 500 if nothing was sent."""
         if not self._has_sent:
             self._record.status = None
-        self._record.end(error)
+        self.end(error)
 
     def finish(self) -> None:
         """Count the request unless that was done, let the client go, and flush."""
@@ -170,7 +171,7 @@ class _Response:
             self._count()
 
     def _count(self) -> None:
-        self._record.end()
+        self.end()
         if not self.served.is_over:
             self.served.is_over = True
             self._pipeline.thread_ticker.end()  # asked again: a forked child has another one

@@ -173,7 +173,7 @@ def is_of_one_process(collector: object) -> bool:
 def adopt_instrument(collector: MetricWrapperBase) -> None:
     """Record what an instrument counts, also one of no registry, unless it has a name of ours; that is logged."""
     # Imported with the first instrument: in an app that has none of its own, the first response has left by then.
-    with SHARING:  # see `fork_lock`: no child is forked while a thread imports
+    with SHARING:  # see `fork_locks`: no child is forked while a thread imports
         from .children import adopt_children
         from .sharing import share
     if _is_left_out(collector):

@@ -16,7 +16,7 @@ from ..model.moment import elapsed_s
 from ..model.schema import OVERFLOW
 from .child_limits import LIMITS
 from .recorder import RECORDER
-from .sharing import child_series, is_shared, share
+from .sharing import child_series, share
 
 __all__ = ["Children", "adopt_children", "child_of", "count", "known_child", "observe"]
 
@@ -122,9 +122,9 @@ def observe(histogram: Any, labels: _Labels, amount: float) -> None:
         amount: a number.
     """
     child = known_child(histogram, labels)
-    total = child._sum  # noqa: SLF001
-    if is_shared(total):
-        total.observe(amount, child._buckets[bisect_left(child._upper_bounds, amount)])  # noqa: SLF001
+    in_one_step = getattr(child._sum, "observe", None)  # noqa: SLF001  asked so, since it is quicker than `is_shared`
+    if in_one_step is not None:
+        in_one_step(amount, child._buckets[bisect_left(child._upper_bounds, amount)])  # noqa: SLF001
     else:  # no pipeline was opened yet
         child.observe(amount)
 

@@ -50,9 +50,8 @@ def fresh_process(program: Program | None) -> Iterator[Program]:
         program: for a block inside others, what the outermost one gave; else it is what the process has now.
     """
     outer = process_pipeline._opened.get("pipeline")
-    if outer is not None and outer._thread_ticker is not None:
-        outer._thread_ticker.stop()  # the recorder has the deltas of the block, and they are not for its store
-        outer._thread_ticker = None
+    if outer is not None and (ticker := vars(outer).pop("thread_ticker", None)) is not None:
+        ticker.stop()  # the recorder has the deltas of the block, and they are not for its store
     RECORDER.sample_followers()  # a reader of OpenTelemetry has what was counted before the block
     recorder = _exchanged(vars(RECORDER), {name: value for name, value in vars(Recorder()).items() if name != "lock"})
     opened, given = dict(process_pipeline._opened), dict(process_pipeline._given)

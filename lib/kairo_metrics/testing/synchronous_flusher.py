@@ -75,5 +75,4 @@ class SynchronousFlusher(Flusher):
 class SynchronousPipeline(Pipeline):
     """A pipeline in which nothing ticks."""
 
-    def _make_tickers(self) -> None:
-        self.loop_ticker = self._thread_ticker = _NO_TICKER
+    loop_ticker = thread_ticker = _NO_TICKER
