@@ -14,7 +14,7 @@ __all__ = ["GroupCommit", "Leader"]
 # The share of its budget for which others rely on a call that waits: what they have counted needs time, too.
 _SHARE_FOR_OTHERS = 0.5
 # If so many shared the flush before, a thread that waits pauses for so many seconds, and so much of its budget at most.
-_MANY, _PAUSE_S, _SHARE_OF_PAUSE = 8, 0.01, 0.05
+_MANY, _PAUSE_S, _SHARE_OF_PAUSE = 8, 0.02, 0.05
 
 
 # A call that waits for others as well: until everything recorded by the end of this epoch is sent (see
@@ -63,8 +63,10 @@ class GroupCommit:
 
     def lead(self, epoch: int) -> Leader:
         """Let others rely on this call until it leaves."""
-        self.pause_s = self._longest_pause_s if self._joined >= _MANY else 0.0
-        self._joined = 0
+        led_epoch, _ = self._newest
+        if led_epoch < epoch:  # of two that lead the same epoch, the second pauses like the first
+            self.pause_s = self._longest_pause_s if self._joined >= _MANY else 0.0
+            self._joined = 0
         self._newest = leader = epoch, self._clock() + self._relied_on_s
         return leader
 

@@ -34,14 +34,19 @@ class ThreadTicker(AbstractContextManager[None]):
         self._is_needed = is_needed
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._active = 0
+        # One entry for each block that runs. Threads add and take entries in one step, so requests need no lock.
+        self._active: list[None] = []
         self._runs = False
         self._is_stopped = False
 
     def begin(self) -> None:
         """Tick until `end` is called as often as this."""
+        self._active.append(None)
+        if not self._runs:
+            self._start()
+
+    def _start(self) -> None:
         with self._lock:
-            self._active += 1
             if self._runs or self._is_stopped:
                 return
             self._runs = True
@@ -55,8 +60,10 @@ class ThreadTicker(AbstractContextManager[None]):
 
     def end(self, *_error: object) -> None:
         """See `begin`, which may have been called in the parent of a forked child."""
-        with self._lock:
-            self._active = max(0, self._active - 1)
+        try:  # noqa: SIM105  `suppress` calls three functions
+            self._active.pop()
+        except IndexError:
+            pass
 
     __enter__, __exit__ = begin, end
 
@@ -70,7 +77,8 @@ class ThreadTicker(AbstractContextManager[None]):
             # Looked up each time: gevent may replace it later, and the old one would stop every request meanwhile.
             (self._sleep or time.sleep)(self._interval_s)
             with self._lock:
-                if self._is_stopped or (not self._active and not self._is_needed()):
-                    self._runs = False
+                self._runs = False  # first: whoever begins meanwhile, and is not seen here, sees it and starts a thread
+                if self._is_stopped or not (self._active or self._is_needed()):
                     return
+                self._runs = True
             self._tick()

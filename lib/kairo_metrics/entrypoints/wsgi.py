@@ -95,7 +95,9 @@ class WSGIEntry:
             from .wsgi_request import begin_wsgi
 
             begin_wsgi(record, method, path, whole_path, environ)
-        served = Call((method, whole_path), exemplar_of(self._exemplar, environ))
+        has_exemplar = self._exemplar is not trace_of or "HTTP_TRACEPARENT" in environ  # few requests have one
+        exemplar = exemplar_of(self._exemplar, environ) if has_exemplar else None
+        served = Call((method, whole_path), exemplar)
         return _Response(record, served, self.pipeline, environ, start_response).run(call)
 
 

@@ -48,3 +48,15 @@ def test_one_that_waits_pauses_if_many_have_shared_the_flush_before() -> None:
             assert all(commit.join(7) for _ in range(joining))
             commit.leave(leader)
         assert pauses == [0.0, 0.0, 0.0, pause_s]
+
+
+def test_two_that_begin_at_once_pause_for_the_same_time() -> None:
+    """Two threads may find at the same moment that nobody waits; the second does not flush before the first."""
+    commit = GroupCommit(budget_s=1.0, clock=lambda: 100.0)
+    commit.lead(7)
+    assert all(commit.join(7) for _ in range(8))
+    pauses = []
+    for _ in range(2):
+        commit.lead(8)
+        pauses.append(commit.pause_s)
+    assert pauses == [0.01, 0.01]
