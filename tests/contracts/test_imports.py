@@ -135,7 +135,7 @@ COUNTING = """
 # What measures an ASGI app, and knows its framework, here Starlette.
 MEASURING = """
     entrypoints entrypoints.asgi entrypoints.calls entrypoints.http_record entrypoints.in_place entrypoints.interfaces
-    entrypoints.request_rules entrypoints.traces instruments.request_exemplar
+    entrypoints.request_rules entrypoints.traces instruments.current_call
     frameworks frameworks.facts frameworks.hooks frameworks.route frameworks.starlette_app
     frameworks.starlette_templates frameworks.watch
 """

@@ -27,7 +27,7 @@ from tests.support.watched_app import call, plain
 from tests.support.wsgi_client import call_wsgi
 
 THREADS = 20
-MANY, PAUSE_S = 8, 0.01
+MANY, PAUSE_S = 8, 0.02
 REQUESTS = "http_requests_total"
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from typing import cast
 
-from ..instruments.request_exemplar import REQUEST_EXEMPLAR
+from ..instruments.current_call import CURRENT_CALL
 
 __all__ = ["CURRENT", "Call"]
 
 
-class Call(AbstractContextManager[None]):
+class Call(AbstractContextManager["Token[Call | None]"]):
     """One call of an entry point; while a block runs that it opens, it is the current one.
 
     The parts of a call may run in several threads, also at once: so no block keeps a token of what was current before.
@@ -26,14 +27,13 @@ class Call(AbstractContextManager[None]):
         is_over: whether what is counted from now on is not sent with this call any more.
     """
 
-    __slots__ = ("_exemplar_around", "_outer", "exemplar", "is_over", "target")
+    __slots__ = ("_outer", "exemplar", "is_over", "target")
 
     def __init__(self, target: tuple[str, str] | None = None, exemplar: Mapping[str, str] | None = None) -> None:
         self.target = target
         outer = CURRENT.get()
         self._outer = None if outer is None else _served(outer)
-        self._exemplar_around = None if self._outer is None else self._outer.exemplar
-        self.exemplar: Mapping[str, str] | None = exemplar or self._exemplar_around
+        self.exemplar: Mapping[str, str] | None = exemplar or (None if self._outer is None else self._outer.exemplar)
         self.is_over = False
 
     @property
@@ -50,14 +50,10 @@ class Call(AbstractContextManager[None]):
         if CURRENT.get() is self:
             CURRENT.set(_served(self._outer))
 
-    def __enter__(self) -> None:
-        CURRENT.set(self)
-        if self.exemplar:
-            REQUEST_EXEMPLAR.set(self.exemplar)
+    def __enter__(self) -> Token[Call | None]:
+        return CURRENT.set(self)
 
     def __exit__(self, *_error: object) -> None:
-        if self.exemplar:
-            REQUEST_EXEMPLAR.set(self._exemplar_around)
         CURRENT.set(None if self._outer is None else _served(self._outer))
 
     def is_serving(self, method: str, *paths: str) -> bool:
@@ -65,7 +61,8 @@ class Call(AbstractContextManager[None]):
         return self.target is not None and self.target[0] == method and self.target[1] in paths and not self.is_over
 
 
-CURRENT: ContextVar[Call | None] = ContextVar("kairo_metrics.call", default=None)
+# Nothing else makes calls, so each is one of these.
+CURRENT = cast("ContextVar[Call | None]", CURRENT_CALL)
 
 
 def _served(call: Call | None) -> Call | None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 __all__ = ["measured_body"]
 
 
-class _Call(AbstractContextManager[None], Protocol):
+class _Call(AbstractContextManager[object], Protocol):
     is_over: bool
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import flask
+import pytest
 
 from lib.kairo_metrics import instrument
 from lib.kairo_metrics.entrypoints.calls import CURRENT, Call
 from lib.kairo_metrics.frameworks.facts import RequestFacts
 from lib.kairo_metrics.frameworks.route import UNMATCHED, Route
-from lib.kairo_metrics.instruments.request_exemplar import REQUEST_EXEMPLAR
 from tests.support.recording import Recording
 from tests.support.wsgi_client import call_wsgi
 
@@ -24,15 +26,37 @@ OUTER, INNER = {"trace_id": "a"}, {"trace_id": "b"}
 def test_a_call_inside_another_one_has_its_own_exemplar_or_the_same() -> None:
     """When it ends, the one around it is current again."""
 
-    def seen() -> tuple[Call | None, Mapping[str, str] | None]:
-        return CURRENT.get(), REQUEST_EXEMPLAR.get()
-
     with (outer := Call(exemplar=OUTER)):
         for given, expected in ((INNER, INNER), (None, OUTER)):
             with (inner := Call(exemplar=given)):
-                assert seen() == (inner, expected)
-            assert seen() == (outer, OUTER)
-    assert seen() == (None, None)
+                assert (CURRENT.get(), inner.exemplar) == (inner, expected)
+            assert (CURRENT.get(), outer.exemplar) == (outer, OUTER)
+    assert CURRENT.get() is None
+
+
+@pytest.mark.usefixtures("recording")
+@pytest.mark.parametrize("in_a_task", [False, True])
+async def test_what_a_server_starts_at_the_end_of_a_response_keeps_no_call(*, in_a_task: bool) -> None:
+    """uvicorn starts a timer then, which keeps what is current; what the app does later is still part of the call."""
+    current: list[Call | None] = []
+    kept: list[Context] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for more_body in (True, False):
+            sending = send({"type": "http.response.body", "body": b"part", "more_body": more_body})
+            await (asyncio.create_task(sending) if in_a_task else sending)
+        current.append(CURRENT.get())
+
+    async def send(_message: Any) -> None:
+        kept.append(copy_context())
+
+    async def receive() -> Any: ...
+
+    await instrument(app)({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+    assert [context.get(CURRENT) is not None for context in kept] == [True, True, in_a_task]
+    assert current != [None]
+    assert CURRENT.get() is None
 
 
 class Waking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import example, given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from lib.kairo_metrics.instruments.children import count, observe
-from lib.kairo_metrics.instruments.request_exemplar import REQUEST_EXEMPLAR
+from lib.kairo_metrics.instruments.current_call import CURRENT_CALL
 from tests.support.adopted import adopted_registry
 
 BOUNDS = (0.1, 0.25, 1.0)
@@ -36,11 +37,11 @@ def pending(value: Any) -> tuple[Any, ...]:
 def test_one_step_observes_as_two_do(amounts: list[float], *, traced: bool) -> None:
     """An observation falls into the same bucket, has the same weight and the same exemplar."""
     one, two = [Histogram("seconds", "", ["room"], buckets=BOUNDS, registry=adopted_registry()) for _ in range(2)]
-    token = REQUEST_EXEMPLAR.set(TRACE if traced else None)
+    token = CURRENT_CALL.set(SimpleNamespace(exemplar=TRACE if traced else None))
     for amount in amounts:
         observe(one, LABELS, amount)
         two.labels(*LABELS).observe(amount)
-    REQUEST_EXEMPLAR.reset(token)
+    CURRENT_CALL.reset(token)
     assert shown(one) == shown(two)
     if amounts:
         assert pending(one.labels(*LABELS)._sum) == pending(two.labels(*LABELS)._sum)
@@ -50,11 +51,11 @@ def test_one_step_observes_as_two_do(amounts: list[float], *, traced: bool) -> N
 def test_one_step_counts_as_inc_does(times: int, *, traced: bool) -> None:
     """A count has the same weight and the same exemplar."""
     one, two = [Counter("entries", "", ["room"], registry=adopted_registry()) for _ in range(2)]
-    token = REQUEST_EXEMPLAR.set(TRACE if traced else None)
+    token = CURRENT_CALL.set(SimpleNamespace(exemplar=TRACE if traced else None))
     for _ in range(times):
         count(one, LABELS)
         two.labels(*LABELS).inc()
-    REQUEST_EXEMPLAR.reset(token)
+    CURRENT_CALL.reset(token)
     assert shown(one) == shown(two)
     if times:
         assert pending(one.labels(*LABELS)._value) == pending(two.labels(*LABELS)._value)

@@ -6,9 +6,9 @@ import math
 
 from prometheus_client.samples import Exemplar
 
+from ..current_call import CURRENT_CALL
 from ..pending_series import PendingSeries
 from ..recorder import RECORDER
-from ..request_exemplar import REQUEST_EXEMPLAR
 from .exemplar import record_exemplar
 from .value import SeriesValue
 
@@ -35,7 +35,7 @@ class CounterValue(SeriesValue):
                 return
             self._total += amount
             RECORDER.add(self.series, 1, amount, amount)
-        if REQUEST_EXEMPLAR.get():
+        if (call := CURRENT_CALL.get()) is not None and call.exemplar:
             record_exemplar(self.series, 1, amount, None)
 
     def carry_over(self, amount: float) -> None:

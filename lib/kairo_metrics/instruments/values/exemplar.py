@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...model.encoding import exemplar_word
+from ..current_call import CURRENT_CALL
 from ..pending_series import PendingSeries
 from ..recorder import RECORDER
-from ..request_exemplar import REQUEST_EXEMPLAR
 
 __all__ = ["record_exemplar"]
 
@@ -21,7 +21,8 @@ def record_exemplar(series: PendingSeries, index: int, value: float, labels: Map
         value: what was added or observed.
         labels: those that the caller gave; with None those of the request are taken, if it has any.
     """
-    labels = labels or REQUEST_EXEMPLAR.get()
+    call = CURRENT_CALL.get()
+    labels = labels or (None if call is None else call.exemplar)
     if labels:
         with RECORDER.lock:
             RECORDER.set_exemplar(series, index, exemplar_word(labels, value))

@@ -11,9 +11,9 @@ import threading
 
 from prometheus_client.samples import Exemplar
 
+from ..current_call import CURRENT_CALL
 from ..pending_series import PendingSeries
 from ..recorder import RECORDER
-from ..request_exemplar import REQUEST_EXEMPLAR
 from .exemplar import record_exemplar
 from .value import LocalTotal
 
@@ -113,7 +113,7 @@ class _FirstStep(_StepValue):
             bucket._total += 1.0  # noqa: SLF001
             series.amounts[1] += amount
             RECORDER.add(series, index, 1.0, 1.0)
-        if REQUEST_EXEMPLAR.get():
+        if (call := CURRENT_CALL.get()) is not None and call.exemplar:
             record_exemplar(series, index, amount, None)
 
 
@@ -135,7 +135,7 @@ class _SecondStep(_StepValue):
             # Both parts have one weight: that of the one that counts.
             RECORDER.add(series, self._index, amount, amount if counts else first or 0.0)
         # A value that counts is a bucket, and the first step had the amount observed.
-        if counts and first is not None and REQUEST_EXEMPLAR.get():
+        if counts and first is not None and (call := CURRENT_CALL.get()) is not None and call.exemplar:
             record_exemplar(series, self._index, first, None)
 
     def set_exemplar(self, exemplar: Exemplar) -> None:
