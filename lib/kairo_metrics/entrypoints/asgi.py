@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from contextvars import Token
 from functools import lru_cache, partial
 from typing import Any
@@ -61,7 +61,7 @@ def measured_asgi(
 
 def _method(entry: ASGIEntry, own_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     async def call(self: Any, scope: Scope, receive: Receive, send: Send) -> None:
-        await entry.serve(partial(own_call, self), scope, receive, send)
+        await entry.serve(own_call, self, scope, receive, send)
 
     return call
 
@@ -75,46 +75,55 @@ class ASGIEntry:
         self._exemplar = exemplar
         self.rules = rules
 
-    async def serve(self, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, websocket or lifespan."""
-        if scope["type"] == "lifespan":
-            await call(scope, receive, self._flushing_at_shutdown(send))
+    async def serve(
+        self, own_call: Callable[..., Awaitable[None]], app: Any, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Serve one request, websocket or lifespan.
+
+        Args:
+            own_call: the `__call__` of the app's own class.
+            app: the app, or what stands for it.
+            scope: the scope.
+            receive: the server's.
+            send: the server's.
+        """
+        kind = scope["type"]
+        if kind == "lifespan":
+            await own_call(app, scope, receive, self._flushing_at_shutdown(send))
             return
-        if REQUEST_KEY in scope or scope["type"] not in {"http", "websocket"}:
+        if REQUEST_KEY in scope or kind not in {"http", "websocket"}:
             # An app around this one is instrumented, too. It knows the whole route, and it flushes.
-            await call(scope, receive, send)
+            await own_call(app, scope, receive, send)
             return
         if (readable := _read_often(scope)) is not scope:
             scope.update(readable)
         served = Call((scope.get("method", ""), scope["path"]), exemplar_of(self._exemplar, scope))
         ticker = self.pipeline.ticker
+        facts = RequestFacts()
+        route = Route(self._app, facts, dict(scope), scope)
+        scope[REQUEST_KEY] = facts
         try:
             with served as around, ticker:
-                await self._measured(call, scope, receive, send, around)
+                if kind == "http":
+                    record = self.rules.record(scope["method"], facts, route)
+                    if not self.rules.are_plain:
+                        from .asgi_request import begin_asgi
+
+                        begin_asgi(record, scope)
+                    # Requests are many at a time, so this is a block and no coroutine, which would be one object more.
+                    with _Request(record, receive, send, self.pipeline, around) as request:
+                        await own_call(app, scope, request.receive, request.send)
+                elif self.rules.skip_websocket(scope):
+                    await own_call(app, scope, receive, send)
+                else:
+                    from .websocket import WebSocket  # few apps have websockets
+
+                    await WebSocket(facts, route, receive, send).run(partial(own_call, app), scope)
         finally:
             served.is_over = True
             if served.is_outermost and ticker is self.pipeline.loop_ticker:  # in trio the ticker's thread flushes
                 # A platform waits for the end of a request, and not for that of a websocket.
-                await self.pipeline.flusher.after_response(keeps_awake=scope["type"] == "http")
-
-    def _measured(
-        self, call: ASGIApp, scope: Scope, receive: Receive, send: Send, around: Token[Call | None]
-    ) -> Awaitable[None]:
-        facts = RequestFacts()
-        route = Route(self._app, facts, dict(scope), scope)
-        scope[REQUEST_KEY] = facts
-        if scope["type"] == "http":
-            record = self.rules.record(scope["method"], facts, route)
-            if not self.rules.are_plain:
-                from .asgi_request import begin_asgi
-
-                begin_asgi(record, scope)
-            return _Request(record, scope, receive, send, self.pipeline, around).run(call)
-        if self.rules.skip_websocket(scope):
-            return call(scope, receive, send)
-        from .websocket import WebSocket  # few apps have websockets
-
-        return WebSocket(facts, route, receive, send).run(call, scope)
+                await self.pipeline.flusher.after_response(keeps_awake=kind == "http")
 
     def _flushing_at_shutdown(self, send: Send) -> Send:
         async def send_and_flush(message: Message) -> None:
@@ -136,41 +145,38 @@ class ASGIEntry:
                 return
 
 
-class _Request:
-    """One request: what passes between the server and the app; `around` leads back to what was current before it."""
+class _Request(AbstractContextManager["_Request"]):
+    """One request, and what passes between the server and the app while a block of it runs.
 
-    __slots__ = ("_around", "_pipeline", "_receive", "_record", "_scope", "_send")
+    Args:
+        record: is told of it.
+        receive: the server's.
+        send: the server's.
+        pipeline: flushes what a cancelled request counts later.
+        around: leads back to what was current before the call.
+    """
 
-    def __init__(  # noqa: PLR0913, PLR0917  all of one call
-        self,
-        record: HTTPRecord,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        pipeline: Pipeline,
-        around: Token[Call | None],
+    __slots__ = ("_around", "_pipeline", "_receive", "_record", "_send")
+
+    def __init__(
+        self, record: HTTPRecord, receive: Receive, send: Send, pipeline: Pipeline, around: Token[Call | None]
     ) -> None:
-        self._around = around
         self._record = record
-        self._scope = scope
         self._receive = receive
         self._send = send
         self._pipeline = pipeline
+        self._around = around
 
-    async def run(self, call: ASGIApp) -> None:
-        try:
-            await call(self._scope, self._receive_message, self._send_message)
-        except asyncio.CancelledError as err:
+    def __exit__(self, _kind: object, err: BaseException | None, _traceback: object) -> None:
+        if isinstance(err, asyncio.CancelledError):
             from .cancellation import end_cancelled
 
             end_cancelled(self._record, err, self._pipeline.flusher.flush_beside)
-            raise
-        except BaseException as err:
+        else:
             self._record.end(err)
-            raise
-        self._record.end()
 
-    async def _receive_message(self) -> Message:
+    async def receive(self) -> Message:
+        """Take a message from the server."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._record.client_left = True
@@ -178,7 +184,8 @@ class _Request:
             self._record.sizes.received += len(message.get("body", b""))
         return message
 
-    async def _send_message(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
+        """Pass a message on to the server."""
         if message["type"] == "http.response.start":
             uvicorn = _uvicorn_behind(self._receive, self._send)
             # It drops what is sent to a client that has left, and tells only an app that receives.
